@@ -1,1 +1,30 @@
-//! Typed configuration.
+//! Typed configuration: one file, the environment and the command line become a [`Config`] that is entirely valid,
+//! or a [`ConfigError`] that shows every problem with its line, its column and the way out. It never reads a clock,
+//! opens a socket or resolves a name, and it never prints a secret.
+//!
+//! Later sources win: defaults, the file, `SLUICE_*` variables, `--set key=value`, `name=url` arguments.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod load;
+mod parse;
+mod redact;
+mod rtsp_url;
+mod schema;
+mod stream;
+mod suggest;
+mod units;
+mod value;
+
+pub use config::{
+    Admin, Config, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin, Rtcp, RtspDefaults, Shards, Track,
+    Transport, Udp,
+};
+pub use error::ConfigError;
+pub use load::{File, Inputs, environment, load};
+pub use rtsp_url::{RtspUrl, RtspUrlError, Secret};
+pub use schema::{KeyInfo, keys};
+pub use stream::{Source, Stream, StreamName, StreamNameError};
+pub use units::{Bytes, UnitError, format_duration, parse_duration};

@@ -1,0 +1,291 @@
+//! What a running server needs to know, section by section, with the defaults. It holds values only: what may be written
+//! for them is said in `schema.rs`, and nothing here can fail.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use crate::{Bytes, Stream, StreamName};
+
+/// The most shards one process runs; bounds the UDP ports it takes.
+pub(crate) const SHARDS_MAX: u16 = 256;
+
+/// A whole, valid configuration. The default has no streams.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[http]`: pages and WHEP/WHIP signalling.
+    pub http: Http,
+    /// `[admin]`: metrics, health, profiles.
+    pub admin: Admin,
+    /// `[udp]`: the sockets media leaves by.
+    pub udp: Udp,
+    /// `[ice]`: the addresses answers announce.
+    pub ice: Ice,
+    /// `[shards]`: the threads that send.
+    pub shards: Shards,
+    /// `[limits]`: how many viewers, and for how long they may be silent.
+    pub limits: Limits,
+    /// `[rtsp]`: how cameras are pulled.
+    pub rtsp: RtspDefaults,
+    /// `[rtcp]`: reports to viewers.
+    pub rtcp: Rtcp,
+    /// `[track]`: what is remembered of each track.
+    pub track: Track,
+    /// `[log]`: what is written to standard error.
+    pub log: Log,
+    /// `[streams.NAME]`: what viewers can ask for.
+    pub streams: BTreeMap<StreamName, Stream>,
+}
+
+impl Config {
+    /// How many shards to run on `cores` logical processors, 1..=256: `shards.count`, or one less than the cores when it
+    /// is 0, and never more than fit between `udp.port` and 65535.
+    pub fn shard_count(&self, cores: usize) -> u16 {
+        let wanted = match self.shards.count {
+            0 => u16::try_from(cores.saturating_sub(1)).unwrap_or(SHARDS_MAX).clamp(1, SHARDS_MAX),
+            count => count,
+        };
+        wanted.min((u16::MAX - self.udp.port).saturating_add(1))
+    }
+
+    /// The transport to pull `stream` by: its own, or `rtsp.transport`.
+    pub fn rtsp_transport(&self, stream: &Stream) -> Transport {
+        stream.rtsp_transport.unwrap_or(self.rtsp.transport)
+    }
+}
+
+/// `[http]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Where pages and signalling are served.
+    pub listen: SocketAddr,
+    /// Which pages of other sites may play our streams.
+    pub allow_origin: Origin,
+    /// From accepting a connection, or from its last answer, to the end of the next request's header.
+    pub header_timeout: Duration,
+    /// Open connections at most; each costs a file descriptor and its buffers.
+    pub connections: u32,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8889)),
+            allow_origin: Origin::Any,
+            header_timeout: Duration::from_secs(5),
+            connections: 4096,
+        }
+    }
+}
+
+/// Value of `Access-Control-Allow-Origin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `*`: every site.
+    Any,
+    /// One origin in the form browsers send: `https://tv.example.com`, the scheme's own port left out.
+    Only(String),
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// Where metrics, health, the API and profiles are served. There is no password: keep it off public networks.
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)) }
+    }
+}
+
+/// `[udp]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Udp {
+    /// Address the sockets are bound to; `::` takes IPv4 and IPv6.
+    pub address: IpAddr,
+    /// Port of the first shard; shard n takes `port + n`.
+    pub port: u16,
+    /// Hand the kernel whole trains of packets (UDP generic segmentation offload).
+    pub gso: bool,
+    /// Asked of the kernel for each socket's receive queue.
+    pub receive_buffer: Bytes,
+    /// Asked of the kernel for each socket's send queue.
+    pub send_buffer: Bytes,
+}
+
+impl Default for Udp {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port: 8189,
+            gso: true,
+            receive_buffer: Bytes::mib(8),
+            send_buffer: Bytes::mib(8),
+        }
+    }
+}
+
+/// `[ice]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ice {
+    /// Announced instead of the interfaces' addresses; empty: announce the interfaces'.
+    pub addresses: Vec<IceAddress>,
+    /// Names of the interfaces whose addresses are announced; empty: all.
+    pub interfaces: Vec<String>,
+    /// Announce loopback addresses too.
+    pub loopback: bool,
+}
+
+impl Default for Ice {
+    fn default() -> Self {
+        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true }
+    }
+}
+
+/// An address to announce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IceAddress {
+    /// Announced as it is.
+    Ip(IpAddr),
+    /// A host name, for the server to resolve.
+    Host(String),
+}
+
+/// `[shards]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shards {
+    /// 1..=256, or 0 for one less than the cores: see [`Config::shard_count`].
+    pub count: u16,
+    /// Bind each shard's thread to one core.
+    pub pin: bool,
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self { count: 0, pin: true }
+    }
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Viewers of the whole process; each costs up to 100 KiB.
+    pub viewers: u32,
+    /// Viewers of one stream; `None`: only `viewers` counts.
+    pub viewers_per_stream: Option<NonZeroU32>,
+    /// Viewers that have an answer and are not connected yet.
+    pub pending: u32,
+    /// From the answer to the end of the DTLS handshake.
+    pub setup_timeout: Duration,
+    /// Since the last valid consent check (RFC 7675 §5.1).
+    pub consent_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            viewers: 10_000,
+            viewers_per_stream: None,
+            pending: 1000,
+            setup_timeout: Duration::from_secs(10),
+            consent_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[rtsp]`: for all cameras.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RtspDefaults {
+    /// How media comes; a stream may differ, see [`Config::rtsp_transport`].
+    pub transport: Transport,
+    /// For the TCP connection.
+    pub connect_timeout: Duration,
+    /// For the answer to DESCRIBE, SETUP and PLAY, each.
+    pub request_timeout: Duration,
+    /// A playing camera that sends nothing for this long is reconnected.
+    pub data_timeout: Duration,
+    /// Pause before the first reconnect; doubles with each failure.
+    pub reconnect_min: Duration,
+    /// Longest pause between two reconnects; never less than `reconnect_min`.
+    pub reconnect_max: Duration,
+    /// Largest access unit accepted.
+    pub max_frame: Bytes,
+}
+
+impl Default for RtspDefaults {
+    fn default() -> Self {
+        Self {
+            transport: Transport::Tcp,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(10),
+            data_timeout: Duration::from_secs(10),
+            reconnect_min: Duration::from_millis(500),
+            reconnect_max: Duration::from_secs(30),
+            max_frame: Bytes::mib(4),
+        }
+    }
+}
+
+/// How a camera's media is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Interleaved in the RTSP connection (RFC 2326 §10.12).
+    Tcp,
+    /// In UDP datagrams of its own.
+    Udp,
+}
+
+/// `[rtcp]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rtcp {
+    /// Between two sender reports of a track to a viewer.
+    pub report_interval: Duration,
+}
+
+impl Default for Rtcp {
+    fn default() -> Self {
+        Self { report_interval: Duration::from_secs(3) }
+    }
+}
+
+/// `[track]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    /// Recent media kept of each track for starting and repairing viewers.
+    pub history_bytes: Bytes,
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Self { history_bytes: Bytes::mib(16) }
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// A level, or `target=level` directives as `tracing_subscriber::EnvFilter` reads them.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

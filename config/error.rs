@@ -1,0 +1,160 @@
+//! What is wrong with a configuration, as people read it: the place, a caret, what is allowed, what was probably meant.
+//! Every text is redacted as it comes in, so no secret can come out.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, MietteError, MietteSpanContents, SourceCode,
+    SourceSpan, SpanContents,
+};
+
+use crate::redact::redact;
+
+/// Problems shown in full. Raising it only makes the report longer; the first ones are what gets repaired.
+const SHOWN_MAX: usize = 20;
+
+/// Why there is no configuration: every problem that was found, in the order in which the sources are read.
+///
+/// `Display` is the whole report, without colour: several lines for standard error, ending in a count and no newline.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// Never empty.
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+
+    /// How many problems there are; at least one.
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// The report of `Display`; for a terminal (`colour`) in colours and with drawn frames.
+    pub fn render(&self, colour: bool) -> String {
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_links(false);
+        let mut report = String::new();
+        for problem in self.problems.iter().take(SHOWN_MAX) {
+            if handler.render_report(&mut report, problem).is_err() {
+                // Only a place outside its text gets here; the sentence stands without it.
+                report.push_str(&problem.message);
+            }
+            report.push('\n');
+        }
+        let count = self.problems.len();
+        if count > SHOWN_MAX {
+            report.push_str(&format!("and {} more; ", count - SHOWN_MAX));
+        }
+        report
+            .push_str(&format!("{count} problem{} in the configuration", if count == 1 { "" } else { "s" }));
+        report
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One input as it may be shown: the file, a variable, an argument. As source code it shows whole lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    name: Arc<str>,
+    redacted: Arc<str>,
+}
+
+impl Text {
+    pub(crate) fn new(name: &str, raw: &str) -> Self {
+        Self { name: redact(name).into(), redacted: redact(raw).into() }
+    }
+
+    /// The bytes `span`, as far as they stand on its first line. An empty span, as at the end of the file, becomes the
+    /// character before it, because a caret needs one.
+    pub(crate) fn at(&self, span: Range<usize>) -> Place {
+        let text = &*self.redacted;
+        let start = span.start.min(text.trim_end_matches('\n').len());
+        let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
+        let end = span.end.clamp(start, line_end);
+        let before = text[..start]
+            .chars()
+            .next_back()
+            .filter(|c| start == end && *c != '\n')
+            .map_or(0, char::len_utf8);
+        Place { text: self.clone(), span: start - before..end }
+    }
+}
+
+impl SourceCode for Text {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        _after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let text = &*self.redacted;
+        let (above, rest) = text.split_at_checked(span.offset()).ok_or(MietteError::OutOfBounds)?;
+        let line_start = above.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = rest.find('\n').map_or(text.len(), |newline| span.offset() + newline);
+        // Without lines of context the reporter asks where the span is; with them, for what to print.
+        let (start, column) = match before {
+            0 => (span.offset(), text[line_start..span.offset()].chars().count()),
+            _ => (line_start, 0),
+        };
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.to_string(),
+            &text.as_bytes()[start..line_end],
+            (start, line_end - start).into(),
+            above.matches('\n').count(),
+            column,
+            1,
+        )))
+    }
+}
+
+/// Where something was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    text: Text,
+    span: Range<usize>,
+}
+
+/// One thing to repair.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+pub(crate) struct Problem {
+    message: String,
+    #[source_code]
+    text: Option<Text>,
+    #[label("{label}")]
+    span: Option<SourceSpan>,
+    label: String,
+    #[help]
+    help: Option<String>,
+}
+
+impl Problem {
+    /// `message` must not hold a secret; a value goes through `redact::shown` on its way into it.
+    pub(crate) fn new(message: String) -> Self {
+        Self { message, text: None, span: None, label: String::new(), help: None }
+    }
+
+    pub(crate) fn at(self, place: Place, label: String) -> Self {
+        let Place { text, span } = place;
+        Self { text: Some(text), span: Some((span.start, span.len()).into()), label, ..self }
+    }
+
+    pub(crate) fn help(self, help: String) -> Self {
+        Self { help: Some(help), ..self }
+    }
+
+    /// Where in its text the problem is.
+    pub(crate) fn offset(&self) -> usize {
+        self.span.map_or(0, |span| span.offset())
+    }
+}

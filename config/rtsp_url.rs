@@ -1,0 +1,232 @@
+//! The URL of a camera, taken apart so that its password lies in a type that cannot print it. It accepts what can be
+//! pulled today, `rtsp://`, and never guesses at a URL that is ambiguous about where the password ends.
+
+use std::{borrow::Cow, fmt, net::Ipv4Addr, str::FromStr};
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::redact::secret_parameters;
+
+/// An `rtsp://` URL (RFC 2326 §3.2) that has a host. `Display` and `Debug` show no password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RtspUrl {
+    /// Scheme, host, port and path: without user name and password. The path may still hold a secret of the camera's own
+    /// making (`?password=`): print the [`RtspUrl`], not this.
+    pub url: Url,
+    /// Percent-decoded.
+    pub username: Option<String>,
+    /// Percent-decoded.
+    pub password: Option<Secret>,
+}
+
+/// A string that prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself, for the one place that must send it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Why a URL was refused. No message repeats a part of the URL that could be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RtspUrlError {
+    /// No `scheme://` in front.
+    #[error("the URL does not begin with `rtsp://`")]
+    NoScheme,
+    /// `rtsps://`.
+    #[error("`rtsps://` (RTSP over TLS) is not carried yet: use `rtsp://` over a network you trust")]
+    Tls,
+    /// Another protocol.
+    #[error("cameras are pulled by `rtsp://` only, not by `{0}://`")]
+    Scheme(String),
+    /// Nothing between `//` and the path.
+    #[error("the URL has no host")]
+    NoHost,
+    /// The host is neither a name nor an address.
+    #[error("the URL's host is neither a name nor an address")]
+    Host,
+    /// The port is not 1..=65535, or the password has a character that ends the host.
+    #[error("the URL's port is not a number from 1 to 65535; {ENCODE}")]
+    Port,
+    /// `@` in the path, behind what reads as `host:port`.
+    #[error("the URL has an `@` behind its path began; {ENCODE}")]
+    MisplacedAt,
+    /// `%ff` and the like in user name or password.
+    #[error("the URL's user name or password does not decode to UTF-8")]
+    Encoding,
+}
+
+const ENCODE: &str = "in a password write `/` as %2F, `?` as %3F, `#` as %23, `@` as %40 and `%` as %25";
+
+impl FromStr for RtspUrl {
+    type Err = RtspUrlError;
+
+    fn from_str(text: &str) -> Result<Self, RtspUrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(RtspUrlError::NoScheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "rtsp" => {}
+            "rtsps" => return Err(RtspUrlError::Tls),
+            // Only a scheme's letters are repeated; `user:password://` is not one.
+            other
+                if !other.is_empty()
+                    && other.len() <= 12
+                    && other.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+            {
+                return Err(RtspUrlError::Scheme(other.to_owned()));
+            }
+            _ => return Err(RtspUrlError::NoScheme),
+        }
+        let mut url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::EmptyHost => RtspUrlError::NoHost,
+            url::ParseError::InvalidPort => RtspUrlError::Port,
+            _ => RtspUrlError::Host,
+        })?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(RtspUrlError::NoHost)?;
+        if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') && host.parse::<Ipv4Addr>().is_err() {
+            return Err(RtspUrlError::Host);
+        }
+        if url.port() == Some(0) {
+            return Err(RtspUrlError::Port);
+        }
+        // `rtsp://admin:12/34@host/x` reads as host `admin`, port 12: more likely it is a password with a slash.
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if url.port().is_some() && !rest[..authority].contains('@') && rest[authority..].contains('@') {
+            return Err(RtspUrlError::MisplacedAt);
+        }
+
+        let username = Some(decode(url.username())?).filter(|name| !name.is_empty());
+        let password = url.password().map(decode).transpose()?.map(Secret);
+        url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| RtspUrlError::NoHost)?;
+        Ok(Self { url, username, password })
+    }
+}
+
+fn decode(text: &str) -> Result<String, RtspUrlError> {
+    percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| RtspUrlError::Encoding)
+}
+
+impl fmt::Display for RtspUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rtsp://")?;
+        match (&self.username, &self.password) {
+            (None, None) => {}
+            (Some(name), None) => write!(f, "{name}@")?,
+            (name, Some(password)) => write!(f, "{}:{password}@", name.as_deref().unwrap_or_default())?,
+        }
+        let url = self.url.as_str();
+        let mut at = "rtsp://".len();
+        for secret in secret_parameters(url) {
+            write!(f, "{}***", &url[at..secret.start])?;
+            at = secret.end;
+        }
+        f.write_str(&url[at..])
+    }
+}
+
+impl fmt::Debug for RtspUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RtspUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> RtspUrl {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn takes_credentials_out() {
+        for (text, url, username, password) in [
+            ("rtsp://host/x", "rtsp://host/x", None, None),
+            ("RTSP://host", "rtsp://host", None, None),
+            ("rtsp://u@host:8554/x?y=z", "rtsp://host:8554/x?y=z", Some("u"), None),
+            ("rtsp://u:p@10.0.0.5:554/x", "rtsp://10.0.0.5:554/x", Some("u"), Some("p")),
+            ("rtsp://u:p@[fe80::1]/x", "rtsp://[fe80::1]/x", Some("u"), Some("p")),
+            ("rtsp://u%40site:p%2F%25%3A@host/x", "rtsp://host/x", Some("u@site"), Some("p/%:")),
+            ("rtsp://u:p@ss@host/x", "rtsp://host/x", Some("u"), Some("p@ss")),
+            ("rtsp://u:50%off@host/x", "rtsp://host/x", Some("u"), Some("50%off")),
+            ("rtsp://:p@host/x", "rtsp://host/x", None, Some("p")),
+            ("rtsp://u:p@host/a@b", "rtsp://host/a@b", Some("u"), Some("p")),
+        ] {
+            let parsed = parse(text);
+            assert_eq!(parsed.url.as_str(), url, "{text}");
+            assert_eq!(parsed.username.as_deref(), username, "{text}");
+            assert_eq!(parsed.password.as_ref().map(Secret::expose), password, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_pulled() {
+        for (text, error) in [
+            ("", RtspUrlError::NoScheme),
+            ("host/x", RtspUrlError::NoScheme),
+            ("u:p://host", RtspUrlError::NoScheme),
+            ("rtsps://host/x", RtspUrlError::Tls),
+            ("RTMP://host/x", RtspUrlError::Scheme("rtmp".to_owned())),
+            ("rtsp://", RtspUrlError::NoHost),
+            ("rtsp:///x", RtspUrlError::NoHost),
+            ("rtsp://u:p@/x", RtspUrlError::NoHost),
+            ("rtsp://10.0.0.300/x", RtspUrlError::Host),
+            ("rtsp://a b/x", RtspUrlError::Host),
+            ("rtsp://[::g]/x", RtspUrlError::Host),
+            ("rtsp://host:0/x", RtspUrlError::Port),
+            ("rtsp://host:70000/x", RtspUrlError::Port),
+            ("rtsp://u:pa/ss@host/x", RtspUrlError::Port),
+            ("rtsp://u:pa#ss@host/x", RtspUrlError::Port),
+            ("rtsp://u:12/34@host/x", RtspUrlError::MisplacedAt),
+            ("rtsp://u:%ff@host/x", RtspUrlError::Encoding),
+        ] {
+            assert_eq!(text.parse::<RtspUrl>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn prints_no_secret() {
+        for (text, printed) in [
+            ("rtsp://u:canary@host/x", "rtsp://u:***@host/x"),
+            ("rtsp://:canary@host/x", "rtsp://:***@host/x"),
+            ("rtsp://u@host/x", "rtsp://u@host/x"),
+            ("rtsp://host/?Password=canary&ch=1", "rtsp://host/?Password=***&ch=1"),
+            ("rtsp://host/user=a_password=canary_ch=1.sdp", "rtsp://host/user=a_password=***"),
+        ] {
+            assert_eq!(parse(text).to_string(), printed);
+            assert_eq!(format!("{:?}", parse(text)), format!("RtspUrl({printed})"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_errors_never_repeat_the_password(password in "[^@]{0,16}") {
+            let text = format!("rtsp://admin:7c{password}4f@host/x");
+            let printed = text.parse::<RtspUrl>().map_or_else(|error| error.to_string(), |url| format!("{url:?}"));
+            prop_assert!(!printed.contains("7c"), "{}", printed);
+        }
+    }
+}

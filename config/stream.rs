@@ -1,0 +1,143 @@
+//! What viewers can ask for: a name and where its media comes from. A name is safe in a URL, a metric label and an
+//! environment variable by construction; whether a source answers is not known here.
+
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+
+use crate::{RtspUrl, Transport, redact::shown};
+
+/// The longest name of a stream, in bytes.
+const NAME_MAX: usize = 64;
+
+/// First segments of the server's own paths.
+const RESERVED: [&str; 6] = ["api", "metrics", "publish", "static", "whep", "whip"];
+
+/// `[streams.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// Where the media comes from.
+    pub source: Source,
+    /// Instead of `rtsp.transport`; see [`Config::rtsp_transport`](crate::Config::rtsp_transport).
+    pub rtsp_transport: Option<Transport>,
+}
+
+/// Where a stream's media comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A camera, pulled.
+    Rtsp(RtspUrl),
+    /// The clip inside the binary.
+    Demo,
+}
+
+/// One path segment: 1 to 64 of `A-Z a-z 0-9 _ -`, and none of the names the server's own paths begin with. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamName(Arc<str>);
+
+/// Why a name was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamNameError {
+    /// Nothing is no name.
+    #[error("a stream's name is empty: write 1 to {NAME_MAX} of A-Z a-z 0-9 _ -")]
+    Empty,
+    /// More than 64 bytes; holds how many.
+    #[error("the stream name `{}` has {} characters: write at most {NAME_MAX}", .0, .1)]
+    Long(String, usize),
+    /// A character that is not allowed.
+    #[error("the stream name `{name}` has a `{}`: write 1 to {NAME_MAX} of A-Z a-z 0-9 _ -", .character.escape_debug())]
+    Character {
+        /// The name as it may be shown.
+        name: String,
+        /// The first character that is not allowed.
+        character: char,
+    },
+    /// A name the server uses itself.
+    #[error("the stream name `{}` is taken by the server itself, as are {}: add a letter", .0, RESERVED.join(", "))]
+    Reserved(String),
+}
+
+impl StreamName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = StreamNameError;
+
+    fn from_str(name: &str) -> Result<Self, StreamNameError> {
+        if name.is_empty() {
+            return Err(StreamNameError::Empty);
+        }
+        if let Some(character) =
+            name.chars().find(|c| !matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-'))
+        {
+            return Err(StreamNameError::Character { name: shown(name), character });
+        }
+        if name.len() > NAME_MAX {
+            return Err(StreamNameError::Long(shown(name), name.len()));
+        }
+        if RESERVED.contains(&name) {
+            return Err(StreamNameError::Reserved(name.to_owned()));
+        }
+        Ok(Self(name.into()))
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl AsRef<str> for StreamName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_one_path_segment() {
+        for name in ["a", "cam1", "Front-Door_2", &"x".repeat(64), "apis", "demo"] {
+            assert_eq!(name.parse::<StreamName>().map(|name| name.to_string()), Ok(name.to_owned()));
+        }
+    }
+
+    #[test]
+    fn says_which_rule_a_name_breaks() {
+        for (name, message) in [
+            ("", "a stream's name is empty: write 1 to 64 of A-Z a-z 0-9 _ -"),
+            ("a/b", "the stream name `a/b` has a `/`: write 1 to 64 of A-Z a-z 0-9 _ -"),
+            ("café", "the stream name `café` has a `é`: write 1 to 64 of A-Z a-z 0-9 _ -"),
+            ("a\n", "the stream name `a ` has a `\\n`: write 1 to 64 of A-Z a-z 0-9 _ -"),
+            (
+                "whep",
+                "the stream name `whep` is taken by the server itself, as are api, metrics, publish, static, whep, whip: add a letter",
+            ),
+            ("u:canary@h", "the stream name `u:******@h` has a `:`: write 1 to 64 of A-Z a-z 0-9 _ -"),
+        ] {
+            assert_eq!(name.parse::<StreamName>().expect_err(name).to_string(), message);
+        }
+        let long = "x".repeat(65).parse::<StreamName>().expect_err("65 characters").to_string();
+        assert_eq!(
+            long,
+            format!("the stream name `{}...` has 65 characters: write at most 64", "x".repeat(60))
+        );
+    }
+}

@@ -1,0 +1,340 @@
+//! The reports for typical mistakes, letter for letter: what an operator sees is part of the contract.
+
+use sluice_config::{File, Inputs, load};
+
+#[track_caller]
+fn report(inputs: Inputs, expected: &str) {
+    let error = load(inputs).expect_err("a mistake");
+    let shown: Vec<_> = error.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    assert_eq!(shown.join("\n"), expected.trim_matches('\n'), "\n{error}\n");
+}
+
+fn file(text: &str) -> Inputs {
+    Inputs {
+        file: Some(File::Text { name: "sluice.toml".to_owned(), text: text.to_owned() }),
+        ..Inputs::default()
+    }
+}
+
+#[test]
+fn an_unknown_key() {
+    report(
+        file("[udp]\nprt = 8190\n"),
+        r#"
+  x unknown key `udp.prt`
+   ,-[sluice.toml:2:1]
+ 2 | prt = 8190
+   : ^|^
+   :  `-- did you mean `udp.port`?
+   `----
+  help: `udp` has address, port, gso, receive_buffer, send_buffer
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn an_unknown_table_is_one_problem() {
+    report(
+        file("[stream.cam1]\nsource = \"demo\"\nsauce = 1\n"),
+        r#"
+  x unknown key `stream`
+   ,-[sluice.toml:1:2]
+ 1 | [stream.cam1]
+   :  ^^^|^^
+   :     `-- did you mean `streams`?
+   `----
+  help: there are http, admin, udp, ice, shards, limits, rtsp, rtcp, track, log, streams
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_number_out_of_range() {
+    report(
+        file("[udp]\nport = 70_000 # too high\n"),
+        r#"
+  x `udp.port`: 70000 is out of range
+   ,-[sluice.toml:2:8]
+ 2 | port = 70_000 # too high
+   :        ^^^|^^
+   :           `-- allowed: 1 to 65535
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_time_without_its_unit() {
+    report(
+        file("http.header_timeout = 30\n"),
+        r#"
+  x `http.header_timeout`: expected a duration like "2s", found an integer
+   ,-[sluice.toml:1:23]
+ 1 | http.header_timeout = 30
+   :                       ^|
+   :                        `-- did you mean `"30s"`?
+   `----
+  help: allowed: 1s to 1h
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_key_set_twice_and_a_second_problem() {
+    report(
+        file("[udp]\nport = 1\nport = 2\ngso = \"yes\"\n"),
+        r#"
+  x `port` is set twice
+   ,-[sluice.toml:3:1]
+ 3 | port = 2
+   : ^^|^
+   :   `-- again here
+   `----
+  help: remove one of the two
+
+  x `udp.gso`: expected true or false, found a string
+   ,-[sluice.toml:4:7]
+ 4 | gso = "yes"
+   :       ^^|^^
+   :         `-- did you mean `true`?
+   `----
+  help: allowed: true or false
+
+2 problems in the configuration"#,
+    );
+}
+
+#[test]
+fn not_toml() {
+    report(
+        file("[http]\nlisten = :8889\nx\n[udp\n"),
+        r#"
+  x this is not TOML: string values must be quoted, expected literal string
+   ,-[sluice.toml:2:10]
+ 2 | listen = :8889
+   :          ^^|^^
+   :            `-- here
+   `----
+
+  x this is not TOML: key with no value, expected `=`
+   ,-[sluice.toml:3:1]
+ 3 | x
+   : |
+   : `-- here
+   `----
+
+  x this is not TOML: unclosed table, expected `]`
+   ,-[sluice.toml:4:4]
+ 4 | [udp
+   :    |
+   :    `-- here
+   `----
+
+3 problems in the configuration"#,
+    );
+}
+
+#[test]
+fn one_faulty_element_of_a_list() {
+    report(
+        file("[ice]\naddresses = [\n  \"192.0.2.1\",\n  \"sfu.example.com:8189\",\n]\n"),
+        r#"
+  x `ice.addresses`: `sfu.example.com:8189` is neither an IP address nor a host name
+   ,-[sluice.toml:4:3]
+ 4 |   "sfu.example.com:8189",
+   :   ^^^^^^^^^^^|^^^^^^^^^^
+   :              `-- did you mean `"sfu.example.com"`?
+   `----
+  help: allowed: a list of IP addresses and host names, without ports
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_value_of_several_lines_is_shown_by_its_first() {
+    report(
+        file("[http]\nlisten = [ # both\n  ':80',\n  ':81',\n]\n"),
+        r#"
+  x `http.listen`: expected a string, found an array
+   ,-[sluice.toml:2:10]
+ 2 | listen = [ # both
+   :          ^^^^|^^^
+   :              `-- allowed: "ADDRESS:PORT", or ":PORT" for every address
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_password_with_a_slash() {
+    report(
+        file("[streams.cam1]\nsource = \"rtsp://admin:can/ary@192.0.2.10/x\"\n"),
+        r#"
+  x `streams.cam1.source`: the URL's port is not a number from 1 to 65535; in a password write `/` as %2F,
+  | `?` as %3F, `#` as %23, `@` as %40 and `%` as %25
+   ,-[sluice.toml:2:10]
+ 2 | source = "rtsp://admin:*******@192.0.2.10/x"
+   :          ^^^^^^^^^^^^^^^^^|^^^^^^^^^^^^^^^^^
+   :                           `-- allowed: "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH" or "demo"
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_stream_without_a_source() {
+    report(
+        file("[streams.cam1]\nrtsp_transport = \"udp\"\n"),
+        r#"
+  x the stream `cam1` has no source
+   ,-[sluice.toml:1:10]
+ 1 | [streams.cam1]
+   :          ^^|^
+   :            `-- add streams.cam1.source
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn publishing_by_whip_is_not_there_yet() {
+    report(
+        file("[streams.studio]\nsource = \"whip\"\n"),
+        r#"
+  x `streams.studio.source`: a stream cannot be published by WHIP yet
+   ,-[sluice.toml:2:10]
+ 2 | source = "whip"
+   :          ^^^|^^
+   :             `-- allowed: "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH" or "demo"
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn variables_and_arguments_name_their_origin() {
+    let inputs = Inputs {
+        file: None,
+        env: [("SLUICE_UDP_PORT", "x"), ("SLUICE_UDP_GS0", "true")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .into(),
+        sets: ["udp.prt=1", "rtsp.transport=TCP", "udp=1", "udp.port"].map(str::to_owned).into(),
+        streams: ["rtsp://u:canary@h/x", "api=demo", "cam1=demo", "cam1=demo"].map(str::to_owned).into(),
+    };
+    report(
+        inputs,
+        r#"
+  x `udp.port`: `x` is not an integer
+   ,-[environment:1:17]
+ 1 | SLUICE_UDP_PORT=x
+   :                 |
+   :                 `-- allowed: 1 to 65535
+   `----
+
+  x unknown variable `SLUICE_UDP_GS0`
+   ,-[environment:1:1]
+ 1 | SLUICE_UDP_GS0=true
+   : ^^^^^^^|^^^^^^
+   :        `-- did you mean `SLUICE_UDP_GSO`?
+   `----
+  help: a variable is SLUICE_ and the key's path in capitals, `_` for `.`: SLUICE_UDP_PORT is udp.port
+
+  x unknown key `udp.prt`
+   ,-[command line:1:7]
+ 1 | --set udp.prt=1
+   :       ^^^|^^^
+   :          `-- did you mean `udp.port`?
+   `----
+  help: `udp` has address, port, gso, receive_buffer, send_buffer
+
+  x `rtsp.transport`: `TCP` is not known
+   ,-[command line:1:22]
+ 1 | --set rtsp.transport=TCP
+   :                      ^|^
+   :                       `-- did you mean `tcp`?
+   `----
+  help: allowed: tcp or udp
+
+  x `udp` is a table of keys, not a value
+   ,-[command line:1:7]
+ 1 | --set udp=1
+   :       ^|^
+   :        `-- write udp.KEY = ...
+   `----
+
+  x `--set` without a value
+   ,-[command line:1:7]
+ 1 | --set udp.port
+   :       ^^^^|^^^
+   :           `-- write KEY=VALUE, as in udp.port=8189
+   `----
+
+  x a stream without a name
+   ,-[command line:1:1]
+ 1 | rtsp://u:******@h/x
+   : ^^^^^^^^^|^^^^^^^^^
+   :          `-- write NAME=URL, as in cam1=rtsp://...
+   `----
+
+  x the stream name `api` is taken by the server itself, as are api, metrics, publish, static, whep, whip:
+  | add a letter
+   ,-[command line:1:1]
+ 1 | api=demo
+   : ^|^
+   :  `-- this name
+   `----
+
+  x the stream `cam1` is named twice
+   ,-[command line:1:1]
+ 1 | cam1=demo
+   : ^^|^
+   :   `-- give one of them another name
+   `----
+
+9 problems in the configuration"#,
+    );
+}
+
+#[test]
+fn keys_that_do_not_go_together() {
+    report(
+        file("[shards]\ncount = 10\n[udp]\nport = 65530\n[rtsp]\nreconnect_max = \"200ms\"\n"),
+        r#"
+  x 10 shards from `udp.port` = 65530 need ports up to 65539
+   ,-[sluice.toml:4:8]
+ 4 | port = 65530
+   :        ^^|^^
+   :          `-- at most 65526 for 10 shards
+   `----
+
+  x `rtsp.reconnect_min` = 500ms is longer than `rtsp.reconnect_max` = 200ms
+   ,-[sluice.toml:6:17]
+ 6 | reconnect_max = "200ms"
+   :                 ^^^|^^^
+   :                    `-- raise the one or lower the other
+   `----
+
+2 problems in the configuration"#,
+    );
+}
+
+#[test]
+fn a_report_has_a_bound_and_colour_only_when_asked() {
+    let text: String = (0..25).map(|n| format!("key{n} = 1\n")).collect();
+    let error = load(file(&text)).expect_err("unknown keys");
+    assert_eq!(error.count(), 25);
+    let plain = error.to_string();
+    assert_eq!(plain.matches("unknown key").count(), 20);
+    assert!(plain.ends_with("and 5 more; 25 problems in the configuration"), "{plain}");
+    assert!(!plain.contains('\u{1b}') && plain.is_ascii());
+    assert!(error.render(true).contains("\u{1b}["));
+}

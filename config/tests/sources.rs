@@ -1,0 +1,234 @@
+//! Which source wins, how each writes a key, and that no input makes the loader panic.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use proptest::prelude::*;
+use sluice_config::{
+    Bytes, Config, File, IceAddress, Inputs, LogFormat, Source, Transport, environment, load,
+};
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn env(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn file(text: &str) -> Option<File> {
+    Some(File::Text { name: "sluice.toml".to_owned(), text: text.to_owned() })
+}
+
+#[track_caller]
+fn loaded(inputs: Inputs) -> Config {
+    load(inputs).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn nothing_at_all_is_the_default() {
+    assert_eq!(loaded(Inputs::default()), Config::default());
+    assert_eq!(loaded(Inputs { file: file("# nothing\r\n"), ..Inputs::default() }), Config::default());
+}
+
+#[test]
+fn later_sources_win() {
+    let ports = |inputs: Inputs| {
+        let config = loaded(inputs);
+        [config.udp.port, config.http.listen.port(), config.admin.listen.port(), config.shards.count]
+    };
+    let text = "shards.count = 1\nudp.port = 1\n[http]\nlisten = ':1'\n[admin]\nlisten = ':1'\n";
+    let variables =
+        [("SLUICE_UDP_PORT", "2"), ("SLUICE_HTTP_LISTEN", ":2"), ("PATH", "x"), ("SLUICEGATE", "x")];
+    assert_eq!(ports(Inputs { file: file(text), ..Inputs::default() }), [1, 1, 1, 1]);
+    assert_eq!(ports(Inputs { file: file(text), env: env(&variables), ..Inputs::default() }), [2, 2, 1, 1]);
+    let sets = owned(&["udp.port=9", "udp.port=3"]);
+    assert_eq!(
+        ports(Inputs { file: file(text), env: env(&variables), sets, ..Inputs::default() }),
+        [3, 2, 1, 1]
+    );
+}
+
+#[test]
+fn every_source_can_write_every_kind() {
+    let text = r#"
+        [http]
+        listen = "127.0.0.1:80"
+        header_timeout = "1500ms"
+        [udp]
+        gso = false
+        receive_buffer = 1_000_000
+        [ice]
+        addresses = ["192.0.2.1", "sfu.example.com"]
+        [limits]
+        viewers_per_stream = 0x10
+        [rtsp]
+        transport = "udp"
+        [log]
+        format = "json"
+    "#;
+    let variables = [
+        ("SLUICE_HTTP_LISTEN", "127.0.0.1:80"),
+        ("SLUICE_HTTP_HEADER_TIMEOUT", "1500ms"),
+        ("SLUICE_UDP_GSO", "false"),
+        ("SLUICE_UDP_RECEIVE_BUFFER", "1MB"),
+        ("SLUICE_ICE_ADDRESSES", "192.0.2.1, sfu.example.com"),
+        ("SLUICE_LIMITS_VIEWERS_PER_STREAM", "16"),
+        ("SLUICE_RTSP_TRANSPORT", "udp"),
+        ("SLUICE_LOG_FORMAT", "json"),
+    ];
+    let sets = [
+        "http.listen=127.0.0.1:80",
+        "http.header_timeout=1500ms",
+        "udp.gso=false",
+        "udp.receive_buffer=1000kB",
+        "ice.addresses=192.0.2.1,sfu.example.com",
+        "limits.viewers_per_stream=16",
+        "rtsp.transport=udp",
+        "log.format=json",
+    ];
+    let from_file = loaded(Inputs { file: file(text), ..Inputs::default() });
+    assert_eq!(from_file.http.listen, SocketAddr::from(([127, 0, 0, 1], 80)));
+    assert_eq!(from_file.http.header_timeout, Duration::from_millis(1500));
+    assert!(!from_file.udp.gso);
+    assert_eq!(from_file.udp.receive_buffer, Bytes::new(1_000_000));
+    assert_eq!(
+        from_file.ice.addresses,
+        [IceAddress::Ip([192, 0, 2, 1].into()), IceAddress::Host("sfu.example.com".to_owned())]
+    );
+    assert_eq!(from_file.limits.viewers_per_stream.map(u32::from), Some(16));
+    assert_eq!(from_file.rtsp.transport, Transport::Udp);
+    assert_eq!(from_file.log.format, LogFormat::Json);
+    assert_eq!(loaded(Inputs { env: env(&variables), ..Inputs::default() }), from_file);
+    assert_eq!(loaded(Inputs { sets: owned(&sets), ..Inputs::default() }), from_file);
+}
+
+#[test]
+fn an_empty_list_overrides() {
+    let text = "ice.interfaces = ['eth0']\n";
+    let sets = owned(&["ice.interfaces="]);
+    let config = loaded(Inputs { file: file(text), sets, ..Inputs::default() });
+    assert!(config.ice.interfaces.is_empty());
+}
+
+#[test]
+fn streams_come_from_everywhere() {
+    let config = loaded(Inputs {
+        file: file(
+            "[streams.a]\nsource = 'rtsp://h/a'\nrtsp_transport = 'udp'\n[streams]\nFront-Door.source = 'demo'\n",
+        ),
+        env: env(&[
+            ("SLUICE_STREAMS_B_SOURCE", "rtsp://u:p@h/b"),
+            ("SLUICE_STREAMS_C_D_SOURCE", "demo"),
+            ("SLUICE_STREAMS_C_D_RTSP_TRANSPORT", "udp"),
+        ]),
+        sets: owned(&["streams.e.source=rtsp://h/?e=f", "streams.g.source=demo"]),
+        streams: owned(&["a=demo", "g=rtsp://h/?g=h"]),
+    });
+    let described: Vec<_> = config
+        .streams
+        .iter()
+        .map(|(name, stream)| {
+            let source = match &stream.source {
+                Source::Rtsp(url) => url.to_string(),
+                Source::Demo => "demo".to_owned(),
+            };
+            format!("{name} {source} {:?}", config.rtsp_transport(stream))
+        })
+        .collect();
+    assert_eq!(
+        described,
+        [
+            "Front-Door demo Tcp",
+            "a demo Udp",
+            "b rtsp://u:***@h/b Tcp",
+            "c_d demo Udp",
+            "e rtsp://h/?e=f Tcp",
+            "g rtsp://h/?g=h Tcp",
+        ]
+    );
+}
+
+#[test]
+fn shards_fit_the_machine_and_the_ports() {
+    let count =
+        |sets: &[&str], cores| loaded(Inputs { sets: owned(sets), ..Inputs::default() }).shard_count(cores);
+    assert_eq!([0, 1, 2, 8, 100_000].map(|cores| count(&[], cores)), [1, 1, 1, 7, 256]);
+    assert_eq!(count(&["shards.count=3"], 1), 3);
+    assert_eq!(count(&["udp.port=65535"], 8), 1);
+    assert_eq!(count(&["udp.port=65533"], 8), 3);
+    assert_eq!(count(&["udp.port=65533", "shards.count=3"], 8), 3);
+    let inputs = Inputs { sets: owned(&["udp.port=65533", "shards.count=4"]), ..Inputs::default() };
+    assert!(load(inputs).is_err());
+}
+
+#[test]
+fn a_refused_key_makes_no_second_problem() {
+    for (sets, count) in [
+        (&["rtsp.reconnect_min=1h", "rtsp.reconnect_max=x"][..], 1),
+        (&["streams.a.source=x"], 1),
+        (&["streams.a.source=x", "streams.a.rtsp_transport=x"], 2),
+        (&["streams.a.rtsp_transport=udp"], 1),
+    ] {
+        let error = load(Inputs { sets: owned(sets), ..Inputs::default() }).expect_err("a refused key");
+        assert_eq!(error.count(), count, "{error}");
+    }
+    // What else the file said is not known, so nothing is said to be missing.
+    let inputs =
+        Inputs { file: file("[udp\n"), sets: owned(&["streams.a.rtsp_transport=udp"]), ..Inputs::default() };
+    assert_eq!(load(inputs).expect_err("a broken file").count(), 1);
+}
+
+#[test]
+fn files_are_read_and_their_faults_are_told() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let error = |path: PathBuf| {
+        let inputs = Inputs { file: Some(File::Path(path)), ..Inputs::default() };
+        load(inputs).expect_err("an unreadable file").to_string()
+    };
+    let write = |name: &str, bytes: &[u8]| {
+        let path = directory.join(name);
+        std::fs::write(&path, bytes).expect("a writable target directory");
+        path
+    };
+
+    let good = write("good.toml", b"udp.port = 1\n");
+    assert_eq!(loaded(Inputs { file: Some(File::Path(good)), ..Inputs::default() }).udp.port, 1);
+
+    let missing = error(PathBuf::from("no/such.toml"));
+    assert!(missing.contains("cannot read `no/such.toml`: No such file or directory"), "{missing}");
+    let binary = error(write("binary.toml", b"a = 1\nb = \xff\n"));
+    assert!(binary.contains("line 2 is not UTF-8"), "{binary}");
+    let large = error(write("large.toml", &vec![b'\n'; (4 << 20) + 1]));
+    assert!(large.contains("it is larger than 4MiB"), "{large}");
+    assert!(error(directory).contains("cannot read"));
+}
+
+#[test]
+fn the_environment_is_ours_only() {
+    assert!(environment().iter().all(|(name, _)| name.starts_with("SLUICE_")));
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_it_panic(
+        text in "(\\[|\\]|=|\\.|,|\"|'|\\{|\\}|\n|\r\n|#|@|://|:|udp|port|streams|source|rtsp|addresses|ice|1|é|\t|\\PC){0,60}",
+    ) {
+        if let Err(error) = load(Inputs { file: file(&text), ..Inputs::default() }) {
+            prop_assert!(error.count() > 0);
+            prop_assert!(!error.render(true).contains("Failed to read"));
+        }
+    }
+
+    #[test]
+    fn no_argument_makes_it_panic(name in "(\\PC|[A-Z_]){0,20}", text in "(udp|streams|source|ice|addresses|\\.|=|\\PC){0,12}") {
+        let inputs = Inputs {
+            file: None,
+            env: vec![(format!("SLUICE_{name}"), text.clone()), (format!("SLUICE_STREAMS_{name}_SOURCE"), text.clone())],
+            sets: vec![text.clone(), format!("streams.a.source={text}"), format!("ice.addresses={text}")],
+            streams: vec![text.clone(), format!("a={text}")],
+        };
+        if let Err(error) = load(inputs) {
+            prop_assert!(!error.render(true).contains("Failed to read"));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One value on its way to its type: what TOML gave, or the bare text of a variable or an argument. It knows kinds and
+//! ranges; which key has which is said in `schema.rs`.
+
+use std::{fmt::Display, ops::Range, time::Duration};
+
+use toml::{
+    Spanned,
+    de::{DeInteger, DeValue},
+};
+
+use crate::{Bytes, format_duration, parse_duration, redact::shown, suggest::nearest, units::UnitError};
+
+/// A value as it was written.
+pub(crate) enum Given<'a> {
+    /// In the file.
+    Toml(&'a Spanned<DeValue<'a>>),
+    /// Outside it, `at` bytes into the text that is shown.
+    Text { text: &'a str, at: usize },
+}
+
+/// What a key takes, with its bounds (both included) and where it goes in `T`.
+pub(crate) enum Kind<T> {
+    Bool(fn(&mut T, bool)),
+    Integer(u64, u64, fn(&mut T, u64)),
+    Bytes(Bytes, Bytes, fn(&mut T, Bytes)),
+    Duration(Duration, Duration, fn(&mut T, Duration)),
+    /// One of these words; the setter gets its index.
+    Choice(&'static [&'static str], fn(&mut T, usize)),
+    /// What is allowed, in words.
+    Text(&'static str, fn(&mut T, &str) -> Result<(), Refusal>),
+    /// What each element may be, in words.
+    List(&'static str, SetList<T>),
+}
+
+/// Takes all elements, or refuses one of them by its index.
+type SetList<T> = fn(&mut T, &[&str]) -> Result<(), (usize, Refusal)>;
+
+/// Why a text is not what a key takes: the end of a sentence that began with the key.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) why: String,
+    /// To be written instead.
+    pub(crate) meant: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(why: impl Display) -> Self {
+        Self { why: why.to_string(), meant: None }
+    }
+
+    pub(crate) fn meant(self, meant: impl Display) -> Self {
+        Self { meant: Some(meant.to_string()), ..self }
+    }
+}
+
+/// A refusal with its place in the text that is shown; `meant` is quoted as that text needs it.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) why: String,
+    pub(crate) meant: Option<String>,
+    pub(crate) span: Range<usize>,
+}
+
+impl<T> Kind<T> {
+    /// What is allowed, in words.
+    pub(crate) fn allowed(&self) -> String {
+        match self {
+            Self::Bool(_) => "true or false".to_owned(),
+            Self::Integer(min, max, _) => format!("{min} to {max}"),
+            Self::Bytes(min, max, _) => format!("{min} to {max}"),
+            Self::Duration(min, max, _) => format!("{} to {}", format_duration(*min), format_duration(*max)),
+            Self::Choice(words, _) => words.join(" or "),
+            Self::Text(allowed, _) => (*allowed).to_owned(),
+            Self::List(allowed, _) => format!("a list of {allowed}"),
+        }
+    }
+
+    /// Checks the value and puts it in its place, or leaves `target` as it was.
+    pub(crate) fn apply(&self, target: &mut T, given: &Given<'_>) -> Result<(), Fault> {
+        match self {
+            Self::Bool(set) => set(target, given.boolean()?),
+            Self::Integer(min, max, set) => {
+                let number = given.integer()?.filter(|number| (min..=max).contains(&number));
+                set(target, number.ok_or_else(|| given.out_of_range())?);
+            }
+            Self::Bytes(min, max, set) => {
+                let bytes = given.bytes()?.filter(|bytes| (min..=max).contains(&bytes));
+                set(target, bytes.ok_or_else(|| given.out_of_range())?);
+            }
+            Self::Duration(min, max, set) => {
+                let duration = given.duration()?;
+                if !(min..=max).contains(&&duration) {
+                    return Err(given.out_of_range());
+                }
+                set(target, duration);
+            }
+            Self::Choice(words, set) => {
+                let word = given.string()?;
+                let index = words.iter().position(|known| *known == word).ok_or_else(|| {
+                    let refusal = Refusal::new(format!("`{}` is not known", shown(word)));
+                    given.fault(Refusal {
+                        meant: nearest(word, words.iter().copied()).map(str::to_owned),
+                        ..refusal
+                    })
+                })?;
+                set(target, index);
+            }
+            Self::Text(_, set) => set(target, given.string()?).map_err(|refusal| given.fault(refusal))?,
+            Self::List(_, set) => {
+                let (elements, spans): (Vec<_>, Vec<_>) = given.list()?.into_iter().unzip();
+                set(target, &elements).map_err(|(index, refusal)| Fault {
+                    span: spans.get(index).cloned().unwrap_or_else(|| given.span()),
+                    ..given.fault(refusal)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Given<'a> {
+    pub(crate) fn span(&self) -> Range<usize> {
+        match self {
+            Self::Toml(value) => value.span(),
+            Self::Text { text, at } => *at..at + text.len(),
+        }
+    }
+
+    fn boolean(&self) -> Result<bool, Fault> {
+        let text = match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::Boolean(boolean) => return Ok(*boolean),
+                DeValue::String(text) => &**text,
+                _ => return Err(self.wrong_type("true or false", None)),
+            },
+            Self::Text { text, .. } => text,
+        };
+        let meant = match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some("true"),
+            "false" | "no" | "off" | "0" => Some("false"),
+            _ => None,
+        };
+        match (self, text) {
+            (Self::Text { .. }, "true") => Ok(true),
+            (Self::Text { .. }, "false") => Ok(false),
+            _ => Err(self.wrong_type("true or false", meant.map(str::to_owned))),
+        }
+    }
+
+    /// `None` for an integer no `u64` holds.
+    fn integer(&self) -> Result<Option<u64>, Fault> {
+        match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::Integer(integer) => Ok(to_u64(integer)),
+                DeValue::String(text) => {
+                    let meant = text.trim().parse::<u64>().ok().map(|number| number.to_string());
+                    Err(self.wrong_type("an integer", meant))
+                }
+                _ => Err(self.wrong_type("an integer", None)),
+            },
+            Self::Text { text, .. } => {
+                let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+                if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(self.wrong_type("an integer", None));
+                }
+                Ok(text.parse().ok())
+            }
+        }
+    }
+
+    /// `None` for a negative or huge integer.
+    fn bytes(&self) -> Result<Option<Bytes>, Fault> {
+        let text = match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::Integer(integer) => return Ok(to_u64(integer).map(Bytes::new)),
+                DeValue::String(text) => &**text,
+                _ => return Err(self.wrong_type("an amount like \"8MiB\"", None)),
+            },
+            Self::Text { text, .. } => text,
+        };
+        text.parse().map(Some).map_err(|error| self.unit_fault(text, error))
+    }
+
+    fn duration(&self) -> Result<Duration, Fault> {
+        let text = match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::String(text) => &**text,
+                DeValue::Integer(integer) => {
+                    let meant = to_u64(integer).map(|seconds| format!("\"{seconds}s\""));
+                    return Err(self.wrong_type("a duration like \"2s\"", meant));
+                }
+                _ => return Err(self.wrong_type("a duration like \"2s\"", None)),
+            },
+            Self::Text { text, .. } => text,
+        };
+        parse_duration(text).map_err(|error| self.unit_fault(text, error))
+    }
+
+    fn string(&self) -> Result<&str, Fault> {
+        match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::String(text) => Ok(text),
+                _ => Err(self.wrong_type("a string", None)),
+            },
+            Self::Text { text, .. } => Ok(text),
+        }
+    }
+
+    /// The elements, trimmed, with their places. Outside the file they are separated by commas.
+    fn list(&self) -> Result<Vec<(&str, Range<usize>)>, Fault> {
+        match self {
+            Self::Toml(value) => {
+                let DeValue::Array(array) = value.get_ref() else {
+                    return Err(self.wrong_type("an array of strings", None));
+                };
+                let string = |element: &'a Spanned<DeValue<'a>>| {
+                    let text = element.get_ref().as_str();
+                    let text = text.ok_or_else(|| Given::Toml(element).wrong_type("a string", None))?;
+                    Ok((text, element.span()))
+                };
+                array.iter().map(string).collect()
+            }
+            Self::Text { text, .. } if text.trim().is_empty() => Ok(Vec::new()),
+            Self::Text { text, at } => {
+                let mut start = *at;
+                let mut elements = Vec::new();
+                for part in text.split(',') {
+                    let element = part.trim();
+                    let begins = start + part.len() - part.trim_start().len();
+                    elements.push((element, begins..begins + element.len()));
+                    start += part.len() + 1;
+                }
+                Ok(elements)
+            }
+        }
+    }
+
+    fn wrong_type(&self, expected: &str, meant: Option<String>) -> Fault {
+        let why = match self {
+            Self::Toml(value) => format!("expected {expected}, found {}", type_of(value.get_ref())),
+            Self::Text { text, .. } => format!("`{}` is not {expected}", shown(text)),
+        };
+        Fault { why, meant, span: self.span() }
+    }
+
+    fn out_of_range(&self) -> Fault {
+        let written = match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::Integer(integer) => integer.to_string(),
+                value => value.as_str().map(shown).unwrap_or_default(),
+            },
+            Self::Text { text, .. } => shown(text),
+        };
+        Fault { why: format!("{written} is out of range"), meant: None, span: self.span() }
+    }
+
+    fn unit_fault(&self, text: &str, error: UnitError) -> Fault {
+        self.fault(Refusal { why: format!("`{}` {error}", shown(text)), meant: error.suggestion })
+    }
+
+    fn fault(&self, refusal: Refusal) -> Fault {
+        let meant = match self {
+            Self::Toml(_) => refusal.meant.map(|meant| format!("\"{meant}\"")),
+            Self::Text { .. } => refusal.meant,
+        };
+        Fault { why: refusal.why, meant, span: self.span() }
+    }
+}
+
+fn to_u64(integer: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
