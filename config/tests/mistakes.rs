@@ -77,7 +77,7 @@ fn a_time_without_its_unit() {
    :                       ^|
    :                        `-- did you mean `"30s"`?
    `----
-  help: allowed: 1s to 1h
+  help: allowed: 100ms to 1m
 
 1 problem in the configuration"#,
     );
