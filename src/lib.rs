@@ -1,1 +1,16 @@
-//! Sluice.
+//! Sluice: a WebRTC SFU for bare-metal Linux.
+//!
+//! Modules in the order in which a frame passes them (docs/ARCHITECTURE.md has the picture):
+//! [`source`] reads cameras, [`track`] packetizes once, [`shard`] fans out on pinned threads,
+//! [`viewer`] numbers and seals for one player, and `sluice-io` hands batches to the kernel. Beside
+//! the way: [`control`] (streams, sessions, HTTP) and [`ops`] (metrics, health, pages).
+#![forbid(unsafe_code)]
+
+pub mod control;
+pub mod id;
+pub mod ops;
+pub mod server;
+pub mod shard;
+pub mod source;
+pub mod track;
+pub mod viewer;

@@ -1,2 +1,157 @@
-//! Sluice.
-fn main() {}
+//! The `sluice` command: arguments, logging, start, signals, stop.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use sluice::server::Server;
+use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream};
+use tracing_subscriber::EnvFilter;
+
+/// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Version and commit, as `--version` shows them.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SLUICE_COMMIT"), ")");
+
+/// Threads of the control plane: HTTP, cameras, packetizing. Shards have threads of their own.
+const CONTROL_THREADS: usize = 2;
+
+/// Exit code for a configuration that cannot be used.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// Serve cameras to thousands of browsers: RTSP in, WebRTC (WHEP) out.
+///
+/// Without arguments it serves a demo stream. Every key of the configuration file can also be set by
+/// --set key=value and by a variable SLUICE_KEY (udp.port: SLUICE_UDP_PORT).
+#[derive(Debug, Parser)]
+#[command(version = VERSION, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Do>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Do {
+    /// Check a configuration file, say what is wrong with it, and exit (2 if anything is).
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Configuration file (config/sluice.toml explains every key).
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set a key, over the file and the environment; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Streams: cam1=rtsp://user:password@host/path
+    #[arg(value_name = "NAME=URL")]
+    streams: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let Cli { command, serve } = Cli::parse();
+    let check = command.is_some();
+    let inputs = match command {
+        Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
+        None => Inputs {
+            file: serve.config.map(File::Path),
+            env: sluice_config::environment(),
+            sets: serve.sets,
+            streams: serve.streams,
+        },
+    };
+    let mut config = match sluice_config::load(inputs) {
+        Ok(config) => config,
+        Err(error) => {
+            eprint!("{}", error.render(std::io::stderr().is_terminal()));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    if check {
+        println!("the configuration is good: {} streams", config.streams.len());
+        return ExitCode::SUCCESS;
+    }
+    if config.streams.is_empty() {
+        let name = "demo".parse().expect("a valid name");
+        config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+    }
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &Config) -> anyhow::Result<()> {
+    start_logging(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(async {
+        // Before the start, so that a signal during it is not lost.
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let server = Server::start(config, env!("SLUICE_COMMIT")).await?;
+        greet(config, &server);
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+        }
+        server.stop().await;
+        Ok(())
+    });
+    // A name that is still being resolved sits in a thread that cannot be stopped.
+    runtime.shutdown_background();
+    served
+}
+
+/// Says where to look; the one thing that goes to standard output.
+fn greet(config: &Config, server: &Server) {
+    let address = server.http;
+    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { url_host(address.ip()) };
+    let base = format!("http://{host}:{}/", address.port());
+    println!("open {base}");
+    for name in config.streams.keys() {
+        println!("     {base}{name}/");
+    }
+    let ports: Vec<String> = server.ports.iter().map(u16::to_string).collect();
+    tracing::info!(http = %server.http, admin = %server.admin, udp_ports = ports.join(","), "serving");
+}
+
+fn url_host(ip: std::net::IpAddr) -> String {
+    match ip {
+        std::net::IpAddr::V4(v4) => v4.to_string(),
+        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+    }
+}
+
+fn start_logging(config: &Config) -> anyhow::Result<()> {
+    // The RTSP library's warnings quote URLs and SDP, which hold credentials; what matters of them is
+    // said by our own source. A directive of the operator's for `retina` still wins.
+    let filter = EnvFilter::try_new(format!("retina=error,{}", config.log.level))
+        .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match config.log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

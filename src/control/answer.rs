@@ -1,0 +1,300 @@
+//! The answer to an offer: which codec of the stream goes under which payload type, and the SDP.
+//!
+//! Owns negotiation and the text of answers and of ICE restart fragments. Pure: random numbers and
+//! addresses are given to it. Never reads an offer's text and never touches an engine.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup};
+use crate::source::Formats;
+use crate::track::Codec;
+use crate::viewer::{Credentials, MediaParams};
+
+/// `abs-send-time`: lets the receiver estimate bandwidth for REMB.
+const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+/// MID (RFC 9143 §15): which section an SSRC belongs to.
+const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+
+/// The outcome of negotiation: one entry per section of the offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Negotiated {
+    /// What each section carries; `None` where it is rejected.
+    pub media: Vec<Option<MediaParams>>,
+    /// The feedback each section may use, as in `a=rtcp-fb`.
+    feedback: Vec<Vec<String>>,
+    /// Header extension id of `abs-send-time`.
+    pub abs_send_time_id: Option<u8>,
+    /// Header extension id of MID.
+    pub mid_id: Option<u8>,
+}
+
+/// What identifies us in an answer.
+#[derive(Debug, Clone)]
+pub struct Identity<'a> {
+    /// Our ICE credentials.
+    pub credentials: &'a Credentials,
+    /// SHA-256 fingerprint of our certificate.
+    pub fingerprint: &'a str,
+    /// Where we can be reached, best first.
+    pub candidates: &'a [SocketAddr],
+    /// `o=` session id (RFC 8866 §5.2).
+    pub session_id: u64,
+    /// Name of the stream: the `a=msid` that groups audio and video for lip sync.
+    pub stream: &'a str,
+}
+
+/// Chooses payload types for what the stream carries.
+///
+/// `random` gives SSRCs. Refuses an offer that cannot carry the stream's video, and one that would
+/// carry nothing at all.
+pub fn negotiate(
+    offer: &Offer,
+    formats: &Formats,
+    mut random: impl FnMut() -> u32,
+) -> Result<Negotiated, OfferError> {
+    let mut negotiated =
+        Negotiated { media: Vec::new(), feedback: Vec::new(), abs_send_time_id: None, mid_id: None };
+    for section in &offer.sections {
+        let choice = if section.disabled { None } else { choose(section, formats)? };
+        let Some((codec, payload)) = choice else {
+            negotiated.media.push(None);
+            negotiated.feedback.push(Vec::new());
+            continue;
+        };
+        let rtx = section.payloads.iter().find(|candidate| {
+            candidate.name.eq_ignore_ascii_case("rtx")
+                && candidate.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload.payload_type)
+        });
+        for (id, uri) in &section.extensions {
+            match uri.as_str() {
+                ABS_SEND_TIME => negotiated.abs_send_time_id = Some(*id),
+                MID => negotiated.mid_id = Some(*id),
+                _ => {}
+            }
+        }
+        // Lost packets are sent again under RTX only: without it a NACK could not be answered.
+        let wanted = ["nack", "nack pli", "ccm fir", "goog-remb"];
+        let feedback = wanted
+            .iter()
+            .filter(|name| payload.feedback.iter().any(|offered| offered == *name))
+            .filter(|name| **name != "nack" || rtx.is_some())
+            .map(|name| (*name).to_owned())
+            .collect();
+        negotiated.feedback.push(feedback);
+        negotiated.media.push(Some(MediaParams {
+            mid: section.mid.clone(),
+            codec,
+            payload_type: payload.payload_type,
+            rtx_payload_type: rtx.map(|rtx| rtx.payload_type),
+            format: payload.format.clone(),
+            ssrc: random(),
+            rtx_ssrc: random(),
+        }));
+    }
+    if negotiated.media.iter().all(Option::is_none) {
+        return Err(OfferError::Unacceptable(format!(
+            "nothing of this stream ({}) fits the offer",
+            describe(formats)
+        )));
+    }
+    Ok(negotiated)
+}
+
+fn choose<'a>(section: &'a Section, formats: &Formats) -> Result<Option<(Codec, &'a Payload)>, OfferError> {
+    match section.kind {
+        SectionKind::Other => Ok(None),
+        // A stream plays without its audio if the viewer cannot hear it.
+        SectionKind::Audio => Ok(formats.audio.as_ref().and_then(|audio| {
+            let found = section.payloads.iter().find(|payload| {
+                payload.name.eq_ignore_ascii_case(audio.codec.encoding_name())
+                    && payload.clock_rate == audio.codec.clock_rate()
+            });
+            found.map(|payload| (audio.codec, payload))
+        })),
+        SectionKind::Video => {
+            let Some(video) = &formats.video else { return Ok(None) };
+            match choose_h264(section, video.profile_level_id) {
+                Some(payload) => Ok(Some((video.codec, payload))),
+                None => Err(OfferError::Unacceptable(format!(
+                    "the stream's video is H264 with packetization-mode=1, which the offer lacks (it has {})",
+                    names(section)
+                ))),
+            }
+        }
+    }
+}
+
+/// The offered H.264 payload type that says most truly what the source sends.
+///
+/// Browsers decode every profile they can under any of their payload types, and cameras send Main
+/// and High; so the profile only sets the preference: the source's own, then Constrained Baseline,
+/// then whatever comes first (RFC 6184 §8.2.2 would refuse, and break most cameras).
+fn choose_h264(section: &Section, source: Option<[u8; 3]>) -> Option<&Payload> {
+    let usable = || {
+        section.payloads.iter().filter(|payload| {
+            payload.name.eq_ignore_ascii_case("H264")
+                && payload.clock_rate == 90_000
+                && payload.parameter("packetization-mode") == Some("1")
+        })
+    };
+    let profile = |payload: &Payload| -> Option<[u8; 2]> {
+        let text = payload.parameter("profile-level-id")?;
+        let number = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6)?;
+        Some([(number >> 16) as u8, (number >> 8) as u8])
+    };
+    let with = |wanted: [u8; 2]| usable().find(|payload| profile(payload) == Some(wanted));
+    let constrained_baseline = || with([0x42, 0xe0]);
+    let own = source.and_then(|[idc, flags, _]| match (idc, flags) {
+        // Baseline with constraint_set1: Constrained Baseline, however the other flags are written.
+        (0x42, flags) if flags & 0x40 != 0 => constrained_baseline(),
+        _ => with([idc, flags])
+            .or_else(|| usable().find(|payload| profile(payload).is_some_and(|[offered, _]| offered == idc))),
+    });
+    own.or_else(constrained_baseline).or_else(|| usable().next())
+}
+
+fn names(section: &Section) -> String {
+    let mut names: Vec<&str> = section.payloads.iter().map(|payload| payload.name.as_str()).collect();
+    names.dedup();
+    if names.is_empty() { "no codec at all".to_owned() } else { names.join(", ") }
+}
+
+fn describe(formats: &Formats) -> String {
+    let video = formats.video.as_ref().map(|video| format!("{} video", video.codec.encoding_name()));
+    let audio = formats.audio.as_ref().map(|audio| format!("{} audio", audio.codec.encoding_name()));
+    let parts: Vec<String> = [video, audio].into_iter().flatten().collect();
+    if parts.is_empty() { "nothing yet".to_owned() } else { parts.join(", ") }
+}
+
+/// The SDP of the answer, CRLF line ends.
+pub fn answer(offer: &Offer, negotiated: &Negotiated, identity: &Identity<'_>) -> String {
+    let mut sdp = format!(
+        "v=0\r\no=- {} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\na=msid-semantic: WMS {}\r\na=ice-lite\r\n",
+        identity.session_id,
+        mids(negotiated),
+        identity.stream,
+    );
+    let mut first = true;
+    for (index, section) in offer.sections.iter().enumerate() {
+        match &negotiated.media[index] {
+            Some(media) => {
+                carried(&mut sdp, offer, section, media, negotiated, &negotiated.feedback[index], identity);
+                transport(&mut sdp, identity, first);
+                first = false;
+            }
+            None => rejected(&mut sdp, section),
+        }
+    }
+    sdp
+}
+
+/// The fragment that answers an ICE restart (RFC 9725 §4.3.3, RFC 8840 §9).
+pub fn restart_fragment(mids: &[String], identity: &Identity<'_>) -> String {
+    let mut sdp = format!("a=ice-lite\r\na=group:BUNDLE {}\r\n", mids.join(" "));
+    let first = mids.first().map(String::as_str).unwrap_or_default();
+    let _ = write!(sdp, "m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{first}\r\n");
+    let Credentials { ufrag, pwd } = identity.credentials;
+    let _ = write!(sdp, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
+    candidates(&mut sdp, identity);
+    sdp
+}
+
+fn mids(negotiated: &Negotiated) -> String {
+    let mids: Vec<&str> = negotiated.media.iter().flatten().map(|media| media.mid.as_str()).collect();
+    mids.join(" ")
+}
+
+fn carried(
+    sdp: &mut String,
+    offer: &Offer,
+    section: &Section,
+    media: &MediaParams,
+    negotiated: &Negotiated,
+    feedback: &[String],
+    identity: &Identity<'_>,
+) {
+    let pt = media.payload_type;
+    let name = section.payloads.iter().find(|payload| payload.payload_type == pt);
+    let channels = name.map_or(1, |payload| payload.channels);
+    let setup = if offer.setup == Setup::Passive { "active" } else { "passive" };
+    let rtx = media.rtx_payload_type;
+    // Writing to a String cannot fail.
+    let _ = write!(sdp, "m={} 9 {} {pt}", section.media, section.proto);
+    if let Some(rtx) = rtx {
+        let _ = write!(sdp, " {rtx}");
+    }
+    let _ = write!(
+        sdp,
+        "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=mid:{}\r\na=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\na=rtcp-rsize\r\na=setup:{setup}\r\n",
+        media.mid
+    );
+    for (id, uri) in [(negotiated.abs_send_time_id, ABS_SEND_TIME), (negotiated.mid_id, MID)] {
+        let offered = |id: &u8| section.extensions.iter().any(|(other, name)| other == id && name == uri);
+        if let Some(id) = id.filter(offered) {
+            let _ = write!(sdp, "a=extmap:{id} {uri}\r\n");
+        }
+    }
+    let _ = write!(sdp, "a=rtpmap:{pt} {}/{}", media.codec.encoding_name(), media.codec.clock_rate());
+    if channels > 1 {
+        let _ = write!(sdp, "/{channels}");
+    }
+    sdp.push_str("\r\n");
+    if !media.format.is_empty() {
+        let _ = write!(sdp, "a=fmtp:{pt} {}\r\n", media.format);
+    }
+    for feedback in feedback {
+        let _ = write!(sdp, "a=rtcp-fb:{pt} {feedback}\r\n");
+    }
+    let stream = identity.stream;
+    let track = if section.kind == SectionKind::Video { "video" } else { "audio" };
+    let _ = write!(sdp, "a=msid:{stream} {track}\r\n");
+    if let Some(rtx) = rtx {
+        let clock = media.codec.clock_rate();
+        let _ = write!(sdp, "a=rtpmap:{rtx} rtx/{clock}\r\na=fmtp:{rtx} apt={pt}\r\n");
+        let _ = write!(sdp, "a=ssrc-group:FID {} {}\r\n", media.ssrc, media.rtx_ssrc);
+    }
+    // The media's own SSRC first: Chromium takes the first for it, whatever the group says.
+    for ssrc in [Some(media.ssrc), rtx.map(|_| media.rtx_ssrc)].into_iter().flatten() {
+        let _ = write!(sdp, "a=ssrc:{ssrc} cname:{stream}\r\n");
+    }
+}
+
+fn transport(sdp: &mut String, identity: &Identity<'_>, with_candidates: bool) {
+    let Credentials { ufrag, pwd } = identity.credentials;
+    let _ = write!(
+        sdp,
+        "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\na=fingerprint:sha-256 {}\r\n",
+        identity.fingerprint
+    );
+    // Bundled sections share the first one's candidates (RFC 9143 §7.2).
+    if with_candidates {
+        candidates(sdp, identity);
+    }
+}
+
+fn candidates(sdp: &mut String, identity: &Identity<'_>) {
+    let count = identity.candidates.len() as u32;
+    for (index, address) in identity.candidates.iter().enumerate() {
+        // Type preference 126 for host candidates, local preference by order, component 1
+        // (RFC 8445 §5.1.2.1).
+        let local_preference = 65_535 - (index as u32).min(count);
+        let priority = (126 << 24) | (local_preference << 8) | 255;
+        let (ip, port) = (address.ip(), address.port());
+        let _ = write!(sdp, "a=candidate:{} 1 udp {priority} {ip} {port} typ host\r\n", index + 1);
+    }
+    sdp.push_str("a=end-of-candidates\r\n");
+}
+
+fn rejected(sdp: &mut String, section: &Section) {
+    let _ =
+        write!(sdp, "m={} 0 {} {}\r\nc=IN IP4 0.0.0.0\r\n", section.media, section.proto, section.formats);
+    if !section.mid.is_empty() {
+        let _ = write!(sdp, "a=mid:{}\r\n", section.mid);
+    }
+    sdp.push_str("a=inactive\r\n");
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

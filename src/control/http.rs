@@ -1,0 +1,242 @@
+//! HTTP: listeners, time limits, routes. A shell: it reads the clock and owns sockets.
+//!
+//! Owns what a client can do to us before a handler runs: slow headers, slow bodies, idle and too
+//! many connections. What a request means is decided in `whep` and `ops`.
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens and reads the clock")]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{any, get};
+use http_body_util::{BodyExt, Limited};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::offer::OFFER_MAX;
+use super::problem::Problem;
+use super::whep::{Request, Whep, allow_origin};
+use crate::ops::pages;
+
+/// Time for answers under way when the server stops.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a listener allows.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpLimits {
+    /// Time for a request's headers; so also the time that a connection may stay idle.
+    pub headers: Duration,
+    /// Connections at the most; more wait in the kernel's queue.
+    pub connections: usize,
+}
+
+/// Our address that a connection came in on.
+#[derive(Debug, Clone, Copy)]
+struct LocalAddress(IpAddr);
+
+/// The state of the public routes.
+#[derive(Clone)]
+pub struct Public {
+    /// WHEP.
+    pub whep: Arc<Whep>,
+    /// Who may call from other origins.
+    pub origin: HeaderValue,
+    /// Time for a request's body.
+    pub body_timeout: Duration,
+}
+
+/// Routes of the public listener: pages and WHEP.
+pub fn public(state: Public) -> Router {
+    Router::new()
+        .route("/", get(|| async { pages::index() }))
+        .route("/streams.json", get(streams))
+        .route("/static/{file}", get(|Path(file): Path<String>| async move { pages::file(&file) }))
+        .route("/{stream}", get(to_player))
+        .route("/{stream}/", get(player))
+        .route("/{stream}/whep", any(endpoint))
+        .route("/{stream}/whep/{session}", any(session))
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
+        })
+        .with_state(state)
+}
+
+async fn streams(State(public): State<Public>) -> Response {
+    pages::streams(&public.whep.registry)
+}
+
+async fn to_player(Path(stream): Path<String>, request: HttpRequest) -> Response {
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    // Relative, so that a proxy's prefix stays; the name came out of this very path.
+    Redirect::temporary(&format!("{}/{query}", encode(&stream))).into_response()
+}
+
+/// A path segment as it must be written in a URL.
+fn encode(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let mut text = String::from("./");
+    for byte in segment.bytes() {
+        if plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+async fn player(State(public): State<Public>, Path(stream): Path<String>) -> Response {
+    // The page itself explains a missing stream in words, so it is served with 404 then.
+    pages::player(public.whep.registry.stream(&stream).is_some())
+}
+
+async fn endpoint(
+    State(public): State<Public>,
+    Path(stream): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let origin = public.origin.clone();
+    let answered = match read(request, public.body_timeout).await {
+        Ok(request) => public.whep.endpoint(Instant::now(), &stream, &request),
+        Err(problem) => Err(problem),
+    };
+    with_origin(answered, &origin)
+}
+
+async fn session(
+    State(public): State<Public>,
+    Path((stream, id)): Path<(String, String)>,
+    request: HttpRequest,
+) -> Response {
+    let origin = public.origin.clone();
+    let answered = match read(request, public.body_timeout).await {
+        Ok(request) => public.whep.session(&stream, &id, &request),
+        Err(problem) => Err(problem),
+    };
+    with_origin(answered, &origin)
+}
+
+fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Response {
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    allow_origin(response.headers_mut(), origin);
+    response
+}
+
+/// Reads a bounded body in bounded time.
+async fn read(request: HttpRequest, timeout: Duration) -> Result<Request, Problem> {
+    let local = request.extensions().get::<LocalAddress>().map(|address| address.0);
+    let (parts, body) = request.into_parts();
+    let body = match tokio::time::timeout(timeout, Limited::new(body, OFFER_MAX).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => {
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body could not be read, or is longer than {OFFER_MAX} bytes"),
+            ));
+        }
+        Err(_) => {
+            return Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the body did not arrive within {timeout:?}"),
+            ));
+        }
+    };
+    Ok(Request { method: parts.method, headers: parts.headers, body, local })
+}
+
+/// Why a listener cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({key}): {source}")]
+pub struct ListenError {
+    address: SocketAddr,
+    key: &'static str,
+    source: std::io::Error,
+}
+
+/// Opens a listener; `key` is the configuration key that names its address.
+pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| ListenError { address, key, source })
+}
+
+/// Serves `router` until `stop` turns true, then lets answers under way finish.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: HttpLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let permit = places.clone().acquire_owned();
+        let accepted = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            accepted = async {
+                let permit = permit.await.expect("the semaphore is never closed");
+                (listener.accept().await, permit)
+            } => accepted,
+        };
+        match accepted {
+            (Ok((stream, _)), permit) => {
+                let router = router.clone();
+                let stop = stop.clone();
+                tokio::spawn(async move {
+                    connection(stream, router, limits, stop).await;
+                    drop(permit);
+                });
+            }
+            (Err(error), _) => {
+                // Out of file descriptors, most likely: connections that end will free some.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    let _ = tokio::time::timeout(GRACE, places.acquire_many(limits.connections as u32)).await;
+}
+
+async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
+    let local = stream.local_addr().ok().map(|address| address.ip().to_canonical());
+    let _ = stream.set_nodelay(true);
+    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        if let Some(local) = local {
+            request.extensions_mut().insert(LocalAddress(local));
+        }
+        tower::ServiceExt::oneshot(router.clone(), request.map(Body::new))
+    });
+    // The header timer also runs while a kept connection waits for its next request.
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(64 * 1024);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    tokio::select! {
+        // Errors here are the client's: it left, or was too slow.
+        _ = connection.as_mut() => {}
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// Waits until the server stops, and holds no lock afterwards.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone: that is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The header that keeps pages to this server: no foreign script, style, frame or connection.
+pub const CONTENT_SECURITY_POLICY: (header::HeaderName, HeaderValue) = (
+    header::CONTENT_SECURITY_POLICY,
+    HeaderValue::from_static(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'",
+    ),
+);

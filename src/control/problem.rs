@@ -1,0 +1,64 @@
+//! Refusals over HTTP: one status, one sentence on what is wrong and what to do.
+//!
+//! Bodies are `application/problem+json` (RFC 9457) with an extra `error` member, which is what
+//! players written for other servers read.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// What is wrong and what to do about it, for a person.
+    pub detail: String,
+    /// When to try again (RFC 9110 §10.2.3).
+    pub retry_after: Option<Duration>,
+    /// The methods that this URL takes, where another was used (RFC 9110 §15.5.6).
+    pub allow: Option<&'static str>,
+}
+
+impl Problem {
+    /// A refusal without a time to try again.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+        Problem { status, detail: detail.into(), retry_after: None, allow: None }
+    }
+
+    /// The same with a time to try again, rounded up to whole seconds.
+    pub fn retry_after(mut self, after: Duration) -> Problem {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// 405 with the methods to use instead, as in `GET, POST`.
+    pub fn not_allowed(allow: &'static str) -> Problem {
+        let detail = format!("this URL takes {allow}");
+        Problem { allow: Some(allow), ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "error": self.detail,
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_millis().div_ceil(1_000).max(1);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds as u64));
+        }
+        response
+    }
+}

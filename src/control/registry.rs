@@ -1,0 +1,170 @@
+//! Streams by name: their state, and the fan-out of each to the shards that have viewers of it.
+//!
+//! Owns the recent past of every track (a new shard starts from it) and the count of viewers per
+//! shard, under one short lock per stream. Never knows single viewers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use crate::id::StreamId;
+use crate::ops::counters::Cell;
+use crate::shard::command::{Media, ShardBusy, ShardHandle};
+use crate::source::{Formats, SourceState};
+use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
+
+/// All streams of this process.
+pub struct Registry {
+    by_name: BTreeMap<String, Arc<Stream>>,
+}
+
+/// One stream.
+pub struct Stream {
+    /// Its number on the data plane.
+    pub id: StreamId,
+    /// Its name in URLs.
+    pub name: String,
+    /// Where it comes from, without credentials.
+    pub source: String,
+    /// What it counts.
+    pub counters: StreamCounters,
+    /// Sessions that watch it.
+    pub viewers: AtomicUsize,
+    status: RwLock<Status>,
+    publisher: Mutex<Publisher>,
+}
+
+/// What a stream counts at ingress.
+#[derive(Debug, Default)]
+pub struct StreamCounters {
+    /// Payload bytes of audio and video packets made.
+    pub ingress_bytes: Cell,
+    /// Packets made.
+    pub ingress_packets: Cell,
+    /// Packets lost before they reached us.
+    pub ingress_lost: Cell,
+    /// Access units or audio frames that could not be packetized.
+    pub ingress_invalid: Cell,
+    /// Keyframes.
+    pub keyframes: Cell,
+    /// Times the source began to play.
+    pub starts: Cell,
+}
+
+/// What a stream is doing, and what it carries.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What its source does.
+    pub state: SourceState,
+    /// What it carries, as of the last time it played.
+    pub formats: Option<Formats>,
+}
+
+impl Status {
+    /// The formats, if viewers can be answered now.
+    pub fn playable(&self) -> Option<&Formats> {
+        match self.state {
+            SourceState::Playing => self.formats.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+struct Publisher {
+    video: Recent,
+    shards: Vec<Subscription>,
+}
+
+struct Subscription {
+    shard: Arc<ShardHandle>,
+    viewers: usize,
+}
+
+impl Registry {
+    /// A registry of the given streams, by name and source label, which fan out to `shards`.
+    pub fn new(
+        streams: impl IntoIterator<Item = (String, String)>,
+        shards: &[Arc<ShardHandle>],
+        limits: RecentLimits,
+    ) -> Registry {
+        let made = streams.into_iter().enumerate().map(|(index, (name, source))| {
+            let subscriptions = shards.iter().map(|shard| Subscription { shard: shard.clone(), viewers: 0 });
+            let stream = Stream {
+                id: StreamId(index as u32),
+                name: name.clone(),
+                source,
+                counters: StreamCounters::default(),
+                viewers: AtomicUsize::new(0),
+                status: RwLock::new(Status { state: SourceState::Connecting, formats: None }),
+                publisher: Mutex::new(Publisher {
+                    video: Recent::new(Codec::H264, limits),
+                    shards: subscriptions.collect(),
+                }),
+            };
+            (name, Arc::new(stream))
+        });
+        Registry { by_name: made.collect() }
+    }
+
+    /// The stream of that name.
+    pub fn stream(&self, name: &str) -> Option<&Arc<Stream>> {
+        self.by_name.get(name)
+    }
+
+    /// All streams, by name.
+    pub fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.by_name.values()
+    }
+}
+
+impl Stream {
+    /// What it is doing.
+    pub fn status(&self) -> Status {
+        self.status.read().expect("no holder of this lock panics").clone()
+    }
+
+    /// Changes what it is doing.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.status.write().expect("no holder of this lock panics"));
+    }
+
+    /// Sends trains to every shard that has viewers, and keeps them for shards that will.
+    pub fn publish(&self, trains: impl IntoIterator<Item = Arc<Train>>) {
+        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        for train in trains {
+            for subscription in publisher.shards.iter().filter(|subscription| subscription.viewers > 0) {
+                // A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
+                let media = Media::Train { stream: self.id, train: train.clone() };
+                let _ = subscription.shard.media(media);
+            }
+            if train.codec.kind() == Kind::Video {
+                publisher.video.push(train);
+            }
+        }
+    }
+
+    /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.
+    pub fn subscribe(&self, shard: usize) -> Result<(), ShardBusy> {
+        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        if publisher.shards[shard].viewers == 0 {
+            let from = publisher.video.since_keyframe().unwrap_or(u64::MAX);
+            let recent = publisher.video.trains_from(from).cloned().collect();
+            publisher.shards[shard].shard.media(Media::Subscribe { stream: self.id, recent })?;
+        }
+        publisher.shards[shard].viewers += 1;
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A viewer has gone from `shard`.
+    pub fn unsubscribe(&self, shard: usize) {
+        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let subscription = &mut publisher.shards[shard];
+        subscription.viewers -= 1;
+        if subscription.viewers == 0 {
+            // If this does not fit, the shard keeps one stale ring, bounded, until the next viewer.
+            let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id });
+        }
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

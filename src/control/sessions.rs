@@ -1,0 +1,105 @@
+//! WHEP sessions: the HTTP resources of viewers, and the books that go with them.
+//!
+//! Owns the table from session to shard. An entry lives from the answer to the shard's word that the
+//! viewer is over; until that word a deleted session is only marked, so that nothing is counted
+//! twice or never. Never knows HTTP.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use crate::control::registry::Stream;
+use crate::id::SessionId;
+use crate::shard::Ended;
+use crate::shard::command::ShardHandle;
+
+/// All sessions of this process.
+#[derive(Default)]
+pub struct Sessions {
+    table: Mutex<HashMap<SessionId, Session>>,
+}
+
+/// One session.
+#[derive(Clone)]
+pub struct Session {
+    /// What it watches.
+    pub stream: Arc<Stream>,
+    /// Where its viewer lives.
+    pub shard: Arc<ShardHandle>,
+    /// Entity tag of the current ICE session, with its quotes (RFC 9725 §4.3.1).
+    pub etag: String,
+    /// The peer's current ICE user name fragment.
+    pub remote_ufrag: String,
+    /// Tags of the sections that carry something.
+    pub mids: Vec<String>,
+    /// Deleted by the client; its viewer is about to go.
+    deleted: bool,
+}
+
+impl Session {
+    /// A session that was just answered.
+    pub fn new(
+        stream: Arc<Stream>,
+        shard: Arc<ShardHandle>,
+        etag: String,
+        remote_ufrag: String,
+        mids: Vec<String>,
+    ) -> Session {
+        Session { stream, shard, etag, remote_ufrag, mids, deleted: false }
+    }
+}
+
+impl Sessions {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
+        self.table.lock().expect("no holder of this lock panics")
+    }
+
+    /// Sessions, those about to go too.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes a session down. Its viewer has been counted by [`Stream::subscribe`].
+    pub fn insert(&self, id: SessionId, session: Session) {
+        session.shard.viewers.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(id, session);
+    }
+
+    /// The session, if it exists on that stream and was not deleted.
+    pub fn session(&self, id: SessionId, stream: &str) -> Option<Session> {
+        self.lock().get(&id).filter(|session| !session.deleted && session.stream.name == stream).cloned()
+    }
+
+    /// Marks a session as deleted: it is gone for every later request.
+    pub fn mark_deleted(&self, id: SessionId) {
+        if let Some(session) = self.lock().get_mut(&id) {
+            session.deleted = true;
+        }
+    }
+
+    /// A session restarted ICE.
+    pub fn restarted(&self, id: SessionId, etag: String, remote_ufrag: String) {
+        if let Some(session) = self.lock().get_mut(&id) {
+            session.etag = etag;
+            session.remote_ufrag = remote_ufrag;
+        }
+    }
+
+    /// A shard says that a viewer is over, or a join failed: the session goes from all books.
+    pub fn end(&self, id: SessionId) {
+        let Some(session) = self.lock().remove(&id) else { return };
+        session.shard.viewers.fetch_sub(1, Ordering::Relaxed);
+        session.stream.unsubscribe(session.shard.index);
+    }
+
+    /// As [`Sessions::end`], with a line in the log.
+    pub fn ended(&self, ended: &Ended) {
+        tracing::debug!(session = ?ended.session, reason = ended.reason.label(), connected = ended.connected, "viewer ended");
+        self.end(ended.session);
+    }
+}

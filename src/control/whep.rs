@@ -1,0 +1,372 @@
+//! WHEP (draft-ietf-wish-whep): requests in, responses out.
+//!
+//! Owns the endpoint `/{stream}/whep` and the session URLs below it, their status codes and headers.
+//! Lenient where real players need it (docs/WHEP.md lists the rules). Never reads a clock or a
+//! socket: `now` and the address that a request came in on are given to it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::answer::{Identity, answer, negotiate, restart_fragment};
+use super::offer::{Offer, OfferError, Setup};
+use super::problem::Problem;
+use super::registry::{Registry, Stream};
+use super::sdpfrag::Fragment;
+use super::sessions::{Session, Sessions};
+use crate::id::SessionId;
+use crate::shard::command::{Command, ShardHandle};
+use crate::source::SourceState;
+use crate::viewer::{Credentials, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
+
+/// Time to try again when the server is full.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// Time to try again when a source is being connected: a camera takes one or two seconds.
+const CONNECTING_RETRY: Duration = Duration::from_secs(1);
+
+/// What WHEP needs of the rest of the server.
+pub struct Whep {
+    /// Streams.
+    pub registry: Arc<Registry>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Shards, by number.
+    pub shards: Vec<Arc<ShardHandle>>,
+    /// Certificate and provider of all engines.
+    pub dtls: SharedDtls,
+    /// Addresses to announce, best first.
+    pub announced: RwLock<Arc<[IpAddr]>>,
+    /// Bounds.
+    pub limits: WhepLimits,
+}
+
+/// Bounds of admission and of viewers.
+#[derive(Debug, Clone, Copy)]
+pub struct WhepLimits {
+    /// Sessions at the most.
+    pub viewers: usize,
+    /// Sessions of one stream at the most; 0 for no bound of its own.
+    pub viewers_per_stream: usize,
+    /// Sessions not connected yet at the most.
+    pub pending: usize,
+    /// How long a viewer may take.
+    pub viewer: ViewerLimits,
+    /// Time between sender reports.
+    pub report_interval: Duration,
+}
+
+/// One request, as far as WHEP looks at it.
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, already bounded.
+    pub body: Bytes,
+    /// Our address that it came in on.
+    pub local: Option<IpAddr>,
+}
+
+impl Whep {
+    /// `/{stream}/whep`.
+    pub fn endpoint(&self, now: Instant, stream: &str, request: &Request) -> Result<Response, Problem> {
+        if request.method == Method::OPTIONS {
+            // A CORS preflight must work for any name (it carries no credentials and tells nothing).
+            return Ok(StatusCode::OK.into_response());
+        }
+        let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
+        match request.method {
+            Method::POST => self.post(now, stream, request),
+            Method::GET => Ok(StatusCode::NO_CONTENT.into_response()),
+            Method::HEAD => Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response()),
+            _ => Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
+        }
+    }
+
+    /// `/{stream}/whep/{session}`.
+    pub fn session(&self, stream: &str, id: &str, request: &Request) -> Result<Response, Problem> {
+        if request.method == Method::OPTIONS {
+            return Ok(StatusCode::OK.into_response());
+        }
+        let found = id.parse().ok().and_then(|id| Some((id, self.sessions.session(id, stream)?)));
+        let Some((id, session)) = found else {
+            return Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "no such session: it has ended, or never was; POST a new offer to begin one",
+            ));
+        };
+        match request.method {
+            Method::DELETE => self.delete(id, &session),
+            Method::PATCH => self.patch(id, &session, request),
+            Method::GET | Method::HEAD => Ok(StatusCode::NO_CONTENT.into_response()),
+            _ => Err(Problem::not_allowed("DELETE, GET, HEAD, OPTIONS, PATCH")),
+        }
+    }
+
+    fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
+        expect_content_type(&request.headers, "application/sdp")?;
+        let status = stream.status();
+        let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
+        self.admit(stream)?;
+        let text = std::str::from_utf8(&request.body).map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
+        })?;
+        let offer = Offer::parse(text)?;
+        let negotiated = negotiate(&offer, formats, rand::random)?;
+
+        let shard = self.shards.iter().min_by_key(|shard| shard.viewers.load(Ordering::Relaxed));
+        let shard = shard.ok_or_else(|| overloaded("there is no shard"))?;
+        let id = SessionId(rand::random());
+        let local_credentials = new_credentials();
+        let candidates = self.candidates(shard, request.local);
+        let identity = Identity {
+            credentials: &local_credentials,
+            fingerprint: self.dtls.fingerprint(),
+            candidates: &candidates,
+            // Below 2^62, as JSEP asks (RFC 9429 §5.2.1).
+            session_id: rand::random::<u64>() >> 2,
+            stream: &stream.name,
+        };
+        let sdp = answer(&offer, &negotiated, &identity);
+        let media: Vec<_> = negotiated.media.iter().flatten().cloned().collect();
+        let mids = media.iter().map(|media| media.mid.clone()).collect();
+        let remote_ufrag = offer.credentials.ufrag.clone();
+        let params = EngineParams {
+            local_credentials: local_credentials.clone(),
+            remote_credentials: offer.credentials,
+            remote_fingerprint: offer.fingerprint,
+            dtls_active: offer.setup == Setup::Passive,
+            candidates: candidates.clone(),
+            media,
+            abs_send_time_id: negotiated.abs_send_time_id,
+            mid_id: negotiated.mid_id,
+            report_interval: self.limits.report_interval,
+        };
+        let engine = Engine::new(params, &self.dtls, now).map_err(|error| {
+            tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the offer cannot be answered: {error}"))
+        })?;
+        // Below 32,768, so that the first rollover is far from the start (RFC 3711 §3.3.1).
+        let first_sequences = (rand::random::<u16>() >> 1, rand::random::<u16>() >> 1);
+        let viewer = Viewer::new(id, stream.id, engine, self.limits.viewer, first_sequences, now);
+        let etag = new_etag();
+        self.enter(id, stream, shard, viewer, etag.clone(), remote_ufrag, mids)?;
+        tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");
+
+        let mut response = (StatusCode::CREATED, sdp).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
+        set(headers, header::LOCATION, &format!("/{}/whep/{id}", stream.name));
+        set(headers, header::ETAG, &etag);
+        set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
+        Ok(response)
+    }
+
+    fn admit(&self, stream: &Stream) -> Result<(), Problem> {
+        let limits = &self.limits;
+        if self.sessions.len() >= limits.viewers {
+            return Err(overloaded(format!(
+                "the server has its {} viewers (limits.viewers)",
+                limits.viewers
+            )));
+        }
+        let watching = stream.viewers.load(Ordering::Relaxed);
+        if limits.viewers_per_stream > 0 && watching >= limits.viewers_per_stream {
+            return Err(overloaded(format!(
+                "stream {:?} has its {} viewers (limits.viewers_per_stream)",
+                stream.name, limits.viewers_per_stream
+            )));
+        }
+        let connected: u64 = self.shards.iter().map(|shard| shard.counters.connected_now.get()).sum();
+        let pending = self.sessions.len().saturating_sub(connected as usize);
+        if pending >= limits.pending {
+            return Err(overloaded(format!("{pending} joins are not connected yet (limits.pending)")));
+        }
+        Ok(())
+    }
+
+    /// Writes the session down and hands the viewer to its shard; all of it or nothing.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one session, used once")]
+    fn enter(
+        &self,
+        id: SessionId,
+        stream: &Arc<Stream>,
+        shard: &Arc<ShardHandle>,
+        viewer: Viewer,
+        etag: String,
+        remote_ufrag: String,
+        mids: Vec<String>,
+    ) -> Result<(), Problem> {
+        stream.subscribe(shard.index).map_err(|busy| overloaded(busy.to_string()))?;
+        self.sessions.insert(id, Session::new(stream.clone(), shard.clone(), etag, remote_ufrag, mids));
+        shard.command(Command::Join(Box::new(viewer))).map_err(|busy| {
+            self.sessions.end(id);
+            overloaded(busy.to_string())
+        })
+    }
+
+    fn candidates(&self, shard: &ShardHandle, local: Option<IpAddr>) -> Vec<SocketAddr> {
+        let announced = self.announced.read().expect("no holder of this lock panics").clone();
+        let mut addresses: Vec<IpAddr> = announced.to_vec();
+        // Some clients use the first candidate only (FFmpeg): let it be one that surely works.
+        addresses.sort_by_key(|address| Some(*address) != local);
+        addresses.into_iter().map(|address| SocketAddr::new(address, shard.port)).collect()
+    }
+
+    fn delete(&self, id: SessionId, session: &Session) -> Result<Response, Problem> {
+        session.shard.command(Command::Leave(id)).map_err(|busy| overloaded(busy.to_string()))?;
+        self.sessions.mark_deleted(id);
+        Ok(StatusCode::OK.into_response())
+    }
+
+    fn patch(&self, id: SessionId, session: &Session, request: &Request) -> Result<Response, Problem> {
+        expect_content_type(&request.headers, TRICKLE)?;
+        let text = std::str::from_utf8(&request.body).map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "the body is not an SDP fragment: it is not UTF-8 text")
+        })?;
+        let fragment = Fragment::parse(text)
+            .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        // One player sends the tag in a request header `ETag` instead.
+        let tag = request.headers.get(header::IF_MATCH).or_else(|| request.headers.get(header::ETAG));
+        let tags = tag.and_then(|tag| tag.to_str().ok());
+        let matches = tags
+            .is_none_or(|tags| tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == session.etag));
+        if !matches {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "If-Match names another ICE session than the current one: it was restarted since",
+            ));
+        }
+        let restart = fragment.credentials.filter(|new| new.ufrag != session.remote_ufrag);
+        let Some(remote) = restart else {
+            // Trickled candidates: nothing to do for an ICE-lite agent (RFC 9725 §4.3.2).
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        };
+        if tags.is_none() {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "new ICE credentials restart ICE: send If-Match with \"*\" or the session's ETag",
+            ));
+        }
+        self.restart(id, session, remote, request.local)
+    }
+
+    fn restart(
+        &self,
+        id: SessionId,
+        session: &Session,
+        remote: Credentials,
+        local_address: Option<IpAddr>,
+    ) -> Result<Response, Problem> {
+        let local = new_credentials();
+        let remote_ufrag = remote.ufrag.clone();
+        let command = Command::RestartIce { session: id, local: local.clone(), remote };
+        session.shard.command(command).map_err(|busy| overloaded(busy.to_string()))?;
+        let etag = new_etag();
+        self.sessions.restarted(id, etag.clone(), remote_ufrag);
+        let identity = Identity {
+            credentials: &local,
+            fingerprint: self.dtls.fingerprint(),
+            candidates: &self.candidates(&session.shard, local_address),
+            session_id: 0,
+            stream: &session.stream.name,
+        };
+        let mut response = (StatusCode::OK, restart_fragment(&session.mids, &identity)).into_response();
+        set(response.headers_mut(), header::CONTENT_TYPE, TRICKLE);
+        set(response.headers_mut(), header::ETAG, &etag);
+        Ok(response)
+    }
+}
+
+const TRICKLE: &str = "application/trickle-ice-sdpfrag";
+
+impl From<OfferError> for Problem {
+    fn from(error: OfferError) -> Problem {
+        let status = match error {
+            OfferError::Malformed(_) => StatusCode::BAD_REQUEST,
+            OfferError::Unacceptable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Problem::new(status, error.to_string())
+    }
+}
+
+/// Cross-origin headers that every player needs, on every response of WHEP.
+pub fn allow_origin(headers: &mut HeaderMap, origin: &HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+        (HeaderName::from_static("accept-post"), "application/sdp"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if *origin != HeaderValue::from_static("*") {
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
+}
+
+fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        format!("Content-Type must be {wanted}, not {given:?}"),
+    ))
+}
+
+fn unknown_stream(name: &str) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("there is no stream named {name:?}; the start page / lists those there are"),
+    )
+}
+
+fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
+    let name = &stream.name;
+    match state {
+        SourceState::Waiting { error, retry_in } => Problem::new(
+            StatusCode::CONFLICT,
+            format!("stream {name:?} has no picture yet: {error}; trying again"),
+        )
+        .retry_after(*retry_in),
+        SourceState::Connecting | SourceState::Playing => Problem::new(
+            StatusCode::CONFLICT,
+            format!("stream {name:?} has no picture yet: its source is being connected"),
+        )
+        .retry_after(CONNECTING_RETRY),
+    }
+}
+
+fn overloaded(why: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(FULL_RETRY)
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value).expect("made of visible ASCII by us");
+    headers.insert(name, value);
+}
+
+/// Fresh ICE credentials: 48 and 144 random bits as hexadecimal (RFC 8445 §5.3 asks for 24 and 128).
+fn new_credentials() -> Credentials {
+    let ufrag = format!("{:012x}", rand::random::<u64>() >> 16);
+    let pwd = format!("{:032x}{:04x}", rand::random::<u128>(), rand::random::<u16>());
+    Credentials { ufrag, pwd }
+}
+
+fn new_etag() -> String {
+    format!("\"{:016x}\"", rand::random::<u64>())
+}

@@ -1,0 +1,66 @@
+//! The admin listener: health and metrics, on a loopback address by default.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use super::metrics::Metrics;
+use crate::control::problem::Problem;
+use crate::control::registry::Registry;
+use crate::shard::command::ShardHandle;
+use crate::source::SourceState;
+
+/// What the admin listener looks at.
+pub struct Admin {
+    /// All metrics.
+    pub metrics: Metrics,
+    /// Streams, for readiness.
+    pub registry: Arc<Registry>,
+    /// Shards, for liveness.
+    pub shards: Vec<Arc<ShardHandle>>,
+    /// Set once the server stops.
+    pub stopping: AtomicBool,
+}
+
+/// Routes of the admin listener.
+pub fn routes(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "here are /livez, /readyz and /metrics") })
+        .with_state(admin)
+}
+
+/// 200 while every shard's thread goes round, else 503 with the ones that do not.
+async fn livez(State(admin): State<Arc<Admin>>) -> Response {
+    let stuck: Vec<usize> =
+        admin.shards.iter().filter(|shard| shard.health.is_stuck()).map(|shard| shard.index).collect();
+    let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(json!({ "live": stuck.is_empty(), "stuck_shards": stuck }))).into_response()
+}
+
+/// 200 when viewers can be served: at least one stream plays and the server does not stop.
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let mut reasons = Vec::new();
+    if admin.stopping.load(Ordering::Relaxed) {
+        reasons.push("the server is stopping".to_owned());
+    }
+    let playing = admin.registry.streams().filter(|s| s.status().state == SourceState::Playing).count();
+    if playing == 0 {
+        reasons.push(format!("none of {} streams is playing", admin.registry.streams().count()));
+    }
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], admin.metrics.render()).into_response()
+}

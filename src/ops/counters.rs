@@ -1,0 +1,110 @@
+//! What a shard counts: plain numbers that one thread writes and a scrape reads.
+//!
+//! Owns the cells. Each belongs to one shard, so a write is a load and a store without a lock or a
+//! shared cache line; sums are made when somebody asks (src/ops/metrics.rs).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::viewer::EndReason;
+
+/// A number with one writer.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    /// Adds `n`. Only the owning thread may, but for [`Cell::add_shared`].
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Adds `n` from any thread.
+    pub fn add_shared(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets the number.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// Reads the number; it may be an instant old.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! cells {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: Cell,)*
+            ended: [Cell; EndReason::ALL.len()],
+        }
+    };
+}
+
+cells! {
+    /// The numbers of one shard. Aligned so that two shards never share a cache line.
+    #[repr(align(128))]
+    ShardCounters {
+        /// Viewers here now, connected or not.
+        viewers,
+        /// Viewers here now that are connected.
+        connected_now,
+        /// Viewers that connected.
+        connected,
+        /// Microseconds from offer to connected, summed over them.
+        connect_micros,
+        /// Trains that came in.
+        trains,
+        /// Media messages that did not fit the queue. Written by sources, not by the shard.
+        media_queue_full,
+        /// Keyframe requests answered by sending the ring again.
+        keyframes_replayed,
+        /// Keyframe requests that came too soon after another.
+        keyframes_coalesced,
+        /// Keyframe requests left to the source's next keyframe.
+        keyframes_awaited,
+        /// Datagrams received.
+        ingress_datagrams,
+        /// Discarded: longer than any we ask for.
+        discarded_oversize,
+        /// Discarded: STUN that failed authentication, or from a ninth address.
+        discarded_unauthenticated,
+        /// Discarded: STUN for nobody here.
+        discarded_unknown_ufrag,
+        /// Discarded: not STUN, and from an address that never authenticated itself.
+        discarded_unknown_address,
+        /// Discarded: not of any protocol we speak.
+        discarded_alien,
+        /// UDP payload bytes the kernel took.
+        egress_bytes,
+        /// Datagrams the kernel took.
+        egress_datagrams,
+        /// GSO messages (of one datagram or more) the kernel took.
+        egress_messages,
+        /// `sendmmsg` calls.
+        send_calls,
+        /// Datagrams dropped because the socket's buffer was full.
+        dropped_socket_full,
+        /// Datagrams the kernel refused for their destination or size.
+        dropped_refused,
+        /// Datagrams dropped because the kernel had no memory for them.
+        dropped_no_memory,
+        /// Messages sent again without GSO after the kernel refused them with it.
+        gso_fallbacks,
+        /// Nanoseconds that the thread worked instead of waiting.
+        busy_nanos,
+        /// Times the thread woke up.
+        wakeups,
+    }
+}
+
+impl ShardCounters {
+    /// Viewers that ended for `reason`.
+    pub fn ended(&self, reason: EndReason) -> &Cell {
+        let place = EndReason::ALL.iter().position(|other| *other == reason);
+        &self.ended[place.expect("ALL holds every reason")]
+    }
+}

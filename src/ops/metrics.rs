@@ -1,0 +1,272 @@
+//! Prometheus metrics: names, units and help; values are read from the shards at scrape.
+//!
+//! Owns the exposition only. No label names a viewer, so the number of series depends on streams and
+//! shards alone (docs/OPERATING.md lists them).
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry as Exposition;
+
+use super::counters::{Cell, ShardCounters};
+use crate::control::registry::{Registry, Stream};
+use crate::control::sessions::Sessions;
+use crate::shard::command::ShardHandle;
+use crate::source::SourceState;
+use crate::viewer::EndReason;
+
+/// All metrics of the process.
+pub struct Metrics {
+    exposition: Exposition,
+}
+
+impl Metrics {
+    /// Metrics over the given parts; `revision` is the commit of this build.
+    pub fn new(
+        registry: Arc<Registry>,
+        sessions: Arc<Sessions>,
+        shards: Vec<Arc<ShardHandle>>,
+        revision: &'static str,
+    ) -> Metrics {
+        let mut exposition = Exposition::with_prefix("sluice");
+        exposition.register_collector(Box::new(Everything { registry, sessions, shards, revision }));
+        Metrics { exposition }
+    }
+
+    /// The OpenMetrics text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.exposition)
+            .expect("writing to a String cannot fail");
+        text
+    }
+}
+
+struct Everything {
+    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
+    shards: Vec<Arc<ShardHandle>>,
+    revision: &'static str,
+}
+
+impl fmt::Debug for Everything {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Everything")
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+/// Reads one number of a shard.
+type Read = fn(&ShardCounters) -> &Cell;
+/// Reads one number of a stream.
+type ReadStream = fn(&Stream) -> &Cell;
+
+/// Counters summed over shards: name without `_total`, help, what to read.
+const SUMS: [(&str, &str, Read); 10] = [
+    ("viewer_connects", "Viewers that connected", |c| &c.connected),
+    ("trains", "Trains (frames, or slices of them) that shards got to fan out", |c| &c.trains),
+    ("ingress_datagrams", "Datagrams received from viewers", |c| &c.ingress_datagrams),
+    ("egress_bytes", "UDP payload bytes sent to viewers", |c| &c.egress_bytes),
+    ("egress_datagrams", "Datagrams sent to viewers", |c| &c.egress_datagrams),
+    ("egress_messages", "GSO messages sent to viewers, each of one or more datagrams", |c| {
+        &c.egress_messages
+    }),
+    ("send_calls", "Calls of sendmmsg", |c| &c.send_calls),
+    ("gso_fallbacks", "Messages sent again without GSO after the kernel refused them", |c| &c.gso_fallbacks),
+    ("media_queue_full", "Trains dropped because a shard did not keep up", |c| &c.media_queue_full),
+    ("shard_wakeups", "Times that shard threads woke up", |c| &c.wakeups),
+];
+
+/// Datagrams not sent, by reason.
+const DROPS: [(&str, Read); 3] = [
+    ("socket_full", |c| &c.dropped_socket_full),
+    ("refused", |c| &c.dropped_refused),
+    ("no_memory", |c| &c.dropped_no_memory),
+];
+
+/// Datagrams not looked at further, by reason.
+const DISCARDS: [(&str, Read); 5] = [
+    ("oversize", |c| &c.discarded_oversize),
+    ("unauthenticated", |c| &c.discarded_unauthenticated),
+    ("unknown_ufrag", |c| &c.discarded_unknown_ufrag),
+    ("unknown_address", |c| &c.discarded_unknown_address),
+    ("alien", |c| &c.discarded_alien),
+];
+
+/// Keyframe requests of viewers, by what became of them.
+const KEYFRAMES: [(&str, Read); 3] = [
+    ("replayed", |c| &c.keyframes_replayed),
+    ("coalesced", |c| &c.keyframes_coalesced),
+    ("awaited", |c| &c.keyframes_awaited),
+];
+
+impl Collector for Everything {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let mut out = Out(encoder);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let build = vec![("version", version), ("revision", self.revision.to_owned())];
+        out.gauge("build_info", "Version of this build; always 1", [(build, 1.0)])?;
+        self.encode_streams(&mut out)?;
+        self.encode_shards(&mut out)?;
+        out.process()
+    }
+}
+
+impl Everything {
+    fn encode_streams(&self, out: &mut Out<'_>) -> fmt::Result {
+        let streams: Vec<&Arc<Stream>> = self.registry.streams().collect();
+        let label = |stream: &Stream| vec![("stream", stream.name.clone())];
+        let up = |stream: &Stream| f64::from(u8::from(stream.status().state == SourceState::Playing));
+        out.gauge(
+            "stream_up",
+            "1 while the stream's source plays",
+            streams.iter().map(|s| (label(s), up(s))),
+        )?;
+        let viewers = |stream: &Stream| stream.viewers.load(Ordering::Relaxed) as f64;
+        let each = streams.iter().map(|s| (label(s), viewers(s)));
+        out.gauge("stream_viewers", "Sessions that watch the stream", each)?;
+        let counters: [(&str, &str, ReadStream); 6] = [
+            ("stream_ingress_bytes", "Payload bytes taken in", |s| &s.counters.ingress_bytes),
+            ("stream_ingress_packets", "Packets made of what was taken in", |s| &s.counters.ingress_packets),
+            ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| {
+                &s.counters.ingress_lost
+            }),
+            ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| {
+                &s.counters.ingress_invalid
+            }),
+            ("stream_keyframes", "Keyframes taken in", |s| &s.counters.keyframes),
+            ("stream_starts", "Times that the source began to play", |s| &s.counters.starts),
+        ];
+        for (name, help, read) in counters {
+            out.counter(name, help, streams.iter().map(|s| (label(s), read(s).get())))?;
+        }
+        Ok(())
+    }
+
+    fn encode_shards(&self, out: &mut Out<'_>) -> fmt::Result {
+        let sum = |read: Read| self.shards.iter().map(|shard| read(&shard.counters).get()).sum::<u64>();
+        out.gauge("sessions", "WHEP sessions, connected or not", [(vec![], self.sessions.len() as f64)])?;
+        let now = sum(|c| &c.connected_now) as f64;
+        out.gauge("viewers", "Viewers that are connected", [(vec![], now)])?;
+        let ended = EndReason::ALL.map(|reason| {
+            let count = self.shards.iter().map(|shard| shard.counters.ended(reason).get()).sum();
+            (vec![("reason", reason.label().to_owned())], count)
+        });
+        out.counter("viewer_ends", "Viewers that ended, by reason", ended)?;
+        let connect = sum(|c| &c.connect_micros) as f64 / 1e6;
+        out.seconds("viewer_connect_seconds", "Time from offer to connected, summed", [(vec![], connect)])?;
+        for (name, help, read) in SUMS {
+            out.counter(name, help, [(vec![], sum(read))])?;
+        }
+        let by_reason = |table: &[(&'static str, Read)], label: &'static str| {
+            let rows = table.iter().map(|(name, read)| (vec![(label, (*name).to_owned())], sum(*read)));
+            rows.collect::<Vec<_>>()
+        };
+        let dropped = by_reason(&DROPS, "reason");
+        out.counter("egress_dropped_datagrams", "Datagrams not sent, by reason", dropped)?;
+        let discarded = by_reason(&DISCARDS, "reason");
+        out.counter("ingress_discarded_datagrams", "Datagrams discarded, by reason", discarded)?;
+        let keyframes = by_reason(&KEYFRAMES, "result");
+        out.counter("keyframe_requests", "Keyframe requests of viewers, by result", keyframes)?;
+
+        let shard = |shard: &ShardHandle| vec![("shard", shard.index.to_string())];
+        let busy = self.shards.iter().map(|s| (shard(s), s.health.busy_ratio()));
+        out.gauge("shard_busy_ratio", "Part of the last second that the shard's thread worked", busy)?;
+        let busy = self.shards.iter().map(|s| (shard(s), s.counters.busy_nanos.get() as f64 / 1e9));
+        out.seconds("shard_busy_seconds", "Time that the shard's thread worked", busy)?;
+        let viewers = self.shards.iter().map(|s| (shard(s), s.counters.viewers.get() as f64));
+        out.gauge("shard_viewers", "Viewers on the shard, connected or not", viewers)
+    }
+}
+
+/// One descriptor after the other.
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> fmt::Result {
+        let values = values.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
+        self.family(name, help, MetricType::Gauge, values)
+    }
+
+    fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        let values = values.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+        self.family(name, help, MetricType::Counter, values)
+    }
+
+    /// A counter of seconds.
+    fn seconds(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> fmt::Result {
+        let values = values.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+        self.family(name, help, MetricType::Counter, values)
+    }
+
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        values: impl IntoIterator<Item = (Labels, impl EncodeMetric)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, kind)?;
+        let mut values = values.into_iter().peekable();
+        if let Some((_, value)) = values.next_if(|(labels, _)| labels.is_empty()) {
+            return value.encode(metric);
+        }
+        for (labels, value) in values {
+            value.encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// What the kernel knows of this process, under names of our own prefix.
+    fn process(&mut self) -> fmt::Result {
+        let Some(process) = Process::read() else { return Ok(()) };
+        self.seconds("process_cpu_seconds", "CPU time of the process", [(vec![], process.cpu_seconds)])?;
+        let resident = process.resident_bytes as f64;
+        self.gauge("process_resident_memory_bytes", "Resident memory of the process", [(vec![], resident)])?;
+        let threads = process.threads as f64;
+        self.gauge("process_threads", "Threads of the process", [(vec![], threads)])
+    }
+}
+
+struct Process {
+    cpu_seconds: f64,
+    resident_bytes: u64,
+    threads: u64,
+}
+
+impl Process {
+    /// Reads `/proc/self/stat` (proc(5)); nothing where there is no such file.
+    fn read() -> Option<Process> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // The second field, the command in parentheses, may hold spaces.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+        // Clock ticks are 1/100 s and pages 4 KiB on every Linux that this runs on.
+        Some(Process {
+            cpu_seconds: (number(14)? + number(15)?) as f64 / 100.0,
+            threads: number(20)?,
+            resident_bytes: number(24)? * 4_096,
+        })
+    }
+}

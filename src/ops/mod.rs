@@ -1,0 +1,6 @@
+//! Operations: what an operator looks at. Counters, metrics, health, pages.
+
+pub mod admin;
+pub mod counters;
+pub mod metrics;
+pub mod pages;

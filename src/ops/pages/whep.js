@@ -1,0 +1,324 @@
+// A small WHEP player (draft-ietf-wish-whep), usable on its own:
+//
+//     import { WhepPlayer } from "/static/whep.js";
+//     const player = new WhepPlayer({ url: "https://host/cam1/whep" });
+//     player.addEventListener("track", (event) => { video.srcObject = event.detail.stream; });
+//     player.addEventListener("state", (event) => console.log(event.detail));
+//     player.start();
+//
+// It owns one peer connection at a time and tries again until `stop`. It never touches the page: what a
+// state means in words is the page's business.
+//
+// Event "state", detail {state, reason}:
+//   "connecting"  an offer was made, or is about to be
+//   "connected"   ICE and DTLS are up, media may come
+//   "waiting"     the attempt is over; `reason.retryAt` (as of performance.now) says when the next begins
+//   "stopped"     by `stop`, or because the server wants other credentials: nothing happens until `start`
+// `reason` is null, or {kind, status, detail, ports, retryAt} with `kind`:
+//   "http"        the server refused the offer with `status`; `detail` is its explanation, if it gave one
+//   "network"     the server did not answer the request
+//   "ice"         no UDP path to any of the server's `ports`
+//   "dtls"        a UDP path, but no DTLS session
+//   "lost"        there was a connection, and it died
+//   "closed"      the server ended the session
+//   "browser"     the browser refused; `detail` is its explanation
+//
+// Event "track", detail {track, stream}: `stream` is the same object for all tracks of one connection.
+
+// Waiting time before another attempt: lower finds a restarted server sooner, higher spares it when
+// thousands of viewers come back at once.
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 10_000;
+// A connection that lived this long was a good one: the waiting time starts from the bottom again.
+const STABLE_MS = 5_000;
+// The server frees a viewer that has not connected 10 s after its offer: give up before it does.
+const CONNECT_TIMEOUT_MS = 8_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+// "disconnected" heals by itself when the network comes back in time.
+const DISCONNECTED_MS = 5_000;
+
+export class WhepPlayer extends EventTarget {
+  #url;
+  #token;
+  #iceServers;
+  #attempt = null;
+  #failures = 0;
+  #retryTimer = 0;
+  #state = "stopped";
+  #page = null;
+
+  // `token` is sent as `Authorization: Bearer`. `iceServers` is that of RTCConfiguration; a server on a
+  // public address needs none.
+  constructor({ url, token = null, iceServers = [] }) {
+    super();
+    this.#url = new URL(url, location.href);
+    this.#token = token;
+    this.#iceServers = iceServers;
+  }
+
+  // The peer connection of the attempt under way, or null.
+  get pc() {
+    return this.#attempt?.pc ?? null;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  // What the server said of the session: {url, etag}, or null. A debugging aid.
+  get session() {
+    return this.#attempt?.session ?? null;
+  }
+
+  // When the offer of this attempt was sent, as of performance.now.
+  get postedAt() {
+    return this.#attempt?.postedAt ?? null;
+  }
+
+  // Starts, or tries again at once when already started.
+  start() {
+    this.#release();
+    if (!this.#page) {
+      this.#page = new AbortController();
+      const { signal } = this.#page;
+      // A page that goes away frees its session on the server; one that comes back (from the
+      // back/forward cache) makes another.
+      addEventListener("pagehide", () => this.#release(), { signal });
+      addEventListener("pageshow", (event) => event.persisted && this.start(), { signal });
+      addEventListener("online", () => this.#state === "waiting" && this.start(), { signal });
+    }
+    this.#connect();
+  }
+
+  stop() {
+    this.#page?.abort();
+    this.#page = null;
+    this.#release();
+    this.#failures = 0;
+    this.#setState("stopped", null);
+  }
+
+  async #connect() {
+    const abort = new AbortController();
+    const attempt = {
+      pc: null,
+      session: null,
+      postedAt: null,
+      ports: [],
+      connected: false,
+      timers: [],
+      abort,
+    };
+    this.#attempt = attempt;
+    this.#setState("connecting", null);
+    // After every wait: another attempt may have taken our place, and released what we hold.
+    const stale = () => this.#attempt !== attempt;
+    try {
+      const pc = this.#newPeerConnection(attempt);
+      const offer = await pc.createOffer();
+      if (stale()) return;
+      // The server is ICE-lite with one public candidate and learns our address from our first STUN
+      // request, so there is nothing to gather first and nothing to trickle later.
+      const sdp = withStereoOpus(offer.sdp);
+      attempt.postedAt = performance.now();
+      const [answer] = await Promise.all([
+        this.#post(attempt, sdp),
+        pc.setLocalDescription({ type: "offer", sdp }),
+      ]);
+      if (stale()) return;
+      attempt.ports = candidatePorts(answer);
+      attempt.timers.push(setTimeout(() => this.#connectionFailed(attempt), CONNECT_TIMEOUT_MS));
+      await pc.setRemoteDescription({ type: "answer", sdp: answer });
+      if (stale()) return;
+      watchDtls(pc, (kind) => this.#end(attempt, { kind }));
+    } catch (error) {
+      this.#end(attempt, error.reason ?? { kind: "browser", detail: error.message });
+    }
+  }
+
+  #newPeerConnection(attempt) {
+    const pc = new RTCPeerConnection({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
+    attempt.pc = pc;
+    pc.addTransceiver("video", { direction: "recvonly" });
+    pc.addTransceiver("audio", { direction: "recvonly" });
+    const stream = new MediaStream();
+    pc.ontrack = ({ track }) => {
+      if (this.#attempt !== attempt) return;
+      stream.addTrack(track);
+      this.dispatchEvent(new CustomEvent("track", { detail: { track, stream } }));
+    };
+    pc.onconnectionstatechange = () => this.#connectionStateChanged(attempt);
+    return pc;
+  }
+
+  #connectionStateChanged(attempt) {
+    if (this.#attempt !== attempt) return;
+    const state = attempt.pc.connectionState;
+    if (state === "connected") {
+      clearTimers(attempt);
+      attempt.connected = true;
+      attempt.timers.push(setTimeout(() => (this.#failures = 0), STABLE_MS));
+      this.#setState("connected", null);
+    } else if (state === "disconnected" && attempt.connected) {
+      clearTimers(attempt);
+      attempt.timers.push(setTimeout(() => this.#end(attempt, { kind: "lost" }), DISCONNECTED_MS));
+    } else if (state === "failed") {
+      this.#connectionFailed(attempt);
+    }
+  }
+
+  #connectionFailed(attempt) {
+    const ice = attempt.pc.iceConnectionState;
+    const kind = attempt.connected ? "lost" : ice === "connected" || ice === "completed" ? "dtls" : "ice";
+    this.#end(attempt, { kind });
+  }
+
+  // Sends the offer, takes the session, returns the answer. Throws an Error with a `reason`.
+  async #post(attempt, sdp) {
+    const headers = { ...this.#credentials(), "Content-Type": "application/sdp" };
+    const signal = AbortSignal.any([attempt.abort.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    let response, body;
+    try {
+      response = await fetch(this.#url, { method: "POST", headers, body: sdp, signal });
+      body = await response.text();
+    } catch (error) {
+      throw because({
+        kind: "network",
+        detail: error.name === "TimeoutError" ? "No answer within 10 s" : error.message,
+      });
+    }
+    if (response.status !== 201) {
+      const retryAfter = retryAfterMs(response.headers.get("Retry-After"));
+      throw because({ kind: "http", status: response.status, detail: problem(response, body), retryAfter });
+    }
+    const location = response.headers.get("Location");
+    if (location) {
+      attempt.session = { url: new URL(location, response.url), etag: response.headers.get("ETag") };
+      // The player was stopped while the server answered: nobody else will free the session.
+      if (this.#attempt !== attempt) this.#delete(attempt);
+    }
+    // Relays are for viewers whom the direct path fails: they take part from the next attempt on.
+    const relays = iceServersOf(response.headers.get("Link"));
+    if (relays.length > 0) this.#iceServers = relays;
+    return body;
+  }
+
+  // Ends an attempt and plans the next one.
+  #end(attempt, reason) {
+    if (this.#attempt !== attempt) return;
+    // What the server ended itself needs no DELETE, least of all from all viewers of a restart at once.
+    if (reason.kind === "closed") attempt.session = null;
+    this.#release();
+    const { retryAfter = null, ...rest } = reason;
+    const full = { status: null, detail: null, ports: attempt.ports, retryAt: null, ...rest };
+    if (full.status === 401 || full.status === 403) {
+      this.#setState("stopped", full);
+      return;
+    }
+    const wait = this.#waitingTime(full.status, retryAfter);
+    this.#failures += 1;
+    this.#retryTimer = setTimeout(() => this.#connect(), wait);
+    this.#setState("waiting", { ...full, retryAt: performance.now() + wait });
+  }
+
+  // Full jitter above a floor: viewers who lost the same server do not come back in step.
+  #waitingTime(status, retryAfter) {
+    const between = (low, high) => low + Math.random() * (high - low);
+    if (retryAfter !== null) return between(retryAfter, retryAfter * 1.5 + RETRY_MIN_MS);
+    // No such stream, or one that this browser cannot play: that changes rarely.
+    if (status >= 400 && status < 500 && status !== 409) return between(RETRY_MAX_MS / 2, RETRY_MAX_MS);
+    return between(RETRY_MIN_MS, Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** (this.#failures + 1)));
+  }
+
+  // Frees the attempt under way, here and on the server.
+  #release() {
+    clearTimeout(this.#retryTimer);
+    const attempt = this.#attempt;
+    if (!attempt) return;
+    this.#attempt = null;
+    clearTimers(attempt);
+    attempt.abort.abort();
+    attempt.pc?.close();
+    if (attempt.session) this.#delete(attempt);
+  }
+
+  #delete(attempt) {
+    // `keepalive` lets the request outlive the page.
+    fetch(attempt.session.url, { method: "DELETE", headers: this.#credentials(), keepalive: true }).catch(
+      () => {},
+    );
+  }
+
+  #credentials() {
+    return this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
+  }
+
+  #setState(state, reason) {
+    this.#state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, reason } }));
+  }
+}
+
+// A server that goes away in order closes DTLS. The peer connection's own state does not show it, only
+// that of the transport below does; all media share one (max-bundle).
+function watchDtls(pc, ended) {
+  const transport = pc.getReceivers().find((receiver) => receiver.transport)?.transport;
+  if (!transport) return;
+  const look = () => {
+    if (transport.state === "closed") ended("closed");
+    if (transport.state === "failed") ended("dtls");
+  };
+  transport.addEventListener("statechange", look);
+}
+
+function clearTimers(attempt) {
+  attempt.timers.forEach(clearTimeout);
+  attempt.timers = [];
+}
+
+function because(reason) {
+  return Object.assign(new Error(reason.kind), { reason });
+}
+
+// Browsers decode Opus to mono unless their own offer says otherwise (RFC 7587 §7.1).
+function withStereoOpus(sdp) {
+  const payload = /^a=rtpmap:(\d+) opus\/48000\/2/im.exec(sdp)?.[1];
+  return payload ? sdp.replace(new RegExp(`^a=fmtp:${payload} (?!.*stereo=1).*$`, "m"), "$&;stereo=1") : sdp;
+}
+
+// The answer's UDP ports, for a sentence on what to open in a firewall.
+function candidatePorts(sdp) {
+  const found = [...sdp.matchAll(/^a=candidate:\S+ \d+ udp \d+ \S+ (\d+)/gim)];
+  return [...new Set(found.map((match) => Number(match[1])))];
+}
+
+// `detail` of application/problem+json (RFC 9457); its title would only repeat the status.
+function problem(response, body) {
+  if (!response.headers.get("Content-Type")?.includes("json")) return null;
+  try {
+    return JSON.parse(body).detail ?? null;
+  } catch {
+    return null;
+  }
+}
+
+// Seconds or a date (RFC 9110 §10.2.3).
+function retryAfterMs(value) {
+  if (!value) return null;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : null;
+}
+
+// `<turn:host>; rel="ice-server"; username="u"; credential="c"` (RFC 9725 §4.6).
+function iceServersOf(header) {
+  const links = [...(header ?? "").matchAll(/<([^>]+)>([^<]*)/g)];
+  const value = (params, name) =>
+    new RegExp(`\\b${name}="((?:[^"\\\\]|\\\\.)*)"`).exec(params)?.[1].replace(/\\(.)/g, "$1");
+  return links
+    .filter(([, , params]) => /\brel="?ice-server\b/.test(params))
+    .map(([, urls, params]) => ({
+      urls,
+      username: value(params, "username"),
+      credential: value(params, "credential"),
+    }));
+}

@@ -1,0 +1,184 @@
+//! What the control plane may say to a shard, and what a shard says back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use crate::id::{SessionId, StreamId};
+use crate::ops::counters::ShardCounters;
+use crate::track::Train;
+use crate::viewer::{Credentials, Viewer};
+
+/// Commands that may wait for a shard. Full means that the shard stands still: joins are then
+/// refused with 503. Raising it costs 16 bytes each and lets joins wait longer.
+pub const COMMANDS_MAX: usize = 4_096;
+
+/// Media messages that may wait for a shard: 64 cameras at 80 messages a second for half a second.
+/// Full means that the shard cannot keep up: trains are then dropped and counted. Raising it costs
+/// memory (a keyframe's train is up to 60 KB, shared by all shards) and lets delay grow.
+pub const MEDIA_MAX: usize = 2_560;
+
+/// From the control plane to one viewer's shard.
+pub enum Command {
+    /// A viewer begins here.
+    Join(Box<Viewer>),
+    /// A viewer's session was deleted.
+    Leave(SessionId),
+    /// A viewer restarts ICE (RFC 9725 §4.3.2).
+    RestartIce {
+        /// Whose.
+        session: SessionId,
+        /// Our new credentials.
+        local: Credentials,
+        /// The peer's new credentials.
+        remote: Credentials,
+    },
+    /// The server stops: end every viewer, then the thread.
+    Shutdown,
+}
+
+/// From a stream to every shard that has viewers of it.
+#[derive(Debug, Clone)]
+pub enum Media {
+    /// The first viewer of a stream is about to come: what the stream has of its recent past.
+    Subscribe {
+        /// Which stream.
+        stream: StreamId,
+        /// Video trains, oldest first.
+        recent: Vec<Arc<Train>>,
+    },
+    /// One train.
+    Train {
+        /// Of which stream.
+        stream: StreamId,
+        /// The packets.
+        train: Arc<Train>,
+    },
+    /// The last viewer of a stream has gone.
+    Unsubscribe {
+        /// Which stream.
+        stream: StreamId,
+    },
+}
+
+/// How the control plane reaches one shard.
+pub struct ShardHandle {
+    /// Its number, from 0.
+    pub index: usize,
+    /// Its UDP port.
+    pub port: u16,
+    /// What it counts.
+    pub counters: Arc<ShardCounters>,
+    /// Viewers that were sent to it and have not ended: its load.
+    pub viewers: AtomicUsize,
+    /// Whether its thread goes round, and how busy it is: as of the last look.
+    pub health: Health,
+    commands: Sender<Command>,
+    media: Sender<Media>,
+    wake: Arc<Wake>,
+}
+
+/// What the last looks at a shard told.
+#[derive(Debug, Default)]
+pub struct Health {
+    stuck: AtomicBool,
+    busy_permille: AtomicU64,
+    last_wakeups: AtomicU64,
+    last_busy: AtomicU64,
+}
+
+impl Health {
+    /// Whether the thread did not go round between the last two looks.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Part of the time between the last two looks that the thread worked: 0 to 1.
+    pub fn busy_ratio(&self) -> f64 {
+        self.busy_permille.load(Ordering::Relaxed) as f64 / 1_000.0
+    }
+}
+
+/// Wakes a worker out of its poll, at most once until it has looked.
+pub struct Wake {
+    pending: AtomicBool,
+    waker: mio::Waker,
+}
+
+impl Wake {
+    /// Over mio's waker.
+    pub fn new(waker: mio::Waker) -> Wake {
+        Wake { pending: AtomicBool::new(false), waker }
+    }
+
+    /// Wakes the worker unless that has been done already.
+    pub fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            // An eventfd write fails only when its counter is full: then the worker wakes anyway.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// The worker is about to look at its queues.
+    pub fn taken(&self) {
+        self.pending.store(false, Ordering::Release);
+    }
+}
+
+/// A shard's queue is full: it stands still or cannot keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("shard {0} does not keep up: its queue is full")]
+pub struct ShardBusy(pub usize);
+
+impl ShardHandle {
+    /// A handle over a worker's queues.
+    pub fn new(
+        index: usize,
+        port: u16,
+        counters: Arc<ShardCounters>,
+        commands: Sender<Command>,
+        media: Sender<Media>,
+        wake: Arc<Wake>,
+    ) -> ShardHandle {
+        let (viewers, health) = (AtomicUsize::new(0), Health::default());
+        ShardHandle { index, port, counters, viewers, health, commands, media, wake }
+    }
+
+    /// Looks at the shard's counters, `elapsed` after the last look.
+    ///
+    /// A worker wakes up at least twice a second; one that did not between two looks is stuck.
+    pub fn look(&self, elapsed: Duration) {
+        let health = &self.health;
+        let (wakeups, busy) = (self.counters.wakeups.get(), self.counters.busy_nanos.get());
+        let worked = busy.saturating_sub(health.last_busy.swap(busy, Ordering::Relaxed));
+        let before = health.last_wakeups.swap(wakeups, Ordering::Relaxed);
+        health.stuck.store(wakeups == before, Ordering::Relaxed);
+        let permille = (u128::from(worked) * 1_000 / elapsed.as_nanos().max(1)).min(1_000);
+        health.busy_permille.store(permille as u64, Ordering::Relaxed);
+    }
+
+    /// Hands over a command.
+    pub fn command(&self, command: Command) -> Result<(), ShardBusy> {
+        let sent = self.commands.try_send(command);
+        self.wake.wake();
+        match sent {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(ShardBusy(self.index)),
+        }
+    }
+
+    /// Hands over media; what does not fit is dropped and counted.
+    pub fn media(&self, media: Media) -> Result<(), ShardBusy> {
+        let sent = self.media.try_send(media);
+        self.wake.wake();
+        match sent {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.counters.media_queue_full.add_shared(1);
+                Err(ShardBusy(self.index))
+            }
+        }
+    }
+}

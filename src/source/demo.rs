@@ -1,0 +1,131 @@
+//! The demo source: a clip inside the binary, played for ever. A shell: it waits for each frame's time.
+//!
+//! Owns the taking apart of the embedded assets (made by `demo/make_clip.py`, which documents them)
+//! and their pace. Speaks to its stream as a camera does; nothing behind it knows the difference.
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: it waits and reads the clock")]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::{AudioFormat, Formats, Sink, SourceState, VideoFormat};
+use crate::track::{AccessUnit, AudioFrame, Codec};
+
+static VIDEO: &[u8] = include_bytes!("demo/clip.h264");
+static AUDIO: &[u8] = include_bytes!("demo/clip.opus.bin");
+
+/// Ticks of 90 kHz per picture: 30 pictures a second.
+const FRAME_TICKS: i64 = 3_000;
+/// Ticks of 48 kHz per audio packet: 20 ms.
+const PACKET_TICKS: i64 = 960;
+/// Time of one audio packet, the pace of the loop below.
+const PACKET: Duration = Duration::from_millis(20);
+
+/// Plays the clip until `stop` turns true.
+pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
+    let pictures = pictures(VIDEO);
+    let packets = packets(AUDIO);
+    sink.state(SourceState::Connecting);
+    sink.formats(Formats {
+        video: Some(VideoFormat {
+            codec: Codec::H264,
+            profile_level_id: Some([0x42, 0xc0, 0x1f]),
+            size: Some((1280, 720)),
+            frame_rate: Some(30.0),
+        }),
+        audio: Some(AudioFormat { codec: Codec::Opus, channels: 2 }),
+        notes: Vec::new(),
+    });
+    sink.state(SourceState::Playing);
+
+    let began = Instant::now();
+    let mut pictures = pictures.iter().cycle().zip(0..).peekable();
+    for (packet, index) in packets.iter().cycle().zip(0i64..) {
+        // From the start, not from the last wait: so lateness does not add up.
+        let at = began + PACKET * index as u32;
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep_until(at.into()) => {}
+        }
+        let received = Instant::now();
+        let timestamp = index * PACKET_TICKS;
+        sink.audio(AudioFrame { payload: packet.clone(), timestamp, received });
+        // 90 kHz is 15/8 of 48 kHz: every picture that begins before the next packet goes now.
+        while let Some((picture, number)) =
+            pictures.next_if(|(_, number)| number * FRAME_TICKS * 8 < (timestamp + PACKET_TICKS) * 15)
+        {
+            sink.video(AccessUnit { nals: picture.clone(), timestamp: number * FRAME_TICKS, received });
+        }
+    }
+}
+
+/// The clip's pictures: NAL units between Annex B start codes, a new picture at each access unit
+/// delimiter (ITU-T H.264 Annex B, §7.4.1.2.3).
+fn pictures(clip: &'static [u8]) -> Vec<Vec<Bytes>> {
+    const START: &[u8] = &[0, 0, 1];
+    const ACCESS_UNIT_DELIMITER: u8 = 9;
+    let starts: Vec<usize> =
+        (0..clip.len().saturating_sub(2)).filter(|&at| clip[at..].starts_with(START)).collect();
+    let mut pictures: Vec<Vec<Bytes>> = Vec::new();
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(clip.len());
+        // A four-byte start code's first zero belongs to the code, not to the NAL unit before it.
+        let nal = clip[start + START.len()..end].trim_end_zeros();
+        match nal.first().map(|header| header & 0x1f) {
+            None => {}
+            Some(ACCESS_UNIT_DELIMITER) => pictures.push(Vec::new()),
+            Some(_) => {
+                if let Some(picture) = pictures.last_mut() {
+                    picture.push(Bytes::from_static(nal));
+                }
+            }
+        }
+    }
+    pictures
+}
+
+trait TrimZeros {
+    /// Without the zero bytes at the end: a NAL unit never ends with one (§7.4.1).
+    fn trim_end_zeros(&self) -> &Self;
+}
+
+impl TrimZeros for [u8] {
+    fn trim_end_zeros(&self) -> &[u8] {
+        let end = self.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        &self[..end]
+    }
+}
+
+/// The clip's Opus packets: each behind its length, two bytes, most significant first.
+fn packets(clip: &'static [u8]) -> Vec<Bytes> {
+    let mut packets = Vec::new();
+    let mut rest = clip;
+    while let Some((&[high, low], behind)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes([high, low])).min(behind.len());
+        let (packet, next) = behind.split_at(length);
+        packets.push(Bytes::from_static(packet));
+        rest = next;
+    }
+    packets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clip_is_ten_seconds_with_a_keyframe_every_two() {
+        let pictures = pictures(VIDEO);
+        assert_eq!(pictures.len(), 300);
+        for (index, picture) in pictures.iter().enumerate() {
+            let types: Vec<u8> = picture.iter().map(|nal| nal[0] & 0x1f).collect();
+            assert_eq!(types.contains(&5), index % 60 == 0, "picture {index} has NAL types {types:?}");
+            assert_eq!(types.starts_with(&[7, 8]), index % 60 == 0, "picture {index}: {types:?}");
+        }
+        let packets = packets(AUDIO);
+        assert_eq!(packets.len(), 500);
+        assert!(packets.iter().all(|packet| (3..1_200).contains(&packet.len())));
+    }
+}

@@ -1,0 +1,152 @@
+//! Packetizing: a picture or an audio packet becomes RTP payloads, once for all viewers.
+//!
+//! Owns the payload formats ([`VideoPacketizer`], [`AudioPacketizer`]) and the cutting of packets into
+//! trains. Never writes an RTP header: SSRC, sequence number and payload type belong to each viewer.
+
+mod audio;
+mod h264;
+mod parameter_sets;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Codec, MAX_TRAIN_BYTES, MAX_TRAIN_PACKETS, Stamp, Train};
+
+pub use audio::AudioPacketizer;
+pub use h264::{MAX_ACCESS_UNIT, VideoPacketizer};
+pub use parameter_sets::profile_level_id;
+
+/// Why a unit of media was refused. Nothing of it was sent; the next unit is judged afresh.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PacketizeError {
+    /// No NAL unit was left to send.
+    #[error(
+        "access unit at source timestamp {timestamp} has nothing to send: {discarded} of its {nals} NAL units \
+         are malformed, the rest are delimiters and filler; check the encoder of the source"
+    )]
+    Empty {
+        /// Source timestamp in ticks of 90 kHz.
+        timestamp: i64,
+        /// NAL units the access unit came with.
+        nals: usize,
+        /// Those of them that were malformed.
+        discarded: usize,
+    },
+    /// The access unit has more bytes than [`MAX_ACCESS_UNIT`].
+    #[error(
+        "access unit at source timestamp {timestamp} has {bytes} bytes, the limit is {limit}; \
+         lower the bitrate or the resolution of the source"
+    )]
+    TooLarge {
+        /// Source timestamp in ticks of 90 kHz.
+        timestamp: i64,
+        /// Bytes of all its NAL units.
+        bytes: usize,
+        /// [`MAX_ACCESS_UNIT`].
+        limit: usize,
+    },
+    /// The access unit has more NAL units than one picture can need.
+    #[error(
+        "access unit at source timestamp {timestamp} has {nals} NAL units, the limit is {limit}; \
+         let the encoder of the source cut pictures into fewer slices"
+    )]
+    TooManyNals {
+        /// Source timestamp in ticks of 90 kHz.
+        timestamp: i64,
+        /// NAL units the access unit came with.
+        nals: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// An IDR picture came before any parameter sets.
+    #[error(
+        "IDR picture at source timestamp {timestamp} has no SPS and PPS, in band or in the SDP, so that no \
+         decoder can show it; let the source repeat its parameter sets before each IDR picture"
+    )]
+    NoParameterSets {
+        /// Source timestamp in ticks of 90 kHz.
+        timestamp: i64,
+    },
+    /// A parameter set of the SDP cannot be read.
+    #[error(
+        "{name} of {bytes} bytes from the SDP is malformed or over {limit} bytes; \
+         let the source send its parameter sets in band"
+    )]
+    MalformedParameterSet {
+        /// `SPS` or `PPS`.
+        name: &'static str,
+        /// Its length with its header.
+        bytes: usize,
+        /// The most bytes a parameter set may have.
+        limit: usize,
+    },
+    /// An audio packet without payload.
+    #[error("audio packet at source timestamp {timestamp} is empty; check the encoder of the source")]
+    EmptyPayload {
+        /// Source timestamp in ticks of the codec's clock.
+        timestamp: i64,
+    },
+    /// An audio packet that does not fit and cannot be split.
+    #[error(
+        "{codec} packet at source timestamp {timestamp} has {bytes} bytes, the limit is {limit}; \
+         lower the audio bitrate of the source or the duration of its packets"
+    )]
+    PayloadTooLarge {
+        /// Encoding name.
+        codec: &'static str,
+        /// Source timestamp in ticks of the codec's clock.
+        timestamp: i64,
+        /// Its bytes.
+        bytes: usize,
+        /// The most bytes a payload may have.
+        limit: usize,
+    },
+}
+
+/// What the trains of one access unit or audio packet have in common.
+#[derive(Debug, Clone, Copy)]
+struct Unit {
+    codec: Codec,
+    stamp: Stamp,
+    received: Instant,
+    keyframe: bool,
+    marker: bool,
+}
+
+/// Cuts the packets of one unit into trains, numbering them from `sequence` on.
+fn trains(unit: Unit, mut packets: Vec<Arc<[u8]>>, sequence: &mut u64) -> Vec<Arc<Train>> {
+    let mut trains = Vec::with_capacity(1);
+    while !packets.is_empty() {
+        let behind = packets.split_off(packets_of_next_train(&packets));
+        let first = trains.is_empty();
+        let last = behind.is_empty();
+        let train = Train {
+            codec: unit.codec,
+            sequence: *sequence,
+            timestamp: unit.stamp.timestamp,
+            keyframe: unit.keyframe && first,
+            starts_frame: first,
+            ends_frame: last,
+            marker: unit.marker && last,
+            received: unit.received,
+            captured: unit.stamp.captured,
+            packets: packets.into_boxed_slice(),
+        };
+        *sequence = train.end();
+        trains.push(Arc::new(train));
+        packets = behind;
+    }
+    trains
+}
+
+/// How many of `packets` the next train takes: as many as both limits allow, and at least one.
+fn packets_of_next_train(packets: &[Arc<[u8]>]) -> usize {
+    let mut bytes = 0;
+    let fitting = packets.iter().take(MAX_TRAIN_PACKETS).take_while(|packet| {
+        bytes += packet.len();
+        bytes <= MAX_TRAIN_BYTES
+    });
+    fitting.count().max(1)
+}

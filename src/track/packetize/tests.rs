@@ -1,0 +1,513 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
+
+use super::*;
+use crate::track::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+
+/// Two parameter sets of cameras in the field, both with id 0, and their PPS.
+const SPS_A: &[u8] = &[
+    0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x03, 0xc5, 0x68, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00, 0x0c,
+    0x03, 0xc5, 0x8b, 0x92,
+];
+const SPS_B: &[u8] = &[0x67, 0x4d, 0x00, 0x1e, 0x95, 0xa8, 0x2d, 0x0f, 0x69, 0xb8, 0x08, 0x08, 0x08, 0x10];
+const PPS_A: &[u8] = &[0x68, 0xcb, 0x8c, 0xb2];
+const PPS_B: &[u8] = &[0x68, 0xee, 0x3c, 0x80];
+
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+fn epoch() -> Instant {
+    Instant::now()
+}
+
+fn unit(index: usize, nals: impl IntoIterator<Item = Bytes>) -> AccessUnit {
+    let received = epoch() + Duration::from_millis(33 * index as u64);
+    AccessUnit { nals: nals.into_iter().collect(), timestamp: 3_000 * index as i64, received }
+}
+
+/// A NAL unit of `bytes` bytes that an encoder could have made: no start code inside, no zero at the end.
+fn nal(header: u8, bytes: usize, seed: u64) -> Bytes {
+    let (mut state, mut zeros) = (seed | 1, 0);
+    let mut nal = vec![header];
+    for _ in 1..bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // One byte in four is zero, to make escapes as frequent as in flat pictures.
+        let byte = if state >> 62 == 0 { 0 } else { (state >> 24) as u8 };
+        let byte = if zeros >= 2 && byte <= 3 { 4 } else { byte };
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        nal.push(byte);
+    }
+    if bytes > 1 && nal.ends_with(&[0]) {
+        nal[bytes - 1] = 0x80;
+    }
+    nal.into()
+}
+
+fn packetizer() -> VideoPacketizer {
+    let mut packetizer = VideoPacketizer::new(1_000);
+    packetizer.set_parameter_sets(SPS_A, PPS_A).unwrap();
+    packetizer
+}
+
+fn payloads(trains: &[Arc<Train>]) -> Vec<Arc<[u8]>> {
+    trains.iter().flat_map(|train| train.packets.iter().cloned()).collect()
+}
+
+/// What RFC 6184 makes of payloads, strictly: every rule about FU-A and STAP-A is asserted.
+fn depacketize(payloads: &[Arc<[u8]>]) -> Vec<Vec<u8>> {
+    let (mut nals, mut fragmented) = (Vec::new(), None::<Vec<u8>>);
+    for payload in payloads {
+        let kind = payload[0] & 0x1f;
+        assert!(kind == 28 || fragmented.is_none(), "a packet between fragments");
+        match kind {
+            1..=23 => nals.push(payload.to_vec()),
+            24 => {
+                let (mut rest, mut nri, mut units) = (&payload[1..], 0, 0);
+                while let [high, low, after @ ..] = rest {
+                    let (nal, after) = after.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+                    assert!((1..=23).contains(&(nal[0] & 0x1f)), "an aggregate inside an aggregate");
+                    nals.push(nal.to_vec());
+                    (rest, nri, units) = (after, nri.max(nal[0] & 0x60), units + 1);
+                }
+                assert!(rest.is_empty() && units >= 2);
+                assert_eq!(payload[0], nri | 24, "NRI is the highest of all (§5.7.1)");
+            }
+            28 => {
+                let (indicator, header, fragment) = (payload[0], payload[1], &payload[2..]);
+                assert!(!fragment.is_empty());
+                assert_eq!(header & 0x20, 0, "reserved bit (§5.8)");
+                let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
+                assert!(!(start && end), "one fragment is no fragmentation (§5.8)");
+                assert_eq!(start, fragmented.is_none());
+                let nal = fragmented.get_or_insert_with(|| vec![indicator & 0xe0 | header & 0x1f]);
+                assert_eq!(nal[0], indicator & 0xe0 | header & 0x1f);
+                nal.extend_from_slice(fragment);
+                if end {
+                    nals.extend(fragmented.take());
+                }
+            }
+            _ => panic!("payload type {kind} is not of packetization-mode=1"),
+        }
+    }
+    assert!(fragmented.is_none(), "the last fragment is missing");
+    nals
+}
+
+#[test]
+fn parameter_sets_go_before_each_idr_once() {
+    let mut packetizer = packetizer();
+    let head = [&[0x78, 0, SPS_A.len() as u8], SPS_A, &[0, 4], PPS_A].concat();
+    let idr = nal(0x65, 500, 1);
+
+    // Left out by the source, sent by it at an odd place, sent twice: the same packets.
+    let set = Bytes::from_static;
+    for nals in [
+        vec![idr.clone()],
+        vec![idr.clone(), set(PPS_A), set(SPS_A)],
+        vec![set(SPS_A), set(SPS_A), idr.clone()],
+    ] {
+        let trains = packetizer.packetize(unit(0, nals)).unwrap();
+        assert_eq!(payloads(&trains), [Arc::from(&head[..]), Arc::from(&idr[..])]);
+        assert!(trains[0].keyframe);
+    }
+
+    // A picture that is no IDR brings new ones: sent in order now, and before the next IDR.
+    let slice = nal(0x41, 100, 2);
+    let trains = packetizer.packetize(unit(1, [set(SPS_B), set(PPS_B), slice.clone()])).unwrap();
+    assert_eq!(depacketize(&payloads(&trains)), [SPS_B, PPS_B, &slice]);
+    assert!(!trains[0].keyframe);
+    assert_eq!(packetizer.profile_level_id(), Some([0x4d, 0x00, 0x1e]));
+    let trains = packetizer.packetize(unit(2, [idr.clone()])).unwrap();
+    assert_eq!(depacketize(&payloads(&trains)), [SPS_B, PPS_B, &idr]);
+}
+
+#[test]
+fn sei_joins_the_parameter_sets_if_it_fits() {
+    let mut packetizer = packetizer();
+    let idr = nal(0x65, 500, 1);
+    for (sei_bytes, packets) in
+        [(50, 2), (1_200 - 1 - 2 - 21 - 2 - 4 - 2, 2), (1_200 - 1 - 2 - 21 - 2 - 4 - 1, 3), (1_200, 3)]
+    {
+        let sei = nal(0x06, sei_bytes, 3);
+        let trains = packetizer.packetize(unit(0, [sei.clone(), idr.clone()])).unwrap();
+        assert_eq!(trains[0].packets.len(), packets, "SEI of {sei_bytes} bytes");
+        assert_eq!(depacketize(&payloads(&trains)), [SPS_A, PPS_A, &sei, &idr]);
+    }
+}
+
+#[test]
+fn each_group_of_small_units_has_its_own_aggregate() {
+    let (large, small, slice) = (nal(0x06, 1_000, 3), nal(0x06, 100, 4), nal(0x65, 500, 1));
+    let nals = [large.clone(), slice.clone(), small.clone(), large.clone(), slice.clone()];
+    let trains = packetizer().packetize(unit(0, nals)).unwrap();
+    let kinds: Vec<_> = payloads(&trains).iter().map(|payload| payload[0] & 0x1f).collect();
+    assert_eq!(kinds, [24, 5, 24, 5]);
+    assert_eq!(depacketize(&payloads(&trains)), [SPS_A, PPS_A, &large, &slice, &small, &large, &slice]);
+}
+
+#[test]
+fn fragments_are_of_equal_size_at_the_edges() {
+    let mut packetizer = packetizer();
+    // Payload lengths of one slice. 2,397 = 1 + 2 * 1,198 is the most that two fragments carry.
+    let cases: [(usize, &[usize]); 5] = [
+        (1_200, &[1_200]),
+        (1_201, &[602, 602]),
+        (2_397, &[1_200, 1_200]),
+        (2_398, &[801, 801, 801]),
+        (2_399, &[802, 802, 800]),
+    ];
+    for (bytes, sizes) in cases {
+        let trains = packetizer.packetize(unit(0, [nal(0x41, bytes, 4)])).unwrap();
+        assert_eq!(
+            payloads(&trains).iter().map(|packet| packet.len()).collect::<Vec<_>>(),
+            sizes,
+            "{bytes} bytes"
+        );
+    }
+}
+
+#[test]
+fn refusals_name_value_and_limit_and_leave_no_trace() {
+    let mut packetizer = VideoPacketizer::new(0);
+    let idr = nal(0x65, 500, 1);
+    let error = packetizer.packetize(unit(1, [idr.clone()])).unwrap_err();
+    assert_eq!(error, PacketizeError::NoParameterSets { timestamp: 3_000 });
+
+    let malformed =
+        [Bytes::new(), nal(0xc1, 9, 1), nal(0x60, 9, 1), nal(0x78, 9, 1), nal(0x7f, 9, 1), nal(0x67, 2, 1)];
+    let needless = [nal(0x09, 2, 1), nal(0x0a, 1, 1), nal(0x0b, 1, 1), nal(0x0c, 90, 1)];
+    let error = packetizer.packetize(unit(1, [&malformed[..], &needless[..]].concat())).unwrap_err();
+    assert_eq!(error, PacketizeError::Empty { timestamp: 3_000, nals: 10, discarded: 6 });
+    assert_eq!(packetizer.discarded_nals(), 6);
+    assert!(packetizer.packetize(unit(1, [])).is_err());
+
+    let halves = [nal(0x41, MAX_ACCESS_UNIT / 2, 1), nal(0x41, MAX_ACCESS_UNIT / 2 + 1, 1)];
+    let error = packetizer.packetize(unit(1, halves)).unwrap_err();
+    assert!(error.to_string().contains("4194305 bytes, the limit is 4194304"), "{error}");
+    let error = packetizer.packetize(unit(1, vec![nal(0x41, 2, 1); 1_025])).unwrap_err();
+    assert!(error.to_string().contains("1025 NAL units, the limit is 1024"), "{error}");
+
+    let error = packetizer.set_parameter_sets(PPS_A, SPS_A).unwrap_err();
+    assert_eq!(error, PacketizeError::MalformedParameterSet { name: "SPS", bytes: 4, limit: 1_200 });
+    assert!(packetizer.set_parameter_sets(SPS_A, &[]).is_err());
+
+    // Sets alone are no picture, but they are remembered: the IDR picture is the first to be sent.
+    let sets = [Bytes::from_static(SPS_A), Bytes::from_static(PPS_A)];
+    assert!(packetizer.packetize(unit(1, sets)).unwrap().is_empty());
+    let trains = packetizer.packetize(unit(2, [idr])).unwrap();
+    assert_eq!((trains[0].sequence, trains[0].timestamp as u32), (0, 0));
+}
+
+#[test]
+fn the_largest_unit_is_cut_into_trains() {
+    let trains = packetizer().packetize(unit(0, [nal(0x65, MAX_ACCESS_UNIT, 1)])).unwrap();
+    check_trains(&trains, 0);
+    let packets = payloads(&trains).len();
+    // 3,502 fragments and the parameter sets, 50 full packets to a train.
+    assert_eq!((packets, trains.len()), (3_503, 71));
+}
+
+#[test]
+fn a_restart_goes_on_in_sequence_and_time() {
+    let mut packetizer = packetizer();
+    let t = epoch();
+    let slice = |timestamp, received| AccessUnit { nals: vec![nal(0x41, 100, 1)], timestamp, received };
+    let first = packetizer.packetize(slice(1_000_000, t)).unwrap();
+    packetizer.restart();
+    let second = packetizer.packetize(slice(7, t + Duration::from_secs(2))).unwrap();
+    assert_eq!(second[0].sequence, first[0].end());
+    assert_eq!(second[0].timestamp, first[0].timestamp + 180_000);
+    assert_eq!(second[0].captured, t + Duration::from_secs(2));
+}
+
+#[test]
+fn audio_goes_on_as_it_came() {
+    let t = epoch();
+    let mut packetizer = AudioPacketizer::new(Codec::Opus, 5);
+    let mut packetize = |bytes: usize, timestamp| {
+        packetizer.packetize(AudioFrame { payload: vec![7; bytes].into(), timestamp, received: t })
+    };
+    let (first, second) = (packetize(100, 0).unwrap(), packetize(1_200, 960).unwrap());
+    assert_eq!((first[0].sequence, first[0].timestamp as u32, first[0].marker(0)), (0, 5, true));
+    assert_eq!((second[0].sequence, second[0].timestamp as u32, second[0].marker(0)), (1, 965, false));
+    assert!(second[0].keyframe && second[0].starts_frame && second[0].ends_frame);
+    assert_eq!(payloads(&second), [Arc::from([7u8; 1_200])]);
+
+    assert_eq!(packetize(0, 0).unwrap_err(), PacketizeError::EmptyPayload { timestamp: 0 });
+    let error = packetize(1_201, 0).unwrap_err();
+    assert!(
+        error.to_string().starts_with("opus packet at source timestamp 0 has 1201 bytes, the limit is 1200")
+    );
+
+    packetizer.restart();
+    let frame = AudioFrame { payload: vec![7].into(), timestamp: 0, received: t };
+    assert!(packetizer.packetize(frame).unwrap()[0].marker, "a reconnect starts a talkspurt");
+}
+
+#[test]
+fn long_g711_is_split_between_samples() {
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let (t, mut packetizer) = (epoch(), AudioPacketizer::new(codec, 0));
+        let samples: Vec<u8> = (0..2_402).map(|sample| sample as u8).collect();
+        let frame = AudioFrame { payload: samples.clone().into(), timestamp: 160, received: t };
+        let trains = packetizer.packetize(frame).unwrap();
+
+        let seen: Vec<_> =
+            trains.iter().map(|train| (train.sequence, train.timestamp as u32, train.bytes())).collect();
+        assert_eq!(seen, [(0, 0, 801), (1, 801, 801), (2, 1_602, 800)]);
+        assert_eq!(payloads(&trains).concat(), samples);
+        assert!(trains.iter().all(|train| train.captured <= t && train.packets.len() == 1));
+        assert_eq!(trains.iter().filter(|train| train.marker).count(), 1);
+
+        let next = AudioFrame { payload: vec![0; 160].into(), timestamp: 160 + 2_402, received: t };
+        assert_eq!(packetizer.packetize(next).unwrap()[0].timestamp as u32, 2_402);
+        let endless = AudioFrame { payload: vec![0; 64_001].into(), timestamp: 0, received: t };
+        assert!(packetizer.packetize(endless).is_err());
+    }
+}
+
+/// What holds for the trains of any access unit, the first of which has to have `sequence`.
+fn check_trains(trains: &[Arc<Train>], mut sequence: u64) {
+    for (index, train) in trains.iter().enumerate() {
+        let (first, last) = (index == 0, index + 1 == trains.len());
+        assert_eq!(train.sequence, sequence);
+        sequence = train.end();
+        assert!((1..=MAX_TRAIN_PACKETS).contains(&train.packets.len()));
+        assert!(train.bytes() <= MAX_TRAIN_BYTES);
+        assert!(train.packets.iter().all(|packet| (1..=MAX_PAYLOAD).contains(&packet.len())));
+        assert_eq!((train.starts_frame, train.ends_frame), (first, last));
+        assert!(first || !train.keyframe);
+        assert_eq!(train.timestamp, trains[0].timestamp);
+        for packet in 0..train.packets.len() {
+            assert_eq!(train.marker(packet), last && packet + 1 == train.packets.len());
+        }
+    }
+    check_fragments(&payloads(trains));
+}
+
+/// All fragments of a NAL unit are equal but the last, which lacks less than a byte per fragment.
+fn check_fragments(payloads: &[Arc<[u8]>]) {
+    let fragments: Vec<_> = payloads.iter().filter(|payload| payload[0] & 0x1f == 28).collect();
+    for run in fragments.chunk_by(|_, next| next[1] & 0x80 == 0) {
+        let (last, others) = run.split_last().unwrap();
+        let size = others[0].len();
+        assert!(others.iter().all(|other| other.len() == size));
+        assert!(last.len() <= size && size - last.len() < run.len());
+        let carried: usize = run.iter().map(|fragment| fragment.len() - 2).sum();
+        assert_eq!(run.len(), carried.div_ceil(MAX_PAYLOAD - 2), "no more fragments than needed");
+    }
+}
+
+fn nal_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        4 => 1..60usize,
+        2 => 1_190..1_210usize,
+        1 => (2..6usize, 0..4usize).prop_map(|(packets, more)| packets * (MAX_PAYLOAD - 2) - 1 + more),
+        3 => 1..20_000usize,
+        1 => 1..200_000usize,
+    ]
+}
+
+/// Any header at all, and now and then nothing.
+fn any_nal() -> impl Strategy<Value = Bytes> {
+    let odd =
+        (any::<u8>(), nal_bytes(), any::<u64>()).prop_map(|(header, bytes, seed)| nal(header, bytes, seed));
+    // Small ids often: ue(v) 0 is a one, ue(v) 1 to 6 begin with `01` or `001`.
+    let sps = (0..8u8, 1..40usize, any::<u64>()).prop_map(|(id, bytes, seed)| {
+        Bytes::from([&[0x67, 0x42, 0xc0, 0x1e, 0x80 >> (id % 3)], &nal(0x90, bytes, seed)[..]].concat())
+    });
+    let pps = (any::<u8>(), 1..700usize, any::<u64>()).prop_map(|(ids, bytes, seed)| {
+        Bytes::from([&[0x68, ids | 0x20], &nal(0x90, bytes, seed)[..]].concat())
+    });
+    prop_oneof![1 => Just(Bytes::new()), 6 => odd, 2 => media_nal(), 2 => sps, 3 => pps]
+}
+
+/// Slices, SEI, and types that decoders skip.
+fn media_nal() -> impl Strategy<Value = Bytes> {
+    let header = prop_oneof![
+        6 => Just(0x41u8),
+        3 => Just(0x65),
+        2 => Just(0x06),
+        1 => prop::sample::select(vec![0x01, 0x0e, 0x14, 0x13, 0x57]),
+    ];
+    (header, nal_bytes(), any::<u64>()).prop_map(|(header, bytes, seed)| nal(header, bytes, seed))
+}
+
+fn kind(nal: &[u8]) -> u8 {
+    nal[0] & 0x1f
+}
+
+proptest! {
+    /// Garbage of any sort: what is sent is what was well formed, in order, with complete parameter sets
+    /// before each IDR picture.
+    #[test]
+    fn any_units_are_sent_whole_or_refused(
+        units in prop::collection::vec(prop::collection::vec(any_nal(), 1..12), 1..6)
+    ) {
+        let mut packetizer = VideoPacketizer::new(1_000);
+        let (mut sequence, mut discarded) = (0, 0);
+        for (index, nals) in units.into_iter().enumerate() {
+            let sound = |nal: &&Bytes| {
+                nal.first().is_some_and(|header| header & 0x80 == 0 && !matches!(header & 0x1f, 0 | 9..=12 | 24..))
+            };
+            let sent: Vec<_> = nals.iter().filter(sound).cloned().collect();
+            let idr = sent.iter().any(|nal| kind(nal) == 5);
+            let is_set = |nal: &[u8]| matches!(kind(nal), 7 | 8);
+
+            let result = packetizer.packetize(unit(index, nals));
+            prop_assert!(packetizer.discarded_nals() >= discarded);
+            let newly_discarded = packetizer.discarded_nals() - discarded;
+            discarded = packetizer.discarded_nals();
+            let trains = match result {
+                Ok(trains) if trains.is_empty() => {
+                    prop_assert!(!sent.iter().any(|nal| (1..=5).contains(&kind(nal))));
+                    continue;
+                }
+                Ok(trains) => trains,
+                Err(PacketizeError::NoParameterSets { .. }) => {
+                    prop_assert!(idr);
+                    continue;
+                }
+                Err(PacketizeError::Empty { .. }) => {
+                    prop_assert!(sent.iter().all(|nal| is_set(nal)), "only unreadable sets may be left out");
+                    continue;
+                }
+                Err(error) => return Err(TestCaseError::fail(error.to_string())),
+            };
+            check_trains(&trains, sequence);
+            sequence = trains[trains.len() - 1].end();
+            prop_assert_eq!(trains[0].keyframe, idr);
+
+            let got = depacketize(&payloads(&trains));
+            let without_sets = |nals: &[Vec<u8>]| {
+                nals.iter().filter(|nal| !is_set(nal)).cloned().collect::<Vec<_>>()
+            };
+            let expected: Vec<_> = sent.iter().map(|nal| nal.to_vec()).collect();
+            prop_assert_eq!(without_sets(&got), without_sets(&expected));
+            if idr {
+                let sets = got.iter().take_while(|nal| is_set(nal)).count();
+                prop_assert_eq!(sets, got.iter().filter(|nal| is_set(nal)).count(), "all sets are in front");
+                prop_assert!(got[..sets].is_sorted_by_key(|nal| kind(nal)));
+                prop_assert!(kind(&got[0]) == 7 && kind(&got[sets - 1]) == 8);
+                let mut different = got[..sets].to_vec();
+                different.sort();
+                different.dedup();
+                prop_assert_eq!(different.len(), sets);
+                let head = &trains[0].packets[0];
+                prop_assert!(kind(head) == 24 || got[0].len() + got[1].len() + 5 > MAX_PAYLOAD);
+            } else {
+                // Sets keep their place; the only ones missing are those that were discarded.
+                let mut rest = expected.iter();
+                prop_assert!(got.iter().all(|nal| rest.any(|sent| sent == nal)));
+                prop_assert!(expected.len() - got.len() <= newly_discarded as usize);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(fewer_cases())]
+
+    /// retina's depacketizer, which reads cameras, gives the same pictures back to the byte.
+    #[test]
+    fn an_independent_depacketizer_gives_the_same_nal_units(
+        units in prop::collection::vec(
+            (prop::collection::vec(source_nal(), 0..11), nal_bytes(), any::<bool>(), any::<u64>()),
+            1..6,
+        )
+    ) {
+        let mut packetizer = packetizer();
+        let mut receiver = Receiver::new();
+        let (mut sps, mut pps) = (SPS_A.to_vec(), PPS_A.to_vec());
+        for (index, (mut nals, bytes, idr, seed)) in units.into_iter().enumerate() {
+            // retina takes SPS, PPS and SEI at the end for the start of the next picture: end with a slice.
+            nals.push(nal(if idr { 0x65 } else { 0x41 }, bytes.max(2), seed));
+            for nal in &nals {
+                match kind(nal) {
+                    7 => sps = nal.to_vec(),
+                    8 => pps = nal.to_vec(),
+                    _ => {}
+                }
+            }
+            let trains = packetizer.packetize(unit(index, nals.clone())).unwrap();
+            let picture = receiver.receive(&trains);
+
+            // retina puts the sets it knows before pictures that have nothing but IDR slices.
+            let slices_refer_back = nals.iter().any(|nal| (1..=4).contains(&kind(nal)));
+            let head = if slices_refer_back { vec![] } else { vec![sps.clone(), pps.clone()] };
+            let others = nals.iter().filter(|nal| !matches!(kind(nal), 7 | 8)).map(|nal| nal.to_vec());
+            prop_assert!(picture == annex_b(head.into_iter().chain(others)), "picture {index} differs");
+            if nals.iter().any(|nal| kind(nal) == 5) {
+                prop_assert_eq!(receiver.parameter_sets(), annex_b([sps.clone(), pps.clone()]));
+            }
+        }
+    }
+}
+
+/// A quarter of the default (or of `PROPTEST_CASES`): these are long.
+fn fewer_cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.div_ceil(4), ..config }
+}
+
+/// What a sound source sends; sets come in pairs of one camera, as retina knows only one SPS and one PPS.
+fn source_nal() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        8 => media_nal().prop_filter("a header alone is no NAL unit to retina", |nal| nal.len() > 1),
+        1 => prop::sample::select(vec![SPS_A, SPS_B]).prop_map(Bytes::from_static),
+        1 => prop::sample::select(vec![PPS_A, PPS_B]).prop_map(Bytes::from_static),
+    ]
+}
+
+fn annex_b(nals: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    nals.into_iter().flat_map(|nal| [vec![0, 0, 0, 1], nal].concat()).collect()
+}
+
+/// retina's H.264 depacketizer, fed by RTP metadata as a loss-free network would.
+struct Receiver {
+    depacketizer: Depacketizer,
+    buffer: retina::testutil::DepacketizeBuf,
+}
+
+impl Receiver {
+    fn new() -> Receiver {
+        let mut depacketizer = Depacketizer::new("video", "h264", 90_000, None, None).unwrap();
+        depacketizer.set_frame_format(FrameFormat::SIMPLE);
+        Receiver { depacketizer, buffer: retina::testutil::DepacketizeBuf::new(65_536) }
+    }
+
+    /// The one picture that `trains` are.
+    fn receive(&mut self, trains: &[Arc<Train>]) -> Vec<u8> {
+        let clock_rate = NonZeroU32::new(90_000).unwrap();
+        for train in trains {
+            for (index, payload) in train.packets.iter().enumerate() {
+                let meta = retina::rtp::PacketMeta {
+                    ctx: retina::PacketContext::dummy(),
+                    stream_id: 0,
+                    timestamp: retina::Timestamp::new(train.timestamp as i64, clock_rate, 0).unwrap(),
+                    sequence_number: (train.sequence + index as u64) as u16,
+                    ssrc: 1,
+                    mark: train.marker(index),
+                    loss: 0,
+                };
+                assert!(self.depacketizer.pull().is_none(), "a picture before the marker");
+                self.buffer.push(&mut self.depacketizer, meta, payload).unwrap();
+            }
+        }
+        match self.depacketizer.pull() {
+            Some(Ok(CodecItem::VideoFrame(frame))) => frame.into_data(),
+            other => panic!("no picture but {other:?}"),
+        }
+    }
+
+    fn parameter_sets(&self) -> Vec<u8> {
+        match self.depacketizer.parameters() {
+            Some(ParametersRef::Video(video)) => video.extra_data().to_vec(),
+            _ => panic!("retina saw no parameter sets"),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The recent past of one track: what a late joiner starts from and what a NACK is answered from.
+//!
+//! Owns which trains are kept, and whether a viewer may start at the last keyframe. Never sends
+//! anything, and holds nothing of a viewer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Codec, Train};
+
+/// Frames that [`Recent::frame_interval`] looks back. More follow a changed frame rate later; fewer let
+/// two odd timestamps among them through.
+const INTERVAL_FRAMES: usize = 16;
+
+/// How much of a track is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecentLimits {
+    /// Payload bytes at the most. It has to hold a keyframe and all behind it, else nobody can join between
+    /// keyframes. Raising it costs that much memory per track and shard.
+    pub bytes: usize,
+    /// How far back packets are kept for retransmission, also those before the last keyframe. Raising it
+    /// costs its time times the bitrate; lowering it leaves late NACKs unanswered.
+    pub history: Duration,
+}
+
+/// The newest trains of one track, in order of sequence: all since the last keyframe, and all of the
+/// last [`RecentLimits::history`], as far as [`RecentLimits::bytes`] holds them.
+#[derive(Debug)]
+pub struct Recent {
+    codec: Codec,
+    limits: RecentLimits,
+    trains: VecDeque<Arc<Train>>,
+    bytes: usize,
+    /// Sequence number of the last keyframe from which everything up to the newest train is here.
+    keyframe: Option<u64>,
+    /// Sequence number behind the newest train ever taken, `None` before the first.
+    end: Option<u64>,
+    evicted_over_bytes: u64,
+}
+
+impl Recent {
+    /// Keeps trains of a track of `codec` within `limits`.
+    pub fn new(codec: Codec, limits: RecentLimits) -> Recent {
+        Recent {
+            codec,
+            limits,
+            trains: VecDeque::new(),
+            bytes: 0,
+            keyframe: None,
+            end: None,
+            evicted_over_bytes: 0,
+        }
+    }
+
+    /// Takes the next train. `false` if it is not newer than all before: then nothing changed.
+    ///
+    /// If trains are missing before it (a full queue dropped them), no viewer can start at a keyframe
+    /// before the gap any more: its decoder would miss a reference. Those trains stay for NACKs.
+    pub fn push(&mut self, train: Arc<Train>) -> bool {
+        if self.end.is_some_and(|end| train.sequence < end) {
+            return false;
+        }
+        let gap = self.end.is_some_and(|end| train.sequence > end);
+        if train.keyframe {
+            self.keyframe = Some(train.sequence);
+        } else if gap {
+            self.keyframe = None;
+        }
+        self.end = Some(train.end());
+        self.bytes += train.bytes();
+        self.trains.push_back(train);
+        self.evict();
+        true
+    }
+
+    /// Track sequence number of the first train of the last keyframe, if all trains from there to the
+    /// newest are here: where a late joiner starts. `None` until the next keyframe otherwise.
+    pub fn since_keyframe(&self) -> Option<u64> {
+        self.keyframe
+    }
+
+    /// The trains from the one that contains packet `sequence` on, or if that is not here, from the
+    /// first one behind it. Finding it takes O(log n).
+    pub fn trains_from(
+        &self,
+        sequence: u64,
+    ) -> impl ExactSizeIterator<Item = &Arc<Train>> + DoubleEndedIterator {
+        self.trains.range(self.index_of(sequence)..)
+    }
+
+    /// The train that contains packet `sequence`, and the packet's index in it. O(log n).
+    pub fn train_containing(&self, sequence: u64) -> Option<(&Arc<Train>, usize)> {
+        let train = self.trains.get(self.index_of(sequence))?;
+        let index = sequence.checked_sub(train.sequence)?;
+        Some((train, usize::try_from(index).ok()?))
+    }
+
+    /// The newest train.
+    pub fn latest(&self) -> Option<&Arc<Train>> {
+        self.trains.back()
+    }
+
+    /// Payload bytes kept, at most [`RecentLimits::bytes`].
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Trains kept.
+    pub fn len(&self) -> usize {
+        self.trains.len()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.trains.is_empty()
+    }
+
+    /// Trains that went for want of bytes before their time, since the start. If it grows, raise
+    /// [`RecentLimits::bytes`] or let the source send keyframes more often.
+    pub fn evicted_over_bytes(&self) -> u64 {
+        self.evicted_over_bytes
+    }
+
+    /// Time between frames: the median over the last ones, by their timestamps in order of display.
+    /// `None` until there are two frames with different timestamps.
+    pub fn frame_interval(&self) -> Option<Duration> {
+        let mut timestamps = [0; INTERVAL_FRAMES];
+        let mut frames = 0;
+        let starts = self.trains.iter().rev().filter(|train| train.starts_frame);
+        for (slot, train) in timestamps.iter_mut().zip(starts) {
+            *slot = train.timestamp;
+            frames += 1;
+        }
+        let timestamps = &mut timestamps[..frames];
+        timestamps.sort_unstable();
+
+        let mut steps = [0; INTERVAL_FRAMES];
+        let mut count = 0;
+        for pair in timestamps.windows(2).filter(|pair| pair[0] != pair[1]) {
+            steps[count] = pair[1] - pair[0];
+            count += 1;
+        }
+        let steps = &mut steps[..count];
+        steps.sort_unstable();
+        let median = steps.get(count / 2)?;
+        Some(Duration::from_secs_f64(*median as f64 / f64::from(self.codec.clock_rate())))
+    }
+
+    /// Index of the first train that ends behind `sequence`.
+    fn index_of(&self, sequence: u64) -> usize {
+        self.trains.partition_point(|train| train.end() <= sequence)
+    }
+
+    fn evict(&mut self) {
+        let Some(newest) = self.trains.back().map(|train| train.received) else { return };
+        while let Some(oldest) = self.trains.front() {
+            let over_bytes = self.bytes > self.limits.bytes;
+            let needed_to_join = self.keyframe.is_some_and(|keyframe| oldest.sequence >= keyframe);
+            let age = newest.saturating_duration_since(oldest.received);
+            let outlived = !needed_to_join && age > self.limits.history;
+            if !over_bytes && !outlived {
+                return;
+            }
+            if needed_to_join {
+                self.keyframe = None;
+            }
+            self.evicted_over_bytes += u64::from(!outlived);
+            self.bytes -= oldest.bytes();
+            self.trains.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

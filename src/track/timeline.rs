@@ -1,0 +1,175 @@
+//! The timeline of a track: from a source's clock to RTP timestamps that never break, and to the time
+//! of capture by ours.
+//!
+//! Owns the judgement of a source's timestamps (is this a jump?) and the estimate of its clock. Never
+//! reads a clock: the time of arrival is passed in.
+
+use std::time::{Duration, Instant};
+
+use super::Codec;
+
+/// A step back beyond this is a jump; a smaller one is a picture sent out of display order.
+///
+/// B pictures go back by a few frame intervals: 16 at 25 frames/s are 640 ms. Lowering it takes them for
+/// jumps, which disorders pictures; raising it lets a clock that was set back repeat that much time.
+const BACKWARD_LIMIT: Duration = Duration::from_secs(1);
+
+/// A unit ahead of its own clock by more than this came from the future: its timestamp jumped forward.
+///
+/// A source that plays faster than real time in smaller steps is followed. Arrival may make up for an
+/// earlier delay, hence the room. Raising it lets jumps through that a player answers with a still
+/// picture of that length; lowering it takes the first units after a stall for one.
+const EARLY_LIMIT: Duration = Duration::from_secs(2);
+
+/// How fast the estimate of the least delay may grow, in parts per million of time.
+///
+/// Crystals differ by up to 200 ppm, so it has to be more than that. Raising it lets the delay of a
+/// congested network seep into capture times; lowering it loses cameras with bad clocks.
+const DELAY_GROWTH_PPM: i64 = 500;
+
+/// Later than this, for [`LATE_PATIENCE`] on end, is not a stall: the source's clock stood still or runs
+/// slow, and capture times are set anew. Timestamps go on.
+///
+/// Raising either reports capture times that are too early for longer; lowering them takes a stall
+/// that is being made up for as the new normal.
+const LATE_LIMIT: Duration = Duration::from_secs(2);
+/// See [`LATE_LIMIT`].
+const LATE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Extended timestamps start in the second cycle of 32 bits, so that a step back from the first is one.
+const FIRST_CYCLE: u64 = 1 << 32;
+
+/// When a unit of media is, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Extended RTP timestamp in ticks of the codec's clock.
+    pub timestamp: u64,
+    /// When it was captured: linear in the timestamp, never later than its arrival.
+    pub captured: Instant,
+}
+
+/// Maps the timestamps of a source to those of a track.
+///
+/// Between units the track's timestamps step exactly as the source's do, small steps back included.
+/// Where the source's jump ([`restart`](Self::restart), far back, or into the future) the track's go
+/// on by the time that passed between the arrivals.
+#[derive(Debug)]
+pub struct Timeline {
+    clock_rate: i128,
+    first_timestamp: u32,
+    restarted: bool,
+    jumps: u64,
+    newest: Option<Newest>,
+}
+
+/// The unit with the highest timestamp so far: what steps are measured from.
+#[derive(Debug)]
+struct Newest {
+    source: i64,
+    timestamp: u64,
+    received: Instant,
+    /// By the source's clock plus the least delay seen: no unit can arrive before it was captured, so
+    /// the fastest ones tell the clocks' offset, and jitter, which only delays, does not.
+    captured: Instant,
+    late_since: Option<Instant>,
+}
+
+impl Timeline {
+    /// A timeline in ticks of `codec`, whose first timestamp has the low 32 bits `first_timestamp`.
+    pub fn new(codec: Codec, first_timestamp: u32) -> Timeline {
+        Timeline {
+            clock_rate: codec.clock_rate().into(),
+            first_timestamp,
+            restarted: false,
+            jumps: 0,
+            newest: None,
+        }
+    }
+
+    /// The next unit's timestamp has nothing to do with the ones before it.
+    pub fn restart(&mut self) {
+        self.restarted = true;
+    }
+
+    /// How often the source's timestamps jumped of themselves, without a [`restart`](Self::restart).
+    pub fn jumps(&self) -> u64 {
+        self.jumps
+    }
+
+    /// The stamp of a unit with timestamp `source`, in ticks, that arrived at `received`. Call it in the
+    /// order of arrival.
+    pub fn stamp(&mut self, source: i64, received: Instant) -> Stamp {
+        let restarted = std::mem::take(&mut self.restarted);
+        let Some(newest) = &mut self.newest else {
+            let timestamp = FIRST_CYCLE + u64::from(self.first_timestamp);
+            self.newest = Some(Newest::anchored(source, timestamp, received));
+            return Stamp { timestamp, captured: received };
+        };
+
+        let ticks = i128::from(source) - i128::from(newest.source);
+        let step = ticks * NANOS_PER_SECOND / self.clock_rate;
+        let delay = nanos_between(newest.captured, received) - step;
+        let jumped = step < -nanos(BACKWARD_LIMIT) || delay < -nanos(EARLY_LIMIT);
+        if restarted || jumped {
+            self.jumps += u64::from(!restarted);
+            let passed = received.saturating_duration_since(newest.received);
+            let passed_ticks = nanos(passed) * self.clock_rate / NANOS_PER_SECOND;
+            let timestamp = newest.timestamp + (passed_ticks as u64).max(1);
+            *newest = Newest::anchored(source, timestamp, received);
+            return Stamp { timestamp, captured: received };
+        }
+
+        // Small by the check above, or as large as the time that really passed.
+        let timestamp = newest.timestamp.saturating_add_signed(ticks as i64);
+        let correction = if ticks > 0 { newest.correction(step, delay, received) } else { 0 };
+        let captured = earlier(received, (delay - correction).max(0));
+        // A unit that goes back tells nothing new: it arrived later than the newest, captured earlier.
+        if ticks > 0 {
+            *newest = Newest { source, timestamp, received, captured, late_since: newest.late_since };
+        }
+        Stamp { timestamp, captured }
+    }
+}
+
+impl Newest {
+    fn anchored(source: i64, timestamp: u64, received: Instant) -> Newest {
+        Newest { source, timestamp, received, captured: received, late_since: None }
+    }
+
+    /// By how much to move the estimate for a unit that came `step` after this one and `delay` after
+    /// its estimated capture, both in nanoseconds: down at once, up slowly.
+    fn correction(&mut self, step: i128, delay: i128, received: Instant) -> i128 {
+        if delay <= nanos(LATE_LIMIT) {
+            self.late_since = None;
+        } else if received.saturating_duration_since(*self.late_since.get_or_insert(received)) > LATE_PATIENCE
+        {
+            self.late_since = None;
+            return delay;
+        }
+        // The shorter of both clocks: neither a stall nor the burst after it gives time to grow.
+        let passed = step.min(nanos_between(self.received, received)).max(0);
+        delay.min(passed * i128::from(DELAY_GROWTH_PPM) / 1_000_000)
+    }
+}
+
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+
+fn nanos(duration: Duration) -> i128 {
+    // Fits: a Duration has less than 2^94 nanoseconds.
+    duration.as_nanos() as i128
+}
+
+/// Nanoseconds from `a` to `b`, negative if `b` is earlier.
+fn nanos_between(a: Instant, b: Instant) -> i128 {
+    nanos(b.saturating_duration_since(a)) - nanos(a.saturating_duration_since(b))
+}
+
+/// `instant` less `nanos`, which may be negative; `instant` itself where that cannot be expressed.
+fn earlier(instant: Instant, nanos: i128) -> Instant {
+    let distance = Duration::from_nanos(nanos.unsigned_abs().try_into().unwrap_or(u64::MAX));
+    let moved = if nanos < 0 { instant.checked_add(distance) } else { instant.checked_sub(distance) };
+    moved.unwrap_or(instant)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! One track as one viewer gets it: which trains, under which sequence numbers and timestamps.
+//!
+//! Owns the two numbers that turn a track's numbering into the viewer's (an offset for sequence
+//! numbers; a short rewritten run of timestamps while catching up) and the start at a keyframe.
+//! Keeps nothing per packet, never touches the engine and never seals.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::track::{Recent, Train};
+
+/// Time over which a viewer gets what it missed since the last keyframe.
+///
+/// Two frame intervals at 30 frames a second. Shorter bursts overrun queues on the way; longer ones
+/// delay the first picture.
+const CATCH_UP: Duration = Duration::from_millis(66);
+
+/// Time between two portions of a catch-up.
+const CATCH_UP_STEP: Duration = Duration::from_millis(4);
+
+/// Timestamp distance between frames of a join's catch-up, in ticks of 90 kHz (1 ms).
+///
+/// The player shall decode them at once instead of playing them at their old pace: that would make
+/// it lag by their age for ever.
+const CATCH_UP_TICKS: u64 = 90;
+
+/// A viewer's keyframe requests are answered from the ring once in this time.
+const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A frame interval when the track cannot tell yet, in ticks of 90 kHz: 30 frames a second.
+const DEFAULT_FRAME_TICKS: u64 = 3_000;
+
+/// How one train is to be sent to one viewer.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// The train.
+    pub train: Arc<Train>,
+    /// The viewer's extended sequence number of its first packet.
+    pub sequence: u64,
+    /// The RTP timestamp of its packets.
+    pub timestamp: u32,
+    /// When that timestamp was captured.
+    pub captured: Instant,
+}
+
+/// What became of a keyframe request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyframeAnswer {
+    /// The ring's keyframe and what follows it will be sent again.
+    Replayed,
+    /// Too soon after the last one, or a catch-up runs already.
+    Coalesced,
+    /// The ring has no usable keyframe: the next one of the source will do.
+    Awaited,
+}
+
+/// The state of one track for one viewer.
+#[derive(Debug)]
+pub struct Forwarder {
+    state: State,
+    /// The viewer's sequence number of the next packet.
+    next_sequence: u64,
+    last_keyframe_answer: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing goes out until a keyframe comes.
+    AwaitKeyframe,
+    /// Sending what is in the ring from `next` on, at a quicker pace and with rewritten timestamps
+    /// for all trains before `edge`.
+    CatchUp(CatchUp),
+    /// Every train goes out as it comes; `next` is the track sequence expected.
+    Live { next: u64, last_timestamp: u64 },
+}
+
+#[derive(Debug)]
+struct CatchUp {
+    next: u64,
+    edge: u64,
+    /// Timestamp of the next frame before the edge, and the distance to the one after it.
+    timestamp: u64,
+    ticks: u64,
+    /// What the live edge's timestamp and capture time are: to place rewritten ones in time.
+    edge_stamp: (u64, Instant),
+    /// Trains that may still go out before the next pause, which lasts until `due`.
+    portion: usize,
+    due: Instant,
+    ends: Instant,
+}
+
+impl Forwarder {
+    /// A forwarder that has sent nothing. `first_sequence` below 32,768 keeps the first rollover far
+    /// away (RFC 3711 §3.3.1).
+    pub fn new(first_sequence: u16) -> Forwarder {
+        Forwarder {
+            state: State::AwaitKeyframe,
+            next_sequence: u64::from(first_sequence),
+            last_keyframe_answer: None,
+        }
+    }
+
+    /// Starts with what the ring has since its last keyframe; without one, at the next keyframe.
+    pub fn start(&mut self, now: Instant, recent: &Recent) {
+        if let Some(plan) = self.plan(now, recent, None) {
+            self.state = State::CatchUp(plan);
+        }
+    }
+
+    /// Answers a keyframe request from the ring.
+    pub fn request_keyframe(&mut self, now: Instant, recent: &Recent) -> KeyframeAnswer {
+        let State::Live { last_timestamp, .. } = self.state else {
+            return KeyframeAnswer::Coalesced;
+        };
+        if self.last_keyframe_answer.is_some_and(|last| now.duration_since(last) < KEYFRAME_INTERVAL) {
+            return KeyframeAnswer::Coalesced;
+        }
+        let Some(plan) = self.plan(now, recent, Some(last_timestamp)) else {
+            return KeyframeAnswer::Awaited;
+        };
+        self.last_keyframe_answer = Some(now);
+        self.state = State::CatchUp(plan);
+        KeyframeAnswer::Replayed
+    }
+
+    /// When [`Forwarder::poll_catch_up`] has something to send, if a catch-up runs.
+    pub fn due(&self) -> Option<Instant> {
+        match &self.state {
+            State::CatchUp(plan) => Some(plan.due),
+            _ => None,
+        }
+    }
+
+    /// A train came in live. Returns how to send it, or nothing if the viewer does not get it
+    /// (now: a catch-up will reach it in the ring).
+    pub fn forward(&mut self, train: &Arc<Train>) -> Option<Forward> {
+        match self.state {
+            State::CatchUp(_) => None,
+            State::AwaitKeyframe if !train.keyframe => None,
+            // Trains before this one never reached the shard. What follows cannot be decoded before
+            // the next keyframe, and the viewer's sequence numbers stay contiguous.
+            State::Live { next, .. } if train.sequence != next && !train.keyframe => {
+                self.state = State::AwaitKeyframe;
+                None
+            }
+            State::AwaitKeyframe | State::Live { .. } => Some(self.send_live(train)),
+        }
+    }
+
+    /// The next train of a catch-up, if one is due. Call until it returns nothing.
+    pub fn poll_catch_up(&mut self, now: Instant, recent: &Recent) -> Option<Forward> {
+        let State::CatchUp(plan) = &mut self.state else { return None };
+        if plan.portion == 0 && now < plan.due {
+            return None;
+        }
+        let mut left = recent.trains_from(plan.next);
+        let pending = left.len();
+        let Some(train) = left.next().filter(|train| train.sequence == plan.next).cloned() else {
+            // Evicted while we were sending: go on at the next keyframe.
+            self.state = State::AwaitKeyframe;
+            return None;
+        };
+        if plan.portion == 0 {
+            plan.begin_portion(now, pending);
+        }
+        plan.portion -= 1;
+        plan.next = train.end();
+        // Trains that came in during the catch-up keep their own timestamps.
+        let (timestamp, captured) = if train.sequence >= plan.edge {
+            (train.timestamp, train.captured)
+        } else {
+            plan.rewrite(&train)
+        };
+        let sequence = self.next_sequence;
+        self.next_sequence += train.packets.len() as u64;
+        if pending == 1 {
+            let last_timestamp = timestamp.max(plan.edge_stamp.0);
+            self.state = State::Live { next: train.end(), last_timestamp };
+        }
+        Some(Forward { sequence, timestamp: timestamp as u32, captured, train })
+    }
+
+    fn send_live(&mut self, train: &Arc<Train>) -> Forward {
+        let sequence = self.next_sequence;
+        self.next_sequence += train.packets.len() as u64;
+        self.state = State::Live { next: train.end(), last_timestamp: train.timestamp };
+        Forward {
+            train: train.clone(),
+            sequence,
+            timestamp: train.timestamp as u32,
+            captured: train.captured,
+        }
+    }
+
+    /// Lays out a catch-up. `after` is the last timestamp this viewer got, if any: rewritten
+    /// timestamps then lie between it and the next frame's, else just before the live edge's.
+    fn plan(&self, now: Instant, recent: &Recent, after: Option<u64>) -> Option<CatchUp> {
+        let next = recent.since_keyframe()?;
+        let latest = recent.latest()?;
+        if after.is_some() && !latest.ends_frame {
+            // Half of the newest frame is out already under its own timestamp.
+            return None;
+        }
+        let frames = recent.trains_from(next).filter(|train| train.starts_frame).count() as u64;
+        let (timestamp, ticks) = match after {
+            Some(after) => {
+                let interval = recent
+                    .frame_interval()
+                    .map_or(DEFAULT_FRAME_TICKS, |interval| (interval.as_secs_f64() * 90_000.0) as u64);
+                let ticks = (interval / (frames + 1)).max(1);
+                (after.max(latest.timestamp) + ticks, ticks)
+            }
+            None => {
+                let before_edge = frames.saturating_sub(1).saturating_mul(CATCH_UP_TICKS);
+                (latest.timestamp.saturating_sub(before_edge), CATCH_UP_TICKS)
+            }
+        };
+        Some(CatchUp {
+            next,
+            edge: latest.end(),
+            timestamp,
+            ticks,
+            edge_stamp: (latest.timestamp, latest.captured),
+            portion: 0,
+            due: now,
+            ends: now + CATCH_UP,
+        })
+    }
+}
+
+impl CatchUp {
+    /// Decides how many of the `pending` trains go out now: evenly spread over the steps left.
+    fn begin_portion(&mut self, now: Instant, pending: usize) {
+        let left = self.ends.saturating_duration_since(now);
+        let steps = (left.as_micros() / CATCH_UP_STEP.as_micros()).max(1) as usize;
+        self.portion = pending.div_ceil(steps);
+        self.due = now + CATCH_UP_STEP;
+    }
+
+    /// Timestamp and capture time of a train before the edge; all trains of a frame share them.
+    fn rewrite(&mut self, train: &Train) -> (u64, Instant) {
+        let timestamp = self.timestamp;
+        if train.ends_frame {
+            self.timestamp += self.ticks;
+        }
+        let (edge, captured) = self.edge_stamp;
+        (timestamp, before(captured, edge, timestamp))
+    }
+}
+
+/// The time of `timestamp`, on the line through the edge's timestamp and capture time.
+fn before(captured: Instant, edge: u64, timestamp: u64) -> Instant {
+    let distance = |ticks: u64| Duration::from_micros(ticks * 1_000_000 / 90_000);
+    if timestamp <= edge {
+        captured.checked_sub(distance(edge - timestamp)).unwrap_or(captured)
+    } else {
+        captured + distance(timestamp - edge)
+    }
+}

@@ -1,0 +1,146 @@
+//! The harness of the integration tests: the real binary as a process of its own, and plain HTTP to it.
+//!
+//! Nothing in here reaches into the server: tests see what a viewer, an operator or a camera sees.
+#![allow(dead_code, reason = "each test file uses a part of the harness")]
+#![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
+
+pub mod http;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub use http::{Request, Response};
+
+/// How long anything may take before a test calls it broken. Generous: CI machines are slow.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server, ended with the test.
+pub struct Sluice {
+    child: Child,
+    /// Where pages and WHEP are.
+    pub http: SocketAddr,
+    /// Where metrics and health are.
+    pub admin: SocketAddr,
+    /// UDP port of the first shard.
+    pub udp_port: u16,
+    /// Everything it wrote to standard error so far.
+    log: Arc<Mutex<String>>,
+}
+
+impl Sluice {
+    /// Starts the binary with free ports and waits until it serves. `arguments` come last.
+    pub fn start(arguments: &[&str]) -> Sluice {
+        let (http, admin) = (free_tcp_address(), free_tcp_address());
+        let udp_port = free_udp_ports(4);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+            .args(["--set", &format!("http.listen={http}"), "--set", &format!("admin.listen={admin}")])
+            .args(["--set", &format!("udp.port={udp_port}"), "--set", "shards.count=2"])
+            .args(["--set", "udp.address=127.0.0.1", "--set", "ice.addresses=127.0.0.1"])
+            .args(["--set", "log.level=sluice=debug"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = child.stderr.take().expect("piped");
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = sink.lock().expect("the log's lock");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        stdout.read_line(&mut line).expect("its standard output");
+        let sluice = Sluice { child, http, admin, udp_port, log };
+        assert!(line.starts_with("open http://"), "it did not start: {line:?}\n{}", sluice.log());
+        std::thread::spawn(move || stdout.read_to_string(&mut String::new()));
+        sluice
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log's lock").clone()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// One request to the public listener.
+    pub fn request(&self, request: Request) -> Response {
+        request.send(self.http)
+    }
+
+    /// The value of one metric line, such as `sluice_sessions` or `sluice_stream_up{stream="demo"}`.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = Request::get("/metrics").send(self.admin).text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no metric {name} in\n{text}")).parse().expect("a number")
+    }
+
+    /// Waits until a metric is what the test wants.
+    pub fn wait_for_metric(&self, name: &str, what: &str, wanted: impl Fn(f64) -> bool) -> f64 {
+        wait_for(&format!("{name} {what}"), || Some(self.metric(name)).filter(|&value| wanted(value)))
+    }
+
+    /// Waits until the stream plays.
+    pub fn wait_until_playing(&self, stream: &str) {
+        self.wait_for_metric(&format!("sluice_stream_up{{stream=\"{stream}\"}}"), "is 1", |up| up == 1.0);
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(mut self) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        let status = wait_for("the server to end", || self.child.try_wait().expect("its status"));
+        (status, self.log())
+    }
+}
+
+impl Drop for Sluice {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- log of the server\n{}", self.log());
+        }
+    }
+}
+
+/// Polls until `check` gives something, for at most [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn free_tcp_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free TCP port");
+    listener.local_addr().expect("its address")
+}
+
+/// The first of `count` free UDP ports in a row, below the range that the kernel hands out itself.
+fn free_udp_ports(count: u16) -> u16 {
+    for _ in 0..1_000 {
+        let first = 10_000 + rand::random::<u16>() % 20_000;
+        let free = (first..first + count).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok());
+        if free {
+            return first;
+        }
+    }
+    panic!("no {count} free UDP ports in a row");
+}

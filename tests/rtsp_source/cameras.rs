@@ -1,0 +1,222 @@
+//! Real sessions: formats, codecs, transports, credentials, and a camera that goes away.
+
+use std::time::Duration;
+
+use sluice::source::SourceState;
+use sluice::source::rtsp::{self, RtspSettings, Transport};
+use sluice::track::{AccessUnit, Codec};
+use tokio::sync::{mpsc, watch};
+
+use crate::camera::Camera;
+use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, login, types};
+
+/// Pictures of 30/s: whole NAL units without start codes, one IDR in fifteen with its parameter sets.
+fn check_pictures(units: &[AccessUnit]) {
+    assert!(units.iter().all(|unit| types(unit).iter().all(|kind| (1..=23).contains(kind))));
+    let idr: Vec<&AccessUnit> = units.iter().filter(|unit| types(unit).contains(&IDR)).collect();
+    assert!(units.len() < 30 || !idr.is_empty(), "no IDR in {} pictures", units.len());
+    for unit in idr {
+        let kinds = types(unit);
+        let position = |kind| kinds.iter().position(|k| *k == kind).unwrap_or(usize::MAX);
+        assert!(
+            position(SPS) < position(IDR) && position(PPS) < position(IDR),
+            "parameter sets missing: {kinds:?}"
+        );
+    }
+    let steps: Vec<i64> = units.windows(2).map(|pair| pair[1].timestamp - pair[0].timestamp).collect();
+    assert!(steps.iter().all(|step| *step > 0), "pictures go back in time: {steps:?}");
+    let mean = steps.iter().sum::<i64>() / steps.len() as i64;
+    assert!((2_000..=6_000).contains(&mean), "ticks between pictures of 30/s: {mean}");
+}
+
+#[tokio::test]
+async fn h264_with_pcmu_plays() {
+    let camera = Camera::start(&["--audio", "pcmu"]);
+    let mut pull = Pull::start(camera.settings());
+    let formats = pull.formats().await;
+    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Pcmu, 1)));
+    let video = formats.video.expect("video is announced");
+    assert_eq!(video.codec, Codec::H264);
+    assert_eq!(video.profile_level_id.map(|id| id[0]), Some(0x42), "constrained baseline");
+    assert_eq!(formats.notes, [""; 0]);
+    pull.playing().await;
+    check_pictures(&pull.video(60).await);
+    let frames = pull.audio(10).await;
+    for pair in frames.windows(2) {
+        assert_eq!(pair[1].timestamp - pair[0].timestamp, pair[0].payload.len() as i64, "a sample is a byte");
+    }
+    pull.stop().await;
+}
+
+/// The process may end as soon as its sources have, and a camera holds only a few sessions.
+#[test]
+fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
+    let mut camera = Camera::start(&[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
+    runtime.spawn(async move {
+        while !matches!(seen.recv().await, Some(Seen::State(SourceState::Playing)) | None) {}
+        stop.send(true)
+    });
+    // Nothing is polled any more once this returns.
+    let source = rtsp::run(camera.settings(), Collector(sender), stopped);
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
+    drop(runtime);
+    assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);
+}
+
+#[tokio::test]
+async fn h264_with_opus_plays() {
+    let camera = Camera::start(&["--audio", "opus"]);
+    let mut pull = Pull::start(camera.settings());
+    let formats = pull.formats().await;
+    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Opus, 2)));
+    pull.playing().await;
+    check_pictures(&pull.video(40).await);
+    let frames = pull.audio(20).await;
+    assert!(frames.iter().all(|frame| !frame.payload.is_empty() && frame.payload.len() <= 1_275));
+    for pair in frames.windows(2) {
+        assert_eq!(pair[1].timestamp - pair[0].timestamp, 960, "20 ms at 48 kHz");
+    }
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn pcma_without_video_plays() {
+    let camera = Camera::start(&["--video", "none", "--audio", "pcma"]);
+    let mut pull = Pull::start(camera.settings());
+    let formats = pull.formats().await;
+    assert_eq!((formats.video, formats.audio.map(|audio| audio.codec)), (None, Some(Codec::Pcma)));
+    pull.playing().await;
+    pull.audio(10).await;
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn aac_is_named_and_left_out() {
+    let camera = Camera::start(&["--audio", "aac"]);
+    let mut pull = Pull::start(camera.settings());
+    let formats = pull.formats().await;
+    assert_eq!(formats.audio, None);
+    assert_eq!(formats.notes, ["audio mpeg4-generic is not carried yet: serving video only"]);
+    pull.playing().await;
+    check_pictures(&pull.video(10).await);
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn h265_alone_is_an_error_that_names_it() {
+    let camera = Camera::start(&["--video", "h265"]);
+    let mut settings = camera.settings();
+    settings.backoff_max = Duration::from_secs(20);
+    let mut pull = Pull::start(settings);
+    let (error, retry_in) = pull.waiting().await;
+    assert!(error.contains("nothing that can be forwarded") && error.contains("video h265"), "{error}");
+    assert!(retry_in >= Duration::from_secs(10), "trying often is useless: {retry_in:?}");
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn parameter_sets_of_the_description_reach_the_pictures() {
+    let camera = Camera::start(&["--no-parameter-sets"]);
+    let mut pull = Pull::start(camera.settings());
+    let video = pull.formats().await.video.expect("video is announced");
+    assert_eq!((video.size, video.frame_rate), (Some((320, 180)), Some(30.0)));
+    pull.playing().await;
+    check_pictures(&pull.video(40).await);
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn udp_plays() {
+    let camera = Camera::start(&["--audio", "opus"]);
+    let mut pull = Pull::start(RtspSettings { transport: Transport::Udp, ..camera.settings() });
+    pull.playing().await;
+    check_pictures(&pull.video(40).await);
+    pull.audio(10).await;
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn digest_and_basic_let_in_the_right_password_only() {
+    let log = log();
+    for auth in ["digest", "basic"] {
+        let camera = Camera::start(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
+        let mut pull =
+            Pull::start(RtspSettings { credentials: login("viewer", "canary-right"), ..camera.settings() });
+        pull.playing().await;
+        pull.stop().await;
+
+        let mut pull =
+            Pull::start(RtspSettings { credentials: login("viewer", "canary-wrong"), ..camera.settings() });
+        let (error, _) = pull.waiting().await;
+        assert!(error.contains("check user and password"), "{auth}: {error}");
+        assert!(!error.contains("canary"), "{auth}: {error}");
+        pull.stop().await;
+
+        let mut pull = Pull::start(camera.settings());
+        let (error, _) = pull.waiting().await;
+        assert!(error.contains("wants credentials"), "{auth}: {error}");
+        pull.stop().await;
+    }
+    let log = log.text();
+    assert!(log.contains("check user and password"), "the log is being recorded");
+    assert!(!log.contains("canary"), "a password is in the log");
+}
+
+#[tokio::test]
+async fn a_wrong_path_is_named_without_showing_it() {
+    let camera = Camera::start(&[]);
+    let mut settings = camera.settings();
+    settings.url.set_path("/password=hunter2");
+    let mut pull = Pull::start(settings);
+    let (error, _) = pull.waiting().await;
+    assert!(error.contains("check the path") && error.contains("404"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn a_camera_that_comes_back_plays_again() {
+    let camera = Camera::start(&[]);
+    let port = camera.url.port().expect("the camera prints its port").to_string();
+    let mut pull = Pull::start(camera.settings());
+    pull.playing().await;
+    drop(camera);
+    let (error, _) = pull.waiting().await;
+    assert!(error.contains("closed the connection") || error.contains("broke the stream"), "{error}");
+    // Some attempts on a closed port first.
+    let (error, _) = pull.waiting().await;
+    assert!(error.contains("cannot be reached") && error.contains(&port), "{error}");
+
+    let _camera = Camera::start(&["--port", &port]);
+    pull.find("Playing after the restart", |seen| {
+        matches!(seen, Seen::State(SourceState::Playing)).then_some(())
+    })
+    .await;
+    check_pictures(&pull.video(40).await);
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn a_camera_that_freezes_is_noticed() {
+    let camera = Camera::start(&[]);
+    let mut pull = Pull::start(RtspSettings { data_timeout: Duration::from_secs(5), ..camera.settings() });
+    pull.playing().await;
+    camera.signal("-STOP");
+    let (error, _) = pull.waiting().await;
+    assert!(error.contains("sent no whole picture for 5 s"), "{error}");
+    // Neither the next attempt nor the teardown of the old session may hold up the end.
+    pull.stop().await;
+    camera.signal("-CONT");
+}
+
+#[tokio::test]
+async fn a_picture_above_the_limit_ends_the_attempt() {
+    let camera = Camera::start(&[]);
+    let mut pull = Pull::start(RtspSettings { max_frame_bytes: 1_000, ..camera.settings() });
+    let (error, _) = pull.waiting().await;
+    assert!(error.contains("more than 1000 bytes"), "{error}");
+    pull.stop().await;
+}

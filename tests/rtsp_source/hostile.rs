@@ -1,0 +1,184 @@
+//! Servers that mean harm or are broken: each is a readable error in time, and never holds up the end.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sluice::source::rtsp::RtspSettings;
+use url::Url;
+
+use crate::server::{Request, SDP, SDP_LIVE555, interleaved, player, request, server, up_to_play, write};
+use crate::{Pull, impatient, login};
+
+/// Expects an attempt on `url` to fail with a sentence that has `wanted` in it, twice, and the source to stop
+/// in time.
+async fn expect_failure(url: Url, wanted: &str) {
+    let address = format!("camera {}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default());
+    let mut pull = Pull::start(RtspSettings { credentials: login("admin", "s3cret"), ..impatient(url) });
+    for _ in 0..2 {
+        let (error, _) = pull.waiting().await;
+        assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
+        assert!(error.starts_with(&address) && error.len() < 500 && !error.contains('\n'), "{error:?}");
+        assert!(!error.contains("s3cret"), "{error:?}");
+    }
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers() {
+    let (url, _) = server(|stream| async move { while request(&stream).await.is_some() {} }).await;
+    expect_failure(url, "did not answer within 2 s").await;
+}
+
+#[tokio::test]
+async fn a_server_that_dribbles() {
+    let (url, _) = server(|stream| async move {
+        write(&stream, b"RTSP/1.0 200 OK\r\nX-Long: ").await;
+        for _ in 0..100 {
+            write(&stream, b"x").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    expect_failure(url, "did not answer within 2 s").await;
+}
+
+#[tokio::test]
+async fn a_server_that_announces_two_gigabytes() {
+    let (url, _) = server(|stream| async move {
+        let Some(Request { cseq, .. }) = request(&stream).await else { return };
+        let head = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nContent-Type: application/sdp\r\n");
+        write(&stream, format!("{head}Content-Length: 2000000000\r\n\r\n").as_bytes()).await;
+        write(&stream, &[b'x'; 100_000]).await;
+        while request(&stream).await.is_some() {}
+    })
+    .await;
+    expect_failure(url, "did not answer within 2 s").await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_at_once() {
+    let (url, _) = server(|stream| async move { drop(stream) }).await;
+    expect_failure(url, "failed at DESCRIBE").await;
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_something_else() {
+    let (url, _) = server(|stream| async move {
+        request(&stream).await;
+        write(&stream, &[0xf7, 0, 1, 0xff, b'\n', 0x1b, b'[', b'2', b'J'].repeat(100)).await;
+        while request(&stream).await.is_some() {}
+    })
+    .await;
+    expect_failure(url, "failed at DESCRIBE").await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_the_password() {
+    let (url, _) = server(|stream| async move {
+        request(&stream).await;
+        write(&stream, b"RTSP/1.0 200 s3cret\r\nCSeq: 77\r\n\r\n").await;
+        while request(&stream).await.is_some() {}
+    })
+    .await;
+    expect_failure(url, "failed at DESCRIBE").await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_is_content_with_the_password() {
+    let (url, connections) = server(|stream| async move {
+        while let Some(Request { cseq, .. }) = request(&stream).await {
+            let challenge = "WWW-Authenticate: Digest realm=\"x\", nonce=\"1\"\r\n";
+            write(
+                &stream,
+                format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n{challenge}\r\n").as_bytes(),
+            )
+            .await;
+        }
+    })
+    .await;
+    expect_failure(url.clone(), "check user and password").await;
+
+    let before = connections.load(Ordering::Relaxed);
+    let credentials = login("admin", "s3cret");
+    let mut pull =
+        Pull::start(RtspSettings { credentials, backoff_max: Duration::from_secs(20), ..impatient(url) });
+    let (_, retry_in) = pull.waiting().await;
+    assert!(retry_in >= Duration::from_secs(10), "asking often locks the user out: {retry_in:?}");
+    assert_eq!(connections.load(Ordering::Relaxed) - before, 1);
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_in_setup() {
+    let (url, _) = server(|stream| async move {
+        let Some(Request { cseq, .. }) = request(&stream).await else { return };
+        let head = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nContent-Type: application/sdp\r\n");
+        write(&stream, format!("{head}Content-Length: {}\r\n\r\n{SDP}", SDP.len()).as_bytes()).await;
+        while request(&stream).await.is_some() {}
+    })
+    .await;
+    expect_failure(url, "did not answer SETUP within 1 s").await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_play() {
+    let (url, _) = server(|stream| async move { up_to_play(&stream, SDP, "1", b"").await }).await;
+    expect_failure(url, "closed the connection").await;
+}
+
+#[tokio::test]
+async fn a_server_that_resets_after_play() {
+    let (url, _) = server(|stream| async move {
+        up_to_play(&stream, SDP, "1", b"").await;
+        stream.set_zero_linger().expect("the socket is open");
+    })
+    .await;
+    expect_failure(url, "broke the stream: Error reading").await;
+}
+
+#[tokio::test]
+async fn a_server_that_sends_no_h264_after_play() {
+    let interleaved_mode = (0..100).flat_map(|n| interleaved(n, 96, &[0x7d, n, n])).collect();
+    expect_failure(player(SDP, interleaved_mode).await, "not what its session description announced").await;
+}
+
+#[tokio::test]
+async fn a_server_that_sends_another_payload_type() {
+    // Whole pictures, but as comfort noise.
+    let pictures = (0..100).flat_map(|n| interleaved(n, 13, &[0x65, 0x88, n])).collect();
+    expect_failure(player(SDP, pictures).await, "not what its session description announced").await;
+}
+
+/// Each session stays alive at the server, as far as retina knows, for 136 years.
+#[tokio::test]
+async fn a_server_that_never_confirms_an_end_is_not_asked_by_ever_more_tasks() {
+    let ended = Arc::new(Mutex::new(BTreeSet::new()));
+    let sessions = Arc::new(AtomicUsize::new(0));
+    let (asked, begun) = (ended.clone(), sessions.clone());
+    let (url, _) = server(move |stream| {
+        let (asked, begun) = (asked.clone(), begun.clone());
+        async move {
+            // The first request says whether this is an attempt or the end of an old session.
+            let mut first = [0];
+            while stream.readable().await.is_ok() && stream.peek(&mut first).await.is_err() {}
+            if first[0] == b'T' {
+                let Some(Request { session, .. }) = request(&stream).await else { return };
+                asked.lock().expect("no panic while locked").insert(session);
+            } else {
+                let session = begun.fetch_add(1, Ordering::Relaxed);
+                up_to_play(&stream, SDP_LIVE555, &format!("{session};timeout=4294967295"), b"").await;
+            }
+        }
+    })
+    .await;
+    let mut pull = Pull::start(impatient(url));
+    for _ in 0..8 {
+        pull.waiting().await;
+    }
+    pull.stop().await;
+    let ended = ended.lock().expect("no panic while locked");
+    assert!(sessions.load(Ordering::Relaxed) >= 8);
+    assert!((1..=4).contains(&ended.len()), "sessions that retina tries to end: {ended:?}");
+}

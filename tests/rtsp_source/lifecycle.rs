@@ -1,0 +1,89 @@
+//! What goes on around attempts: panics, warnings, waits, settings that cannot work.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use sluice::source::rtsp::{self, RtspSettings};
+use sluice::source::{Formats, Sink, SourceState};
+use sluice::track::{AccessUnit, AudioFrame};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+use crate::server::{SDP, request, server, up_to_play};
+use crate::{DEADLINE, Pull, impatient, log, quick};
+
+#[tokio::test]
+async fn a_url_that_cannot_be_used_is_not_shown() {
+    for url in ["rtsp://admin:s3cret@127.0.0.1/", "rtsps://127.0.0.1/s3cret", "http://127.0.0.1/s3cret"] {
+        let mut pull = Pull::start(quick(Url::parse(url).expect("a URL")));
+        let (error, _) = pull.waiting().await;
+        assert!(error.contains("write rtsp://host") && !error.contains("s3cret"), "{error}");
+        pull.stop().await;
+    }
+}
+
+struct Bomb(mpsc::UnboundedSender<SourceState>);
+
+impl Sink for Bomb {
+    fn state(&mut self, state: SourceState) {
+        let _ = self.0.send(state);
+    }
+    fn formats(&mut self, _: Formats) {
+        panic!("a panic of the test, in place of one in retina");
+    }
+    fn video(&mut self, _: AccessUnit) {}
+    fn audio(&mut self, _: AudioFrame) {}
+    fn lost(&mut self, _: u64) {}
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_attempt_and_nothing_else() {
+    let (url, connections) = server(|stream| async move {
+        up_to_play(&stream, SDP, "1", b"").await;
+        while request(&stream).await.is_some() {}
+    })
+    .await;
+    let (sender, mut states) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(rtsp::run(impatient(url), Bomb(sender), stopped));
+    let mut panics = 0;
+    while panics < 2 {
+        let state = tokio::time::timeout(DEADLINE, states.recv())
+            .await
+            .expect("a state")
+            .expect("the source goes on");
+        if let SourceState::Waiting { error, .. } = state {
+            assert!(error.contains("panicked"), "{error}");
+            panics += 1;
+        }
+    }
+    assert!(connections.load(Ordering::Relaxed) >= 2);
+    drop(stop); // Nobody left who could stop it is a stop, too.
+    tokio::time::timeout(DEADLINE, task).await.expect("the source stops").expect("without a panic");
+}
+
+#[tokio::test]
+async fn a_dead_camera_is_one_warning_and_retries_stay_bounded() {
+    let log = log();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let url = Url::parse(&format!("rtsp://{}/", listener.local_addr().expect("it is bound"))).expect("a URL");
+    drop(listener);
+    let started = Instant::now();
+    let mut pull = Pull::start(RtspSettings { stream: "dead-camera".into(), ..quick(url) });
+    let mut waited = Duration::ZERO;
+    for _ in 0..6 {
+        let (error, retry_in) = pull.waiting().await;
+        assert!(error.contains("cannot be reached: is it on"), "{error}");
+        assert!(retry_in <= Duration::from_millis(400), "{retry_in:?}");
+        waited += retry_in;
+    }
+    // The last wait has only begun.
+    assert!(started.elapsed() + Duration::from_millis(400) >= waited, "waits are kept");
+    pull.stop().await;
+    let lines = log.text();
+    let about =
+        |level: &str| lines.lines().filter(|l| l.contains("dead-camera") && l.contains(level)).count();
+    assert_eq!(about(" WARN "), 1, "{lines}");
+    assert!(about("DEBUG ") >= 5);
+}

@@ -1,0 +1,202 @@
+//! The RTSP source against a real server (GStreamer, tests/common/camera.py) and against hostile ones.
+
+#![expect(clippy::disallowed_methods, reason = "a test has sockets, clocks and processes")]
+
+mod camera;
+mod cameras;
+mod hostile;
+mod lifecycle;
+mod oddities;
+mod server;
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use sluice::source::rtsp::{self, Credentials, RtspSettings};
+use sluice::source::{Formats, Sink, SourceState};
+use sluice::track::{AccessUnit, AudioFrame};
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+/// For anything that must happen at all; not a measurement.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+const IDR: u8 = 5;
+
+#[derive(Debug)]
+enum Seen {
+    State(SourceState),
+    Formats(Formats),
+    Video(AccessUnit),
+    Audio(AudioFrame),
+    Lost(u64),
+}
+
+struct Collector(mpsc::UnboundedSender<Seen>);
+
+impl Sink for Collector {
+    fn state(&mut self, state: SourceState) {
+        let _ = self.0.send(Seen::State(state));
+    }
+    fn formats(&mut self, formats: Formats) {
+        let _ = self.0.send(Seen::Formats(formats));
+    }
+    fn video(&mut self, unit: AccessUnit) {
+        let _ = self.0.send(Seen::Video(unit));
+    }
+    fn audio(&mut self, frame: AudioFrame) {
+        let _ = self.0.send(Seen::Audio(frame));
+    }
+    fn lost(&mut self, packets: u64) {
+        let _ = self.0.send(Seen::Lost(packets));
+    }
+}
+
+/// A running source and what it told its sink.
+struct Pull {
+    seen: mpsc::UnboundedReceiver<Seen>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Pull {
+    fn start(settings: RtspSettings) -> Pull {
+        let (sender, seen) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(rtsp::run(settings, Collector(sender), stopped));
+        Pull { seen, stop, task }
+    }
+
+    /// The first of what is to come that `wanted` takes.
+    async fn find<T>(&mut self, what: &str, mut wanted: impl FnMut(Seen) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let seen = self.seen.recv().await.unwrap_or_else(|| panic!("the source ended before {what}"));
+                if let Some(found) = wanted(seen) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, search)
+            .await
+            .unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
+    }
+
+    async fn formats(&mut self) -> Formats {
+        self.find("formats", |seen| if let Seen::Formats(formats) = seen { Some(formats) } else { None })
+            .await
+    }
+
+    async fn playing(&mut self) {
+        self.find("Playing", |seen| match seen {
+            Seen::State(SourceState::Playing) => Some(()),
+            Seen::Video(_) | Seen::Audio(_) => panic!("media before Playing"),
+            Seen::State(SourceState::Waiting { error, .. }) => panic!("the camera does not play: {error}"),
+            _ => None,
+        })
+        .await;
+    }
+
+    async fn video(&mut self, count: usize) -> Vec<AccessUnit> {
+        let mut units = Vec::new();
+        while units.len() < count {
+            units.push(
+                self.find("video", |seen| if let Seen::Video(unit) = seen { Some(unit) } else { None }).await,
+            );
+        }
+        units
+    }
+
+    async fn audio(&mut self, count: usize) -> Vec<AudioFrame> {
+        let mut frames = Vec::new();
+        while frames.len() < count {
+            frames.push(
+                self.find("audio", |seen| if let Seen::Audio(frame) = seen { Some(frame) } else { None })
+                    .await,
+            );
+        }
+        frames
+    }
+
+    /// The sentence and the time of the next `Waiting`.
+    async fn waiting(&mut self) -> (String, Duration) {
+        self.find("Waiting", |seen| match seen {
+            Seen::State(SourceState::Waiting { error, retry_in }) => Some((error, retry_in)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Stops the source, which must not take long whatever it is doing.
+    async fn stop(self) {
+        self.stop.send(true).expect("the source is running");
+        tokio::time::timeout(Duration::from_secs(5), self.task)
+            .await
+            .expect("the source stops in time")
+            .expect("the source ends without a panic");
+    }
+}
+
+/// Settings with short waits.
+fn quick(url: Url) -> RtspSettings {
+    RtspSettings {
+        backoff_min: Duration::from_millis(100),
+        backoff_max: Duration::from_millis(400),
+        ..RtspSettings::new("cam", url)
+    }
+}
+
+fn login(username: &str, password: &str) -> Option<Credentials> {
+    Some(Credentials { username: username.into(), password: password.into() })
+}
+
+fn types(unit: &AccessUnit) -> Vec<u8> {
+    unit.nals.iter().map(|nal| nal[0] & 0x1f).collect()
+}
+
+/// Settings that give a hostile server little time.
+fn impatient(url: Url) -> RtspSettings {
+    RtspSettings {
+        connect_timeout: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(1),
+        data_timeout: Duration::from_secs(1),
+        ..quick(url)
+    }
+}
+
+/// What all tests of this process log, of Sluice at TRACE and of retina as an operator would have it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic while logging")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic while logging").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn log() -> Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt()
+            .with_env_filter("sluice=trace,retina=warn")
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        log
+    })
+    .clone()
+}
