@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Version and commit, as `--version` shows them.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SLUICE_COMMIT"), ")");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("COMMIT_OF_BUILD"), ")");
 
 /// Threads of the control plane: HTTP, cameras, packetizing. Shards have threads of their own.
 const CONTROL_THREADS: usize = 2;
@@ -106,7 +106,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
         // Before the start, so that a signal during it is not lost.
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let server = Server::start(config, env!("SLUICE_COMMIT")).await?;
+        let server = Server::start(config, env!("COMMIT_OF_BUILD")).await?;
         greet(config, &server);
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),

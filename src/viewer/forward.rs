@@ -27,6 +27,10 @@ const CATCH_UP_TICKS: u64 = 90;
 /// A viewer's keyframe requests are answered from the ring once in this time.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
+/// because the source is silent, and would only see the past again.
+const STALE: Duration = Duration::from_secs(1);
+
 /// A frame interval when the track cannot tell yet, in ticks of 90 kHz: 30 frames a second.
 const DEFAULT_FRAME_TICKS: u64 = 3_000;
 
@@ -115,7 +119,9 @@ impl Forwarder {
         if self.last_keyframe_answer.is_some_and(|last| now.duration_since(last) < KEYFRAME_INTERVAL) {
             return KeyframeAnswer::Coalesced;
         }
-        let Some(plan) = self.plan(now, recent, Some(last_timestamp)) else {
+        let fresh = recent.latest().is_some_and(|latest| now.saturating_duration_since(latest.received) < STALE);
+        let plan = if fresh { self.plan(now, recent, Some(last_timestamp)) } else { None };
+        let Some(plan) = plan else {
             return KeyframeAnswer::Awaited;
         };
         self.last_keyframe_answer = Some(now);

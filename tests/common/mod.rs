@@ -128,6 +128,11 @@ pub fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// A free TCP port of loopback.
+pub fn free_port() -> u16 {
+    free_tcp_address().port()
+}
+
 fn free_tcp_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free TCP port");
     listener.local_addr().expect("its address")

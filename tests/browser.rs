@@ -1,0 +1,214 @@
+//! A real browser plays: the demo, cameras of each audio codec, and a camera that goes away and comes back.
+//!
+//! Chromium is driven by `browser/play.mjs`; what is asserted is its own `getStats()`. Screenshots stay in
+//! `tests/artifacts/`.
+#![expect(clippy::disallowed_methods, reason = "tests run against real time")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use common::{PATIENCE, Sluice, wait_for};
+use serde_json::Value;
+
+/// One browser at a time: two of them decoding on two cores make each other's figures meaningless.
+static BROWSER: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    // A failed test poisons the lock; the next one is not to blame.
+    BROWSER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A page held open in Chromium.
+struct Page {
+    child: Child,
+    input: ChildStdin,
+    answers: mpsc::Receiver<Value>,
+}
+
+impl Page {
+    fn open(sluice: &Sluice, path: &str) -> Page {
+        let url = format!("http://{}{path}", sluice.http);
+        let mut child = Command::new("node")
+            .args(["tests/browser/play.mjs", "--url", &url, "--hold", "--timeout", "120"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node runs (tests/all installs what it needs)");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (send, answers) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let answer = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+                if send.send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take().expect("piped");
+        let page = Page { child, input, answers };
+        assert_eq!(page.answer()["ready"], true);
+        page
+    }
+
+    fn answer(&self) -> Value {
+        self.answers.recv_timeout(2 * PATIENCE).expect("an answer of the browser")
+    }
+
+    fn ask(&mut self, line: &str) -> Value {
+        writeln!(self.input, "{line}").expect("the browser listens");
+        self.answer()
+    }
+
+    fn stats(&mut self) -> Value {
+        self.ask("stats")
+    }
+
+    /// Waits until more than `than` frames are decoded, and returns the report.
+    fn wait_for_frames(&mut self, than: u64) -> Value {
+        wait_for(&format!("more than {than} decoded frames"), || {
+            std::thread::sleep(Duration::from_millis(200));
+            Some(self.stats()).filter(|stats| frames(stats) > than)
+        })
+    }
+
+    fn screenshot(&mut self, name: &str) {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/artifacts");
+        std::fs::create_dir_all(&directory).expect("a place for artifacts");
+        let file = directory.join(format!("{name}.png"));
+        self.ask(&format!("screenshot {}", file.display()));
+        // A frozen or black page compresses to almost nothing.
+        assert!(std::fs::metadata(&file).expect("the screenshot").len() > 10_000, "{}", file.display());
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = writeln!(self.input, "quit");
+        let mut left = 50;
+        while left > 0 && self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            std::thread::sleep(Duration::from_millis(100));
+            left -= 1;
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn frames(stats: &Value) -> u64 {
+    stats["video"]["framesDecoded"].as_u64().unwrap_or(0)
+}
+
+/// What every good playback has in common.
+fn assert_plays(stats: &Value, audio: &str) {
+    assert_eq!(stats["failures"], serde_json::json!([]), "{stats:#}");
+    assert_eq!(stats["errors"], serde_json::json!([]), "no page or policy errors: {stats:#}");
+    assert_eq!(stats["video"]["frameWidth"], 1280, "{stats:#}");
+    assert_eq!(stats["video"]["frameHeight"], 720, "{stats:#}");
+    assert_eq!(stats["video"]["mimeType"], "video/H264", "{stats:#}");
+    assert_eq!(stats["audio"]["mimeType"], audio, "{stats:#}");
+    assert!(stats["audio"]["packetsReceived"].as_u64() > Some(20), "{stats:#}");
+    assert_eq!(stats["transport"]["srtpCipher"], "SRTP_AEAD_AES_256_GCM", "{stats:#}");
+}
+
+/// The camera stand-in: a GStreamer RTSP server.
+struct Camera(Child);
+
+impl Camera {
+    fn start(port: u16, audio: &str) -> Camera {
+        let mut child = Command::new("/usr/bin/python3")
+            .args(["tests/common/camera.py", "--port", &port.to_string(), "--audio", audio])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the camera starts (tests/all installs what it needs)");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        stdout.read_line(&mut line).expect("its output");
+        assert!(line.starts_with("READY"), "the camera said {line:?}");
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(drop));
+        Camera(child)
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_demo_plays_with_sound() {
+    let _turn = turn();
+    let sluice = Sluice::start(&[]);
+    let mut page = Page::open(&sluice, "/demo/?muted=0");
+    let stats = page.wait_for_frames(90);
+    assert_plays(&stats, "audio/opus");
+    page.screenshot("demo");
+    assert_eq!(sluice.metric("sluice_viewers"), 1.0);
+    drop(page);
+    // The page says goodbye when it is left.
+    sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+}
+
+#[test]
+fn the_start_page_lists_the_streams() {
+    let _turn = turn();
+    let sluice = Sluice::start(&["demo=demo", "gate=rtsp://user:canary@127.0.0.1:1/x"]);
+    let mut page = Page::open(&sluice, "/");
+    page.screenshot("index");
+}
+
+#[test]
+fn a_camera_with_pcmu_plays() {
+    camera_plays("pcmu", "audio/PCMU");
+}
+
+#[test]
+fn a_camera_with_opus_plays() {
+    camera_plays("opus", "audio/opus");
+}
+
+fn camera_plays(audio: &str, mime: &str) {
+    let _turn = turn();
+    let port = common::free_port();
+    let _camera = Camera::start(port, audio);
+    let sluice = Sluice::start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+    sluice.wait_until_playing("cam");
+    let mut page = Page::open(&sluice, "/cam/");
+    let stats = page.wait_for_frames(90);
+    assert_plays(&stats, mime);
+    page.screenshot(&format!("camera-{audio}"));
+}
+
+#[test]
+fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
+    let _turn = turn();
+    let port = common::free_port();
+    let camera = Camera::start(port, "pcmu");
+    let sluice = Sluice::start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+    sluice.wait_until_playing("cam");
+    let mut page = Page::open(&sluice, "/cam/");
+    let before = page.wait_for_frames(60);
+
+    drop(camera);
+    sluice.wait_for_metric("sluice_stream_up{stream=\"cam\"}", "is 0", |up| up == 0.0);
+    std::thread::sleep(Duration::from_secs(3));
+    let away = page.stats();
+    let _camera = Camera::start(port, "pcmu");
+    sluice.wait_until_playing("cam");
+    let after = page.wait_for_frames(frames(&away) + 60);
+
+    assert_plays(&after, "audio/PCMU");
+    for what in ["ssrc", "mimeType"] {
+        assert_eq!(after["video"][what], before["video"][what], "video {what}");
+        assert_eq!(after["audio"][what], before["audio"][what], "audio {what}");
+    }
+    assert_eq!(sluice.metric("sluice_viewer_connects_total"), 1.0, "one session all along");
+    assert_eq!(sluice.metric("sluice_stream_starts_total{stream=\"cam\"}"), 2.0);
+    page.screenshot("camera-back");
+}
