@@ -105,7 +105,8 @@ static KEYS: [Key<Config>; 31] = [
     key(
         "limits.consent_timeout",
         "\"30s\"",
-        Kind::Duration(Duration::from_secs(5), HOUR, |c, v| {
+        // The engine itself notices silence after 15 s.
+        Kind::Duration(Duration::from_secs(15), HOUR, |c, v| {
             c.limits.consent_timeout = v;
         }),
     ),

@@ -79,7 +79,8 @@ fn main() -> ExitCode {
         }
     };
     if check {
-        println!("the configuration is good: {} streams", config.streams.len());
+        let streams = config.streams.len();
+        println!("the configuration is good: {streams} stream{}", if streams == 1 { "" } else { "s" });
         return ExitCode::SUCCESS;
     }
     if config.streams.is_empty() {

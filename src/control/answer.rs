@@ -154,9 +154,14 @@ fn choose_h264(section: &Section, source: Option<[u8; 3]>) -> Option<&Payload> {
     own.or_else(constrained_baseline).or_else(|| usable().next())
 }
 
+/// What a section offers, each codec once.
 fn names(section: &Section) -> String {
-    let mut names: Vec<&str> = section.payloads.iter().map(|payload| payload.name.as_str()).collect();
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for Payload { name, .. } in &section.payloads {
+        if !name.eq_ignore_ascii_case("rtx") && !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
     if names.is_empty() { "no codec at all".to_owned() } else { names.join(", ") }
 }
 

@@ -1,1 +1,277 @@
+//! Which payload type a stream gets, and answers letter for letter.
 
+use super::*;
+use crate::source::{AudioFormat, VideoFormat};
+
+#[path = "answer_soundness_tests.rs"]
+mod soundness;
+
+const CHROMIUM: &str = include_str!("../../tests/data/chromium-156.sdp");
+const CHROMIUM_DATA: &str = include_str!("../../tests/data/chromium-156-datachannel.sdp");
+const AIORTC: &str = include_str!("../../tests/data/aiortc-1.16.sdp");
+const LIBDATACHANNEL: &str = include_str!("../../tests/data/libdatachannel-0.24.sdp");
+const WERIFT: &str = include_str!("../../tests/data/werift-0.24.sdp");
+const FFMPEG: &str = include_str!("../../tests/data/ffmpeg-9-whip.sdp");
+const REAL: [&str; 6] = [CHROMIUM, CHROMIUM_DATA, AIORTC, LIBDATACHANNEL, WERIFT, FFMPEG];
+
+const HIGH: [u8; 3] = [0x64, 0x00, 0x28];
+const MAIN: [u8; 3] = [0x4d, 0x00, 0x28];
+const CONSTRAINED_BASELINE: [u8; 3] = [0x42, 0xc0, 0x1e];
+
+fn formats(video: Option<[u8; 3]>, audio: Option<Codec>) -> Formats {
+    Formats {
+        video: video.map(|profile| VideoFormat {
+            codec: Codec::H264,
+            profile_level_id: Some(profile),
+            size: None,
+            frame_rate: None,
+        }),
+        audio: audio.map(|codec| AudioFormat { codec, channels: 2 }),
+        notes: Vec::new(),
+    }
+}
+
+/// FFmpeg's offer is a publisher's: turned around it is one of a viewer that insists on being the DTLS server.
+#[track_caller]
+fn offer(text: &str) -> Offer {
+    Offer::parse(&text.replace("a=sendonly", "a=recvonly")).expect("an offer that is accepted")
+}
+
+fn try_negotiate(offer: &Offer, formats: &Formats) -> Result<Negotiated, OfferError> {
+    let mut ssrc = 1_000;
+    negotiate(offer, formats, || {
+        ssrc += 1;
+        ssrc
+    })
+}
+
+#[track_caller]
+fn negotiated(offer: &Offer, formats: &Formats) -> Negotiated {
+    try_negotiate(offer, formats).expect("an offer that fits")
+}
+
+fn answered(offer: &Offer, negotiated: &Negotiated) -> String {
+    let credentials = Credentials { ufrag: "srv0".to_owned(), pwd: "s".repeat(36) };
+    let candidates = ["192.0.2.7:8189", "[2001:db8::7]:8189", "127.0.0.1:8189"];
+    let candidates = candidates.map(|address| address.parse().expect("an address"));
+    let identity = Identity {
+        credentials: &credentials,
+        fingerprint: "AB:CD",
+        candidates: &candidates,
+        session_id: 77,
+        stream: "gate",
+    };
+    answer(offer, negotiated, &identity)
+}
+
+/// The payload types of video and audio.
+fn chosen(offer: &Offer, formats: &Formats) -> Vec<Option<(u8, Option<u8>)>> {
+    let media = negotiated(offer, formats).media;
+    media.iter().map(|media| media.as_ref().map(|m| (m.payload_type, m.rtx_payload_type))).collect()
+}
+
+#[test]
+fn the_payload_type_says_most_truly_what_the_camera_sends() {
+    let chrome_with_high = CHROMIUM.replace("f4001f", "640c1f");
+    for (text, profile, payload_type, why) in [
+        (CHROMIUM, CONSTRAINED_BASELINE, 108, "42c0 is Constrained Baseline, as 42e0 is"),
+        (CHROMIUM, [0x42, 0xe0, 0x1f], 108, "the same"),
+        (CHROMIUM, [0x42, 0x00, 0x1e], 102, "Baseline"),
+        (CHROMIUM, MAIN, 116, "Main"),
+        (CHROMIUM, [0x4d, 0x40, 0x1f], 116, "Main, other constraint flags"),
+        (CHROMIUM, HIGH, 108, "High, which this Chromium does not offer: it decodes it all the same"),
+        (CHROMIUM, [0xf4, 0x00, 0x28], 41, "High 4:4:4"),
+        (&chrome_with_high, HIGH, 41, "High, other constraint flags"),
+        (AIORTC, HIGH, 101, "Constrained Baseline"),
+        (AIORTC, [0x42, 0x00, 0x1f], 99, "Baseline"),
+        (LIBDATACHANNEL, HIGH, 96, "the only one"),
+        (WERIFT, MAIN, 97, "the only one, in small letters"),
+    ] {
+        let media = chosen(&offer(text), &formats(Some(profile), Some(Codec::Opus)));
+        assert_eq!(media[0].expect("video").0, payload_type, "{why}");
+    }
+    let unknown = Formats {
+        video: formats(Some(HIGH), None).video.map(|video| VideoFormat { profile_level_id: None, ..video }),
+        ..Formats::default()
+    };
+    assert_eq!(chosen(&offer(CHROMIUM), &unknown), [Some((108, Some(109))), None]);
+}
+
+#[test]
+fn retransmissions_go_under_the_payload_type_that_names_ours() {
+    let both = formats(Some(HIGH), Some(Codec::Opus));
+    assert_eq!(chosen(&offer(CHROMIUM), &both), [Some((108, Some(109))), Some((111, None))]);
+    assert_eq!(chosen(&offer(AIORTC), &both), [Some((101, Some(102))), Some((96, None))]);
+    assert_eq!(chosen(&offer(FFMPEG), &both), [Some((111, None)), Some((106, Some(105)))]);
+    assert_eq!(chosen(&offer(LIBDATACHANNEL), &both)[0], Some((96, None)));
+    // Without RTX a NACK could not be answered, so none is asked for; the rest of the feedback stays.
+    let sdp = answered(&offer(LIBDATACHANNEL), &negotiated(&offer(LIBDATACHANNEL), &both));
+    assert!(sdp.contains("a=rtcp-fb:96 nack pli\r\n") && !sdp.contains("a=rtcp-fb:96 nack\r\n"), "{sdp}");
+}
+
+#[test]
+fn audio_is_matched_by_name_and_clock_whatever_the_capitals() {
+    for (text, codec, payload_type) in [
+        (CHROMIUM, Codec::Opus, Some(111)),
+        (CHROMIUM, Codec::Pcmu, Some(0)),
+        (CHROMIUM, Codec::Pcma, Some(8)),
+        (WERIFT, Codec::Opus, Some(96)),
+        (LIBDATACHANNEL, Codec::Opus, Some(111)),
+        (LIBDATACHANNEL, Codec::Pcma, None),
+    ] {
+        let media = chosen(&offer(text), &formats(Some(HIGH), Some(codec)));
+        assert!(media[0].is_some(), "video is served in any case");
+        assert_eq!(media[1].map(|(payload_type, _)| payload_type), payload_type, "{codec:?}");
+    }
+    let wide = WERIFT.replace("OPUS/48000/2", "OPUS/16000");
+    assert_eq!(chosen(&offer(&wide), &formats(Some(HIGH), Some(Codec::Opus)))[1], None);
+}
+
+#[test]
+fn an_offer_without_our_video_is_refused_with_what_it_has() {
+    let no_h264: String = CHROMIUM.split_inclusive("\r\n").filter(|line| !line.contains("H264")).collect();
+    let mode_0 = WERIFT.replace("packetization-mode=1", "packetization-mode=0");
+    let nothing = WERIFT.replace("a=rtpmap:97", "a=nothing:97");
+    let lacks = "the stream's video is H264 with packetization-mode=1, which the offer lacks";
+    for (text, formats, sentence) in [
+        (
+            &no_h264,
+            formats(Some(HIGH), None),
+            format!("{lacks} (it has VP8, VP9, AV1, red, ulpfec, flexfec-03)"),
+        ),
+        (&mode_0, formats(Some(HIGH), None), format!("{lacks} (it has h264)")),
+        (&nothing, formats(Some(HIGH), None), format!("{lacks} (it has no codec at all)")),
+        (
+            &LIBDATACHANNEL.to_owned(),
+            formats(None, Some(Codec::Pcma)),
+            "nothing of this stream (PCMA audio) fits the offer".to_owned(),
+        ),
+        (
+            &CHROMIUM.to_owned(),
+            Formats::default(),
+            "nothing of this stream (nothing yet) fits the offer".to_owned(),
+        ),
+    ] {
+        let refusal = try_negotiate(&offer(text), &formats).expect_err(&sentence);
+        assert_eq!(refusal, OfferError::Unacceptable(sentence));
+    }
+    // Nothing that carries media: the sentence names both.
+    let only_data = offer(CHROMIUM_DATA);
+    let only_data = Offer { sections: only_data.sections[2..].to_vec(), ..only_data };
+    assert_eq!(
+        try_negotiate(&only_data, &formats(Some(HIGH), Some(Codec::Opus))).expect_err("no media").to_string(),
+        "nothing of this stream (H264 video, opus audio) fits the offer"
+    );
+}
+
+#[test]
+fn what_a_stream_lacks_is_rejected_and_the_rest_is_served() {
+    let text = offer(CHROMIUM_DATA);
+    let sdp = answered(&text, &negotiated(&text, &formats(Some(HIGH), None)));
+    assert!(
+        sdp.ends_with(
+            "m=audio 0 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=inactive\r\n\
+             m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=inactive\r\n"
+        ),
+        "{sdp}"
+    );
+    assert!(sdp.contains("a=group:BUNDLE 0\r\n"), "{sdp}");
+    let sdp = answered(&text, &negotiated(&text, &formats(None, Some(Codec::Opus))));
+    assert!(sdp.contains("m=video 0 ") && sdp.contains("m=audio 9 ") && sdp.contains("a=group:BUNDLE 1\r\n"));
+}
+
+#[test]
+fn one_answer_letter_for_letter() {
+    let text = offer(AIORTC);
+    let sdp = answered(&text, &negotiated(&text, &formats(Some(HIGH), Some(Codec::Opus))));
+    let expected = "\
+v=0
+o=- 77 1 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=group:BUNDLE 0 1
+a=msid-semantic: WMS gate
+a=ice-lite
+m=video 9 UDP/TLS/RTP/SAVPF 101 102
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=mid:0
+a=sendonly
+a=rtcp-mux
+a=rtcp-mux-only
+a=rtcp-rsize
+a=setup:passive
+a=extmap:3 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid
+a=rtpmap:101 H264/90000
+a=fmtp:101 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtcp-fb:101 nack
+a=rtcp-fb:101 nack pli
+a=rtcp-fb:101 goog-remb
+a=msid:gate video
+a=rtpmap:102 rtx/90000
+a=fmtp:102 apt=101
+a=ssrc-group:FID 1001 1002
+a=ssrc:1001 cname:gate
+a=ssrc:1002 cname:gate
+a=ice-ufrag:srv0
+a=ice-pwd:ssssssssssssssssssssssssssssssssssss
+a=fingerprint:sha-256 AB:CD
+a=candidate:1 1 udp 2130706431 192.0.2.7 8189 typ host
+a=candidate:2 1 udp 2130706175 2001:db8::7 8189 typ host
+a=candidate:3 1 udp 2130705919 127.0.0.1 8189 typ host
+a=end-of-candidates
+m=audio 9 UDP/TLS/RTP/SAVPF 96
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=mid:1
+a=sendonly
+a=rtcp-mux
+a=rtcp-mux-only
+a=rtcp-rsize
+a=setup:passive
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid
+a=rtpmap:96 opus/48000/2
+a=msid:gate audio
+a=ssrc:1003 cname:gate
+a=ice-ufrag:srv0
+a=ice-pwd:ssssssssssssssssssssssssssssssssssss
+a=fingerprint:sha-256 AB:CD
+";
+    pretty(&sdp.replace("\r\n", "\n"), expected);
+}
+
+#[track_caller]
+fn pretty(left: &str, right: &str) {
+    let difference = left.lines().zip(right.lines()).find(|(left, right)| left != right);
+    assert_eq!(difference, None);
+    assert_eq!(left.len(), right.len(), "{left}");
+}
+
+#[test]
+fn a_restart_is_answered_with_the_new_transport_only() {
+    let credentials = Credentials { ufrag: "new0".to_owned(), pwd: "n".repeat(36) };
+    let candidates = ["192.0.2.7:8189".parse().expect("an address")];
+    let identity = Identity {
+        credentials: &credentials,
+        fingerprint: "AB:CD",
+        candidates: &candidates,
+        session_id: 0,
+        stream: "gate",
+    };
+    let fragment = restart_fragment(&["v".to_owned(), "a".to_owned()], &identity);
+    assert_eq!(
+        fragment,
+        "a=ice-lite\r\na=group:BUNDLE v a\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:v\r\n\
+         a=ice-ufrag:new0\r\na=ice-pwd:nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\r\n\
+         a=candidate:1 1 udp 2130706431 192.0.2.7 8189 typ host\r\na=end-of-candidates\r\n"
+    );
+}
+
+#[test]
+fn extension_ids_that_mean_something_else_in_another_section_are_not_confirmed_there() {
+    let video_3 = AIORTC
+        .replace("a=extmap:2 urn:ietf:params:rtp-hdrext:ssrc", "a=extmap:3 urn:ietf:params:rtp-hdrext:ssrc");
+    let text = offer(&video_3);
+    soundness::check(&text, &answered(&text, &negotiated(&text, &formats(Some(HIGH), Some(Codec::Opus)))));
+}

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens and reads the clock")]
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -104,7 +105,7 @@ async fn endpoint(
 ) -> Response {
     let origin = public.origin.clone();
     let answered = match read(request, public.body_timeout).await {
-        Ok(request) => public.whep.endpoint(Instant::now(), &stream, &request),
+        Ok(request) => contain(|| public.whep.endpoint(Instant::now(), &stream, &request)),
         Err(problem) => Err(problem),
     };
     with_origin(answered, &origin)
@@ -117,10 +118,21 @@ async fn session(
 ) -> Response {
     let origin = public.origin.clone();
     let answered = match read(request, public.body_timeout).await {
-        Ok(request) => public.whep.session(&stream, &id, &request),
+        Ok(request) => contain(|| public.whep.session(&stream, &id, &request)),
         Err(problem) => Err(problem),
     };
     with_origin(answered, &origin)
+}
+
+/// A panic on somebody's input is an answer to that request, and nothing more.
+fn contain(answer: impl FnOnce() -> Result<Response, Problem>) -> Result<Response, Problem> {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+        tracing::error!("a request panicked; please report what is above this line");
+        Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the server failed on this request; its log says where",
+        ))
+    })
 }
 
 fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Response {

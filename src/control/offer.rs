@@ -121,11 +121,7 @@ impl Payload {
 impl Offer {
     /// Reads an offer.
     pub fn parse(text: &str) -> Result<Offer, OfferError> {
-        // Parts of lines come back in the answer, where a lone CR would begin a line of its own.
-        let hidden = |line: &str| line.chars().any(|c| c.is_control() && c != '\t');
-        if let Some(index) = text.lines().position(hidden) {
-            return Err(OfferError::Malformed(format!("line {} holds a control character", index + 1)));
-        }
+        check_lines(text).map_err(OfferError::Malformed)?;
         let session = sdp_types::Session::parse(text.as_bytes())
             .map_err(|error| OfferError::Malformed(error.to_string()))?;
         if session.medias.is_empty() {
@@ -159,6 +155,21 @@ impl Offer {
             sections,
         })
     }
+}
+
+/// Checks what the library leaves open: its parser panics behind a line without a type, and it keeps
+/// a lone CR, which would begin a line of its own in our answer.
+fn check_lines(text: &str) -> Result<(), String> {
+    for (index, line) in text.lines().enumerate() {
+        let typed = line.is_empty() || matches!(line.as_bytes(), [kind, b'=', ..] if *kind != b'=');
+        if !typed {
+            return Err(format!("line {} does not begin with a letter and \"=\"", index + 1));
+        }
+        if line.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(format!("line {} holds a control character", index + 1));
+        }
+    }
+    Ok(())
 }
 
 /// An attribute of the section, else of the session (RFC 8866 §5.13, RFC 8839 §5.4).
@@ -289,6 +300,10 @@ fn payloads(index: usize, media: &sdp_types::Media) -> Result<Vec<Payload>, Offe
         };
         let map = values("rtpmap").first().copied().or(static_map(payload_type));
         let Some(map) = map else { continue };
+        // On a port shared with RTCP these would be taken for RTCP (RFC 5761 §4).
+        if (64..96).contains(&payload_type) {
+            continue;
+        }
         let mut parts = map.split('/');
         let name = parts.next().unwrap_or_default().to_owned();
         let clock_rate = parts.next().and_then(|rate| rate.parse().ok());

@@ -101,7 +101,12 @@ fn assert_sound(offer: &Offer) {
     }
     for section in &offer.sections {
         assert!(section.payloads.len() <= FORMATS_MAX);
-        assert!(section.payloads.iter().all(|payload| payload.payload_type < 128));
+        assert!(
+            section
+                .payloads
+                .iter()
+                .all(|payload| payload.payload_type < 64 || (96..128).contains(&payload.payload_type))
+        );
         assert!(section.extensions.iter().all(|(id, _)| (1..=14).contains(id)));
         assert!(![&section.media, &section.proto, &section.formats].iter().any(|text| text.contains('\r')));
     }

@@ -50,11 +50,8 @@ fn parsed(text: &str) -> Offer {
 }
 
 fn shape(offer: &Offer) -> Vec<(SectionKind, &str, usize, bool)> {
-    let section = |section| {
-        let Section { kind, mid, payloads, disabled, .. } = section;
-        (*kind, mid.as_str(), payloads.len(), *disabled)
-    };
-    offer.sections.iter().map(section).collect()
+    let sections = offer.sections.iter();
+    sections.map(|s| (s.kind, s.mid.as_str(), s.payloads.len(), s.disabled)).collect()
 }
 
 use SectionKind::{Audio, Other, Video};
@@ -205,6 +202,15 @@ fn payload_types_without_rtpmap_are_known_or_left_out() {
 }
 
 #[test]
+fn payload_types_that_look_like_rtcp_are_left_out() {
+    for (number, usable) in [(63, true), (64, false), (72, false), (95, false), (96, true)] {
+        let text =
+            SMALL.replace("SAVPF 96", &format!("SAVPF {number}")).replace(":96 ", &format!(":{number} "));
+        assert_eq!(!parsed(&text).sections[0].payloads.is_empty(), usable, "{number}");
+    }
+}
+
+#[test]
 fn feedback_for_all_payload_types_and_extension_ids() {
     let lines = "a=rtcp-fb:* nack pli\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:9 nack\r\n\
                  a=extmap:3/recvonly urn:a\r\na=extmap:0 urn:b\r\na=extmap:15 urn:c\r\na=extmap:14 urn:d\r\na=extmap:x urn:e\r\n";
@@ -335,12 +341,17 @@ fn every_refusal_has_its_sentence() {
 fn what_is_not_sdp_is_told_apart_from_what_cannot_be_answered() {
     for (text, sentence) in [
         (String::new(), "the body is not SDP: No version line"),
-        ("{\"type\":\"offer\"}".to_owned(), "the body is not SDP: Line key not 1 character"),
+        (
+            "{\"type\":\"offer\"}".to_owned(),
+            "the body is not SDP: line 1 does not begin with a letter and \"=\"",
+        ),
         (changed("v=0", "v=1"), "the body is not SDP: Invalid version at line 1: 1"),
         (
             changed("m=video 9", "m=video nine"),
             "the body is not SDP: Invalid field formatting in line 6 at Media port",
         ),
+        (changed("a=mid:v", "a mid:v"), "the body is not SDP: line 8 does not begin with a letter and \"=\""),
+        (changed("a=mid:v", "==v"), "the body is not SDP: line 8 does not begin with a letter and \"=\""),
         (changed("a=mid:v", "a=mid:v\ra=mid:w"), "the body is not SDP: line 8 holds a control character"),
         (changed("a=mid:v", "a=mid:v\0"), "the body is not SDP: line 8 holds a control character"),
     ] {

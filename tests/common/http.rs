@@ -50,7 +50,8 @@ impl Request {
     pub fn try_send(&self, to: SocketAddr) -> std::io::Result<Response> {
         let mut stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n", self.method, self.path);
+        let mut head =
+            format!("{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -63,8 +64,9 @@ impl Request {
         let _ = stream.write_all(&self.body);
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
-        Response::parse(&answer)
-            .ok_or_else(|| std::io::Error::other(format!("no answer: {:?}", String::from_utf8_lossy(&answer))))
+        Response::parse(&answer).ok_or_else(|| {
+            std::io::Error::other(format!("no answer: {:?}", String::from_utf8_lossy(&answer)))
+        })
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! Nothing in here reaches into the server: tests see what a viewer, an operator or a camera sees.
 #![allow(dead_code, reason = "each test file uses a part of the harness")]
-#![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests run against real time and real sockets, and show the server's log when they fail"
+)]
 
 pub mod http;
 

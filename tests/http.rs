@@ -1,0 +1,30 @@
+//! The HTTP side of the real binary: clients that misbehave, pages, health, metrics, and the command itself.
+
+#[path = "http/clients.rs"]
+mod clients;
+#[path = "http/command.rs"]
+mod command;
+mod common;
+#[path = "http/metrics.rs"]
+mod metrics;
+#[path = "http/pages.rs"]
+mod pages;
+#[path = "http/secrets.rs"]
+mod secrets;
+
+use common::{Response, Sluice};
+
+/// A server that plays the demo.
+fn playing(arguments: &[&str]) -> Sluice {
+    let sluice = Sluice::start(arguments);
+    sluice.wait_until_playing("demo");
+    sluice
+}
+
+/// Checks a refusal and gives its sentence.
+#[track_caller]
+fn refused(response: &Response, status: u16) -> String {
+    assert_eq!(response.status, status, "{}", response.text());
+    assert_eq!(response.header("content-type"), Some("application/problem+json"));
+    response.json()["detail"].as_str().expect("a sentence").to_owned()
+}

@@ -1,0 +1,138 @@
+//! The command: versions, checks, refusals before the start, and the end.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use crate::common::{Request, Sluice, wait_for};
+use crate::playing;
+
+fn sluice(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sluice")).args(arguments).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A configuration file that goes with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let path = std::env::temp_dir().join(format!("sluice-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        File(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn version_names_the_release_and_the_commit() {
+    let output = sluice(&["--version"]);
+    let said = text(&output.stdout);
+    let commit = said
+        .strip_prefix(&format!("sluice {} (", env!("CARGO_PKG_VERSION")))
+        .and_then(|rest| rest.strip_suffix(")\n"))
+        .unwrap_or_else(|| panic!("{said:?}"));
+    let hash = commit.len() == 12 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    assert!(hash || commit == "unknown", "{commit}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn check_tells_good_from_bad() {
+    let good = File::new("good", "[streams]\na.source = \"demo\"\nb.source = \"demo\"\n");
+    let output = sluice(&["check", good.path()]);
+    assert_eq!(text(&output.stdout), "the configuration is good: 2 streams\n");
+    assert_eq!(output.status.code(), Some(0));
+
+    let bad = File::new("bad", "[streams.gate]\nsource = \"demo\"\n\n[udp]\nprt = 8190\n");
+    for arguments in [&["check", bad.path()], &["-c", bad.path()]] {
+        let output = sluice(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        let said = text(&output.stderr);
+        for part in
+            [":5:1]", "5 | prt = 8190", ": ^|^", "did you mean `udp.port`?", "1 problem in the configuration"]
+        {
+            assert!(said.contains(part), "{part:?} in {said}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_outside_a_file_are_shown_with_a_caret_too() {
+    for (arguments, parts) in [
+        (&["--set", "udp.port=70000"][..], ["1 | --set udp.port=70000", "^|^"]),
+        (&["cam=http://127.0.0.1/x"][..], ["1 | cam=http://127.0.0.1/x", "^|^"]),
+        (&["-c", "/nonexistent/sluice.toml"][..], ["/nonexistent/sluice.toml", "No such file"]),
+    ] {
+        let output = sluice(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(parts.iter().all(|part| said.contains(part)), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_named_with_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = taken.local_addr().expect("its address");
+    let output = sluice(&[
+        "--set",
+        &format!("http.listen={address}"),
+        "--set",
+        "udp.address=127.0.0.1",
+        "--set",
+        "shards.count=1",
+        "--set",
+        // The range of ephemeral ports of Linux, where nothing of ours listens for long.
+        "udp.port=60999",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains(&format!("cannot listen on {address} (http.listen)")), "{said}");
+}
+
+#[test]
+fn sigterm_ends_cleanly() {
+    let sluice = playing(&[]);
+    let (status, log) = sluice.terminate();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("SIGTERM: stopping"), "{log}");
+}
+
+#[test]
+fn sigterm_waits_for_nobody_who_hangs_on() {
+    let sluice = playing(&["--set", "http.header_timeout=1m"]);
+    let idle = TcpStream::connect(sluice.http).expect("a connection");
+    let mut slow = TcpStream::connect(sluice.http).expect("a connection");
+    slow.write_all(b"POST /demo/whep HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 9\r\n\r\nv=")
+        .expect("it is read");
+    let offer = include_str!("../data/chromium-156.sdp");
+    assert_eq!(sluice.request(Request::offer("/demo/whep", offer)).status, 201);
+    let (status, log) = sluice.terminate();
+    assert_eq!(status.code(), Some(0), "{log}");
+    drop((idle, slow));
+}
+
+#[test]
+fn what_is_printed_first_is_where_to_look() {
+    let sluice = Sluice::start(&["--set", "streams.gate.source=demo"]);
+    // The harness has read the first line; the URLs in it and behind it work.
+    wait_for("the stream", || {
+        let page = sluice.request(Request::get("/gate/"));
+        (page.status == 200).then_some(())
+    });
+}

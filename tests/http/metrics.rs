@@ -1,0 +1,151 @@
+//! Health and metrics, read by the tools that operators read them with: promtool and a real Prometheus.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::common::{Request, Sluice, wait_for};
+use crate::playing;
+
+#[test]
+fn livez_is_200_and_readyz_is_503_until_something_plays() {
+    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x"]);
+    let live = Request::get("/livez").send(sluice.admin);
+    assert_eq!((live.status, &live.json()["live"]), (200, &true.into()));
+    let ready = Request::get("/readyz").send(sluice.admin);
+    assert_eq!((ready.status, &ready.json()["ready"]), (503, &false.into()));
+    assert_eq!(ready.json()["reasons"][0], "none of 1 streams is playing");
+
+    let sluice = playing(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
+    let ready = Request::get("/readyz").send(sluice.admin);
+    assert_eq!((ready.status, &ready.json()["ready"]), (200, &true.into()));
+    assert_eq!(sluice.metric("sluice_stream_up{stream=\"cam\"}"), 0.0);
+}
+
+/// promtool reads the older text format, in which a counter's type and help are under its full name.
+fn as_classic_text(openmetrics: &str) -> String {
+    let is_counter = |name: &str| openmetrics.contains(&format!("# TYPE {name} counter\n"));
+    let mut text = String::new();
+    for line in openmetrics.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(kind), Some(name), Some(rest)) if is_counter(name) => {
+                text.push_str(&format!("# {kind} {name}_total {rest}\n"));
+            }
+            _ => text.push_str(&format!("{line}\n")),
+        }
+    }
+    text
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let sluice = playing(&[]);
+    let metrics = Request::get("/metrics").send(sluice.admin);
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(metrics.text().ends_with("\n# EOF\n"));
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool, from the Debian package prometheus");
+    let mut stdin = promtool.stdin.take().expect("piped");
+    stdin.write_all(as_classic_text(&metrics.text()).as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("it ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn no_metric_is_labelled_by_viewer() {
+    let sluice = playing(&[]);
+    let series = || {
+        let text = Request::get("/metrics").send(sluice.admin).text();
+        text.lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let before = series();
+    for _ in 0..5 {
+        let offer = include_str!("../data/chromium-156.sdp");
+        assert_eq!(sluice.request(Request::offer("/demo/whep", offer)).status, 201);
+    }
+    assert_eq!(sluice.metric("sluice_stream_viewers{stream=\"demo\"}"), 5.0);
+    assert_eq!(series(), before);
+}
+
+/// A Prometheus of our own, with its data in a directory that goes with it.
+struct Prometheus {
+    process: Child,
+    directory: PathBuf,
+    address: SocketAddr,
+}
+
+impl Prometheus {
+    /// Starts one that reads the metrics at `target` several times a second.
+    fn start(target: SocketAddr) -> Prometheus {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        drop(listener);
+        let directory = std::env::temp_dir().join(format!("sluice-prometheus-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let config = directory.join("prometheus.yml");
+        let text = format!(
+            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\n\
+             scrape_configs: [{{ job_name: sluice, static_configs: [{{ targets: [\"{target}\"] }}] }}]\n"
+        );
+        std::fs::write(&config, text).expect("the configuration");
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("prometheus, from the Debian package of that name");
+        Prometheus { process, directory, address }
+    }
+
+    /// The value of the only series that a query gives, once there is one.
+    fn query(&self, query: &str) -> f64 {
+        let path = format!("/api/v1/query?query={query}");
+        wait_for(query, || {
+            let answer =
+                Request::get(&path).try_send(self.address).ok().filter(|answer| answer.status == 200)?;
+            let result = answer.json()["data"]["result"].clone();
+            assert!(result.as_array()?.len() <= 1, "{result}");
+            result[0]["value"][1].as_str()?.parse().ok()
+        })
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn a_real_prometheus_reads_us() {
+    let sluice = playing(&[]);
+    let prometheus = Prometheus::start(sluice.admin);
+    assert_eq!(prometheus.query("sluice_stream_up"), 1.0);
+    assert_eq!(prometheus.query("up"), 1.0, "the scrape as a whole succeeds");
+    assert!(prometheus.query("sluice_stream_ingress_bytes_total") > 0.0);
+    assert!(prometheus.query("sluice_process_resident_memory_bytes") > 1e6);
+    wait_for("a rate over two scrapes", || {
+        (prometheus.query("rate(sluice_stream_ingress_packets_total[1m])") > 0.0).then_some(())
+    });
+    let targets = Request::get("/api/v1/targets").send(prometheus.address).json();
+    let target = &targets["data"]["activeTargets"][0];
+    assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()));
+    let metadata = Request::get("/api/v1/metadata").send(prometheus.address).json();
+    assert_eq!(metadata["data"]["sluice_egress_bytes"][0]["type"], "counter");
+}

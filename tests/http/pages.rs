@@ -1,0 +1,88 @@
+//! Pages and what else is under a URL: they exist, they are locked to this server, and nothing else is there.
+
+use crate::common::{Request, Sluice};
+use crate::{playing, refused};
+
+#[test]
+fn pages_and_scripts_run_nothing_foreign() {
+    let sluice = playing(&[]);
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/demo/", "text/html; charset=utf-8"),
+        ("/static/index.js", "text/javascript; charset=utf-8"),
+        ("/static/player.js", "text/javascript; charset=utf-8"),
+        ("/static/whep.js", "text/javascript; charset=utf-8"),
+        ("/static/style.css", "text/css; charset=utf-8"),
+    ] {
+        let page = sluice.request(Request::get(path));
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.header("content-type"), Some(content_type));
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(page.header("cache-control"), Some("no-cache"));
+        let head = sluice.request(Request::new("HEAD", path));
+        assert_eq!((head.status, head.body.len()), (200, 0));
+    }
+}
+
+#[test]
+fn the_player_of_a_stream_that_is_not_there_explains_itself() {
+    let sluice = playing(&[]);
+    let page = sluice.request(Request::get("/nothing/"));
+    assert_eq!(page.status, 404);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.body, sluice.request(Request::get("/demo/")).body);
+}
+
+#[test]
+fn a_stream_without_its_slash_leads_to_its_player_and_keeps_the_query() {
+    let sluice = playing(&[]);
+    for (path, location) in [
+        ("/demo", "./demo/"),
+        ("/demo?muted=0&autoplay=1", "./demo/?muted=0&autoplay=1"),
+        ("/a%20b?x=%2F", "./a%20b/?x=%2F"),
+        // Never to another server, whatever the name is made of.
+        ("/%2F%2Fexample.com", "./%2F%2Fexample.com/"),
+        ("/%5Cexample.com", "./%5Cexample.com/"),
+        ("/https:", "./https%3A/"),
+    ] {
+        let answer = sluice.request(Request::get(path));
+        assert_eq!((answer.status, answer.header("location")), (307, Some(location)), "{path}");
+    }
+}
+
+#[test]
+fn everything_else_is_404_in_words() {
+    let sluice = playing(&[]);
+    for path in ["/demo/other", "/demo/whep/x/y", "/static/../Cargo.toml", "/demo//", "/api/v1/streams"] {
+        let sentence = refused(&sluice.request(Request::get(path)), 404);
+        assert_eq!(sentence, "nothing is here; the start page / lists the streams", "{path}");
+    }
+    assert_eq!(refused(&sluice.request(Request::get("/static/nothing.js")), 404), "no such file");
+    // What belongs to operators is on their listener only, and the other way round.
+    refused(&sluice.request(Request::get("/debug/pprof/")), 404);
+    for path in ["/demo/whep", "/", "/streams.json"] {
+        refused(&Request::get(path).send(sluice.admin), 404);
+    }
+    for path in ["/metrics", "/livez", "/readyz"] {
+        // A name like any other here.
+        assert_eq!(sluice.request(Request::get(path)).status, 307, "{path}");
+    }
+}
+
+#[test]
+fn the_list_of_streams_says_what_each_does() {
+    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
+    sluice.wait_until_playing("demo");
+    let answer = sluice.request(Request::get("/streams.json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let list = answer.json();
+    assert_eq!(list["version"], env!("CARGO_PKG_VERSION"));
+    let (cam, demo) = (&list["streams"][0], &list["streams"][1]);
+    assert_eq!((&cam["name"], &cam["source"]), (&"cam".into(), &"rtsp://127.0.0.1:1".into()));
+    assert!(cam["state"] == "connecting" || cam["state"] == "waiting", "{cam}");
+    assert_eq!((&demo["name"], &demo["state"]), (&"demo".into(), &"playing".into()));
+    assert_eq!((&demo["video"]["codec"], &demo["audio"]["codec"]), (&"H264".into(), &"opus".into()));
+}

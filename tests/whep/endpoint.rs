@@ -1,0 +1,179 @@
+//! The endpoint besides answering offers: other methods, limits, streams without a picture, the form of refusals.
+
+use crate::common::{Request, Sluice, wait_for};
+use crate::{AIORTC, CHROMIUM, ENDPOINT, join, playing, refused, retry_after};
+
+#[test]
+fn e12_get_is_204_without_content() {
+    let sluice = playing(&[]);
+    let answer = sluice.request(Request::get(ENDPOINT));
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+}
+
+#[test]
+fn e13_head_tells_that_this_is_a_whep_endpoint() {
+    let sluice = playing(&[]);
+    let answer = sluice.request(Request::new("HEAD", ENDPOINT));
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(answer.header("content-type"), Some("application/sdp"));
+    assert_eq!(sluice.request(Request::new("HEAD", "/nothing/whep")).status, 404);
+}
+
+#[test]
+fn e14_options_answers_preflights_with_every_header_a_player_needs() {
+    let sluice = playing(&[]);
+    let (_, location) = join(&sluice, CHROMIUM);
+    let preflight = |path: &str| {
+        let request = Request::new("OPTIONS", path).header("Origin", "https://tv.example.com");
+        sluice.request(request.header("Access-Control-Request-Method", "POST"))
+    };
+    // A preflight must work for any name: a browser shows no script the status of one that failed.
+    for path in [ENDPOINT, &location, "/nothing/whep", "/demo/whep/nothing"] {
+        let answer = preflight(path);
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
+        for (name, value) in [
+            ("accept-post", "application/sdp"),
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-methods", "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
+            ("access-control-allow-headers", "Authorization, Content-Type, If-Match, ETag"),
+            ("access-control-max-age", "86400"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{path}");
+        }
+        let exposed = answer.header("access-control-expose-headers").expect("exposed headers");
+        for name in
+            ["Location", "Link", "ETag", "Accept-Patch", "Retry-After", "Access-Control-Allow-Methods"]
+        {
+            assert!(exposed.split(", ").any(|other| other == name), "{name} in {exposed}");
+        }
+    }
+    // Refusals too: without the header the page could not read why.
+    let answer = sluice.request(Request::offer("/nothing/whep", CHROMIUM));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+
+    let sluice = playing(&["--set", "http.allow_origin=https://tv.example.com"]);
+    let answer = sluice.request(Request::new("OPTIONS", ENDPOINT));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://tv.example.com"));
+    assert_eq!(answer.header("vary"), Some("Origin"));
+}
+
+#[test]
+fn e15_e16_no_link_is_given_that_a_player_could_not_understand() {
+    let sluice = playing(&[]);
+    assert_eq!(join(&sluice, CHROMIUM).0.header("link"), None);
+    assert_eq!(sluice.request(Request::new("OPTIONS", ENDPOINT)).header("link"), None);
+}
+
+#[test]
+fn e17_a_post_is_never_redirected() {
+    let sluice = playing(&[]);
+    for path in [ENDPOINT, "/demo", "/demo/", "/", "/demo/whep/"] {
+        let status = sluice.request(Request::offer(path, CHROMIUM)).status;
+        assert!(!(300..400).contains(&status), "{path}: {status}");
+    }
+}
+
+#[test]
+fn e18_over_a_limit_is_503_and_a_place_that_is_left_is_given_again() {
+    for (limit, sentence) in [
+        ("limits.viewers=2", "the server has its 2 viewers (limits.viewers)"),
+        ("limits.viewers_per_stream=2", "stream \"demo\" has its 2 viewers (limits.viewers_per_stream)"),
+        ("limits.pending=2", "2 joins are not connected yet (limits.pending)"),
+    ] {
+        let sluice = playing(&["--set", limit]);
+        join(&sluice, CHROMIUM);
+        let (_, location) = join(&sluice, AIORTC);
+        let answer = sluice.request(Request::offer(ENDPOINT, CHROMIUM));
+        assert_eq!(refused(&answer, 503), sentence);
+        retry_after(&answer);
+        assert_eq!(sluice.request(Request::new("DELETE", &location)).status, 200);
+        wait_for("the place", || {
+            let answer = sluice.request(Request::offer(ENDPOINT, CHROMIUM));
+            (answer.status == 201).then_some(())
+        });
+    }
+}
+
+#[test]
+fn e18_the_limit_of_one_stream_leaves_the_others_alone() {
+    let sluice = playing(&[
+        "--set",
+        "limits.viewers_per_stream=1",
+        "--set",
+        "streams.demo.source=demo",
+        "--set",
+        "streams.other.source=demo",
+    ]);
+    sluice.wait_until_playing("other");
+    join(&sluice, CHROMIUM);
+    refused(&sluice.request(Request::offer(ENDPOINT, CHROMIUM)), 503);
+    assert_eq!(sluice.request(Request::offer("/other/whep", CHROMIUM)).status, 201);
+}
+
+#[test]
+fn e19_a_stream_without_a_picture_is_409_and_one_that_cannot_be_is_404() {
+    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x"]);
+    let answer = sluice.request(Request::offer("/cam/whep", CHROMIUM));
+    let sentence = refused(&answer, 409);
+    assert!(sentence.starts_with("stream \"cam\" has no picture yet: "), "{sentence}");
+    retry_after(&answer);
+    // Once the attempt has failed, the sentence says why.
+    wait_for("the camera's error", || {
+        let answer = sluice.request(Request::offer("/cam/whep", CHROMIUM));
+        retry_after(&answer);
+        refused(&answer, 409).contains("127.0.0.1:1").then_some(())
+    });
+    let answer = sluice.request(Request::offer("/nothing/whep", CHROMIUM));
+    assert_eq!(
+        refused(&answer, 404),
+        "there is no stream named \"nothing\"; the start page / lists those there are"
+    );
+    assert_eq!(answer.header("retry-after"), None);
+}
+
+#[test]
+fn e21_refusals_are_problem_details_with_an_error_for_older_players() {
+    let sluice = playing(&[]);
+    let answer = sluice.request(Request::offer("/nothing/whep", CHROMIUM));
+    let problem = answer.json();
+    assert_eq!(problem["type"], "about:blank");
+    assert_eq!(problem["title"], "Not Found");
+    assert_eq!(problem["status"], 404);
+    assert_eq!(problem["detail"], problem["error"]);
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+}
+
+#[test]
+fn e23_session_urls_cannot_be_guessed() {
+    let sluice = playing(&[]);
+    let mut urls: Vec<String> = (0..8).map(|_| join(&sluice, CHROMIUM).1).collect();
+    urls.sort();
+    urls.dedup();
+    assert_eq!(urls.len(), 8);
+    // 128 bits: any two differ in about half of their digits, not in a counter at the end.
+    let digits = |url: &str| url.rsplit('/').next().unwrap_or_default().as_bytes().to_vec();
+    for pair in urls.windows(2) {
+        let same = digits(&pair[0]).iter().zip(digits(&pair[1])).filter(|(a, b)| **a == *b).count();
+        assert!(same < 16, "{pair:?}");
+    }
+    // The log follows sessions by their first digits, which open nothing.
+    let log = sluice.log();
+    assert!(urls.iter().all(|url| !log.contains(url.rsplit('/').next().expect("an id"))), "{log}");
+}
+
+#[test]
+fn other_methods_are_405_with_those_allowed() {
+    let sluice = playing(&[]);
+    let (_, location) = join(&sluice, CHROMIUM);
+    for (method, path, allow) in [
+        ("PUT", ENDPOINT, "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", ENDPOINT, "GET, HEAD, OPTIONS, POST"),
+        ("PATCH", ENDPOINT, "GET, HEAD, OPTIONS, POST"),
+        ("POST", &location, "DELETE, GET, HEAD, OPTIONS, PATCH"),
+        ("PUT", &location, "DELETE, GET, HEAD, OPTIONS, PATCH"),
+    ] {
+        let answer = sluice.request(Request::new(method, path));
+        assert_eq!(refused(&answer, 405), format!("this URL takes {allow}"));
+        assert_eq!(answer.header("allow"), Some(allow));
+    }
+}
