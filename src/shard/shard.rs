@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -19,6 +19,10 @@ use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
 use crate::viewer::{EndReason, KeyframeAnswer, Outcome, Rings, Viewer};
+
+/// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
+/// an engine with a broken timer would else never let its shard go on.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
 
 /// A viewer that is over, for the control plane's books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +177,9 @@ impl Shard {
     pub fn handle_timeout(&mut self, now: Instant, egress: &mut dyn Egress) {
         while let Some(slot) = self.deadlines.expired(now) {
             self.with_viewer(slot, |viewer, rings| viewer.handle_timeout(now, rings, egress));
+            if let Some(seat) = self.viewers.get(slot) {
+                self.deadlines.set(slot, seat.viewer.deadline().max(now + MIN_PAUSE));
+            }
         }
     }
 

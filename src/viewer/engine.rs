@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use str0m::config::Fingerprint;
 use str0m::format::{CodecConfig, CodecSpec, FormatParams, PayloadParams};
+use str0m::ice::StunMessage;
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap, RtpWrite, Ssrc};
@@ -194,13 +195,23 @@ impl Engine {
         exact.or_else(|| self.candidates.iter().find(|c| c.is_ipv4() == source.is_ipv4())).copied()
     }
 
-    /// Whether an authenticated STUN message, or a datagram from the nominated address, is for us.
-    pub fn accepts(&self, now: Instant, source: SocketAddr, local: SocketAddr, datagram: &[u8]) -> bool {
-        catch_unwind(AssertUnwindSafe(|| match Receive::new(Protocol::Udp, source, local, datagram) {
+    /// Whether `datagram` is a STUN request for us, its integrity checked (RFC 8489 §9.1.3).
+    pub fn is_authentic(&self, now: Instant, local: SocketAddr, datagram: &[u8]) -> bool {
+        // The library takes everything from the address it sends to on trust. Port 0 is no one's, so
+        // that it judges the message alone.
+        let nobody = SocketAddr::new(local.ip(), 0);
+        catch_unwind(AssertUnwindSafe(|| match Receive::new(Protocol::Udp, nobody, local, datagram) {
             Ok(receive) => self.rtc.accepts(&Input::Receive(now, receive)),
             Err(_) => false,
         }))
         .unwrap_or(false)
+    }
+
+    /// Whether `datagram` is an authentic STUN request that nominates the path it came on
+    /// (USE-CANDIDATE, RFC 8445 §7.3.1.5).
+    pub fn is_nomination(&self, now: Instant, local: SocketAddr, datagram: &[u8]) -> bool {
+        let says = |message: StunMessage<'_>| message.is_binding_request() && message.use_candidate();
+        StunMessage::parse(datagram).is_ok_and(says) && self.is_authentic(now, local, datagram)
     }
 
     /// Hands one datagram to the engine. One that cannot be parsed changes nothing.

@@ -27,10 +27,6 @@ const CATCH_UP_TICKS: u64 = 90;
 /// A viewer's keyframe requests are answered from the ring once in this time.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
-/// because the source is silent, and would only see the past again.
-const STALE: Duration = Duration::from_secs(1);
-
 /// A frame interval when the track cannot tell yet, in ticks of 90 kHz: 30 frames a second.
 const DEFAULT_FRAME_TICKS: u64 = 3_000;
 
@@ -54,7 +50,7 @@ pub enum KeyframeAnswer {
     Replayed,
     /// Too soon after the last one, or a catch-up runs already.
     Coalesced,
-    /// The ring has no usable keyframe: the next one of the source will do.
+    /// The ring has no usable keyframe, or the viewer waits for one already: the source's next will do.
     Awaited,
 }
 
@@ -64,6 +60,10 @@ pub struct Forwarder {
     state: State,
     /// The viewer's sequence number of the next packet.
     next_sequence: u64,
+    /// The highest timestamp sent so far.
+    highest: u64,
+    lift: Lift,
+    /// When a keyframe request was last answered.
     last_keyframe_answer: Option<Instant>,
 }
 
@@ -75,7 +75,7 @@ enum State {
     /// for all trains before `edge`.
     CatchUp(CatchUp),
     /// Every train goes out as it comes; `next` is the track sequence expected.
-    Live { next: u64, last_timestamp: u64 },
+    Live { next: u64 },
 }
 
 #[derive(Debug)]
@@ -100,6 +100,8 @@ impl Forwarder {
         Forwarder {
             state: State::AwaitKeyframe,
             next_sequence: u64::from(first_sequence),
+            highest: 0,
+            lift: Lift::default(),
             last_keyframe_answer: None,
         }
     }
@@ -113,15 +115,15 @@ impl Forwarder {
 
     /// Answers a keyframe request from the ring.
     pub fn request_keyframe(&mut self, now: Instant, recent: &Recent) -> KeyframeAnswer {
-        let State::Live { last_timestamp, .. } = self.state else {
-            return KeyframeAnswer::Coalesced;
-        };
+        match self.state {
+            State::AwaitKeyframe => return KeyframeAnswer::Awaited,
+            State::CatchUp(_) => return KeyframeAnswer::Coalesced,
+            State::Live { .. } => {}
+        }
         if self.last_keyframe_answer.is_some_and(|last| now.duration_since(last) < KEYFRAME_INTERVAL) {
             return KeyframeAnswer::Coalesced;
         }
-        let fresh = recent.latest().is_some_and(|latest| now.saturating_duration_since(latest.received) < STALE);
-        let plan = if fresh { self.plan(now, recent, Some(last_timestamp)) } else { None };
-        let Some(plan) = plan else {
+        let Some(plan) = self.plan(now, recent, Some(self.highest)) else {
             return KeyframeAnswer::Awaited;
         };
         self.last_keyframe_answer = Some(now);
@@ -160,12 +162,18 @@ impl Forwarder {
             return None;
         }
         let mut left = recent.trains_from(plan.next);
+        if left.next().is_none_or(|train| train.sequence != plan.next) {
+            // The ring let go of it: a new keyframe came and the old one's trains were old enough to
+            // go, or bytes ran out. Go on at the new keyframe, if the ring has it yet.
+            let Some(keyframe) = recent.since_keyframe().filter(|&keyframe| keyframe > plan.next) else {
+                self.state = State::AwaitKeyframe;
+                return None;
+            };
+            plan.next = keyframe;
+        }
+        let mut left = recent.trains_from(plan.next);
         let pending = left.len();
-        let Some(train) = left.next().filter(|train| train.sequence == plan.next).cloned() else {
-            // Evicted while we were sending: go on at the next keyframe.
-            self.state = State::AwaitKeyframe;
-            return None;
-        };
+        let train = left.next()?.clone();
         if plan.portion == 0 {
             plan.begin_portion(now, pending);
         }
@@ -173,29 +181,29 @@ impl Forwarder {
         plan.next = train.end();
         // Trains that came in during the catch-up keep their own timestamps.
         let (timestamp, captured) = if train.sequence >= plan.edge {
-            (train.timestamp, train.captured)
+            (self.lift.stamp(&train), train.captured)
         } else {
-            plan.rewrite(&train)
+            let (timestamp, captured) = plan.rewrite(&train);
+            self.lift.ran_ahead(timestamp, plan.edge_stamp.0);
+            (timestamp, captured)
         };
-        let sequence = self.next_sequence;
-        self.next_sequence += train.packets.len() as u64;
         if pending == 1 {
-            let last_timestamp = timestamp.max(plan.edge_stamp.0);
-            self.state = State::Live { next: train.end(), last_timestamp };
+            self.state = State::Live { next: train.end() };
         }
-        Some(Forward { sequence, timestamp: timestamp as u32, captured, train })
+        Some(self.number(train, timestamp, captured))
     }
 
     fn send_live(&mut self, train: &Arc<Train>) -> Forward {
+        self.state = State::Live { next: train.end() };
+        let timestamp = self.lift.stamp(train);
+        self.number(train.clone(), timestamp, train.captured)
+    }
+
+    fn number(&mut self, train: Arc<Train>, timestamp: u64, captured: Instant) -> Forward {
         let sequence = self.next_sequence;
         self.next_sequence += train.packets.len() as u64;
-        self.state = State::Live { next: train.end(), last_timestamp: train.timestamp };
-        Forward {
-            train: train.clone(),
-            sequence,
-            timestamp: train.timestamp as u32,
-            captured: train.captured,
-        }
+        self.highest = self.highest.max(timestamp);
+        Forward { train, sequence, timestamp: timestamp as u32, captured }
     }
 
     /// Lays out a catch-up. `after` is the last timestamp this viewer got, if any: rewritten
@@ -234,6 +242,36 @@ impl Forwarder {
     }
 }
 
+/// Keeps live frames behind a replay above its rewritten timestamps.
+///
+/// A replay lies between the newest frame and the next, whose time is guessed from the frame
+/// interval. Where that comes early, it and those behind it are lifted until the source is past.
+#[derive(Debug, Default)]
+struct Lift {
+    /// Live frames must be above this: the last timestamp that was rewritten into the future.
+    floor: u64,
+    /// What the frame now being sent was lifted to, if it was.
+    lifted: Option<u64>,
+}
+
+impl Lift {
+    /// Timestamp of a train that keeps its own if it can; all trains of a frame get the same.
+    fn stamp(&mut self, train: &Train) -> u64 {
+        if train.starts_frame {
+            self.lifted = (train.timestamp <= self.floor).then_some(self.floor + 1);
+            self.floor = self.lifted.unwrap_or(self.floor);
+        }
+        self.lifted.unwrap_or(train.timestamp)
+    }
+
+    /// A train was sent under `timestamp`; the newest frame's own was `edge`.
+    fn ran_ahead(&mut self, timestamp: u64, edge: u64) {
+        if timestamp > edge {
+            self.floor = timestamp;
+        }
+    }
+}
+
 impl CatchUp {
     /// Decides how many of the `pending` trains go out now: evenly spread over the steps left.
     fn begin_portion(&mut self, now: Instant, pending: usize) {
@@ -263,3 +301,7 @@ fn before(captured: Instant, edge: u64, timestamp: u64) -> Instant {
         captured + distance(timestamp - edge)
     }
 }
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

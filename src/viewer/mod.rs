@@ -109,6 +109,8 @@ pub struct Viewer {
     video: Forwarder,
     audio: Forwarder,
     paths: Vec<Path>,
+    /// The path that the peer nominated last.
+    nominated: Option<SocketAddr>,
     phase: Phase,
     offered: Instant,
     engine_deadline: Instant,
@@ -152,6 +154,7 @@ impl Viewer {
             video: Forwarder::new(first_sequences.0),
             audio: Forwarder::new(first_sequences.1),
             paths: Vec::new(),
+            nominated: None,
             phase: Phase::Connecting,
             offered,
             engine_deadline: offered,
@@ -189,7 +192,7 @@ impl Viewer {
         datagram: &[u8],
     ) -> (bool, Option<SocketAddr>) {
         let Some(announced) = self.engine.candidate_for(local, remote) else { return (false, None) };
-        if !self.engine.accepts(now, remote, announced, datagram) {
+        if !self.engine.is_authentic(now, announced, datagram) {
             return (false, None);
         }
         let mut evicted = None;
@@ -198,6 +201,7 @@ impl Viewer {
             match oldest {
                 Some(index) if now.saturating_duration_since(self.paths[index].seen) >= PATH_IDLE => {
                     evicted = Some(self.paths.swap_remove(index).remote);
+                    self.nominated = self.nominated.filter(|&nominated| evicted != Some(nominated));
                 }
                 _ => return (false, None),
             }
@@ -220,7 +224,11 @@ impl Viewer {
         };
         path.seen = now;
         let announced = path.announced;
-        let mut egress = PathEgress { paths: &self.paths, inner: egress };
+        let moves = is_stun(datagram) && self.nominated != Some(remote);
+        if moves && self.engine.is_nomination(now, announced, datagram) {
+            self.nominated = Some(remote);
+        }
+        let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
         let turn = self.engine.handle_datagram(now, remote, announced, datagram, &mut egress);
         self.settle(now, turn, rings)
     }
@@ -244,7 +252,7 @@ impl Viewer {
             }
         }
         if now >= self.engine_deadline {
-            let mut egress = PathEgress { paths: &self.paths, inner: egress };
+            let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
             let turn = self.engine.handle_timeout(now, &mut egress);
             outcome = merge(outcome, self.settle(now, turn, rings));
         }
@@ -280,7 +288,7 @@ impl Viewer {
 
     /// Says goodbye on the wire. The viewer can only be dropped afterwards.
     pub fn close(&mut self, egress: &mut dyn Egress) {
-        let mut egress = PathEgress { paths: &self.paths, inner: egress };
+        let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
         // An engine that fails while it closes is dropped just the same.
         let _ = self.engine.close(&mut egress);
     }
@@ -299,7 +307,7 @@ impl Viewer {
             marker: train.marker(index),
             payload,
         });
-        let mut egress = PathEgress { paths: &self.paths, inner: egress };
+        let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
         self.engine.send(now, train.codec, packets, &mut egress)
     }
 
@@ -325,7 +333,7 @@ impl Viewer {
             (Some(true), Phase::Silent(_)) => self.phase = Phase::Playing,
             _ => {}
         }
-        if turn.keyframe_request && self.phase == Phase::Playing {
+        if turn.keyframe_request && self.phase != Phase::Connecting {
             outcome.keyframe = Some(self.video.request_keyframe(now, rings.video));
         }
         if turn.closed {
@@ -343,14 +351,23 @@ fn merge(first: Outcome, second: Outcome) -> Outcome {
     }
 }
 
-/// Puts the kernel's address in the place of the announced one.
+fn is_stun(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(0..=3))
+}
+
+/// Puts the kernel's address in the place of the announced one, and sends all but STUN replies the
+/// way that the peer nominated last: of two equal ways the engine keeps to the first until it has
+/// been silent for 15 s, and a viewer whose NAT gave it another port would have no picture so long.
 struct PathEgress<'a> {
     paths: &'a [Path],
+    nominated: Option<SocketAddr>,
     inner: &'a mut dyn Egress,
 }
 
 impl Egress for PathEgress<'_> {
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
+        let nominated = self.nominated.filter(|_| !is_stun(datagram));
+        let destination = nominated.unwrap_or(destination);
         let local = self.paths.iter().find(|path| path.remote == destination).and_then(|path| path.local);
         self.inner.transmit(destination, local.or(source), datagram);
     }

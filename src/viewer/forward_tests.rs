@@ -1,0 +1,384 @@
+//! The forwarder against a model: whatever a camera sends and whenever a viewer joins or asks, its
+//! packets are numbered without gaps, its timestamps only grow, and it starts at a keyframe.
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use super::*;
+use crate::track::{Codec, RecentLimits};
+
+const AMPLE: RecentLimits = RecentLimits { bytes: 64 << 20, history: Duration::from_secs(1) };
+
+/// Ticks of 90 kHz between frames at 30 frames a second, and that time.
+const FRAME_TICKS: u64 = 3_000;
+const FRAME: Duration = Duration::from_nanos(33_333_333);
+
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+fn epoch() -> Instant {
+    Instant::now()
+}
+
+/// A camera: numbers trains as a packetizer does.
+struct Camera {
+    start: Instant,
+    sequence: u64,
+    frame: u64,
+    timestamp: u64,
+}
+
+impl Camera {
+    fn new() -> Camera {
+        // Near the end of a cycle of 32 bits, so that timestamps wrap on the wire.
+        Camera { start: epoch(), sequence: 1_000, frame: 0, timestamp: (2 << 32) - 20 * FRAME_TICKS }
+    }
+
+    fn next_frame_at(&self) -> Instant {
+        self.start + FRAME * self.frame as u32
+    }
+
+    /// The next frame, cut into trains of the given numbers of packets, `ticks` after the last one.
+    fn frame(&mut self, keyframe: bool, trains: &[usize], ticks: u64) -> Vec<Arc<Train>> {
+        let received = self.next_frame_at();
+        self.timestamp += ticks;
+        self.frame += 1;
+        let last = trains.len() - 1;
+        let made = trains.iter().enumerate().map(|(index, &packets)| {
+            let train = Train {
+                codec: Codec::H264,
+                sequence: self.sequence,
+                timestamp: self.timestamp,
+                keyframe: keyframe && index == 0,
+                starts_frame: index == 0,
+                ends_frame: index == last,
+                marker: index == last,
+                received,
+                captured: received,
+                packets: vec![Arc::from([0u8; 1_000]); packets].into(),
+            };
+            self.sequence = train.end();
+            Arc::new(train)
+        });
+        made.collect()
+    }
+}
+
+/// One viewer's forwarder and its ring, in the order in which a shard calls them.
+struct Bench {
+    recent: Recent,
+    forwarder: Forwarder,
+    joined: bool,
+    sent: Vec<(Instant, Forward)>,
+}
+
+impl Bench {
+    fn new(limits: RecentLimits) -> Bench {
+        let recent = Recent::new(Codec::H264, limits);
+        Bench { recent, forwarder: Forwarder::new(FIRST), joined: false, sent: Vec::new() }
+    }
+
+    fn join(&mut self, now: Instant) {
+        self.advance(now);
+        self.forwarder.start(now, &self.recent);
+        self.joined = true;
+        self.advance(now);
+    }
+
+    fn ask(&mut self, now: Instant) -> KeyframeAnswer {
+        self.advance(now);
+        let answer = self.forwarder.request_keyframe(now, &self.recent);
+        self.advance(now);
+        answer
+    }
+
+    fn train(&mut self, now: Instant, train: &Arc<Train>) {
+        self.advance(now);
+        self.recent.push(train.clone());
+        if self.joined
+            && let Some(forward) = self.forwarder.forward(train)
+        {
+            self.sent.push((now, forward));
+        }
+    }
+
+    fn frame(&mut self, camera: &mut Camera, keyframe: bool) {
+        let now = camera.next_frame_at();
+        for train in camera.frame(keyframe, &[2], FRAME_TICKS) {
+            self.train(now, &train);
+        }
+    }
+
+    /// Calls the forwarder at each of its deadlines up to `now`.
+    fn advance(&mut self, now: Instant) {
+        while let Some(due) = self.forwarder.due().filter(|&due| due <= now) {
+            while let Some(forward) = self.forwarder.poll_catch_up(due, &self.recent) {
+                self.sent.push((due, forward));
+            }
+            assert!(self.forwarder.due().is_none_or(|next| next > due), "a deadline that never passes");
+        }
+    }
+
+    /// What holds for everything that any viewer is ever sent.
+    fn check_numbers(&self) {
+        let mut sequence = u64::from(FIRST);
+        for (_, forward) in &self.sent {
+            assert_eq!(forward.sequence, sequence, "sequence numbers have no gap");
+            sequence += forward.train.packets.len() as u64;
+        }
+        for ((_, before), (_, after)) in self.pairs() {
+            let step = after.timestamp.wrapping_sub(before.timestamp) as i32;
+            let (from, to) = (before.train.sequence, after.train.sequence);
+            if after.train.starts_frame {
+                assert!(step > 0, "timestamp went by {step} from train {from} to {to}");
+            } else {
+                assert_eq!(step, 0, "trains {from} and {to} are one frame");
+                assert_eq!(before.captured, after.captured);
+            }
+        }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&(Instant, Forward), &(Instant, Forward))> {
+        self.sent.iter().zip(self.sent.iter().skip(1))
+    }
+
+    fn trains(&self) -> Vec<u64> {
+        self.sent.iter().map(|(_, forward)| forward.train.sequence).collect()
+    }
+}
+
+const FIRST: u16 = 32_000;
+
+/// A camera's frames: whether each is a keyframe, and the packets of its trains.
+fn frames() -> impl Strategy<Value = Vec<(bool, Vec<usize>)>> {
+    let trains = prop::collection::vec(1usize..5, 1..4);
+    (1usize..70, prop::collection::vec(trains, 20..160)).prop_map(|(gop, frames)| {
+        frames.into_iter().enumerate().map(|(index, trains)| (index % gop == 0, trains)).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 200, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn a_join_gets_all_since_the_keyframe_once_and_in_order(
+        frames in frames(),
+        at in 0.0f64..1.0,
+        split in any::<prop::sample::Index>(),
+        phase in 0u64..33,
+    ) {
+        // Nothing is evicted: that has tests of its own.
+        let limits = RecentLimits { history: Duration::from_secs(60), ..AMPLE };
+        let (mut camera, mut bench) = (Camera::new(), Bench::new(limits));
+        let join_in = (at * frames.len() as f64) as usize;
+        let (mut all, mut edge, mut keyframe, mut joined_at) = (Vec::new(), None, None, camera.start);
+        for (index, (is_keyframe, trains)) in frames.iter().enumerate() {
+            let now = camera.next_frame_at();
+            let trains = camera.frame(*is_keyframe, trains, FRAME_TICKS);
+            // Now and then between two trains of a frame, else some time after it.
+            let behind = split.index(trains.len() + 1);
+            for (place, train) in trains.iter().enumerate() {
+                all.push(train.clone());
+                bench.train(now, train);
+                if index == join_in && place + 1 == behind {
+                    keyframe = bench.recent.since_keyframe();
+                    edge = Some(train.clone());
+                    joined_at = if place + 1 < trains.len() { now } else { now + Duration::from_millis(phase) };
+                    bench.join(joined_at);
+                }
+            }
+        }
+        bench.advance(camera.next_frame_at() + Duration::from_secs(1));
+        prop_assume!(edge.is_some());
+        let edge = edge.expect("just checked");
+
+        bench.check_numbers();
+        let keyframe = keyframe.expect("the ring is ample and its first frame is a keyframe");
+        prop_assert!(bench.sent[0].1.train.keyframe);
+        let expected: Vec<u64> =
+            all.iter().map(|train| train.sequence).filter(|&sequence| sequence >= keyframe).collect();
+        prop_assert_eq!(bench.trains(), expected);
+
+        let joined_with = bench.sent.iter().filter(|(_, forward)| forward.train.sequence <= edge.sequence);
+        let portions: Vec<Instant> = joined_with.map(|(at, _)| *at).collect();
+        prop_assert!(portions[portions.len() - 1] <= joined_at + CATCH_UP, "caught up in two frames");
+        let at_once = portions.iter().filter(|&&at| at == joined_at).count();
+        prop_assert!(at_once <= portions.len().div_ceil(16), "{} of {} in one portion", at_once, portions.len());
+        for (_, forward) in &bench.sent {
+            let own = forward.train.timestamp as u32;
+            if forward.train.sequence >= edge.sequence {
+                prop_assert_eq!(forward.timestamp, own, "the edge and what is behind it keep their time");
+                prop_assert_eq!(forward.captured, forward.train.captured);
+            } else {
+                prop_assert!((edge.timestamp as u32).wrapping_sub(forward.timestamp) < 1 << 31);
+                prop_assert!(forward.captured <= edge.captured);
+            }
+        }
+    }
+
+    #[test]
+    fn any_mix_of_requests_gaps_and_uneven_frames_keeps_the_numbers_whole(
+        frames in frames(),
+        // Per frame: its distance from the last in ticks, whether it never arrives, and a request.
+        fate in prop::collection::vec((1u64..6_000, prop::bool::weighted(0.03), prop::bool::weighted(0.2)), 160),
+        bytes in 20_000usize..400_000,
+    ) {
+        let limits = RecentLimits { bytes, history: Duration::from_millis(300) };
+        let (mut camera, mut bench) = (Camera::new(), Bench::new(limits));
+        bench.join(camera.start);
+        let mut answers: Vec<Instant> = Vec::new();
+        for ((keyframe, trains), (ticks, lost, asks)) in frames.iter().zip(fate) {
+            let now = camera.next_frame_at();
+            for train in camera.frame(*keyframe, trains, ticks) {
+                if !lost {
+                    bench.train(now, &train);
+                }
+            }
+            if asks {
+                let before = bench.sent.len();
+                let live = bench.forwarder.due().is_none();
+                let keyframe = bench.recent.since_keyframe();
+                if bench.ask(now) == KeyframeAnswer::Replayed {
+                    prop_assert!(live, "a catch-up is not restarted");
+                    prop_assert!(answers.last().is_none_or(|last| now - *last >= KEYFRAME_INTERVAL));
+                    prop_assert_eq!(Some(bench.sent[before].1.train.sequence), keyframe);
+                    answers.push(now);
+                }
+            }
+        }
+        bench.advance(camera.next_frame_at() + Duration::from_secs(1));
+
+        bench.check_numbers();
+        for ((_, before), (at, after)) in bench.pairs() {
+            let decodable = after.train.sequence == before.train.end() || after.train.keyframe;
+            prop_assert!(decodable, "{} behind {} at {at:?}", after.train.sequence, before.train.sequence);
+        }
+        prop_assert!(bench.sent.first().is_none_or(|(_, forward)| forward.train.keyframe));
+    }
+}
+
+#[test]
+fn without_a_keyframe_in_the_ring_the_next_one_begins() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    (0..5).for_each(|_| bench.frame(&mut camera, false));
+    bench.join(camera.next_frame_at());
+    (0..5).for_each(|_| bench.frame(&mut camera, false));
+    assert!(bench.sent.is_empty());
+    assert_eq!(bench.ask(camera.next_frame_at()), KeyframeAnswer::Awaited);
+    bench.frame(&mut camera, true);
+    bench.frame(&mut camera, false);
+    assert_eq!(bench.trains(), [1_020, 1_022]);
+    bench.check_numbers();
+}
+
+#[test]
+fn requests_are_answered_once_a_second_and_lie_between_two_frames() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    bench.frame(&mut camera, true);
+    bench.join(camera.next_frame_at());
+    (0..9).for_each(|_| bench.frame(&mut camera, false));
+    let (asked, before) = (camera.next_frame_at() - FRAME / 2, bench.sent.len());
+    assert_eq!(bench.ask(asked), KeyframeAnswer::Replayed);
+    assert_eq!(bench.ask(asked), KeyframeAnswer::Coalesced, "a catch-up runs");
+    (0..29).for_each(|_| bench.frame(&mut camera, false));
+    assert_eq!(bench.ask(asked + Duration::from_millis(999)), KeyframeAnswer::Coalesced, "too soon");
+    let live_again = &bench.sent[before + 10].1;
+    assert_eq!(live_again.train.sequence, 1_020, "ten frames again, then live");
+    assert_eq!(live_again.timestamp, live_again.train.timestamp as u32, "an even source needs no lift");
+    assert_eq!(bench.ask(asked + Duration::from_millis(1_000)), KeyframeAnswer::Replayed);
+    bench.check_numbers();
+}
+
+#[test]
+fn a_frame_that_comes_early_after_a_replay_is_lifted_and_the_next_ones_are_not() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    bench.frame(&mut camera, true);
+    bench.join(camera.next_frame_at());
+    (0..9).for_each(|_| bench.frame(&mut camera, false));
+    let asked = camera.next_frame_at() - FRAME / 2;
+    assert_eq!(bench.ask(asked), KeyframeAnswer::Replayed);
+    bench.advance(asked + CATCH_UP);
+    for ticks in [100, 100, 2_800, FRAME_TICKS] {
+        let now = camera.next_frame_at();
+        camera.frame(false, &[1, 1], ticks).iter().for_each(|train| bench.train(now, train));
+    }
+    bench.check_numbers();
+    let tail = &bench.sent[bench.sent.len() - 8..];
+    let lifted: Vec<bool> = tail.iter().map(|(_, f)| f.timestamp != f.train.timestamp as u32).collect();
+    assert_eq!(lifted, [true, true, true, true, false, false, false, false]);
+}
+
+#[test]
+fn a_long_group_of_pictures_is_replayed_in_timestamps_that_still_grow() {
+    // More frames since the keyframe than there are ticks between two frames.
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    bench.frame(&mut camera, true);
+    bench.join(camera.next_frame_at());
+    (0..3_500).for_each(|_| bench.frame(&mut camera, false));
+    assert_eq!(bench.ask(camera.next_frame_at()), KeyframeAnswer::Replayed);
+    (0..60).for_each(|_| bench.frame(&mut camera, false));
+    bench.check_numbers();
+}
+
+#[test]
+fn a_gap_waits_for_the_next_keyframe() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    bench.frame(&mut camera, true);
+    bench.join(camera.next_frame_at());
+    (0..10).for_each(|_| bench.frame(&mut camera, false));
+    camera.frame(false, &[3], FRAME_TICKS);
+    let before = bench.sent.len();
+    (0..10).for_each(|_| bench.frame(&mut camera, false));
+    assert_eq!(bench.sent.len(), before, "what follows a gap cannot be decoded");
+    bench.frame(&mut camera, true);
+    bench.frame(&mut camera, false);
+    assert_eq!(bench.sent.len(), before + 2);
+    bench.check_numbers();
+}
+
+#[test]
+fn a_gap_before_a_keyframe_does_no_harm() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    bench.frame(&mut camera, true);
+    bench.join(camera.next_frame_at());
+    (0..10).for_each(|_| bench.frame(&mut camera, false));
+    camera.frame(false, &[3], FRAME_TICKS);
+    let before = bench.sent.len();
+    bench.frame(&mut camera, true);
+    assert_eq!(bench.sent.len(), before + 1);
+    bench.check_numbers();
+}
+
+#[test]
+fn a_keyframe_that_comes_during_a_catch_up_takes_over_what_the_ring_let_go() {
+    // Two seconds a group: at its end more than a second of it goes as soon as the next one begins.
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    (0..60).for_each(|index| bench.frame(&mut camera, index == 0));
+    bench.join(camera.next_frame_at() - Duration::from_millis(10));
+    let before = bench.sent.len();
+    assert!((1..20).contains(&before), "the catch-up has just begun: {before}");
+    bench.frame(&mut camera, true);
+    bench.frame(&mut camera, false);
+    bench.advance(camera.next_frame_at());
+    let keyframes: Vec<u64> =
+        bench.sent.iter().filter(|(_, f)| f.train.keyframe).map(|(_, f)| f.train.sequence).collect();
+    assert_eq!(keyframes, [1_000, 1_120], "no wait for the keyframe after that");
+    assert_eq!(bench.trains().last(), Some(&1_122));
+    bench.check_numbers();
+}
+
+#[test]
+fn an_eviction_during_a_catch_up_waits_for_the_next_keyframe() {
+    // Room for 60 packets of 1,000 bytes.
+    let limits = RecentLimits { bytes: 60_000, history: Duration::from_secs(1) };
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(limits));
+    (0..30).for_each(|index| bench.frame(&mut camera, index == 0));
+    bench.join(camera.next_frame_at() - Duration::from_millis(20));
+    let before = bench.sent.len();
+    let now = camera.next_frame_at() - Duration::from_millis(19);
+    camera.frame(false, &[40], FRAME_TICKS).iter().for_each(|train| bench.train(now, train));
+    (0..20).for_each(|_| bench.frame(&mut camera, false));
+    assert_eq!(bench.sent.len(), before, "the trains that come next are gone");
+    bench.frame(&mut camera, true);
+    assert_eq!(bench.sent.len(), before + 1);
+    assert!(bench.sent[before].1.train.keyframe);
+    bench.check_numbers();
+}

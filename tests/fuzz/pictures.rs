@@ -1,0 +1,58 @@
+//! Access units of any NAL units: refused, or trains within every bound, numbered without gaps.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand::RngExt;
+use sluice::track::{AccessUnit, MAX_PAYLOAD, MAX_TRAIN_BYTES, MAX_TRAIN_PACKETS, VideoPacketizer};
+
+use crate::{mutate, run};
+
+const SETS: [&[u8]; 2] =
+    [&[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44], &[0x68, 0xce, 0x3c, 0x80]];
+
+#[test]
+fn pictures_are_refused_or_packetized_within_every_bound() {
+    #[expect(clippy::disallowed_methods, reason = "some instant to count from")]
+    let start = Instant::now();
+    let mut made = 0;
+    run(300, |random| {
+        let mut packetizer = VideoPacketizer::new(random.random());
+        let (mut next, mut received) = (None, start);
+        for _ in 0..20 {
+            received += Duration::from_millis(random.random_range(0..200));
+            let mut nals: Vec<Bytes> = Vec::new();
+            for _ in 0..random.random_range(0..8) {
+                let nal = match random.random_range(0..4) {
+                    0 => SETS[random.random_range(0..2)].to_vec(),
+                    1 => {
+                        let set = SETS[random.random_range(0..2)];
+                        mutate::bytes(random, set)
+                    }
+                    _ => {
+                        let size = [3, 1_199, 1_200, 1_201, 5_000, 90_000][random.random_range(0..6)];
+                        mutate::noise(random, size)
+                    }
+                };
+                nals.push(nal.into());
+            }
+            let timestamp =
+                if random.random_bool(0.1) { random.random() } else { random.random_range(0..1_000_000) };
+            let unit = AccessUnit { nals, timestamp, received };
+            let Ok(trains) = packetizer.packetize(unit) else { continue };
+            for (index, train) in trains.iter().enumerate() {
+                made += 1;
+                assert!(next.is_none_or(|next| train.sequence == next), "a gap before {}", train.sequence);
+                next = Some(train.end());
+                assert!((1..=MAX_TRAIN_PACKETS).contains(&train.packets.len()));
+                assert!(train.bytes() <= MAX_TRAIN_BYTES);
+                assert!(train.packets.iter().all(|packet| (1..=MAX_PAYLOAD).contains(&packet.len())));
+                assert_eq!(train.starts_frame, index == 0);
+                assert_eq!(train.ends_frame, index + 1 == trains.len());
+                assert_eq!(train.timestamp, trains[0].timestamp);
+                assert!(train.captured <= train.received);
+            }
+        }
+    });
+    assert!(made > 500, "{made} trains are too few to tell");
+}

@@ -1,0 +1,125 @@
+//! A camera of made-up H.264 and audio: every byte tells its stream, so that a stray one is seen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+use sluice::id::StreamId;
+use sluice::source::{AudioFormat, Formats, VideoFormat};
+use sluice::track::{
+    AccessUnit, AudioFrame, AudioPacketizer, Codec, Recent, RecentLimits, Train, VideoPacketizer,
+};
+
+/// Time of a frame: 25 a second.
+pub const FRAME: Duration = Duration::from_millis(40);
+/// Frames from one keyframe to the next: two seconds.
+pub const GOP: u64 = 50;
+
+const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44];
+const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
+
+/// A stream's source, as far as a shard sees it.
+pub struct Camera {
+    pub stream: StreamId,
+    pub next_frame: Instant,
+    pub audio: Codec,
+    /// Viewers that the control plane counts: trains go to the shard while there are any.
+    pub viewers: usize,
+    /// The control plane's own ring, from which a shard's begins.
+    pub recent: Recent,
+    /// NAL units of every frame so far, with the parameter sets that go before keyframes.
+    pub frames: Vec<Vec<Bytes>>,
+    video: VideoPacketizer,
+    sound: AudioPacketizer,
+    started: Instant,
+}
+
+impl Camera {
+    pub fn new(stream: StreamId, audio: Codec, limits: RecentLimits, now: Instant) -> Camera {
+        Camera {
+            stream,
+            next_frame: now,
+            audio,
+            viewers: 0,
+            recent: Recent::new(Codec::H264, limits),
+            frames: Vec::new(),
+            video: VideoPacketizer::new(7_000),
+            sound: AudioPacketizer::new(audio, 9_000),
+            started: now,
+        }
+    }
+
+    pub fn formats(&self) -> Formats {
+        let video = VideoFormat {
+            codec: Codec::H264,
+            profile_level_id: Some([0x42, 0xc0, 0x1f]),
+            size: None,
+            frame_rate: None,
+        };
+        let channels = if self.audio == Codec::Opus { 2 } else { 1 };
+        Formats {
+            video: Some(video),
+            audio: Some(AudioFormat { codec: self.audio, channels }),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The source comes back with another audio codec.
+    pub fn change_audio(&mut self, codec: Codec) {
+        self.audio = codec;
+        self.sound = AudioPacketizer::new(codec, 9_000);
+    }
+
+    /// Whether every byte of a payload behind its headers is of this stream.
+    pub fn made(&self, payload: &[u8]) -> bool {
+        payload.iter().all(|byte| byte & 0x80 == self.mark())
+    }
+
+    fn mark(&self) -> u8 {
+        if self.stream.0.is_multiple_of(2) { 0 } else { 0x80 }
+    }
+
+    /// The frame that is due, and two audio packets of 20 ms.
+    pub fn poll(&mut self, random: &mut StdRng) -> Vec<Arc<Train>> {
+        let (now, number) = (self.next_frame, self.frames.len() as u64);
+        self.next_frame += FRAME;
+        let keyframe = number.is_multiple_of(GOP);
+        let nals = if keyframe {
+            let slice = self.slice(0x65, random.random_range(20_000..30_000), random);
+            vec![Bytes::from_static(SPS), Bytes::from_static(PPS), slice]
+        } else {
+            // Two slices a picture, one of a packet, one of several.
+            let size = random.random_range(1_500..7_000);
+            vec![self.slice(0x41, 300, random), self.slice(0x41, size, random)]
+        };
+        self.frames.push(nals.clone());
+        let timestamp = ((now - self.started).as_micros() * 9 / 100) as i64;
+        let unit = AccessUnit { nals, timestamp, received: now };
+        let mut trains = self.video.packetize(unit).expect("a sound picture");
+        trains.iter().for_each(|train| assert!(self.recent.push(train.clone())));
+        for part in 0..2 {
+            let rate = i64::from(self.audio.clock_rate());
+            let timestamp = (number as i64 * 2 + part) * rate / 50;
+            let payload = self.payload(120, random).into();
+            let frame = AudioFrame { payload, timestamp, received: now };
+            trains.extend(self.sound.packetize(frame).expect("a sound packet"));
+        }
+        trains
+    }
+
+    fn slice(&self, header: u8, size: usize, random: &mut StdRng) -> Bytes {
+        let mut nal = vec![header];
+        nal.extend(self.payload(size, random));
+        nal.into()
+    }
+
+    /// Bytes that are never zero, so that no start code appears, and carry the stream's mark.
+    fn payload(&self, size: usize, random: &mut StdRng) -> Vec<u8> {
+        let mut bytes = vec![0; size];
+        random.fill_bytes(&mut bytes);
+        bytes.iter_mut().for_each(|byte| *byte = (*byte & 0x7f).max(1) | self.mark());
+        bytes
+    }
+}

@@ -1,0 +1,272 @@
+//! A player: str0m's engine on the other end, behind a NAT of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sluice::control::answer::{Identity, Negotiated, answer, negotiate};
+use sluice::control::offer::Offer;
+use sluice::source::Formats;
+use sluice::viewer::{Credentials, SharedDtls};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::Ssrc;
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
+
+/// Where every viewer finds the server.
+pub const SERVER: &str = "192.0.2.1:8189";
+
+/// What kind of player.
+#[derive(Debug, Clone, Copy)]
+pub struct Player {
+    /// It puts frames together instead of giving packets.
+    pub frames: bool,
+    /// Audio by PCMU instead of Opus.
+    pub pcmu: bool,
+    /// It presents another certificate than it announced.
+    pub impostor: bool,
+}
+
+impl Player {
+    pub const PACKETS: Player = Player { frames: false, pcmu: false, impostor: false };
+    pub const FRAMES: Player = Player { frames: true, ..Player::PACKETS };
+}
+
+/// A packet that came through, under its original number whether sent once or again.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    pub at: Instant,
+    pub ssrc: u32,
+    pub payload_type: u8,
+    pub sequence: u64,
+    pub payload: Arc<[u8]>,
+}
+
+/// A whole frame, of its NAL units.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub contiguous: bool,
+    pub nals: Vec<Vec<u8>>,
+}
+
+pub struct Client {
+    rtc: Rtc,
+    host: SocketAddr,
+    /// Its address as the server sees it.
+    pub public: SocketAddr,
+    pub deadline: Instant,
+    pub connected: Option<Instant>,
+    /// The server said goodbye.
+    pub closed: Option<Instant>,
+    /// Its engine gave up.
+    pub failed: Option<RtcError>,
+    pub packets: Vec<Packet>,
+    pub frames: Vec<Frame>,
+    pub video_ssrc: u32,
+    pub video_payload_type: u8,
+    pub audio_payload_type: Option<u8>,
+    pending: Option<SdpPendingOffer>,
+}
+
+/// What the control plane makes of an offer.
+pub struct Agreement {
+    pub offer: Offer,
+    pub negotiated: Negotiated,
+    pub local: Credentials,
+}
+
+impl Client {
+    /// A player number `index` and the text of its offer.
+    pub fn new(index: usize, player: Player, now: Instant) -> (Client, String) {
+        let mut rtc = RtcConfig::new()
+            .clear_codecs()
+            .enable_h264(true)
+            .enable_opus(!player.pcmu, false)
+            .enable_pcmu(player.pcmu, false)
+            .set_rtp_mode(!player.frames)
+            .set_stats_interval(None)
+            .build(now);
+        let port = 20_000 + index as u16;
+        let host: SocketAddr = format!("10.0.0.7:{port}").parse().expect("an address");
+        let public = format!("198.51.100.{}:{port}", 1 + index % 200).parse().expect("an address");
+        rtc.add_local_candidate(Candidate::host(host, "udp").expect("a candidate"));
+        let mut api = rtc.sdp_api();
+        api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+        let (offer, pending) = api.apply().expect("two sections to offer");
+        let mut text = offer.to_sdp_string();
+        if player.impostor {
+            let at = text.find("a=fingerprint:sha-256 ").expect("a fingerprint") + 22;
+            let other = if text[at..].starts_with("00") { "11" } else { "00" };
+            text.replace_range(at..at + 2, other);
+        }
+        let client = Client {
+            rtc,
+            host,
+            public,
+            deadline: now,
+            connected: None,
+            closed: None,
+            failed: None,
+            packets: Vec::new(),
+            frames: Vec::new(),
+            video_ssrc: 0,
+            video_payload_type: 0,
+            audio_payload_type: None,
+            pending: Some(pending),
+        };
+        (client, text)
+    }
+
+    /// Negotiates as the control plane does, and takes the answer.
+    pub fn agree(
+        &mut self,
+        offer: &str,
+        formats: &Formats,
+        dtls: &SharedDtls,
+        random: impl FnMut() -> u32,
+        local: Credentials,
+    ) -> Agreement {
+        let offer = Offer::parse(offer).expect("an offer that can be answered");
+        let negotiated = negotiate(&offer, formats, random).expect("something in common");
+        self.take_answer(&answer(&offer, &negotiated, &identity(dtls, &local)));
+        for media in negotiated.media.iter().flatten() {
+            match media.codec {
+                sluice::track::Codec::H264 => {
+                    (self.video_ssrc, self.video_payload_type) = (media.ssrc, media.payload_type);
+                }
+                _ => self.audio_payload_type = Some(media.payload_type),
+            }
+        }
+        Agreement { offer, negotiated, local }
+    }
+
+    /// A new offer with new ICE credentials.
+    pub fn offer_restart(&mut self) -> String {
+        let mut api = self.rtc.sdp_api();
+        api.ice_restart(true);
+        let (offer, pending) = api.apply().expect("a restart to offer");
+        self.pending = Some(pending);
+        offer.to_sdp_string()
+    }
+
+    /// Takes the answer to the last offer.
+    pub fn take_answer(&mut self, text: &str) {
+        let pending = self.pending.take().expect("an offer is pending");
+        let answer = SdpAnswer::from_sdp_string(text).expect("an answer that str0m reads");
+        self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that str0m takes");
+    }
+
+    /// A datagram for this client; `None` is the time alone. Returns what it sends.
+    pub fn handle(&mut self, now: Instant, datagram: Option<&[u8]>) -> Vec<Vec<u8>> {
+        if self.failed.is_some() {
+            self.deadline = now + Duration::from_secs(3_600);
+            return Vec::new();
+        }
+        let server = SERVER.parse().expect("an address");
+        let input = match datagram {
+            None => Input::Timeout(now),
+            Some(bytes) => match Receive::new(Protocol::Udp, server, self.host, bytes) {
+                Ok(receive) => Input::Receive(now, receive),
+                Err(_) => Input::Timeout(now),
+            },
+        };
+        match self.rtc.handle_input(input) {
+            Ok(()) => self.drain(now),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Asks for a keyframe.
+    pub fn request_keyframe(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let ssrc = Ssrc::from(self.video_ssrc);
+        let mut api = self.rtc.direct_api();
+        api.stream_rx(&ssrc).expect("video came already").request_keyframe(KeyframeRequestKind::Pli);
+        self.handle(now, None)
+    }
+
+    /// Closes with a goodbye.
+    pub fn close(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        self.rtc.close().expect("a close");
+        self.drain(now)
+    }
+
+    /// A player whose handshake never ends gives up; what the server makes of that is the test's matter.
+    fn fail(&mut self, error: RtcError) -> Vec<Vec<u8>> {
+        self.failed = Some(error);
+        self.deadline += Duration::from_secs(3_600);
+        Vec::new()
+    }
+
+    fn drain(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let mut sent = Vec::new();
+        loop {
+            match self.rtc.poll_output() {
+                Err(error) => {
+                    self.fail(error);
+                    return sent;
+                }
+                Ok(Output::Transmit(transmit)) => sent.push(transmit.contents.to_vec()),
+                Ok(Output::Event(event)) => self.event(now, event),
+                Ok(Output::Timeout(at)) => {
+                    self.deadline = at.max(now + Duration::from_millis(1));
+                    return sent;
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Connected => self.connected = Some(now),
+            Event::Closed => self.closed = Some(now),
+            Event::RtpPacket(packet) => self.packets.push(Packet {
+                at: now,
+                ssrc: *packet.header.ssrc,
+                payload_type: *packet.header.payload_type,
+                sequence: *packet.seq_no,
+                payload: packet.payload,
+            }),
+            Event::MediaData(data) if *data.pt == self.video_payload_type => {
+                let nals = nal_units(&data.data);
+                self.frames.push(Frame { contiguous: data.contiguous, nals });
+            }
+            _ => {}
+        }
+    }
+
+    /// Video packets that came through.
+    pub fn video(&self) -> impl Iterator<Item = &Packet> {
+        self.packets.iter().filter(|packet| packet.ssrc == self.video_ssrc)
+    }
+}
+
+/// How the server identifies itself.
+pub fn identity<'a>(dtls: &'a SharedDtls, credentials: &'a Credentials) -> Identity<'a> {
+    static CANDIDATES: std::sync::LazyLock<[SocketAddr; 1]> =
+        std::sync::LazyLock::new(|| [SERVER.parse().expect("an address")]);
+    Identity {
+        credentials,
+        fingerprint: dtls.fingerprint(),
+        candidates: &*CANDIDATES,
+        session_id: 1,
+        stream: "cam",
+    }
+}
+
+/// The NAL units of a byte stream (ITU-T H.264 Annex B). Payloads here hold no zero bytes.
+fn nal_units(stream: &[u8]) -> Vec<Vec<u8>> {
+    let mut units: Vec<Vec<u8>> = Vec::new();
+    let mut rest = stream;
+    while !rest.is_empty() {
+        if let Some(behind) = rest.strip_prefix(&[0, 0, 0, 1]).or_else(|| rest.strip_prefix(&[0, 0, 1])) {
+            units.push(Vec::new());
+            rest = behind;
+        } else {
+            units.last_mut().expect("begins with a start code").push(rest[0]);
+            rest = &rest[1..];
+        }
+    }
+    units
+}

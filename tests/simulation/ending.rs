@@ -1,0 +1,103 @@
+//! How viewers end: by themselves, by the peer, by the control plane. Nothing of them stays.
+
+use std::time::Duration;
+
+use sluice::id::SessionId;
+use sluice::shard::command::Command;
+use sluice::viewer::EndReason;
+
+use crate::client::Player;
+use crate::link::Link;
+use crate::world::{LIMITS, World};
+
+#[test]
+fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {
+    let mut world = World::with_camera(21);
+    let down = Link { down: true, ..Link::GOOD };
+    for _ in 0..20 {
+        world.join(0, Player::PACKETS, down);
+    }
+    let offered = world.now - world.start;
+    assert_eq!(world.shard.viewers(), 20);
+    world.run(LIMITS.setup - Duration::from_millis(1));
+    assert_eq!(world.shard.viewers(), 20, "not a moment too soon");
+    world.run(Duration::from_millis(1));
+    for viewer in 0..20 {
+        assert_eq!(world.end_of(viewer), Some((offered + LIMITS.setup, EndReason::SetupTimeout)));
+    }
+    world.assert_empty();
+    assert_eq!(world.counters.ended(EndReason::SetupTimeout).get(), 20);
+}
+
+#[test]
+fn a_viewer_that_stops_halfway_is_freed_too() {
+    let mut world = World::with_camera(22);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    // ICE succeeds, DTLS never does.
+    world.lose(|_, _, bytes| crate::wire::class(bytes) == crate::wire::Class::Dtls);
+    world.run(LIMITS.setup);
+    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::SetupTimeout));
+    world.assert_empty();
+}
+
+#[test]
+fn a_player_that_closes_is_gone_at_once() {
+    let mut world = World::with_camera(23);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(1));
+    world.close(viewer);
+    world.run(Duration::from_millis(20));
+    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::PeerClosed));
+    world.assert_empty();
+}
+
+#[test]
+fn a_deleted_viewer_is_told_goodbye() {
+    let mut world = World::with_camera(24);
+    let (gone, stays) =
+        (world.join(0, Player::PACKETS, Link::GOOD), world.join(0, Player::PACKETS, Link::GOOD));
+    world.connect(0..2);
+    world.command(Command::Leave(SessionId(gone as u128)));
+    assert_eq!(world.end_of(gone).map(|(_, reason)| reason), Some(EndReason::Deleted));
+    let left = world.now;
+    world.run(Duration::from_secs(1));
+    let told = world.clients[gone].closed.expect("a close_notify came");
+    assert!(told - left <= Duration::from_millis(12), "{:?}", told - left);
+    assert!(world.clients[stays].closed.is_none());
+    assert_eq!(world.shard.viewers(), 1);
+    // Deleted twice, as a DELETE that raced with another would.
+    world.command(Command::Leave(SessionId(gone as u128)));
+    assert_eq!(world.ended.len(), 1);
+}
+
+#[test]
+fn a_shutdown_tells_everybody_goodbye() {
+    let mut world = World::with_camera(25);
+    (0..8).for_each(|_| {
+        world.join(0, Player::PACKETS, Link::GOOD);
+    });
+    world.connect(0..7);
+    world.command(Command::Shutdown);
+    world.run(Duration::from_millis(50));
+    let told = world.clients.iter().filter(|client| client.closed.is_some()).count();
+    let connected = world.clients.iter().filter(|client| client.connected.is_some()).count();
+    assert_eq!(told, connected);
+    assert_eq!(world.ended.len(), 8);
+    world.assert_empty();
+}
+
+#[test]
+fn an_impostor_gets_no_media_and_is_freed() {
+    // Another certificate than the offer's fingerprint names (RFC 8122 §6.2).
+    let mut world = World::with_camera(26);
+    let impostor = world.join(0, Player { impostor: true, ..Player::PACKETS }, Link::GOOD);
+    let honest = world.join(0, Player::PACKETS, Link::GOOD);
+    world.run(LIMITS.setup + Duration::from_secs(1));
+    let media = world.books.media.keys().filter(|(viewer, _)| *viewer == impostor).count();
+    assert_eq!(media, 0, "media for one who is not who the offer says");
+    let reason = world.end_of(impostor).map(|(_, reason)| reason);
+    assert!(matches!(reason, Some(EndReason::EngineFailed | EndReason::SetupTimeout)), "{reason:?}");
+    assert!(world.clients[honest].video().count() > 100);
+    assert_eq!(world.shard.viewers(), 1);
+}

@@ -1,0 +1,94 @@
+//! The network between a client and the server: delay, loss, reordering, duplication, outage.
+
+use std::cmp::Ordering;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+
+/// What happens to datagrams, the same in both directions.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// One way.
+    pub delay: Duration,
+    /// Added to it at random: what reorders.
+    pub jitter: Duration,
+    /// Part of datagrams that vanish.
+    pub loss: f64,
+    /// Part of datagrams that come twice.
+    pub duplicate: f64,
+    /// Nothing passes.
+    pub down: bool,
+}
+
+impl Link {
+    /// 10 ms each way and no fault.
+    pub const GOOD: Link = Link {
+        delay: Duration::from_millis(10),
+        jitter: Duration::ZERO,
+        loss: 0.0,
+        duplicate: 0.0,
+        down: false,
+    };
+
+    /// Random loss in both directions, some reordering and duplication.
+    pub fn lossy(loss: f64) -> Link {
+        Link { loss, jitter: Duration::from_millis(3), duplicate: 0.01, ..Link::GOOD }
+    }
+
+    /// When the copies of one datagram arrive, sent at `now`: none, one or two.
+    pub fn arrivals(&self, now: Instant, random: &mut StdRng) -> impl Iterator<Item = Instant> {
+        let lost = self.down || random.random_bool(self.loss);
+        let copies = if lost { 0 } else { 1 + usize::from(random.random_bool(self.duplicate)) };
+        let mut one =
+            || now + self.delay + self.jitter.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
+        let times = [one(), one()];
+        times.into_iter().take(copies)
+    }
+}
+
+/// Which way a datagram goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From a client.
+    ToServer,
+    /// To a client.
+    ToClient,
+}
+
+/// A datagram under way.
+#[derive(Debug)]
+pub struct Flight {
+    /// When it arrives.
+    pub at: Instant,
+    /// Breaks ties: what was sent first arrives first.
+    pub number: u64,
+    pub way: Way,
+    /// The client's address as the server sees it.
+    pub remote: SocketAddr,
+    /// Made by a client's engine, not by the test.
+    pub genuine: bool,
+    pub bytes: Vec<u8>,
+}
+
+impl PartialEq for Flight {
+    fn eq(&self, other: &Flight) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Flight {}
+
+impl PartialOrd for Flight {
+    fn partial_cmp(&self, other: &Flight) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Flight {
+    /// The earliest is the greatest: a `BinaryHeap` gives the greatest first.
+    fn cmp(&self, other: &Flight) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}

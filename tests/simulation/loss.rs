@@ -1,0 +1,177 @@
+//! Media over bad links: what NACK repairs, and what an outage leaves behind.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use sluice::viewer::EndReason;
+
+use crate::client::Player;
+use crate::link::Link;
+use crate::world::World;
+
+#[test]
+fn five_percent_loss_is_repaired_within_a_second() {
+    let mut world = World::with_camera(11);
+    let viewers = 0..8;
+    for _ in viewers.clone() {
+        world.join(0, Player::PACKETS, Link::lossy(0.05));
+    }
+    world.connect(viewers.clone());
+    world.run(Duration::from_secs(20));
+
+    let second = Duration::from_secs(1);
+    let (mut due, mut in_time) = (0, 0);
+    for viewer in viewers {
+        let came = arrivals(&world, viewer);
+        let connected = world.clients[viewer].connected.expect("connected");
+        let until = world.now - second;
+        for (sequence, at) in sent(&world, viewer).iter().filter(|(_, at)| (connected..until).contains(at)) {
+            due += 1;
+            in_time += usize::from(came.get(sequence).is_some_and(|came| *came - *at <= second));
+        }
+    }
+    assert!(due > 15_000, "{due} packets are too few to tell");
+    assert!(in_time as f64 >= 0.999 * due as f64, "{in_time} of {due}");
+}
+
+#[test]
+fn retransmissions_stay_a_small_part_of_what_a_viewer_is_sent() {
+    let mut world = World::with_camera(12);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(2));
+    // From now on most of it is lost, and the viewer asks for all of that again and again.
+    world.links[viewer] = Link::lossy(0.6);
+    world.run(Duration::from_secs(10));
+    let video = sent(&world, viewer).len();
+    let media = |ssrc: u32| world.books.media.get(&(viewer, ssrc)).map_or(0, Vec::len);
+    let again: usize =
+        world.books.media.keys().map(|(_, ssrc)| media(*ssrc)).sum::<usize>() - video - audio(&world);
+    assert!(again > 0, "it did ask");
+    // 15 % of all bytes is what the engine stops at, judged every 50 ms; five NACKs a packet would be 300 %.
+    assert!(again * 100 <= video * 30, "{again} sent again beside {video}");
+}
+
+#[test]
+fn a_short_outage_ends_with_a_picture() {
+    let mut world = World::with_camera(13);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    outage(&mut world, viewer, Duration::from_secs(5));
+    picture_after_outage(&mut world, viewer);
+}
+
+#[test]
+fn an_outage_that_the_players_ice_does_not_survive_ends_with_an_ice_restart_and_a_picture() {
+    let mut world = World::with_camera(16);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    outage(&mut world, viewer, Duration::from_secs(20));
+    world.restart_ice(viewer);
+    picture_after_outage(&mut world, viewer);
+    // Consent counts anew: what began in the outage ends nothing later.
+    world.run(Duration::from_secs(40));
+    assert!(world.ended.is_empty());
+    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    assert!(world.now - newest < Duration::from_millis(100));
+}
+
+#[test]
+fn a_viewer_whose_consent_has_not_run_out_yet_gets_its_keyframe() {
+    // Its ICE gave up in the outage, so no STUN comes any more; media goes on until consent ends.
+    let mut world = World::with_camera(17);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    outage(&mut world, viewer, Duration::from_secs(20));
+    picture_after_outage(&mut world, viewer);
+    world.run(Duration::from_secs(15));
+    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
+    world.assert_empty();
+}
+
+fn outage(world: &mut World, viewer: usize, time: Duration) {
+    world.links[viewer].down = true;
+    world.run(time);
+    world.links[viewer].down = false;
+}
+
+fn picture_after_outage(world: &mut World, viewer: usize) {
+    let back = world.now;
+    let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > back);
+    assert!(world.run_until(Duration::from_secs(5), media), "no media after the outage");
+
+    // It cannot decode what it missed the start of, so it asks for a keyframe.
+    let (asked, had) = (world.now, world.clients[viewer].video().count());
+    world.request_keyframe(viewer);
+    let idr = |world: &World| {
+        world.clients[viewer].video().skip(had).any(|packet| is_parameter_sets(&packet.payload))
+    };
+    assert!(world.run_until(Duration::from_millis(150), idr), "no keyframe after the outage");
+    assert!(world.now - asked < Duration::from_millis(60), "{:?}", world.now - asked);
+    assert_eq!(world.counters.keyframes_replayed.get(), 1);
+    world.run(Duration::from_secs(2));
+    assert_eq!(world.shard.viewers(), 1);
+    assert_eq!(world.counters.connected.get(), 1, "the viewer is the same one");
+}
+
+#[test]
+fn an_outage_longer_than_consent_frees_the_viewer_entirely() {
+    let mut world = World::with_camera(14);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    world.links[viewer].down = true;
+    let began = world.now - world.start;
+    world.run(Duration::from_secs(40));
+    let (at, reason) = world.end_of(viewer).expect("it ended");
+    assert_eq!(reason, EndReason::ConsentExpired);
+    let after = at - began;
+    // From its last STUN request, which was up to 3 s before the outage.
+    assert!((26..=34).contains(&after.as_secs()), "{after:?}");
+    world.assert_empty();
+    let sent = world.books.sent_to.clone();
+    world.run(Duration::from_secs(5));
+    assert_eq!(world.books.sent_to, sent, "nothing is sent to one who is gone");
+}
+
+#[test]
+fn lost_feedback_alone_ends_nothing_before_consent_does() {
+    let mut world = World::with_camera(15);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.lose(|_, way, _| way == crate::link::Way::ToServer);
+    world.run(Duration::from_secs(10));
+    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    assert!(world.now - newest < Duration::from_millis(100), "media goes on: {:?}", world.now - newest);
+}
+
+/// Extended sequence numbers of the viewer's video packets, in the order they were first sent, and when.
+fn sent(world: &World, viewer: usize) -> Vec<(u64, Instant)> {
+    let sent = &world.books.media[&(viewer, world.clients[viewer].video_ssrc)];
+    let first = u64::from(sent[0].0);
+    sent.iter().map(|(sequence, at)| (first + u64::from(sequence.wrapping_sub(sent[0].0)), *at)).collect()
+}
+
+/// When each of the viewer's video packets came, by sequence number.
+fn arrivals(world: &World, viewer: usize) -> HashMap<u64, Instant> {
+    let mut first = HashMap::new();
+    for packet in world.clients[viewer].video() {
+        first.entry(packet.sequence & 0xffff).or_insert(packet.at);
+    }
+    first
+}
+
+fn audio(world: &World) -> usize {
+    let client = &world.clients[0];
+    let ssrcs = client.packets.iter().filter(|p| Some(p.payload_type) == client.audio_payload_type);
+    let ssrc = ssrcs.map(|packet| packet.ssrc).next().expect("some audio");
+    world.books.media[&(0, ssrc)].len()
+}
+
+/// Whether a packet is the STAP-A of parameter sets that a keyframe begins with (RFC 6184 §5.7.1).
+fn is_parameter_sets(payload: &[u8]) -> bool {
+    payload[0] & 0x1f == 24 && payload[3] & 0x1f == 7
+}

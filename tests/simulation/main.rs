@@ -1,0 +1,17 @@
+//! Two engines and virtual time: the real `Shard` against str0m clients over a seeded, faulty link.
+//!
+//! No sockets and no real clock: every instant is counted from one start. The seed decides the link,
+//! the cameras and the server's numbers; only keys are random. A failing test prints its seed, and
+//! `SEED=n cargo test --test simulation name` repeats it.
+
+mod camera;
+mod client;
+mod connecting;
+mod ending;
+mod link;
+mod loss;
+mod moving;
+mod strangers;
+mod tracks;
+mod wire;
+mod world;

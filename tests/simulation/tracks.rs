@@ -1,0 +1,70 @@
+//! Who gets what: no viewer ever gets a packet of another stream or a codec it did not agree to.
+
+use std::time::Duration;
+
+use sluice::track::Codec;
+
+use crate::client::Player;
+use crate::link::Link;
+use crate::world::World;
+
+#[test]
+fn sixty_four_viewers_of_two_streams_get_their_own() {
+    let mut world = World::new(51);
+    (0..2).for_each(|_| {
+        world.camera(Codec::Opus);
+    });
+    world.run(Duration::from_millis(500));
+    for viewer in 0..64 {
+        world.join(viewer % 2, Player::PACKETS, Link::GOOD);
+        world.run(Duration::from_millis(3));
+    }
+    world.connect(0..64);
+    world.run(Duration::from_secs(3));
+    for (index, client) in world.clients.iter().enumerate() {
+        let (own, other) = (&world.cameras[index % 2], &world.cameras[1 - index % 2]);
+        let (mut video, mut audio) = (0, 0);
+        for packet in &client.packets {
+            if Some(packet.payload_type) == client.audio_payload_type {
+                audio += 1;
+                assert!(own.made(&packet.payload), "viewer {index} heard another stream");
+            } else {
+                video += 1;
+                // Behind the NAL unit's or fragment's header; parameter sets are of no stream.
+                let is_set = packet.payload[0] & 0x1f == 24;
+                assert!(is_set || own.made(&packet.payload[2..]), "viewer {index} saw another stream");
+                assert!(is_set || !other.made(&packet.payload[2..]));
+            }
+        }
+        assert!(video > 200 && audio > 100, "viewer {index} got {video} and {audio}");
+        let mut sequences: Vec<u64> = client.video().map(|packet| packet.sequence).collect();
+        sequences.sort_unstable();
+        assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "a gap for viewer {index}");
+    }
+}
+
+#[test]
+fn a_codec_that_was_not_agreed_to_is_not_sent() {
+    let mut world = World::new(52);
+    world.camera(Codec::Pcmu);
+    world.run(Duration::from_millis(500));
+    let old = world.join(0, Player { pcmu: true, ..Player::PACKETS }, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(1));
+    let audio = |world: &World, viewer: usize| {
+        let client = &world.clients[viewer];
+        client.packets.iter().filter(|packet| packet.ssrc != client.video_ssrc).count()
+    };
+    assert!(audio(&world, old) >= 45);
+
+    world.cameras[0].change_audio(Codec::Opus);
+    world.run(Duration::from_millis(50));
+    let before = audio(&world, old);
+    let new = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(new..new + 1);
+    world.run(Duration::from_secs(2));
+    assert_eq!(audio(&world, old), before, "it agreed to PCMU");
+    assert!(audio(&world, new) >= 45, "it agreed to Opus");
+    let newest = world.clients[old].video().map(|packet| packet.at).max().expect("packets");
+    assert!(world.now - newest < Duration::from_millis(100), "its picture goes on");
+}

@@ -1,0 +1,372 @@
+//! The world of a test: one shard, its cameras and players, and what is under way between them.
+//!
+//! Time moves from event to event: a datagram arrives, a deadline passes, a camera has a frame.
+
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sluice::control::answer::answer;
+use sluice::control::offer::{Offer, Setup};
+use sluice::id::{SessionId, StreamId};
+use sluice::ops::counters::ShardCounters;
+use sluice::shard::command::{Command, Media};
+use sluice::shard::{Ended, Shard};
+use sluice::track::{Codec, RecentLimits};
+use sluice::viewer::{Credentials, EndReason, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
+
+use crate::camera::Camera;
+use crate::client::{Agreement, Client, Player, SERVER, identity};
+use crate::link::{Flight, Link, Way};
+use crate::wire::{Books, Outbox};
+
+/// As the server sets them by default.
+pub const LIMITS: ViewerLimits =
+    ViewerLimits { setup: Duration::from_secs(10), consent: Duration::from_secs(30) };
+const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
+
+/// Events at one instant at the most: more is a loop without end.
+const EVENTS_AT_ONCE: usize = 100_000;
+
+/// One certificate for all tests, as for all viewers of a process.
+static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
+
+/// Decides whether a datagram is lost on purpose: its way, and itself.
+type Filter = Box<dyn FnMut(Instant, Way, &[u8]) -> bool>;
+
+pub struct World {
+    pub start: Instant,
+    pub now: Instant,
+    pub shard: Shard,
+    pub counters: Arc<ShardCounters>,
+    pub cameras: Vec<Camera>,
+    pub clients: Vec<Client>,
+    pub links: Vec<Link>,
+    pub books: Books,
+    pub ended: Vec<(Instant, Ended)>,
+    /// Datagrams that clients sent, with their source address.
+    pub tap: Vec<(SocketAddr, Vec<u8>)>,
+    filter: Option<Filter>,
+    /// Every address that a client has or had.
+    owners: HashMap<SocketAddr, usize>,
+    flights: BinaryHeap<Flight>,
+    flight_number: u64,
+    random: StdRng,
+    seed: u64,
+}
+
+impl World {
+    /// An empty world; `seed` decides everything unless the environment has another `SEED`.
+    pub fn new(seed: u64) -> World {
+        let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one real instant, from which all others are counted"
+        )]
+        let start = Instant::now();
+        let counters = Arc::new(ShardCounters::default());
+        World {
+            start,
+            now: start,
+            shard: Shard::new(RECENT, counters.clone()),
+            counters,
+            cameras: Vec::new(),
+            clients: Vec::new(),
+            links: Vec::new(),
+            books: Books::default(),
+            ended: Vec::new(),
+            tap: Vec::new(),
+            filter: None,
+            owners: HashMap::new(),
+            flights: BinaryHeap::new(),
+            flight_number: 0,
+            random: StdRng::seed_from_u64(seed),
+            seed,
+        }
+    }
+
+    /// A world with one camera that has run for a while.
+    pub fn with_camera(seed: u64) -> World {
+        let mut world = World::new(seed);
+        world.camera(Codec::Opus);
+        world.run(Duration::from_millis(2_700));
+        world
+    }
+
+    /// Adds a camera. Returns its number.
+    pub fn camera(&mut self, audio: Codec) -> usize {
+        let stream = StreamId(self.cameras.len() as u32);
+        self.cameras.push(Camera::new(stream, audio, RECENT, self.now));
+        self.cameras.len() - 1
+    }
+
+    /// A player joins over `link`. Returns its number.
+    pub fn join(&mut self, camera: usize, player: Player, link: Link) -> usize {
+        let index = self.clients.len();
+        let (mut client, offer) = Client::new(index, player, self.now);
+        let local = self.credentials();
+        let formats = self.cameras[camera].formats();
+        let random = &mut self.random;
+        let agreement = client.agree(&offer, &formats, &DTLS, || random.random(), local);
+        let viewer = self.viewer(index, camera, agreement);
+        self.owners.insert(client.public, index);
+        self.clients.push(client);
+        self.links.push(link);
+        self.subscribe(camera);
+        self.command(Command::Join(Box::new(viewer)));
+        index
+    }
+
+    /// As `Whep::post` does it.
+    fn viewer(&mut self, index: usize, camera: usize, agreement: Agreement) -> Viewer {
+        let Agreement { offer, negotiated, local } = agreement;
+        let params = EngineParams {
+            local_credentials: local,
+            remote_credentials: offer.credentials,
+            remote_fingerprint: offer.fingerprint,
+            dtls_active: offer.setup == Setup::Passive,
+            candidates: vec![SERVER.parse().expect("an address")],
+            media: negotiated.media.iter().flatten().cloned().collect(),
+            abs_send_time_id: negotiated.abs_send_time_id,
+            mid_id: negotiated.mid_id,
+            report_interval: Duration::from_secs(3),
+        };
+        let engine = Engine::new(params, &DTLS, self.now).expect("an engine");
+        let first = (self.random.random::<u16>() >> 1, self.random.random::<u16>() >> 1);
+        let stream = self.cameras[camera].stream;
+        Viewer::new(SessionId(index as u128), stream, engine, LIMITS, first, self.now)
+    }
+
+    /// As the control plane's `Stream::subscribe` does it.
+    fn subscribe(&mut self, camera: usize) {
+        let camera = &mut self.cameras[camera];
+        camera.viewers += 1;
+        if camera.viewers == 1 {
+            let from = camera.recent.since_keyframe().unwrap_or(u64::MAX);
+            let recent = camera.recent.trains_from(from).cloned().collect();
+            let media = Media::Subscribe { stream: camera.stream, recent };
+            self.with_shard(|shard, now, outbox| shard.handle_media(now, media, outbox));
+        }
+    }
+
+    fn credentials(&mut self) -> Credentials {
+        let random = &mut self.random;
+        let pwd = format!("{:032x}", random.random::<u128>());
+        Credentials { ufrag: format!("{:08x}", random.random::<u32>()), pwd }
+    }
+
+    /// A command of the control plane.
+    pub fn command(&mut self, command: Command) {
+        self.with_shard(|shard, now, outbox| {
+            shard.handle_command(now, command, outbox);
+        });
+    }
+
+    /// The client offers new ICE credentials and the server takes them.
+    pub fn restart_ice(&mut self, client: usize) {
+        let text = self.clients[client].offer_restart();
+        let offer = Offer::parse(&text).expect("an offer");
+        let local = self.credentials();
+        let formats = self.cameras[0].formats();
+        let ssrc = self.clients[client].video_ssrc;
+        // Media goes on as it was: only the credentials of this answer are new.
+        let negotiated =
+            sluice::control::answer::negotiate(&offer, &formats, || ssrc).expect("something in common");
+        let answer = answer(&offer, &negotiated, &identity(&DTLS, &local));
+        self.clients[client].take_answer(&answer);
+        let session = SessionId(client as u128);
+        self.command(Command::RestartIce { session, local, remote: offer.credentials });
+    }
+
+    /// The NAT before a client gives it another address.
+    pub fn rebind(&mut self, client: usize, public: SocketAddr) {
+        self.owners.insert(public, client);
+        self.clients[client].public = public;
+    }
+
+    /// Loses what `filter` says, from now on.
+    pub fn lose(&mut self, filter: impl FnMut(Instant, Way, &[u8]) -> bool + 'static) {
+        self.filter = Some(Box::new(filter));
+    }
+
+    /// Lets a test's own datagram arrive at the server now.
+    pub fn inject(&mut self, source: SocketAddr, bytes: &[u8]) {
+        self.deliver_to_server(source, false, bytes);
+    }
+
+    /// As [`World::inject`], for STUN that a client's engine made: its sender may be answered.
+    pub fn inject_genuine(&mut self, source: SocketAddr, bytes: &[u8]) {
+        self.deliver_to_server(source, true, bytes);
+    }
+
+    /// Asks for a keyframe on behalf of a client.
+    pub fn request_keyframe(&mut self, client: usize) {
+        let sent = self.clients[client].request_keyframe(self.now);
+        self.send_to_server(client, sent);
+    }
+
+    /// A client closes with a goodbye.
+    pub fn close(&mut self, client: usize) {
+        let sent = self.clients[client].close(self.now);
+        self.send_to_server(client, sent);
+    }
+
+    /// Why and when a client's viewer ended, if it did.
+    pub fn end_of(&self, client: usize) -> Option<(Duration, EndReason)> {
+        let found = self.ended.iter().find(|(_, ended)| ended.session == SessionId(client as u128));
+        found.map(|(at, ended)| (*at - self.start, ended.reason))
+    }
+
+    /// Whether nothing is left of any viewer.
+    pub fn assert_empty(&self) {
+        assert_eq!(self.shard.viewers(), 0);
+        assert_eq!(self.shard.demux_len(), (0, 0));
+        assert!(self.cameras.iter().all(|camera| camera.viewers == 0));
+        assert_eq!(self.counters.viewers.get(), 0);
+        assert_eq!(self.counters.connected_now.get(), 0);
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.run_until(time, |_| false);
+        self.now = until;
+    }
+
+    /// Lets time pass until `done`, at most `limit`. Returns whether it was done.
+    pub fn run_until(&mut self, limit: Duration, done: impl Fn(&World) -> bool) -> bool {
+        let until = self.now + limit;
+        let mut events = 0;
+        while !done(self) {
+            let before = self.now;
+            let Some(next) = self.next_event().filter(|&next| next <= until) else { return false };
+            self.now = next.max(self.now);
+            events = if self.now == before { events + 1 } else { 0 };
+            assert!(events < EVENTS_AT_ONCE, "time stands still {:?} after the start", self.now - self.start);
+            self.step();
+        }
+        true
+    }
+
+    /// Lets time pass until all of `clients` are connected.
+    pub fn connect(&mut self, clients: std::ops::Range<usize>) {
+        let limit = LIMITS.setup;
+        let done = self.run_until(limit, |world| {
+            clients.clone().all(|client| world.clients[client].connected.is_some())
+        });
+        let failed: Vec<_> = self.clients.iter().filter_map(|client| client.failed.as_ref()).collect();
+        assert!(done, "not connected within {limit:?}: {:?} {failed:?}", self.ended);
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        let flight = self.flights.peek().map(|flight| flight.at);
+        let frames = self.cameras.iter().map(|camera| camera.next_frame);
+        let clients = self.clients.iter().map(|client| client.deadline);
+        flight.into_iter().chain(self.shard.next_deadline()).chain(frames).chain(clients).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        while let Some(flight) = self.flights.peek().filter(|flight| flight.at <= now) {
+            let way = flight.way;
+            let flight = self.flights.pop().expect("just seen");
+            match way {
+                Way::ToServer => self.deliver_to_server(flight.remote, flight.genuine, &flight.bytes),
+                Way::ToClient => self.deliver_to_client(flight.remote, &flight.bytes),
+            }
+        }
+        for index in 0..self.clients.len() {
+            if self.clients[index].deadline <= now {
+                let sent = self.clients[index].handle(now, None);
+                self.send_to_server(index, sent);
+            }
+        }
+        for index in 0..self.cameras.len() {
+            if self.cameras[index].next_frame <= now {
+                let trains = self.cameras[index].poll(&mut self.random);
+                if self.cameras[index].viewers == 0 {
+                    continue;
+                }
+                let stream = self.cameras[index].stream;
+                self.with_shard(|shard, now, outbox| {
+                    for train in trains {
+                        shard.handle_media(now, Media::Train { stream, train }, outbox);
+                    }
+                });
+            }
+        }
+        if self.shard.next_deadline().is_some_and(|at| at <= now) {
+            self.with_shard(|shard, now, outbox| shard.handle_timeout(now, outbox));
+        }
+    }
+
+    /// Calls the shard, and takes what it sends and whom it ends.
+    fn with_shard(&mut self, call: impl FnOnce(&mut Shard, Instant, &mut Outbox)) {
+        let mut outbox = Outbox::default();
+        call(&mut self.shard, self.now, &mut outbox);
+        for (remote, bytes) in outbox.0 {
+            let owner = self.owners.get(&remote).copied();
+            self.books.sent(self.now, owner, remote, &bytes);
+            if let Some(owner) = owner {
+                self.take_off(owner, Way::ToClient, remote, bytes);
+            }
+        }
+        for ended in self.shard.drain_ended().collect::<Vec<_>>() {
+            self.ended.push((self.now, ended));
+            let camera = self.cameras.iter_mut().find(|camera| camera.stream == ended.stream);
+            let camera = camera.expect("a camera of that stream");
+            camera.viewers -= 1;
+            if camera.viewers == 0 {
+                let media = Media::Unsubscribe { stream: ended.stream };
+                self.shard.handle_media(self.now, media, &mut Outbox::default());
+            }
+        }
+    }
+
+    fn deliver_to_server(&mut self, remote: SocketAddr, genuine: bool, bytes: &[u8]) {
+        self.books.received(remote, genuine, bytes);
+        let local = Some(SERVER.parse::<SocketAddr>().expect("an address").ip());
+        self.with_shard(|shard, now, outbox| shard.handle_datagram(now, remote, local, bytes, outbox));
+    }
+
+    fn deliver_to_client(&mut self, remote: SocketAddr, bytes: &[u8]) {
+        // A NAT forgets the old address when it gives a new one.
+        let Some(index) = self.clients.iter().position(|client| client.public == remote) else { return };
+        let sent = self.clients[index].handle(self.now, Some(bytes));
+        self.send_to_server(index, sent);
+    }
+
+    fn send_to_server(&mut self, client: usize, datagrams: Vec<Vec<u8>>) {
+        let public = self.clients[client].public;
+        for bytes in datagrams {
+            self.tap.push((public, bytes.clone()));
+            self.take_off(client, Way::ToServer, public, bytes);
+        }
+    }
+
+    fn take_off(&mut self, client: usize, way: Way, remote: SocketAddr, bytes: Vec<u8>) {
+        let now = self.now;
+        if self.filter.as_mut().is_some_and(|filter| filter(now, way, &bytes)) {
+            return;
+        }
+        let arrivals: Vec<Instant> = self.links[client].arrivals(now, &mut self.random).collect();
+        for at in arrivals {
+            self.flight_number += 1;
+            let (number, bytes) = (self.flight_number, bytes.clone());
+            self.flights.push(Flight { at, number, way, remote, genuine: way == Way::ToServer, bytes });
+        }
+    }
+}
+
+impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "the seed of a failed test")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let passed = self.now - self.start;
+            eprintln!("{passed:?} after the start; repeat with SEED={}", self.seed);
+        }
+    }
+}
