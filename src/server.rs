@@ -225,8 +225,11 @@ fn whep_limits(config: &Config) -> WhepLimits {
         viewers: limits.viewers as usize,
         viewers_per_stream: limits.viewers_per_stream.map_or(0, |limit| limit.get() as usize),
         pending: limits.pending as usize,
-        viewer: ViewerLimits { setup: limits.setup_timeout, consent: limits.consent_timeout },
-        report_interval: config.rtcp.report_interval,
+        viewer: ViewerLimits {
+            setup: limits.setup_timeout,
+            consent: limits.consent_timeout,
+            report_interval: config.rtcp.report_interval,
+        },
     }
 }
 

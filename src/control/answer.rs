@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup};
 use crate::source::Formats;
 use crate::track::Codec;
-use crate::viewer::{Credentials, MediaParams};
+use crate::viewer::{CNAME, Credentials, MediaParams};
 
 /// `abs-send-time`: lets the receiver estimate bandwidth for REMB.
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
@@ -23,10 +23,6 @@ pub struct Negotiated {
     pub media: Vec<Option<MediaParams>>,
     /// The feedback each section may use, as in `a=rtcp-fb`.
     feedback: Vec<Vec<String>>,
-    /// Header extension id of `abs-send-time`.
-    pub abs_send_time_id: Option<u8>,
-    /// Header extension id of MID.
-    pub mid_id: Option<u8>,
 }
 
 /// What identifies us in an answer.
@@ -53,8 +49,7 @@ pub fn negotiate(
     formats: &Formats,
     mut random: impl FnMut() -> u32,
 ) -> Result<Negotiated, OfferError> {
-    let mut negotiated =
-        Negotiated { media: Vec::new(), feedback: Vec::new(), abs_send_time_id: None, mid_id: None };
+    let mut negotiated = Negotiated { media: Vec::new(), feedback: Vec::new() };
     for section in &offer.sections {
         let choice = if section.disabled { None } else { choose(section, formats)? };
         let Some((codec, payload)) = choice else {
@@ -66,13 +61,8 @@ pub fn negotiate(
             candidate.name.eq_ignore_ascii_case("rtx")
                 && candidate.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload.payload_type)
         });
-        for (id, uri) in &section.extensions {
-            match uri.as_str() {
-                ABS_SEND_TIME => negotiated.abs_send_time_id = Some(*id),
-                MID => negotiated.mid_id = Some(*id),
-                _ => {}
-            }
-        }
+        let extension =
+            |wanted: &str| section.extensions.iter().find(|(_, uri)| uri == wanted).map(|(id, _)| *id);
         // Lost packets are sent again under RTX only: without it a NACK could not be answered.
         let wanted = ["nack", "nack pli", "ccm fir", "goog-remb"];
         let feedback = wanted
@@ -90,6 +80,8 @@ pub fn negotiate(
             format: payload.format.clone(),
             ssrc: random(),
             rtx_ssrc: random(),
+            abs_send_time_id: extension(ABS_SEND_TIME),
+            mid_id: extension(MID),
         }));
     }
     if negotiated.media.iter().all(Option::is_none) {
@@ -184,7 +176,7 @@ pub fn answer(offer: &Offer, negotiated: &Negotiated, identity: &Identity<'_>) -
     for (index, section) in offer.sections.iter().enumerate() {
         match &negotiated.media[index] {
             Some(media) => {
-                carried(&mut sdp, offer, section, media, negotiated, &negotiated.feedback[index], identity);
+                carried(&mut sdp, offer, section, media, &negotiated.feedback[index], identity);
                 transport(&mut sdp, identity, first);
                 first = false;
             }
@@ -215,7 +207,6 @@ fn carried(
     offer: &Offer,
     section: &Section,
     media: &MediaParams,
-    negotiated: &Negotiated,
     feedback: &[String],
     identity: &Identity<'_>,
 ) {
@@ -234,9 +225,8 @@ fn carried(
         "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=mid:{}\r\na=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\na=rtcp-rsize\r\na=setup:{setup}\r\n",
         media.mid
     );
-    for (id, uri) in [(negotiated.abs_send_time_id, ABS_SEND_TIME), (negotiated.mid_id, MID)] {
-        let offered = |id: &u8| section.extensions.iter().any(|(other, name)| other == id && name == uri);
-        if let Some(id) = id.filter(offered) {
+    for (id, uri) in [(media.abs_send_time_id, ABS_SEND_TIME), (media.mid_id, MID)] {
+        if let Some(id) = id {
             let _ = write!(sdp, "a=extmap:{id} {uri}\r\n");
         }
     }
@@ -261,7 +251,7 @@ fn carried(
     }
     // The media's own SSRC first: Chromium takes the first for it, whatever the group says.
     for ssrc in [Some(media.ssrc), rtx.map(|_| media.rtx_ssrc)].into_iter().flatten() {
-        let _ = write!(sdp, "a=ssrc:{ssrc} cname:{stream}\r\n");
+        let _ = write!(sdp, "a=ssrc:{ssrc} cname:{CNAME}\r\n");
     }
 }
 

@@ -57,8 +57,6 @@ pub struct WhepLimits {
     pub pending: usize,
     /// How long a viewer may take.
     pub viewer: ViewerLimits,
-    /// Time between sender reports.
-    pub report_interval: Duration,
 }
 
 /// One request, as far as WHEP looks at it.
@@ -144,9 +142,6 @@ impl Whep {
             dtls_active: offer.setup == Setup::Passive,
             candidates: candidates.clone(),
             media,
-            abs_send_time_id: negotiated.abs_send_time_id,
-            mid_id: negotiated.mid_id,
-            report_interval: self.limits.report_interval,
         };
         let engine = Engine::new(params, &self.dtls, now).map_err(|error| {
             tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");

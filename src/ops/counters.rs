@@ -66,6 +66,16 @@ cells! {
         keyframes_coalesced,
         /// Keyframe requests left to the source's next keyframe.
         keyframes_awaited,
+        /// Packets sent again for a NACK.
+        repairs_sent,
+        /// Packets asked for again within a round trip.
+        repairs_repeated,
+        /// Packets asked for that the ring does not have (any more).
+        repairs_unknown,
+        /// Packets asked for over the share that repairs may take.
+        repairs_over_budget,
+        /// SRTP and SRTCP datagrams of engines that were withheld: only the sealer emits those.
+        withheld,
         /// Datagrams received.
         ingress_datagrams,
         /// Discarded: longer than any we ask for.

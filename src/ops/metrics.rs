@@ -68,7 +68,7 @@ type Read = fn(&ShardCounters) -> &Cell;
 type ReadStream = fn(&Stream) -> &Cell;
 
 /// Counters summed over shards: name without `_total`, help, what to read.
-const SUMS: [(&str, &str, Read); 10] = [
+const SUMS: [(&str, &str, Read); 11] = [
     ("viewer_connects", "Viewers that connected", |c| &c.connected),
     ("trains", "Trains (frames, or slices of them) that shards got to fan out", |c| &c.trains),
     ("ingress_datagrams", "Datagrams received from viewers", |c| &c.ingress_datagrams),
@@ -80,6 +80,7 @@ const SUMS: [(&str, &str, Read); 10] = [
     ("send_calls", "Calls of sendmmsg", |c| &c.send_calls),
     ("gso_fallbacks", "Messages sent again without GSO after the kernel refused them", |c| &c.gso_fallbacks),
     ("media_queue_full", "Trains dropped because a shard did not keep up", |c| &c.media_queue_full),
+    ("engine_withheld_datagrams", "SRTP and SRTCP datagrams of engines that were withheld", |c| &c.withheld),
     ("shard_wakeups", "Times that shard threads woke up", |c| &c.wakeups),
 ];
 
@@ -97,6 +98,14 @@ const DISCARDS: [(&str, Read); 5] = [
     ("unknown_ufrag", |c| &c.discarded_unknown_ufrag),
     ("unknown_address", |c| &c.discarded_unknown_address),
     ("alien", |c| &c.discarded_alien),
+];
+
+/// Packets that viewers asked for again (NACK), by what became of them.
+const REPAIRS: [(&str, Read); 4] = [
+    ("sent", |c| &c.repairs_sent),
+    ("repeated", |c| &c.repairs_repeated),
+    ("unknown", |c| &c.repairs_unknown),
+    ("over_budget", |c| &c.repairs_over_budget),
 ];
 
 /// Keyframe requests of viewers, by what became of them.
@@ -172,6 +181,8 @@ impl Everything {
         out.counter("egress_dropped_datagrams", "Datagrams not sent, by reason", dropped)?;
         let discarded = by_reason(&DISCARDS, "reason");
         out.counter("ingress_discarded_datagrams", "Datagrams discarded, by reason", discarded)?;
+        let repairs = by_reason(&REPAIRS, "result");
+        out.counter("repair_requests", "Packets that viewers asked for again, by result", repairs)?;
         let keyframes = by_reason(&KEYFRAMES, "result");
         out.counter("keyframe_requests", "Keyframe requests of viewers, by result", keyframes)?;
 

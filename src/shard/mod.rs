@@ -19,4 +19,19 @@ pub trait Egress {
     /// Sends `datagram` to `destination`, from our address `source` if one is given. Never blocks
     /// and never fails: what the kernel does not take is counted where it happens.
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]);
+
+    /// Lets `write` put a datagram of at most `max` bytes where it is sent from; it returns how many it
+    /// used, or nothing to send none. It runs at most once, because what it writes may use up a key.
+    fn write(
+        &mut self,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        max: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+    ) {
+        let mut datagram = vec![0; max];
+        if let Some(length) = write(&mut datagram) {
+            self.transmit(destination, source, &datagram[..length]);
+        }
+    }
 }

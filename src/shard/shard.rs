@@ -18,7 +18,7 @@ use super::demux::{Demux, Owner};
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
-use crate::viewer::{EndReason, KeyframeAnswer, Outcome, Rings, Viewer};
+use crate::viewer::{EndReason, Epoch, KeyframeAnswer, Outcome, Repairs, Surroundings, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -45,6 +45,7 @@ pub struct Shard {
     deadlines: Deadlines,
     streams: HashMap<StreamId, Stream>,
     limits: RecentLimits,
+    epoch: Epoch,
     counters: Arc<ShardCounters>,
     ended: Vec<Ended>,
     /// Viewers that are connected.
@@ -67,7 +68,7 @@ struct Stream {
 
 impl Shard {
     /// An empty shard; rings hold as much as `limits` say.
-    pub fn new(limits: RecentLimits, counters: Arc<ShardCounters>) -> Shard {
+    pub fn new(limits: RecentLimits, epoch: Epoch, counters: Arc<ShardCounters>) -> Shard {
         Shard {
             viewers: Slab::new(),
             by_session: HashMap::new(),
@@ -75,6 +76,7 @@ impl Shard {
             deadlines: Deadlines::default(),
             streams: HashMap::new(),
             limits,
+            epoch,
             counters,
             ended: Vec::new(),
             connected: 0,
@@ -124,7 +126,9 @@ impl Shard {
             Owner::UnknownAddress => return self.counters.discarded_unknown_address.add(1),
             Owner::Alien => return self.counters.discarded_alien.add(1),
         };
-        self.with_viewer(slot, |viewer, rings| viewer.handle_datagram(now, source, datagram, rings, egress));
+        self.with_viewer(slot, |viewer, around| {
+            viewer.handle_datagram(now, source, datagram, around, egress)
+        });
     }
 
     /// One command of the control plane. Returns whether the thread shall end.
@@ -144,7 +148,7 @@ impl Shard {
                     viewer.restart_ice(local, remote);
                     self.demux.insert_ufrag(viewer.ufrag.clone(), slot);
                     // Mutated: drain it now.
-                    self.with_viewer(slot, |viewer, rings| viewer.handle_timeout(now, rings, egress));
+                    self.with_viewer(slot, |viewer, around| viewer.handle_timeout(now, around, egress));
                 }
             }
             Command::Shutdown => {
@@ -176,7 +180,7 @@ impl Shard {
     /// Calls every viewer whose deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant, egress: &mut dyn Egress) {
         while let Some(slot) = self.deadlines.expired(now) {
-            self.with_viewer(slot, |viewer, rings| viewer.handle_timeout(now, rings, egress));
+            self.with_viewer(slot, |viewer, around| viewer.handle_timeout(now, around, egress));
             if let Some(seat) = self.viewers.get(slot) {
                 self.deadlines.set(slot, seat.viewer.deadline().max(now + MIN_PAUSE));
             }
@@ -221,7 +225,10 @@ impl Shard {
         let mut roll = std::mem::take(&mut self.roll);
         roll.extend_from_slice(&entry.viewers);
         for slot in roll.drain(..) {
-            self.with_viewer(slot, |viewer, rings| viewer.handle_train(now, train, rings, egress));
+            self.with_viewer(slot, |viewer, around| {
+                viewer.handle_train(now, train, around, egress);
+                Outcome::default()
+            });
         }
         self.roll = roll;
     }
@@ -256,10 +263,10 @@ impl Shard {
     }
 
     /// Calls one viewer and does what its outcome asks for.
-    fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Rings<'_>) -> Outcome) {
+    fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Surroundings<'_>) -> Outcome) {
         let Some(seat) = self.viewers.get_mut(slot) else { return };
         let Some(stream) = self.streams.get(&seat.viewer.stream) else { return };
-        let outcome = call(&mut seat.viewer, Rings { video: &stream.video });
+        let outcome = call(&mut seat.viewer, Surroundings { video: &stream.video, epoch: &self.epoch });
         if let Some(reason) = outcome.ended {
             return self.remove(slot, reason);
         }
@@ -270,6 +277,15 @@ impl Shard {
             self.counters.connected.add(1);
             self.counters.connect_micros.add(took.as_micros() as u64);
         }
+        let counters = &self.counters;
+        if outcome.repairs != Repairs::default() {
+            let Repairs { sent, repeated, unknown, over_budget } = outcome.repairs;
+            counters.repairs_sent.add(u64::from(sent));
+            counters.repairs_repeated.add(u64::from(repeated));
+            counters.repairs_unknown.add(u64::from(unknown));
+            counters.repairs_over_budget.add(u64::from(over_budget));
+        }
+        counters.withheld.add(u64::from(outcome.withheld));
         match outcome.keyframe {
             Some(KeyframeAnswer::Replayed) => self.counters.keyframes_replayed.add(1),
             Some(KeyframeAnswer::Coalesced) => self.counters.keyframes_coalesced.add(1),

@@ -11,13 +11,13 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver as Queue;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sluice_io::affinity::{self, CoreId};
-use sluice_io::{Batch, BatchLimits, DropReason, GsoMode, Receiver, Sender, Socket};
+use sluice_io::{AppendError, Batch, BatchLimits, DropReason, GsoMode, Receiver, Sender, Socket};
 use tokio::sync::mpsc;
 
 use super::Egress;
@@ -25,6 +25,7 @@ use super::command::{COMMANDS_MAX, Command, MEDIA_MAX, Media, ShardHandle, Wake}
 use super::shard::{Ended, Shard};
 use crate::ops::counters::ShardCounters;
 use crate::track::RecentLimits;
+use crate::viewer::Epoch;
 
 /// Receive calls (of up to 32 datagrams each) in one round. More lets a flood of datagrams delay
 /// media; fewer lets the socket's buffer fill up while many viewers join.
@@ -91,7 +92,7 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let handle =
         Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone()));
 
-    let shard = Shard::new(setup.recent, counters.clone());
+    let shard = Shard::new(setup.recent, epoch(), counters.clone());
     let outbox = Outbox {
         batch: Batch::new(BatchLimits::default()),
         sender: Sender::new(setup.gso),
@@ -114,6 +115,12 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         })
         .map_err(failed)?;
     Ok(Worker { handle, thread })
+}
+
+/// Now, by both clocks.
+fn epoch() -> Epoch {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Epoch::new(Instant::now(), unix)
 }
 
 struct Rounds {
@@ -226,18 +233,44 @@ struct Outbox {
 
 impl Egress for Outbox {
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
-        if self.batch.push(destination, source, datagram).is_ok() {
-            return;
+        let mut result = self.batch.push(destination, source, datagram);
+        if self.made_room(&result) {
+            result = self.batch.push(destination, source, datagram);
         }
-        self.flush();
-        if self.batch.push(destination, source, datagram).is_err() {
+        if result.is_err() {
             // Empty or longer than a message may be: nothing that an engine makes.
+            self.counters.dropped_refused.add(1);
+        }
+    }
+
+    fn write(
+        &mut self,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        max: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+    ) {
+        // The batch decides whether there is room before `write` runs, so it runs once.
+        let mut result = self.batch.append_with(destination, source, max, &mut *write).map(drop);
+        if self.made_room(&result) {
+            result = self.batch.append_with(destination, source, max, write).map(drop);
+        }
+        if result.is_err() {
             self.counters.dropped_refused.add(1);
         }
     }
 }
 
 impl Outbox {
+    /// Makes room if that was what was missing, and says whether to try again.
+    fn made_room(&mut self, result: &Result<(), AppendError>) -> bool {
+        let full = *result == Err(AppendError::Full);
+        if full {
+            self.flush();
+        }
+        full
+    }
+
     fn flush(&mut self) {
         if self.batch.is_empty() {
             return;

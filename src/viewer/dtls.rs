@@ -4,13 +4,35 @@
 //! whole crypto provider (1.1 ms of CPU) and str0m's own provider does so for every engine; here it
 //! is done once, which is most of the cost of a join. Never holds a viewer's state.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
 use str0m::crypto::{CryptoError, from_feature_flags};
+use zeroize::Zeroizing;
+
+use super::keys::Keying;
+
+/// Where the keys of one engine appear once its handshake is done.
+pub(super) type KeySlot = Arc<OnceLock<Keying>>;
+
+thread_local! {
+    /// The slot for the engine that is being built on this thread: the library makes the DTLS instance
+    /// inside its own constructor, which takes nothing of ours.
+    static NEXT_SLOT: RefCell<Option<KeySlot>> = const { RefCell::new(None) };
+}
+
+/// Builds an engine, and returns the slot that its keys will be put into.
+pub(super) fn with_key_slot<T>(build: impl FnOnce() -> T) -> (T, KeySlot) {
+    let slot = KeySlot::default();
+    NEXT_SLOT.set(Some(slot.clone()));
+    let built = build();
+    NEXT_SLOT.take();
+    (built, slot)
+}
 
 /// What all engines of one process share.
 #[derive(Clone)]
@@ -101,12 +123,16 @@ impl DtlsProvider for SharedProvider {
                 self.config.mtu()
             )));
         }
-        Ok(Box::new(Instance(dimpl::Dtls::new_12(self.config.clone(), certificate.clone(), now))))
+        let dtls = dimpl::Dtls::new_12(self.config.clone(), certificate.clone(), now);
+        Ok(Box::new(Instance { dtls, keys: NEXT_SLOT.take().unwrap_or_default() }))
     }
 }
 
 /// One viewer's DTLS, as str0m drives it.
-struct Instance(dimpl::Dtls);
+struct Instance {
+    dtls: dimpl::Dtls,
+    keys: KeySlot,
+}
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,43 +142,49 @@ impl fmt::Debug for Instance {
 
 impl DtlsInstance for Instance {
     fn set_active(&mut self, active: bool) {
-        self.0.set_active(active);
+        self.dtls.set_active(active);
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.0.handle_packet(packet)
+        self.dtls.handle_packet(packet)
     }
 
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.0.poll_output(buffer)
+        let output = self.dtls.poll_output(buffer);
+        if let DtlsOutput::KeyingMaterial(material, profile) = &output {
+            let (material, active) = (Zeroizing::new(material.to_vec()), self.dtls.is_active());
+            // A second export would be of a renegotiation, which this library never does.
+            let _ = self.keys.set(Keying { material, profile: *profile, active });
+        }
+        output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
-        self.0.handle_timeout(now)
+        self.dtls.handle_timeout(now)
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
-        self.0.send_application_data(data)
+        self.dtls.send_application_data(data)
     }
 
     fn is_active(&self) -> bool {
-        self.0.is_active()
+        self.dtls.is_active()
     }
 
     fn protocol_version(&self) -> Option<ProtocolVersion> {
-        self.0.protocol_version()
+        self.dtls.protocol_version()
     }
 
     fn is_closing(&self) -> bool {
-        self.0.is_closing()
+        self.dtls.is_closing()
     }
 
     fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.dtls.is_closed()
     }
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
-        self.0.close()
+        self.dtls.close()
     }
 }
 

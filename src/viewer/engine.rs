@@ -1,8 +1,8 @@
 //! The engine of one viewer: str0m's `Rtc` behind one contract.
 //!
 //! **Every mutation of the `Rtc` is followed by a drain to its next timeout, inside the same call.**
-//! A call therefore (1) hands the engine one input: a datagram, the time, or the packets of one
-//! train; (2) polls it until it asks for a timeout, passing each datagram on to the [`Egress`];
+//! A call therefore (1) hands the engine one input: a datagram or
+//! the time; (2) polls it until it asks for a timeout, passing each datagram on to the [`Egress`];
 //! (3) returns a [`Turn`]: what happened, and when the engine wants to be called next. Panics of the
 //! library and polls without end become [`EngineError`]: this viewer ends, nobody else notices.
 //! Only this file touches `Rtc`; it never opens sockets and never reads a clock.
@@ -10,19 +10,20 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use str0m::config::Fingerprint;
-use str0m::format::{CodecConfig, CodecSpec, FormatParams, PayloadParams};
+use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::ice::StunMessage;
-use str0m::media::{Frequency, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionMap, RtpWrite, Ssrc};
+use str0m::rtp::RawPacket;
+use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::dtls::SharedDtls;
+use super::dtls::{KeySlot, SharedDtls, with_key_slot};
+use super::keys::SendKeys;
+use super::seal::Sealer;
 use crate::shard::Egress;
-use crate::track::{Codec, Kind};
+use crate::track::Codec;
 
 /// Polls of one call at the most; an engine that still has output then is broken and ends.
 ///
@@ -30,17 +31,8 @@ use crate::track::{Codec, Kind};
 /// engine hold its shard longer (one poll is about 2 µs).
 const MAX_POLLS: usize = 4_096;
 
-/// Packets that str0m keeps for retransmission, per video track.
-///
-/// At 250 packets a second this is the 1 s that a NACK may reach back. Raising it costs about
-/// 450 bytes a packet and viewer; lowering it loses repairs over long round trips.
-const RTX_CACHE_PACKETS: usize = 256;
-
-/// How long str0m keeps a packet for retransmission.
-const RTX_CACHE_AGE: Duration = Duration::from_secs(1);
-
-/// Retransmissions are at most this part of what a viewer is sent.
-const RTX_RATIO: f32 = 0.15;
+/// RTCP packets read in one call at the most; a compound of a browser has two or three.
+const FEEDBACK_MAX: usize = 64;
 
 /// One media section as negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +51,10 @@ pub struct MediaParams {
     pub ssrc: u32,
     /// SSRC of its retransmissions.
     pub rtx_ssrc: u32,
+    /// Header extension id of `abs-send-time`, if offered.
+    pub abs_send_time_id: Option<u8>,
+    /// Header extension id of MID (RFC 9143 §15), if offered.
+    pub mid_id: Option<u8>,
 }
 
 /// What an engine is built from: the outcome of one negotiation.
@@ -77,12 +73,6 @@ pub struct EngineParams {
     pub candidates: Vec<SocketAddr>,
     /// The media sections that carry something, in the order of the offer.
     pub media: Vec<MediaParams>,
-    /// Header extension id of `abs-send-time`, if offered.
-    pub abs_send_time_id: Option<u8>,
-    /// Header extension id of MID (RFC 8843 §15), if offered.
-    pub mid_id: Option<u8>,
-    /// Time between sender reports.
-    pub report_interval: Duration,
 }
 
 /// ICE user name fragment and password (RFC 8445 §5.3).
@@ -132,32 +122,20 @@ pub struct Turn {
     pub connected: bool,
     /// The peer answered consent checks again (`true`) or stopped (`false`), if that changed.
     pub ice: Option<bool>,
-    /// The peer asked for a keyframe (PLI or FIR, RFC 4585 §6.3.1, RFC 5104 §4.3.1).
-    pub keyframe_request: bool,
     /// The peer closed, or our own close is complete.
     pub closed: bool,
+    /// RTP or RTCP datagrams of the engine's own that were withheld.
+    pub withheld: u32,
 }
 
-/// One packet to send, in the viewer's own numbering.
-#[derive(Debug)]
-pub struct OutgoingPacket<'a> {
-    /// Extended sequence number; its upper bits are the SRTP rollover counter.
-    pub sequence: u64,
-    /// RTP timestamp.
-    pub timestamp: u32,
-    /// When it was captured.
-    pub captured: Instant,
-    /// RTP marker bit.
-    pub marker: bool,
-    /// Payload.
-    pub payload: &'a Arc<[u8]>,
-}
-
-/// str0m's `Rtc` and what it takes to write to it.
+/// str0m's `Rtc`: ICE, DTLS, and the reading of RTCP. It is given no media, so it emits none.
 pub struct Engine {
     rtc: Rtc,
-    outgoing: Vec<MediaParams>,
+    media: Vec<MediaParams>,
     candidates: Vec<SocketAddr>,
+    keys: KeySlot,
+    crypto: Arc<CryptoProvider>,
+    feedback: Vec<Rtcp>,
 }
 
 impl Engine {
@@ -181,9 +159,20 @@ impl Engine {
         api.set_remote_ice_credentials(remote.into());
     }
 
-    /// Whether the peer agreed to media of this codec.
-    pub fn sends(&self, codec: Codec) -> bool {
-        self.outgoing.iter().any(|media| media.codec == codec)
+    /// Takes the media sections that carry something. They are of no use to the engine itself.
+    pub(super) fn take_media(&mut self) -> Vec<MediaParams> {
+        std::mem::take(&mut self.media)
+    }
+
+    /// What seals this viewer's media, once the handshake is done. Call it once: two sealers of one key
+    /// would use its indices twice.
+    pub(super) fn sealer(&self) -> Option<Sealer> {
+        Sealer::new(&SendKeys::derive(self.keys.get()?, &self.crypto)?)
+    }
+
+    /// Takes the RTCP that came in during the last call.
+    pub(super) fn take_feedback(&mut self) -> Vec<Rtcp> {
+        std::mem::take(&mut self.feedback)
     }
 
     /// The announced address that stands for a datagram's local address.
@@ -234,38 +223,7 @@ impl Engine {
         self.turn(egress, |rtc| rtc.handle_input(Input::Timeout(now)))
     }
 
-    /// Sends the packets of one train. Packets of a codec that was not negotiated are ignored.
-    pub fn send<'a>(
-        &mut self,
-        now: Instant,
-        codec: Codec,
-        packets: impl Iterator<Item = OutgoingPacket<'a>>,
-        egress: &mut dyn Egress,
-    ) -> Result<Turn, EngineError> {
-        let media = self.outgoing.iter().find(|media| media.codec == codec);
-        let target =
-            media.map(|media| (Ssrc::from(media.ssrc), media.payload_type, media.rtx_payload_type.is_some()));
-        self.turn(egress, |rtc| {
-            if let Some((ssrc, payload_type, nackable)) = target
-                && let Some(stream) = rtc.direct_api().stream_tx(&ssrc)
-            {
-                for packet in packets {
-                    let write = RtpWrite::new(
-                        Pt::new_with_value(payload_type),
-                        packet.sequence.into(),
-                        packet.timestamp,
-                        packet.captured,
-                        packet.payload.clone(),
-                    );
-                    stream.write_rtp(write.marker(packet.marker).nackable(nackable));
-                }
-            }
-            // The send queue moves only when time does.
-            rtc.handle_input(Input::Timeout(now))
-        })
-    }
-
-    /// Says goodbye: RTCP BYE and a DTLS close_notify (RFC 9725 §4.2: immediate revocation).
+    /// Says goodbye: a DTLS close_notify (RFC 9725 §4.2: immediate revocation).
     pub fn close(&mut self, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
         self.turn(egress, |rtc| rtc.close())
     }
@@ -275,19 +233,22 @@ impl Engine {
         egress: &mut dyn Egress,
         mutate: impl FnOnce(&mut Rtc) -> Result<(), RtcError>,
     ) -> Result<Turn, EngineError> {
-        let rtc = &mut self.rtc;
+        let (rtc, feedback) = (&mut self.rtc, &mut self.feedback);
+        feedback.clear();
         catch_unwind(AssertUnwindSafe(|| {
             mutate(rtc)?;
-            drain(rtc, egress)
+            drain(rtc, feedback, egress)
         }))
         .unwrap_or(Err(EngineError::Panic))
     }
 }
 
-fn drain(rtc: &mut Rtc, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
-    let (mut connected, mut ice, mut keyframe_request, mut closed) = (false, None, false, false);
+fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
+    let (mut connected, mut ice, mut closed, mut withheld) = (false, None, false, 0);
     for _ in 0..MAX_POLLS {
         match rtc.poll_output()? {
+            // One emitter per SRTP key: whatever the engine makes of RTP or RTCP never leaves.
+            Output::Transmit(transmit) if is_srtp(&transmit.contents) => withheld += 1,
             Output::Transmit(transmit) => {
                 egress.transmit(transmit.destination, Some(transmit.source.ip()), &transmit.contents);
             }
@@ -297,34 +258,39 @@ fn drain(rtc: &mut Rtc, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
                 IceConnectionState::Disconnected => ice = Some(false),
                 _ => {}
             },
-            Output::Event(Event::KeyframeRequest(_)) => keyframe_request = true,
+            Output::Event(Event::RawPacket(packet)) => match *packet {
+                RawPacket::RtcpRx(rtcp) if feedback.len() < FEEDBACK_MAX => feedback.push(rtcp),
+                _ => {}
+            },
             Output::Event(Event::Closed) => closed = true,
             Output::Event(_) => {}
             Output::Timeout(deadline) => {
                 let closed = closed || !rtc.is_alive();
-                return Ok(Turn { deadline, connected, ice, keyframe_request, closed });
+                return Ok(Turn { deadline, connected, ice, closed, withheld });
             }
         }
     }
     Err(EngineError::Endless)
 }
 
+/// RTP and RTCP by the first byte (RFC 7983 §7).
+fn is_srtp(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(128..=191))
+}
+
 fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engine, EngineError> {
-    let mut config = RtcConfig::new()
+    let config = RtcConfig::new()
         .set_crypto_provider(shared.provider())
         .set_dtls_cert(shared.certificate())
         .set_local_ice_credentials(params.local_credentials.clone().into())
         .set_ice_lite(true)
         .set_rtp_mode(true)
         .set_stats_interval(None)
-        .set_extension_map(extensions(&params))
-        .set_rtcp_report_interval_audio(params.report_interval)
-        .set_rtcp_report_interval_video(params.report_interval)
-        .set_send_buffer_audio(1)
-        .set_send_buffer_video(RTX_CACHE_PACKETS);
-    *config.codec_config() =
-        CodecConfig::new_from_payload_params(params.media.iter().map(payload_params).collect());
-    let mut rtc = config.build(now);
+        .clear_codecs()
+        .clear_extension_map()
+        // The only way to read RTCP; nothing else is received, so nothing else is copied.
+        .enable_raw_packets(true);
+    let (mut rtc, keys) = with_key_slot(|| config.build(now));
 
     for &address in &params.candidates {
         let candidate = Candidate::host(address, "udp").map_err(|_| EngineError::Candidate(address))?;
@@ -336,45 +302,12 @@ fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engi
     let (hash_func, bytes) = params.remote_fingerprint;
     api.set_remote_fingerprint(Fingerprint { hash_func, bytes });
     api.start_dtls(params.dtls_active)?;
-    for media in &params.media {
-        let mid = Mid::from(media.mid.as_str());
-        let kind = match media.codec.kind() {
-            Kind::Audio => MediaKind::Audio,
-            Kind::Video => MediaKind::Video,
-        };
-        api.declare_media(mid, kind);
-        let rtx = media.rtx_payload_type.map(|_| Ssrc::from(media.rtx_ssrc));
-        let stream = api.declare_stream_tx(Ssrc::from(media.ssrc), rtx, mid, None);
-        if rtx.is_some() {
-            stream.set_rtx_cache(RTX_CACHE_PACKETS, RTX_CACHE_AGE, Some(RTX_RATIO));
-        }
-    }
-    Ok(Engine { rtc, outgoing: params.media, candidates: params.candidates })
-}
-
-fn extensions(params: &EngineParams) -> ExtensionMap {
-    let mut map = ExtensionMap::empty();
-    if let Some(id) = params.abs_send_time_id {
-        map.set(id, Extension::AbsoluteSendTime);
-    }
-    if let Some(id) = params.mid_id {
-        map.set(id, Extension::RtpMid);
-    }
-    map
-}
-
-fn payload_params(media: &MediaParams) -> PayloadParams {
-    let (codec, clock_rate, channels) = match media.codec {
-        Codec::H264 => (str0m::format::Codec::H264, Frequency::NINETY_KHZ, None),
-        Codec::Opus => (str0m::format::Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
-        Codec::Pcmu => (str0m::format::Codec::PCMU, Frequency::EIGHT_KHZ, None),
-        Codec::Pcma => (str0m::format::Codec::PCMA, Frequency::EIGHT_KHZ, None),
-    };
-    let format = FormatParams::parse_line(&media.format);
-    let spec = CodecSpec { codec, clock_rate, channels, format };
-    let resend = media.rtx_payload_type.map(Pt::new_with_value);
-    let mut params = PayloadParams::new(Pt::new_with_value(media.payload_type), resend, spec);
-    // REMB is what viewers report by (docs/ARCHITECTURE.md); transport-cc costs a packet per frame.
-    params.set_fb_transport_cc(false);
-    params
+    Ok(Engine {
+        rtc,
+        media: params.media,
+        candidates: params.candidates,
+        keys,
+        crypto: shared.provider(),
+        feedback: Vec::new(),
+    })
 }

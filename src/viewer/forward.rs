@@ -1,9 +1,11 @@
 //! One track as one viewer gets it: which trains, under which sequence numbers and timestamps.
 //!
 //! Owns the two numbers that turn a track's numbering into the viewer's (an offset for sequence
-//! numbers; a short rewritten run of timestamps while catching up) and the start at a keyframe.
-//! Keeps nothing per packet, never touches the engine and never seals.
+//! numbers; a short rewritten run of timestamps while catching up), the start at a keyframe, and the
+//! way back from a viewer's sequence number to the packet in the ring. Keeps nothing per packet,
+//! never touches the engine and never seals.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,14 @@ const CATCH_UP_TICKS: u64 = 90;
 /// A viewer's keyframe requests are answered from the ring once in this time.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
+/// because the source is silent, and would only see the past again.
+const STALE: Duration = Duration::from_secs(1);
+
+/// Runs remembered for repairs. One begins with each catch-up and each gap, so this many reach far
+/// beyond the history of the ring; each costs 40 bytes.
+const RUNS_MAX: usize = 8;
+
 /// A frame interval when the track cannot tell yet, in ticks of 90 kHz: 30 frames a second.
 const DEFAULT_FRAME_TICKS: u64 = 3_000;
 
@@ -41,6 +51,19 @@ pub struct Forward {
     pub timestamp: u32,
     /// When that timestamp was captured.
     pub captured: Instant,
+}
+
+/// One packet to be sent again.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    /// The train it is in.
+    pub train: Arc<Train>,
+    /// Its place there.
+    pub index: usize,
+    /// The viewer's extended sequence number under which it was sent.
+    pub sequence: u64,
+    /// The RTP timestamp under which it was sent.
+    pub timestamp: u32,
 }
 
 /// What became of a keyframe request.
@@ -65,6 +88,35 @@ pub struct Forwarder {
     lift: Lift,
     /// When a keyframe request was last answered.
     last_keyframe_answer: Option<Instant>,
+    runs: VecDeque<Run>,
+}
+
+/// Packets that follow each other both in the track and in what the viewer got, under one rule for
+/// timestamps, up to where the next run begins.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// The viewer's sequence number of its first packet.
+    sequence: u64,
+    /// The track's sequence number of the same.
+    track: u64,
+    /// Timestamp of its first frame, if timestamps were rewritten; else every frame kept its own.
+    rewritten: Option<u64>,
+    /// Distance of rewritten timestamps.
+    ticks: u64,
+    /// Timestamp of its newest frame.
+    newest: u64,
+}
+
+impl Run {
+    /// Whether `train` under `sequence` and `timestamp` belongs to this run.
+    fn takes(&self, train: &Train, sequence: u64, timestamp: u64) -> bool {
+        let expected = match self.rewritten {
+            None => train.timestamp,
+            Some(_) if train.starts_frame => self.newest + self.ticks,
+            Some(_) => self.newest,
+        };
+        self.track + (sequence - self.sequence) == train.sequence && timestamp == expected
+    }
 }
 
 #[derive(Debug)]
@@ -103,7 +155,27 @@ impl Forwarder {
             highest: 0,
             lift: Lift::default(),
             last_keyframe_answer: None,
+            runs: VecDeque::new(),
         }
+    }
+
+    /// The packet that was sent under the 16-bit `sequence`, if the ring still has it.
+    pub fn repair(&self, sequence: u16, recent: &Recent) -> Option<Repair> {
+        // The distance back from the next number tells the upper bits (RFC 3711 §3.3.1).
+        let back = u64::from((self.next_sequence as u16).wrapping_sub(sequence));
+        let sequence = self.next_sequence.checked_sub(back).filter(|_| back > 0)?;
+        let run = self.runs.iter().rev().find(|run| run.sequence <= sequence)?;
+        let (train, index) = recent.train_containing(run.track + (sequence - run.sequence))?;
+        let timestamp = match run.rewritten {
+            None => train.timestamp,
+            Some(first) => {
+                let mut trains =
+                    recent.trains_from(run.track).take_while(|other| other.sequence <= train.sequence);
+                trains.next().filter(|other| other.sequence == run.track)?;
+                first + trains.filter(|other| other.starts_frame).count() as u64 * run.ticks
+            }
+        };
+        Some(Repair { train: train.clone(), index, sequence, timestamp: timestamp as u32 })
     }
 
     /// Starts with what the ring has since its last keyframe; without one, at the next keyframe.
@@ -123,7 +195,9 @@ impl Forwarder {
         if self.last_keyframe_answer.is_some_and(|last| now.duration_since(last) < KEYFRAME_INTERVAL) {
             return KeyframeAnswer::Coalesced;
         }
-        let Some(plan) = self.plan(now, recent, Some(self.highest)) else {
+        let fresh = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < STALE;
+        let plan = recent.latest().is_some_and(fresh).then(|| self.plan(now, recent, Some(self.highest)));
+        let Some(plan) = plan.flatten() else {
             return KeyframeAnswer::Awaited;
         };
         self.last_keyframe_answer = Some(now);
@@ -180,6 +254,7 @@ impl Forwarder {
         plan.portion -= 1;
         plan.next = train.end();
         // Trains that came in during the catch-up keep their own timestamps.
+        let ticks = plan.ticks;
         let (timestamp, captured) = if train.sequence >= plan.edge {
             (self.lift.stamp(&train), train.captured)
         } else {
@@ -190,17 +265,35 @@ impl Forwarder {
         if pending == 1 {
             self.state = State::Live { next: train.end() };
         }
-        Some(self.number(train, timestamp, captured))
+        Some(self.number(train, timestamp, captured, ticks))
     }
 
     fn send_live(&mut self, train: &Arc<Train>) -> Forward {
         self.state = State::Live { next: train.end() };
         let timestamp = self.lift.stamp(train);
-        self.number(train.clone(), timestamp, train.captured)
+        self.number(train.clone(), timestamp, train.captured, 0)
     }
 
-    fn number(&mut self, train: Arc<Train>, timestamp: u64, captured: Instant) -> Forward {
+    /// Gives a train its number, and notes where a new run begins; `ticks` is the distance of timestamps
+    /// if they are rewritten.
+    fn number(&mut self, train: Arc<Train>, timestamp: u64, captured: Instant, ticks: u64) -> Forward {
         let sequence = self.next_sequence;
+        match self.runs.back_mut().filter(|run| run.takes(&train, sequence, timestamp)) {
+            Some(run) => run.newest = timestamp,
+            None => {
+                if self.runs.len() == RUNS_MAX {
+                    self.runs.pop_front();
+                }
+                let rewritten = (timestamp != train.timestamp).then_some(timestamp);
+                self.runs.push_back(Run {
+                    sequence,
+                    track: train.sequence,
+                    rewritten,
+                    ticks,
+                    newest: timestamp,
+                });
+            }
+        }
         self.next_sequence += train.packets.len() as u64;
         self.highest = self.highest.max(timestamp);
         Forward { train, sequence, timestamp: timestamp as u32, captured }

@@ -6,15 +6,24 @@
 mod dtls;
 mod engine;
 mod forward;
+mod keys;
+mod outgoing;
+mod rtcp;
+mod seal;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use dtls::{DtlsSetupError, SharedDtls};
-pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, OutgoingPacket, Turn};
-pub use forward::{Forward, Forwarder, KeyframeAnswer};
+pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
+pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
+pub use outgoing::Repairs;
+pub use rtcp::{CNAME, Epoch};
+use str0m::rtp::rtcp::Rtcp;
 
+use self::outgoing::{Outgoing, Target};
+use self::seal::Sealer;
 use crate::id::{SessionId, StreamId};
 use crate::shard::Egress;
 use crate::track::{Kind, Recent, Train};
@@ -77,13 +86,17 @@ pub struct ViewerLimits {
     pub setup: Duration,
     /// Without an authenticated STUN request.
     pub consent: Duration,
+    /// Between two sender reports of a track.
+    pub report_interval: Duration,
 }
 
-/// The rings a viewer is fed from.
+/// What a viewer is given by its shard at each call.
 #[derive(Debug, Clone, Copy)]
-pub struct Rings<'a> {
+pub struct Surroundings<'a> {
     /// Recent video trains of its stream.
     pub video: &'a Recent,
+    /// What NTP time it is.
+    pub epoch: &'a Epoch,
 }
 
 /// What a call of a viewer brought about, for the shard's books.
@@ -93,6 +106,10 @@ pub struct Outcome {
     pub connected: Option<Duration>,
     /// What became of a keyframe request.
     pub keyframe: Option<KeyframeAnswer>,
+    /// What became of packets that were asked for again.
+    pub repairs: Repairs,
+    /// Datagrams of the engine's own that were withheld.
+    pub withheld: u32,
     /// The viewer is over and must be dropped.
     pub ended: Option<EndReason>,
 }
@@ -106,11 +123,12 @@ pub struct Viewer {
     /// Our ICE user name fragment: how its first STUN request is told apart.
     pub ufrag: String,
     engine: Engine,
-    video: Forwarder,
-    audio: Forwarder,
+    /// What it is sent, at most one video and one audio track.
+    tracks: Vec<Outgoing>,
+    sealer: Option<Sealer>,
+    /// Where media goes: the path that the peer nominated last.
+    target: Option<Target>,
     paths: Vec<Path>,
-    /// The path that the peer nominated last.
-    nominated: Option<SocketAddr>,
     phase: Phase,
     offered: Instant,
     engine_deadline: Instant,
@@ -150,11 +168,21 @@ impl Viewer {
             session,
             stream,
             ufrag: engine.local_ufrag(),
+            tracks: engine
+                .take_media()
+                .into_iter()
+                .map(|media| {
+                    let first = match media.codec.kind() {
+                        Kind::Video => first_sequences.0,
+                        Kind::Audio => first_sequences.1,
+                    };
+                    Outgoing::new(media, first)
+                })
+                .collect(),
             engine,
-            video: Forwarder::new(first_sequences.0),
-            audio: Forwarder::new(first_sequences.1),
+            sealer: None,
+            target: None,
             paths: Vec::new(),
-            nominated: None,
             phase: Phase::Connecting,
             offered,
             engine_deadline: offered,
@@ -169,7 +197,8 @@ impl Viewer {
             Phase::Playing => None,
             Phase::Silent(until) => Some(until),
         };
-        [own, self.video.due()].into_iter().flatten().fold(self.engine_deadline, Instant::min)
+        let tracks = self.tracks.iter().flat_map(|track| [track.forwarder.due(), track.report_due()]);
+        tracks.chain([own]).flatten().fold(self.engine_deadline, Instant::min)
     }
 
     /// Whether `remote` is an address that authenticated itself for this viewer.
@@ -201,7 +230,7 @@ impl Viewer {
             match oldest {
                 Some(index) if now.saturating_duration_since(self.paths[index].seen) >= PATH_IDLE => {
                     evicted = Some(self.paths.swap_remove(index).remote);
-                    self.nominated = self.nominated.filter(|&nominated| evicted != Some(nominated));
+                    self.target = self.target.filter(|(target, _)| evicted != Some(*target));
                 }
                 _ => return (false, None),
             }
@@ -216,25 +245,32 @@ impl Viewer {
         now: Instant,
         remote: SocketAddr,
         datagram: &[u8],
-        rings: Rings<'_>,
+        around: Surroundings<'_>,
         egress: &mut dyn Egress,
     ) -> Outcome {
         let Some(path) = self.paths.iter_mut().find(|path| path.remote == remote) else {
             return Outcome::default();
         };
         path.seen = now;
-        let announced = path.announced;
-        let moves = is_stun(datagram) && self.nominated != Some(remote);
+        let (announced, target) = (path.announced, (path.remote, path.local));
+        // The peer is the controlling side: media follows its newest nomination (RFC 8445 §8.1.1). Of two
+        // equal ways the engine itself keeps to the first until that has been silent for 15 s.
+        let moves = is_stun(datagram) && self.target != Some(target);
         if moves && self.engine.is_nomination(now, announced, datagram) {
-            self.nominated = Some(remote);
+            self.target = Some(target);
         }
-        let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
-        let turn = self.engine.handle_datagram(now, remote, announced, datagram, &mut egress);
-        self.settle(now, turn, rings)
+        let mut paths = PathEgress { paths: &self.paths, target: self.target, inner: egress };
+        let turn = self.engine.handle_datagram(now, remote, announced, datagram, &mut paths);
+        self.settle(now, turn, around, egress)
     }
 
     /// The time is `now`: what is due is done.
-    pub fn handle_timeout(&mut self, now: Instant, rings: Rings<'_>, egress: &mut dyn Egress) -> Outcome {
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+    ) -> Outcome {
         let over = match self.phase {
             Phase::Connecting if now >= self.offered + self.limits.setup => Some(EndReason::SetupTimeout),
             Phase::Silent(until) if now >= until => Some(EndReason::ConsentExpired),
@@ -243,20 +279,13 @@ impl Viewer {
         if over.is_some() {
             return Outcome { ended: over, ..Outcome::default() };
         }
-        let mut outcome = Outcome::default();
-        while let Some(forward) = self.video.poll_catch_up(now, rings.video) {
-            let turn = self.send(now, &forward, egress);
-            outcome = merge(outcome, self.settle(now, turn, rings));
-            if outcome.ended.is_some() {
-                return outcome;
-            }
+        self.send_what_is_due(now, around, egress);
+        if now < self.engine_deadline {
+            return Outcome::default();
         }
-        if now >= self.engine_deadline {
-            let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
-            let turn = self.engine.handle_timeout(now, &mut egress);
-            outcome = merge(outcome, self.settle(now, turn, rings));
-        }
-        outcome
+        let mut paths = PathEgress { paths: &self.paths, target: self.target, inner: egress };
+        let turn = self.engine.handle_timeout(now, &mut paths);
+        self.settle(now, turn, around, egress)
     }
 
     /// A train of the viewer's stream came in live.
@@ -264,20 +293,17 @@ impl Viewer {
         &mut self,
         now: Instant,
         train: &Arc<Train>,
-        rings: Rings<'_>,
+        around: Surroundings<'_>,
         egress: &mut dyn Egress,
-    ) -> Outcome {
+    ) {
+        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
         // A source may come back with another codec than this viewer agreed to.
-        if self.phase == Phase::Connecting || !self.engine.sends(train.codec) {
-            return Outcome::default();
-        }
-        let forwarder = match train.codec.kind() {
-            Kind::Audio => &mut self.audio,
-            Kind::Video => &mut self.video,
+        let Some(track) = self.tracks.iter_mut().find(|track| track.media.codec == train.codec) else {
+            return;
         };
-        let Some(forward) = forwarder.forward(train) else { return Outcome::default() };
-        let turn = self.send(now, &forward, egress);
-        self.settle(now, turn, rings)
+        if let Some(forward) = track.forwarder.forward(train) {
+            track.send(now, &forward, sealer, around.epoch, target, egress);
+        }
     }
 
     /// New ICE credentials on both sides; addresses known so far stay valid (RFC 8445 §9).
@@ -288,42 +314,47 @@ impl Viewer {
 
     /// Says goodbye on the wire. The viewer can only be dropped afterwards.
     pub fn close(&mut self, egress: &mut dyn Egress) {
-        let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
+        if let (Some(sealer), Some(target)) = (&mut self.sealer, self.target) {
+            self.tracks.iter().for_each(|track| track.goodbye(sealer, target, egress));
+        }
+        let mut egress = PathEgress { paths: &self.paths, target: self.target, inner: egress };
         // An engine that fails while it closes is dropped just the same.
         let _ = self.engine.close(&mut egress);
     }
 
-    fn send(
-        &mut self,
-        now: Instant,
-        forward: &Forward,
-        egress: &mut dyn Egress,
-    ) -> Result<Turn, EngineError> {
-        let Forward { train, sequence, timestamp, captured } = forward;
-        let packets = train.packets.iter().enumerate().map(|(index, payload)| OutgoingPacket {
-            sequence: sequence + index as u64,
-            timestamp: *timestamp,
-            captured: *captured,
-            marker: train.marker(index),
-            payload,
-        });
-        let mut egress = PathEgress { paths: &self.paths, nominated: self.nominated, inner: egress };
-        self.engine.send(now, train.codec, packets, &mut egress)
+    /// Trains of a catch-up, and reports.
+    fn send_what_is_due(&mut self, now: Instant, around: Surroundings<'_>, egress: &mut dyn Egress) {
+        let (Some(sealer), Some(target)) = (&mut self.sealer, self.target) else { return };
+        for track in &mut self.tracks {
+            while let Some(forward) = track.forwarder.poll_catch_up(now, around.video) {
+                track.send(now, &forward, sealer, around.epoch, target, egress);
+            }
+            track.report(now, self.limits.report_interval, sealer, around.epoch, target, egress);
+        }
     }
 
-    fn settle(&mut self, now: Instant, turn: Result<Turn, EngineError>, rings: Rings<'_>) -> Outcome {
+    fn settle(
+        &mut self,
+        now: Instant,
+        turn: Result<Turn, EngineError>,
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+    ) -> Outcome {
         let turn = match turn {
             Ok(turn) => turn,
-            Err(error) => {
-                tracing::debug!(session = ?self.session, %error, "viewer's engine failed");
-                return Outcome { ended: Some(EndReason::EngineFailed), ..Outcome::default() };
-            }
+            Err(error) => return self.failed(&error.to_string()),
         };
         self.engine_deadline = turn.deadline;
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome { withheld: turn.withheld, ..Outcome::default() };
         if turn.connected && self.phase == Phase::Connecting {
+            self.sealer = self.engine.sealer();
+            if self.sealer.is_none() {
+                return self.failed("the handshake gave no SRTP keys");
+            }
             self.phase = Phase::Playing;
-            self.video.start(now, rings.video);
+            for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+                track.forwarder.start(now, around.video);
+            }
             outcome.connected = Some(now.saturating_duration_since(self.offered));
         }
         match (turn.ice, self.phase) {
@@ -333,21 +364,69 @@ impl Viewer {
             (Some(true), Phase::Silent(_)) => self.phase = Phase::Playing,
             _ => {}
         }
-        if turn.keyframe_request && self.phase != Phase::Connecting {
-            outcome.keyframe = Some(self.video.request_keyframe(now, rings.video));
+        for rtcp in self.engine.take_feedback() {
+            self.handle_feedback(now, &rtcp, around, egress, &mut outcome);
         }
         if turn.closed {
             outcome.ended = Some(EndReason::PeerClosed);
         }
         outcome
     }
-}
 
-fn merge(first: Outcome, second: Outcome) -> Outcome {
-    Outcome {
-        connected: first.connected.or(second.connected),
-        keyframe: first.keyframe.or(second.keyframe),
-        ended: first.ended.or(second.ended),
+    /// One RTCP packet of the viewer.
+    fn handle_feedback(
+        &mut self,
+        now: Instant,
+        rtcp: &Rtcp,
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+        outcome: &mut Outcome,
+    ) {
+        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
+        let tracks = &mut self.tracks;
+        let find =
+            |tracks: &mut [Outgoing], ssrc: u32| tracks.iter().position(|track| track.media.ssrc == ssrc);
+        match rtcp {
+            Rtcp::ReceiverReport(report) => {
+                for block in &report.reports {
+                    if let Some(index) = find(tracks, *block.ssrc) {
+                        tracks[index].handle_report(
+                            now,
+                            block.last_sr_time,
+                            block.last_sr_delay,
+                            around.epoch,
+                        );
+                    }
+                }
+            }
+            Rtcp::Nack(nack) => {
+                let Some(index) = find(tracks, *nack.ssrc) else { return };
+                for entry in &nack.reports {
+                    let track = &mut tracks[index];
+                    let asked = (entry.pid, entry.blp);
+                    let done = track.repair(now, asked, around.video, sealer, around.epoch, target, egress);
+                    outcome.repairs += done;
+                }
+            }
+            Rtcp::Pli(pli) => {
+                if let Some(index) = find(tracks, *pli.ssrc) {
+                    outcome.keyframe = Some(tracks[index].forwarder.request_keyframe(now, around.video));
+                }
+            }
+            Rtcp::Fir(fir) => {
+                for entry in &fir.reports {
+                    if let Some(index) = find(tracks, *entry.ssrc) {
+                        outcome.keyframe = Some(tracks[index].forwarder.request_keyframe(now, around.video));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn failed(&self, why: &str) -> Outcome {
+        tracing::debug!(session = ?self.session, why, "viewer's engine failed");
+        Outcome { ended: Some(EndReason::EngineFailed), ..Outcome::default() }
     }
 }
 
@@ -356,18 +435,18 @@ fn is_stun(datagram: &[u8]) -> bool {
 }
 
 /// Puts the kernel's address in the place of the announced one, and sends all but STUN replies the
-/// way that the peer nominated last: of two equal ways the engine keeps to the first until it has
-/// been silent for 15 s, and a viewer whose NAT gave it another port would have no picture so long.
+/// way that the peer nominated last.
 struct PathEgress<'a> {
     paths: &'a [Path],
-    nominated: Option<SocketAddr>,
+    target: Option<Target>,
     inner: &'a mut dyn Egress,
 }
 
 impl Egress for PathEgress<'_> {
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
-        let nominated = self.nominated.filter(|_| !is_stun(datagram));
-        let destination = nominated.unwrap_or(destination);
+        if let Some((nominated, local)) = self.target.filter(|_| !is_stun(datagram)) {
+            return self.inner.transmit(nominated, local.or(source), datagram);
+        }
         let local = self.paths.iter().find(|path| path.remote == destination).and_then(|path| path.local);
         self.inner.transmit(destination, local.or(source), datagram);
     }

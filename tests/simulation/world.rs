@@ -16,7 +16,7 @@ use sluice::ops::counters::ShardCounters;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Shard};
 use sluice::track::{Codec, RecentLimits};
-use sluice::viewer::{Credentials, EndReason, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
+use sluice::viewer::{Credentials, EndReason, Engine, EngineParams, Epoch, SharedDtls, Viewer, ViewerLimits};
 
 use crate::camera::Camera;
 use crate::client::{Agreement, Client, Player, SERVER, identity};
@@ -24,8 +24,11 @@ use crate::link::{Flight, Link, Way};
 use crate::wire::{Books, Outbox};
 
 /// As the server sets them by default.
-pub const LIMITS: ViewerLimits =
-    ViewerLimits { setup: Duration::from_secs(10), consent: Duration::from_secs(30) };
+pub const LIMITS: ViewerLimits = ViewerLimits {
+    setup: Duration::from_secs(10),
+    consent: Duration::from_secs(30),
+    report_interval: Duration::from_secs(3),
+};
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
 /// Events at one instant at the most: more is a loop without end.
@@ -71,7 +74,11 @@ impl World {
         World {
             start,
             now: start,
-            shard: Shard::new(RECENT, counters.clone()),
+            shard: Shard::new(
+                RECENT,
+                Epoch::new(start, Duration::from_secs(1_800_000_000)),
+                counters.clone(),
+            ),
             counters,
             cameras: Vec::new(),
             clients: Vec::new(),
@@ -130,9 +137,6 @@ impl World {
             dtls_active: offer.setup == Setup::Passive,
             candidates: vec![SERVER.parse().expect("an address")],
             media: negotiated.media.iter().flatten().cloned().collect(),
-            abs_send_time_id: negotiated.abs_send_time_id,
-            mid_id: negotiated.mid_id,
-            report_interval: Duration::from_secs(3),
         };
         let engine = Engine::new(params, &DTLS, self.now).expect("an engine");
         let first = (self.random.random::<u16>() >> 1, self.random.random::<u16>() >> 1);

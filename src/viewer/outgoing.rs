@@ -1,0 +1,298 @@
+//! One track on its way to one viewer: headers, reports and repairs around the sealed payload.
+//!
+//! Owns the counters of that way (what a sender report says, the next RTX number, what may be sent
+//! again). The one caller of [`Sealer::rtp`] for its two SSRCs, so that no index repeats: media takes
+//! the forwarder's numbers, which only grow, and each repair takes a new one of its own SSRC.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::engine::MediaParams;
+use super::forward::{Forward, Forwarder, Repair};
+use super::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
+use super::seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+use crate::shard::Egress;
+use crate::track::Recent;
+
+/// Part of what a viewer is sent that may be spent on repairs, in percent. Lower leaves losses; higher
+/// lets one bad line, or a hostile viewer, multiply its traffic.
+const REPAIR_PERCENT: u64 = 15;
+
+/// Repairs that may be saved up, in bytes: enough for a lost keyframe of a 4 Mb/s camera.
+const REPAIR_BYTES_MAX: u64 = 128 * 1024;
+
+/// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss
+/// have the list, of 24 bytes a packet.
+const RESENT_MAX: usize = 128;
+
+/// A round trip until a receiver report tells.
+const DEFAULT_RTT: Duration = Duration::from_millis(100);
+
+/// Bytes of header extensions at the most: block header, `abs-send-time`, a MID of 16 bytes, padding.
+const EXTENSION_MAX: usize = 28;
+
+/// Where a viewer's media goes: its address, and ours that it leaves from.
+pub(super) type Target = (SocketAddr, Option<IpAddr>);
+
+/// A track on its way to a viewer.
+pub(super) struct Outgoing {
+    pub(super) media: MediaParams,
+    pub(super) forwarder: Forwarder,
+    packets: u32,
+    octets: u32,
+    /// RTP timestamp and capture time of the newest train.
+    newest: Option<(u32, Instant)>,
+    next_report: Option<Instant>,
+    /// A receiver report came: the viewer knows our SSRC and needs no MID any more.
+    bound: bool,
+    rtt: Duration,
+    next_repair: u64,
+    repair_bytes: u64,
+    resent: VecDeque<(u64, Instant)>,
+}
+
+/// What became of the packets of one NACK.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Sent again.
+    pub sent: u32,
+    /// Asked for again within a round trip.
+    pub repeated: u32,
+    /// Not in the ring any more, or never sent.
+    pub unknown: u32,
+    /// Over the share that repairs may take.
+    pub over_budget: u32,
+}
+
+impl std::ops::AddAssign for Repairs {
+    fn add_assign(&mut self, other: Repairs) {
+        self.sent += other.sent;
+        self.repeated += other.repeated;
+        self.unknown += other.unknown;
+        self.over_budget += other.over_budget;
+    }
+}
+
+impl Outgoing {
+    /// A track that has sent nothing; `first_sequence` and `first_repair` are where numbers begin.
+    pub(super) fn new(media: MediaParams, first_sequence: u16) -> Outgoing {
+        Outgoing {
+            media,
+            forwarder: Forwarder::new(first_sequence),
+            packets: 0,
+            octets: 0,
+            newest: None,
+            next_report: None,
+            bound: false,
+            rtt: DEFAULT_RTT,
+            next_repair: u64::from(first_sequence),
+            repair_bytes: REPAIR_BYTES_MAX / 4,
+            resent: VecDeque::new(),
+        }
+    }
+
+    /// When the next sender report is due; nothing before the first train.
+    pub(super) fn report_due(&self) -> Option<Instant> {
+        self.next_report
+    }
+
+    /// Seals the packets of a train into `egress`. The first one asks for a report at once, so that
+    /// the player can bring picture and sound together.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        forward: &Forward,
+        sealer: &Sealer,
+        epoch: &Epoch,
+        (destination, source): Target,
+        egress: &mut dyn Egress,
+    ) {
+        let mut block = [0; EXTENSION_MAX];
+        let extension = self.extension(now, epoch, &mut block);
+        let mut bytes = 0;
+        for (index, payload) in forward.train.packets.iter().enumerate() {
+            let header = Header {
+                payload_type: self.media.payload_type,
+                marker: forward.train.marker(index),
+                index: forward.sequence + index as u64,
+                timestamp: forward.timestamp,
+                ssrc: self.media.ssrc,
+                extension,
+            };
+            let max = RTP_HEADER + extension.len() + payload.len() + TAG_MAX;
+            egress.write(destination, source, max, &mut |out| sealer.rtp(header, &[], payload, out));
+            bytes += payload.len() as u64;
+        }
+        self.packets = self.packets.wrapping_add(forward.train.packets.len() as u32);
+        self.octets = self.octets.wrapping_add(bytes as u32);
+        self.repair_bytes = (self.repair_bytes + bytes * REPAIR_PERCENT / 100).min(REPAIR_BYTES_MAX);
+        self.newest = Some((forward.timestamp, forward.captured));
+        self.next_report.get_or_insert(now);
+    }
+
+    /// Sends a sender report if one is due, and again every `interval`.
+    pub(super) fn report(
+        &mut self,
+        now: Instant,
+        interval: Duration,
+        sealer: &mut Sealer,
+        epoch: &Epoch,
+        target: Target,
+        egress: &mut dyn Egress,
+    ) {
+        let Some((timestamp, captured)) =
+            self.newest.filter(|_| self.next_report.is_some_and(|at| at <= now))
+        else {
+            return;
+        };
+        self.next_report = Some(now + interval);
+        // The timestamp of now, on the line through the newest train's.
+        let age = now.saturating_duration_since(captured).as_secs_f64();
+        let ticks = (age * f64::from(self.media.codec.clock_rate())) as u32;
+        let report = Report {
+            ssrc: self.media.ssrc,
+            ntp: epoch.ntp(now),
+            timestamp: timestamp.wrapping_add(ticks),
+            packets: self.packets,
+            octets: self.octets,
+        };
+        let mut packet = [0; PACKET_MAX];
+        let length = sender_report(report, CNAME, &mut packet);
+        write_rtcp(sealer, &packet[..length], target, egress);
+    }
+
+    /// Says that this track is over.
+    pub(super) fn goodbye(&self, sealer: &mut Sealer, target: Target, egress: &mut dyn Egress) {
+        let mut packet = [0; PACKET_MAX];
+        let length = goodbye(self.media.ssrc, &mut packet);
+        write_rtcp(sealer, &packet[..length], target, egress);
+    }
+
+    /// A receiver report about this track: when our report it answers was sent, and how long the
+    /// viewer kept it (RFC 3550 §6.4.1, both in 16.16 seconds).
+    pub(super) fn handle_report(&mut self, now: Instant, last_report: u32, delay: u32, epoch: &Epoch) {
+        self.bound = true;
+        if last_report == 0 {
+            return;
+        }
+        let middle = (epoch.ntp(now) >> 16) as u32;
+        let round_trip = middle.wrapping_sub(last_report).wrapping_sub(delay);
+        // Over a minute is a clock that went back, not a line.
+        if round_trip < 60 << 16 {
+            self.rtt = Duration::from_micros((u64::from(round_trip) * 1_000_000) >> 16);
+        }
+    }
+
+    /// Sends again what a NACK asks for: `first`, and the packets of `bitmask` behind it (RFC 4585
+    /// §6.2.1), each once in a round trip, in an RTX packet (RFC 4588 §4).
+    #[expect(clippy::too_many_arguments, reason = "what a repair needs of the viewer around it")]
+    pub(super) fn repair(
+        &mut self,
+        now: Instant,
+        (first, bitmask): (u16, u16),
+        recent: &Recent,
+        sealer: &Sealer,
+        epoch: &Epoch,
+        target: Target,
+        egress: &mut dyn Egress,
+    ) -> Repairs {
+        let mut repairs = Repairs::default();
+        let Some(payload_type) = self.media.rtx_payload_type else { return repairs };
+        let behind = (0..16).filter(|bit| bitmask >> bit & 1 == 1).map(|bit| first.wrapping_add(bit + 1));
+        for sequence in std::iter::once(first).chain(behind) {
+            let Some(repair) = self.forwarder.repair(sequence, recent) else {
+                repairs.unknown += 1;
+                continue;
+            };
+            let bytes = repair.train.packets[repair.index].len() as u64;
+            if !self.may_resend(now, repair.sequence) {
+                repairs.repeated += 1;
+            } else if self.repair_bytes < bytes {
+                repairs.over_budget += 1;
+            } else {
+                self.repair_bytes -= bytes;
+                self.send_repair(now, &repair, payload_type, sealer, epoch, target, egress);
+                repairs.sent += 1;
+            }
+        }
+        repairs
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a repair needs of the viewer around it")]
+    fn send_repair(
+        &mut self,
+        now: Instant,
+        repair: &Repair,
+        payload_type: u8,
+        sealer: &Sealer,
+        epoch: &Epoch,
+        (destination, source): Target,
+        egress: &mut dyn Egress,
+    ) {
+        let mut block = [0; EXTENSION_MAX];
+        let extension = self.extension(now, epoch, &mut block);
+        let header = Header {
+            payload_type,
+            marker: repair.train.marker(repair.index),
+            index: self.next_repair,
+            timestamp: repair.timestamp,
+            ssrc: self.media.rtx_ssrc,
+            extension,
+        };
+        self.next_repair += 1;
+        let original = (repair.sequence as u16).to_be_bytes();
+        let payload = &repair.train.packets[repair.index];
+        let max = RTP_HEADER + extension.len() + original.len() + payload.len() + TAG_MAX;
+        egress.write(destination, source, max, &mut |out| sealer.rtp(header, &original, payload, out));
+    }
+
+    /// Notes that a packet goes again, unless it went within the last round trip.
+    fn may_resend(&mut self, now: Instant, sequence: u64) -> bool {
+        while self.resent.front().is_some_and(|(_, at)| now.saturating_duration_since(*at) >= self.rtt) {
+            self.resent.pop_front();
+        }
+        if self.resent.iter().any(|(other, _)| *other == sequence) {
+            return false;
+        }
+        if self.resent.len() == RESENT_MAX {
+            self.resent.pop_front();
+        }
+        self.resent.push_back((sequence, now));
+        true
+    }
+
+    /// The header extensions that packets carry now; empty if none was agreed on.
+    fn extension<'a>(&self, now: Instant, epoch: &Epoch, block: &'a mut [u8; EXTENSION_MAX]) -> &'a [u8] {
+        let mut end = 4;
+        if let Some(id) = self.media.abs_send_time_id {
+            block[end] = (id << 4) | 2;
+            block[end + 1..end + 4].copy_from_slice(&epoch.abs_send_time(now));
+            end += 4;
+        }
+        let mid = self.media.mid.as_bytes();
+        if let Some(id) = self.media.mid_id.filter(|_| !self.bound && (1..=16).contains(&mid.len())) {
+            block[end] = (id << 4) | (mid.len() as u8 - 1);
+            block[end + 1..end + 1 + mid.len()].copy_from_slice(mid);
+            end += 1 + mid.len();
+        }
+        if end == 4 {
+            return &[];
+        }
+        let end = end.next_multiple_of(4);
+        block[..2].copy_from_slice(&[0xbe, 0xde]);
+        block[2..4].copy_from_slice(&((end / 4 - 1) as u16).to_be_bytes());
+        &block[..end]
+    }
+}
+
+fn write_rtcp(sealer: &mut Sealer, packet: &[u8], (destination, source): Target, egress: &mut dyn Egress) {
+    egress.write(destination, source, packet.len() + RTCP_TAG_MAX, &mut |out| {
+        out[..packet.len()].copy_from_slice(packet);
+        sealer.rtcp(out, packet.len())
+    });
+}
+
+#[cfg(test)]
+#[path = "outgoing_tests.rs"]
+mod tests;

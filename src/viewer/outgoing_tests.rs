@@ -1,0 +1,280 @@
+//! Numbers on the wire over long random lives: none repeats, repairs are exact and bounded.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use str0m::crypto::dtls::SrtpProfile;
+use zeroize::Zeroizing;
+
+use super::super::keys::{Keying, SendKeys};
+use super::*;
+use crate::track::{Codec, RecentLimits, Train};
+
+const TARGET: &str = "192.0.2.9:4000";
+
+/// Headers of what was sent: SSRC, 16-bit number, timestamp, length.
+#[derive(Default)]
+struct Wire(Vec<(u32, u16, u32, usize)>);
+
+impl Egress for Wire {
+    fn transmit(&mut self, _: SocketAddr, _: Option<IpAddr>, datagram: &[u8]) {
+        let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().expect("4 bytes"));
+        let number = u16::from_be_bytes([datagram[2], datagram[3]]);
+        self.0.push((word(8), number, word(4), datagram.len()));
+    }
+}
+
+struct World {
+    now: Instant,
+    epoch: Epoch,
+    sealer: Sealer,
+    recent: Recent,
+    track: Outgoing,
+    next: u64,
+    frame: u64,
+    wire: Wire,
+}
+
+const MEDIA: u32 = 1;
+const RTX: u32 = 2;
+
+#[expect(clippy::disallowed_methods, reason = "virtual time has to start somewhere")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+impl World {
+    fn new() -> World {
+        let now = start();
+        let keying = Keying {
+            material: Zeroizing::new((0..88).collect()),
+            profile: SrtpProfile::AEAD_AES_256_GCM,
+            active: false,
+        };
+        let keys = SendKeys::derive(&keying, &str0m::crypto::from_feature_flags()).expect("a known profile");
+        let limits = RecentLimits { bytes: 4 << 20, history: Duration::from_secs(1) };
+        let media = MediaParams {
+            mid: "0".to_owned(),
+            codec: Codec::H264,
+            payload_type: 102,
+            rtx_payload_type: Some(103),
+            format: String::new(),
+            ssrc: MEDIA,
+            rtx_ssrc: RTX,
+            abs_send_time_id: Some(2),
+            mid_id: Some(9),
+        };
+        World {
+            now,
+            epoch: Epoch::new(now, Duration::from_secs(1_700_000_000)),
+            sealer: Sealer::new(&keys).expect("derived keys"),
+            recent: Recent::new(Codec::H264, limits),
+            track: Outgoing::new(media, 60_000),
+            next: 0,
+            frame: 0,
+            wire: Wire::default(),
+        }
+    }
+
+    fn target() -> Target {
+        (TARGET.parse().expect("an address"), None)
+    }
+
+    fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
+        let payload = vec![0u8; 50];
+        let train = Arc::new(Train {
+            codec: Codec::H264,
+            sequence: self.next,
+            timestamp: 1_000_000 + self.frame * 3_000,
+            keyframe,
+            starts_frame: true,
+            ends_frame: true,
+            marker: true,
+            received: self.now,
+            captured: self.now,
+            packets: vec![Arc::from(payload); packets].into(),
+        });
+        self.next += packets as u64;
+        self.frame += 1;
+        train
+    }
+
+    fn live(&mut self, packets: usize, keyframe: bool) {
+        let train = self.frame(packets, keyframe);
+        self.recent.push(train.clone());
+        if let Some(forward) = self.track.forwarder.forward(&train) {
+            self.track.send(self.now, &forward, &self.sealer, &self.epoch, World::target(), &mut self.wire);
+        }
+        self.catch_up();
+    }
+
+    fn catch_up(&mut self) {
+        while let Some(forward) = self.track.forwarder.poll_catch_up(self.now, &self.recent) {
+            self.track.send(self.now, &forward, &self.sealer, &self.epoch, World::target(), &mut self.wire);
+        }
+    }
+
+    fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {
+        let World { track, now, recent, sealer, epoch, wire, .. } = self;
+        track.repair(*now, (first, bitmask), recent, sealer, epoch, World::target(), wire)
+    }
+
+    fn of(&self, ssrc: u32) -> Vec<(u16, u32)> {
+        self.wire.0.iter().filter(|sent| sent.0 == ssrc).map(|sent| (sent.1, sent.2)).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Frame {
+        packets: usize,
+        keyframe: bool,
+    },
+    /// Trains that never reach the shard.
+    Gap {
+        packets: usize,
+    },
+    KeyframeRequest,
+    Nack {
+        back: u16,
+        bitmask: u16,
+    },
+    Wait {
+        ms: u64,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        20 => (1..40usize, prop::bool::weighted(0.05)).prop_map(|(packets, keyframe)| Step::Frame { packets, keyframe }),
+        1 => (1..40usize).prop_map(|packets| Step::Gap { packets }),
+        1 => Just(Step::KeyframeRequest),
+        6 => (0..600u16, any::<u16>()).prop_map(|(back, bitmask)| Step::Nack { back, bitmask }),
+        10 => (1..60u64).prop_map(|ms| Step::Wait { ms }),
+    ];
+    prop::collection::vec(step, 1..600)
+}
+
+proptest! {
+    /// Invariant 1: under one key no SSRC and index goes out twice. Numbers of media and of repairs
+    /// each go up by one for ever, so their 48-bit index never repeats.
+    #[test]
+    fn no_index_is_ever_used_twice(steps in steps()) {
+        let mut world = World::new();
+        world.live(10, true);
+        world.track.forwarder.start(world.now, &world.recent);
+        for step in steps {
+            match step {
+                Step::Frame { packets, keyframe } => world.live(packets, keyframe),
+                Step::Gap { packets } => { world.frame(packets, false); }
+                Step::KeyframeRequest => { world.track.forwarder.request_keyframe(world.now, &world.recent); }
+                Step::Nack { back, bitmask } => {
+                    let last = world.of(MEDIA).last().map_or(0, |sent| sent.0);
+                    world.nack(last.wrapping_sub(back), bitmask);
+                }
+                Step::Wait { ms } => world.now += Duration::from_millis(ms),
+            }
+            world.catch_up();
+        }
+        for ssrc in [MEDIA, RTX] {
+            let numbers = world.of(ssrc);
+            for pair in numbers.windows(2) {
+                prop_assert_eq!(pair[1].0, pair[0].0.wrapping_add(1), "SSRC {}", ssrc);
+            }
+        }
+    }
+
+    /// A repair is the packet that was sent, timestamp and all, also from a catch-up.
+    #[test]
+    fn a_repair_has_the_timestamp_of_what_was_lost(frames in 1..80usize, packets in 1..5usize, live in 0..20usize) {
+        let mut world = World::new();
+        for frame in 0..frames {
+            let train = world.frame(packets, frame == 0);
+            world.recent.push(train);
+            world.now += Duration::from_millis(33);
+        }
+        world.track.forwarder.start(world.now, &world.recent);
+        for _ in 0..40 {
+            world.now += Duration::from_millis(4);
+            world.catch_up();
+        }
+        for _ in 0..live {
+            world.now += Duration::from_millis(33);
+            world.live(packets, false);
+        }
+        let sent = world.of(MEDIA);
+        prop_assert_eq!(sent.len(), (frames + live) * packets);
+        world.track.repair_bytes = u64::MAX / 2;
+        for &(number, timestamp) in &sent {
+            let repairs = world.nack(number, 0);
+            prop_assert_eq!(repairs, Repairs { sent: 1, ..Repairs::default() });
+            prop_assert_eq!(world.of(RTX).last().expect("a repair").1, timestamp);
+        }
+    }
+}
+
+#[test]
+fn a_packet_goes_again_once_in_a_round_trip() {
+    let mut world = World::new();
+    world.live(20, true);
+    let number = world.of(MEDIA)[5].0;
+    assert_eq!(world.nack(number, 0).sent, 1);
+    assert_eq!(world.nack(number, 0), Repairs { repeated: 1, ..Repairs::default() });
+    world.now += DEFAULT_RTT;
+    assert_eq!(world.nack(number, 0).sent, 1, "a round trip later it was lost again");
+}
+
+#[test]
+fn repairs_take_at_most_their_share() {
+    let mut world = World::new();
+    world.live(1, true);
+    for _ in 0..400 {
+        world.now += Duration::from_millis(33);
+        world.live(20, false);
+    }
+    let media: usize = world.wire.0.iter().map(|sent| sent.3).sum();
+    let last = world.of(MEDIA).last().expect("sent").0;
+    let mut repairs = Repairs::default();
+    for round in 0..200 {
+        for back in (0..500).step_by(17) {
+            repairs += world.nack(last.wrapping_sub(back), u16::MAX);
+        }
+        world.now += DEFAULT_RTT * round.min(1);
+    }
+    let all: usize = world.wire.0.iter().map(|sent| sent.3).sum();
+    assert!(repairs.over_budget > 0, "{repairs:?}");
+    assert!((all - media) * 100 < media * 40, "{} of {media} bytes of media repaired", all - media);
+}
+
+#[test]
+fn unknown_and_unsent_packets_are_counted_and_nothing_else() {
+    let mut world = World::new();
+    assert_eq!(world.nack(60_000, 0), Repairs { unknown: 1, ..Repairs::default() });
+    world.live(3, true);
+    let before = world.wire.0.len();
+    assert_eq!(world.nack(60_003, 0b1), Repairs { unknown: 2, ..Repairs::default() }, "not sent yet");
+    assert_eq!(world.nack(59_000, 0b11), Repairs { unknown: 3, ..Repairs::default() }, "never sent");
+    assert_eq!(world.wire.0.len(), before);
+}
+
+#[test]
+fn mid_goes_until_a_receiver_report_comes() {
+    let mut world = World::new();
+    world.live(1, true);
+    let with_mid = world.wire.0[0].3;
+    let epoch = world.epoch;
+    world.track.handle_report(world.now, 0, 0, &epoch);
+    world.live(1, false);
+    assert_eq!(with_mid - world.wire.0[1].3, 4, "one word of header less");
+}
+
+#[test]
+fn a_receiver_report_tells_the_round_trip() {
+    let mut world = World::new();
+    let epoch = world.epoch;
+    let sent = (epoch.ntp(world.now) >> 16) as u32;
+    let later = world.now + Duration::from_millis(80);
+    world.track.handle_report(later, sent, 65_536 / 50, &epoch);
+    let error = world.track.rtt.abs_diff(Duration::from_millis(60));
+    assert!(error < Duration::from_millis(1), "80 ms less the 20 ms that the viewer kept it");
+}

@@ -1,0 +1,195 @@
+//! The sealer: RTP and RTCP of one viewer, encrypted straight into the place they are sent from.
+//!
+//! Owns the ciphers with their key schedules and the SRTCP index. It is the only emitter of SRTP and
+//! SRTCP for its keys (docs/ARCHITECTURE.md, invariant 1): whoever calls it must never give the same
+//! (SSRC, index) twice. Knows no tracks and no sockets; allocates nothing.
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::{hmac, iv::FixedLength};
+use str0m::crypto::dtls::SrtpProfile;
+use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
+
+use super::keys::{SendKeys, SessionKeys};
+
+/// Bytes of an RTP header before extensions (RFC 3550 §5.1).
+pub(super) const RTP_HEADER: usize = 12;
+
+/// What sealing adds to a packet at the most: the GCM tag (RFC 7714 §13.1).
+pub(super) const TAG_MAX: usize = 16;
+
+/// What sealing adds to an RTCP packet at the most: tag, and E flag with index (RFC 3711 §3.4).
+pub(super) const RTCP_TAG_MAX: usize = TAG_MAX + 4;
+
+/// SRTCP indices: 31 bits, never used twice (RFC 3711 §3.4). At a report a second they last 68 years.
+const SRTCP_INDEX_END: u32 = 1 << 31;
+
+/// One RTP packet but for its payload.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header<'a> {
+    pub(super) payload_type: u8,
+    pub(super) marker: bool,
+    /// Extended sequence number: the packet index of RFC 3711 §3.3.1, 48 bits.
+    pub(super) index: u64,
+    pub(super) timestamp: u32,
+    pub(super) ssrc: u32,
+    /// The extension block with its own header (RFC 8285 §4.2), a multiple of 4 bytes; or empty.
+    pub(super) extension: &'a [u8],
+}
+
+/// The ciphers of one viewer.
+pub(super) struct Sealer {
+    rtp: Cipher,
+    rtcp: Cipher,
+    srtcp_index: u32,
+}
+
+enum Cipher {
+    Gcm {
+        key: LessSafeKey,
+        salt: [u8; 12],
+    },
+    /// AES-CM with HMAC-SHA1-80, for peers that know nothing better. Boxed: it is rare, and three times
+    /// as large.
+    Cm(Box<CounterMode>),
+}
+
+struct CounterMode {
+    key: EncryptingKey,
+    salt: [u8; 14],
+    auth: hmac::Key,
+}
+
+impl Sealer {
+    /// A sealer over derived keys; nothing if their lengths do not fit the profile.
+    pub(super) fn new(keys: &SendKeys) -> Option<Sealer> {
+        let cipher = |session: &SessionKeys| Cipher::new(keys.profile, session);
+        Some(Sealer { rtp: cipher(&keys.rtp)?, rtcp: cipher(&keys.rtcp)?, srtcp_index: 0 })
+    }
+
+    /// Writes header, extension, a prefix and the payload into `out`, encrypts and authenticates.
+    ///
+    /// `prefix` is what RTX puts before the payload (RFC 4588 §4). Returns the length of the packet;
+    /// nothing if `out` is too short, which leaves no part of the key used.
+    pub(super) fn rtp(
+        &self,
+        header: Header<'_>,
+        prefix: &[u8],
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let body = RTP_HEADER + header.extension.len();
+        let end = body + prefix.len() + payload.len();
+        let total = end + self.rtp.tag_len();
+        if out.len() < total {
+            return None;
+        }
+        let extended = !header.extension.is_empty();
+        out[0] = 0x80 | (u8::from(extended) << 4);
+        out[1] = (u8::from(header.marker) << 7) | header.payload_type;
+        out[2..4].copy_from_slice(&(header.index as u16).to_be_bytes());
+        out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
+        out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
+        out[RTP_HEADER..body].copy_from_slice(header.extension);
+        out[body..body + prefix.len()].copy_from_slice(prefix);
+        out[body + prefix.len()..end].copy_from_slice(payload);
+        let rollover = (header.index >> 16) as u32;
+        match &self.rtp {
+            Cipher::Gcm { key, salt } => {
+                let nonce = AeadAes128Gcm::rtp_iv(*salt, header.ssrc, rollover, header.index as u16);
+                seal_gcm(key, nonce, out, body, end)?;
+            }
+            Cipher::Cm(cipher) => {
+                let CounterMode { key, salt, auth } = &**cipher;
+                let iv = Aes128CmSha1_80::rtp_iv(*salt, header.ssrc, header.index);
+                seal_cm(key, iv, &mut out[body..end])?;
+                let mut context = hmac::Context::with_key(auth);
+                context.update(&out[..end]);
+                context.update(&rollover.to_be_bytes());
+                out[end..total].copy_from_slice(&context.sign().as_ref()[..Aes128CmSha1_80::HMAC_TAG_LEN]);
+            }
+        }
+        Some(total)
+    }
+
+    /// Encrypts and authenticates the compound RTCP packet in `buffer[..len]` in place, and returns its
+    /// new length. Nothing if `buffer` is too short, or the key has sealed 2^31 of them.
+    pub(super) fn rtcp(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
+        if self.srtcp_index >= SRTCP_INDEX_END || len < 8 || buffer.len() < len + RTCP_TAG_MAX {
+            return None;
+        }
+        let index = self.srtcp_index;
+        self.srtcp_index += 1;
+        let ssrc = u32::from_be_bytes([buffer[4], buffer[5], buffer[6], buffer[7]]);
+        // The E flag: encrypted.
+        let trailer = (0x8000_0000 | index).to_be_bytes();
+        match &self.rtcp {
+            Cipher::Gcm { key, salt } => {
+                let nonce = AeadAes128Gcm::rtcp_iv(*salt, ssrc, index);
+                let mut aad = [0u8; 12];
+                aad[..8].copy_from_slice(&buffer[..8]);
+                aad[8..].copy_from_slice(&trailer);
+                let nonce = Nonce::assume_unique_for_key(nonce);
+                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut buffer[8..len]).ok()?;
+                let tag_end = len + tag.as_ref().len();
+                buffer[len..tag_end].copy_from_slice(tag.as_ref());
+                // The index follows the tag (RFC 7714 §9.2).
+                buffer[tag_end..tag_end + 4].copy_from_slice(&trailer);
+                Some(tag_end + 4)
+            }
+            Cipher::Cm(cipher) => {
+                let CounterMode { key, salt, auth } = &**cipher;
+                let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, u64::from(index));
+                seal_cm(key, iv, &mut buffer[8..len])?;
+                buffer[len..len + 4].copy_from_slice(&trailer);
+                let tag = hmac::sign(auth, &buffer[..len + 4]);
+                let end = len + 4 + Aes128CmSha1_80::HMAC_TAG_LEN;
+                buffer[len + 4..end].copy_from_slice(&tag.as_ref()[..Aes128CmSha1_80::HMAC_TAG_LEN]);
+                Some(end)
+            }
+        }
+    }
+}
+
+impl Cipher {
+    fn new(profile: SrtpProfile, keys: &SessionKeys) -> Option<Cipher> {
+        let gcm = |algorithm| {
+            let key = LessSafeKey::new(UnboundKey::new(algorithm, &keys.key).ok()?);
+            Some(Cipher::Gcm { key, salt: keys.salt[..].try_into().ok()? })
+        };
+        match profile {
+            SrtpProfile::AEAD_AES_128_GCM => gcm(&AES_128_GCM),
+            SrtpProfile::AEAD_AES_256_GCM => gcm(&AES_256_GCM),
+            SrtpProfile::AES128_CM_SHA1_80 => {
+                let key = EncryptingKey::ctr(UnboundCipherKey::new(&AES_128, &keys.key).ok()?).ok()?;
+                let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys.auth);
+                Some(Cipher::Cm(Box::new(CounterMode { key, salt: keys.salt[..].try_into().ok()?, auth })))
+            }
+            _ => None,
+        }
+    }
+
+    fn tag_len(&self) -> usize {
+        match self {
+            Cipher::Gcm { .. } => TAG_MAX,
+            Cipher::Cm(_) => Aes128CmSha1_80::HMAC_TAG_LEN,
+        }
+    }
+}
+
+fn seal_gcm(key: &LessSafeKey, nonce: [u8; 12], out: &mut [u8], body: usize, end: usize) -> Option<()> {
+    let (associated, rest) = out.split_at_mut(body);
+    let (text, behind) = rest.split_at_mut(end - body);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(&*associated), text).ok()?;
+    behind[..TAG_MAX].copy_from_slice(tag.as_ref());
+    Some(())
+}
+
+fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
+    key.less_safe_encrypt(text, EncryptionContext::Iv128(FixedLength::from(iv))).ok().map(drop)
+}
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;
