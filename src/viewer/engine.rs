@@ -108,7 +108,7 @@ pub enum EngineError {
     /// The library panicked. The viewer's state is lost, nothing else is.
     #[error("the engine panicked")]
     Panic,
-    /// More polls than [`MAX_POLLS`] in one call.
+    /// More polls in one call than an engine with an end of output needs.
     #[error("the engine had no end of output")]
     Endless,
 }
