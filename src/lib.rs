@@ -8,6 +8,7 @@
 
 pub mod control;
 pub mod id;
+pub mod load;
 pub mod ops;
 pub mod server;
 pub mod shard;

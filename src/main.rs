@@ -44,6 +44,9 @@ enum Do {
         /// The file.
         file: PathBuf,
     },
+    /// Load a server with viewers and report what they got, and what it cost.
+    #[command(subcommand)]
+    Load(sluice::load::Load),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let check = command.is_some();
     let inputs = match command {
+        Some(Do::Load(load)) => return sluice::load::run(load),
         Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
         None => Inputs {
             file: serve.config.map(File::Path),

@@ -4,7 +4,7 @@
 //! [`command`] is all that the control plane may say to it.
 
 pub mod command;
-mod deadlines;
+pub(crate) mod deadlines;
 mod demux;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;

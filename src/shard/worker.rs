@@ -1,9 +1,9 @@
 //! The pinned thread that runs one shard: the shell around it that reads the clock and the socket.
 //!
 //! One round of the loop: (1) wait for the socket, the waker or the shard's next deadline; (2) read
-//! the clock once; (3) hand over datagrams, STUN and DTLS before any media; (4) then commands;
-//! (5) then trains; (6) then deadlines; (7) flush what is left in the batch. Every step is bounded,
-//! so that none can keep the others waiting.
+//! the clock once; (3) hand over commands, so that a viewer is here before its first STUN request;
+//! (4) then datagrams, STUN and DTLS before any media; (5) then trains; (6) then deadlines; (7) flush
+//! what is left in the batch. Every step is bounded, so that none can keep the others waiting.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and makes a thread")]
 
 use std::net::{IpAddr, SocketAddr};
@@ -31,8 +31,9 @@ use crate::viewer::Epoch;
 /// media; fewer lets the socket's buffer fill up while many viewers join.
 const RECEIVES_PER_ROUND: usize = 16;
 
-/// Commands in one round. A join is about 5 µs here; more of them delay media.
-const COMMANDS_PER_ROUND: usize = 64;
+/// Commands between two receives. A join is about 5 µs here; more of them delay media, fewer let STUN
+/// requests overtake the joins they belong to.
+const COMMANDS_AT_ONCE: usize = 64;
 
 /// Trains in one round. One train costs as much as it has viewers.
 const MEDIA_PER_ROUND: usize = 64;
@@ -180,11 +181,14 @@ impl Rounds {
     /// Returns whether to stop, and whether a bound left work behind.
     fn round(&mut self, now: Instant, receiver: &mut Receiver) -> (bool, bool) {
         self.wake.taken();
-        let mut more = self.receive(now, receiver);
-        let commands = self.commands.len().min(COMMANDS_PER_ROUND);
-        for command in self.commands.try_iter().take(commands) {
-            if self.shard.handle_command(now, command, &mut self.outbox) {
+        let mut more = true;
+        for _ in 0..RECEIVES_PER_ROUND {
+            if self.obey(now) {
                 return (true, false);
+            }
+            if self.receive(now, receiver) {
+                more = false;
+                break;
             }
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
@@ -196,29 +200,31 @@ impl Rounds {
         (false, more)
     }
 
+    /// Hands over the commands that wait. Returns whether to stop.
+    fn obey(&mut self, now: Instant) -> bool {
+        let Rounds { shard, outbox, commands, .. } = self;
+        commands.try_iter().take(COMMANDS_AT_ONCE).any(|command| shard.handle_command(now, command, outbox))
+    }
+
+    /// One receive call. Returns whether the socket has no more.
     fn receive(&mut self, now: Instant, receiver: &mut Receiver) -> bool {
         let Rounds { shard, outbox, counters, index, .. } = self;
-        for _ in 0..RECEIVES_PER_ROUND {
-            // Replies leave through the same socket: it is borrowed for the call, not the closure.
-            let socket = outbox.socket.clone();
-            let report = receiver.receive(&socket, |datagram| {
-                shard.handle_datagram(now, datagram.source, datagram.local_ip, datagram.bytes, outbox);
-            });
-            match report {
-                Ok(report) => {
-                    counters.ingress_datagrams.add(report.datagrams as u64);
-                    counters.discarded_oversize.add(report.oversized as u64);
-                    if report.drained {
-                        return false;
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(shard = *index, %error, "a receive failed");
-                    return false;
-                }
+        // Replies leave through the same socket: it is borrowed for the call, not the closure.
+        let socket = outbox.socket.clone();
+        let report = receiver.receive(&socket, |datagram| {
+            shard.handle_datagram(now, datagram.source, datagram.local_ip, datagram.bytes, outbox);
+        });
+        match report {
+            Ok(report) => {
+                counters.ingress_datagrams.add(report.datagrams as u64);
+                counters.discarded_oversize.add(report.oversized as u64);
+                report.drained
+            }
+            Err(error) => {
+                tracing::debug!(shard = *index, %error, "a receive failed");
+                true
             }
         }
-        true
     }
 }
 

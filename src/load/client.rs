@@ -1,0 +1,437 @@
+//! One WHEP viewer without a socket: takes `now` and datagrams, gives datagrams and counts.
+//!
+//! The engine does ICE (full, controlling), DTLS and SDP. **Media never reaches it**: packets are
+//! counted by their clear header, and only retransmissions and the packets of a verifying viewer are
+//! decrypted, with the keys that the engine's DTLS handed out. Reports, NACK, PLI and REMB are built
+//! and sealed here; what the engine would send under the same keys is discarded.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{Extension, ExtensionMap};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
+
+use super::dtls::{ClientDtls, KeySlot};
+use super::formats::{Format, Formats};
+use super::frames::{Frames, Plain, Verdict};
+use super::impair::{Fate, Impairment, Path};
+use super::packet::{self, Datagram, Header};
+use super::rtcp;
+use super::sequence::Sequence;
+use super::srtp::Srtp;
+use super::track::Track;
+
+mod feedback;
+mod types;
+
+pub use types::{Behaviour, ClientError, Stage, Totals, Transmit};
+
+/// Polls of one call at the most; an engine that still has output then is broken.
+const MAX_POLLS: usize = 1_024;
+
+/// Streams of one viewer at the most: WHEP has one video and one audio, and a camera may restart.
+const TRACKS_MAX: usize = 8;
+
+/// Time until an unanswered ICE check is sent again; libwebrtc checks a new pair every 48 ms. It
+/// doubles up to the engine's 3 s.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Checks without an answer before a path is given up: with the intervals above 36 s, so that no viewer
+/// leaves before its consent is 30 s old (RFC 7675 §5.1). With the engine's own number a server that
+/// stalls for 4 s loses viewers that a browser would have kept.
+const CHECKS: usize = 16;
+
+/// One viewer.
+pub struct Client {
+    rtc: Rtc,
+    pending: Option<SdpPendingOffer>,
+    keys: KeySlot,
+    dtls: ClientDtls,
+    srtp: Option<Srtp>,
+    local: SocketAddr,
+    server: Option<SocketAddr>,
+    stage: Stage,
+    behaviour: Behaviour,
+    formats: Formats,
+    tracks: Vec<Track>,
+    repairs: Option<(u32, Sequence)>,
+    frames: Option<Frames>,
+    path: Option<Path>,
+    /// The packet that the last mile holds back.
+    held: Vec<u8>,
+    /// Our SSRC as a sender of reports; not 0, which some servers discard.
+    own_ssrc: u32,
+    engine_deadline: Instant,
+    next_report: Option<Instant>,
+    bytes_reported: u64,
+    connected_at: Option<Instant>,
+    first_packet_at: Option<Instant>,
+    totals: Totals,
+    scratch: Vec<u8>,
+}
+
+impl Client {
+    /// A viewer with a socket at `local`, and its offer. `id` tells it from the others in captures.
+    pub fn new(
+        now: Instant,
+        local: SocketAddr,
+        id: u32,
+        behaviour: Behaviour,
+        dtls: &ClientDtls,
+    ) -> Result<(Client, String), ClientError> {
+        let (mut rtc, keys) = dtls.build(configuration(), now);
+        let candidate = Candidate::host(local, "udp").map_err(|_| ClientError::Candidate(local))?;
+        rtc.add_local_candidate(candidate);
+        let mut change = rtc.sdp_api();
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            change.add_media(kind, Direction::RecvOnly, None, None, None);
+        }
+        let (offer, pending) = change.apply().ok_or(ClientError::Endless)?;
+        let client = Client {
+            rtc,
+            pending: Some(pending),
+            keys,
+            dtls: dtls.clone(),
+            srtp: None,
+            local,
+            server: None,
+            stage: Stage::Offered,
+            behaviour,
+            formats: Formats::default(),
+            tracks: Vec::new(),
+            repairs: None,
+            frames: behaviour.verify.then(Frames::default),
+            path: (behaviour.impairment != Impairment::default())
+                .then(|| Path::new(behaviour.impairment, behaviour.seed)),
+            held: Vec::new(),
+            own_ssrc: id.wrapping_add(1).max(1),
+            engine_deadline: now,
+            next_report: None,
+            bytes_reported: 0,
+            connected_at: None,
+            first_packet_at: None,
+            totals: Totals::default(),
+            scratch: Vec::new(),
+        };
+        Ok((client, offer.to_sdp_string()))
+    }
+
+    /// The server's answer: begins ICE.
+    pub fn handle_answer(
+        &mut self,
+        now: Instant,
+        sdp: &str,
+        out: &mut Transmit<'_>,
+    ) -> Result<(), ClientError> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let answer =
+            SdpAnswer::from_sdp_string(sdp).map_err(|error| ClientError::Answer(error.to_string()))?;
+        self.rtc.sdp_api().accept_answer(pending, answer)?;
+        self.formats = Formats::of_answer(sdp);
+        self.stage = Stage::Checking;
+        self.rtc.handle_input(Input::Timeout(now))?;
+        self.drain(now, out)
+    }
+
+    /// One datagram of the server.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        datagram: &[u8],
+        out: &mut Transmit<'_>,
+    ) -> Result<(), ClientError> {
+        match packet::classify(datagram) {
+            Datagram::Rtp(header) => {
+                self.server = Some(source);
+                self.handle_media(now, header, datagram);
+            }
+            Datagram::Rtcp => self.handle_reports(now, datagram),
+            Datagram::Control => {
+                if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, datagram) {
+                    self.rtc.handle_input(Input::Receive(now, receive))?;
+                    return self.drain(now, out);
+                }
+                self.totals.unknown += 1;
+            }
+            Datagram::Unknown => self.totals.unknown += 1,
+        }
+        Ok(())
+    }
+
+    /// When to call [`Client::handle_timeout`] at the latest.
+    pub fn deadline(&self) -> Instant {
+        let tracks = self.tracks.iter().filter_map(Track::deadline).min();
+        let frames = self.frames.as_ref().and_then(Frames::deadline);
+        [tracks, frames, self.next_report].into_iter().flatten().fold(self.engine_deadline, Instant::min)
+    }
+
+    /// Tells the time; sends what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Transmit<'_>) -> Result<(), ClientError> {
+        if now >= self.engine_deadline {
+            self.rtc.handle_input(Input::Timeout(now))?;
+            self.drain(now, out)?;
+        }
+        if let Some(frames) = &mut self.frames {
+            frames.handle_timeout(now);
+        }
+        self.send_feedback(now, out);
+        Ok(())
+    }
+
+    /// Says goodbye (DTLS `close_notify`).
+    pub fn close(&mut self, now: Instant, out: &mut Transmit<'_>) {
+        // A viewer on its way out has nobody to tell about a failure.
+        let _ = self.rtc.close();
+        let _ = self.drain(now, out);
+    }
+
+    /// From now on only repairs of what is missing are counted.
+    pub fn freeze(&mut self, now: Instant) {
+        self.tracks.iter_mut().for_each(|track| track.freeze(now));
+    }
+
+    /// Where it stands.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// When ICE and DTLS were done.
+    pub fn connected_at(&self) -> Option<Instant> {
+        self.connected_at
+    }
+
+    /// When the first media packet came.
+    pub fn first_packet_at(&self) -> Option<Instant> {
+        self.first_packet_at
+    }
+
+    /// What it counted so far.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.totals;
+        for track in &self.tracks {
+            totals.counts += track.counts();
+            if track.video {
+                totals.video += track.counts();
+            }
+        }
+        totals.impaired = self.path.as_ref().map(Path::done).unwrap_or_default();
+        totals
+    }
+
+    /// The longest time without a packet in any of its streams; none if nothing ever came.
+    pub fn longest_gap(&self, now: Instant) -> Option<Duration> {
+        self.tracks.iter().map(|track| track.longest_gap(now)).max()
+    }
+
+    /// The worst interarrival jitter of its streams.
+    pub fn jitter(&self) -> Option<Duration> {
+        self.tracks.iter().map(Track::jitter).max()
+    }
+
+    /// What verification found, if this viewer verifies.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.frames.as_ref().map(Frames::verdict)
+    }
+
+    fn drain(&mut self, now: Instant, out: &mut Transmit<'_>) -> Result<(), ClientError> {
+        for _ in 0..MAX_POLLS {
+            match self.rtc.poll_output()? {
+                Output::Timeout(deadline) => {
+                    self.engine_deadline = deadline;
+                    return Ok(());
+                }
+                Output::Transmit(transmit) => {
+                    // Reports under our keys leave by `send_feedback` alone: one emitter a key.
+                    if packet::classify(&transmit.contents) == Datagram::Control {
+                        self.server.get_or_insert(transmit.destination);
+                        out(transmit.destination, &transmit.contents);
+                    }
+                }
+                Output::Event(event) => self.handle_event(now, &event)?,
+            }
+        }
+        Err(ClientError::Endless)
+    }
+
+    fn handle_event(&mut self, now: Instant, event: &Event) -> Result<(), ClientError> {
+        match event {
+            Event::Connected => {
+                let agreement = self.keys.get().ok_or(ClientError::Profile)?;
+                let srtp = Srtp::new(self.dtls.provider(), agreement).ok_or(ClientError::Profile)?;
+                self.srtp = Some(srtp);
+                self.connected_at = Some(now);
+                self.next_report = Some(now + feedback::REPORT_INTERVAL);
+                self.stage = Stage::Connected;
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => self.stage = Stage::Gone,
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => {
+                self.stage = match self.stage {
+                    Stage::Checking => Stage::Handshaking,
+                    Stage::Gone if self.connected_at.is_some() => Stage::Connected,
+                    other => other,
+                };
+            }
+            Event::Closed => self.stage = Stage::Closed,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn handle_media(&mut self, now: Instant, header: Header, datagram: &[u8]) {
+        let is_repair = matches!(self.formats.get(header.payload_type), Some(Format::Repair { .. }));
+        let fate = self.path.as_mut().map_or(Fate::Pass, |path| path.decide(is_repair));
+        match fate {
+            Fate::Lose => return,
+            Fate::Hold => {
+                self.held = datagram.to_vec();
+                return;
+            }
+            Fate::Pass => {}
+            Fate::Double => self.count(now, header, datagram),
+        }
+        self.count(now, header, datagram);
+        if self.path.as_mut().is_some_and(Path::releases) {
+            let held = std::mem::take(&mut self.held);
+            if let Datagram::Rtp(header) = packet::classify(&held) {
+                self.count(now, header, &held);
+            }
+        }
+    }
+
+    fn count(&mut self, now: Instant, header: Header, datagram: &[u8]) {
+        self.totals.packets += 1;
+        self.totals.bytes += datagram.len() as u64;
+        match self.formats.get(header.payload_type) {
+            Some(Format::Media { video, h264, clock }) => {
+                self.first_packet_at.get_or_insert(now);
+                let Some(sequence) = self.count_media(now, header, video, clock) else { return };
+                if h264 && self.frames.is_some() {
+                    self.verify(now, header, sequence, datagram);
+                }
+            }
+            Some(Format::Repair { of }) => self.count_repair(now, header, of, datagram),
+            None => self.totals.unknown += 1,
+        }
+    }
+
+    /// Returns the unwrapped number of a packet that is new.
+    fn count_media(&mut self, now: Instant, header: Header, video: bool, clock: u32) -> Option<u64> {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.ssrc == header.ssrc) {
+            return track.handle_packet(now, header);
+        }
+        if self.tracks.len() == TRACKS_MAX {
+            self.totals.unknown += 1;
+            return None;
+        }
+        if video
+            && self.path.as_ref().is_some_and(|path| path.done().lost > 0)
+            && let Some(frames) = &mut self.frames
+        {
+            frames.lost_beginning();
+        }
+        let nack = self.behaviour.nack && video;
+        self.tracks.push(Track::starting_with(now, header, video, clock, nack));
+        Some(u64::from(header.sequence))
+    }
+
+    fn verify(&mut self, now: Instant, header: Header, sequence: u64, datagram: &[u8]) {
+        let (Some(frames), Some(srtp)) = (&mut self.frames, &mut self.srtp) else { return };
+        if !srtp.open_media(header, sequence, datagram, &mut self.scratch) {
+            return frames.handle_forged();
+        }
+        match packet::without_padding(&self.scratch, header.padding) {
+            Some(payload) => {
+                let (timestamp, marker) = (header.timestamp, header.marker);
+                frames.handle_packet(now, sequence, Plain { timestamp, marker, payload: payload.to_vec() });
+            }
+            None => frames.handle_forged(),
+        }
+    }
+
+    /// A retransmission: its first two bytes, once decrypted, are the number repaired (RFC 4588 §4).
+    fn count_repair(&mut self, now: Instant, header: Header, of: u8, datagram: &[u8]) {
+        self.totals.repairs += 1;
+        let (Some(srtp), Some(track)) =
+            (&mut self.srtp, self.tracks.iter_mut().find(|track| track.payload_type == of))
+        else {
+            self.totals.unknown += 1;
+            return;
+        };
+        let index = match &mut self.repairs {
+            Some((ssrc, sequence)) if *ssrc == header.ssrc => {
+                sequence.receive(header.sequence, |_| false);
+                sequence.unwrap(header.sequence)
+            }
+            slot => {
+                *slot = Some((header.ssrc, Sequence::starting_at(header.sequence)));
+                Some(u64::from(header.sequence))
+            }
+        };
+        let opened = index.is_some_and(|index| srtp.open_media(header, index, datagram, &mut self.scratch));
+        let payload = opened.then(|| packet::without_padding(&self.scratch, header.padding)).flatten();
+        let Some((number, media)) = payload.and_then(|payload| payload.split_first_chunk()) else {
+            // Nothing but padding is a probe for bandwidth; what cannot be opened is an accusation.
+            if !opened && let Some(frames) = &mut self.frames {
+                frames.handle_forged();
+            }
+            return;
+        };
+        let repaired = track.handle_repair(u16::from_be_bytes(*number));
+        if let (Some(frames), Some(sequence)) = (&mut self.frames, repaired) {
+            let (timestamp, marker) = (header.timestamp, header.marker);
+            frames.handle_packet(now, sequence, Plain { timestamp, marker, payload: media.to_vec() });
+        }
+    }
+
+    fn handle_reports(&mut self, now: Instant, datagram: &[u8]) {
+        let Some(srtp) = &mut self.srtp else { return };
+        if !srtp.open_reports(datagram, &mut self.scratch) {
+            self.totals.bad_reports += 1;
+            return;
+        }
+        for (ssrc, ntp) in rtcp::sender_reports(&self.scratch) {
+            if let Some(track) = self.tracks.iter_mut().find(|track| track.ssrc == ssrc) {
+                track.handle_sender_report(now, ntp);
+            }
+        }
+    }
+}
+
+/// An engine that offers what browsers do, without transport-cc: REMB is what we can answer with.
+fn configuration() -> RtcConfig {
+    let mut extensions = ExtensionMap::empty();
+    extensions.set(1, Extension::AbsoluteSendTime);
+    extensions.set(4, Extension::RtpMid);
+    let never = Duration::from_secs(3_600);
+    let mut config = RtcConfig::new()
+        .clear_codecs()
+        .enable_opus(true, false)
+        .enable_pcmu(true, false)
+        .enable_pcma(true, false)
+        .enable_h264(true)
+        .enable_vp8(true)
+        .enable_vp9(true)
+        .enable_av1(true)
+        .set_rtp_mode(true)
+        .set_extension_map(extensions)
+        .set_stats_interval(None)
+        // Its reports are discarded: let it make few.
+        .set_rtcp_report_interval_audio(never)
+        .set_rtcp_report_interval_video(never);
+    config.set_initial_stun_rto(CHECK_INTERVAL);
+    config.set_max_stun_retransmits(CHECKS);
+    let mut params: Vec<_> = config.codec_config().params().to_vec();
+    params.iter_mut().for_each(|params| params.set_fb_transport_cc(false));
+    *config.codec_config() = str0m::format::CodecConfig::new_from_payload_params(params);
+    config
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! The HTTP of a WHEP viewer: POST an offer, DELETE the session. A shell.
+//!
+//! Owns connections (one a request, as a page's first load makes them). `http://` only: a load test of
+//! TLS belongs in front of the proxy that does it. Never reads SDP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use url::Url;
+
+/// Bytes of an answer at the most. Answers are a few KiB.
+const ANSWER_MAX: usize = 256 * 1_024;
+
+/// Time that one request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A WHEP endpoint, resolved once so that a test measures the server and not the resolver.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    url: Url,
+    address: SocketAddr,
+}
+
+/// Why an endpoint cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The scheme is not `http`.
+    #[error("{0} is not an http:// URL: load tests speak plain HTTP; name the server behind the TLS proxy")]
+    Scheme(Url),
+    /// The name has no address.
+    #[error("{host} cannot be resolved: {source}")]
+    Resolve {
+        /// The host of the URL.
+        host: String,
+        /// What the resolver said.
+        source: std::io::Error,
+    },
+    /// Nobody listens.
+    #[error("cannot connect to {address}: {source}; is the server running?")]
+    Connect {
+        /// The address tried.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+}
+
+/// An answer to an offer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The answer.
+    pub sdp: String,
+    /// The session, if the server named one.
+    pub session: Option<Url>,
+}
+
+/// Why an offer failed, in few words that group well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A status other than 201 (or 200, which some servers send).
+    #[error("http {0}")]
+    Status(StatusCode),
+    /// No answer in time.
+    #[error("http timed out")]
+    Timeout,
+    /// The connection broke, or was never made.
+    #[error("http failed: {0}")]
+    Broken(String),
+}
+
+impl Endpoint {
+    /// Resolves a URL and finds out which of our addresses reaches it.
+    pub async fn find(url: Url) -> Result<(Endpoint, std::net::IpAddr), EndpointError> {
+        let host = match (url.scheme(), url.host_str()) {
+            ("http", Some(host)) => host.trim_matches(['[', ']']).to_owned(),
+            _ => return Err(EndpointError::Scheme(url)),
+        };
+        let port = url.port_or_known_default().unwrap_or(80);
+        let resolve = |source| EndpointError::Resolve { host: host.clone(), source };
+        let addresses = tokio::net::lookup_host((host.as_str(), port)).await.map_err(resolve)?;
+        let mut failure = resolve(std::io::Error::other("it has no address"));
+        for address in addresses {
+            match connect(address).await {
+                Ok((_, local)) => return Ok((Endpoint { url, address }, local)),
+                Err(source) => failure = EndpointError::Connect { address, source },
+            }
+        }
+        Err(failure)
+    }
+
+    /// Posts an offer.
+    pub async fn post(&self, offer: String) -> Result<Answer, Refusal> {
+        let request = Request::post(self.url.path_and_query())
+            .header(CONTENT_TYPE, "application/sdp")
+            .header(ACCEPT, "application/sdp");
+        let (response, sdp) = self.send(request, offer.into()).await?;
+        if !matches!(response.status(), StatusCode::CREATED | StatusCode::OK) {
+            return Err(Refusal::Status(response.status()));
+        }
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let session = location.and_then(|location| self.url.join(location).ok());
+        Ok(Answer { sdp: String::from_utf8_lossy(&sdp).into_owned(), session })
+    }
+
+    /// Ends a session. Servers that do not know it any more are content as well.
+    pub async fn delete(&self, session: &Url) -> Result<(), Refusal> {
+        let request = Request::builder().method(Method::DELETE).uri(session.path_and_query());
+        self.send(request, Bytes::new()).await.map(|_| ())
+    }
+
+    async fn send(
+        &self,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+    ) -> Result<(Response<()>, Bytes), Refusal> {
+        let host = &self.url[url::Position::BeforeHost..url::Position::AfterPort];
+        let request = request.header(HOST, host).body(Full::new(body)).map_err(broken)?;
+        let exchange = async {
+            let (stream, _) = connect(self.address).await.map_err(broken)?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+            let driver = tokio::spawn(connection);
+            let response = sender.send_request(request).await.map_err(broken);
+            let outcome = match response {
+                Ok(response) => {
+                    let (head, body) = response.into_parts();
+                    let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(broken);
+                    body.map(|body| (Response::from_parts(head, ()), body.to_bytes()))
+                }
+                Err(refusal) => Err(refusal),
+            };
+            driver.abort();
+            outcome
+        };
+        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(Refusal::Timeout))
+    }
+}
+
+async fn connect(address: SocketAddr) -> std::io::Result<(TcpStream, std::net::IpAddr)> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?.ip();
+    Ok((stream, local))
+}
+
+fn broken(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Broken(error.to_string())
+}
+
+/// The part of a URL that goes into the request line.
+trait RequestTarget {
+    fn path_and_query(&self) -> &str;
+}
+
+impl RequestTarget for Url {
+    fn path_and_query(&self) -> &str {
+        &self[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+}
