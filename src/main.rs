@@ -44,7 +44,7 @@ enum Do {
         /// The file.
         file: PathBuf,
     },
-    /// Load a server with viewers and report what they got, and what it cost.
+    /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice::load::Load),
 }

@@ -1,9 +1,11 @@
-//! `sluice load`: real viewers in great number, against our server or any other that speaks WHEP.
+//! `sluice load`: real viewers and cameras in great number, for our server or any other.
 //!
 //! [`client`] is one viewer without a socket: tests can use it too. [`worker`] runs thousands of them on
-//! pinned threads, [`whep`] paces them, [`report`] adds up. Nothing here knows how our server works
-//! inside: it measures what arrives. docs/LOAD_TESTING.md is for those who run it.
+//! pinned threads, [`whep`] paces them, [`report`] adds up. [`cameras`] are what a server pulls. Nothing
+//! here knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who
+//! run it.
 
+pub mod cameras;
 pub mod client;
 pub mod dtls;
 mod formats;
@@ -39,12 +41,17 @@ const CANNOT_RUN: u8 = 2;
 pub enum Load {
     /// Join as WHEP viewers, receive, and report loss, times and costs.
     Whep(Box<Options>),
+    /// Be cameras: RTSP servers that repeat a clip, and misbehave on demand.
+    Cameras(Box<cameras::Options>),
 }
 
 /// Runs a load test and prints its report. The exit code is 0 if every bound was kept.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
 pub fn run(load: Load) -> ExitCode {
-    let Load::Whep(options) = load;
+    let options = match load {
+        Load::Whep(options) => options,
+        Load::Cameras(options) => return cameras::run(&options),
+    };
     let report = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

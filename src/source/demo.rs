@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{AudioFormat, Formats, Sink, SourceState, VideoFormat};
-use crate::track::{AccessUnit, AudioFrame, Codec};
+use crate::track::{AccessUnit, AudioFrame, Codec, annex_b};
 
 static VIDEO: &[u8] = include_bytes!("demo/clip.h264");
 static AUDIO: &[u8] = include_bytes!("demo/clip.opus.bin");
@@ -24,8 +24,8 @@ const PACKET: Duration = Duration::from_millis(20);
 
 /// Plays the clip until `stop` turns true.
 pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
-    let pictures = pictures(VIDEO);
-    let packets = packets(AUDIO);
+    let pictures = pictures();
+    let packets = packets();
     sink.state(SourceState::Connecting);
     sink.formats(Formats {
         video: Some(VideoFormat {
@@ -61,47 +61,16 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// The clip's pictures: NAL units between Annex B start codes, a new picture at each access unit
-/// delimiter (ITU-T H.264 Annex B, §7.4.1.2.3).
-fn pictures(clip: &'static [u8]) -> Vec<Vec<Bytes>> {
-    const START: &[u8] = &[0, 0, 1];
-    const ACCESS_UNIT_DELIMITER: u8 = 9;
-    let starts: Vec<usize> =
-        (0..clip.len().saturating_sub(2)).filter(|&at| clip[at..].starts_with(START)).collect();
-    let mut pictures: Vec<Vec<Bytes>> = Vec::new();
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).copied().unwrap_or(clip.len());
-        // A four-byte start code's first zero belongs to the code, not to the NAL unit before it.
-        let nal = clip[start + START.len()..end].trim_end_zeros();
-        match nal.first().map(|header| header & 0x1f) {
-            None => {}
-            Some(ACCESS_UNIT_DELIMITER) => pictures.push(Vec::new()),
-            Some(_) => {
-                if let Some(picture) = pictures.last_mut() {
-                    picture.push(Bytes::from_static(nal));
-                }
-            }
-        }
-    }
-    pictures
+/// The clip's pictures: 300, 30 a second, every 60th an IDR picture with its parameter sets.
+pub(crate) fn pictures() -> Vec<Vec<Bytes>> {
+    annex_b::pictures(&Bytes::from_static(VIDEO))
 }
 
-trait TrimZeros {
-    /// Without the zero bytes at the end: a NAL unit never ends with one (§7.4.1).
-    fn trim_end_zeros(&self) -> &Self;
-}
-
-impl TrimZeros for [u8] {
-    fn trim_end_zeros(&self) -> &[u8] {
-        let end = self.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        &self[..end]
-    }
-}
-
-/// The clip's Opus packets: each behind its length, two bytes, most significant first.
-fn packets(clip: &'static [u8]) -> Vec<Bytes> {
+/// The clip's Opus packets, 20 ms of stereo each. In the asset each stands behind its length, two bytes,
+/// most significant first.
+pub(crate) fn packets() -> Vec<Bytes> {
     let mut packets = Vec::new();
-    let mut rest = clip;
+    let mut rest = AUDIO;
     while let Some((&[high, low], behind)) = rest.split_first_chunk::<2>() {
         let length = usize::from(u16::from_be_bytes([high, low])).min(behind.len());
         let (packet, next) = behind.split_at(length);
@@ -117,14 +86,14 @@ mod tests {
 
     #[test]
     fn the_clip_is_ten_seconds_with_a_keyframe_every_two() {
-        let pictures = pictures(VIDEO);
+        let pictures = pictures();
         assert_eq!(pictures.len(), 300);
         for (index, picture) in pictures.iter().enumerate() {
             let types: Vec<u8> = picture.iter().map(|nal| nal[0] & 0x1f).collect();
             assert_eq!(types.contains(&5), index % 60 == 0, "picture {index} has NAL types {types:?}");
             assert_eq!(types.starts_with(&[7, 8]), index % 60 == 0, "picture {index}: {types:?}");
         }
-        let packets = packets(AUDIO);
+        let packets = packets();
         assert_eq!(packets.len(), 500);
         assert!(packets.iter().all(|packet| (3..1_200).contains(&packet.len())));
     }

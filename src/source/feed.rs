@@ -4,10 +4,15 @@
 //! timestamps go on across a camera's reconnects. Never knows RTSP, shards or viewers.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Formats, Sink, SourceState};
 use crate::control::registry::Stream;
 use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, PacketizeError, Train, VideoPacketizer};
+
+/// A source whose frames cannot be used is told once in this time: often enough to be seen, and bounded
+/// whatever the source sends.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A stream's end of its source.
 pub struct Feed {
@@ -19,6 +24,8 @@ pub struct Feed {
     audio_codec: Option<Codec>,
     /// RTP timestamps begin at a random place (RFC 3550 §5.1); drawn once.
     first_audio_timestamp: u32,
+    /// When a discarded frame was told last.
+    warned: Option<Instant>,
 }
 
 impl Feed {
@@ -30,6 +37,7 @@ impl Feed {
             audio: Vec::new(),
             audio_codec: None,
             first_audio_timestamp: timestamps.1,
+            warned: None,
         }
     }
 
@@ -41,9 +49,17 @@ impl Feed {
         }
     }
 
-    fn invalid(&self, error: &PacketizeError) {
-        self.stream.counters.ingress_invalid.add(1);
-        tracing::debug!(stream = self.stream.name, %error, "a frame was discarded");
+    fn invalid(&mut self, error: &PacketizeError, received: Instant) {
+        let counter = &self.stream.counters.ingress_invalid;
+        counter.add(1);
+        let (stream, discarded) = (&self.stream.name, counter.get());
+        let told = |at: Instant| received.saturating_duration_since(at) < WARNING_INTERVAL;
+        if self.warned.is_some_and(told) {
+            tracing::debug!(stream, discarded, %error, "a frame was discarded");
+        } else {
+            self.warned = Some(received);
+            tracing::warn!(stream, discarded, %error, "a frame was discarded");
+        }
     }
 }
 
@@ -70,6 +86,7 @@ impl Sink for Feed {
     }
 
     fn video(&mut self, unit: AccessUnit) {
+        let received = unit.received;
         match self.video.packetize(unit) {
             Ok(trains) => {
                 self.count(&trains);
@@ -78,11 +95,12 @@ impl Sink for Feed {
                 }
                 self.stream.publish(trains);
             }
-            Err(error) => self.invalid(&error),
+            Err(error) => self.invalid(&error, received),
         }
     }
 
     fn audio(&mut self, frame: AudioFrame) {
+        let received = frame.received;
         let Some(audio) = self.audio.iter_mut().find(|audio| Some(audio.codec()) == self.audio_codec) else {
             return;
         };
@@ -91,7 +109,7 @@ impl Sink for Feed {
                 self.count(&trains);
                 self.stream.publish(trains);
             }
-            Err(error) => self.invalid(&error),
+            Err(error) => self.invalid(&error, received),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Owns the words of media (codec, access unit, train) and the state of one track (its sequence,
 //! its timeline, its recent history). Never knows a viewer, a socket or a clock.
 
+pub(crate) mod annex_b;
 mod packetize;
 mod recent;
 mod timeline;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer, profile_level_id};
 pub use recent::{Recent, RecentLimits};
 pub use timeline::{Stamp, Timeline};

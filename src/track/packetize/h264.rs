@@ -110,7 +110,7 @@ impl VideoPacketizer {
             return Err(PacketizeError::NoParameterSets { timestamp });
         }
 
-        let mut payloads = Payloads::default();
+        let mut payloads = Payloads::new(MAX_PAYLOAD);
         if keyframe {
             self.sets.in_order().for_each(|set| payloads.push(set));
         }
@@ -192,9 +192,18 @@ fn nal_ref_idc(header: u8) -> u8 {
     header & 0x60
 }
 
+/// The RTP payloads of one picture's NAL units, as [`VideoPacketizer`] makes them, each of at most
+/// `max_payload` bytes (3 to 65,535). For senders that are no track of ours.
+pub(crate) fn payloads(nals: &[Bytes], max_payload: usize) -> Vec<Arc<[u8]>> {
+    let mut payloads = Payloads::new(max_payload);
+    nals.iter().filter(|nal| !nal.is_empty()).for_each(|nal| payloads.push(nal));
+    payloads.finish()
+}
+
 /// Collects the RTP payloads of one access unit. `'a` are its NAL units.
-#[derive(Default)]
 struct Payloads<'a> {
+    /// Bytes of a payload at the most; an aggregated unit's length has 16 bits.
+    max_payload: usize,
     done: Vec<Arc<[u8]>>,
     /// Small units that wait for neighbours; together they fit one STAP-A.
     waiting: Vec<&'a [u8]>,
@@ -204,18 +213,24 @@ struct Payloads<'a> {
 }
 
 impl<'a> Payloads<'a> {
+    fn new(max_payload: usize) -> Payloads<'a> {
+        let max_payload = max_payload.clamp(3, u16::MAX.into());
+        let (done, waiting, scratch) = Default::default();
+        Payloads { max_payload, done, waiting, waiting_bytes: 0, scratch }
+    }
+
     /// Appends a NAL unit that is not empty.
     fn push(&mut self, nal: &'a [u8]) {
-        const MAX_AGGREGATED: usize = MAX_PAYLOAD - 1;
+        let max_aggregated = self.max_payload - 1;
         let aggregated_bytes = 2 + nal.len();
-        let aggregates = matches!(nal_type(nal[0]), SEI | SPS | PPS) && aggregated_bytes <= MAX_AGGREGATED;
-        if !aggregates || self.waiting_bytes + aggregated_bytes > MAX_AGGREGATED {
+        let aggregates = matches!(nal_type(nal[0]), SEI | SPS | PPS) && aggregated_bytes <= max_aggregated;
+        if !aggregates || self.waiting_bytes + aggregated_bytes > max_aggregated {
             self.flush();
         }
         if aggregates {
             self.waiting.push(nal);
             self.waiting_bytes += aggregated_bytes;
-        } else if nal.len() <= MAX_PAYLOAD {
+        } else if nal.len() <= self.max_payload {
             self.done.push(nal.into());
         } else {
             self.fragment(nal);
@@ -253,7 +268,7 @@ impl<'a> Payloads<'a> {
     /// header travels in the two bytes of each fragment.
     fn fragment(&mut self, nal: &[u8]) {
         let (header, body) = (nal[0], &nal[1..]);
-        let fragments = body.len().div_ceil(MAX_PAYLOAD - 2);
+        let fragments = body.len().div_ceil(self.max_payload - 2);
         let size = body.len().div_ceil(fragments);
 
         self.done.reserve(fragments);

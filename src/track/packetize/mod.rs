@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::{Codec, MAX_TRAIN_BYTES, MAX_TRAIN_PACKETS, Stamp, Train};
 
 pub use audio::AudioPacketizer;
+pub(crate) use h264::payloads;
 pub use h264::{MAX_ACCESS_UNIT, VideoPacketizer};
 pub use parameter_sets::profile_level_id;
 

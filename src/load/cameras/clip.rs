@@ -1,0 +1,161 @@
+//! What the cameras show: the demo's clip, or an H.264 file.
+//!
+//! Owns the judgement whether a file can be replayed for ever. Never knows a camera.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::source::demo;
+use crate::track::annex_b;
+
+/// Bytes of a file at the most. It is held in memory; raising it costs that.
+const MAX_FILE: u64 = 256 << 20;
+
+/// Pictures a second of the demo's clip.
+const DEMO_FPS: f64 = 30.0;
+
+const IDR: u8 = 5;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+
+/// Pictures and sound to be repeated without end. They begin with a keyframe.
+#[derive(Debug)]
+pub struct Clip {
+    /// NAL units of each picture.
+    pub pictures: Vec<Vec<Bytes>>,
+    /// Indices of the pictures that are keyframes; the first is 0.
+    pub keyframes: Vec<usize>,
+    /// Opus packets of 20 ms; empty for a file, which holds none.
+    pub packets: Vec<Bytes>,
+    /// Pictures a second.
+    pub fps: f64,
+    /// The first sequence parameter set, at least 4 bytes.
+    pub sps: Bytes,
+    /// The first picture parameter set.
+    pub pps: Bytes,
+}
+
+/// Why a file cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClipError {
+    /// It cannot be read.
+    #[error("clip {0} cannot be read: {1}")]
+    Io(PathBuf, #[source] std::io::Error),
+    /// It is too large.
+    #[error("clip {0} has {1} bytes, the limit is {MAX_FILE}: cut it, it is repeated anyway")]
+    TooLarge(PathBuf, u64),
+    /// It is something else than an H.264 byte stream.
+    #[error(
+        "clip {0} is no H.264 byte stream (Annex B) with a keyframe and its parameter sets: make one by \
+         `ffmpeg -i INPUT -an -c:v copy -bsf:v h264_mp4toannexb OUTPUT.h264`"
+    )]
+    NotH264(PathBuf),
+    /// It has B pictures: their order of display is not that of the file, and no time is in it.
+    #[error(
+        "clip {0} has B pictures, which cameras do not send and browsers do not play: encode it again by \
+         `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.h264`"
+    )]
+    BPictures(PathBuf),
+}
+
+impl Clip {
+    /// The demo's: 10 s of 720p30 with an IDR picture every 2 s, and its sound.
+    pub fn demo() -> Clip {
+        Clip::new(demo::pictures(), demo::packets(), DEMO_FPS).expect("the demo is a clip, by its test")
+    }
+
+    /// A file, at `fps` pictures a second, without sound. Reads it; blocks.
+    pub fn read(path: &Path, fps: f64) -> Result<Clip, ClipError> {
+        let failed = |error| ClipError::Io(path.into(), error);
+        let bytes = std::fs::metadata(path).map_err(failed)?.len();
+        if bytes > MAX_FILE {
+            return Err(ClipError::TooLarge(path.into(), bytes));
+        }
+        let stream = Bytes::from(std::fs::read(path).map_err(failed)?);
+        let pictures = annex_b::pictures(&stream);
+        if pictures.iter().any(|picture| is_b(picture)) {
+            return Err(ClipError::BPictures(path.into()));
+        }
+        Clip::new(pictures, Vec::new(), fps).ok_or_else(|| ClipError::NotH264(path.into()))
+    }
+
+    /// Leaves out what is before the first keyframe. `None` without one, or without parameter sets.
+    fn new(mut pictures: Vec<Vec<Bytes>>, packets: Vec<Bytes>, fps: f64) -> Option<Clip> {
+        let is_keyframe = |picture: &Vec<Bytes>| picture.iter().any(|nal| kind(nal) == IDR);
+        let first = |wanted| pictures.iter().flatten().find(|nal| kind(nal) == wanted).cloned();
+        let sps = first(SPS).filter(|sps| sps.len() >= 4)?;
+        let pps = first(PPS)?;
+        pictures.drain(..pictures.iter().position(is_keyframe)?);
+        let keyframes = (0..pictures.len()).filter(|&index| is_keyframe(&pictures[index])).collect();
+        Some(Clip { pictures, keyframes, packets, fps, sps, pps })
+    }
+
+    /// Where camera `index` of `count` begins: the cameras' keyframes come evenly spread over time, and
+    /// cameras show different groups of pictures where there are several.
+    pub fn start(&self, index: usize, count: usize) -> usize {
+        let group = index % self.keyframes.len();
+        let first = self.keyframes[group];
+        let end = self.keyframes.get(group + 1).copied().unwrap_or(self.pictures.len());
+        first + (end - first) * index / count.max(1)
+    }
+}
+
+/// `nal_unit_type`.
+pub fn kind(nal: &[u8]) -> u8 {
+    nal.first().map_or(0, |header| header & 0x1f)
+}
+
+/// Whether a picture's first slice is a B slice: `first_mb_in_slice` is ue(v) 0, so that `slice_type`
+/// follows behind one bit, and 1 (`010`) or 6 (`00111`) is B (ITU-T H.264 Table 7-6).
+fn is_b(picture: &[Bytes]) -> bool {
+    let slice = picture.iter().find(|nal| (1..=IDR).contains(&kind(nal)));
+    slice
+        .and_then(|nal| nal.get(1))
+        .is_some_and(|bits| bits & 0xf0 == 0b1010_0000 || bits & 0xfc == 0b1001_1100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(units: &[&'static [u8]]) -> Vec<Bytes> {
+        units.iter().map(|unit| Bytes::from_static(unit)).collect()
+    }
+
+    #[test]
+    fn a_clip_begins_at_its_first_keyframe() {
+        let pictures = vec![
+            picture(&[&[0x41, 0x9a]]),
+            picture(&[&[0x67, 0x42, 0xc0, 0x1f], &[0x68, 1], &[0x65, 0x88]]),
+            picture(&[&[0x41, 0x9a]]),
+            picture(&[&[0x65, 0x88]]),
+        ];
+        let clip = Clip::new(pictures, Vec::new(), 25.0).expect("a clip");
+        assert_eq!((clip.pictures.len(), &clip.keyframes[..]), (3, &[0, 2][..]));
+        assert!(Clip::new(vec![picture(&[&[0x65, 0x88]])], Vec::new(), 25.0).is_none(), "no parameter sets");
+        assert!(Clip::new(Vec::new(), Vec::new(), 25.0).is_none());
+    }
+
+    #[test]
+    fn b_pictures_are_told_by_their_first_slice() {
+        for (bits, b) in
+            [(0xa0, true), (0x9c, true), (0x9a, false), (0xe0, false), (0x88, false), (0xb8, false)]
+        {
+            let slice = Bytes::copy_from_slice(&[0x01, bits]);
+            assert_eq!(is_b(&[Bytes::from_static(&[0x06, 0xa0]), slice]), b, "{bits:08b}");
+        }
+    }
+
+    #[test]
+    fn keyframes_of_many_cameras_are_spread_evenly() {
+        let clip = Clip::demo();
+        for count in [1, 2, 5, 60] {
+            let mut phases: Vec<usize> = (0..count).map(|index| clip.start(index, count) % 60).collect();
+            phases.sort_unstable();
+            let expected: Vec<usize> = (0..count).map(|index| 60 * index / count).collect();
+            assert_eq!(phases, expected);
+        }
+        assert!((0..1_000).all(|index| clip.start(index, 1_000) < clip.pictures.len()));
+    }
+}
