@@ -147,7 +147,7 @@ impl Shard {
                     self.demux.remove_ufrag(&viewer.ufrag);
                     viewer.restart_ice(local, remote);
                     self.demux.insert_ufrag(viewer.ufrag.clone(), slot);
-                    // Mutated: drain it now.
+                    // The engine was changed: it is drained in the same breath.
                     self.with_viewer(slot, |viewer, around| viewer.handle_timeout(now, around, egress));
                 }
             }

@@ -1,11 +1,11 @@
 //! The engine of one viewer: str0m's `Rtc` behind one contract.
 //!
 //! **Every mutation of the `Rtc` is followed by a drain to its next timeout, inside the same call.**
-//! A call therefore (1) hands the engine one input: a datagram or
-//! the time; (2) polls it until it asks for a timeout, passing each datagram on to the [`Egress`];
+//! A call therefore (1) hands the engine one input: a datagram or the time; (2) polls it until it asks
+//! for a timeout, passing each datagram on to the [`Egress`] but those that only the sealer may send;
 //! (3) returns a [`Turn`]: what happened, and when the engine wants to be called next. Panics of the
 //! library and polls without end become [`EngineError`]: this viewer ends, nobody else notices.
-//! Only this file touches `Rtc`; it never opens sockets and never reads a clock.
+//! Only this file touches `Rtc`; it never opens sockets, never reads a clock and never sees media.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -306,10 +306,12 @@ impl Viewer {
         }
     }
 
-    /// New ICE credentials on both sides; addresses known so far stay valid (RFC 8445 §9).
+    /// New ICE credentials on both sides; addresses known so far stay valid (RFC 8445 §9). Call
+    /// [`Viewer::handle_timeout`] next: the engine wants to be drained.
     pub fn restart_ice(&mut self, local: Credentials, remote: Credentials) {
         self.ufrag = local.ufrag.clone();
         self.engine.restart_ice(local, remote);
+        self.engine_deadline = self.offered;
     }
 
     /// Says goodbye on the wire. The viewer can only be dropped afterwards.
