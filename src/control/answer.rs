@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup};
 use crate::source::Formats;
-use crate::track::Codec;
+use crate::track::{Codec, Kind};
 use crate::viewer::{CNAME, Credentials, MediaParams};
 
 /// `abs-send-time`: lets the receiver estimate bandwidth for REMB.
@@ -57,7 +57,8 @@ pub fn negotiate(
             negotiated.feedback.push(Vec::new());
             continue;
         };
-        let rtx = section.payloads.iter().find(|candidate| {
+        // Repairs come from the video's ring; audio has none, and browsers do not ask for it.
+        let rtx = section.payloads.iter().filter(|_| codec.kind() == Kind::Video).find(|candidate| {
             candidate.name.eq_ignore_ascii_case("rtx")
                 && candidate.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload.payload_type)
         });

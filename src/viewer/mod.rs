@@ -328,6 +328,7 @@ impl Viewer {
     fn send_what_is_due(&mut self, now: Instant, around: Surroundings<'_>, egress: &mut dyn Egress) {
         let (Some(sealer), Some(target)) = (&mut self.sealer, self.target) else { return };
         for track in &mut self.tracks {
+            // Only video ever catches up: nothing starts that for another track.
             while let Some(forward) = track.forwarder.poll_catch_up(now, around.video) {
                 track.send(now, &forward, sealer, around.epoch, target, egress);
             }
@@ -386,8 +387,12 @@ impl Viewer {
     ) {
         let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
         let tracks = &mut self.tracks;
-        let find =
-            |tracks: &mut [Outgoing], ssrc: u32| tracks.iter().position(|track| track.media.ssrc == ssrc);
+        let find = |tracks: &[Outgoing], ssrc: u32| tracks.iter().position(|track| track.media.ssrc == ssrc);
+        // Only video has a ring to repair from and keyframes to ask for; what names another track is
+        // none of ours to answer.
+        let find_video = |tracks: &[Outgoing], ssrc: u32| {
+            find(tracks, ssrc).filter(|&index| tracks[index].media.codec.kind() == Kind::Video)
+        };
         match rtcp {
             Rtcp::ReceiverReport(report) => {
                 for block in &report.reports {
@@ -402,7 +407,7 @@ impl Viewer {
                 }
             }
             Rtcp::Nack(nack) => {
-                let Some(index) = find(tracks, *nack.ssrc) else { return };
+                let Some(index) = find_video(tracks, *nack.ssrc) else { return };
                 for entry in &nack.reports {
                     let track = &mut tracks[index];
                     let asked = (entry.pid, entry.blp);
@@ -411,13 +416,13 @@ impl Viewer {
                 }
             }
             Rtcp::Pli(pli) => {
-                if let Some(index) = find(tracks, *pli.ssrc) {
+                if let Some(index) = find_video(tracks, *pli.ssrc) {
                     outcome.keyframe = Some(tracks[index].forwarder.request_keyframe(now, around.video));
                 }
             }
             Rtcp::Fir(fir) => {
                 for entry in &fir.reports {
-                    if let Some(index) = find(tracks, *entry.ssrc) {
+                    if let Some(index) = find_video(tracks, *entry.ssrc) {
                         outcome.keyframe = Some(tracks[index].forwarder.request_keyframe(now, around.video));
                     }
                 }
