@@ -7,11 +7,12 @@
 
 pub mod cameras;
 pub mod client;
-pub mod dtls;
+pub mod delay;
 mod formats;
 pub mod frames;
 pub mod http;
 pub mod impair;
+pub mod machine;
 mod nack;
 pub mod options;
 mod packet;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod require;
 mod rtcp;
 pub mod sequence;
+pub mod series;
 mod srtp;
 mod table;
 mod track;

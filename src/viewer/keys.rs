@@ -12,11 +12,11 @@ const RTP: Labels = Labels { key: 0, auth: 1, salt: 2 };
 const RTCP: Labels = Labels { key: 3, auth: 4, salt: 5 };
 
 /// What DTLS exported for SRTP (RFC 5764 §4.2).
-pub(super) struct Keying {
-    pub(super) material: Zeroizing<Vec<u8>>,
-    pub(super) profile: SrtpProfile,
+pub(crate) struct Keying {
+    pub(crate) material: Zeroizing<Vec<u8>>,
+    pub(crate) profile: SrtpProfile,
     /// Whether we were the DTLS client: it decides which half is ours.
-    pub(super) active: bool,
+    pub(crate) active: bool,
 }
 
 /// Session keys for one direction of one protocol.
