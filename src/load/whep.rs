@@ -63,6 +63,10 @@ pub enum LoadError {
 pub async fn run(options: &Options) -> Result<Report, LoadError> {
     options.check_limits()?;
     let (endpoint, local) = Endpoint::find(options.url.clone()).await?;
+    let mut endpoints = vec![endpoint];
+    for url in &options.also {
+        endpoints.push(Endpoint::find(url.clone()).await?.0);
+    }
     let dtls = SharedDtls::new()?;
     let setting = Setting {
         url: machine::shown(&options.url),
@@ -92,7 +96,7 @@ pub async fn run(options: &Options) -> Result<Report, LoadError> {
         workers,
         addresses,
         dtls,
-        endpoint,
+        endpoints,
         events,
         requests: JoinSet::new(),
         slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
@@ -117,7 +121,7 @@ struct Course<'a> {
     workers: Vec<Handle>,
     addresses: Vec<IpAddr>,
     dtls: SharedDtls,
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
     events: mpsc::UnboundedReceiver<Event>,
     requests: JoinSet<(u32, Outcome)>,
     slots: Arc<Semaphore>,
@@ -278,6 +282,11 @@ impl Course<'_> {
         &self.workers[id as usize % self.workers.len()]
     }
 
+    /// Where a viewer joins.
+    fn endpoint(&self, id: u32) -> Endpoint {
+        self.endpoints[id as usize % self.endpoints.len()].clone()
+    }
+
     /// Somebody leaves, and somebody else joins.
     fn replace_one(&mut self) {
         self.random =
@@ -301,7 +310,7 @@ impl Course<'_> {
         let Ok((_, offer)) = Client::new(Instant::now(), nowhere, u32::MAX, behaviour, &self.dtls) else {
             return;
         };
-        let endpoint = self.endpoint.clone();
+        let endpoint = self.endpoint(self.run.abandoned as u32);
         self.requests.spawn(async move {
             // Whether it is refused does not matter: nobody was going to come.
             let _ = endpoint.post(offer).await;
@@ -311,7 +320,7 @@ impl Course<'_> {
 
     fn delete(&mut self, id: u32) {
         let Some(Some(session)) = self.places.remove(&id) else { return };
-        let (endpoint, slots) = (self.endpoint.clone(), self.slots.clone());
+        let (endpoint, slots) = (self.endpoint(id), self.slots.clone());
         self.requests.spawn(async move {
             let _slot = slots.acquire().await;
             let _ = endpoint.delete(&session).await;
