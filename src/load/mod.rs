@@ -10,6 +10,7 @@ pub mod client;
 pub mod delay;
 mod formats;
 pub mod frames;
+mod html;
 pub mod http;
 pub mod impair;
 pub mod machine;
@@ -23,11 +24,14 @@ mod rtcp;
 pub mod sequence;
 pub mod series;
 mod srtp;
+mod summary;
 mod table;
 mod track;
 pub mod whep;
 pub mod worker;
 
+use std::io::{Error, Result};
+use std::path::Path;
 use std::process::ExitCode;
 
 use options::Options;
@@ -67,13 +71,22 @@ pub fn run(load: Load) -> ExitCode {
         }
     };
     print!("{}", table::Table(&report));
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
-        if let Err(error) = text.and_then(|text| std::fs::write(file, text + "\n")) {
-            eprintln!("sluice load: the report cannot be written to {}: {error}", file.display());
-            return ExitCode::from(CANNOT_RUN);
-        }
+    let json = || serde_json::to_string_pretty(&report).map(|text| text + "\n").map_err(Error::from);
+    let html = || Ok(html::Html(&report).to_string());
+    if let Err(error) =
+        write(options.json.as_deref(), json).and_then(|()| write(options.report.as_deref(), html))
+    {
+        eprintln!("sluice load: {error}");
+        return ExitCode::from(CANNOT_RUN);
     }
     let nothing_measured = report.measured_seconds == 0.0 || report.totals.packets == 0;
     if report.missed.is_empty() && !nothing_measured { ExitCode::SUCCESS } else { ExitCode::from(MISSED) }
+}
+
+/// Writes a report to a file, if there is to be one.
+fn write(file: Option<&Path>, text: impl FnOnce() -> Result<String>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    text().and_then(|text| std::fs::write(file, text)).map_err(|error| {
+        Error::new(error.kind(), format!("the report cannot be written to {}: {error}", file.display()))
+    })
 }

@@ -3,7 +3,6 @@
 //! Owns one UDP socket a viewer (servers tell viewers by address) behind one epoll, and one set of
 //! receive buffers for all. Never speaks HTTP: offers go out as events, answers come as commands.
 //! [`seats`] is its loop, [`outbox`] its way out.
-#![expect(clippy::disallowed_methods, reason = "this file is a shell: it makes a thread")]
 
 mod outbox;
 mod seats;
