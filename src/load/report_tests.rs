@@ -59,6 +59,17 @@ fn a_busy_generator_says_so() {
 }
 
 #[test]
+fn a_generator_whose_core_is_taken_half_of_the_time_is_the_limit_at_half_a_core() {
+    let mut run = run(4_900);
+    if let Some(window) = &mut run.window {
+        window.workers[0].1.waited = Duration::from_millis(4_800);
+    }
+    let report = report_of(run);
+    assert_eq!(report.generator.occupied, 0.97);
+    assert!(report.warnings[0].contains("3 % of its time left"), "{:?}", report.warnings);
+}
+
+#[test]
 fn a_generator_that_shares_its_core_says_so() {
     let mut run = run(1_000);
     if let Some(window) = &mut run.window {

@@ -176,9 +176,10 @@ fn generator(report: &Report) -> Section {
     section.row(
         "CPU of its receiving threads",
         format_args!(
-            "{:.2} cores, the busiest {:.0} % ({:.0} packets/s a core)",
+            "{:.2} cores, the busiest {:.0} %, time left {:.0} % ({:.0} packets/s a core)",
             generator.threads,
             generator.busiest_thread * 100.0,
+            (1.0 - generator.occupied).max(0.0) * 100.0,
             generator.packets_per_second_per_core
         ),
     );
