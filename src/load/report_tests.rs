@@ -138,8 +138,15 @@ fn what_a_server_should_not_do_is_a_warning() {
     };
     let counts = Counts { duplicates: 10, restarts: 1, ..Counts::default() };
     let totals = Totals { packets: 100, counts, nacked: 3, unknown: 2, ..Totals::default() };
-    let verdict =
-        Verdict { authentic: 5, forged: 4, frames: 9, frozen: 6, from_future: 8, ..Verdict::default() };
+    let verdict = Verdict {
+        authentic: 5,
+        forged: 4,
+        frames: 9,
+        frozen: 6,
+        from_future: 8,
+        again: 5,
+        ..Verdict::default()
+    };
     let mut run = run(1_000);
     run.viewed.push(viewed(totals, verdict));
     let warnings = report_of(run).warnings;
@@ -152,11 +159,12 @@ fn what_a_server_should_not_do_is_a_warning() {
         "6 of 9 verified frames show the picture",
         "2 datagrams are nothing that the answer named",
         "8 pictures came before they were sent",
+        "5 of 9 verified frames had been shown to their viewer before",
     ]
     .into_iter()
     .enumerate()
     {
         assert!(warnings[index].starts_with(words), "{words}: {warnings:#?}");
     }
-    assert_eq!(warnings.len(), 8, "{warnings:#?}");
+    assert_eq!(warnings.len(), 9, "{warnings:#?}");
 }

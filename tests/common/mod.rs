@@ -10,6 +10,7 @@
 
 pub mod http;
 pub mod load;
+pub mod player;
 pub mod viewer;
 
 use std::io::{BufRead, BufReader, Read};

@@ -146,6 +146,12 @@ impl Report {
                 self.verified.from_future
             ));
         }
+        if self.verified.again * 2 > self.verified.frames {
+            doubts.push(format!(
+                "{} of {} verified frames had been shown to their viewer before: the server shows old pictures",
+                self.verified.again, self.verified.frames
+            ));
+        }
         if self.verifiers > 0 && self.verified.frames == 0 && self.verified.forged == 0 {
             doubts.push("no frame could be verified: the stream has no H.264, or nothing came".to_owned());
         }
