@@ -99,6 +99,9 @@ fn failures_are_told_by_their_reason() {
     let load = Load::run_to(1, &url, &["--viewers=3", "--duration=500ms"]);
     assert_eq!(load.number("/failures/http 404 Not Found"), 3.0, "{:#}", load.report);
 
+    let load = Load::run_to(2, &url, &["--report=/nowhere/report.html"]);
+    assert!(load.text.contains("cannot be written to /nowhere/report.html: No such file"), "{}", load.text);
+
     let load = Load::run_to(2, "http://127.0.0.1:1/demo/whep", &[]);
     assert!(load.text.contains("is the server running?"), "{}", load.text);
 }

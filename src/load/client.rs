@@ -242,9 +242,9 @@ impl Client {
         self.frames.as_ref().map(Frames::verdict)
     }
 
-    /// How old its pictures were, if this viewer verifies and has connected.
-    pub fn delays(&self) -> Option<&Delays> {
-        self.frames.as_ref().map(Frames::delays)
+    /// The age of the next picture that this viewer has all of and that tells its send time, if it verifies.
+    pub fn poll_delay(&mut self) -> Option<Duration> {
+        self.frames.as_mut()?.poll_delay()
     }
 
     fn drain(&mut self, now: Instant, out: &mut Transmit<'_>) -> Result<(), ClientError> {

@@ -10,6 +10,7 @@ pub mod client;
 pub mod delay;
 mod formats;
 pub mod frames;
+pub mod gone;
 mod html;
 pub mod http;
 pub mod impair;
@@ -58,6 +59,11 @@ pub fn run(load: Load) -> ExitCode {
         Load::Whep(options) => options,
         Load::Cameras(options) => return cameras::run(&options),
     };
+    let files = [options.json.as_deref(), options.report.as_deref()];
+    if let Err(error) = files.into_iter().flatten().try_for_each(check_writable) {
+        eprintln!("sluice load: {error}");
+        return ExitCode::from(CANNOT_RUN);
+    }
     let report = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,10 +89,22 @@ pub fn run(load: Load) -> ExitCode {
     if report.missed.is_empty() && !nothing_measured { ExitCode::SUCCESS } else { ExitCode::from(MISSED) }
 }
 
+/// A report that cannot be written is told before a test of hours, not behind it. What is there stays.
+fn check_writable(file: &Path) -> Result<()> {
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)
+        .map(drop)
+        .map_err(|error| named(file, error))
+}
+
 /// Writes a report to a file, if there is to be one.
 fn write(file: Option<&Path>, text: impl FnOnce() -> Result<String>) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
-    text().and_then(|text| std::fs::write(file, text)).map_err(|error| {
-        Error::new(error.kind(), format!("the report cannot be written to {}: {error}", file.display()))
-    })
+    text().and_then(|text| std::fs::write(file, text)).map_err(|error| named(file, error))
+}
+
+fn named(file: &Path, error: Error) -> Error {
+    Error::new(error.kind(), format!("the report cannot be written to {}: {error}", file.display()))
 }

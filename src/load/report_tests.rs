@@ -1,8 +1,4 @@
-#![expect(clippy::disallowed_methods, reason = "tests need some instant")]
-
-use std::time::Instant;
-
-use super::super::delay::{Delays, Wall};
+use super::super::gone::Viewed;
 use super::super::require::FIGURES;
 use super::super::sequence::Counts;
 use super::super::series::Moment;
@@ -83,7 +79,7 @@ fn a_generator_that_shares_its_core_says_so() {
 fn every_figure_that_can_be_bounded_exists() {
     let mut run = run(1_000);
     let counts = Counts { expected: 4, received: 3, ..Default::default() };
-    run.viewed.push(Viewed {
+    run.gone.add(Viewed {
         connect: Some(Duration::from_millis(20)),
         first_packet: Some(Duration::from_millis(30)),
         longest_gap: Some(Duration::from_millis(40)),
@@ -92,10 +88,7 @@ fn every_figure_that_can_be_bounded_exists() {
         verdict: Some(Verdict { frames: 1, ..Verdict::default() }),
         kernel_drops: 0,
     });
-    let now = Instant::now();
-    let mut delays = Delays::since(now, Wall::new(now, Duration::from_secs(1)));
-    delays.handle_picture(now + Duration::from_millis(5), 1_000_000_000);
-    run.ages.add(delays.ages());
+    run.gone.delay.extend([Duration::from_millis(5)]);
     let report = report_of(run);
     for (name, _, _) in FIGURES {
         assert!(report.figure(name).is_some(), "{name}");
@@ -148,7 +141,7 @@ fn what_a_server_should_not_do_is_a_warning() {
         ..Verdict::default()
     };
     let mut run = run(1_000);
-    run.viewed.push(viewed(totals, verdict));
+    run.gone.add(viewed(totals, verdict));
     let warnings = report_of(run).warnings;
     for (index, words) in [
         "1 viewers connected and never got a packet",

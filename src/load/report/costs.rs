@@ -108,7 +108,7 @@ pub(super) fn generator(run: &Run, series: &Series, packets: u64, seconds: f64) 
             .map(|(_, end)| ratio(end.waited.as_secs_f64(), run.length()))
             .fold(0.0, f64::max),
         packets_per_second_per_core: ratio(packets as f64, seconds * threads),
-        kernel_drops: run.viewed.iter().map(|viewed| viewed.kernel_drops).sum(),
+        kernel_drops: run.gone.kernel_drops,
         joining_busiest_thread: worst(|point| point.generator_busiest_thread),
         joining_coordinator: worst(|point| point.generator_coordinator),
     }
