@@ -82,6 +82,9 @@ pub struct Options {
     /// Write the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the report as one HTML file with curves over time; it needs no network.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// A bound to keep, or exit with 1: 'loss<0.1%', 'join_p99<500ms'; may be repeated.
     #[arg(long, value_name = "BOUND")]
     pub require: Vec<Requirement>,

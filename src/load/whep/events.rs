@@ -27,9 +27,8 @@ impl Course<'_> {
             }
             Event::Ticked(index, mark) => self.marks[index] = mark,
             Event::Marked(index, mark) => self.marks[index] = mark,
-            Event::Stopped(viewed, ages) => {
-                self.run.viewed.extend(viewed);
-                self.run.ages.add(&ages);
+            Event::Stopped(gone) => {
+                self.run.gone += &gone;
                 self.stopped += 1;
             }
         }
