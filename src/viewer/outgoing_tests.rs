@@ -103,15 +103,20 @@ impl World {
         let train = self.frame(packets, keyframe);
         self.recent.push(train.clone());
         if let Some(forward) = self.track.forwarder.forward(&train) {
-            self.track.send(self.now, &forward, &self.sealer, &self.epoch, World::target(), &mut self.wire);
+            self.send(&train, forward);
         }
         self.catch_up();
     }
 
     fn catch_up(&mut self) {
-        while let Some(forward) = self.track.forwarder.poll_catch_up(self.now, &self.recent) {
-            self.track.send(self.now, &forward, &self.sealer, &self.epoch, World::target(), &mut self.wire);
+        while let Some((train, forward)) = self.track.forwarder.poll_catch_up(self.now, &self.recent) {
+            self.send(&train, forward);
         }
+    }
+
+    fn send(&mut self, train: &Train, forward: Forward) {
+        let World { track, now, sealer, epoch, wire, .. } = self;
+        track.send(*now, train, forward, 0, sealer, epoch, World::target(), wire);
     }
 
     fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {
