@@ -124,7 +124,8 @@ pub struct Viewer {
     pub stream: StreamId,
     /// Our ICE user name fragment: how its first STUN request is told apart.
     pub ufrag: String,
-    engine: Engine,
+    /// Boxed: media never touches it, and what media touches of all viewers shall lie close together.
+    engine: Box<Engine>,
     /// What it is sent, at most one video and one audio track.
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
@@ -181,7 +182,7 @@ impl Viewer {
                     Outgoing::new(media, first)
                 })
                 .collect(),
-            engine,
+            engine: Box::new(engine),
             sealer: None,
             target: None,
             paths: Vec::new(),
