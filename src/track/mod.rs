@@ -5,16 +5,17 @@
 
 pub(crate) mod annex_b;
 mod packetize;
+mod packets;
 mod recent;
 mod timeline;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer, profile_level_id};
+pub use packets::Packets;
 pub use recent::{Recent, RecentLimits};
 pub use timeline::{Stamp, Timeline};
 
@@ -135,7 +136,7 @@ pub struct Train {
     /// When the access unit was captured, as well as the source's clock tells: feeds sender reports.
     pub captured: Instant,
     /// RTP payloads, one per packet, each at most [`MAX_PAYLOAD`] bytes.
-    pub packets: Box<[Arc<[u8]>]>,
+    pub packets: Packets,
 }
 
 impl Train {
@@ -146,7 +147,7 @@ impl Train {
 
     /// Payload bytes of all packets.
     pub fn bytes(&self) -> usize {
-        self.packets.iter().map(|packet| packet.len()).sum()
+        self.packets.bytes()
     }
 
     /// Whether packet `index` carries the RTP marker bit.

@@ -53,7 +53,7 @@ impl Camera {
                 marker: index == last,
                 received,
                 captured: received,
-                packets: vec![Arc::from([0u8; 1_000]); packets].into(),
+                packets: std::iter::repeat_n([0; 1_000], packets).collect(),
             };
             self.sequence = train.end();
             Arc::new(train)

@@ -81,7 +81,6 @@ impl World {
     }
 
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
-        let payload = vec![0u8; 50];
         let train = Arc::new(Train {
             codec: Codec::H264,
             sequence: self.next,
@@ -92,7 +91,7 @@ impl World {
             marker: true,
             received: self.now,
             captured: self.now,
-            packets: vec![Arc::from(payload); packets].into(),
+            packets: std::iter::repeat_n([0; 50], packets).collect(),
         });
         self.next += packets as u64;
         self.frame += 1;
