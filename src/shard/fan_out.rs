@@ -224,12 +224,13 @@ impl Job {
 /// Bytes behind the last packet of `train` that make it as long as the others, so that the first of
 /// `next` can be the shorter last one of the same message; 0 if it is, or cannot be.
 fn padding(train: &Train, next: &Train) -> u8 {
-    let (Some(last), Some(following)) = (train.packets.last(), next.packets.first()) else { return 0 };
-    let wanted = match train.packets.len() {
+    let count = train.packets.len();
+    let (last, following) = (&train.packets[count - 1], &next.packets[0]);
+    let wanted = match count {
         // One packet begins the message: any length will do that is not shorter than the next.
         1 if train.codec.kind() == Kind::Audio || last.len() < following.len() => following.len(),
         1 => last.len(),
-        count => train.packets[count - 2].len(),
+        _ => train.packets[count - 2].len(),
     };
     if following.len() > wanted {
         return 0;

@@ -38,7 +38,7 @@ fn train(
         marker: whole.1,
         received,
         captured: received,
-        packets: lengths.iter().map(|&length| Arc::from(vec![0; length])).collect(),
+        packets: lengths.iter().map(|&length| vec![0; length]).collect(),
     })
 }
 

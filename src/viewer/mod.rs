@@ -25,7 +25,7 @@ use self::outgoing::{Outgoing, Target};
 use self::seal::Sealer;
 use crate::id::{SessionId, StreamId};
 use crate::shard::Egress;
-use crate::track::{Kind, MAX_TRAIN_BYTES, MAX_TRAIN_PACKETS, Recent, Train};
+use crate::track::{Kind, MAX_PAYLOAD, MAX_TRAIN_PACKETS, Recent, Train};
 
 /// Addresses of one viewer at the most (design invariant 7): more than any browser has, few enough
 /// that a hostile one cannot fill the table.
@@ -38,7 +38,7 @@ const PATH_IDLE: Duration = Duration::from_secs(30);
 const ENGINE_CONSENT: Duration = Duration::from_secs(15);
 
 /// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
-const TRAIN_BYTES_MAX: usize = MAX_TRAIN_BYTES + MAX_TRAIN_PACKETS * 64;
+const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + 64);
 
 /// Why a viewer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -12,7 +12,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Codec, MAX_TRAIN_BYTES, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
+use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
 
 pub use audio::AudioPacketizer;
 pub(crate) use h264::payloads;
@@ -116,12 +116,13 @@ struct Unit {
     marker: bool,
 }
 
-/// Cuts the packets of one unit into trains, numbering them from `sequence` on.
+/// Cuts the packets of one unit into trains of about equal size, numbering them from `sequence` on.
 fn trains(unit: Unit, mut packets: Packets, sequence: &mut u64) -> Vec<Arc<Train>> {
     let mut trains = Vec::with_capacity(1);
     let (mut start, all) = (0, packets.len());
     while start < all {
-        let end = start + packets_of_next_train(packets.iter().skip(start));
+        let left = all - start;
+        let end = start + left.div_ceil(left.div_ceil(MAX_TRAIN_PACKETS));
         let first = start == 0;
         let last = end == all;
         let train = Train {
@@ -142,14 +143,4 @@ fn trains(unit: Unit, mut packets: Packets, sequence: &mut u64) -> Vec<Arc<Train
         start = end;
     }
     trains
-}
-
-/// How many of `packets` the next train takes: as many as both limits allow, and at least one.
-fn packets_of_next_train<'a>(packets: impl Iterator<Item = &'a [u8]>) -> usize {
-    let mut bytes = 0;
-    let fitting = packets.take(MAX_TRAIN_PACKETS).take_while(|packet| {
-        bytes += packet.len();
-        bytes <= MAX_TRAIN_BYTES
-    });
-    fitting.count().max(1)
 }
