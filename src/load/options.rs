@@ -28,6 +28,9 @@ pub struct Options {
     /// WHEP endpoint, such as http://127.0.0.1:8889/demo/whep
     #[arg(value_name = "URL")]
     pub url: Url,
+    /// Another endpoint; viewers are spread over all of them in turn. May be repeated
+    #[arg(long, value_name = "URL")]
+    pub also: Vec<Url>,
     /// How many viewers watch at a time.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWERS_MAX)))]
     pub viewers: u32,

@@ -63,6 +63,10 @@ pub enum LoadError {
 pub async fn run(options: &Options) -> Result<Report, LoadError> {
     options.check_limits()?;
     let (endpoint, local) = Endpoint::find(options.url.clone()).await?;
+    let mut endpoints = vec![endpoint];
+    for url in &options.also {
+        endpoints.push(Endpoint::find(url.clone()).await?.0);
+    }
     let dtls = SharedDtls::new()?;
     let setting = Setting {
         url: machine::shown(&options.url),
@@ -92,7 +96,7 @@ pub async fn run(options: &Options) -> Result<Report, LoadError> {
         workers,
         addresses,
         dtls,
-        endpoint,
+        endpoints,
         events,
         requests: JoinSet::new(),
         slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
@@ -117,7 +121,7 @@ struct Course<'a> {
     workers: Vec<Handle>,
     addresses: Vec<IpAddr>,
     dtls: SharedDtls,
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
     events: mpsc::UnboundedReceiver<Event>,
     requests: JoinSet<(u32, Outcome)>,
     slots: Arc<Semaphore>,

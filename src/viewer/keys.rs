@@ -30,7 +30,7 @@ pub(super) struct SessionKeys {
 }
 
 /// Our sending keys.
-pub(super) struct SendKeys {
+pub(crate) struct SendKeys {
     pub(super) profile: SrtpProfile,
     pub(super) rtp: SessionKeys,
     pub(super) rtcp: SessionKeys,
@@ -44,7 +44,7 @@ struct Labels {
 
 impl SendKeys {
     /// Derives our sending keys. Nothing if the profile is none of ours or the material is too short.
-    pub(super) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
+    pub(crate) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
         let (key_len, salt_len, auth_len) = lengths(keying.profile)?;
         if keying.material.len() < 2 * (key_len + salt_len) {
             return None;

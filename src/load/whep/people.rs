@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::super::client::{Behaviour, Client};
+use super::super::http::Endpoint;
 use super::super::options::Switch;
 use super::super::worker::{Command, Handle};
 use super::{Course, Outcome};
@@ -35,6 +36,11 @@ impl Course<'_> {
         &self.workers[id as usize % self.workers.len()]
     }
 
+    /// Where a viewer joins.
+    pub(super) fn endpoint(&self, id: u32) -> Endpoint {
+        self.endpoints[id as usize % self.endpoints.len()].clone()
+    }
+
     /// Somebody leaves, and somebody else joins.
     pub(super) fn replace_one(&mut self) {
         self.random =
@@ -58,7 +64,7 @@ impl Course<'_> {
         let Ok((_, offer)) = Client::new(Instant::now(), nowhere, u32::MAX, behaviour, &self.dtls) else {
             return;
         };
-        let endpoint = self.endpoint.clone();
+        let endpoint = self.endpoint(self.run.abandoned as u32);
         self.requests.spawn(async move {
             // Whether it is refused does not matter: nobody was going to come.
             let _ = endpoint.post(offer).await;
@@ -69,7 +75,7 @@ impl Course<'_> {
     /// Ends a viewer's session, if it has one.
     pub(super) fn delete(&mut self, id: u32) {
         let Some(Some(session)) = self.places.remove(&id) else { return };
-        let (endpoint, slots) = (self.endpoint.clone(), self.slots.clone());
+        let (endpoint, slots) = (self.endpoint(id), self.slots.clone());
         self.requests.spawn(async move {
             let _slot = slots.acquire().await;
             let _ = endpoint.delete(&session).await;
