@@ -22,6 +22,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[udp]`: the sockets media leaves by.
     pub udp: Udp,
+    /// `[egress]`: when media leaves.
+    pub egress: Egress,
     /// `[ice]`: the addresses answers announce.
     pub ice: Ice,
     /// `[shards]`: the threads that send.
@@ -127,6 +129,21 @@ impl Default for Udp {
             receive_buffer: Bytes::mib(8),
             send_buffer: Bytes::mib(8),
         }
+    }
+}
+
+/// `[egress]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Egress {
+    /// A picture of many packets is spread over this time; zero sends it at once.
+    pub spread: Duration,
+    /// Sound waits this long for a picture to share a message with; zero sends it at once.
+    pub audio_hold: Duration,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) }
     }
 }
 

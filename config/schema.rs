@@ -42,7 +42,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 31] = [
+static KEYS: [Key<Config>; 33] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -75,6 +75,12 @@ static KEYS: [Key<Config>; 31] = [
         Kind::Bytes(BUFFER_MIN, BUFFER_MAX, |c, v| c.udp.receive_buffer = v),
     ),
     key("udp.send_buffer", "\"8MiB\"", Kind::Bytes(BUFFER_MIN, BUFFER_MAX, |c, v| c.udp.send_buffer = v)),
+    key("egress.spread", "\"15ms\"", Kind::Duration(Duration::ZERO, SECOND, |c, v| c.egress.spread = v)),
+    key(
+        "egress.audio_hold",
+        "\"10ms\"",
+        Kind::Duration(Duration::ZERO, TENTH, |c, v| c.egress.audio_hold = v),
+    ),
     key(
         "ice.addresses",
         "[]",
@@ -161,8 +167,8 @@ static STREAM_KEYS: [Key<Draft>; 2] = [
 ];
 
 /// The names of the top-level tables, in the order of the reference file.
-const SECTIONS: [&str; 11] =
-    ["http", "admin", "udp", "ice", "shards", "limits", "rtsp", "rtcp", "track", "log", "streams"];
+const SECTIONS: [&str; 12] =
+    ["http", "admin", "udp", "egress", "ice", "shards", "limits", "rtsp", "rtcp", "track", "log", "streams"];
 
 fn each<T>(texts: &[&str], parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, (usize, Refusal)> {
     texts.iter().enumerate().map(|(index, text)| parse(text).map_err(|refusal| (index, refusal))).collect()

@@ -146,6 +146,11 @@ impl Batch {
         self.arena.len().min(MAX_MESSAGE_BYTES)
     }
 
+    /// Whether another message of up to `bytes` bytes would fit.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.messages.len() < self.max_messages && bytes <= self.arena.len() - self.used
+    }
+
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()

@@ -22,9 +22,9 @@ use crate::control::sessions::Sessions;
 use crate::control::whep::{Whep, WhepLimits};
 use crate::ops::admin::{self, Admin};
 use crate::ops::metrics::Metrics;
-use crate::shard::Ended;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
+use crate::shard::{Ended, Pacing};
 use crate::source::{Feed, demo, rtsp};
 use crate::track::RecentLimits;
 use crate::viewer::{DtlsSetupError, SharedDtls, ViewerLimits};
@@ -184,12 +184,14 @@ fn workers(
     ended: &mpsc::Sender<Ended>,
 ) -> Result<Vec<Worker>, ServerError> {
     let gso = gso_mode(config);
+    let pacing = Pacing { spread: config.egress.spread, audio_hold: config.egress.audio_hold };
     let cores = affinity::cores();
     let count = sockets.len();
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
-        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, ended: ended.clone() })?);
+        let ended = ended.clone();
+        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, pacing, ended })?);
     }
     Ok(workers)
 }

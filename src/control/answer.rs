@@ -282,9 +282,11 @@ fn candidates(sdp: &mut String, identity: &Identity<'_>) {
     sdp.push_str("a=end-of-candidates\r\n");
 }
 
+/// A section that is not carried. Some format must be there and none is looked at (RFC 3264 §6); of media
+/// it is the static type 0, because strict players want an `a=rtpmap` for any dynamic one.
 fn rejected(sdp: &mut String, section: &Section) {
-    let _ =
-        write!(sdp, "m={} 0 {} {}\r\nc=IN IP4 0.0.0.0\r\n", section.media, section.proto, section.formats);
+    let formats = if section.media == "application" { &section.formats } else { "0" };
+    let _ = write!(sdp, "m={} 0 {} {formats}\r\nc=IN IP4 0.0.0.0\r\n", section.media, section.proto);
     if !section.mid.is_empty() {
         let _ = write!(sdp, "a=mid:{}\r\n", section.mid);
     }

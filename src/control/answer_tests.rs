@@ -170,7 +170,7 @@ fn what_a_stream_lacks_is_rejected_and_the_rest_is_served() {
     let sdp = answered(&text, &negotiated(&text, &formats(Some(HIGH), None)));
     assert!(
         sdp.ends_with(
-            "m=audio 0 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=inactive\r\n\
+            "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=inactive\r\n\
              m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=inactive\r\n"
         ),
         "{sdp}"

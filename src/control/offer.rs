@@ -79,11 +79,11 @@ pub struct Section {
     pub disabled: bool,
     /// `a=mid`; empty only in a disabled section.
     pub mid: String,
-    /// The `m=` line's media, protocol and formats, to be repeated when the section is rejected.
+    /// Media of the `m=` line, repeated with the protocol in the answer.
     pub media: String,
     /// Protocol of the `m=` line.
     pub proto: String,
-    /// Formats of the `m=` line.
+    /// Formats of the `m=` line, repeated where an `application` section is rejected.
     pub formats: String,
     /// Payload types with a known encoding.
     pub payloads: Vec<Payload>,

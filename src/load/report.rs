@@ -1,7 +1,7 @@
 //! What a load test found: figures, warnings, and whether they can be trusted.
 //!
-//! Owns the arithmetic from counts to figures. Never prints (that is `table` and `html`). [`costs`] is what
-//! both sides spent, [`doubts`] what makes figures doubtful, [`figures`] what bounds call them.
+//! Owns the arithmetic from counts to figures. Never prints (that is `table` and `html`). `costs` is what
+//! both sides spent, `doubts` what makes figures doubtful, `figures` what bounds call them.
 
 mod costs;
 mod distribution;

@@ -3,7 +3,7 @@
 //! Owns the pace of joins and the phases. One phase follows another: (1) all viewers join, or fail;
 //! (2) for the duration asked for, packets and the server's CPU are measured, and viewers come and go;
 //! (3) what is still missing may be repaired; (4) everybody leaves. Every phase has an end in time.
-//! [`people`] is who comes and goes, [`events`] what happens meanwhile, [`progress`] what is seen of it.
+//! `people` is who comes and goes, `events` what happens meanwhile, `progress` what is seen of it.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and waits")]
 
 mod events;

@@ -2,7 +2,7 @@
 //!
 //! Owns one UDP socket a viewer (servers tell viewers by address) behind one epoll, and one set of
 //! receive buffers for all. Never speaks HTTP: offers go out as events, answers come as commands.
-//! [`seats`] is its loop, [`outbox`] its way out.
+//! `seats` is its loop, `outbox` its way out.
 
 mod outbox;
 mod seats;

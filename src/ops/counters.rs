@@ -96,14 +96,18 @@ cells! {
         egress_messages,
         /// `sendmmsg` calls.
         send_calls,
-        /// Datagrams dropped because the socket's buffer was full.
+        /// Datagrams dropped because the socket's buffer stayed full: sealed media, and what may not wait.
         dropped_socket_full,
+        /// Datagrams of trains dropped before sealing: they waited too long for the socket or the core.
+        dropped_late,
         /// Datagrams the kernel refused for their destination or size.
         dropped_refused,
         /// Datagrams dropped because the kernel had no memory for them.
         dropped_no_memory,
         /// Messages sent again without GSO after the kernel refused them with it.
         gso_fallbacks,
+        /// Nanoseconds that the socket was full.
+        blocked_nanos,
         /// Nanoseconds that the thread worked instead of waiting.
         busy_nanos,
         /// Times the thread woke up.

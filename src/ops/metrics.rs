@@ -85,8 +85,9 @@ const SUMS: [(&str, &str, Read); 11] = [
 ];
 
 /// Datagrams not sent, by reason.
-const DROPS: [(&str, Read); 3] = [
+const DROPS: [(&str, Read); 4] = [
     ("socket_full", |c| &c.dropped_socket_full),
+    ("late", |c| &c.dropped_late),
     ("refused", |c| &c.dropped_refused),
     ("no_memory", |c| &c.dropped_no_memory),
 ];
@@ -191,6 +192,8 @@ impl Everything {
         out.gauge("shard_busy_ratio", "Part of the last second that the shard's thread worked", busy)?;
         let busy = self.shards.iter().map(|s| (shard(s), s.counters.busy_nanos.get() as f64 / 1e9));
         out.seconds("shard_busy_seconds", "Time that the shard's thread worked", busy)?;
+        let blocked = self.shards.iter().map(|s| (shard(s), s.counters.blocked_nanos.get() as f64 / 1e9));
+        out.seconds("shard_blocked_seconds", "Time that the shard's socket was full", blocked)?;
         let viewers = self.shards.iter().map(|s| (shard(s), s.counters.viewers.get() as f64));
         out.gauge("shard_viewers", "Viewers on the shard, connected or not", viewers)
     }

@@ -1,29 +1,44 @@
 //! Shards: sets of viewers, each with one thread, one socket and no one else's memory.
 //!
-//! [`Shard`] is the state and takes `now` and bytes; [`worker`] is the pinned thread that runs it;
-//! [`command`] is all that the control plane may say to it.
+//! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
+//! its viewers; [`worker`] is the pinned thread that runs it and `outbox` how its bytes get to the
+//! kernel; [`command`] is all that the control plane may say to it.
 
 pub mod command;
 pub(crate) mod deadlines;
 mod demux;
+mod fan_out;
+mod outbox;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
 pub mod worker;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use shard::{Ended, Shard};
+pub use fan_out::Pacing;
+pub use shard::{Ended, Progress, Shard};
 
-/// Where datagrams go: the worker's batch, or a test's list.
+/// How much a datagram matters when the socket is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// STUN, DTLS, RTCP: goes ahead of media. Without it viewers lose their connection, not a picture.
+    Control,
+    /// Media and its repairs.
+    Media,
+}
+
+/// Where datagrams go: the worker's batches, or a test's list.
 pub trait Egress {
-    /// Sends `datagram` to `destination`, from our address `source` if one is given. Never blocks
-    /// and never fails: what the kernel does not take is counted where it happens.
+    /// Sends `datagram` of an engine (so on [`Lane::Control`]) to `destination`, from our address
+    /// `source` if one is given. Never blocks and never fails: what the kernel does not take is counted
+    /// where it happens.
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]);
 
     /// Lets `write` put a datagram of at most `max` bytes where it is sent from; it returns how many it
     /// used, or nothing to send none. It runs at most once, because what it writes may use up a key.
     fn write(
         &mut self,
+        _lane: Lane,
         destination: SocketAddr,
         source: Option<IpAddr>,
         max: usize,
@@ -33,5 +48,11 @@ pub trait Egress {
         if let Some(length) = write(&mut datagram) {
             self.transmit(destination, source, &datagram[..length]);
         }
+    }
+
+    /// Whether media of up to `bytes` bytes to one destination can be taken now. If not, the socket is
+    /// full: whoever sends media keeps it and asks again later.
+    fn ready(&mut self, _bytes: usize) -> bool {
+        true
     }
 }

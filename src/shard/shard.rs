@@ -1,7 +1,8 @@
 //! The state of one shard: its viewers, whose datagram is whose, and the recent past of each stream.
 //!
 //! A worker hands it one thing at a time (a datagram, a command, a train, the time) and an
-//! [`Egress`]; it calls the viewers concerned and keeps the books. It never reads a clock, blocks,
+//! [`Egress`]; it calls the viewers concerned and keeps the books. Trains wait in their stream's
+//! [`FanOut`] until [`Shard::poll_fan_out`] gives each viewer its turn. It never reads a clock, blocks,
 //! locks or knows a socket.
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use super::Egress;
 use super::command::{Command, Media};
 use super::deadlines::Deadlines;
 use super::demux::{Demux, Owner};
+use super::fan_out::{FanOut, Pacing};
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
@@ -23,6 +25,24 @@ use crate::viewer::{EndReason, Epoch, KeyframeAnswer, Outcome, Repairs, Surround
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
+
+/// Turns (one train to one viewer) of one [`Shard::poll_fan_out`]. Each is a few microseconds, and all of
+/// one call share its time: more of them blur `abs-send-time`, fewer read the clock more often.
+const TURNS_AT_ONCE: usize = 256;
+
+/// A picture older than this does not count as flowing: sound no longer waits to travel with the next.
+const FLOWING: Duration = Duration::from_millis(250);
+
+/// What [`Shard::poll_fan_out`] left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing before [`Shard::fan_out_due`].
+    Idle,
+    /// Turns that can be taken now: call again.
+    More,
+    /// Turns that wait for the socket.
+    Blocked,
+}
 
 /// A viewer that is over, for the control plane's books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,50 +63,64 @@ pub struct Shard {
     by_session: HashMap<SessionId, usize>,
     demux: Demux,
     deadlines: Deadlines,
-    streams: HashMap<StreamId, Stream>,
+    streams: Slab<Stream>,
+    by_stream: HashMap<StreamId, usize>,
+    /// Streams with trains that wait, each once.
+    active: Vec<usize>,
     limits: RecentLimits,
+    pacing: Pacing,
     epoch: Epoch,
     counters: Arc<ShardCounters>,
     ended: Vec<Ended>,
     /// Viewers that are connected.
     connected: u64,
-    /// Kept between calls so that a fan-out allocates nothing.
-    roll: Vec<usize>,
 }
 
 struct Seat {
     viewer: Viewer,
+    /// Where its stream is.
+    stream: usize,
     connected: bool,
 }
 
 /// One stream on this shard.
 struct Stream {
     video: Recent,
-    /// Slots of its viewers, in no order.
+    fan_out: FanOut,
+    /// Slots of its viewers, in the order of their turns.
     viewers: Vec<usize>,
+    /// Whether it is among the active ones.
+    active: bool,
 }
 
 impl Shard {
-    /// An empty shard; rings hold as much as `limits` say.
-    pub fn new(limits: RecentLimits, epoch: Epoch, counters: Arc<ShardCounters>) -> Shard {
+    /// An empty shard; rings hold as much as `limits` say, and media leaves as `pacing` says.
+    pub fn new(limits: RecentLimits, pacing: Pacing, epoch: Epoch, counters: Arc<ShardCounters>) -> Shard {
         Shard {
             viewers: Slab::new(),
             by_session: HashMap::new(),
             demux: Demux::default(),
             deadlines: Deadlines::default(),
-            streams: HashMap::new(),
+            streams: Slab::new(),
+            by_stream: HashMap::new(),
+            active: Vec::new(),
             limits,
+            pacing,
             epoch,
             counters,
             ended: Vec::new(),
             connected: 0,
-            roll: Vec::new(),
         }
     }
 
     /// When [`Shard::handle_timeout`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
+    }
+
+    /// When [`Shard::poll_fan_out`] has something to do: a past time if it has already.
+    pub fn fan_out_due(&self, now: Instant) -> Option<Instant> {
+        self.active.iter().filter_map(|&stream| self.streams[stream].fan_out.due(now)).min()
     }
 
     /// Viewers that are here.
@@ -159,22 +193,65 @@ impl Shard {
         false
     }
 
-    /// Media of a stream.
-    pub fn handle_media(&mut self, now: Instant, media: Media, egress: &mut dyn Egress) {
+    /// Media of a stream. [`Shard::poll_fan_out`] sends it.
+    pub fn handle_media(&mut self, now: Instant, media: Media) {
         match media {
             Media::Subscribe { stream, recent } => {
-                let video = &mut self.stream(stream).video;
+                let stream = self.stream(stream);
                 for train in recent {
-                    video.push(train);
+                    self.streams[stream].video.push(train);
                 }
             }
             Media::Unsubscribe { stream } => {
-                if self.streams.get(&stream).is_some_and(|stream| stream.viewers.is_empty()) {
-                    self.streams.remove(&stream);
+                if let Some(&key) = self.by_stream.get(&stream)
+                    && self.streams[key].viewers.is_empty()
+                {
+                    self.by_stream.remove(&stream);
+                    self.active.retain(|&other| other != key);
+                    self.streams.remove(key);
                 }
             }
-            Media::Train { stream, train } => self.fan_out(now, stream, &train, egress),
+            Media::Train { stream, train } => self.queue(now, stream, train),
         }
+    }
+
+    /// Gives viewers their turns, as many as the pace, the socket and a bound allow.
+    pub fn poll_fan_out(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
+        let Shard { viewers, streams, active, deadlines, counters, epoch, .. } = self;
+        let mut turns = TURNS_AT_ONCE;
+        let mut index = 0;
+        while let Some(&key) = active.get(index) {
+            let Stream { fan_out, viewers: roll, active: is_active, .. } = &mut streams[key];
+            counters.dropped_late.add(fan_out.expire(now, roll.len()));
+            while let Some((place, job)) = fan_out.peek(now, roll.len()) {
+                let stopped = match turns {
+                    0 => Some(Progress::More),
+                    _ => (!egress.ready(job.bytes)).then_some(Progress::Blocked),
+                };
+                if let Some(progress) = stopped {
+                    // The next call begins with this stream.
+                    active.rotate_left(index);
+                    return progress;
+                }
+                turns -= 1;
+                let seat = &mut viewers[roll[place]];
+                let mut first = false;
+                for (train, padding) in job.trains() {
+                    first |= seat.viewer.handle_train(now, train, padding, epoch, egress);
+                }
+                if first {
+                    deadlines.set(roll[place], seat.viewer.deadline());
+                }
+                fan_out.advance(roll.len());
+            }
+            if fan_out.is_idle() {
+                *is_active = false;
+                active.swap_remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        Progress::Idle
     }
 
     /// Calls every viewer whose deadline has passed.
@@ -199,7 +276,7 @@ impl Shard {
     /// Drops every viewer without touching its engine: after a defect of ours nothing in here can be
     /// trusted, but the books outside must still close.
     pub fn abandon(&mut self) {
-        let ended = self.viewers.drain().map(|Seat { viewer, connected }| Ended {
+        let ended = self.viewers.drain().map(|Seat { viewer, connected, .. }| Ended {
             session: viewer.session,
             stream: viewer.stream,
             reason: EndReason::EngineFailed,
@@ -211,36 +288,41 @@ impl Shard {
         self.demux = Demux::default();
         self.deadlines = Deadlines::default();
         self.streams.clear();
+        self.by_stream.clear();
+        self.active.clear();
         self.connected = 0;
         self.counters.viewers.set(0);
         self.counters.connected_now.set(0);
     }
 
-    fn fan_out(&mut self, now: Instant, stream: StreamId, train: &Arc<Train>, egress: &mut dyn Egress) {
+    fn queue(&mut self, now: Instant, stream: StreamId, train: Arc<Train>) {
         self.counters.trains.add(1);
-        let Some(entry) = self.streams.get_mut(&stream) else { return };
-        if train.codec.kind() == Kind::Video {
-            entry.video.push(train.clone());
+        let Some(&key) = self.by_stream.get(&stream) else { return };
+        let Stream { video, fan_out, active, .. } = &mut self.streams[key];
+        match train.codec.kind() {
+            Kind::Video => {
+                video.push(train.clone());
+                fan_out.push_picture(train, video.frame_interval());
+            }
+            Kind::Audio => {
+                let flowing = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < FLOWING;
+                fan_out.push_sound(now, train, video.latest().is_some_and(flowing));
+            }
         }
-        let mut roll = std::mem::take(&mut self.roll);
-        roll.extend_from_slice(&entry.viewers);
-        for slot in roll.drain(..) {
-            self.with_viewer(slot, |viewer, around| {
-                viewer.handle_train(now, train, around, egress);
-                Outcome::default()
-            });
+        if !std::mem::replace(active, true) {
+            self.active.push(key);
         }
-        self.roll = roll;
     }
 
     fn join(&mut self, viewer: Viewer) {
-        let (session, stream, deadline) = (viewer.session, viewer.stream, viewer.deadline());
+        let (session, deadline) = (viewer.session, viewer.deadline());
         let ufrag = viewer.ufrag.clone();
-        let slot = self.viewers.insert(Seat { viewer, connected: false });
+        let stream = self.stream(viewer.stream);
+        let slot = self.viewers.insert(Seat { viewer, stream, connected: false });
         self.by_session.insert(session, slot);
         self.demux.insert_ufrag(ufrag, slot);
         self.deadlines.set(slot, deadline);
-        self.stream(stream).viewers.push(slot);
+        self.streams[stream].viewers.push(slot);
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
@@ -265,8 +347,8 @@ impl Shard {
     /// Calls one viewer and does what its outcome asks for.
     fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Surroundings<'_>) -> Outcome) {
         let Some(seat) = self.viewers.get_mut(slot) else { return };
-        let Some(stream) = self.streams.get(&seat.viewer.stream) else { return };
-        let outcome = call(&mut seat.viewer, Surroundings { video: &stream.video, epoch: &self.epoch });
+        let video = &self.streams[seat.stream].video;
+        let outcome = call(&mut seat.viewer, Surroundings { video, epoch: &self.epoch });
         if let Some(reason) = outcome.ended {
             return self.remove(slot, reason);
         }
@@ -296,17 +378,18 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: EndReason) {
-        let Seat { viewer, connected } = self.viewers.remove(slot);
+        let Seat { viewer, stream, connected } = self.viewers.remove(slot);
         self.by_session.remove(&viewer.session);
         self.demux.remove_ufrag(&viewer.ufrag);
         for address in viewer.addresses() {
             self.demux.remove_address(address, slot);
         }
         self.deadlines.clear(slot);
-        if let Some(stream) = self.streams.get_mut(&viewer.stream)
-            && let Some(place) = stream.viewers.iter().position(|&other| other == slot)
-        {
-            stream.viewers.swap_remove(place);
+        let stream = &mut self.streams[stream];
+        if let Some(place) = stream.viewers.iter().position(|&other| other == slot) {
+            // In order, so that those behind keep their turns of the trains under way.
+            stream.viewers.remove(place);
+            stream.fan_out.removed(place);
         }
         self.counters.viewers.set(self.viewers.len() as u64);
         self.connected -= u64::from(connected);
@@ -315,10 +398,15 @@ impl Shard {
         self.ended.push(Ended { session: viewer.session, stream: viewer.stream, reason, connected });
     }
 
-    fn stream(&mut self, id: StreamId) -> &mut Stream {
-        let limits = self.limits;
-        self.streams
-            .entry(id)
-            .or_insert_with(|| Stream { video: Recent::new(Codec::H264, limits), viewers: Vec::new() })
+    /// Where the stream is; it is made if this is the first that is heard of it.
+    fn stream(&mut self, id: StreamId) -> usize {
+        *self.by_stream.entry(id).or_insert_with(|| {
+            self.streams.insert(Stream {
+                video: Recent::new(Codec::H264, self.limits),
+                fan_out: FanOut::new(self.pacing),
+                viewers: Vec::new(),
+                active: false,
+            })
+        })
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! One round of the loop: (1) wait for the socket, the waker or the shard's next deadline; (2) read
 //! the clock once; (3) hand over commands, so that a viewer is here before its first STUN request;
-//! (4) then datagrams, STUN and DTLS before any media; (5) then trains; (6) then deadlines; (7) flush
-//! what is left in the batch. Every step is bounded, so that none can keep the others waiting.
+//! (4) then datagrams, STUN and DTLS before any media; (5) then trains, which queue; (6) then deadlines;
+//! (7) then the viewers' turns of the trains; (8) flush what is left in the batches. Every step is
+//! bounded, so that none can keep the others waiting. While the socket is full the loop also waits for
+//! it to become writable, and only then: an idle socket would report that after every datagram.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and makes a thread")]
 
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use crossbeam_channel::Receiver as Queue;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sluice_io::affinity::{self, CoreId};
-use sluice_io::{AppendError, Batch, BatchLimits, DropReason, GsoMode, Receiver, Sender, Socket};
+use sluice_io::{GsoMode, Receiver, Sender, Socket};
 use tokio::sync::mpsc;
 
-use super::Egress;
 use super::command::{COMMANDS_MAX, Command, MEDIA_MAX, Media, ShardHandle, Wake};
-use super::shard::{Ended, Shard};
+use super::fan_out::Pacing;
+use super::outbox::Outbox;
+use super::shard::{Ended, Progress, Shard};
 use crate::ops::counters::ShardCounters;
 use crate::track::RecentLimits;
 use crate::viewer::Epoch;
@@ -35,8 +37,16 @@ const RECEIVES_PER_ROUND: usize = 16;
 /// requests overtake the joins they belong to.
 const COMMANDS_AT_ONCE: usize = 64;
 
-/// Trains in one round. One train costs as much as it has viewers.
-const MEDIA_PER_ROUND: usize = 64;
+/// Trains taken from the queue in one round. Taking one costs next to nothing; sending it has a bound of
+/// its own.
+const MEDIA_PER_ROUND: usize = 256;
+
+/// Calls for the viewers' turns in one round, of about a millisecond each. More of them delay STUN and
+/// joins, fewer read an empty socket more often.
+const FAN_OUTS_PER_ROUND: usize = 8;
+
+/// The longest wait while the socket is full: how late media that waited too long is dropped.
+const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 
 /// The longest wait: how old the busy ratio and the watchdog's sign of life may get.
 const MAX_WAIT: Duration = Duration::from_millis(500);
@@ -56,6 +66,8 @@ pub struct WorkerSetup {
     pub gso: GsoMode,
     /// How much each track's ring holds.
     pub recent: RecentLimits,
+    /// When media leaves.
+    pub pacing: Pacing,
     /// Where ended viewers are told. Holds as many as there may be viewers, so it is never full.
     pub ended: mpsc::Sender<Ended>,
 }
@@ -93,16 +105,12 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let handle =
         Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone()));
 
-    let shard = Shard::new(setup.recent, epoch(), counters.clone());
-    let outbox = Outbox {
-        batch: Batch::new(BatchLimits::default()),
-        sender: Sender::new(setup.gso),
-        socket: Arc::new(setup.socket),
-        counters: counters.clone(),
-        now: Instant::now(),
-    };
+    let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
+    let outbox =
+        Outbox::new(Sender::new(setup.gso), Arc::new(setup.socket), counters.clone(), Instant::now());
+    let ended = setup.ended;
     let mut rounds =
-        Rounds { index, shard, outbox, poll, commands, media, wake, counters, ended: setup.ended };
+        Rounds { index, shard, outbox, poll, commands, media, wake, counters, ended, awaits_writable: false };
     let core = setup.core;
     let thread = std::thread::Builder::new()
         .name(format!("shard-{index}"))
@@ -134,6 +142,8 @@ struct Rounds {
     wake: Arc<Wake>,
     counters: Arc<ShardCounters>,
     ended: mpsc::Sender<Ended>,
+    /// Whether epoll tells when the socket is writable.
+    awaits_writable: bool,
 }
 
 impl Rounds {
@@ -150,7 +160,7 @@ impl Rounds {
                 tracing::error!(shard = self.index, %error, "epoll failed; the shard goes on by its deadlines");
             }
             let began = Instant::now();
-            self.outbox.now = began;
+            self.outbox.set_now(began);
             self.counters.wakeups.add(1);
             // A panic below is a defect of ours, not of one viewer's engine (those are caught one by
             // one). The thread must live: its viewers end and join again, the other shards go on.
@@ -162,6 +172,7 @@ impl Rounds {
             });
             more = unfinished;
             self.outbox.flush();
+            self.await_writable();
             for ended in self.shard.drain_ended() {
                 // Sized for every viewer there may be: never full while the control plane lives.
                 let _ = self.ended.try_send(ended);
@@ -175,7 +186,27 @@ impl Rounds {
 
     fn wait(&self) -> Duration {
         let now = Instant::now();
-        self.shard.next_deadline().map_or(MAX_WAIT, |at| at.saturating_duration_since(now).min(MAX_WAIT))
+        let media = match self.outbox.is_blocked() {
+            true => Some(now + BLOCKED_WAIT),
+            false => self.shard.fan_out_due(now),
+        };
+        let next = [self.shard.next_deadline(), media].into_iter().flatten().min();
+        next.map_or(MAX_WAIT, |at| at.saturating_duration_since(now).min(MAX_WAIT))
+    }
+
+    /// Has epoll tell when the socket is writable while, and only while, something waits for that.
+    fn await_writable(&mut self) {
+        let wanted = self.outbox.is_blocked();
+        if wanted == self.awaits_writable {
+            return;
+        }
+        let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let fd = self.outbox.socket.as_raw_fd();
+        match self.poll.registry().reregister(&mut SourceFd(&fd), SOCKET, interest) {
+            Ok(()) => self.awaits_writable = wanted,
+            // The wait is bounded anyway.
+            Err(error) => tracing::debug!(shard = self.index, %error, "epoll took no new interest"),
+        }
     }
 
     /// Returns whether to stop, and whether a bound left work behind.
@@ -193,11 +224,24 @@ impl Rounds {
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
         for message in self.media.try_iter().take(media) {
-            self.shard.handle_media(now, message, &mut self.outbox);
+            self.shard.handle_media(now, message);
         }
         more |= !self.commands.is_empty() || !self.media.is_empty();
         self.shard.handle_timeout(now, &mut self.outbox);
-        (false, more)
+        (false, self.fan_out(now) || more)
+    }
+
+    /// The viewers' turns. Returns whether there are more that could be taken at once.
+    fn fan_out(&mut self, mut now: Instant) -> bool {
+        for _ in 0..FAN_OUTS_PER_ROUND {
+            match self.shard.poll_fan_out(now, &mut self.outbox) {
+                Progress::Idle | Progress::Blocked => return false,
+                Progress::More => {}
+            }
+            now = Instant::now();
+            self.outbox.set_now(now);
+        }
+        true
     }
 
     /// Hands over the commands that wait. Returns whether to stop.
@@ -225,75 +269,5 @@ impl Rounds {
                 true
             }
         }
-    }
-}
-
-/// The batch, and how it gets to the kernel.
-struct Outbox {
-    batch: Batch,
-    sender: Sender,
-    socket: Arc<Socket>,
-    counters: Arc<ShardCounters>,
-    now: Instant,
-}
-
-impl Egress for Outbox {
-    fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
-        let mut result = self.batch.push(destination, source, datagram);
-        if self.made_room(&result) {
-            result = self.batch.push(destination, source, datagram);
-        }
-        if result.is_err() {
-            // Empty or longer than a message may be: nothing that an engine makes.
-            self.counters.dropped_refused.add(1);
-        }
-    }
-
-    fn write(
-        &mut self,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
-        max: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
-    ) {
-        // The batch decides whether there is room before `write` runs, so it runs once.
-        let mut result = self.batch.append_with(destination, source, max, &mut *write).map(drop);
-        if self.made_room(&result) {
-            result = self.batch.append_with(destination, source, max, write).map(drop);
-        }
-        if result.is_err() {
-            self.counters.dropped_refused.add(1);
-        }
-    }
-}
-
-impl Outbox {
-    /// Makes room if that was what was missing, and says whether to try again.
-    fn made_room(&mut self, result: &Result<(), AppendError>) -> bool {
-        let full = *result == Err(AppendError::Full);
-        if full {
-            self.flush();
-        }
-        full
-    }
-
-    fn flush(&mut self) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let report = self.sender.flush(&self.socket, &mut self.batch, self.now);
-        let counters = &self.counters;
-        counters.send_calls.add(report.calls as u64);
-        counters.egress_messages.add(report.messages as u64);
-        counters.egress_datagrams.add(report.segments as u64);
-        counters.egress_bytes.add(report.bytes as u64);
-        counters.gso_fallbacks.add(report.gso_fallbacks as u64);
-        let no_memory = report.dropped.count(DropReason::NoBuffer) as u64;
-        counters.dropped_no_memory.add(no_memory);
-        counters.dropped_refused.add(report.dropped.total() as u64 - no_memory);
-        // The socket's buffer is full: waiting would hold up every viewer of the shard. What a
-        // viewer misses it asks for again (NACK).
-        counters.dropped_socket_full.add(self.batch.segments() as u64);
-        self.batch.clear();
     }
 }

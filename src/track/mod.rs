@@ -5,16 +5,17 @@
 
 pub(crate) mod annex_b;
 mod packetize;
+mod packets;
 mod recent;
 mod timeline;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer, profile_level_id};
+pub use packets::Packets;
 pub use recent::{Recent, RecentLimits};
 pub use timeline::{Stamp, Timeline};
 
@@ -25,14 +26,12 @@ pub use timeline::{Stamp, Timeline};
 /// packets.
 pub const MAX_PAYLOAD: usize = 1_200;
 
-/// Packets of one train at the most: what one GSO message of the kernel may carry
-/// (`UDP_MAX_SEGMENTS`).
-pub const MAX_TRAIN_PACKETS: usize = 64;
-
-/// Payload bytes of one train at the most.
+/// Packets of one train at the most: the pieces in which a large picture goes out.
 ///
-/// One UDP message is at most 65,507 bytes; the rest is for headers and SRTP tags of its packets.
-pub const MAX_TRAIN_BYTES: usize = 60_000;
+/// Raising it, up to the 64 segments of a GSO message, makes a packet of a large picture a little
+/// cheaper (378 ns in trains of 10, 235 ns in trains of 20) and sends longer bursts to one viewer: 16
+/// are 19 KB. Lowering it costs messages.
+pub const MAX_TRAIN_PACKETS: usize = 16;
 
 /// Audio or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,7 +134,7 @@ pub struct Train {
     /// When the access unit was captured, as well as the source's clock tells: feeds sender reports.
     pub captured: Instant,
     /// RTP payloads, one per packet, each at most [`MAX_PAYLOAD`] bytes.
-    pub packets: Box<[Arc<[u8]>]>,
+    pub packets: Packets,
 }
 
 impl Train {
@@ -146,7 +145,7 @@ impl Train {
 
     /// Payload bytes of all packets.
     pub fn bytes(&self) -> usize {
-        self.packets.iter().map(|packet| packet.len()).sum()
+        self.packets.bytes()
     }
 
     /// Whether packet `index` carries the RTP marker bit.

@@ -41,10 +41,8 @@ const RUNS_MAX: usize = 8;
 const DEFAULT_FRAME_TICKS: u64 = 3_000;
 
 /// How one train is to be sent to one viewer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Forward {
-    /// The train.
-    pub train: Arc<Train>,
     /// The viewer's extended sequence number of its first packet.
     pub sequence: u64,
     /// The RTP timestamp of its packets.
@@ -213,15 +211,17 @@ impl Forwarder {
         }
     }
 
-    /// A train came in live. Returns how to send it, or nothing if the viewer does not get it
-    /// (now: a catch-up will reach it in the ring).
-    pub fn forward(&mut self, train: &Arc<Train>) -> Option<Forward> {
+    /// It is the turn of a live train. Returns how to send it, or nothing if the viewer does not get
+    /// it: a catch-up will reach it in the ring, or has.
+    pub fn forward(&mut self, train: &Train) -> Option<Forward> {
         match self.state {
             State::CatchUp(_) => None,
             State::AwaitKeyframe if !train.keyframe => None,
-            // Trains before this one never reached the shard. What follows cannot be decoded before
-            // the next keyframe, and the viewer's sequence numbers stay contiguous.
-            State::Live { next, .. } if train.sequence != next && !train.keyframe => {
+            State::Live { next } if train.sequence < next => None,
+            // Trains before this one never reached the shard, or were dropped for a full socket. What
+            // follows cannot be decoded before the next keyframe, and the viewer's sequence numbers
+            // stay contiguous.
+            State::Live { next } if train.sequence != next && !train.keyframe => {
                 self.state = State::AwaitKeyframe;
                 None
             }
@@ -230,7 +230,7 @@ impl Forwarder {
     }
 
     /// The next train of a catch-up, if one is due. Call until it returns nothing.
-    pub fn poll_catch_up(&mut self, now: Instant, recent: &Recent) -> Option<Forward> {
+    pub fn poll_catch_up(&mut self, now: Instant, recent: &Recent) -> Option<(Arc<Train>, Forward)> {
         let State::CatchUp(plan) = &mut self.state else { return None };
         if plan.portion == 0 && now < plan.due {
             return None;
@@ -265,20 +265,21 @@ impl Forwarder {
         if pending == 1 {
             self.state = State::Live { next: train.end() };
         }
-        Some(self.number(train, timestamp, captured, ticks))
+        let forward = self.number(&train, timestamp, captured, ticks);
+        Some((train, forward))
     }
 
-    fn send_live(&mut self, train: &Arc<Train>) -> Forward {
+    fn send_live(&mut self, train: &Train) -> Forward {
         self.state = State::Live { next: train.end() };
         let timestamp = self.lift.stamp(train);
-        self.number(train.clone(), timestamp, train.captured, 0)
+        self.number(train, timestamp, train.captured, 0)
     }
 
     /// Gives a train its number, and notes where a new run begins; `ticks` is the distance of timestamps
     /// if they are rewritten.
-    fn number(&mut self, train: Arc<Train>, timestamp: u64, captured: Instant, ticks: u64) -> Forward {
+    fn number(&mut self, train: &Train, timestamp: u64, captured: Instant, ticks: u64) -> Forward {
         let sequence = self.next_sequence;
-        match self.runs.back_mut().filter(|run| run.takes(&train, sequence, timestamp)) {
+        match self.runs.back_mut().filter(|run| run.takes(train, sequence, timestamp)) {
             Some(run) => run.newest = timestamp,
             None => {
                 if self.runs.len() == RUNS_MAX {
@@ -296,7 +297,7 @@ impl Forwarder {
         }
         self.next_sequence += train.packets.len() as u64;
         self.highest = self.highest.max(timestamp);
-        Forward { train, sequence, timestamp: timestamp as u32, captured }
+        Forward { sequence, timestamp: timestamp as u32, captured }
     }
 
     /// Lays out a catch-up. `after` is the last timestamp this viewer got, if any: rewritten

@@ -53,7 +53,7 @@ impl Camera {
                 marker: index == last,
                 received,
                 captured: received,
-                packets: vec![Arc::from([0u8; 1_000]); packets].into(),
+                packets: std::iter::repeat_n([0; 1_000], packets).collect(),
             };
             self.sequence = train.end();
             Arc::new(train)
@@ -62,12 +62,26 @@ impl Camera {
     }
 }
 
+/// A train and how it was sent.
+struct Sent {
+    train: Arc<Train>,
+    sequence: u64,
+    timestamp: u32,
+    captured: Instant,
+}
+
+impl Sent {
+    fn new(train: Arc<Train>, Forward { sequence, timestamp, captured }: Forward) -> Sent {
+        Sent { train, sequence, timestamp, captured }
+    }
+}
+
 /// One viewer's forwarder and its ring, in the order in which a shard calls them.
 struct Bench {
     recent: Recent,
     forwarder: Forwarder,
     joined: bool,
-    sent: Vec<(Instant, Forward)>,
+    sent: Vec<(Instant, Sent)>,
 }
 
 impl Bench {
@@ -96,7 +110,7 @@ impl Bench {
         if self.joined
             && let Some(forward) = self.forwarder.forward(train)
         {
-            self.sent.push((now, forward));
+            self.sent.push((now, Sent::new(train.clone(), forward)));
         }
     }
 
@@ -110,8 +124,8 @@ impl Bench {
     /// Calls the forwarder at each of its deadlines up to `now`.
     fn advance(&mut self, now: Instant) {
         while let Some(due) = self.forwarder.due().filter(|&due| due <= now) {
-            while let Some(forward) = self.forwarder.poll_catch_up(due, &self.recent) {
-                self.sent.push((due, forward));
+            while let Some((train, forward)) = self.forwarder.poll_catch_up(due, &self.recent) {
+                self.sent.push((due, Sent::new(train, forward)));
             }
             assert!(self.forwarder.due().is_none_or(|next| next > due), "a deadline that never passes");
         }
@@ -136,7 +150,7 @@ impl Bench {
         }
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&(Instant, Forward), &(Instant, Forward))> {
+    fn pairs(&self) -> impl Iterator<Item = (&(Instant, Sent), &(Instant, Sent))> {
         self.sent.iter().zip(self.sent.iter().skip(1))
     }
 

@@ -12,7 +12,6 @@ mod rtcp;
 pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use dtls::{DtlsSetupError, SharedDtls};
@@ -28,7 +27,7 @@ use self::outgoing::{Outgoing, Target};
 use self::seal::Sealer;
 use crate::id::{SessionId, StreamId};
 use crate::shard::Egress;
-use crate::track::{Kind, Recent, Train};
+use crate::track::{Kind, MAX_PAYLOAD, MAX_TRAIN_PACKETS, Recent, Train};
 
 /// Addresses of one viewer at the most (design invariant 7): more than any browser has, few enough
 /// that a hostile one cannot fill the table.
@@ -39,6 +38,9 @@ const PATH_IDLE: Duration = Duration::from_secs(30);
 
 /// str0m reports ICE as disconnected after this long without an authenticated STUN request.
 const ENGINE_CONSENT: Duration = Duration::from_secs(15);
+
+/// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
+const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + 64);
 
 /// Why a viewer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,7 +126,8 @@ pub struct Viewer {
     pub stream: StreamId,
     /// Our ICE user name fragment: how its first STUN request is told apart.
     pub ufrag: String,
-    engine: Engine,
+    /// Boxed: media never touches it, and what media touches of all viewers shall lie close together.
+    engine: Box<Engine>,
     /// What it is sent, at most one video and one audio track.
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
@@ -181,7 +184,7 @@ impl Viewer {
                     Outgoing::new(media, first)
                 })
                 .collect(),
-            engine,
+            engine: Box::new(engine),
             sealer: None,
             target: None,
             paths: Vec::new(),
@@ -290,22 +293,25 @@ impl Viewer {
         self.settle(now, turn, around, egress)
     }
 
-    /// A train of the viewer's stream came in live.
+    /// It is this viewer's turn of a live train of its stream; `padding` bytes go behind the last
+    /// packet. Returns whether that changed [`Viewer::deadline`].
     pub fn handle_train(
         &mut self,
         now: Instant,
-        train: &Arc<Train>,
-        around: Surroundings<'_>,
+        train: &Train,
+        padding: u8,
+        epoch: &Epoch,
         egress: &mut dyn Egress,
-    ) {
-        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
+    ) -> bool {
+        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return false };
         // A source may come back with another codec than this viewer agreed to.
         let Some(track) = self.tracks.iter_mut().find(|track| track.media.codec == train.codec) else {
-            return;
+            return false;
         };
-        if let Some(forward) = track.forwarder.forward(train) {
-            track.send(now, &forward, sealer, around.epoch, target, egress);
-        }
+        let Some(forward) = track.forwarder.forward(train) else { return false };
+        let first = track.report_due().is_none();
+        track.send(now, train, forward, padding, sealer, epoch, target, egress);
+        first
     }
 
     /// New ICE credentials on both sides; addresses known so far stay valid (RFC 8445 §9). Call
@@ -331,8 +337,9 @@ impl Viewer {
         let (Some(sealer), Some(target)) = (&mut self.sealer, self.target) else { return };
         for track in &mut self.tracks {
             // Only video ever catches up: nothing starts that for another track.
-            while let Some(forward) = track.forwarder.poll_catch_up(now, around.video) {
-                track.send(now, &forward, sealer, around.epoch, target, egress);
+            while track.forwarder.due().is_some() && egress.ready(TRAIN_BYTES_MAX) {
+                let Some((train, forward)) = track.forwarder.poll_catch_up(now, around.video) else { break };
+                track.send(now, &train, forward, 0, sealer, around.epoch, target, egress);
             }
             track.report(now, self.limits.report_interval, sealer, around.epoch, target, egress);
         }
@@ -451,6 +458,7 @@ struct PathEgress<'a> {
     inner: &'a mut dyn Egress,
 }
 
+/// Engines only ever transmit.
 impl Egress for PathEgress<'_> {
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
         if let Some((nominated, local)) = self.target.filter(|_| !is_stun(datagram)) {

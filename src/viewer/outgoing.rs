@@ -12,8 +12,8 @@ use super::engine::MediaParams;
 use super::forward::{Forward, Forwarder, Repair};
 use super::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use super::seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
-use crate::shard::Egress;
-use crate::track::Recent;
+use crate::shard::{Egress, Lane};
+use crate::track::{Recent, Train};
 
 /// Part of what a viewer is sent that may be spent on repairs, in percent. Lower leaves losses; higher
 /// lets one bad line, or a hostile viewer, multiply its traffic.
@@ -97,12 +97,19 @@ impl Outgoing {
         self.next_report
     }
 
-    /// Seals the packets of a train into `egress`. The first one asks for a report at once, so that
-    /// the player can bring picture and sound together.
+    /// Seals the packets of a train into `egress`; the last one gets `padding` bytes behind it, so that
+    /// what follows can share its message. The first train asks for a report at once, so that the
+    /// player can bring picture and sound together.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a train, how to send it, and what that needs of the viewer"
+    )]
     pub(super) fn send(
         &mut self,
         now: Instant,
-        forward: &Forward,
+        train: &Train,
+        forward: Forward,
+        padding: u8,
         sealer: &Sealer,
         epoch: &Epoch,
         (destination, source): Target,
@@ -111,20 +118,23 @@ impl Outgoing {
         let mut block = [0; EXTENSION_MAX];
         let extension = self.extension(now, epoch, &mut block);
         let mut bytes = 0;
-        for (index, payload) in forward.train.packets.iter().enumerate() {
+        let last = train.packets.len() - 1;
+        for (index, payload) in train.packets.iter().enumerate() {
             let header = Header {
                 payload_type: self.media.payload_type,
-                marker: forward.train.marker(index),
+                marker: train.marker(index),
                 index: forward.sequence + index as u64,
                 timestamp: forward.timestamp,
                 ssrc: self.media.ssrc,
                 extension,
+                padding: if index == last { padding } else { 0 },
             };
-            let max = RTP_HEADER + extension.len() + payload.len() + TAG_MAX;
-            egress.write(destination, source, max, &mut |out| sealer.rtp(header, &[], payload, out));
+            let max = RTP_HEADER + extension.len() + payload.len() + usize::from(header.padding) + TAG_MAX;
+            let mut seal = |out: &mut [u8]| sealer.rtp(header, &[], payload, out);
+            egress.write(Lane::Media, destination, source, max, &mut seal);
             bytes += payload.len() as u64;
         }
-        self.packets = self.packets.wrapping_add(forward.train.packets.len() as u32);
+        self.packets = self.packets.wrapping_add(train.packets.len() as u32);
         self.octets = self.octets.wrapping_add(bytes as u32);
         self.repair_bytes = (self.repair_bytes + bytes * REPAIR_PERCENT / 100).min(REPAIR_BYTES_MAX);
         self.newest = Some((forward.timestamp, forward.captured));
@@ -239,12 +249,14 @@ impl Outgoing {
             timestamp: repair.timestamp,
             ssrc: self.media.rtx_ssrc,
             extension,
+            padding: 0,
         };
         self.next_repair += 1;
         let original = (repair.sequence as u16).to_be_bytes();
         let payload = &repair.train.packets[repair.index];
         let max = RTP_HEADER + extension.len() + original.len() + payload.len() + TAG_MAX;
-        egress.write(destination, source, max, &mut |out| sealer.rtp(header, &original, payload, out));
+        let mut seal = |out: &mut [u8]| sealer.rtp(header, &original, payload, out);
+        egress.write(Lane::Media, destination, source, max, &mut seal);
     }
 
     /// Notes that a packet goes again, unless it went within the last round trip.
@@ -287,10 +299,11 @@ impl Outgoing {
 }
 
 fn write_rtcp(sealer: &mut Sealer, packet: &[u8], (destination, source): Target, egress: &mut dyn Egress) {
-    egress.write(destination, source, packet.len() + RTCP_TAG_MAX, &mut |out| {
+    let mut seal = |out: &mut [u8]| {
         out[..packet.len()].copy_from_slice(packet);
         sealer.rtcp(out, packet.len())
-    });
+    };
+    egress.write(Lane::Control, destination, source, packet.len() + RTCP_TAG_MAX, &mut seal);
 }
 
 #[cfg(test)]

@@ -81,7 +81,6 @@ impl World {
     }
 
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
-        let payload = vec![0u8; 50];
         let train = Arc::new(Train {
             codec: Codec::H264,
             sequence: self.next,
@@ -92,7 +91,7 @@ impl World {
             marker: true,
             received: self.now,
             captured: self.now,
-            packets: vec![Arc::from(payload); packets].into(),
+            packets: std::iter::repeat_n([0; 50], packets).collect(),
         });
         self.next += packets as u64;
         self.frame += 1;
@@ -103,15 +102,20 @@ impl World {
         let train = self.frame(packets, keyframe);
         self.recent.push(train.clone());
         if let Some(forward) = self.track.forwarder.forward(&train) {
-            self.track.send(self.now, &forward, &self.sealer, &self.epoch, World::target(), &mut self.wire);
+            self.send(&train, forward);
         }
         self.catch_up();
     }
 
     fn catch_up(&mut self) {
-        while let Some(forward) = self.track.forwarder.poll_catch_up(self.now, &self.recent) {
-            self.track.send(self.now, &forward, &self.sealer, &self.epoch, World::target(), &mut self.wire);
+        while let Some((train, forward)) = self.track.forwarder.poll_catch_up(self.now, &self.recent) {
+            self.send(&train, forward);
         }
+    }
+
+    fn send(&mut self, train: &Train, forward: Forward) {
+        let World { track, now, sealer, epoch, wire, .. } = self;
+        track.send(*now, train, forward, 0, sealer, epoch, World::target(), wire);
     }
 
     fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {

@@ -35,6 +35,8 @@ pub(crate) struct Header<'a> {
     pub(crate) ssrc: u32,
     /// The extension block with its own header (RFC 8285 §4.2), a multiple of 4 bytes; or empty.
     pub(crate) extension: &'a [u8],
+    /// Bytes of padding behind the payload (RFC 3550 §5.1), the count among them; 0 for none.
+    pub(crate) padding: u8,
 }
 
 /// The ciphers of one viewer.
@@ -79,20 +81,26 @@ impl Sealer {
         out: &mut [u8],
     ) -> Option<usize> {
         let body = RTP_HEADER + header.extension.len();
-        let end = body + prefix.len() + payload.len();
+        let unpadded = body + prefix.len() + payload.len();
+        let end = unpadded + usize::from(header.padding);
         let total = end + self.rtp.tag_len();
         if out.len() < total {
             return None;
         }
         let extended = !header.extension.is_empty();
-        out[0] = 0x80 | (u8::from(extended) << 4);
+        let padded = header.padding > 0;
+        out[0] = 0x80 | (u8::from(padded) << 5) | (u8::from(extended) << 4);
         out[1] = (u8::from(header.marker) << 7) | header.payload_type;
         out[2..4].copy_from_slice(&(header.index as u16).to_be_bytes());
         out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
         out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
         out[RTP_HEADER..body].copy_from_slice(header.extension);
         out[body..body + prefix.len()].copy_from_slice(prefix);
-        out[body + prefix.len()..end].copy_from_slice(payload);
+        out[body + prefix.len()..unpadded].copy_from_slice(payload);
+        if padded {
+            out[unpadded..end - 1].fill(0);
+            out[end - 1] = header.padding;
+        }
         let rollover = (header.index >> 16) as u32;
         match &self.rtp {
             Cipher::Gcm { key, salt } => {

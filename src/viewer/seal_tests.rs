@@ -44,6 +44,7 @@ fn gcm_is_that_of_rfc_7714() {
         timestamp: 0x8041_f8d3,
         ssrc: 0x5501_a0b2,
         extension: &[],
+        padding: 0,
     };
     let text = b"Gallia est omnis divisa in partes tres";
     let vectors = [
@@ -68,7 +69,15 @@ fn gcm_is_that_of_rfc_7714() {
 #[test]
 fn too_little_room_seals_nothing() {
     let mut sealer = gcm(SrtpProfile::AEAD_AES_128_GCM, 16);
-    let header = Header { payload_type: 96, marker: true, index: 1, timestamp: 2, ssrc: 3, extension: &[] };
+    let header = Header {
+        payload_type: 96,
+        marker: true,
+        index: 1,
+        timestamp: 2,
+        ssrc: 3,
+        extension: &[],
+        padding: 0,
+    };
     let mut out = [0; 12 + 10 + 16];
     assert!(sealer.rtp(header, &[], &[0; 11], &mut out).is_none());
     assert!(sealer.rtp(header, &[], &[0; 10], &mut out).is_some());
@@ -99,7 +108,7 @@ proptest! {
         let keys = SendKeys::derive(&keying, &crypto).expect("a known profile");
         let sealer = Sealer::new(&keys).expect("derived keys");
         let extension: Vec<u8> = (0..words as u8 * 4).collect();
-        let header = Header { payload_type, marker, index, timestamp, ssrc, extension: &extension };
+        let header = Header { payload_type, marker, index, timestamp, ssrc, extension: &extension, padding: 0 };
         let mut out = vec![0; 1_500];
         let length = sealer.rtp(header, &[7, 8], &payload, &mut out).expect("room enough");
         let out = &out[..length];
@@ -272,6 +281,7 @@ fn the_bytes_are_those_of_the_engine() {
             timestamp,
             ssrc: SSRC,
             extension: &extension,
+            padding: 0,
         };
         let mut out = [0; 1_400];
         let length = oracle.sealer.rtp(header, &[], &payload, &mut out).expect("room enough");

@@ -6,6 +6,7 @@
 
 mod camera;
 mod client;
+mod congestion;
 mod connecting;
 mod ending;
 mod link;

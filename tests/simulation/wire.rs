@@ -40,11 +40,19 @@ fn srtcp_index(datagram: &[u8]) -> (u32, u32) {
 
 /// The server's egress of one call.
 #[derive(Debug, Default)]
-pub struct Outbox(pub Vec<(SocketAddr, Vec<u8>)>);
+pub struct Outbox {
+    pub sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// Whether it takes no media.
+    pub full: bool,
+}
 
 impl Egress for Outbox {
     fn transmit(&mut self, destination: SocketAddr, _source: Option<IpAddr>, datagram: &[u8]) {
-        self.0.push((destination, datagram.to_vec()));
+        self.sent.push((destination, datagram.to_vec()));
+    }
+
+    fn ready(&mut self, _bytes: usize) -> bool {
+        !self.full
     }
 }
 

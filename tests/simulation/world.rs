@@ -14,7 +14,7 @@ use sluice::control::offer::{Offer, Setup};
 use sluice::id::{SessionId, StreamId};
 use sluice::ops::counters::ShardCounters;
 use sluice::shard::command::{Command, Media};
-use sluice::shard::{Ended, Shard};
+use sluice::shard::{Ended, Pacing, Progress, Shard};
 use sluice::track::{Codec, RecentLimits};
 use sluice::viewer::{Credentials, EndReason, Engine, EngineParams, Epoch, SharedDtls, Viewer, ViewerLimits};
 
@@ -31,8 +31,13 @@ pub const LIMITS: ViewerLimits = ViewerLimits {
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
+const PACING: Pacing = Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
+
 /// Events at one instant at the most: more is a loop without end.
 const EVENTS_AT_ONCE: usize = 100_000;
+
+/// Time between two looks at a full socket.
+const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 
 /// One certificate for all tests, as for all viewers of a process.
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
@@ -50,6 +55,8 @@ pub struct World {
     pub links: Vec<Link>,
     pub books: Books,
     pub ended: Vec<(Instant, Ended)>,
+    /// Whether the shard's socket is full: it takes no media then.
+    pub socket_full: bool,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
     filter: Option<Filter>,
@@ -76,6 +83,7 @@ impl World {
             now: start,
             shard: Shard::new(
                 RECENT,
+                PACING,
                 Epoch::new(start, Duration::from_secs(1_800_000_000)),
                 counters.clone(),
             ),
@@ -85,6 +93,7 @@ impl World {
             links: Vec::new(),
             books: Books::default(),
             ended: Vec::new(),
+            socket_full: false,
             tap: Vec::new(),
             filter: None,
             owners: HashMap::new(),
@@ -152,7 +161,7 @@ impl World {
             let from = camera.recent.since_keyframe().unwrap_or(u64::MAX);
             let recent = camera.recent.trains_from(from).cloned().collect();
             let media = Media::Subscribe { stream: camera.stream, recent };
-            self.with_shard(|shard, now, outbox| shard.handle_media(now, media, outbox));
+            self.shard.handle_media(self.now, media);
         }
     }
 
@@ -269,7 +278,13 @@ impl World {
         let flight = self.flights.peek().map(|flight| flight.at);
         let frames = self.cameras.iter().map(|camera| camera.next_frame);
         let clients = self.clients.iter().map(|client| client.deadline);
-        flight.into_iter().chain(self.shard.next_deadline()).chain(frames).chain(clients).min()
+        // As the worker's thread does it while its socket is full.
+        let fan_out = match self.socket_full {
+            true => Some(self.now + BLOCKED_WAIT),
+            false => self.shard.fan_out_due(self.now),
+        };
+        let shard = self.shard.next_deadline().into_iter().chain(fan_out);
+        flight.into_iter().chain(shard).chain(frames).chain(clients).min()
     }
 
     fn step(&mut self) {
@@ -295,13 +310,12 @@ impl World {
                     continue;
                 }
                 let stream = self.cameras[index].stream;
-                self.with_shard(|shard, now, outbox| {
-                    for train in trains {
-                        shard.handle_media(now, Media::Train { stream, train }, outbox);
-                    }
-                });
+                for train in trains {
+                    self.shard.handle_media(self.now, Media::Train { stream, train });
+                }
             }
         }
+        self.with_shard(|shard, now, outbox| while shard.poll_fan_out(now, outbox) == Progress::More {});
         if self.shard.next_deadline().is_some_and(|at| at <= now) {
             self.with_shard(|shard, now, outbox| shard.handle_timeout(now, outbox));
         }
@@ -309,9 +323,9 @@ impl World {
 
     /// Calls the shard, and takes what it sends and whom it ends.
     fn with_shard(&mut self, call: impl FnOnce(&mut Shard, Instant, &mut Outbox)) {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox { full: self.socket_full, ..Outbox::default() };
         call(&mut self.shard, self.now, &mut outbox);
-        for (remote, bytes) in outbox.0 {
+        for (remote, bytes) in outbox.sent {
             let owner = self.owners.get(&remote).copied();
             self.books.sent(self.now, owner, remote, &bytes);
             if let Some(owner) = owner {
@@ -325,7 +339,7 @@ impl World {
             camera.viewers -= 1;
             if camera.viewers == 0 {
                 let media = Media::Unsubscribe { stream: ended.stream };
-                self.shard.handle_media(self.now, media, &mut Outbox::default());
+                self.shard.handle_media(self.now, media);
             }
         }
     }

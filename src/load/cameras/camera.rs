@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::clip::{Clip, kind};
 use super::faults::Faults;
 use super::send_time;
-use crate::track::payloads;
+use crate::track::{Packets, payloads};
 
 /// Time of one Opus packet.
 const PACKET: Duration = Duration::from_millis(20);
@@ -66,7 +66,7 @@ pub struct Unit {
     /// Whether a client can start with it.
     pub keyframe: bool,
     /// Payloads of its RTP packets.
-    pub payloads: Vec<Arc<[u8]>>,
+    pub payloads: Packets,
 }
 
 /// What never changes of a camera.
@@ -162,7 +162,7 @@ impl Camera {
                 let start = self.start as f64 / self.clip.fps / PACKET.as_secs_f64();
                 let at = (start as u64 + number) % self.clip.packets.len().max(1) as u64;
                 let packet = self.clip.packets.get(at as usize);
-                let payloads = packet.map(|packet| packet[..].into()).into_iter().collect();
+                let payloads = packet.into_iter().collect();
                 Unit { track, timestamp, keyframe: true, payloads }
             }
         }

@@ -5,7 +5,7 @@
 use super::Report;
 
 impl Report {
-    /// A figure by its name in [`super::require::FIGURES`]; none if it was not measured.
+    /// A figure by its name in [`FIGURES`](super::super::require::FIGURES); none if it was not measured.
     pub fn figure(&self, name: &str) -> Option<f64> {
         let part = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let (counts, video) = (self.totals.counts, self.totals.video);

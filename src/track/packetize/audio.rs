@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{PacketizeError, Unit, trains};
-use crate::track::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Stamp, Timeline, Train};
+use crate::track::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, Stamp, Timeline, Train};
 
 /// Payload bytes of one audio frame at the most, before it is split: 8 seconds of G.711.
 ///
@@ -79,7 +79,7 @@ impl AudioPacketizer {
             };
             let marker = std::mem::take(&mut self.talkspurt);
             let unit = Unit { codec: self.codec, stamp, received: frame.received, keyframe: true, marker };
-            all.extend(trains(unit, vec![piece.into()], &mut self.next_sequence));
+            all.extend(trains(unit, Packets::from_iter([piece]), &mut self.next_sequence));
         }
         Ok(all)
     }

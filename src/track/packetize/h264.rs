@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::parameter_sets::{MAX_SET_BYTES, PPS, ParameterSets, SPS};
 use super::{PacketizeError, Unit, trains};
-use crate::track::{AccessUnit, Codec, MAX_PAYLOAD, Timeline, Train};
+use crate::track::{AccessUnit, Codec, MAX_PAYLOAD, Packets, Timeline, Train};
 
 /// Bytes of one access unit at the most.
 ///
@@ -110,20 +110,17 @@ impl VideoPacketizer {
             return Err(PacketizeError::NoParameterSets { timestamp });
         }
 
-        let mut payloads = Payloads::new(MAX_PAYLOAD);
-        if keyframe {
-            self.sets.in_order().for_each(|set| payloads.push(set));
-        }
-        for nal in nals {
-            let sent_already = keyframe && matches!(nal_type(nal[0]), SPS | PPS);
-            if !sent_already {
-                payloads.push(nal);
-            }
-        }
+        let nals: Vec<&[u8]> = if keyframe {
+            let others = nals.into_iter().filter(|nal| !matches!(nal_type(nal[0]), SPS | PPS));
+            self.sets.in_order().chain(others.map(|nal| &nal[..])).collect()
+        } else {
+            nals.into_iter().map(|nal| &nal[..]).collect()
+        };
+        let packets = Payloads::of(&nals, MAX_PAYLOAD);
 
         let stamp = self.timeline.stamp(timestamp, unit.received);
         let common = Unit { codec: Codec::H264, stamp, received: unit.received, keyframe, marker: true };
-        Ok(trains(common, payloads.finish(), &mut self.next_sequence))
+        Ok(trains(common, packets, &mut self.next_sequence))
     }
 
     /// Leaves out what is malformed (counted) or needless, and remembers parameter sets. No NAL unit of
@@ -194,29 +191,35 @@ fn nal_ref_idc(header: u8) -> u8 {
 
 /// The RTP payloads of one picture's NAL units, as [`VideoPacketizer`] makes them, each of at most
 /// `max_payload` bytes (3 to 65,535). For senders that are no track of ours.
-pub(crate) fn payloads(nals: &[Bytes], max_payload: usize) -> Vec<Arc<[u8]>> {
-    let mut payloads = Payloads::new(max_payload);
-    nals.iter().filter(|nal| !nal.is_empty()).for_each(|nal| payloads.push(nal));
-    payloads.finish()
+pub(crate) fn payloads(nals: &[Bytes], max_payload: usize) -> Packets {
+    let nals: Vec<&[u8]> = nals.iter().filter(|nal| !nal.is_empty()).map(|nal| &nal[..]).collect();
+    Payloads::of(&nals, max_payload)
 }
 
 /// Collects the RTP payloads of one access unit. `'a` are its NAL units.
 struct Payloads<'a> {
     /// Bytes of a payload at the most; an aggregated unit's length has 16 bits.
     max_payload: usize,
-    done: Vec<Arc<[u8]>>,
+    done: Packets,
     /// Small units that wait for neighbours; together they fit one STAP-A.
     waiting: Vec<&'a [u8]>,
     /// Bytes of the STAP-A of all that wait, without its own header.
     waiting_bytes: usize,
-    scratch: Vec<u8>,
 }
 
 impl<'a> Payloads<'a> {
-    fn new(max_payload: usize) -> Payloads<'a> {
+    /// The payloads of NAL units none of which is empty.
+    fn of(nals: &[&'a [u8]], max_payload: usize) -> Packets {
         let max_payload = max_payload.clamp(3, u16::MAX.into());
-        let (done, waiting, scratch) = Default::default();
-        Payloads { max_payload, done, waiting, waiting_bytes: 0, scratch }
+        let bytes: usize = nals.iter().map(|nal| nal.len()).sum();
+        let packets = nals.len() + bytes / (max_payload - 2);
+        // Two bytes for each unit of an aggregate and for each fragment, and one for each aggregate: enough,
+        // so that the buffer never grows and a train keeps little more than its bytes.
+        let done = Packets::with_capacity(packets, bytes + 3 * packets);
+        let mut payloads = Payloads { max_payload, done, waiting: Vec::new(), waiting_bytes: 0 };
+        nals.iter().for_each(|nal| payloads.push(nal));
+        payloads.flush();
+        payloads.done
     }
 
     /// Appends a NAL unit that is not empty.
@@ -231,32 +234,27 @@ impl<'a> Payloads<'a> {
             self.waiting.push(nal);
             self.waiting_bytes += aggregated_bytes;
         } else if nal.len() <= self.max_payload {
-            self.done.push(nal.into());
+            self.done.push(nal);
         } else {
             self.fragment(nal);
         }
-    }
-
-    fn finish(mut self) -> Vec<Arc<[u8]>> {
-        self.flush();
-        self.done
     }
 
     /// Sends what waits: alone as it is, several as STAP-A with the highest NRI of them (RFC 6184 §5.7.1).
     fn flush(&mut self) {
         match self.waiting[..] {
             [] => {}
-            [nal] => self.done.push(nal.into()),
+            [nal] => self.done.push(nal),
             _ => {
                 let nri = self.waiting.iter().map(|nal| nal_ref_idc(nal[0])).max().unwrap_or(0);
-                self.scratch.clear();
-                self.scratch.push(nri | STAP_A);
-                for nal in &self.waiting {
-                    // `push` lets nothing wait that is longer than a packet.
-                    self.scratch.extend_from_slice(&(nal.len() as u16).to_be_bytes());
-                    self.scratch.extend_from_slice(nal);
-                }
-                self.done.push(self.scratch[..].into());
+                self.done.push_with(|out| {
+                    out.push(nri | STAP_A);
+                    for nal in &self.waiting {
+                        // `push` lets nothing wait that is longer than a packet.
+                        out.extend_from_slice(&(nal.len() as u16).to_be_bytes());
+                        out.extend_from_slice(nal);
+                    }
+                });
             }
         }
         self.waiting.clear();
@@ -271,16 +269,14 @@ impl<'a> Payloads<'a> {
         let fragments = body.len().div_ceil(self.max_payload - 2);
         let size = body.len().div_ceil(fragments);
 
-        self.done.reserve(fragments);
         let last = (body.len() - 1) / size;
         for (index, fragment) in body.chunks(size).enumerate() {
             let start = if index == 0 { 0x80 } else { 0 };
             let end = if index == last { 0x40 } else { 0 };
-            self.scratch.clear();
-            self.scratch.push(nal_ref_idc(header) | FU_A);
-            self.scratch.push(start | end | nal_type(header));
-            self.scratch.extend_from_slice(fragment);
-            self.done.push(self.scratch[..].into());
+            self.done.push_with(|out| {
+                out.extend([nal_ref_idc(header) | FU_A, start | end | nal_type(header)]);
+                out.extend_from_slice(fragment);
+            });
         }
     }
 }

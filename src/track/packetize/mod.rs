@@ -12,7 +12,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Codec, MAX_TRAIN_BYTES, MAX_TRAIN_PACKETS, Stamp, Train};
+use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
 
 pub use audio::AudioPacketizer;
 pub(crate) use h264::payloads;
@@ -116,13 +116,15 @@ struct Unit {
     marker: bool,
 }
 
-/// Cuts the packets of one unit into trains, numbering them from `sequence` on.
-fn trains(unit: Unit, mut packets: Vec<Arc<[u8]>>, sequence: &mut u64) -> Vec<Arc<Train>> {
+/// Cuts the packets of one unit into trains of about equal size, numbering them from `sequence` on.
+fn trains(unit: Unit, mut packets: Packets, sequence: &mut u64) -> Vec<Arc<Train>> {
     let mut trains = Vec::with_capacity(1);
-    while !packets.is_empty() {
-        let behind = packets.split_off(packets_of_next_train(&packets));
-        let first = trains.is_empty();
-        let last = behind.is_empty();
+    let (mut start, all) = (0, packets.len());
+    while start < all {
+        let left = all - start;
+        let end = start + left.div_ceil(left.div_ceil(MAX_TRAIN_PACKETS));
+        let first = start == 0;
+        let last = end == all;
         let train = Train {
             codec: unit.codec,
             sequence: *sequence,
@@ -133,21 +135,12 @@ fn trains(unit: Unit, mut packets: Vec<Arc<[u8]>>, sequence: &mut u64) -> Vec<Ar
             marker: unit.marker && last,
             received: unit.received,
             captured: unit.stamp.captured,
-            packets: packets.into_boxed_slice(),
+            // Only what is more than one train has to be copied.
+            packets: if first && last { std::mem::take(&mut packets) } else { packets.copy(start..end) },
         };
         *sequence = train.end();
         trains.push(Arc::new(train));
-        packets = behind;
+        start = end;
     }
     trains
-}
-
-/// How many of `packets` the next train takes: as many as both limits allow, and at least one.
-fn packets_of_next_train(packets: &[Arc<[u8]>]) -> usize {
-    let mut bytes = 0;
-    let fitting = packets.iter().take(MAX_TRAIN_PACKETS).take_while(|packet| {
-        bytes += packet.len();
-        bytes <= MAX_TRAIN_BYTES
-    });
-    fitting.count().max(1)
 }

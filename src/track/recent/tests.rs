@@ -24,7 +24,7 @@ fn train(epoch: Instant, sequence: u64, packets: usize, keyframe: bool, ms: u64)
         marker: true,
         received,
         captured: received,
-        packets: vec![Arc::from([0u8; 1_000]); packets].into(),
+        packets: std::iter::repeat_n([0; 1_000], packets).collect(),
     })
 }
 

@@ -179,6 +179,7 @@ impl Destination {
                 timestamp: train.timestamp as u32,
                 ssrc: self.ssrcs[track],
                 extension: &EXTENSION,
+                padding: 0,
             };
             let max = RTP_HEADER + EXTENSION.len() + payload.len() + TAG_MAX;
             way.append(self.address, max, |out| self.sealer.rtp(header, &[], payload, out));

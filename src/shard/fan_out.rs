@@ -1,0 +1,243 @@
+//! Trains of one stream on their way to its viewers: in which order, and when.
+//!
+//! Owns how far each train has come (a place in the stream's list of viewers), the pace of large
+//! pictures, and the wait of sound for a picture to share a message with. A train leaves when every
+//! viewer had its turn, or when it has waited too long for the socket. Knows no viewer, reads no clock
+//! and sends nothing: [`FanOut::peek`] names the next turn, [`FanOut::advance`] says that it was taken.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::track::{Kind, Train};
+
+/// Time between two portions of a paced picture: what epoll can wait for.
+const STEP: Duration = Duration::from_millis(1);
+
+/// How long media may wait for a full socket or a busy core before it is dropped, oldest first.
+///
+/// Raising it delays everybody on a link that is too narrow; lowering it drops what a short stall of
+/// the network card would have let through.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Sound held back at the most, whatever the time: what comes sooner than one packet in 10 ms is sent.
+const HELD_MAX: usize = 4;
+
+/// Bytes of headers and tag around a payload at the most: RTP 12, extensions 28, tag 16.
+const OVERHEAD: usize = 56;
+
+/// When media leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pacing {
+    /// A picture of more than one train is spread over this time, and never over more than half a
+    /// frame interval. Zero sends it at once.
+    pub spread: Duration,
+    /// Sound waits this long at the most for a picture to share a message with. Zero sends it at once.
+    pub audio_hold: Duration,
+}
+
+/// One train and what goes behind it, for every viewer in turn.
+pub(super) struct Job {
+    train: Arc<Train>,
+    /// Sound that shares the message of the train's last packet, if it fits.
+    companions: Vec<Arc<Train>>,
+    /// Bytes of all its datagrams at the most.
+    pub(super) bytes: usize,
+    /// The next viewer's place in the list.
+    place: usize,
+    /// Dropped when it is still here then.
+    expires: Instant,
+    /// The portions of its picture end here.
+    paced_until: Option<Instant>,
+}
+
+/// The trains of one stream that some viewer has not had yet.
+pub(super) struct FanOut {
+    pacing: Pacing,
+    pictures: VecDeque<Job>,
+    sound: VecDeque<Job>,
+    held: Vec<Arc<Train>>,
+    held_until: Option<Instant>,
+    /// Turns left of the portion of a paced picture; the next one begins at `portion_due`.
+    portion: usize,
+    portion_due: Option<Instant>,
+}
+
+impl FanOut {
+    pub(super) fn new(pacing: Pacing) -> FanOut {
+        FanOut {
+            pacing,
+            pictures: VecDeque::new(),
+            sound: VecDeque::new(),
+            held: Vec::new(),
+            held_until: None,
+            portion: 0,
+            portion_due: None,
+        }
+    }
+
+    /// Takes a picture's train; `interval` is the time between pictures, if known.
+    pub(super) fn push_picture(&mut self, train: Arc<Train>, interval: Option<Duration>) {
+        let whole = train.starts_frame && train.ends_frame;
+        let spread = self.pacing.spread.min(interval.unwrap_or(Duration::ZERO) / 2);
+        let paced = !whole && !spread.is_zero();
+        // Sound goes along only with what leaves at once, and never past sound that waits already.
+        let idle = self.pictures.is_empty() && self.sound.is_empty();
+        let companions = if idle && whole { self.release() } else { Vec::new() };
+        let wait = if paced { spread + PATIENCE } else { PATIENCE };
+        let mut job = Job::new(train, companions, wait);
+        job.paced_until = paced.then(|| job.train.received + spread);
+        self.pictures.push_back(job);
+    }
+
+    /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing.
+    pub(super) fn push_sound(&mut self, now: Instant, train: Arc<Train>, pictures: bool) {
+        let hold = self.pacing.audio_hold;
+        self.held.push(train);
+        let until = *self.held_until.get_or_insert(now + hold);
+        if !pictures || hold.is_zero() || now >= until || self.held.len() >= HELD_MAX {
+            self.send_held();
+        }
+    }
+
+    /// Whether anything waits, for its time or for its turn.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pictures.is_empty() && self.sound.is_empty() && self.held.is_empty()
+    }
+
+    /// When [`FanOut::peek`] has a turn to give: a past time if it has one already.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let job = self.front().map(|job| match self.portion_due.filter(|_| job.paced_until.is_some()) {
+            Some(due) if self.portion == 0 => due,
+            _ => now,
+        });
+        [job, self.held_until].into_iter().flatten().min()
+    }
+
+    /// The next turn: which of the `viewers` in the list gets which job.
+    pub(super) fn peek(&mut self, now: Instant, viewers: usize) -> Option<(usize, &Job)> {
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.send_held();
+        }
+        // Those who had not had their turn may all have left.
+        for lane in [&mut self.pictures, &mut self.sound] {
+            while lane.pop_front_if(|job| job.place >= viewers).is_some() {}
+        }
+        let job = self.front()?;
+        if let Some(until) = job.paced_until
+            && self.portion == 0
+        {
+            if self.portion_due.is_some_and(|due| now < due) {
+                return None;
+            }
+            self.portion = self.next_portion(now, until, viewers);
+            self.portion_due = Some(now + STEP);
+        }
+        self.front().map(|job| (job.place, job))
+    }
+
+    /// The turn that [`FanOut::peek`] gave was taken.
+    pub(super) fn advance(&mut self, viewers: usize) {
+        let lane = if self.sound_first() { &mut self.sound } else { &mut self.pictures };
+        let Some(job) = lane.front_mut() else { return };
+        job.place += 1;
+        if job.paced_until.is_some() {
+            self.portion = self.portion.saturating_sub(1);
+        }
+        if job.place >= viewers {
+            lane.pop_front();
+        }
+        if self.pictures.front().is_none_or(|job| job.paced_until.is_none()) {
+            (self.portion, self.portion_due) = (0, None);
+        }
+    }
+
+    /// Drops what has waited too long. Returns how many datagrams that were, over all of its `viewers`.
+    pub(super) fn expire(&mut self, now: Instant, viewers: usize) -> u64 {
+        let mut datagrams = 0;
+        for lane in [&mut self.pictures, &mut self.sound] {
+            while let Some(job) = lane.pop_front_if(|job| job.expires <= now) {
+                let trains = std::iter::once(&job.train).chain(&job.companions);
+                let packets: usize = trains.map(|train| train.packets.len()).sum();
+                datagrams += (packets * viewers.saturating_sub(job.place)) as u64;
+            }
+        }
+        datagrams
+    }
+
+    /// The viewer at `place` left the list, and those behind it moved up.
+    pub(super) fn removed(&mut self, place: usize) {
+        for job in self.pictures.iter_mut().chain(&mut self.sound) {
+            job.place -= usize::from(job.place > place);
+        }
+    }
+
+    fn front(&self) -> Option<&Job> {
+        if self.sound_first() { self.sound.front() } else { self.pictures.front() }
+    }
+
+    /// Sound does not wait behind a picture that is paced; but where a picture carries sound, that is
+    /// the older one.
+    fn sound_first(&self) -> bool {
+        !self.sound.is_empty() && self.pictures.front().is_none_or(|job| job.companions.is_empty())
+    }
+
+    /// How many turns of the picture in front may be taken now: evenly spread over the steps left.
+    fn next_portion(&self, now: Instant, until: Instant, viewers: usize) -> usize {
+        let paced = self.pictures.iter().take_while(|job| job.paced_until == Some(until));
+        let turns: usize = paced.map(|job| viewers.saturating_sub(job.place)).sum();
+        let left = until.saturating_duration_since(now);
+        let steps = (left.as_micros() / STEP.as_micros()).max(1) as usize;
+        turns.div_ceil(steps)
+    }
+
+    fn release(&mut self) -> Vec<Arc<Train>> {
+        self.held_until = None;
+        std::mem::take(&mut self.held)
+    }
+
+    /// Sends sound that waited for a picture on its own.
+    fn send_held(&mut self) {
+        let mut trains = self.release().into_iter();
+        let Some(train) = trains.next() else { return };
+        self.sound.push_back(Job::new(train, trains.collect(), self.pacing.audio_hold + PATIENCE));
+    }
+}
+
+impl Job {
+    fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, wait: Duration) -> Job {
+        let trains = std::iter::once(&train).chain(&companions);
+        let bytes = trains.map(|train| train.bytes() + train.packets.len() * OVERHEAD).sum();
+        Job { place: 0, expires: train.received + wait, paced_until: None, bytes, companions, train }
+    }
+
+    /// Its trains in order, each with the padding that lets the next one share its message.
+    pub(super) fn trains(&self) -> impl Iterator<Item = (&Train, u8)> {
+        let behind = self.companions.iter().map(Some).chain([None]);
+        std::iter::once(&self.train)
+            .chain(&self.companions)
+            .zip(behind)
+            .map(|(train, next)| (&**train, next.map_or(0, |next| padding(train, next))))
+    }
+}
+
+/// Bytes behind the last packet of `train` that make it as long as the others, so that the first of
+/// `next` can be the shorter last one of the same message; 0 if it is, or cannot be.
+fn padding(train: &Train, next: &Train) -> u8 {
+    let count = train.packets.len();
+    let (last, following) = (&train.packets[count - 1], &next.packets[0]);
+    let wanted = match count {
+        // One packet begins the message: any length will do that is not shorter than the next.
+        1 if train.codec.kind() == Kind::Audio || last.len() < following.len() => following.len(),
+        1 => last.len(),
+        _ => train.packets[count - 2].len(),
+    };
+    if following.len() > wanted {
+        return 0;
+    }
+    u8::try_from(wanted.saturating_sub(last.len())).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[path = "fan_out_tests.rs"]
+mod tests;

@@ -1,0 +1,152 @@
+//! The worker's way out: sealed datagrams in two batches, and what happens while the socket is full.
+//!
+//! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`PATIENCE`] for a full
+//! socket, and the counts of what the kernel took. Never waits itself: the worker asks
+//! [`Outbox::is_blocked`] and comes back.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
+
+use super::{Egress, Lane};
+use crate::ops::counters::ShardCounters;
+
+/// How long sealed datagrams may wait for a full socket. What is lost then a viewer can ask for again,
+/// but it is late: raising this delays everybody, lowering it drops more in a short stall.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Bytes of the control batch: 64 messages of a full DTLS flight's datagram. More than one batch of
+/// them waits only while the socket is full; the rest is dropped then, and its protocols try again.
+const CONTROL_BYTES: usize = 64 * 1_280;
+
+/// The batches, and how they get to the kernel.
+pub(super) struct Outbox {
+    control: Batch,
+    media: Batch,
+    sender: Sender,
+    pub(super) socket: Arc<Socket>,
+    counters: Arc<ShardCounters>,
+    now: Instant,
+    blocked_since: Option<Instant>,
+}
+
+impl Outbox {
+    pub(super) fn new(
+        sender: Sender,
+        socket: Arc<Socket>,
+        counters: Arc<ShardCounters>,
+        now: Instant,
+    ) -> Outbox {
+        let control = BatchLimits { arena_bytes: CONTROL_BYTES, ..BatchLimits::default() };
+        let (control, media) = (Batch::new(control), Batch::new(BatchLimits::default()));
+        Outbox { control, media, sender, socket, counters, now, blocked_since: None }
+    }
+
+    /// What time it is; drops what has waited for the socket too long.
+    pub(super) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        if let Some(since) = self.blocked_since
+            && now.saturating_duration_since(since) >= PATIENCE
+        {
+            self.unblock(since);
+            self.counters.dropped_socket_full.add((self.control.segments() + self.media.segments()) as u64);
+            self.control.clear();
+            self.media.clear();
+        }
+    }
+
+    /// Whether something waits for the socket to become writable.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked_since.is_some()
+    }
+
+    /// Hands both batches to the kernel, as far as it takes them.
+    pub(super) fn flush(&mut self) {
+        let Outbox { control, media, sender, socket, counters, now, .. } = self;
+        for batch in [control, media] {
+            if batch.is_empty() {
+                continue;
+            }
+            let report = sender.flush(socket, batch, *now);
+            counters.send_calls.add(report.calls as u64);
+            counters.egress_messages.add(report.messages as u64);
+            counters.egress_datagrams.add(report.segments as u64);
+            counters.egress_bytes.add(report.bytes as u64);
+            counters.gso_fallbacks.add(report.gso_fallbacks as u64);
+            let no_memory = report.dropped.count(DropReason::NoBuffer) as u64;
+            counters.dropped_no_memory.add(no_memory);
+            counters.dropped_refused.add(report.dropped.total() as u64 - no_memory);
+            if report.blocked_messages > 0 {
+                self.blocked_since.get_or_insert(*now);
+                return;
+            }
+        }
+        if let Some(since) = self.blocked_since {
+            self.unblock(since);
+        }
+    }
+
+    fn unblock(&mut self, since: Instant) {
+        self.blocked_since = None;
+        self.counters.blocked_nanos.add(self.now.saturating_duration_since(since).as_nanos() as u64);
+    }
+
+    /// Appends to a lane; flushes once if there is no room, and drops if there still is none.
+    fn append(
+        &mut self,
+        lane: Lane,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        max: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+    ) {
+        // The batch decides whether there is room before `write` runs, so it runs once.
+        let mut result = self.lane(lane).append_with(destination, source, max, &mut *write);
+        if result == Err(AppendError::Full) {
+            self.flush();
+            result = self.lane(lane).append_with(destination, source, max, write);
+        }
+        match result {
+            Ok(_) => {}
+            Err(AppendError::Full) => self.counters.dropped_socket_full.add(1),
+            // Empty or longer than a message may be: nothing that an engine or the sealer makes.
+            Err(AppendError::Empty | AppendError::TooLong { .. }) => self.counters.dropped_refused.add(1),
+        }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut Batch {
+        match lane {
+            Lane::Control => &mut self.control,
+            Lane::Media => &mut self.media,
+        }
+    }
+}
+
+impl Egress for Outbox {
+    fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
+        self.append(Lane::Control, destination, source, datagram.len(), &mut |out| {
+            out.copy_from_slice(datagram);
+            Some(datagram.len())
+        });
+    }
+
+    fn write(
+        &mut self,
+        lane: Lane,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        max: usize,
+        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+    ) {
+        self.append(lane, destination, source, max, write);
+    }
+
+    fn ready(&mut self, bytes: usize) -> bool {
+        if !self.media.has_room(bytes) {
+            self.flush();
+        }
+        self.media.has_room(bytes)
+    }
+}
