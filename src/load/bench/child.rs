@@ -16,6 +16,9 @@ use super::site::Place;
 /// Time between two looks at a process or a file. Shorter takes CPU from what is measured.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Time for a process to become ready: certificates, self-tests, connecting to cameras.
+pub const READY: Duration = Duration::from_secs(30);
+
 /// Bytes of a log that an error quotes.
 const TAIL: usize = 2_000;
 
