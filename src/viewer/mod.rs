@@ -6,17 +6,19 @@
 mod dtls;
 mod engine;
 mod forward;
-mod keys;
+pub(crate) mod keys;
 mod outgoing;
 mod rtcp;
-mod seal;
+pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 pub use dtls::{DtlsSetupError, SharedDtls};
+pub(crate) use dtls::{KeySlot, with_key_slot};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
 pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
+pub(crate) use keys::Keying;
 pub use outgoing::Repairs;
 pub use rtcp::{CNAME, Epoch};
 use str0m::rtp::rtcp::Rtcp;
