@@ -39,6 +39,7 @@ pub mod batch;
 mod cmsg;
 pub mod gso;
 mod mmsg;
+pub mod namespace;
 mod outcome;
 pub mod receiver;
 pub mod sender;

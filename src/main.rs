@@ -47,6 +47,9 @@ enum Do {
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice::load::Load),
+    /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
+    #[command(subcommand)]
+    Bench(sluice::load::bench::Bench),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
     let check = command.is_some();
     let inputs = match command {
         Some(Do::Load(load)) => return sluice::load::run(load),
+        Some(Do::Bench(bench)) => return sluice::load::bench::run(bench),
         Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
         None => Inputs {
             file: serve.config.map(File::Path),

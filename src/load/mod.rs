@@ -1,10 +1,11 @@
 //! `sluice load`: real viewers and cameras in great number, for our server or any other.
 //!
 //! [`client`] is one viewer without a socket: tests can use it too. [`worker`] runs thousands of them on
-//! pinned threads, [`whep`] paces them, [`report`] adds up. [`cameras`] are what a server pulls. Nothing
-//! here knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who
-//! run it.
+//! pinned threads, [`whep`] paces them, [`report`] adds up. [`cameras`] are what a server pulls, and [`bench`]
+//! runs a server of ours with all of these. Nothing else here knows how our server works inside: it measures
+//! what arrives. docs/LOAD_TESTING.md is for those who run it.
 
+pub mod bench;
 pub mod cameras;
 pub mod client;
 pub mod dtls;

@@ -12,11 +12,11 @@ const RTP: Labels = Labels { key: 0, auth: 1, salt: 2 };
 const RTCP: Labels = Labels { key: 3, auth: 4, salt: 5 };
 
 /// What DTLS exported for SRTP (RFC 5764 §4.2).
-pub(super) struct Keying {
-    pub(super) material: Zeroizing<Vec<u8>>,
-    pub(super) profile: SrtpProfile,
+pub(crate) struct Keying {
+    pub(crate) material: Zeroizing<Vec<u8>>,
+    pub(crate) profile: SrtpProfile,
     /// Whether we were the DTLS client: it decides which half is ours.
-    pub(super) active: bool,
+    pub(crate) active: bool,
 }
 
 /// Session keys for one direction of one protocol.
@@ -30,7 +30,7 @@ pub(super) struct SessionKeys {
 }
 
 /// Our sending keys.
-pub(super) struct SendKeys {
+pub(crate) struct SendKeys {
     pub(super) profile: SrtpProfile,
     pub(super) rtp: SessionKeys,
     pub(super) rtcp: SessionKeys,
@@ -44,7 +44,7 @@ struct Labels {
 
 impl SendKeys {
     /// Derives our sending keys. Nothing if the profile is none of ours or the material is too short.
-    pub(super) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
+    pub(crate) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
         let (key_len, salt_len, auth_len) = lengths(keying.profile)?;
         if keying.material.len() < 2 * (key_len + salt_len) {
             return None;

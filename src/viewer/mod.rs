@@ -6,10 +6,10 @@
 mod dtls;
 mod engine;
 mod forward;
-mod keys;
+pub(crate) mod keys;
 mod outgoing;
 mod rtcp;
-mod seal;
+pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -13,10 +13,10 @@ use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
 use super::keys::{SendKeys, SessionKeys};
 
 /// Bytes of an RTP header before extensions (RFC 3550 §5.1).
-pub(super) const RTP_HEADER: usize = 12;
+pub(crate) const RTP_HEADER: usize = 12;
 
 /// What sealing adds to a packet at the most: the GCM tag (RFC 7714 §13.1).
-pub(super) const TAG_MAX: usize = 16;
+pub(crate) const TAG_MAX: usize = 16;
 
 /// What sealing adds to an RTCP packet at the most: tag, and E flag with index (RFC 3711 §3.4).
 pub(super) const RTCP_TAG_MAX: usize = TAG_MAX + 4;
@@ -26,19 +26,19 @@ const SRTCP_INDEX_END: u32 = 1 << 31;
 
 /// One RTP packet but for its payload.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Header<'a> {
-    pub(super) payload_type: u8,
-    pub(super) marker: bool,
+pub(crate) struct Header<'a> {
+    pub(crate) payload_type: u8,
+    pub(crate) marker: bool,
     /// Extended sequence number: the packet index of RFC 3711 §3.3.1, 48 bits.
-    pub(super) index: u64,
-    pub(super) timestamp: u32,
-    pub(super) ssrc: u32,
+    pub(crate) index: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: u32,
     /// The extension block with its own header (RFC 8285 §4.2), a multiple of 4 bytes; or empty.
-    pub(super) extension: &'a [u8],
+    pub(crate) extension: &'a [u8],
 }
 
 /// The ciphers of one viewer.
-pub(super) struct Sealer {
+pub(crate) struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
     srtcp_index: u32,
@@ -62,7 +62,7 @@ struct CounterMode {
 
 impl Sealer {
     /// A sealer over derived keys; nothing if their lengths do not fit the profile.
-    pub(super) fn new(keys: &SendKeys) -> Option<Sealer> {
+    pub(crate) fn new(keys: &SendKeys) -> Option<Sealer> {
         let cipher = |session: &SessionKeys| Cipher::new(keys.profile, session);
         Some(Sealer { rtp: cipher(&keys.rtp)?, rtcp: cipher(&keys.rtcp)?, srtcp_index: 0 })
     }
@@ -71,7 +71,7 @@ impl Sealer {
     ///
     /// `prefix` is what RTX puts before the payload (RFC 4588 §4). Returns the length of the packet;
     /// nothing if `out` is too short, which leaves no part of the key used.
-    pub(super) fn rtp(
+    pub(crate) fn rtp(
         &self,
         header: Header<'_>,
         prefix: &[u8],

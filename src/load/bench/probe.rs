@@ -1,0 +1,55 @@
+//! One plain HTTP GET, for health and metrics of a server. A shell: it opens a connection.
+//!
+//! Owns as much of HTTP/1.0 as that takes: status and body, each bounded. Never retries.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Time for each step of a request; on one machine they take microseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes of an answer at the most. Metrics of a thousand streams are less.
+const ANSWER_MAX: u64 = 4 << 20;
+
+/// Gets `path`; the status and the body.
+pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
+    parse(&answer).ok_or_else(|| io::Error::other("the answer is not HTTP"))
+}
+
+fn parse(answer: &str) -> Option<(u16, String)> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.strip_prefix("HTTP/1.")?.split_whitespace().nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+/// The value of a metric without labels, in the text format of OpenMetrics.
+pub fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_and_body_are_told_apart() {
+        let answer = "HTTP/1.0 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno";
+        assert_eq!(parse(answer), Some((503, "no".to_owned())));
+        assert_eq!(parse("RTSP/1.0 200 OK\r\n\r\n"), None);
+        assert_eq!(parse("HTTP/1.1 200"), None);
+    }
+
+    #[test]
+    fn a_metric_is_found_by_its_whole_name() {
+        let text = "# TYPE sluice_viewers gauge\nsluice_viewers_max 9\nsluice_viewers 3\n";
+        assert_eq!(metric(text, "sluice_viewers"), Some(3.0));
+        assert_eq!(metric(text, "sluice_view"), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! A report: what was measured, on what, and what makes it doubtful; as JSON and as Markdown.
+//!
+//! Owns the layout. Never computes a figure.
+
+use std::fmt::{self, Write as _};
+use std::fs;
+
+use serde::Serialize;
+
+use super::error::BenchError;
+use super::machine::Machine;
+use super::options::Common;
+use super::rig::Rig;
+
+/// One profile's outcome.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What it is about, in a line.
+    pub title: String,
+    /// The command that made it.
+    pub command: String,
+    /// Where and when.
+    pub machine: Machine,
+    /// What makes figures doubtful; each once.
+    pub warnings: Vec<String>,
+    /// The figures, for machines.
+    pub figures: serde_json::Value,
+    /// The figures, for people: paragraphs and tables in order.
+    #[serde(skip)]
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a report.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// A heading.
+    Heading(String),
+    /// A paragraph.
+    Text(String),
+    /// A table.
+    Table(Table),
+}
+
+/// Columns and rows.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table without rows. The first column is text, the others are numbers.
+    pub fn new(columns: &[&'static str]) -> Table {
+        Table { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row; missing cells stay empty.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let mut row: Vec<String> = cells.into_iter().collect();
+        row.resize(self.columns.len(), String::new());
+        self.rows.push(row);
+    }
+}
+
+impl Report {
+    /// A report of a rig, without figures yet.
+    pub fn new(title: &str, rig: &Rig) -> Report {
+        let command = std::iter::once("sluice".to_owned()).chain(std::env::args().skip(1));
+        Report {
+            title: title.to_owned(),
+            command: command.collect::<Vec<_>>().join(" "),
+            machine: rig.machine(),
+            warnings: rig.warnings().to_vec(),
+            figures: serde_json::Value::Null,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Adds a doubt, with what it is about in front; the same one only once.
+    pub fn warn(&mut self, about: &str, warning: &str) {
+        let warning = format!("{about}: {warning}");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Sets the figures for machines.
+    pub fn set_figures(&mut self, figures: &impl Serialize) {
+        // Fails only for maps whose keys are no strings; ours are structs.
+        self.figures = serde_json::to_value(figures).unwrap_or_default();
+    }
+
+    /// Adds a heading.
+    pub fn heading(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Heading(text.into()));
+    }
+
+    /// Adds a paragraph.
+    pub fn text(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Text(text.into()));
+    }
+
+    /// Adds a table.
+    pub fn table(&mut self, table: Table) {
+        self.parts.push(Part::Table(table));
+    }
+
+    /// Writes both forms where the options say, and gives the report on.
+    pub fn written(self, rig: &Rig, common: &Common) -> Result<Report, BenchError> {
+        let json = common.json.clone().unwrap_or_else(|| rig.out().join("report.json"));
+        let markdown = common.markdown.clone().unwrap_or_else(|| rig.out().join("report.md"));
+        let text = serde_json::to_string_pretty(&self).map_err(std::io::Error::from);
+        text.and_then(|text| fs::write(&json, text + "\n")).map_err(BenchError::file(&json))?;
+        fs::write(&markdown, self.to_string()).map_err(BenchError::file(&markdown))?;
+        Ok(self)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine {
+            processor,
+            processors,
+            memory_bytes,
+            kernel,
+            load_average,
+            date,
+            version,
+            network,
+            cores,
+        } = &self.machine;
+        writeln!(f, "# {}\n\n```sh\n{}\n```\n", self.title, self.command)?;
+        for warning in &self.warnings {
+            writeln!(f, "**WARNING: {warning}.**\n", warning = warning.trim_end_matches('.'))?;
+        }
+        for part in &self.parts {
+            match part {
+                Part::Heading(text) => writeln!(f, "## {text}\n")?,
+                Part::Text(text) => writeln!(f, "{text}\n")?,
+                Part::Table(table) => writeln!(f, "{table}")?,
+            }
+        }
+        writeln!(f, "## Machine\n")?;
+        let gibibytes = *memory_bytes as f64 / f64::from(1 << 30);
+        writeln!(f, "- {processor}, {processors} processors, {gibibytes:.1} GiB; Linux {kernel}")?;
+        writeln!(f, "- {date}; load average before: {load_average:.2}; Sluice {version}")?;
+        writeln!(f, "- {cores}")?;
+        writeln!(f, "- {network}.")
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rules = String::new();
+        for index in 0..self.columns.len() {
+            let _ = write!(rules, "{}|", if index == 0 { "---" } else { "---:" });
+        }
+        writeln!(f, "| {} |\n|{rules}", self.columns.join(" | "))?;
+        for row in &self.rows {
+            writeln!(f, "| {} |", row.join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            title: "Egress".to_owned(),
+            command: "sluice bench egress".to_owned(),
+            machine: Machine::look("loopback".to_owned(), "server on core 0".to_owned()),
+            warnings: Vec::new(),
+            figures: serde_json::Value::Null,
+            parts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_table_has_as_many_cells_in_each_row() {
+        let mut table = Table::new(&["viewers", "ns"]);
+        table.row(["100".to_owned(), "2,478".to_owned()]);
+        table.row(["not run".to_owned()]);
+        assert_eq!(table.to_string(), "| viewers | ns |\n|---|---:|\n| 100 | 2,478 |\n| not run |  |\n");
+    }
+
+    #[test]
+    fn warnings_stand_before_the_figures_and_once() {
+        let mut report = report();
+        let mut table = Table::new(&["viewers"]);
+        table.row(["100".to_owned()]);
+        report.table(table);
+        report.warn("100 viewers", "the generator was the limit");
+        report.warn("100 viewers", "the generator was the limit");
+        let text = report.to_string();
+        assert_eq!(text.matches("WARNING").count(), 1, "{text}");
+        assert!(text.find("WARNING") < text.find("| 100 |"), "{text}");
+        assert!(text.contains("sluice bench egress") && text.contains("server on core 0"), "{text}");
+    }
+}
