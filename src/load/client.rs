@@ -6,15 +6,17 @@
 //! and sealed here; what the engine would send under the same keys is discarded.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::config::CryptoProvider;
 use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
-use super::dtls::{ClientDtls, KeySlot};
+use super::delay::Delays;
 use super::formats::{Format, Formats};
 use super::frames::{Frames, Plain, Verdict};
 use super::impair::{Fate, Impairment, Path};
@@ -23,6 +25,7 @@ use super::rtcp;
 use super::sequence::Sequence;
 use super::srtp::Srtp;
 use super::track::Track;
+use crate::viewer::{KeySlot, SharedDtls, with_key_slot};
 
 mod feedback;
 mod types;
@@ -49,7 +52,7 @@ pub struct Client {
     rtc: Rtc,
     pending: Option<SdpPendingOffer>,
     keys: KeySlot,
-    dtls: ClientDtls,
+    crypto: Arc<CryptoProvider>,
     srtp: Option<Srtp>,
     local: SocketAddr,
     server: Option<SocketAddr>,
@@ -80,9 +83,10 @@ impl Client {
         local: SocketAddr,
         id: u32,
         behaviour: Behaviour,
-        dtls: &ClientDtls,
+        dtls: &SharedDtls,
     ) -> Result<(Client, String), ClientError> {
-        let (mut rtc, keys) = dtls.build(configuration(), now);
+        let config = configuration().set_crypto_provider(dtls.provider()).set_dtls_cert(dtls.certificate());
+        let (mut rtc, keys) = with_key_slot(|| config.build(now));
         let candidate = Candidate::host(local, "udp").map_err(|_| ClientError::Candidate(local))?;
         rtc.add_local_candidate(candidate);
         let mut change = rtc.sdp_api();
@@ -94,7 +98,7 @@ impl Client {
             rtc,
             pending: Some(pending),
             keys,
-            dtls: dtls.clone(),
+            crypto: dtls.provider(),
             srtp: None,
             local,
             server: None,
@@ -103,7 +107,7 @@ impl Client {
             formats: Formats::default(),
             tracks: Vec::new(),
             repairs: None,
-            frames: behaviour.verify.then(Frames::default),
+            frames: None,
             path: (behaviour.impairment != Impairment::default())
                 .then(|| Path::new(behaviour.impairment, behaviour.seed)),
             held: Vec::new(),
@@ -232,9 +236,14 @@ impl Client {
         self.tracks.iter().map(Track::jitter).max()
     }
 
-    /// What verification found, if this viewer verifies.
+    /// What verification found, if this viewer verifies and has connected.
     pub fn verdict(&self) -> Option<Verdict> {
         self.frames.as_ref().map(Frames::verdict)
+    }
+
+    /// How old its pictures were, if this viewer verifies and has connected.
+    pub fn delays(&self) -> Option<&Delays> {
+        self.frames.as_ref().map(Frames::delays)
     }
 
     fn drain(&mut self, now: Instant, out: &mut Transmit<'_>) -> Result<(), ClientError> {
@@ -260,9 +269,10 @@ impl Client {
     fn handle_event(&mut self, now: Instant, event: &Event) -> Result<(), ClientError> {
         match event {
             Event::Connected => {
-                let agreement = self.keys.get().ok_or(ClientError::Profile)?;
-                let srtp = Srtp::new(self.dtls.provider(), agreement).ok_or(ClientError::Profile)?;
+                let keying = self.keys.get().ok_or(ClientError::Profile)?;
+                let srtp = Srtp::new(&self.crypto, keying).ok_or(ClientError::Profile)?;
                 self.srtp = Some(srtp);
+                self.frames = self.behaviour.verify.map(|wall| Frames::new(Delays::since(now, wall)));
                 self.connected_at = Some(now);
                 self.next_report = Some(now + feedback::REPORT_INTERVAL);
                 self.stage = Stage::Connected;

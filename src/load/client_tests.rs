@@ -6,8 +6,8 @@ const ANSWER: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=rtpmap:96 H264/9000
                       a=fmtp:97 apt=96\r\n";
 
 fn client(impairment: Impairment) -> Client {
-    let dtls = ClientDtls::new().expect("the crypto library works");
-    let behaviour = Behaviour { nack: true, verify: false, impairment, seed: 3 };
+    let dtls = SharedDtls::new().expect("the crypto library works");
+    let behaviour = Behaviour { nack: true, verify: None, impairment, seed: 3 };
     let local = "127.0.0.1:4000".parse().expect("an address");
     let (mut client, _) = Client::new(Instant::now(), local, 0, behaviour, &dtls).expect("an offer");
     client.formats = Formats::of_answer(ANSWER);
@@ -26,8 +26,8 @@ fn feed(client: &mut Client, numbers: std::ops::Range<u32>) {
 
 #[test]
 fn an_offer_asks_to_receive_one_audio_and_one_video() {
-    let dtls = ClientDtls::new().expect("the crypto library works");
-    let behaviour = Behaviour { nack: true, verify: false, impairment: Impairment::default(), seed: 0 };
+    let dtls = SharedDtls::new().expect("the crypto library works");
+    let behaviour = Behaviour { nack: true, verify: None, impairment: Impairment::default(), seed: 0 };
     let local = "127.0.0.1:4000".parse().expect("an address");
     let (_, offer) = Client::new(Instant::now(), local, 0, behaviour, &dtls).expect("an offer");
     assert_eq!(offer.matches("a=recvonly").count(), 2, "{offer}");

@@ -1,10 +1,15 @@
 //! Whether what arrives is a picture: H.264 payloads put in order, depacketized and checked.
 //!
 //! Owns the order of packets (waiting a while for repairs) and the rules of RFC 6184: every frame
-//! complete, the first one a keyframe with its parameter sets. Never decodes and never decrypts.
+//! complete, the first one a keyframe with its parameter sets, none the same over and over. Gives the age of
+//! pictures that tell their send time. Never decodes and never decrypts.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
+
+use super::cameras::send_time;
+use super::delay::{Age, Delays};
 
 /// How long a packet waits for one before it. Longer than a NACK's third try.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -29,12 +34,21 @@ pub struct Verdict {
     pub malformed: u64,
     /// Viewers whose first frame was not a keyframe with parameter sets.
     pub bad_starts: u64,
+    /// Complete frames whose picture is that of the two frames before them, byte for byte. No encoder
+    /// makes them (ITU-T H.264 §7.4.1.2.4): the server shows one picture again and again.
+    pub frozen: u64,
+    /// Complete frames with a send time from before their viewer connected: no delay, a quick start.
+    pub from_past: u64,
+    /// Complete frames with a send time that was seen before: no delay, shown again.
+    pub again: u64,
+    /// Complete frames with a send time later than their arrival: clocks that disagree.
+    pub from_future: u64,
 }
 
 impl Verdict {
     /// Everything that must not be, whatever the network did.
     pub fn errors(&self) -> u64 {
-        self.forged + self.malformed + self.bad_starts
+        self.forged + self.malformed + self.bad_starts + self.frozen
     }
 }
 
@@ -47,6 +61,10 @@ impl std::ops::AddAssign for Verdict {
         self.incomplete += other.incomplete;
         self.malformed += other.malformed;
         self.bad_starts += other.bad_starts;
+        self.frozen += other.frozen;
+        self.from_past += other.from_past;
+        self.again += other.again;
+        self.from_future += other.from_future;
     }
 }
 
@@ -62,13 +80,16 @@ pub struct Plain {
 }
 
 /// The check of one H.264 stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Frames {
     next: Option<u64>,
     waiting: BTreeMap<u64, (Instant, Plain)>,
     frame: Option<Frame>,
     /// Whether packets were missing just before the frame to come.
     gap: bool,
+    /// The last complete picture, and how many before it were the same.
+    shown: Option<(u64, u32)>,
+    delays: Delays,
     verdict: Verdict,
 }
 
@@ -84,12 +105,34 @@ struct Frame {
     fragments: Option<u8>,
     malformed: bool,
     incomplete: bool,
+    /// The camera's send time, in nanoseconds since 1970.
+    sent: Option<u64>,
+    /// Over the bytes of its slices, however they were fragmented.
+    digest: DefaultHasher,
 }
 
 impl Frames {
+    /// The stream of a viewer that keeps its pictures' ages in `delays`.
+    pub fn new(delays: Delays) -> Frames {
+        Frames {
+            next: None,
+            waiting: BTreeMap::new(),
+            frame: None,
+            gap: false,
+            shown: None,
+            delays,
+            verdict: Verdict::default(),
+        }
+    }
+
     /// What was found so far.
     pub fn verdict(&self) -> Verdict {
         self.verdict
+    }
+
+    /// How old its pictures were.
+    pub fn delays(&self) -> &Delays {
+        &self.delays
     }
 
     /// Packets before the first one are known to be lost: the first frame may be half of one.
@@ -110,9 +153,9 @@ impl Frames {
             return;
         }
         self.waiting.insert(sequence, (now, packet));
-        self.advance();
+        self.advance(now);
         if self.waiting.len() > WAITING_MAX {
-            self.skip();
+            self.skip(now);
         }
     }
 
@@ -124,31 +167,31 @@ impl Frames {
     /// Gives up on what has been missing for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
         while self.deadline().is_some_and(|deadline| deadline <= now) {
-            self.skip();
+            self.skip(now);
         }
     }
 
-    fn skip(&mut self) {
+    fn skip(&mut self, now: Instant) {
         if let Some((&sequence, _)) = self.waiting.first_key_value() {
             self.next = Some(sequence);
             self.gap = true;
             if let Some(frame) = &mut self.frame {
                 frame.incomplete = true;
             }
-            self.advance();
+            self.advance(now);
         }
     }
 
-    fn advance(&mut self) {
+    fn advance(&mut self, now: Instant) {
         while let Some(next) = self.next
             && let Some((_, packet)) = self.waiting.remove(&next)
         {
             self.next = Some(next + 1);
-            self.take(&packet);
+            self.take(now, &packet);
         }
     }
 
-    fn take(&mut self, packet: &Plain) {
+    fn take(&mut self, now: Instant, packet: &Plain) {
         // Padding for bandwidth probes has no payload and belongs to no frame.
         if packet.payload.is_empty() {
             return;
@@ -158,7 +201,7 @@ impl Frames {
             if let Some(frame) = &mut self.frame {
                 frame.malformed |= !frame.incomplete;
             }
-            self.finish();
+            self.finish(now);
         }
         let gap = std::mem::take(&mut self.gap);
         let frame = self.frame.get_or_insert_with(|| Frame {
@@ -168,24 +211,45 @@ impl Frames {
         });
         frame.read(&packet.payload);
         if packet.marker {
-            self.finish();
+            self.finish(now);
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, now: Instant) {
         let Some(frame) = self.frame.take() else { return };
         let verdict = &mut self.verdict;
         let first = verdict.frames + verdict.incomplete + verdict.malformed == 0;
         let keyframe = frame.sps && frame.pps && frame.idr;
+        verdict.bad_starts += u64::from(first && !frame.incomplete && !keyframe);
         if frame.incomplete {
             verdict.incomplete += 1;
+            self.shown = None;
         } else if frame.malformed || frame.fragments.is_some() || frame.slices == 0 {
             verdict.malformed += 1;
+            self.shown = None;
         } else {
             verdict.frames += 1;
             verdict.keyframes += u64::from(keyframe);
+            self.show(now, &frame);
         }
-        verdict.bad_starts += u64::from(first && !frame.incomplete && !keyframe);
+    }
+
+    /// A complete picture.
+    fn show(&mut self, now: Instant, frame: &Frame) {
+        let (digest, verdict) = (frame.digest.finish(), &mut self.verdict);
+        let same = match self.shown {
+            Some((last, same)) if last == digest => same.saturating_add(1),
+            _ => 0,
+        };
+        self.shown = Some((digest, same));
+        // One repetition is a keyframe that was asked for again at once.
+        verdict.frozen += u64::from(same >= 2);
+        match frame.sent.map(|sent| self.delays.handle_picture(now, sent)) {
+            None | Some(Age::Fresh(_)) => {}
+            Some(Age::FromPast) => verdict.from_past += 1,
+            Some(Age::Again) => verdict.again += 1,
+            Some(Age::FromFuture) => verdict.from_future += 1,
+        }
     }
 }
 
@@ -197,7 +261,7 @@ impl Frame {
             self.malformed = true;
         }
         match unit {
-            1..=23 => self.unit(unit),
+            1..=23 => self.unit(payload),
             24 => self.aggregate(&payload[1..]),
             28 => self.fragment(payload),
             // Other modes of packetization were not offered.
@@ -213,7 +277,7 @@ impl Frame {
                 self.malformed = true;
                 return;
             };
-            self.unit(unit[0] & 0x1f);
+            self.unit(unit);
             units = &units[2 + unit.len()..];
         }
     }
@@ -224,15 +288,36 @@ impl Frame {
             return;
         };
         let (start, end, unit) = (header & 0x80 != 0, header & 0x40 != 0, header & 0x1f);
+        let slice = (1..=5).contains(&unit);
         match (start, self.fragments) {
-            (true, None) => self.unit(unit),
+            (true, None) => {
+                self.begin(unit);
+                if slice {
+                    self.digest.write(&[(payload[0] & 0xe0) | unit]);
+                }
+            }
             (false, Some(begun)) if begun == unit => {}
             _ => self.malformed = true,
+        }
+        if slice {
+            self.digest.write(&payload[2..]);
         }
         self.fragments = (!end).then_some(unit);
     }
 
-    fn unit(&mut self, unit: u8) {
+    /// A whole unit.
+    fn unit(&mut self, nal: &[u8]) {
+        let unit = nal[0] & 0x1f;
+        self.begin(unit);
+        match unit {
+            1..=5 => self.digest.write(nal),
+            6 => self.sent = self.sent.or(send_time::read(nal)),
+            _ => {}
+        }
+    }
+
+    /// A unit of this type is there, or its first fragment.
+    fn begin(&mut self, unit: u8) {
         match unit {
             1..=4 => self.slices += 1,
             5 => {

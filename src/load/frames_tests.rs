@@ -1,5 +1,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests need some instant")]
 
+use super::super::delay::Wall;
 use super::*;
 
 fn plain(timestamp: u32, marker: bool, payload: &[u8]) -> Plain {
@@ -18,7 +19,8 @@ fn good() -> Vec<Plain> {
 }
 
 fn check(packets: impl IntoIterator<Item = (u64, Plain)>) -> Verdict {
-    let (mut frames, now) = (Frames::default(), Instant::now());
+    let now = Instant::now();
+    let mut frames = Frames::new(Delays::since(now, Wall::new(now, Duration::from_secs(1))));
     for (sequence, packet) in packets {
         frames.handle_packet(now, sequence, packet);
     }
@@ -81,4 +83,43 @@ fn rules_broken_without_a_gap_are_the_servers_fault() {
 fn a_start_without_a_keyframe_or_its_parameter_sets_is_bad() {
     assert_eq!(check(numbered(vec![plain(1, true, &[0x41, 1])])).bad_starts, 1);
     assert_eq!(check(numbered(vec![plain(1, true, &[0x65, 1])])).bad_starts, 1);
+}
+
+#[test]
+fn a_picture_that_comes_again_and_again_is_frozen() {
+    // Cut in another way each time: what counts is the picture.
+    let cut =
+        |timestamp| vec![plain(timestamp, false, &[0x7c, 0x81, 7]), plain(timestamp, true, &[0x7c, 0x41, 8])];
+    let whole = |timestamp, last| vec![plain(timestamp, true, &[0x61, 7, last])];
+    let verdict = check(numbered([good(), whole(3, 8), cut(4), whole(5, 8), cut(6)].concat()));
+    assert_eq!((verdict.frames, verdict.frozen, verdict.malformed), (6, 2, 0), "the third and the fourth");
+    let verdict = check(numbered([good(), whole(3, 8), cut(4), whole(5, 9), cut(6), whole(7, 8)].concat()));
+    assert_eq!((verdict.frames, verdict.frozen), (7, 0), "two in a row are a repetition that was asked for");
+}
+
+#[test]
+fn pictures_have_the_age_of_their_last_packet() {
+    let now = Instant::now();
+    let mut frames = Frames::new(Delays::since(now, Wall::new(now, Duration::from_secs(1))));
+    let picture = |timestamp, sent_ms: u64, ending: u8| {
+        let sei = send_time::write((1_000 + sent_ms) * 1_000_000);
+        let aggregate = [&[24, 0, sei.len() as u8][..], &sei, &[0, 2, 0x67, 1, 0, 1, 0x68]].concat();
+        [plain(timestamp, false, &aggregate), plain(timestamp, true, &[0x65, ending])]
+    };
+    let ms = Duration::from_millis;
+    let [first, last] = picture(1, 10, 1);
+    frames.handle_packet(now + ms(12), 7, first);
+    // The packet between them is late: the picture is as old as it is then.
+    let [next_first, next_last] = picture(2, 43, 2);
+    frames.handle_packet(now + ms(45), 10, next_last);
+    frames.handle_packet(now + ms(46), 8, last);
+    frames.handle_packet(now + ms(60), 9, next_first);
+    let [first, last] = picture(3, 10, 3);
+    frames.handle_packet(now + ms(61), 11, first);
+    frames.handle_packet(now + ms(62), 12, last);
+    let ages = frames.delays().ages().histogram().expect("two pictures with an age");
+    let ages: Vec<u64> = ages.iter_recorded().map(|step| step.value_iterated_to() / 1_000).collect();
+    assert_eq!(ages, [17, 36]);
+    let verdict = frames.verdict();
+    assert_eq!((verdict.frames, verdict.again, verdict.from_past, verdict.errors()), (3, 1, 0, 0));
 }

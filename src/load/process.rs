@@ -21,8 +21,10 @@ pub struct Sample {
     pub rss_bytes: u64,
     /// Threads.
     pub threads: u64,
-    /// Context switches of the threads alive, voluntary and not.
-    pub context_switches: u64,
+    /// Times that the threads alive gave their core up: they had nothing to do.
+    pub voluntary_switches: u64,
+    /// Times that a core was taken from them: something else had to run there.
+    pub involuntary_switches: u64,
     /// Time that the threads alive were ready to run and had no core: what else runs there took it.
     #[serde(serialize_with = "seconds")]
     pub waited: Duration,
@@ -43,7 +45,8 @@ impl Sample {
             sum.system += sample.system;
             sum.rss_bytes += sample.rss_bytes;
             sum.threads += sample.threads;
-            sum.context_switches += sample.context_switches;
+            sum.voluntary_switches += sample.voluntary_switches;
+            sum.involuntary_switches += sample.involuntary_switches;
             sum.waited += sample.waited;
         }
         (!pids.is_empty()).then_some(sum)
@@ -52,13 +55,13 @@ impl Sample {
     fn of(pid: u32) -> Option<Sample> {
         let (user, system) = cpu_of_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let (mut context_switches, mut waited) = (0, Duration::ZERO);
+        let (mut voluntary_switches, mut involuntary_switches, mut waited) = (0, 0, Duration::ZERO);
         for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
             // A thread may end while we look.
             let read = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
             let status = read("status");
-            context_switches += field(&status, "voluntary_ctxt_switches").unwrap_or(0)
-                + field(&status, "nonvoluntary_ctxt_switches").unwrap_or(0);
+            voluntary_switches += field(&status, "voluntary_ctxt_switches").unwrap_or(0);
+            involuntary_switches += field(&status, "nonvoluntary_ctxt_switches").unwrap_or(0);
             waited += times_of_schedstat(&read("schedstat")).1;
         }
         Some(Sample {
@@ -66,7 +69,8 @@ impl Sample {
             system,
             rss_bytes: field(&status, "VmRSS")? * 1_024,
             threads: field(&status, "Threads")?,
-            context_switches,
+            voluntary_switches,
+            involuntary_switches,
             waited,
         })
     }
@@ -149,6 +153,7 @@ mod tests {
     fn this_process_can_be_looked_at() {
         let sample = Sample::of_all(&[std::process::id()]).expect("our own /proc");
         assert!(sample.rss_bytes > 1 << 20 && sample.threads >= 1, "{sample:?}");
+        assert!(sample.voluntary_switches > 0, "the test's main thread waits for this one: {sample:?}");
         assert_eq!(Sample::of_all(&[]), None);
         assert_eq!(Sample::of_all(&[std::process::id(), u32::MAX]), None);
     }

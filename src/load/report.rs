@@ -1,24 +1,46 @@
 //! What a load test found: figures, warnings, and whether they can be trusted.
 //!
-//! Owns the arithmetic from counts to figures and their names. Never prints (that is `table`).
+//! Owns the arithmetic from counts to figures. Never prints (that is `table` and `html`). [`costs`] is what
+//! both sides spent, [`doubts`] what makes figures doubtful, [`figures`] what bounds call them.
+
+mod costs;
+mod distribution;
+mod doubts;
+mod figures;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use hdrhistogram::Histogram;
+pub use costs::{Generator, Server};
+pub use distribution::Distribution;
 use serde::Serialize;
 
 use super::client::Totals;
+use super::delay::Ages;
 use super::frames::Verdict;
+use super::machine::Machine;
 use super::process::Sample;
+use super::series::{Recorder, Series};
 use super::worker::{Mark, Viewed};
 
-/// Part of a core from which a receiving thread is taken to have been the limit.
-const BUSY: f64 = 0.9;
+/// A viewer without a packet for so long in one of its streams has noticed it. Less than any stream's own
+/// pauses would accuse cameras that send a picture a second, more would overlook a server that stalls.
+const STALL: Duration = Duration::from_secs(2);
 
-/// Part of the time that a receiving thread may wait for a core before times and gaps are doubtful. The
-/// server's own waiting is only shown: with more threads than cores it waits for itself.
-const KEPT_WAITING: f64 = 0.05;
+/// What was asked for, of what, where and when.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The endpoint, without secrets.
+    pub url: String,
+    /// Viewers asked for.
+    pub viewers: u32,
+    /// The command line, without secrets.
+    pub command: String,
+    /// The generator's machine.
+    pub machine: Machine,
+    /// When the test began.
+    pub started: SystemTime,
+}
 
 /// Everything that a run wrote down.
 #[derive(Debug, Default)]
@@ -45,6 +67,10 @@ pub struct Run {
     pub window: Option<Window>,
     /// Every viewer there was.
     pub viewed: Vec<Viewed>,
+    /// Ages of the pictures that verifying viewers saw.
+    pub ages: Ages,
+    /// The course of counts.
+    pub recorder: Option<Recorder>,
 }
 
 /// The time between the end of joining and the end of the test.
@@ -58,65 +84,18 @@ pub struct Window {
     pub server: Option<(Sample, Sample)>,
 }
 
-/// Figures about one distribution, in seconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Distribution {
-    /// Values in it.
-    pub count: u64,
-    /// Median.
-    pub p50: f64,
-    /// 95 % are below.
-    pub p95: f64,
-    /// 99 % are below.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-/// The server's side of the measurement.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Server {
-    /// CPU in cores: user mode.
-    pub cores_user: f64,
-    /// CPU in cores: kernel.
-    pub cores_system: f64,
-    /// CPU seconds per packet delivered, of everything it did while measuring.
-    pub cpu_per_packet: f64,
-    /// CPU seconds per join: those of the joining, less what its packets cost.
-    pub cpu_per_join: f64,
-    /// CPU seconds per join with the packets sent meanwhile.
-    pub cpu_per_join_gross: f64,
-    /// Resident bytes it grew by, per viewer.
-    pub rss_per_viewer: f64,
-    /// Resident bytes at the end.
-    pub rss_bytes: u64,
-    /// Threads at the end.
-    pub threads: u64,
-    /// Context switches a second.
-    pub context_switches_per_second: f64,
-    /// Part of the whole test that its threads were ready and had no core; over 1 if several waited.
-    pub waited: f64,
-}
-
-/// The generator's side of the measurement.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Generator {
-    /// CPU of the busiest receiving thread, in cores.
-    pub busiest_thread: f64,
-    /// CPU of all receiving threads, in cores.
-    pub threads: f64,
-    /// Part of the whole test that the thread kept waiting longest was ready and had no core.
-    pub waited: f64,
-    /// Packets a second that the receiving threads could take, going by that.
-    pub packets_per_second_per_core: f64,
-    /// Datagrams that our own kernel dropped before we read them: loss that is ours.
-    pub kernel_drops: u64,
-}
-
 /// A finished test.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The endpoint.
+    /// Version of the generator.
+    pub version: &'static str,
+    /// The command line, without secrets.
+    pub command: String,
+    /// The generator's machine.
+    pub machine: Machine,
+    /// When the test began, in seconds since 1970.
+    pub started_at: u64,
+    /// The endpoint, without secrets.
     pub url: String,
     /// Viewers asked for.
     pub viewers: u32,
@@ -130,6 +109,8 @@ pub struct Report {
     pub ended: BTreeMap<String, u64>,
     /// Viewers that connected and never got a packet.
     pub silent: u64,
+    /// Viewers that had no packet for more than 2 s in one of their streams.
+    pub stalled: u64,
     /// Offers made and left alone.
     pub abandoned: u64,
     /// The test was interrupted.
@@ -150,6 +131,9 @@ pub struct Report {
     pub gap: Distribution,
     /// Interarrival jitter of each viewer.
     pub jitter: Distribution,
+    /// From a picture's send time, which only the cameras of `sluice load cameras` write, until a verifying
+    /// viewer had all of it.
+    pub delay: Distribution,
     /// Counts of the whole test.
     pub totals: Totals,
     /// Packets that never came.
@@ -168,11 +152,13 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Bounds that were not kept.
     pub missed: Vec<String>,
+    /// The course of the test over time.
+    pub series: Series,
 }
 
 impl Report {
     /// Adds a run up.
-    pub fn new(url: String, viewers: u32, run: Run) -> Report {
+    pub fn new(setting: Setting, mut run: Run) -> Report {
         let mut totals = Totals::default();
         let mut verified = Verdict::default();
         for viewed in &run.viewed {
@@ -182,109 +168,48 @@ impl Report {
         let window = run.window.as_ref();
         let seconds = window.map_or(0.0, |window| window.length.as_secs_f64());
         let (packets, bytes) = window.map_or((0, 0), Window::delivered);
+        let lost = totals.counts.lost();
+        let series = run.recorder.take().map(|recorder| recorder.finish(lost)).unwrap_or_default();
+        let viewed = run.viewed.iter();
+        let count = |of: fn(&Viewed) -> bool| run.viewed.iter().filter(|viewed| of(viewed)).count() as u64;
+        let since_1970 = setting.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut report = Report {
-            url,
-            viewers,
+            version: env!("CARGO_PKG_VERSION"),
+            command: setting.command,
+            machine: setting.machine,
+            started_at: since_1970.as_secs(),
+            url: setting.url,
+            viewers: setting.viewers,
             attempted: run.attempted,
             joined: run.joined,
-            silent: run.viewed.iter().filter(|v| v.connect.is_some() && v.first_packet.is_none()).count()
-                as u64,
+            silent: count(|viewed| viewed.connect.is_some() && viewed.first_packet.is_none()),
+            stalled: count(|viewed| viewed.longest_gap.is_some_and(|gap| gap > STALL)),
             abandoned: run.abandoned,
             interrupted: run.interrupted,
             joining_seconds: run.joining.as_secs_f64(),
             measured_seconds: seconds,
             packets_per_second: ratio(packets as f64, seconds),
             bits_per_second: ratio(bytes as f64 * 8.0, seconds),
-            join: distribution(run.viewed.iter().filter_map(|viewed| viewed.connect)),
-            first_packet: distribution(run.viewed.iter().filter_map(|viewed| viewed.first_packet)),
-            gap: distribution(run.viewed.iter().filter_map(|viewed| viewed.longest_gap)),
-            jitter: distribution(run.viewed.iter().filter_map(|viewed| viewed.jitter)),
-            lost: totals.counts.lost(),
+            join: Distribution::of(viewed.clone().filter_map(|viewed| viewed.connect)),
+            first_packet: Distribution::of(viewed.clone().filter_map(|viewed| viewed.first_packet)),
+            gap: Distribution::of(viewed.clone().filter_map(|viewed| viewed.longest_gap)),
+            jitter: Distribution::of(viewed.filter_map(|viewed| viewed.jitter)),
+            delay: run.ages.histogram().map(Distribution::of_micros).unwrap_or_default(),
+            lost,
             lost_before_repair: totals.counts.lost_before_repair(),
             totals,
             verified,
-            verifiers: run.viewed.iter().filter(|viewed| viewed.verdict.is_some()).count() as u64,
-            server: window.and_then(|window| server(&run, window, packets, seconds)),
-            generator: generator(&run, packets, seconds),
+            verifiers: count(|viewed| viewed.verdict.is_some()),
+            server: window.and_then(|window| costs::server(&run, window, packets, seconds)),
+            generator: costs::generator(&run, &series, packets, seconds),
             warnings: Vec::new(),
             missed: Vec::new(),
+            series,
             failures: run.failures,
             ended: run.ended,
         };
         report.warnings = report.doubts(run.lateness);
         report
-    }
-
-    /// A figure by its name in [`super::require::FIGURES`]; none if it was not measured.
-    pub fn figure(&self, name: &str) -> Option<f64> {
-        let part = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        let (counts, video) = (self.totals.counts, self.totals.video);
-        let joined = |value: f64| (self.join.count > 0).then_some(value);
-        let started = |value: f64| (self.first_packet.count > 0).then_some(value);
-        let failed: u64 = self.failures.values().chain(self.ended.values()).sum();
-        match name {
-            "failed" => Some(failed as f64),
-            "silent" => Some(self.silent as f64),
-            "loss" => part(self.lost, counts.expected),
-            "video_loss" => part(video.lost(), video.expected),
-            "loss_before_repair" => part(self.lost_before_repair, counts.expected),
-            "duplicates" => Some(counts.duplicates as f64),
-            "reordered" => Some(counts.reordered as f64),
-            "gap_max" => (self.gap.count > 0).then_some(self.gap.max),
-            "join_p50" => joined(self.join.p50),
-            "join_p95" => joined(self.join.p95),
-            "join_p99" => joined(self.join.p99),
-            "join_max" => joined(self.join.max),
-            "first_packet_p50" => started(self.first_packet.p50),
-            "first_packet_p95" => started(self.first_packet.p95),
-            "first_packet_p99" => started(self.first_packet.p99),
-            "first_packet_max" => started(self.first_packet.max),
-            // Nothing verified is no proof of anything.
-            "verify_errors" => (self.verified.frames > 0 || self.verified.errors() > 0)
-                .then_some(self.verified.errors() as f64),
-            "server_cpu_per_packet" => self.server.map(|server| server.cpu_per_packet),
-            "server_cpu_per_join" => self.server.map(|server| server.cpu_per_join),
-            "server_rss_per_viewer" => self.server.map(|server| server.rss_per_viewer),
-            _ => None,
-        }
-    }
-
-    fn doubts(&self, lateness: Duration) -> Vec<String> {
-        let mut doubts = Vec::new();
-        let Generator { busiest_thread, kernel_drops, .. } = self.generator;
-        if busiest_thread > BUSY {
-            doubts.push(format!(
-                "the generator was the limit: a receiving thread used {:.0} % of a core; give it more --threads \
-                 on cores of their own, or another machine. The server's figures below say nothing",
-                busiest_thread * 100.0
-            ));
-        }
-        if kernel_drops > 0 {
-            doubts.push(format!(
-                "{kernel_drops} packets reached this machine and were dropped before the generator read them: \
-                 that loss is the generator's (net.core.rmem_max below 1048576, or too few --threads)"
-            ));
-        }
-        if self.generator.waited > KEPT_WAITING {
-            doubts.push(format!(
-                "a receiving thread was ready to run and had no core for {:.0} % of the test: it shares its core, \
-                 and times, gaps and failures may come from that",
-                self.generator.waited * 100.0
-            ));
-        }
-        if lateness > Duration::from_millis(100) {
-            doubts.push(format!(
-                "joins were begun up to {} ms late: --rate is more than the generator can do here",
-                lateness.as_millis()
-            ));
-        }
-        if self.verifiers > 0 && self.verified.frames == 0 {
-            doubts.push("no frame could be verified: the stream has no H.264, or nothing came".to_owned());
-        }
-        if self.measured_seconds == 0.0 {
-            doubts.push("nothing was measured: the test ended while viewers were still joining".to_owned());
-        }
-        doubts
     }
 }
 
@@ -308,138 +233,10 @@ impl Window {
     }
 }
 
-fn server(run: &Run, window: &Window, packets: u64, seconds: f64) -> Option<Server> {
-    let (before, (start, end)) = (run.before?, window.server?);
-    let cpu = end.cpu().saturating_sub(start.cpu()).as_secs_f64();
-    let cpu_per_packet = ratio(cpu, packets as f64);
-    let packets_while_joining: u64 = window.workers.iter().map(|(start, _)| start.totals.packets).sum();
-    let connected: usize = window.workers.iter().map(|(start, _)| start.connected).sum();
-    let joining = start.cpu().saturating_sub(before.cpu()).as_secs_f64();
-    let net = (joining - packets_while_joining as f64 * cpu_per_packet).max(0.0);
-    Some(Server {
-        cores_user: ratio(end.user.saturating_sub(start.user).as_secs_f64(), seconds),
-        cores_system: ratio(end.system.saturating_sub(start.system).as_secs_f64(), seconds),
-        cpu_per_packet,
-        cpu_per_join: ratio(net, connected as f64),
-        cpu_per_join_gross: ratio(joining, connected as f64),
-        rss_per_viewer: ratio(start.rss_bytes.saturating_sub(before.rss_bytes) as f64, connected as f64),
-        rss_bytes: end.rss_bytes,
-        threads: end.threads,
-        context_switches_per_second: ratio(
-            end.context_switches.saturating_sub(start.context_switches) as f64,
-            seconds,
-        ),
-        waited: ratio(end.waited.saturating_sub(before.waited).as_secs_f64(), run.length()),
-    })
-}
-
-fn generator(run: &Run, packets: u64, seconds: f64) -> Generator {
-    let workers = run.window.as_ref().map_or(&[][..], |window| &window.workers);
-    let cores = |(start, end): &(Mark, Mark)| ratio(end.cpu.saturating_sub(start.cpu).as_secs_f64(), seconds);
-    let threads: f64 = workers.iter().map(cores).sum();
-    Generator {
-        busiest_thread: workers.iter().map(cores).fold(0.0, f64::max),
-        threads,
-        // Their threads began with the test.
-        waited: workers
-            .iter()
-            .map(|(_, end)| ratio(end.waited.as_secs_f64(), run.length()))
-            .fold(0.0, f64::max),
-        packets_per_second_per_core: ratio(packets as f64, seconds * threads),
-        kernel_drops: run.viewed.iter().map(|viewed| viewed.kernel_drops).sum(),
-    }
-}
-
-fn distribution(values: impl Iterator<Item = Duration>) -> Distribution {
-    // An hour in microseconds, three digits: what is longer is cut off, and is a failure anyway.
-    let mut histogram =
-        Histogram::<u64>::new_with_max(3_600_000_000, 3).expect("bounds that the library takes");
-    values.for_each(|value| histogram.saturating_record(value.as_micros() as u64));
-    let seconds = |micros: u64| micros as f64 / 1e6;
-    Distribution {
-        count: histogram.len(),
-        p50: seconds(histogram.value_at_quantile(0.50)),
-        p95: seconds(histogram.value_at_quantile(0.95)),
-        p99: seconds(histogram.value_at_quantile(0.99)),
-        max: seconds(histogram.max()),
-    }
-}
-
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mark(packets: u64, cpu_ms: u64, connected: usize) -> Mark {
-        let totals = Totals { packets, bytes: packets * 1_000, ..Totals::default() };
-        Mark { totals, connected, cpu: Duration::from_millis(cpu_ms), waited: Duration::ZERO }
-    }
-
-    fn sample(cpu_ms: u64, rss_bytes: u64) -> Sample {
-        Sample { user: Duration::from_millis(cpu_ms), rss_bytes, ..Sample::default() }
-    }
-
-    fn run(busy_ms: u64) -> Run {
-        Run {
-            before: Some(sample(100, 1_000_000)),
-            window: Some(Window {
-                length: Duration::from_secs(10),
-                workers: vec![(mark(1_000, 500, 10), mark(101_000, 500 + busy_ms, 10))],
-                server: Some((sample(201, 2_000_000), sample(301, 2_000_000))),
-            }),
-            ..Run::default()
-        }
-    }
-
-    #[test]
-    fn costs_are_those_of_the_window_and_joins_do_not_pay_for_packets() {
-        let report = Report::new(String::new(), 10, run(1_000));
-        let server = report.server.expect("it was sampled");
-        assert!((server.cpu_per_packet - 1e-6).abs() < 1e-12, "{server:?}");
-        assert!((server.cpu_per_join - 0.010).abs() < 1e-9, "101 ms less 1,000 packets of 1 µs: {server:?}");
-        assert!((server.cpu_per_join_gross - 0.0101).abs() < 1e-9, "{server:?}");
-        assert_eq!((server.rss_per_viewer, report.packets_per_second), (100_000.0, 10_000.0));
-        assert_eq!(report.generator.packets_per_second_per_core, 100_000.0);
-        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
-    }
-
-    #[test]
-    fn a_busy_generator_says_so() {
-        let report = Report::new(String::new(), 10, run(9_500));
-        assert!(report.warnings[0].contains("generator was the limit"), "{:?}", report.warnings);
-    }
-
-    #[test]
-    fn a_generator_that_shares_its_core_says_so() {
-        let mut run = run(0);
-        if let Some(window) = &mut run.window {
-            window.workers[0].1.waited = Duration::from_secs(2);
-        }
-        let report = Report::new(String::new(), 10, run);
-        assert!(report.warnings[0].contains("20 %"), "2 of 10 s: {:?}", report.warnings);
-    }
-
-    #[test]
-    fn every_figure_that_can_be_bounded_exists() {
-        let mut run = run(0);
-        let counts = super::super::sequence::Counts { expected: 4, received: 3, ..Default::default() };
-        run.viewed.push(Viewed {
-            connect: Some(Duration::from_millis(20)),
-            first_packet: Some(Duration::from_millis(30)),
-            longest_gap: Some(Duration::from_millis(40)),
-            jitter: None,
-            totals: Totals { counts, video: counts, ..Totals::default() },
-            verdict: Some(Verdict { frames: 1, ..Verdict::default() }),
-            kernel_drops: 0,
-        });
-        let report = Report::new(String::new(), 1, run);
-        for (name, _, _) in super::super::require::FIGURES {
-            assert!(report.figure(name).is_some(), "{name}");
-        }
-        assert_eq!(report.figure("loss"), Some(0.25));
-        assert_eq!(Report::new(String::new(), 1, Run::default()).figure("loss"), None, "nothing came at all");
-    }
-}
+#[path = "report_tests.rs"]
+mod tests;

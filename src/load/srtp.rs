@@ -4,13 +4,14 @@
 //! reports sent under them. **It is the only emitter under these keys**: what the engine would send
 //! is discarded (`client`). Independent of the server's own sealing code, so that it can accuse it.
 
-use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
+use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{
     AeadAes128GcmCipher, AeadAes256GcmCipher, Aes128CmSha1_80, Aes128CmSha1_80Cipher, CryptoProvider,
     SrtpProvider,
 };
 
 use super::packet::Header;
+use crate::viewer::Keying;
 
 /// Key derivation labels (RFC 3711 §4.3.2); those of RTCP are 3 higher.
 const ENCRYPTION: u8 = 0;
@@ -28,22 +29,6 @@ const HMAC_TAG: usize = 10;
 const INDEX: usize = 4;
 const ENCRYPTED: u32 = 0x8000_0000;
 
-/// What DTLS agreed on.
-pub struct Agreement {
-    /// Client key, server key, client salt, server salt.
-    pub material: KeyingMaterial,
-    /// The protection profile.
-    pub profile: SrtpProfile,
-    /// Whether we were the DTLS client.
-    pub client: bool,
-}
-
-impl std::fmt::Debug for Agreement {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Agreement({:?}, client: {})", self.profile, self.client)
-    }
-}
-
 /// Both directions of one viewer.
 #[derive(Debug)]
 pub struct Srtp {
@@ -56,9 +41,9 @@ pub struct Srtp {
 
 impl Srtp {
     /// Derives the session keys. None if the profile is not one of those that WebRTC uses.
-    pub fn new(provider: &CryptoProvider, agreement: &Agreement) -> Option<Srtp> {
-        let ours = Master::new(agreement, agreement.client)?;
-        let theirs = Master::new(agreement, !agreement.client)?;
+    pub(crate) fn new(provider: &CryptoProvider, keying: &Keying) -> Option<Srtp> {
+        let ours = Master::new(keying, keying.active)?;
+        let theirs = Master::new(keying, !keying.active)?;
         Some(Srtp {
             media: theirs.session(provider, 0, false),
             reports: theirs.session(provider, RTCP, false),
@@ -212,19 +197,19 @@ struct Master<'a> {
 }
 
 impl<'a> Master<'a> {
-    fn new(agreement: &'a Agreement, client: bool) -> Option<Master<'a>> {
-        let (key, salt) = match agreement.profile {
+    fn new(keying: &'a Keying, client: bool) -> Option<Master<'a>> {
+        let (key, salt) = match keying.profile {
             SrtpProfile::AES128_CM_SHA1_80 => (16, 14),
             SrtpProfile::AEAD_AES_128_GCM => (16, 12),
             SrtpProfile::AEAD_AES_256_GCM => (32, 12),
             _ => return None,
         };
         let side = usize::from(!client);
-        let (keys, salts) = agreement.material.split_at_checked(2 * key)?;
+        let (keys, salts) = keying.material.split_at_checked(2 * key)?;
         Some(Master {
             key: keys.get(side * key..(side + 1) * key)?,
             salt: salts.get(side * salt..(side + 1) * salt)?,
-            profile: agreement.profile,
+            profile: keying.profile,
         })
     }
 
@@ -298,6 +283,8 @@ fn gcm_iv(salt: &[u8; 12], ssrc: u32, number: u64) -> [u8; 12] {
 
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     const PROFILES: [(SrtpProfile, usize); 3] = [
@@ -309,9 +296,9 @@ mod tests {
     fn ends(profile: SrtpProfile, length: usize) -> (Srtp, Srtp) {
         let provider = str0m::crypto::from_feature_flags();
         let bytes: Vec<u8> = (0..length as u8).collect();
-        let end = |client| {
-            let material = KeyingMaterial::new(&bytes);
-            Srtp::new(&provider, &Agreement { material, profile, client }).expect("a known profile")
+        let end = |active| {
+            let material = Zeroizing::new(bytes.clone());
+            Srtp::new(&provider, &Keying { material, profile, active }).expect("a known profile")
         };
         (end(true), end(false))
     }

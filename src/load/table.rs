@@ -86,6 +86,9 @@ impl fmt::Display for Table<'_> {
             )?;
         }
         row(f, "longest gap of a viewer", Times(&report.gap))?;
+        if report.stalled > 0 {
+            row(f, "viewers with a gap over 2 s", report.stalled)?;
+        }
         row(f, "jitter of a viewer", Times(&report.jitter))?;
 
         if report.verifiers > 0 {
@@ -103,10 +106,21 @@ impl fmt::Display for Table<'_> {
                 f,
                 "errors",
                 format_args!(
-                    "{} forged packets, {} malformed frames, {} starts without a keyframe",
-                    verified.forged, verified.malformed, verified.bad_starts
+                    "{} forged packets, {} malformed frames, {} frozen, {} starts without a keyframe",
+                    verified.forged, verified.malformed, verified.frozen, verified.bad_starts
                 ),
             )?;
+            if !report.delay.is_empty() {
+                row(f, "delay from the camera", Times(&report.delay))?;
+                row(
+                    f,
+                    "pictures without a delay",
+                    format_args!(
+                        "{} from before their viewer, {} shown again, {} from the future",
+                        verified.from_past, verified.again, verified.from_future
+                    ),
+                )?;
+            }
         }
         if let Some(server) = &report.server {
             section(f, "server")?;
@@ -137,7 +151,13 @@ impl fmt::Display for Table<'_> {
             row(
                 f,
                 "threads, context switches",
-                format_args!("{}, {:.0}/s", server.threads, server.context_switches_per_second),
+                format_args!(
+                    "{}, {:.0}/s ({:.0} voluntary, {:.0} involuntary)",
+                    server.threads,
+                    server.context_switches_per_second,
+                    server.voluntary_switches_per_second,
+                    server.involuntary_switches_per_second
+                ),
             )?;
             row(f, "waited for a core", format_args!("{:.1} % of the test", server.waited * 100.0))?;
         }
@@ -151,6 +171,15 @@ impl fmt::Display for Table<'_> {
                 generator.threads,
                 generator.busiest_thread * 100.0,
                 generator.packets_per_second_per_core
+            ),
+        )?;
+        row(
+            f,
+            "while joining, worst second",
+            format_args!(
+                "{:.0} % the busiest of them, {:.0} % the thread that posts offers",
+                generator.joining_busiest_thread * 100.0,
+                generator.joining_coordinator * 100.0
             ),
         )?;
         row(f, "waited for a core", format_args!("{:.1} % of the test", generator.waited * 100.0))?;
@@ -176,7 +205,7 @@ struct Times<'a>(&'a Distribution);
 
 impl fmt::Display for Times<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times(Distribution { count, p50, p95, p99, max }) = self;
+        let Times(Distribution { count, p50, p95, p99, max, .. }) = self;
         if *count == 0 {
             return f.write_str("-");
         }

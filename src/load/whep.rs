@@ -3,25 +3,32 @@
 //! Owns the pace of joins and the phases. One phase follows another: (1) all viewers join, or fail;
 //! (2) for the duration asked for, packets and the server's CPU are measured, and viewers come and go;
 //! (3) what is still missing may be repaired; (4) everybody leaves. Every phase has an end in time.
+//! [`events`] is what happens meanwhile, [`progress`] what is seen of it.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and waits")]
+
+mod events;
+mod progress;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::client::{Behaviour, Client, Totals};
-use super::dtls::{ClientDtls, SetupError};
+use super::client::{Behaviour, Client};
+use super::delay::Wall;
 use super::http::{Answer, Endpoint, EndpointError, Refusal};
+use super::machine::{self, Machine};
 use super::options::{LimitError, MAX_REQUESTS, Options, Switch};
-use super::process::Sample;
-use super::report::{Report, Run, Window};
+use super::process::{self, Sample};
+use super::report::{Report, Run, Setting, Window};
+use super::series::{Recorder, STEP};
 use super::worker::{self, Command, Event, Handle, Mark};
+use crate::viewer::{DtlsSetupError, SharedDtls};
 
 /// How long joins may go on after the last one was begun: a worker's own bound, and a little.
 const JOIN_GRACE: Duration = Duration::from_secs(15);
@@ -35,9 +42,6 @@ const END: Duration = Duration::from_secs(10);
 /// Time between two looks at what is due.
 const PACE: Duration = Duration::from_millis(5);
 
-/// Different reasons of failure that are told apart.
-const REASONS_MAX: usize = 32;
-
 /// Why a load test cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -49,7 +53,7 @@ pub enum LoadError {
     Limit(#[from] LimitError),
     /// DTLS cannot work.
     #[error(transparent)]
-    Dtls(#[from] SetupError),
+    Dtls(#[from] DtlsSetupError),
     /// A thread cannot be started.
     #[error("a receiving thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -59,7 +63,15 @@ pub enum LoadError {
 pub async fn run(options: &Options) -> Result<Report, LoadError> {
     options.check_limits()?;
     let (endpoint, local) = Endpoint::find(options.url.clone()).await?;
-    let dtls = ClientDtls::new()?;
+    let dtls = SharedDtls::new()?;
+    let setting = Setting {
+        url: machine::shown(&options.url),
+        viewers: options.viewers,
+        command: machine::command(),
+        machine: Machine::read(),
+        started: SystemTime::now(),
+    };
+    let before = Sample::of_all(&options.server_pid);
     let (events_in, events) = mpsc::unbounded_channel();
     let usable = sluice_io::affinity::cores();
     let mut workers = Vec::new();
@@ -72,6 +84,8 @@ pub async fn run(options: &Options) -> Result<Report, LoadError> {
         [] => vec![local],
         given => given.to_vec(),
     };
+    let began = Instant::now();
+    let wall = Wall::new(began, SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
     let course = Course {
         options,
         marks: vec![Mark::default(); workers.len()],
@@ -86,18 +100,23 @@ pub async fn run(options: &Options) -> Result<Report, LoadError> {
         watching: VecDeque::new(),
         next_id: 0,
         random: options.seed,
-        run: Run::default(),
+        run: Run { before, ..Run::default() },
         stopped: 0,
-        progress: progress_line(),
+        began,
+        wall,
+        recorder: Recorder::new(process::thread_times().0, before),
+        // Between two tellings of the workers.
+        next_record: Some(began + STEP + STEP / 4),
+        progress: progress::line(),
     };
-    course.follow().await
+    course.follow(setting).await
 }
 
 struct Course<'a> {
     options: &'a Options,
     workers: Vec<Handle>,
     addresses: Vec<IpAddr>,
-    dtls: ClientDtls,
+    dtls: SharedDtls,
     endpoint: Endpoint,
     events: mpsc::UnboundedReceiver<Event>,
     requests: JoinSet<(u32, Outcome)>,
@@ -112,6 +131,12 @@ struct Course<'a> {
     marks: Vec<Mark>,
     run: Run,
     stopped: usize,
+    began: Instant,
+    /// What time of day it is, for viewers that tell the age of pictures.
+    wall: Wall,
+    recorder: Recorder,
+    /// When the next point of the curves is due; none once the measurement is over.
+    next_record: Option<Instant>,
     progress: ProgressBar,
 }
 
@@ -130,20 +155,21 @@ enum Woken {
 }
 
 impl Course<'_> {
-    async fn follow(mut self) -> Result<Report, LoadError> {
-        self.run.before = Sample::of_all(&self.options.server_pid);
+    async fn follow(mut self, setting: Setting) -> Result<Report, LoadError> {
         let mut interrupted = self.join_all().await;
         if !interrupted {
             interrupted = self.measure().await;
         }
         self.run.interrupted = interrupted;
+        self.next_record = None;
         self.workers.iter().for_each(|worker| worker.send(Command::Freeze));
         if self.options.nack == Switch::On && !interrupted {
             self.until(Instant::now() + SETTLE, |_| false).await;
         }
         self.leave_all().await;
         self.progress.finish_and_clear();
-        let mut report = Report::new(self.options.url.to_string(), self.options.viewers, self.run);
+        self.run.recorder = Some(self.recorder);
+        let mut report = Report::new(setting, self.run);
         for requirement in &self.options.require {
             let figure = report.figure(requirement.figure);
             if !requirement.is_met_by(figure) {
@@ -187,6 +213,7 @@ impl Course<'_> {
     /// Phase 2. Returns whether it was interrupted.
     async fn measure(&mut self) -> bool {
         let start = self.mark().await;
+        self.recorder.begin_measuring(self.began.elapsed());
         let server_start = Sample::of_all(&self.options.server_pid);
         let began = Instant::now();
         let until = began + self.options.duration;
@@ -211,6 +238,7 @@ impl Course<'_> {
         let server_end = Sample::of_all(&self.options.server_pid);
         let length = began.elapsed();
         let end = self.mark().await;
+        self.record_last();
         self.run.window = Some(Window {
             length,
             workers: start.into_iter().zip(end).collect(),
@@ -235,10 +263,10 @@ impl Course<'_> {
         self.run.attempted += 1;
         self.places.insert(id, None);
         self.watching.push_back(id);
-        let verify = self.options.verify > 0 && id.is_multiple_of(self.options.verify);
+        let verifies = self.options.verify > 0 && id.is_multiple_of(self.options.verify);
         let behaviour = Behaviour {
             nack: self.options.nack == Switch::On,
-            verify,
+            verify: verifies.then_some(self.wall),
             impairment: self.options.impairment(),
             seed: self.options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(id)),
         };
@@ -267,7 +295,7 @@ impl Course<'_> {
     /// An offer that nobody stands behind.
     fn abandon(&mut self) {
         self.run.abandoned += 1;
-        let behaviour = Behaviour { nack: false, verify: false, impairment: Default::default(), seed: 0 };
+        let behaviour = Behaviour { nack: false, verify: None, impairment: Default::default(), seed: 0 };
         // The discard port: nothing is ever sent from there, or to it.
         let nowhere = std::net::SocketAddr::new(self.addresses[0], 9);
         let Ok((_, offer)) = Client::new(Instant::now(), nowhere, u32::MAX, behaviour, &self.dtls) else {
@@ -299,6 +327,7 @@ impl Course<'_> {
         while marks.len() < self.workers.len() {
             match tokio::time::timeout_at(deadline, self.events.recv()).await {
                 Ok(Some(Event::Marked(index, mark))) => {
+                    self.marks[index] = mark;
                     marks.insert(index, mark);
                 }
                 Ok(Some(event)) => self.handle_event(event),
@@ -322,9 +351,11 @@ impl Course<'_> {
 
     /// Waits for the next event, at most until a time.
     async fn wait(&mut self, deadline: Instant) -> Woken {
+        let record = self.next_record;
         tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => return Woken::Interrupt,
+            () = at(record) => self.record(),
             event = self.events.recv() => match event {
                 Some(event) => self.handle_event(event),
                 None => return Woken::Time,
@@ -334,89 +365,12 @@ impl Course<'_> {
         }
         Woken::Event
     }
-
-    fn handle_event(&mut self, event: Event) {
-        match event {
-            Event::Offer { id, sdp } => {
-                let (endpoint, slots) = (self.endpoint.clone(), self.slots.clone());
-                self.requests.spawn(async move {
-                    let _slot = slots.acquire().await;
-                    (id, Outcome::Answered(endpoint.post(sdp).await))
-                });
-            }
-            Event::Joined => self.run.joined += 1,
-            Event::Failed { id, reason, was_connected } => {
-                self.count_failure(was_connected, reason);
-                self.watching.retain(|other| *other != id);
-                self.delete(id);
-            }
-            Event::Ticked(index, mark) => {
-                self.marks[index] = mark;
-                self.show_progress();
-            }
-            Event::Marked(index, mark) => self.marks[index] = mark,
-            Event::Stopped(viewed) => {
-                self.run.viewed.extend(viewed);
-                self.stopped += 1;
-            }
-        }
-    }
-
-    fn handle_outcome(&mut self, id: u32, outcome: Outcome) {
-        let Outcome::Answered(answered) = outcome else { return };
-        match answered {
-            Ok(Answer { sdp, session }) => match self.places.get_mut(&id) {
-                Some(place) => {
-                    *place = session;
-                    self.worker(id).send(Command::Answer { id, sdp });
-                }
-                // It was replaced, or gave up, before the answer came.
-                None => {
-                    self.places.insert(id, session);
-                    self.delete(id);
-                }
-            },
-            Err(refusal) => {
-                // Only if it has not given up by itself: a join fails once.
-                if self.places.remove(&id).is_some() {
-                    self.count_failure(false, refusal.to_string());
-                    self.watching.retain(|other| *other != id);
-                    self.worker(id).send(Command::Forget { id });
-                }
-            }
-        }
-    }
-
-    fn count_failure(&mut self, was_connected: bool, mut reason: String) {
-        let reasons = if was_connected { &mut self.run.ended } else { &mut self.run.failures };
-        if reasons.len() >= REASONS_MAX && !reasons.contains_key(&reason) {
-            reason = "other reasons".to_owned();
-        }
-        *reasons.entry(reason).or_default() += 1;
-    }
-
-    fn show_progress(&self) {
-        let mut totals = Totals::default();
-        let mut connected = 0;
-        for mark in &self.marks {
-            totals += mark.totals;
-            connected += mark.connected;
-        }
-        let failed: u64 = self.run.failures.values().chain(self.run.ended.values()).sum();
-        let lost = totals.counts.lost();
-        let per_second = |count: u64| count as f64 / self.progress.elapsed().as_secs_f64().max(0.001);
-        self.progress.set_message(format!(
-            "{connected} connected, {failed} failed, {:.1} Mbit/s, {:.0} packets/s on average, {lost} lost",
-            per_second(totals.bytes) * 8.0 / 1e6,
-            per_second(totals.packets),
-        ));
-        self.progress.tick();
-    }
 }
 
-/// A line that is drawn over and over; nothing at all where standard error is not a terminal.
-fn progress_line() -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{elapsed_precise} {msg}").unwrap_or(ProgressStyle::default_spinner());
-    ProgressBar::new_spinner().with_style(style)
+/// Waits until then, or for ever.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }

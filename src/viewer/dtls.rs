@@ -1,6 +1,7 @@
 //! DTLS for every engine of the process: one validated `dimpl::Config` and one certificate.
 //!
-//! Owns the crypto provider that engines are built with. Building a `dimpl::Config` validates the
+//! Owns the crypto provider that engines are built with: the viewers' here and those of `load`, which are
+//! players. Building a `dimpl::Config` validates the
 //! whole crypto provider (1.1 ms of CPU) and str0m's own provider does so for every engine; here it
 //! is done once, which is most of the cost of a join. Never holds a viewer's state.
 
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use super::keys::Keying;
 
 /// Where the keys of one engine appear once its handshake is done.
-pub(super) type KeySlot = Arc<OnceLock<Keying>>;
+pub(crate) type KeySlot = Arc<OnceLock<Keying>>;
 
 thread_local! {
     /// The slot for the engine that is being built on this thread: the library makes the DTLS instance
@@ -26,7 +27,7 @@ thread_local! {
 }
 
 /// Builds an engine, and returns the slot that its keys will be put into.
-pub(super) fn with_key_slot<T>(build: impl FnOnce() -> T) -> (T, KeySlot) {
+pub(crate) fn with_key_slot<T>(build: impl FnOnce() -> T) -> (T, KeySlot) {
     let slot = KeySlot::default();
     NEXT_SLOT.set(Some(slot.clone()));
     let built = build();
@@ -77,12 +78,12 @@ impl SharedDtls {
     }
 
     /// The provider to build an engine with.
-    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
+    pub(crate) fn provider(&self) -> Arc<CryptoProvider> {
         self.provider.clone()
     }
 
     /// The certificate to build an engine with.
-    pub(super) fn certificate(&self) -> DtlsCert {
+    pub(crate) fn certificate(&self) -> DtlsCert {
         self.certificate.clone()
     }
 

@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use dtls::{DtlsSetupError, SharedDtls};
+pub(crate) use dtls::{KeySlot, with_key_slot};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
 pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
+pub(crate) use keys::Keying;
 pub use outgoing::Repairs;
 pub use rtcp::{CNAME, Epoch};
 use str0m::rtp::rtcp::Rtcp;

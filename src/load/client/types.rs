@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use str0m::RtcError;
 
+use super::super::delay::Wall;
 use super::super::impair::{Done, Impairment};
 use super::super::sequence::Counts;
 
@@ -14,8 +15,8 @@ use super::super::sequence::Counts;
 pub struct Behaviour {
     /// Ask for missing packets.
     pub nack: bool,
-    /// Decrypt and check everything.
-    pub verify: bool,
+    /// Decrypt and check everything, and tell the age of pictures by this clock.
+    pub verify: Option<Wall>,
     /// The last mile.
     pub impairment: Impairment,
     /// Seed of the last mile's decisions.

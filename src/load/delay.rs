@@ -1,0 +1,157 @@
+//! How old pictures are when a viewer has all of them: the delay from end to end.
+//!
+//! Owns which pictures count and how their ages are kept. The send time comes out of the picture itself
+//! ([`super::cameras::send_time`]), the age is told by our own clock: on one machine that is one clock, on
+//! two it is as good as their agreement. Never reads a clock.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+/// Ages over this are kept as this: a picture so late is no longer live in any sense.
+const AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Decimal digits that ages keep. Two are 1 % and 10 KiB a viewer; three would be 80 KiB.
+const DIGITS: u8 = 2;
+
+/// What time of day an instant is.
+#[derive(Debug, Clone, Copy)]
+pub struct Wall {
+    at: Instant,
+    since_1970: Duration,
+}
+
+impl Wall {
+    /// `at` is so long after the beginning of 1970, by `CLOCK_REALTIME`. Instants are told from that one
+    /// reading: a clock that is set during the test makes ages wrong by as much.
+    pub fn new(at: Instant, since_1970: Duration) -> Wall {
+        Wall { at, since_1970 }
+    }
+
+    /// Nanoseconds since 1970.
+    pub fn nanos(&self, now: Instant) -> u64 {
+        let since = match now.checked_duration_since(self.at) {
+            Some(later) => self.since_1970 + later,
+            None => self.since_1970.saturating_sub(self.at - now),
+        };
+        since.as_nanos().try_into().unwrap_or(u64::MAX)
+    }
+}
+
+/// What one picture with a send time is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// New, and so old.
+    Fresh(Duration),
+    /// Sent before this viewer was there: what a server gives for a quick start.
+    FromPast,
+    /// Not newer than one seen before: shown again, as after a keyframe request.
+    Again,
+    /// Sent later than now: the clocks disagree.
+    FromFuture,
+}
+
+/// Ages of pictures in microseconds; those of many viewers add up. Nothing is kept for those without.
+#[derive(Debug, Clone, Default)]
+pub struct Ages(Option<Box<Histogram<u32>>>);
+
+impl Ages {
+    /// Adds those of others.
+    pub fn add(&mut self, other: &Ages) {
+        match (&mut self.0, &other.0) {
+            (_, None) => {}
+            (Some(ages), Some(others)) => ages.add(&**others).expect("all have the same bounds"),
+            (none, Some(others)) => *none = Some(others.clone()),
+        }
+    }
+
+    /// The distribution, if there was any.
+    pub fn histogram(&self) -> Option<&Histogram<u32>> {
+        self.0.as_deref()
+    }
+
+    fn record(&mut self, age: Duration) {
+        let ages = self.0.get_or_insert_with(|| {
+            let max = AGE_MAX.as_micros() as u64;
+            Box::new(Histogram::new_with_max(max, DIGITS).expect("bounds that the library takes"))
+        });
+        ages.saturating_record(age.as_micros() as u64);
+    }
+}
+
+/// The ages of one viewer's pictures.
+#[derive(Debug, Clone)]
+pub struct Delays {
+    wall: Wall,
+    joined: u64,
+    newest: Option<u64>,
+    ages: Ages,
+}
+
+impl Delays {
+    /// Those of a viewer that connected at `joined`.
+    pub fn since(joined: Instant, wall: Wall) -> Delays {
+        Delays { wall, joined: wall.nanos(joined), newest: None, ages: Ages::default() }
+    }
+
+    /// A picture that was sent at `sent`, in nanoseconds since 1970, is complete.
+    pub fn handle_picture(&mut self, now: Instant, sent: u64) -> Age {
+        if self.newest.is_some_and(|newest| sent <= newest) {
+            return Age::Again;
+        }
+        self.newest = Some(sent);
+        if sent < self.joined {
+            return Age::FromPast;
+        }
+        let Some(age) = self.wall.nanos(now).checked_sub(sent).map(Duration::from_nanos) else {
+            return Age::FromFuture;
+        };
+        self.ages.record(age);
+        Age::Fresh(age)
+    }
+
+    /// Ages of the pictures that were fresh.
+    pub fn ages(&self) -> &Ages {
+        &self.ages
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests need some instant")]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn an_instant_has_a_time_of_day_before_and_after_the_reading() {
+        let now = Instant::now();
+        let wall = Wall::new(now, Duration::from_secs(1_000));
+        assert_eq!(wall.nanos(now + Duration::from_millis(1)), 1_000_001 * MS);
+        assert_eq!(wall.nanos(now - Duration::from_millis(1)), 999_999 * MS);
+    }
+
+    #[test]
+    fn only_pictures_that_are_new_and_were_sent_to_this_viewer_have_an_age() {
+        let joined = Instant::now();
+        let wall = Wall::new(joined, Duration::from_secs(1_000));
+        let mut delays = Delays::since(joined, wall);
+        let (sent, ms) = (1_000_000 * MS, Duration::from_millis);
+        assert_eq!(delays.handle_picture(joined + ms(5), sent - 1), Age::FromPast);
+        assert_eq!(delays.handle_picture(joined + ms(5), sent), Age::Fresh(ms(5)));
+        assert_eq!(delays.handle_picture(joined + ms(50), sent + 33 * MS), Age::Fresh(ms(17)));
+        assert_eq!(delays.handle_picture(joined + ms(51), sent), Age::Again);
+        assert_eq!(delays.handle_picture(joined + ms(52), sent + 33 * MS), Age::Again);
+        assert_eq!(delays.handle_picture(joined + ms(60), sent + 61 * MS), Age::FromFuture);
+        let mut ages = delays.ages().clone();
+        ages.add(delays.ages());
+        let ages = ages.histogram().expect("two, twice");
+        assert_eq!((ages.len(), ages.min() / 100, ages.max() / 100), (4, 49, 170), "to 1 %");
+    }
+
+    #[test]
+    fn without_send_times_nothing_is_kept() {
+        let now = Instant::now();
+        assert!(Delays::since(now, Wall::new(now, Duration::ZERO)).ages().histogram().is_none());
+    }
+}

@@ -1,0 +1,70 @@
+//! What happens during a load test: what viewers and servers say, and what follows from it.
+//!
+//! Owns the way of an offer to its answer, and the books of failures. Never waits (that is `whep`).
+
+use super::super::http::Answer;
+use super::super::worker::{Command, Event};
+use super::{Course, Outcome};
+
+/// Different reasons of failure that are told apart.
+const REASONS_MAX: usize = 32;
+
+impl Course<'_> {
+    pub(super) fn handle_event(&mut self, event: Event) {
+        match event {
+            Event::Offer { id, sdp } => {
+                let (endpoint, slots) = (self.endpoint.clone(), self.slots.clone());
+                self.requests.spawn(async move {
+                    let _slot = slots.acquire().await;
+                    (id, Outcome::Answered(endpoint.post(sdp).await))
+                });
+            }
+            Event::Joined => self.run.joined += 1,
+            Event::Failed { id, reason, was_connected } => {
+                self.count_failure(was_connected, reason);
+                self.watching.retain(|other| *other != id);
+                self.delete(id);
+            }
+            Event::Ticked(index, mark) => self.marks[index] = mark,
+            Event::Marked(index, mark) => self.marks[index] = mark,
+            Event::Stopped(viewed, ages) => {
+                self.run.viewed.extend(viewed);
+                self.run.ages.add(&ages);
+                self.stopped += 1;
+            }
+        }
+    }
+
+    pub(super) fn handle_outcome(&mut self, id: u32, outcome: Outcome) {
+        let Outcome::Answered(answered) = outcome else { return };
+        match answered {
+            Ok(Answer { sdp, session }) => match self.places.get_mut(&id) {
+                Some(place) => {
+                    *place = session;
+                    self.worker(id).send(Command::Answer { id, sdp });
+                }
+                // It was replaced, or gave up, before the answer came.
+                None => {
+                    self.places.insert(id, session);
+                    self.delete(id);
+                }
+            },
+            Err(refusal) => {
+                // Only if it has not given up by itself: a join fails once.
+                if self.places.remove(&id).is_some() {
+                    self.count_failure(false, refusal.to_string());
+                    self.watching.retain(|other| *other != id);
+                    self.worker(id).send(Command::Forget { id });
+                }
+            }
+        }
+    }
+
+    fn count_failure(&mut self, was_connected: bool, mut reason: String) {
+        let reasons = if was_connected { &mut self.run.ended } else { &mut self.run.failures };
+        if reasons.len() >= REASONS_MAX && !reasons.contains_key(&reason) {
+            reason = "other reasons".to_owned();
+        }
+        *reasons.entry(reason).or_default() += 1;
+    }
+}
