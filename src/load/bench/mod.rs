@@ -19,6 +19,7 @@ mod machine;
 mod measured;
 mod options;
 mod probe;
+mod quality;
 mod report;
 mod rig;
 mod site;
@@ -31,7 +32,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::error::BenchError;
 use self::report::Report;
 use self::rig::Rig;
-use super::CANNOT_RUN;
+use super::{CANNOT_RUN, MISSED};
 
 /// Which figures.
 #[derive(Debug, clap::Subcommand)]
@@ -49,9 +50,12 @@ pub enum Bench {
 pub enum Profile {
     /// One stream to more and more viewers: does a packet cost the same?
     Egress(egress::Options),
+    /// Is what viewers get good? Packets, a browser's pictures, joins, hours, the peak, on one page.
+    Report(quality::Options),
 }
 
-/// Measures, prints the report, and writes it. The exit code is 0, or 2 if something could not be measured.
+/// Measures, prints the report, and writes it. The exit code is 0, 1 if something was
+/// found bad, or 2 if something could not be measured.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
 pub fn run(bench: Bench) -> ExitCode {
     let profile = match bench {
@@ -63,7 +67,7 @@ pub fn run(bench: Bench) -> ExitCode {
     match outcome {
         Ok(report) => {
             print!("{report}");
-            ExitCode::SUCCESS
+            if report.failed { ExitCode::from(MISSED) } else { ExitCode::SUCCESS }
         }
         Err(error) => {
             eprintln!("sluice bench: {error}");
@@ -89,6 +93,10 @@ impl Profile {
             Profile::Egress(options) => {
                 let rig = Rig::new("egress", &options.common)?;
                 egress::run(&rig, options).await?.written(&rig, &options.common)
+            }
+            Profile::Report(options) => {
+                let rig = Rig::new("report", &options.common)?;
+                quality::run(&rig, options).await?.written(&rig, &options.common)
             }
         }
     }

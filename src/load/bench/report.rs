@@ -23,6 +23,8 @@ pub struct Report {
     pub machine: Machine,
     /// What makes figures doubtful; each once.
     pub warnings: Vec<String>,
+    /// Something is not as it should be.
+    pub failed: bool,
     /// The figures, for machines.
     pub figures: serde_json::Value,
     /// The figures, for people: paragraphs and tables in order.
@@ -71,6 +73,7 @@ impl Report {
             command: command.collect::<Vec<_>>().join(" "),
             machine: rig.machine(),
             warnings: rig.warnings().to_vec(),
+            failed: false,
             figures: serde_json::Value::Null,
             parts: Vec::new(),
         }
@@ -173,6 +176,7 @@ mod tests {
             command: "sluice bench egress".to_owned(),
             machine: Machine::look("loopback".to_owned(), "server on core 0".to_owned()),
             warnings: Vec::new(),
+            failed: false,
             figures: serde_json::Value::Null,
             parts: Vec::new(),
         }
