@@ -170,11 +170,13 @@ fn judge(steps: Vec<Step>, limit: Limit, leaving: Duration, after: Step) -> Chec
         name: NAME,
         verdict,
         measured: format!(
-            "{} viewers: {reached}; there {} of the video was lost and 99 % connected within {} ms; the last was \
-             gone {} s after it left, and then {} viewers were served {}",
+            "{} viewers: {reached}; {} of {} connected there, 99 % of these within {} ms, and {} of their video was lost; \
+             the last was gone {} s after it left, and then {} viewers were served {}",
             peak.viewers,
-            percent(peak.video_loss),
+            peak.joined,
+            peak.attempted,
             number(peak.join_p99_seconds * 1e3, 0),
+            percent(peak.video_loss),
             number(leaving.as_secs_f64(), 1),
             after.viewers,
             if recovered { "as at first" } else { "WORSE than at first" }

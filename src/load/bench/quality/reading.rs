@@ -35,6 +35,8 @@ const FILES_MORE: usize = 2;
 struct Reading {
     when: &'static str,
     rss_bytes: u64,
+    /// Heap and stacks: what is resident and not of a file.
+    anonymous_bytes: Option<u64>,
     threads: u64,
     open_files: Option<usize>,
     sessions: f64,
@@ -57,6 +59,7 @@ impl Readings {
         self.0.push(Reading {
             when,
             rss_bytes: sample.rss_bytes,
+            anonymous_bytes: anonymous_bytes(server.pid()),
             threads: sample.threads,
             open_files: server.open_files(),
             sessions,
@@ -71,6 +74,7 @@ impl Readings {
         let mut table = Table::new(&[
             "",
             "resident memory",
+            "heap and stacks",
             "threads",
             "open files",
             "sessions",
@@ -81,6 +85,7 @@ impl Readings {
             table.row([
                 reading.when.to_owned(),
                 mebibytes(reading.rss_bytes),
+                reading.anonymous_bytes.map_or("-".to_owned(), mebibytes),
                 reading.threads.to_string(),
                 reading.open_files.map_or("-".to_owned(), |files| files.to_string()),
                 number(reading.sessions, 0),
@@ -91,7 +96,7 @@ impl Readings {
         let how = "Read while nobody watches, before the first check and after the last. Good if no thread, no session \
                    and no open file is left over and the idle server needs no more CPU. Memory is shown and not \
                    judged here: the allocator keeps a part of a peak's for the next one; that it does not grow is \
-                   the matter of stability. It is what is resident; the heap alone cannot be told from outside."
+                   the matter of stability."
             .to_owned();
         let ([first, .., last] | [first @ last]) = &self.0[..] else {
             return Check::not_checked(NAME, "nothing was read", &how);
@@ -139,6 +144,13 @@ pub async fn until_left(server: &Server) -> Result<(f64, Duration), BenchError> 
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// `RssAnon` of `/proc/PID/status` (proc(5)).
+fn anonymous_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1_024)
 }
 
 fn sessions(server: &Server) -> Result<f64, BenchError> {
