@@ -2,24 +2,10 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
+use common::load::{Load, text};
 use common::{Sluice, wait_for};
-use serde_json::Value;
-
-/// Runs `sluice load whep` and returns its report too.
-fn load(url: &str, arguments: &[&str]) -> (Output, Value) {
-    let file = std::env::temp_dir().join(format!("sluice-load-{}.json", rand::random::<u64>()));
-    let output = Command::new(env!("CARGO_BIN_EXE_sluice"))
-        .args(["load", "whep", url, "--json"])
-        .arg(&file)
-        .args(arguments)
-        .output()
-        .expect("the binary starts");
-    let report = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let _ = std::fs::remove_file(&file);
-    (output, report.unwrap_or(Value::Null))
-}
 
 fn demo(arguments: &[&str]) -> (Sluice, String) {
     let sluice = Sluice::start(arguments);
@@ -28,20 +14,12 @@ fn demo(arguments: &[&str]) -> (Sluice, String) {
     (sluice, url)
 }
 
-fn text(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    format!("{out}\n{err}")
-}
-
-fn number(report: &Value, pointer: &str) -> f64 {
-    report.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {pointer} in {report:#}"))
-}
-
 #[test]
 fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
     let (sluice, url) = demo(&[]);
     let pid = sluice.pid().to_string();
-    let (output, report) = load(
+    let load = Load::run_to(
+        0,
         &url,
         &[
             "--viewers=20",
@@ -56,14 +34,13 @@ fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
             "--require=duplicates<1",
         ],
     );
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert_eq!(number(&report, "/joined"), 20.0);
-    assert_eq!(number(&report, "/verifiers"), 5.0);
+    assert_eq!(load.number("/joined"), 20.0);
+    assert_eq!(load.number("/verifiers"), 5.0);
     // 3 s of 30 frames a second, and what each got at the start.
-    assert!(number(&report, "/verified/frames") >= 5.0 * 90.0, "{report:#}");
-    assert!(number(&report, "/verified/keyframes") >= 5.0, "{report:#}");
-    assert!(number(&report, "/server/cpu_per_packet") > 0.0, "{report:#}");
-    assert_eq!(number(&report, "/generator/kernel_drops"), 0.0, "{report:#}");
+    assert!(load.number("/verified/frames") >= 5.0 * 90.0, "{:#}", load.report);
+    assert!(load.number("/verified/keyframes") >= 5.0, "{:#}", load.report);
+    assert!(load.number("/server/cpu_per_packet") > 0.0, "{:#}", load.report);
+    assert_eq!(load.number("/generator/kernel_drops"), 0.0, "{:#}", load.report);
     // Everybody said goodbye.
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
 }
@@ -71,68 +48,62 @@ fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
 #[test]
 fn loss_made_here_is_reported_as_such() {
     let (_sluice, url) = demo(&[]);
-    let (output, report) =
-        load(&url, &["--viewers=10", "--duration=3s", "--nack=off", "--loss=5%", "--duplicate=2%"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    let (lost, made) = (number(&report, "/lost"), number(&report, "/totals/impaired/lost"));
-    assert!(made > 100.0, "{report:#}");
+    let arguments = ["--viewers=10", "--duration=3s", "--nack=off", "--loss=5%", "--duplicate=2%"];
+    let load = Load::run_to(0, &url, &arguments);
+    let (lost, made) = (load.number("/lost"), load.number("/totals/impaired/lost"));
+    assert!(made > 100.0, "{:#}", load.report);
     // What was lost before a stream's first packet or behind its last cannot show: two streams each.
-    assert!(lost <= made && lost >= made - 40.0, "{lost} reported, {made} made");
-    let (again, doubled) =
-        (number(&report, "/totals/duplicates"), number(&report, "/totals/impaired/doubled"));
-    assert!(again <= doubled && again >= doubled - 40.0, "{again} reported, {doubled} made");
-    assert_eq!(number(&report, "/lost_before_repair"), lost, "nothing was asked for again");
-    assert!(number(&report, "/totals/keyframe_requests") >= 1.0, "a browser would ask for a keyframe");
+    assert!(lost <= made && lost >= made - 15.0, "{lost} reported, {made} made");
+    let (again, doubled) = (load.number("/totals/duplicates"), load.number("/totals/impaired/doubled"));
+    assert_eq!(again, doubled, "what is doubled shows, wherever it is");
+    assert_eq!(load.number("/lost_before_repair"), lost, "nothing was asked for again");
+    assert!(load.number("/totals/keyframe_requests") >= 1.0, "a browser would ask for a keyframe");
 }
 
 #[test]
 fn what_is_asked_for_again_comes_again() {
     let (_sluice, url) = demo(&[]);
     let bounds = ["--require=loss_before_repair>3%", "--require=video_loss<0.2%"];
-    let (output, report) =
-        load(&url, &[&["--viewers=10", "--duration=3s", "--loss=5%", "--verify=1"], &bounds[..]].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(number(&report, "/totals/repaired") > 100.0, "{report:#}");
-    assert!(number(&report, "/totals/repairs") >= number(&report, "/totals/repaired"), "{report:#}");
+    let arguments = [&["--viewers=10", "--duration=3s", "--loss=5%", "--verify=1"], &bounds[..]].concat();
+    let load = Load::run_to(0, &url, &arguments);
+    assert!(load.number("/totals/repaired") > 100.0, "{:#}", load.report);
+    assert!(load.number("/totals/repairs") >= load.number("/totals/repaired"), "{:#}", load.report);
     // Frames are whole again: at most a few were given up on.
-    let (whole, broken) = (number(&report, "/verified/frames"), number(&report, "/verified/incomplete"));
-    assert!(broken < 0.05 * whole, "{report:#}");
-    assert_eq!(number(&report, "/verified/forged"), 0.0, "repairs are authentic");
+    let (whole, broken) = (load.number("/verified/frames"), load.number("/verified/incomplete"));
+    assert!(broken < 0.05 * whole, "{:#}", load.report);
+    assert_eq!(load.number("/verified/forged"), 0.0, "repairs are authentic");
 }
 
 #[test]
 fn viewers_come_and_go_and_offers_are_left_alone() {
     let (sluice, url) = demo(&["--set", "limits.setup_timeout=2s"]);
-    let (output, report) = load(&url, &["--viewers=5", "--duration=3s", "--churn=4", "--abandon=2"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(number(&report, "/joined") >= 5.0 + 8.0, "{report:#}");
-    assert!(number(&report, "/abandoned") >= 4.0, "{report:#}");
-    assert_eq!(number(&report, "/lost"), 0.0, "{report:#}");
+    let load = Load::run_to(0, &url, &["--viewers=5", "--duration=3s", "--churn=4", "--abandon=2"]);
+    assert!(load.number("/joined") >= 5.0 + 8.0, "{:#}", load.report);
+    assert!(load.number("/abandoned") >= 4.0, "{:#}", load.report);
+    assert_eq!(load.number("/lost"), 0.0, "{:#}", load.report);
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
 }
 
 #[test]
 fn a_bound_that_is_not_kept_is_an_exit_code_of_1() {
     let (_sluice, url) = demo(&[]);
-    let (output, report) = load(&url, &["--viewers=1", "--duration=500ms", "--require=join_p50<1ns"]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(
-        report["missed"][0].as_str().is_some_and(|missed| missed.starts_with("join_p50<1ns")),
-        "{report:#}"
-    );
+    let load = Load::run_to(1, &url, &["--viewers=1", "--duration=500ms", "--require=join_p50<1ns"]);
+    let missed = load.report["missed"][0].as_str().expect("a bound");
+    assert!(missed.starts_with("join_p50<1ns"), "{missed}");
 }
 
 #[test]
 fn failures_are_told_by_their_reason() {
     let (sluice, _) = demo(&[]);
-    let (output, report) =
-        load(&format!("http://{}/nothing/whep", sluice.http), &["--viewers=3", "--duration=500ms"]);
-    assert_eq!(output.status.code(), Some(1), "nothing was measured: {}", text(&output));
-    assert_eq!(number(&report, "/failures/http 404 Not Found"), 3.0, "{report:#}");
+    let url = format!("http://{}/nothing/whep", sluice.http);
+    let load = Load::run_to(1, &url, &["--viewers=3", "--duration=500ms"]);
+    assert_eq!(load.number("/failures/http 404 Not Found"), 3.0, "{:#}", load.report);
 
-    let (output, _) = load("http://127.0.0.1:1/demo/whep", &[]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output).contains("is the server running?"), "{}", text(&output));
+    let load = Load::run_to(2, &url, &["--report=/nowhere/report.html"]);
+    assert!(load.text.contains("cannot be written to /nowhere/report.html: No such file"), "{}", load.text);
+
+    let load = Load::run_to(2, "http://127.0.0.1:1/demo/whep", &[]);
+    assert!(load.text.contains("is the server running?"), "{}", load.text);
 }
 
 #[test]
@@ -149,4 +120,53 @@ fn an_interrupt_ends_the_test_early_with_its_report() {
     let output = child.wait_with_output().expect("its output");
     assert!(text(&output).contains("(interrupted)"), "{}", text(&output));
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+}
+
+#[test]
+fn the_html_report_is_one_file_with_every_curve_and_every_row() {
+    let (sluice, url) = demo(&[]);
+    let (pid, file) = (
+        sluice.pid().to_string(),
+        std::env::temp_dir().join(format!("sluice-{}.html", rand::random::<u64>())),
+    );
+    let path = file.to_str().expect("text");
+    let secret = url.replace("http://", "http://me:hush@") + "?token=hush";
+    let arguments = ["--viewers=5", "--duration=3s", "--verify=1", "--server-pid", &pid, "--report", path];
+    let load = Load::run_to(1, &secret, &[&arguments[..], &["--require=loss<0"]].concat());
+    let html = std::fs::read_to_string(&file).expect("a report");
+    std::fs::remove_file(&file).expect("it was there");
+    for title in [
+        "Viewers",
+        "Packets a second",
+        "Bits a second",
+        "Lost packets",
+        "Server: cores",
+        "Server: resident memory",
+        "Server: context switches a second",
+        "Generator: cores",
+        "How many are faster",
+    ] {
+        assert!(html.contains(&format!("<b>{title}</b>")), "{title}");
+    }
+    assert_eq!(html.matches("<svg").count(), 9);
+    // Rows of the table, the bound that was missed, the command.
+    for words in ["time to the first packet", "CPU per packet delivered", "Missed: loss&lt;0", "--verify=1"] {
+        assert!(html.contains(words), "{words}");
+    }
+    for forbidden in ["<script", "<link", "src=", "url(", "NaN", "hush"] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    assert!(!load.report.to_string().contains("hush") && !load.text.contains("hush"), "{}", load.text);
+
+    // A curve has a point a second while joining and measuring, and adds up to what was counted.
+    let points = load.report.pointer("/series/points").and_then(|points| points.as_array()).expect("points");
+    assert!((2..=5).contains(&points.len()), "{points:#?}");
+    let (mut packets, mut before) = (0.0, 0.0);
+    for point in points {
+        let number = |name: &str| point[name].as_f64().unwrap_or_else(|| panic!("{name} of {point:#}"));
+        packets += number("packets_per_second") * (number("at") - before);
+        before = number("at");
+        assert!(number("server_rss_bytes") > 1e6 && number("server_threads") >= 2.0, "{point:#}");
+    }
+    assert!(packets > 0.0 && packets <= load.number("/totals/packets") + 0.5, "{packets}");
 }

@@ -14,8 +14,6 @@ mod faults;
 mod files;
 #[path = "load_cameras/players.rs"]
 mod players;
-#[path = "load_cameras/watcher.rs"]
-mod watcher;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -23,8 +21,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use cameras::Cameras;
+use common::load::Load;
+use common::player::Player;
 use common::{PATIENCE, Sluice, wait_for};
-use watcher::Watcher;
 
 /// A server that pulls `cameras`, by their names, with short waits.
 fn server(cameras: &Cameras, arguments: &[&str]) -> Sluice {
@@ -94,16 +93,13 @@ fn a_viewer_reads_the_send_time_of_every_picture_behind_the_server() {
     let cameras = Cameras::start(1, &[]);
     let sluice = server(&cameras, &[]);
     sluice.wait_until_playing("cam1");
-    let mut watcher = Watcher::join(&sluice, "cam1");
-    watcher.watch(Duration::from_secs(4));
-    let pictures = &watcher.pictures;
-    assert!(pictures.len() > 90, "{}", pictures.len());
+    let url = format!("http://{}/cam1/whep", sluice.http);
+    let load =
+        Load::run_to(0, &url, &["--viewers=2", "--duration=4s", "--verify=1", "--require=delay_p50<1s"]);
     // The first ones are from the past: a viewer begins with the last keyframe.
-    let live: Vec<Duration> =
-        pictures[70..].iter().map(|picture| picture.delay.expect("a send time")).collect();
-    let slowest = live.iter().max().expect("pictures");
-    assert!(*slowest < Duration::from_secs(1), "{live:?}");
-    assert!(pictures.iter().all(|picture| picture.delay.is_some()), "in keyframes and in others");
+    let (dated, past) = (load.count("/delay/count"), load.count("/verified/from_past"));
+    assert_eq!(dated + past, load.count("/verified/frames"), "in keyframes and in others: {:#}", load.report);
+    assert!(dated > 2 * 90, "{dated}");
 }
 
 #[test]

@@ -8,8 +8,6 @@ mod common;
 mod endpoint;
 #[path = "whep/offers.rs"]
 mod offers;
-#[path = "whep/peer.rs"]
-mod peer;
 #[path = "whep/session.rs"]
 mod session;
 

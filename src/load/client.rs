@@ -3,7 +3,8 @@
 //! The engine does ICE (full, controlling), DTLS and SDP. **Media never reaches it**: packets are
 //! counted by their clear header, and only retransmissions and the packets of a verifying viewer are
 //! decrypted, with the keys that the engine's DTLS handed out. Reports, NACK, PLI and REMB are built
-//! and sealed here; what the engine would send under the same keys is discarded.
+//! and sealed here (`feedback`); what the engine would send under the same keys is discarded. What becomes of
+//! media is `media`'s.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,26 +18,23 @@ use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 use super::delay::Delays;
-use super::formats::{Format, Formats};
-use super::frames::{Frames, Plain, Verdict};
-use super::impair::{Fate, Impairment, Path};
-use super::packet::{self, Datagram, Header};
-use super::rtcp;
+use super::formats::Formats;
+use super::frames::{Frames, Verdict};
+use super::impair::{Impairment, Path};
+use super::packet::{self, Datagram};
 use super::sequence::Sequence;
 use super::srtp::Srtp;
 use super::track::Track;
 use crate::viewer::{KeySlot, SharedDtls, with_key_slot};
 
 mod feedback;
+mod media;
 mod types;
 
 pub use types::{Behaviour, ClientError, Stage, Totals, Transmit};
 
 /// Polls of one call at the most; an engine that still has output then is broken.
 const MAX_POLLS: usize = 1_024;
-
-/// Streams of one viewer at the most: WHEP has one video and one audio, and a camera may restart.
-const TRACKS_MAX: usize = 8;
 
 /// Time until an unanswered ICE check is sent again; libwebrtc checks a new pair every 48 ms. It
 /// doubles up to the engine's 3 s.
@@ -63,6 +61,7 @@ pub struct Client {
     repairs: Option<(u32, Sequence)>,
     frames: Option<Frames>,
     path: Option<Path>,
+    frozen: bool,
     /// The packet that the last mile holds back.
     held: Vec<u8>,
     /// Our SSRC as a sender of reports; not 0, which some servers discard.
@@ -110,6 +109,7 @@ impl Client {
             frames: None,
             path: (behaviour.impairment != Impairment::default())
                 .then(|| Path::new(behaviour.impairment, behaviour.seed)),
+            frozen: false,
             held: Vec::new(),
             own_ssrc: id.wrapping_add(1).max(1),
             engine_deadline: now,
@@ -193,8 +193,9 @@ impl Client {
         let _ = self.drain(now, out);
     }
 
-    /// From now on only repairs of what is missing are counted.
+    /// From now on only what is missing is taken, and nothing else is counted or impaired.
     pub fn freeze(&mut self, now: Instant) {
+        self.frozen = true;
         self.tracks.iter_mut().for_each(|track| track.freeze(now));
     }
 
@@ -241,9 +242,9 @@ impl Client {
         self.frames.as_ref().map(Frames::verdict)
     }
 
-    /// How old its pictures were, if this viewer verifies and has connected.
-    pub fn delays(&self) -> Option<&Delays> {
-        self.frames.as_ref().map(Frames::delays)
+    /// The age of the next picture that this viewer has all of and that tells its send time, if it verifies.
+    pub fn poll_delay(&mut self) -> Option<Duration> {
+        self.frames.as_mut()?.poll_delay()
     }
 
     fn drain(&mut self, now: Instant, out: &mut Transmit<'_>) -> Result<(), ClientError> {
@@ -291,125 +292,6 @@ impl Client {
             _ => {}
         }
         Ok(())
-    }
-
-    fn handle_media(&mut self, now: Instant, header: Header, datagram: &[u8]) {
-        let is_repair = matches!(self.formats.get(header.payload_type), Some(Format::Repair { .. }));
-        let fate = self.path.as_mut().map_or(Fate::Pass, |path| path.decide(is_repair));
-        match fate {
-            Fate::Lose => return,
-            Fate::Hold => {
-                self.held = datagram.to_vec();
-                return;
-            }
-            Fate::Pass => {}
-            Fate::Double => self.count(now, header, datagram),
-        }
-        self.count(now, header, datagram);
-        if self.path.as_mut().is_some_and(Path::releases) {
-            let held = std::mem::take(&mut self.held);
-            if let Datagram::Rtp(header) = packet::classify(&held) {
-                self.count(now, header, &held);
-            }
-        }
-    }
-
-    fn count(&mut self, now: Instant, header: Header, datagram: &[u8]) {
-        self.totals.packets += 1;
-        self.totals.bytes += datagram.len() as u64;
-        match self.formats.get(header.payload_type) {
-            Some(Format::Media { video, h264, clock }) => {
-                self.first_packet_at.get_or_insert(now);
-                let Some(sequence) = self.count_media(now, header, video, clock) else { return };
-                if h264 && self.frames.is_some() {
-                    self.verify(now, header, sequence, datagram);
-                }
-            }
-            Some(Format::Repair { of }) => self.count_repair(now, header, of, datagram),
-            None => self.totals.unknown += 1,
-        }
-    }
-
-    /// Returns the unwrapped number of a packet that is new.
-    fn count_media(&mut self, now: Instant, header: Header, video: bool, clock: u32) -> Option<u64> {
-        if let Some(track) = self.tracks.iter_mut().find(|track| track.ssrc == header.ssrc) {
-            return track.handle_packet(now, header);
-        }
-        if self.tracks.len() == TRACKS_MAX {
-            self.totals.unknown += 1;
-            return None;
-        }
-        if video
-            && self.path.as_ref().is_some_and(|path| path.done().lost > 0)
-            && let Some(frames) = &mut self.frames
-        {
-            frames.lost_beginning();
-        }
-        let nack = self.behaviour.nack && video;
-        self.tracks.push(Track::starting_with(now, header, video, clock, nack));
-        Some(u64::from(header.sequence))
-    }
-
-    fn verify(&mut self, now: Instant, header: Header, sequence: u64, datagram: &[u8]) {
-        let (Some(frames), Some(srtp)) = (&mut self.frames, &mut self.srtp) else { return };
-        if !srtp.open_media(header, sequence, datagram, &mut self.scratch) {
-            return frames.handle_forged();
-        }
-        match packet::without_padding(&self.scratch, header.padding) {
-            Some(payload) => {
-                let (timestamp, marker) = (header.timestamp, header.marker);
-                frames.handle_packet(now, sequence, Plain { timestamp, marker, payload: payload.to_vec() });
-            }
-            None => frames.handle_forged(),
-        }
-    }
-
-    /// A retransmission: its first two bytes, once decrypted, are the number repaired (RFC 4588 §4).
-    fn count_repair(&mut self, now: Instant, header: Header, of: u8, datagram: &[u8]) {
-        self.totals.repairs += 1;
-        let (Some(srtp), Some(track)) =
-            (&mut self.srtp, self.tracks.iter_mut().find(|track| track.payload_type == of))
-        else {
-            self.totals.unknown += 1;
-            return;
-        };
-        let index = match &mut self.repairs {
-            Some((ssrc, sequence)) if *ssrc == header.ssrc => {
-                sequence.receive(header.sequence, |_| false);
-                sequence.unwrap(header.sequence)
-            }
-            slot => {
-                *slot = Some((header.ssrc, Sequence::starting_at(header.sequence)));
-                Some(u64::from(header.sequence))
-            }
-        };
-        let opened = index.is_some_and(|index| srtp.open_media(header, index, datagram, &mut self.scratch));
-        let payload = opened.then(|| packet::without_padding(&self.scratch, header.padding)).flatten();
-        let Some((number, media)) = payload.and_then(|payload| payload.split_first_chunk()) else {
-            // Nothing but padding is a probe for bandwidth; what cannot be opened is an accusation.
-            if !opened && let Some(frames) = &mut self.frames {
-                frames.handle_forged();
-            }
-            return;
-        };
-        let repaired = track.handle_repair(u16::from_be_bytes(*number));
-        if let (Some(frames), Some(sequence)) = (&mut self.frames, repaired) {
-            let (timestamp, marker) = (header.timestamp, header.marker);
-            frames.handle_packet(now, sequence, Plain { timestamp, marker, payload: media.to_vec() });
-        }
-    }
-
-    fn handle_reports(&mut self, now: Instant, datagram: &[u8]) {
-        let Some(srtp) = &mut self.srtp else { return };
-        if !srtp.open_reports(datagram, &mut self.scratch) {
-            self.totals.bad_reports += 1;
-            return;
-        }
-        for (ssrc, ntp) in rtcp::sender_reports(&self.scratch) {
-            if let Some(track) = self.tracks.iter_mut().find(|track| track.ssrc == ssrc) {
-                track.handle_sender_report(now, ntp);
-            }
-        }
     }
 }
 

@@ -1,18 +1,10 @@
 //! How old pictures are when a viewer has all of them: the delay from end to end.
 //!
-//! Owns which pictures count and how their ages are kept. The send time comes out of the picture itself
+//! Owns which pictures count. The send time comes out of the picture itself
 //! ([`super::cameras::send_time`]), the age is told by our own clock: on one machine that is one clock, on
 //! two it is as good as their agreement. Never reads a clock.
 
 use std::time::{Duration, Instant};
-
-use hdrhistogram::Histogram;
-
-/// Ages over this are kept as this: a picture so late is no longer live in any sense.
-const AGE_MAX: Duration = Duration::from_secs(60);
-
-/// Decimal digits that ages keep. Two are 1 % and 10 KiB a viewer; three would be 80 KiB.
-const DIGITS: u8 = 2;
 
 /// What time of day an instant is.
 #[derive(Debug, Clone, Copy)]
@@ -51,47 +43,18 @@ pub enum Age {
     FromFuture,
 }
 
-/// Ages of pictures in microseconds; those of many viewers add up. Nothing is kept for those without.
-#[derive(Debug, Clone, Default)]
-pub struct Ages(Option<Box<Histogram<u32>>>);
-
-impl Ages {
-    /// Adds those of others.
-    pub fn add(&mut self, other: &Ages) {
-        match (&mut self.0, &other.0) {
-            (_, None) => {}
-            (Some(ages), Some(others)) => ages.add(&**others).expect("all have the same bounds"),
-            (none, Some(others)) => *none = Some(others.clone()),
-        }
-    }
-
-    /// The distribution, if there was any.
-    pub fn histogram(&self) -> Option<&Histogram<u32>> {
-        self.0.as_deref()
-    }
-
-    fn record(&mut self, age: Duration) {
-        let ages = self.0.get_or_insert_with(|| {
-            let max = AGE_MAX.as_micros() as u64;
-            Box::new(Histogram::new_with_max(max, DIGITS).expect("bounds that the library takes"))
-        });
-        ages.saturating_record(age.as_micros() as u64);
-    }
-}
-
-/// The ages of one viewer's pictures.
+/// Tells the ages of one viewer's pictures.
 #[derive(Debug, Clone)]
 pub struct Delays {
     wall: Wall,
     joined: u64,
     newest: Option<u64>,
-    ages: Ages,
 }
 
 impl Delays {
     /// Those of a viewer that connected at `joined`.
     pub fn since(joined: Instant, wall: Wall) -> Delays {
-        Delays { wall, joined: wall.nanos(joined), newest: None, ages: Ages::default() }
+        Delays { wall, joined: wall.nanos(joined), newest: None }
     }
 
     /// A picture that was sent at `sent`, in nanoseconds since 1970, is complete.
@@ -103,16 +66,10 @@ impl Delays {
         if sent < self.joined {
             return Age::FromPast;
         }
-        let Some(age) = self.wall.nanos(now).checked_sub(sent).map(Duration::from_nanos) else {
-            return Age::FromFuture;
-        };
-        self.ages.record(age);
-        Age::Fresh(age)
-    }
-
-    /// Ages of the pictures that were fresh.
-    pub fn ages(&self) -> &Ages {
-        &self.ages
+        match self.wall.nanos(now).checked_sub(sent) {
+            Some(age) => Age::Fresh(Duration::from_nanos(age)),
+            None => Age::FromFuture,
+        }
     }
 }
 
@@ -143,15 +100,5 @@ mod tests {
         assert_eq!(delays.handle_picture(joined + ms(51), sent), Age::Again);
         assert_eq!(delays.handle_picture(joined + ms(52), sent + 33 * MS), Age::Again);
         assert_eq!(delays.handle_picture(joined + ms(60), sent + 61 * MS), Age::FromFuture);
-        let mut ages = delays.ages().clone();
-        ages.add(delays.ages());
-        let ages = ages.histogram().expect("two, twice");
-        assert_eq!((ages.len(), ages.min() / 100, ages.max() / 100), (4, 49, 170), "to 1 %");
-    }
-
-    #[test]
-    fn without_send_times_nothing_is_kept() {
-        let now = Instant::now();
-        assert!(Delays::since(now, Wall::new(now, Duration::ZERO)).ages().histogram().is_none());
     }
 }

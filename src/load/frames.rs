@@ -4,7 +4,7 @@
 //! complete, the first one a keyframe with its parameter sets, none the same over and over. Gives the age of
 //! pictures that tell their send time. Never decodes and never decrypts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Packets that wait at the most: seconds of video. More cost memory, fewer give up on repairs.
 const WAITING_MAX: usize = 1_024;
+
+/// Ages that wait to be polled at the most: as many as one datagram can complete pictures. Only who never
+/// polls has more.
+const AGES_MAX: usize = WAITING_MAX;
 
 /// What verification found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -90,6 +94,8 @@ pub struct Frames {
     /// The last complete picture, and how many before it were the same.
     shown: Option<(u64, u32)>,
     delays: Delays,
+    /// Ages of pictures, until they are polled.
+    ages: VecDeque<Duration>,
     verdict: Verdict,
 }
 
@@ -112,7 +118,7 @@ struct Frame {
 }
 
 impl Frames {
-    /// The stream of a viewer that keeps its pictures' ages in `delays`.
+    /// The stream of a viewer whose pictures are dated by `delays`.
     pub fn new(delays: Delays) -> Frames {
         Frames {
             next: None,
@@ -121,6 +127,7 @@ impl Frames {
             gap: false,
             shown: None,
             delays,
+            ages: VecDeque::new(),
             verdict: Verdict::default(),
         }
     }
@@ -130,9 +137,9 @@ impl Frames {
         self.verdict
     }
 
-    /// How old its pictures were.
-    pub fn delays(&self) -> &Delays {
-        &self.delays
+    /// The age of the next picture that has one.
+    pub fn poll_delay(&mut self) -> Option<Duration> {
+        self.ages.pop_front()
     }
 
     /// Packets before the first one are known to be lost: the first frame may be half of one.
@@ -245,7 +252,11 @@ impl Frames {
         // One repetition is a keyframe that was asked for again at once.
         verdict.frozen += u64::from(same >= 2);
         match frame.sent.map(|sent| self.delays.handle_picture(now, sent)) {
-            None | Some(Age::Fresh(_)) => {}
+            None => {}
+            Some(Age::Fresh(age)) => {
+                self.ages.truncate(AGES_MAX - 1);
+                self.ages.push_back(age);
+            }
             Some(Age::FromPast) => verdict.from_past += 1,
             Some(Age::Again) => verdict.again += 1,
             Some(Age::FromFuture) => verdict.from_future += 1,

@@ -11,6 +11,8 @@ pub mod client;
 pub mod delay;
 mod formats;
 pub mod frames;
+pub mod gone;
+mod html;
 pub mod http;
 pub mod impair;
 pub mod machine;
@@ -24,11 +26,14 @@ mod rtcp;
 pub mod sequence;
 pub mod series;
 mod srtp;
+mod summary;
 mod table;
 mod track;
 pub mod whep;
 pub mod worker;
 
+use std::io::{Error, Result};
+use std::path::Path;
 use std::process::ExitCode;
 
 use options::Options;
@@ -55,6 +60,11 @@ pub fn run(load: Load) -> ExitCode {
         Load::Whep(options) => options,
         Load::Cameras(options) => return cameras::run(&options),
     };
+    let files = [options.json.as_deref(), options.report.as_deref()];
+    if let Err(error) = files.into_iter().flatten().try_for_each(check_writable) {
+        eprintln!("sluice load: {error}");
+        return ExitCode::from(CANNOT_RUN);
+    }
     let report = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -68,13 +78,34 @@ pub fn run(load: Load) -> ExitCode {
         }
     };
     print!("{}", table::Table(&report));
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
-        if let Err(error) = text.and_then(|text| std::fs::write(file, text + "\n")) {
-            eprintln!("sluice load: the report cannot be written to {}: {error}", file.display());
-            return ExitCode::from(CANNOT_RUN);
-        }
+    let json = || serde_json::to_string_pretty(&report).map(|text| text + "\n").map_err(Error::from);
+    let html = || Ok(html::Html(&report).to_string());
+    if let Err(error) =
+        write(options.json.as_deref(), json).and_then(|()| write(options.report.as_deref(), html))
+    {
+        eprintln!("sluice load: {error}");
+        return ExitCode::from(CANNOT_RUN);
     }
     let nothing_measured = report.measured_seconds == 0.0 || report.totals.packets == 0;
     if report.missed.is_empty() && !nothing_measured { ExitCode::SUCCESS } else { ExitCode::from(MISSED) }
+}
+
+/// A report that cannot be written is told before a test of hours, not behind it. What is there stays.
+fn check_writable(file: &Path) -> Result<()> {
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)
+        .map(drop)
+        .map_err(|error| named(file, error))
+}
+
+/// Writes a report to a file, if there is to be one.
+fn write(file: Option<&Path>, text: impl FnOnce() -> Result<String>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    text().and_then(|text| std::fs::write(file, text)).map_err(|error| named(file, error))
+}
+
+fn named(file: &Path, error: Error) -> Error {
+    Error::new(error.kind(), format!("the report cannot be written to {}: {error}", file.display()))
 }

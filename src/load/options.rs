@@ -28,6 +28,9 @@ pub struct Options {
     /// WHEP endpoint, such as http://127.0.0.1:8889/demo/whep
     #[arg(value_name = "URL")]
     pub url: Url,
+    /// Another endpoint; viewers are spread over all of them in turn. May be repeated
+    #[arg(long, value_name = "URL")]
+    pub also: Vec<Url>,
     /// How many viewers watch at a time.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWERS_MAX)))]
     pub viewers: u32,
@@ -79,6 +82,9 @@ pub struct Options {
     /// Write the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the report as one HTML file with curves over time; it needs no network.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// A bound to keep, or exit with 1: 'loss<0.1%', 'join_p99<500ms'; may be repeated.
     #[arg(long, value_name = "BOUND")]
     pub require: Vec<Requirement>,

@@ -12,20 +12,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 pub use costs::{Generator, Server};
-pub use distribution::Distribution;
+pub use distribution::{Distribution, Times};
 use serde::Serialize;
 
 use super::client::Totals;
-use super::delay::Ages;
 use super::frames::Verdict;
+use super::gone::Gone;
 use super::machine::Machine;
 use super::process::Sample;
 use super::series::{Recorder, Series};
-use super::worker::{Mark, Viewed};
-
-/// A viewer without a packet for so long in one of its streams has noticed it. Less than any stream's own
-/// pauses would accuse cameras that send a picture a second, more would overlook a server that stalls.
-const STALL: Duration = Duration::from_secs(2);
+use super::worker::Mark;
 
 /// What was asked for, of what, where and when.
 #[derive(Debug, Clone)]
@@ -65,10 +61,8 @@ pub struct Run {
     pub joining: Duration,
     /// The measurement, if it came to one.
     pub window: Option<Window>,
-    /// Every viewer there was.
-    pub viewed: Vec<Viewed>,
-    /// Ages of the pictures that verifying viewers saw.
-    pub ages: Ages,
+    /// All viewers there were.
+    pub gone: Gone,
     /// The course of counts.
     pub recorder: Option<Recorder>,
 }
@@ -159,19 +153,13 @@ pub struct Report {
 impl Report {
     /// Adds a run up.
     pub fn new(setting: Setting, mut run: Run) -> Report {
-        let mut totals = Totals::default();
-        let mut verified = Verdict::default();
-        for viewed in &run.viewed {
-            totals += viewed.totals;
-            verified += viewed.verdict.unwrap_or_default();
-        }
+        let Gone { totals, verdict: verified, .. } = run.gone;
         let window = run.window.as_ref();
         let seconds = window.map_or(0.0, |window| window.length.as_secs_f64());
         let (packets, bytes) = window.map_or((0, 0), Window::delivered);
         let lost = totals.counts.lost();
         let series = run.recorder.take().map(|recorder| recorder.finish(lost)).unwrap_or_default();
-        let viewed = run.viewed.iter();
-        let count = |of: fn(&Viewed) -> bool| run.viewed.iter().filter(|viewed| of(viewed)).count() as u64;
+        let gone = &run.gone;
         let since_1970 = setting.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut report = Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -182,24 +170,24 @@ impl Report {
             viewers: setting.viewers,
             attempted: run.attempted,
             joined: run.joined,
-            silent: count(|viewed| viewed.connect.is_some() && viewed.first_packet.is_none()),
-            stalled: count(|viewed| viewed.longest_gap.is_some_and(|gap| gap > STALL)),
+            silent: gone.silent,
+            stalled: gone.stalled,
             abandoned: run.abandoned,
             interrupted: run.interrupted,
             joining_seconds: run.joining.as_secs_f64(),
             measured_seconds: seconds,
             packets_per_second: ratio(packets as f64, seconds),
             bits_per_second: ratio(bytes as f64 * 8.0, seconds),
-            join: Distribution::of(viewed.clone().filter_map(|viewed| viewed.connect)),
-            first_packet: Distribution::of(viewed.clone().filter_map(|viewed| viewed.first_packet)),
-            gap: Distribution::of(viewed.clone().filter_map(|viewed| viewed.longest_gap)),
-            jitter: Distribution::of(viewed.filter_map(|viewed| viewed.jitter)),
-            delay: run.ages.histogram().map(Distribution::of_micros).unwrap_or_default(),
+            join: Distribution::of(&gone.connect),
+            first_packet: Distribution::of(&gone.first_packet),
+            gap: Distribution::of(&gone.gap),
+            jitter: Distribution::of(&gone.jitter),
+            delay: Distribution::of(&gone.delay),
             lost,
             lost_before_repair: totals.counts.lost_before_repair(),
             totals,
             verified,
-            verifiers: count(|viewed| viewed.verdict.is_some()),
+            verifiers: gone.verifiers,
             server: window.and_then(|window| costs::server(&run, window, packets, seconds)),
             generator: costs::generator(&run, &series, packets, seconds),
             warnings: Vec::new(),

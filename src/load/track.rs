@@ -79,6 +79,11 @@ impl Track {
         Some(self.sequence.highest())
     }
 
+    /// Whether a packet is ahead of all that came.
+    pub fn is_ahead(&self, header: Header) -> bool {
+        self.sequence.unwrap(header.sequence).is_some_and(|number| number > self.sequence.highest())
+    }
+
     /// A retransmission of packet `number`. Returns its unwrapped number if it was missing.
     pub fn handle_repair(&mut self, number: u16) -> Option<u64> {
         if self.sequence.repair(number) != Arrival::Late {

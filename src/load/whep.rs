@@ -3,10 +3,11 @@
 //! Owns the pace of joins and the phases. One phase follows another: (1) all viewers join, or fail;
 //! (2) for the duration asked for, packets and the server's CPU are measured, and viewers come and go;
 //! (3) what is still missing may be repaired; (4) everybody leaves. Every phase has an end in time.
-//! [`events`] is what happens meanwhile, [`progress`] what is seen of it.
+//! [`people`] is who comes and goes, [`events`] what happens meanwhile, [`progress`] what is seen of it.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and waits")]
 
 mod events;
+mod people;
 mod progress;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -19,7 +20,6 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::client::{Behaviour, Client};
 use super::delay::Wall;
 use super::http::{Answer, Endpoint, EndpointError, Refusal};
 use super::machine::{self, Machine};
@@ -63,6 +63,10 @@ pub enum LoadError {
 pub async fn run(options: &Options) -> Result<Report, LoadError> {
     options.check_limits()?;
     let (endpoint, local) = Endpoint::find(options.url.clone()).await?;
+    let mut endpoints = vec![endpoint];
+    for url in &options.also {
+        endpoints.push(Endpoint::find(url.clone()).await?.0);
+    }
     let dtls = SharedDtls::new()?;
     let setting = Setting {
         url: machine::shown(&options.url),
@@ -92,7 +96,7 @@ pub async fn run(options: &Options) -> Result<Report, LoadError> {
         workers,
         addresses,
         dtls,
-        endpoint,
+        endpoints,
         events,
         requests: JoinSet::new(),
         slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
@@ -117,7 +121,7 @@ struct Course<'a> {
     workers: Vec<Handle>,
     addresses: Vec<IpAddr>,
     dtls: SharedDtls,
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
     events: mpsc::UnboundedReceiver<Event>,
     requests: JoinSet<(u32, Outcome)>,
     slots: Arc<Semaphore>,
@@ -255,68 +259,6 @@ impl Course<'_> {
         let ids: Vec<u32> = self.places.keys().copied().collect();
         ids.into_iter().for_each(|id| self.delete(id));
         while !self.requests.is_empty() && self.wait(deadline).await == Woken::Event {}
-    }
-
-    fn join(&mut self, began: Instant) {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.run.attempted += 1;
-        self.places.insert(id, None);
-        self.watching.push_back(id);
-        let verifies = self.options.verify > 0 && id.is_multiple_of(self.options.verify);
-        let behaviour = Behaviour {
-            nack: self.options.nack == Switch::On,
-            verify: verifies.then_some(self.wall),
-            impairment: self.options.impairment(),
-            seed: self.options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(id)),
-        };
-        let address = self.addresses[id as usize % self.addresses.len()];
-        self.worker(id).send(Command::Join { id, address, behaviour, began });
-    }
-
-    fn worker(&self, id: u32) -> &Handle {
-        &self.workers[id as usize % self.workers.len()]
-    }
-
-    /// Somebody leaves, and somebody else joins.
-    fn replace_one(&mut self) {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        if !self.watching.is_empty() {
-            let chosen = (self.random >> 33) as usize % self.watching.len();
-            if let Some(id) = self.watching.swap_remove_back(chosen) {
-                self.worker(id).send(Command::Leave { id });
-                self.delete(id);
-            }
-        }
-        self.join(Instant::now());
-    }
-
-    /// An offer that nobody stands behind.
-    fn abandon(&mut self) {
-        self.run.abandoned += 1;
-        let behaviour = Behaviour { nack: false, verify: None, impairment: Default::default(), seed: 0 };
-        // The discard port: nothing is ever sent from there, or to it.
-        let nowhere = std::net::SocketAddr::new(self.addresses[0], 9);
-        let Ok((_, offer)) = Client::new(Instant::now(), nowhere, u32::MAX, behaviour, &self.dtls) else {
-            return;
-        };
-        let endpoint = self.endpoint.clone();
-        self.requests.spawn(async move {
-            // Whether it is refused does not matter: nobody was going to come.
-            let _ = endpoint.post(offer).await;
-            (u32::MAX, Outcome::Abandoned)
-        });
-    }
-
-    fn delete(&mut self, id: u32) {
-        let Some(Some(session)) = self.places.remove(&id) else { return };
-        let (endpoint, slots) = (self.endpoint.clone(), self.slots.clone());
-        self.requests.spawn(async move {
-            let _slot = slots.acquire().await;
-            let _ = endpoint.delete(&session).await;
-            (id, Outcome::Deleted)
-        });
     }
 
     /// Asks all workers what they have counted, and waits for it.

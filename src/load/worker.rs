@@ -3,7 +3,6 @@
 //! Owns one UDP socket a viewer (servers tell viewers by address) behind one epoll, and one set of
 //! receive buffers for all. Never speaks HTTP: offers go out as events, answers come as commands.
 //! [`seats`] is its loop, [`outbox`] its way out.
-#![expect(clippy::disallowed_methods, reason = "this file is a shell: it makes a thread")]
 
 mod outbox;
 mod seats;
@@ -16,8 +15,7 @@ use sluice_io::affinity::{self, CoreId};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::client::{Behaviour, Totals};
-use super::delay::Ages;
-use super::frames::Verdict;
+use super::gone::Gone;
 use crate::viewer::SharedDtls;
 use seats::Worker;
 
@@ -88,8 +86,8 @@ pub enum Event {
     Ticked(usize, Mark),
     /// What has been counted at [`Command::Mark`].
     Marked(usize, Mark),
-    /// The last word: everything about every viewer there was, and the ages of all pictures.
-    Stopped(Vec<Viewed>, Ages),
+    /// The last word: everything about all viewers there were.
+    Stopped(Box<Gone>),
 }
 
 /// What a worker has counted since its beginning.
@@ -105,25 +103,6 @@ pub struct Mark {
     pub waited: Duration,
     /// When this was counted, from the worker's beginning on.
     pub at: Duration,
-}
-
-/// All about one viewer that is gone.
-#[derive(Debug, Clone, Copy)]
-pub struct Viewed {
-    /// From the beginning of its join until ICE and DTLS were done.
-    pub connect: Option<Duration>,
-    /// From the beginning of its join until the first media packet.
-    pub first_packet: Option<Duration>,
-    /// The longest time without a packet in one of its streams.
-    pub longest_gap: Option<Duration>,
-    /// Interarrival jitter.
-    pub jitter: Option<Duration>,
-    /// What it counted.
-    pub totals: Totals,
-    /// What verification found, if it verified.
-    pub verdict: Option<Verdict>,
-    /// Datagrams that its own kernel dropped before we read them.
-    pub kernel_drops: u64,
 }
 
 /// How the coordinator reaches a worker.

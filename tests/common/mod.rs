@@ -9,6 +9,8 @@
 )]
 
 pub mod http;
+pub mod load;
+pub mod player;
 pub mod viewer;
 
 use std::io::{BufRead, BufReader, Read};

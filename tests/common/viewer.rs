@@ -200,6 +200,7 @@ pub fn offer(local: SocketAddr, now: Instant) -> (Rtc, SdpPendingOffer, String) 
         .clear_codecs()
         .enable_h264(true)
         .enable_opus(true, false)
+        .set_rtp_mode(true)
         .set_stats_interval(None)
         .build(now);
     rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
@@ -230,11 +231,6 @@ impl Player {
         let parsed = SdpAnswer::from_sdp_string(&answer).expect("an answer that str0m reads");
         rtc.sdp_api().accept_answer(pending, parsed).expect("an answer that str0m takes");
 
-        let ssrc = |kind: &str| -> u32 {
-            let section = &answer[answer.find(kind).expect("a section")..];
-            let value = attribute(section, "ssrc").expect("an SSRC");
-            value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()).expect("a number")
-        };
         let candidate = attribute(&answer, "candidate").expect("a candidate");
         let words: Vec<&str> = candidate.split(' ').collect();
         let server = format!("{}:{}", words[4], words[5]).parse().expect("its address");
@@ -247,7 +243,7 @@ impl Player {
             answer: answer.clone(),
         };
         let outlet = clone();
-        let (video_ssrc, audio_ssrc) = (ssrc("m=video"), ssrc("m=audio"));
+        let (video_ssrc, audio_ssrc) = (ssrc(&answer, "m=video"), ssrc(&answer, "m=audio"));
         let player =
             Player { rtc, socket, outlet, local, deadline: posted, posted, video_ssrc, audio_ssrc, stats };
         (player, handle)
@@ -369,6 +365,13 @@ impl Driver {
         self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE).expect("registered");
         self.players.push(player);
     }
+}
+
+/// The SSRC of a section of an answer, which begins as `m=video` does.
+pub fn ssrc(answer: &str, section: &str) -> u32 {
+    let section = &answer[answer.find(section).expect("a section")..];
+    let value = attribute(section, "ssrc").expect("an SSRC");
+    value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()).expect("a number")
 }
 
 fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {

@@ -65,11 +65,9 @@ fn a_clock_that_jumps_is_not_seen_by_viewers() {
     assert!(seen.windows(2).any(|pair| (pair[1] - pair[0]).abs() > 3_500.0), "no jump to hide: {seen:?}");
 
     sluice.wait_until_playing("cam1");
-    let mut watcher = Watcher::join(&sluice, "cam1");
-    watcher.watch(Duration::from_secs(5));
-    let stamps: Vec<u32> = watcher.pictures.iter().map(|picture| picture.timestamp).collect();
-    assert!(stamps.len() > 120, "{}", stamps.len());
-    let steps = stamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]).cast_signed());
+    let mut player = Player::join(&sluice, "/cam1/whep");
+    player.run_until("5 s of pictures", |player| player.pictures.len() > 150);
+    let steps = player.pictures.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]).cast_signed());
     // A picture is 3,000 ticks; at a jump the step is as long as the time between two arrivals.
     let odd: Vec<i32> = steps.filter(|step| !(1..45_000).contains(step)).collect();
     assert!(odd.is_empty(), "{odd:?}");
@@ -98,9 +96,8 @@ fn parameter_sets_that_are_nowhere_are_missed_in_words() {
 fn packets_of_60_kilobytes_are_taken_over_tcp() {
     let (_cameras, sluice) = bad_and_good(&["--big-packets"], &[]);
     sluice.wait_until_playing("cam1");
-    let mut watcher = Watcher::join(&sluice, "cam1");
-    watcher.watch(Duration::from_secs(3));
-    assert!(watcher.pictures.len() > 60, "{}", watcher.pictures.len());
+    let mut player = Player::join(&sluice, "/cam1/whep");
+    player.run_until("3 s of pictures", |player| player.pictures.len() > 90);
     wait_for_figure(&sluice, "keyframes_total", "cam1", 2.0);
     assert_undisturbed(&sluice, "cam1");
     assert_undisturbed(&sluice, "cam2");

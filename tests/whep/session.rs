@@ -2,8 +2,8 @@
 
 use str0m::IceCreds;
 
+use crate::common::player::Player;
 use crate::common::{Request, Response, Sluice, wait_for};
-use crate::peer::Peer;
 use crate::{CHROMIUM, ENDPOINT, join, playing, refused};
 
 const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
@@ -68,7 +68,7 @@ fn s1_delete_frees_the_session_whatever_if_match_says() {
 #[test]
 fn s2_the_end_revokes_consent_at_once() {
     let sluice = playing(&[]);
-    let mut peer = Peer::join(&sluice, ENDPOINT);
+    let mut peer = Player::join(&sluice, ENDPOINT);
     peer.run_until("media", |peer| peer.connected && peer.packets > 20);
     sluice.wait_for_metric("sluice_viewers", "is 1", |viewers| viewers == 1.0);
 
@@ -91,7 +91,7 @@ fn s2_the_end_revokes_consent_at_once() {
 #[test]
 fn s2_a_server_that_stops_says_goodbye() {
     let sluice = playing(&[]);
-    let mut peer = Peer::join(&sluice, ENDPOINT);
+    let mut peer = Player::join(&sluice, ENDPOINT);
     peer.run_until("media", |peer| peer.connected && peer.packets > 0);
     let (status, log) = sluice.terminate();
     assert_eq!(status.code(), Some(0), "{log}");
@@ -101,7 +101,7 @@ fn s2_a_server_that_stops_says_goodbye() {
 #[test]
 fn s3_a_viewer_that_falls_silent_is_freed() {
     let sluice = playing(&["--set", "limits.consent_timeout=15s"]);
-    let mut peer = Peer::join(&sluice, ENDPOINT);
+    let mut peer = Player::join(&sluice, ENDPOINT);
     peer.run_until("media", |peer| peer.connected && peer.packets > 0);
     // Nobody runs the peer from here on.
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
@@ -113,7 +113,7 @@ fn s3_a_viewer_that_falls_silent_is_freed() {
 fn s3_offers_that_are_never_followed_up_hold_nobody_up_and_are_forgotten() {
     let sluice = playing(&["--set", "limits.setup_timeout=3s"]);
     let urls: Vec<String> = (0..20).map(|_| join(&sluice, CHROMIUM).1).collect();
-    let mut peer = Peer::join(&sluice, ENDPOINT);
+    let mut peer = Player::join(&sluice, ENDPOINT);
     peer.run_until("media between dead joins", |peer| peer.connected && peer.packets > 20);
     sluice.wait_for_metric("sluice_sessions", "is 1", |sessions| sessions == 1.0);
     assert_eq!(ended(&sluice, "setup_timeout"), 20.0);
@@ -232,7 +232,7 @@ fn s9_new_credentials_restart_ice_and_get_a_new_etag() {
 #[test]
 fn s9_s11_media_goes_on_after_a_restart() {
     let sluice = playing(&[]);
-    let mut peer = Peer::join(&sluice, ENDPOINT);
+    let mut peer = Player::join(&sluice, ENDPOINT);
     peer.run_until("media", |peer| peer.connected && peer.packets > 20);
     let local = IceCreds { ufrag: "wxyz".to_owned(), pass: "0123456789abcdefghijkl".to_owned() };
     let answer = sluice.request(patch(&peer.location, &restart(&local.ufrag)).header("If-Match", &peer.etag));
@@ -257,7 +257,7 @@ fn s9_s11_media_goes_on_after_a_restart() {
 #[test]
 fn s10_a_restart_that_is_refused_leaves_the_session_running() {
     let sluice = playing(&[]);
-    let mut peer = Peer::join(&sluice, ENDPOINT);
+    let mut peer = Player::join(&sluice, ENDPOINT);
     peer.run_until("media", |peer| peer.connected && peer.packets > 20);
     refused(&sluice.request(patch(&peer.location, &restart("wxyz")).header("If-Match", "\"other\"")), 412);
     refused(&sluice.request(patch(&peer.location, &restart("wxyz"))), 428);

@@ -145,6 +145,27 @@ impl Child {
     }
 }
 
+/// Lets time pass while something is measured.
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Time since a moment, for those that read no clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    /// Time since then.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         // Both fail only if it has ended already.

@@ -17,9 +17,6 @@ use super::rig::{Loading, Rig, Serving};
 use super::spread::{Spread, number, percent, text};
 use super::tell;
 
-/// Part of its core from which the server is taken to be at its limit.
-const BUSY: f64 = 0.9;
-
 /// Viewers of each size, by default and with `--quick`.
 const SIZES: [u32; 5] = [100, 500, 1_000, 2_000, 5_000];
 const QUICK_SIZES: [u32; 2] = [50, 200];
@@ -81,9 +78,11 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
         for size in sizes.iter_mut().filter(|size| size.not_measured.is_none()) {
             tell(&format!("round {round}: {} viewers", size.viewers));
             match measure(rig, size.viewers, window).await {
-                Ok(measured) => {
-                    doubt(&mut report, size.viewers, &measured);
-                    size.rounds.push(measured);
+                Ok((measured, floor)) => {
+                    let about = format!("{} viewers", size.viewers);
+                    report.doubt(&about, &measured);
+                    floor.doubts().iter().for_each(|doubt| report.warn(&about, doubt));
+                    size.rounds.push((measured, floor));
                 }
                 // One size more than the machine can do shall not cost the others their figures.
                 Err(error) => size.not_measured = Some(error.to_string()),
@@ -105,29 +104,6 @@ async fn measure(rig: &Rig, viewers: u32, window: Duration) -> Result<(Measured,
     }
     let size = FloorSize { streams: 1, viewers: measured.joined as u32, send_times: false, duration: window };
     Ok((measured, rig.floor(size).await?))
-}
-
-/// Carries every doubt of a round into the report.
-fn doubt(report: &mut Report, viewers: u32, (measured, floor): &(Measured, Floor)) {
-    let about = format!("{viewers} viewers");
-    if let Some(server) = measured.server
-        && server.cores_user + server.cores_system > BUSY
-    {
-        let cores = server.cores_user + server.cores_system;
-        report.warn(
-            &about,
-            &format!(
-                "the server was at its limit ({cores:.2} of its one core): its cost per packet holds, that many \
-                 viewers do not"
-            ),
-        );
-    }
-    if let Some(troubles) = measured.troubles() {
-        report.warn(&about, &format!("not everybody could join or stay: {troubles}"));
-    }
-    for warning in measured.warnings.iter().chain(&floor.doubts()) {
-        report.warn(&about, warning);
-    }
 }
 
 impl Size {
@@ -154,10 +130,11 @@ impl Size {
             server_ns_per_packet: of_server(&|server| server.cpu_per_packet * 1e9),
             floor_ns_per_packet: of_floor(&|floor| floor.cpu_per_packet() * 1e9),
             cost_over_floor: over_floor(costs),
-            server_us_per_viewer_second: Spread::of(self.rounds.iter().filter_map(|(measured, _)| {
-                let server = measured.server?;
-                Some((server.cores_user + server.cores_system) / measured.joined as f64 * 1e6)
-            })),
+            server_us_per_viewer_second: Spread::of(
+                self.rounds.iter().filter_map(|(measured, _)| {
+                    Some(measured.server?.cores() / measured.joined as f64 * 1e6)
+                }),
+            ),
             rss_bytes_per_viewer: of_server(&|server| server.rss_per_viewer),
             join_p99_seconds: of(&|measured| measured.join.p99),
             generator_busiest_thread: of(&|measured| measured.generator.busiest_thread),

@@ -35,12 +35,12 @@ pub struct Measured {
     pub gap: Times,
     /// Interarrival jitter of each viewer.
     pub jitter: Times,
+    /// From a picture's send time until a checking viewer had all of it; only of simulated cameras.
+    pub delay: Times,
     /// Counts of the whole test.
     pub totals: Totals,
     /// Packets that never came.
     pub lost: u64,
-    /// Packets that did not come the first time.
-    pub lost_before_repair: u64,
     /// What the viewers found that check everything.
     pub verified: Verified,
     /// The server; absent if it could not be looked at.
@@ -54,6 +54,8 @@ pub struct Measured {
 /// A distribution in seconds.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Times {
+    /// Values in it.
+    pub count: u64,
     /// Median.
     pub p50: f64,
     /// 99 % are below.
@@ -75,6 +77,17 @@ pub struct Totals {
     pub repairs: u64,
     /// Keyframes asked for.
     pub keyframe_requests: u64,
+    /// What the generator lost on purpose; it is not among `packets`.
+    pub impaired: Impaired,
+}
+
+/// Packets that came and were lost on purpose.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Impaired {
+    /// Media.
+    pub lost: u64,
+    /// Retransmissions.
+    pub repairs_lost: u64,
 }
 
 /// Counts of packets of one kind.
@@ -114,8 +127,6 @@ pub struct Server {
     pub rss_per_viewer: f64,
     /// Bytes at the end.
     pub rss_bytes: u64,
-    /// Part of the test that its threads were ready and had no core.
-    pub waited: f64,
 }
 
 /// The generator's side.
@@ -142,6 +153,13 @@ impl Measured {
         share(self.lost, self.totals.expected)
     }
 
+    /// CPU seconds of the server per packet that reached the generator, those that it lost on purpose too.
+    pub fn cpu_per_packet(&self) -> Option<f64> {
+        let Totals { packets, impaired, .. } = self.totals;
+        let reached = packets + impaired.lost + impaired.repairs_lost;
+        Some(self.server?.cpu_per_packet * share(packets, reached))
+    }
+
     /// Joins that failed and viewers that ended, in words; nothing if there were none.
     pub fn troubles(&self) -> Option<String> {
         let all: Vec<String> = self
@@ -151,6 +169,13 @@ impl Measured {
             .map(|(reason, count)| format!("{count} x {reason}"))
             .collect();
         (!all.is_empty()).then(|| all.join(", "))
+    }
+}
+
+impl Server {
+    /// All its CPU, in cores.
+    pub fn cores(&self) -> f64 {
+        self.cores_user + self.cores_system
     }
 }
 
@@ -169,4 +194,44 @@ impl Counts {
 /// A part of a whole; nothing of nothing is 0.
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// As `sluice load whep --json` writes it, cut to what is read here, with a field more.
+    pub const TEXT: &str = r#"{
+        "version": "0.1.0", "attempted": 10, "joined": 9, "failures": {"http timed out": 1}, "ended": {},
+        "joining_seconds": 1.5, "measured_seconds": 10.0, "packets_per_second": 1800.0, "bits_per_second": 1.2e7,
+        "join": {"count": 9, "p50": 0.002, "p95": 0.003, "p99": 0.004, "max": 0.005},
+        "gap": {"count": 9, "p50": 0.04, "p95": 0.05, "p99": 0.06, "max": 0.07},
+        "jitter": {"count": 9, "p50": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0},
+        "delay": {"count": 0, "p50": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0},
+        "totals": {"packets": 9000, "bytes": 1, "expected": 10000, "received": 9000, "repaired": 600,
+            "video": {"expected": 8000, "received": 7000, "repaired": 900}, "repairs": 950, "keyframe_requests": 3,
+            "impaired": {"lost": 900, "repairs_lost": 100, "held": 0, "doubled": 0}},
+        "lost": 400, "verified": {"frames": 290, "incomplete": 10},
+        "server": {"cores_user": 0.1, "cores_system": 0.2, "cpu_per_packet": 2e-6, "cpu_per_join": 5e-4,
+            "cpu_per_join_gross": 9e-4, "rss_per_viewer": 60000.0, "rss_bytes": 40000000},
+        "generator": {"busiest_thread": 0.25}, "warnings": ["doubtful"]
+    }"#;
+
+    #[test]
+    fn the_generators_report_is_read() {
+        let measured: Measured = serde_json::from_str(TEXT).expect("what it writes");
+        assert_eq!(measured.joined, 9);
+        assert_eq!(measured.loss(), 0.04);
+        assert_eq!(measured.totals.video.lost(), 0.0125);
+        assert_eq!(measured.totals.video.lost_before_repair(), 0.125);
+        assert_eq!(measured.troubles().as_deref(), Some("1 x http timed out"));
+        assert!((measured.server.expect("it was looked at").cores() - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_was_lost_on_purpose_was_paid_for_by_the_server() {
+        let measured: Measured = serde_json::from_str(TEXT).expect("what it writes");
+        // 9,000 of 10,000 packets were kept.
+        assert!((measured.cpu_per_packet().expect("a cost") - 1.8e-6).abs() < 1e-12);
+    }
 }

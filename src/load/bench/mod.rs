@@ -4,25 +4,30 @@
 //! them take what they need from [`rig`] (the machine divided between a server and what loads it), compare
 //! with [`floor`] (what the same bytes cost with nothing around them), and write a [`report`].
 //!
-//! Whoever adds a profile: make `Rig::new`, start processes through it only (they are killed, and the
+//! Whoever adds a profile: take a [`Rig`], start processes through it only (they are killed, and the
 //! namespaces deleted, when the rig's guards are dropped: at the end, on an error, on Ctrl-C), run rounds
 //! alternately (A B A B), fold them with [`spread`], carry the generator's warnings into the report.
 //! Everything is `async` only so that a signal can drop it.
 
-#![allow(dead_code, reason = "the profiles that use the rest of the rig follow")]
-
+mod cameras;
 mod child;
+mod churn;
+mod compare;
 mod egress;
 mod error;
+mod flatness;
 mod floor;
-mod machine;
+mod join;
+mod loss;
 mod measured;
 mod options;
 mod probe;
 mod quality;
 mod report;
 mod rig;
+mod setting;
 mod site;
+mod soak;
 mod spread;
 
 use std::process::ExitCode;
@@ -30,8 +35,10 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::error::BenchError;
+use self::options::Common;
 use self::report::Report;
 use self::rig::Rig;
+use self::site::Site;
 use super::{CANNOT_RUN, MISSED};
 
 /// Which figures.
@@ -50,6 +57,18 @@ pub enum Bench {
 pub enum Profile {
     /// One stream to more and more viewers: does a packet cost the same?
     Egress(egress::Options),
+    /// Many cameras with a few viewers each.
+    Cameras(cameras::Options),
+    /// A rush of joins: what do those who watch notice?
+    Join(join::Options),
+    /// Sessions come and go: is memory flat?
+    Churn(churn::Options),
+    /// A bad last mile, with repair and without.
+    Loss(loss::Options),
+    /// Hours, with a row a minute.
+    Soak(soak::Options),
+    /// This server and any other that runs here, by the same viewers in turn.
+    Compare(compare::Options),
     /// Is what viewers get good? Packets, a browser's pictures, joins, hours, the peak, on one page.
     Report(quality::Options),
 }
@@ -77,27 +96,41 @@ pub fn run(bench: Bench) -> ExitCode {
 }
 
 impl Profile {
-    /// Measures. A signal drops what does, and with it every process and namespace.
+    /// Measures and writes the report. A signal drops what measures, and with it every process and namespace.
     async fn report(&self) -> Result<Report, BenchError> {
         // Before anything is made that would have to be unmade.
         let mut signals = Signals::new()?;
-        tokio::select! {
-            biased;
-            () = signals.next() => Err(BenchError::Interrupted),
-            report = self.measure() => report,
-        }
+        let (name, common) = self.common();
+        let site = match self {
+            Profile::Compare(_) => compare::site(common)?,
+            _ => Site::new(common.network)?,
+        };
+        let rig = Rig::new(name, common, site)?;
+        let report = match self {
+            Profile::Egress(options) => signals.unless(egress::run(&rig, options)).await,
+            Profile::Cameras(options) => signals.unless(cameras::run(&rig, options)).await,
+            Profile::Join(options) => signals.unless(join::run(&rig, options)).await,
+            Profile::Churn(options) => signals.unless(churn::run(&rig, options)).await,
+            Profile::Loss(options) => signals.unless(loss::run(&rig, options)).await,
+            Profile::Compare(options) => signals.unless(compare::run(&rig, options)).await,
+            Profile::Report(options) => signals.unless(quality::run(&rig, options)).await,
+            // Hours of rows are worth a report, even if they end early.
+            Profile::Soak(options) => soak::run(&rig, options, &mut signals).await,
+        };
+        report?.written(&rig, common)
     }
 
-    async fn measure(&self) -> Result<Report, BenchError> {
+    /// Its name, and the options that all have.
+    fn common(&self) -> (&'static str, &Common) {
         match self {
-            Profile::Egress(options) => {
-                let rig = Rig::new("egress", &options.common)?;
-                egress::run(&rig, options).await?.written(&rig, &options.common)
-            }
-            Profile::Report(options) => {
-                let rig = Rig::new("report", &options.common)?;
-                quality::run(&rig, options).await?.written(&rig, &options.common)
-            }
+            Profile::Egress(options) => ("egress", &options.common),
+            Profile::Cameras(options) => ("cameras", &options.common),
+            Profile::Join(options) => ("join", &options.common),
+            Profile::Churn(options) => ("churn", &options.common),
+            Profile::Loss(options) => ("loss", &options.common),
+            Profile::Soak(options) => ("soak", &options.common),
+            Profile::Compare(options) => ("compare", &options.common),
+            Profile::Report(options) => ("report", &options.common),
         }
     }
 }
@@ -115,6 +148,18 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
         })
+    }
+
+    /// What `measuring` gives, unless a signal comes before: then it is dropped in the middle.
+    async fn unless<T>(
+        &mut self,
+        measuring: impl Future<Output = Result<T, BenchError>>,
+    ) -> Result<T, BenchError> {
+        tokio::select! {
+            biased;
+            () = self.next() => Err(BenchError::Interrupted),
+            measured = measuring => measured,
+        }
     }
 
     async fn next(&mut self) {

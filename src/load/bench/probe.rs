@@ -29,9 +29,16 @@ fn parse(answer: &str) -> Option<(u16, String)> {
     Some((status, body.to_owned()))
 }
 
-/// The value of a metric without labels, in the text format of OpenMetrics.
+/// A metric in the text format of OpenMetrics, summed over its labels; none if it is not there.
 pub fn metric(text: &str, name: &str) -> Option<f64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+    let values = text.lines().filter_map(|line| line.strip_prefix(name)).filter_map(|rest| {
+        let value = match rest.strip_prefix('{') {
+            Some(labels) => labels.rsplit_once("} ")?.1,
+            None => rest.strip_prefix(' ')?,
+        };
+        value.parse::<f64>().ok()
+    });
+    values.reduce(|sum, value| sum + value)
 }
 
 #[cfg(test)]
@@ -47,9 +54,11 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_is_found_by_its_whole_name() {
-        let text = "# TYPE sluice_viewers gauge\nsluice_viewers_max 9\nsluice_viewers 3\n";
+    fn a_metric_is_found_by_its_whole_name_and_summed() {
+        let text = "# TYPE sluice_viewers gauge\nsluice_viewers_max 9\nsluice_viewers 3\n\
+                    sluice_drops_total{reason=\"a b\"} 1\nsluice_drops_total{reason=\"c\"} 2\n";
         assert_eq!(metric(text, "sluice_viewers"), Some(3.0));
+        assert_eq!(metric(text, "sluice_drops_total"), Some(3.0));
         assert_eq!(metric(text, "sluice_view"), None);
     }
 }

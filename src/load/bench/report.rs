@@ -8,19 +8,21 @@ use std::fs;
 use serde::Serialize;
 
 use super::error::BenchError;
-use super::machine::Machine;
+use super::measured::Measured;
 use super::options::Common;
 use super::rig::Rig;
+use super::setting::Setting;
+
+/// Part of its core from which a server is taken to be at its limit.
+const BUSY: f64 = 0.9;
 
 /// One profile's outcome.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// What it is about, in a line.
     pub title: String,
-    /// The command that made it.
-    pub command: String,
-    /// Where and when.
-    pub machine: Machine,
+    /// Where, when and how.
+    pub setting: Setting,
     /// What makes figures doubtful; each once.
     pub warnings: Vec<String>,
     /// Something is not as it should be.
@@ -67,11 +69,9 @@ impl Table {
 impl Report {
     /// A report of a rig, without figures yet.
     pub fn new(title: &str, rig: &Rig) -> Report {
-        let command = std::iter::once("sluice".to_owned()).chain(std::env::args().skip(1));
         Report {
             title: title.to_owned(),
-            command: command.collect::<Vec<_>>().join(" "),
-            machine: rig.machine(),
+            setting: rig.setting().clone(),
             warnings: rig.warnings().to_vec(),
             failed: false,
             figures: serde_json::Value::Null,
@@ -85,6 +85,21 @@ impl Report {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+
+    /// Carries every doubt of a load test into the report.
+    pub fn doubt(&mut self, about: &str, measured: &Measured) {
+        if let Some(cores) = measured.server.map(|server| server.cores()).filter(|cores| *cores > BUSY) {
+            let limit = format!(
+                "the server was at its limit ({cores:.2} of its one core): what it cost holds, that many \
+                 viewers do not"
+            );
+            self.warn(about, &limit);
+        }
+        if let Some(troubles) = measured.troubles() {
+            self.warn(about, &format!("not everybody could join or stay: {troubles}"));
+        }
+        measured.warnings.iter().for_each(|warning| self.warn(about, warning));
     }
 
     /// Sets the figures for machines.
@@ -121,18 +136,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine {
-            processor,
-            processors,
-            memory_bytes,
-            kernel,
-            load_average,
-            date,
-            version,
-            network,
-            cores,
-        } = &self.machine;
-        writeln!(f, "# {}\n\n```sh\n{}\n```\n", self.title, self.command)?;
+        let Setting { command, machine, is_virtual, load_average, date, version, network, cores } =
+            &self.setting;
+        writeln!(f, "# {}\n\n```sh\n{command}\n```\n", self.title)?;
         for warning in &self.warnings {
             writeln!(f, "**WARNING: {warning}.**\n", warning = warning.trim_end_matches('.'))?;
         }
@@ -144,8 +150,7 @@ impl fmt::Display for Report {
             }
         }
         writeln!(f, "## Machine\n")?;
-        let gibibytes = *memory_bytes as f64 / f64::from(1 << 30);
-        writeln!(f, "- {processor}, {processors} processors, {gibibytes:.1} GiB; Linux {kernel}")?;
+        writeln!(f, "- {machine}{}", if *is_virtual { ", a virtual machine" } else { "" })?;
         writeln!(f, "- {date}; load average before: {load_average:.2}; Sluice {version}")?;
         writeln!(f, "- {cores}")?;
         writeln!(f, "- {network}.")
@@ -173,8 +178,7 @@ mod tests {
     fn report() -> Report {
         Report {
             title: "Egress".to_owned(),
-            command: "sluice bench egress".to_owned(),
-            machine: Machine::look("loopback".to_owned(), "server on core 0".to_owned()),
+            setting: Setting::look("loopback".to_owned(), "server on core 0".to_owned()),
             warnings: Vec::new(),
             failed: false,
             figures: serde_json::Value::Null,
@@ -201,6 +205,6 @@ mod tests {
         let text = report.to_string();
         assert_eq!(text.matches("WARNING").count(), 1, "{text}");
         assert!(text.find("WARNING") < text.find("| 100 |"), "{text}");
-        assert!(text.contains("sluice bench egress") && text.contains("server on core 0"), "{text}");
+        assert!(text.contains("server on core 0"), "{text}");
     }
 }

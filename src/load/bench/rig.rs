@@ -4,7 +4,7 @@
 //! all that a profile needs:
 //!
 //! ```text
-//! let rig = Rig::new("egress", &common)?;                       // namespaces, cores, DIR
+//! let rig = Rig::new("egress", &common, Site::new(common.network)?)?;   // namespaces, cores, DIR
 //! let server = rig.server(&Serving::demo(500)).await?;          // waits for /readyz
 //! let measured = rig.load(&server, &Loading::of(&[server.whep("demo")], 500)).await?;
 //! let floor = rig.floor(&FloorSize { streams: 1, viewers: 500, .. }).await?;
@@ -22,14 +22,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use sluice_io::affinity::{self, CoreId};
-use url::Url;
 
 use super::child::{Child, What};
 use super::error::BenchError;
-use super::machine::Machine;
 use super::measured::Measured;
 use super::options::Common;
 use super::probe;
+use super::setting::Setting;
 use super::site::{Place, Site, cores_text};
 use crate::load::process::{self, Sample};
 
@@ -55,6 +54,7 @@ pub struct Rig {
     out: PathBuf,
     exe: PathBuf,
     started: Cell<u32>,
+    setting: Setting,
     warnings: Vec<String>,
 }
 
@@ -134,17 +134,18 @@ impl Loading {
 }
 
 impl Rig {
-    /// Divides the machine: makes DIR and, if possible, the namespaces; this thread leaves the server's core.
-    pub fn new(profile: &str, common: &Common) -> Result<Rig, BenchError> {
-        Rig::at(profile, common, Site::new(common.network)?)
-    }
-
-    /// The same on a given site.
-    pub fn at(profile: &str, common: &Common, site: Site) -> Result<Rig, BenchError> {
+    /// Divides the machine and makes DIR; this thread leaves the server's core.
+    pub fn new(profile: &str, common: &Common, site: Site) -> Result<Rig, BenchError> {
         let out = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("sluice-bench-{profile}")));
         fs::create_dir_all(&out).map_err(BenchError::file(&out))?;
         let exe = std::env::current_exe().map_err(BenchError::Start)?;
         let (server_core, load_cores, mut warnings) = divide(&affinity::cores(), common)?;
+        let cores = format!(
+            "server on core {}, generator and cameras on core {}",
+            server_core.index(),
+            cores_text(&load_cores)
+        );
+        let setting = Setting::look(site.describe(), cores);
         if !affinity::pin_to_any(&load_cores) {
             warnings.push("the kernel refused to keep this process off the server's core".to_owned());
         }
@@ -159,6 +160,7 @@ impl Rig {
             out,
             exe,
             started: Cell::new(0),
+            setting,
             warnings,
         })
     }
@@ -174,13 +176,8 @@ impl Rig {
     }
 
     /// The machine, the network and the cores, for the report's head.
-    pub fn machine(&self) -> Machine {
-        let cores = format!(
-            "server on core {}, generator and cameras on core {}",
-            cores_text(&self.server.cores),
-            cores_text(&self.load.cores)
-        );
-        Machine::look(self.site.describe(), cores)
+    pub fn setting(&self) -> &Setting {
+        &self.setting
     }
 
     /// The server's address and the generator's.
@@ -212,7 +209,7 @@ impl Rig {
         command
     }
 
-    /// Starts a server of one shard on its core, and waits until a stream plays (`/readyz`).
+    /// Starts a server of one shard on its core, and waits until every stream plays.
     pub async fn server(&self, serving: &Serving) -> Result<Server, BenchError> {
         let (ip, _) = self.site.addresses();
         let [http, admin, udp] = if self.site.is_separate() { [8889, 9997, 8189] } else { free_ports(ip)? };
@@ -231,11 +228,17 @@ impl Rig {
         ]);
         command.args(serving.sets.iter().flat_map(|set| ["--set", set])).args(&serving.streams);
         let mut child = self.start(What::Server, command, &self.server)?;
+        let streams = serving.streams.len().max(1) as f64;
         let ready = || {
-            let answer = self.load.run(|| probe::get(admin, "/readyz"));
-            matches!(answer, Ok(Ok((200, _)))).then_some(())
+            // `/readyz` says so of the first stream that plays.
+            let answer = self.load.run(|| match probe::get(admin, "/readyz")? {
+                (200, _) => probe::get(admin, "/metrics"),
+                not_yet => Ok(not_yet),
+            });
+            let Ok(Ok((200, metrics))) = answer else { return None };
+            (probe::metric(&metrics, "sluice_stream_up")? >= streams).then_some(())
         };
-        child.until("play a stream", READY, ready).await?;
+        child.until("play its streams", READY, ready).await?;
         Ok(Server { child, place: self.load.clone(), http, admin })
     }
 
@@ -259,8 +262,13 @@ impl Rig {
         Ok(Cameras { _child: child, urls })
     }
 
-    /// Starts a load test that also accounts for `pids`.
-    pub fn start_load(&self, pids: &[u32], loading: &Loading) -> Result<Generator, BenchError> {
+    /// Starts a load test that also accounts for `pids`, on the cores of `place`.
+    pub fn start_load(
+        &self,
+        pids: &[u32],
+        loading: &Loading,
+        place: &Place,
+    ) -> Result<Generator, BenchError> {
         check_files(loading.viewers)?;
         let json = self.out.join(format!("{:03}-generator.json", self.started.get() + 1));
         // A result of an earlier bench in the same directory is not ours.
@@ -273,18 +281,26 @@ impl Rig {
             .arg(format!("--viewers={}", loading.viewers))
             .arg(format!("--rate={}", loading.rate))
             .arg(format!("--duration={}ms", loading.duration.as_millis()))
-            .arg(format!("--cores={}", cores_text(&self.load.cores).replace(' ', "")))
+            .arg(format!("--cores={}", cores_text(&place.cores).replace(' ', "")))
             .arg("--json")
             .arg(&json)
             .args(&loading.more);
         let joining = Duration::from_secs_f64(f64::from(loading.viewers) / loading.rate);
         let patience = joining + loading.duration + LOAD_GRACE;
-        Ok(Generator { child: self.start(What::Generator, command, &self.load)?, json, patience })
+        Ok(Generator { child: self.start(What::Generator, command, place)?, json, patience })
+    }
+
+    /// The generator's place in two, for two load tests at a time: on different cores if it has several.
+    pub fn load_places(&self) -> [Place; 2] {
+        let cores = &self.load.cores;
+        let (one, other) = cores.split_at(cores.len() / 2);
+        let (one, other) = if one.is_empty() { (other, other) } else { (one, other) };
+        [one, other].map(|cores| self.site.load(cores.to_vec()))
     }
 
     /// Runs a load test against a server of ours.
     pub async fn load(&self, server: &Server, loading: &Loading) -> Result<Measured, BenchError> {
-        self.start_load(&[server.pid()], loading)?.end().await
+        self.start_load(&[server.pid()], loading, &self.load)?.end().await
     }
 }
 
@@ -299,11 +315,6 @@ impl Server {
         format!("http://{}/{stream}/whep", self.http)
     }
 
-    /// Where pages and WHEP are.
-    pub fn http(&self) -> Url {
-        Url::parse(&format!("http://{}/", self.http)).expect("an address makes a URL")
-    }
-
     /// CPU and memory now.
     pub fn sample(&mut self) -> Result<Sample, BenchError> {
         match Sample::of_all(&[self.pid()]) {
@@ -313,6 +324,11 @@ impl Server {
                 None => BenchError::Cannot(format!("/proc/{} cannot be read", self.pid())),
             }),
         }
+    }
+
+    /// One of its metrics, summed over its labels; 0 if it has none such yet.
+    pub fn metric(&self, name: &str) -> Result<f64, BenchError> {
+        Ok(probe::metric(&self.metrics()?, name).unwrap_or(0.0))
     }
 
     /// Its metrics as text.
@@ -335,6 +351,12 @@ impl Generator {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.ended().is_none()
+    }
+
+    /// Asks it to end early, with its report.
+    pub fn interrupt(&self) {
+        // Without the command it ends with us, and without its report.
+        let _ = Command::new("kill").args(["-INT", &self.child.pid().to_string()]).status();
     }
 
     /// Waits for its report.

@@ -152,11 +152,6 @@ impl Drop for Namespace {
 }
 
 impl Place {
-    /// This network, on any core.
-    pub fn here() -> Place {
-        Place { namespace: None, cores: Vec::new() }
-    }
-
     /// Calls on a thread in this network and on these cores, and waits for it. What the call starts
     /// inherits both, and the sockets it makes are of this network.
     pub fn run<T: Send>(&self, call: impl FnOnce() -> T + Send) -> Result<T, BenchError> {

@@ -45,6 +45,8 @@ pub struct Generator {
     pub busiest_thread: f64,
     /// CPU of all receiving threads, in cores.
     pub threads: f64,
+    /// Part of the measurement in which the thread with the least time left ran, or was ready and had no core.
+    pub occupied: f64,
     /// Part of the whole test that the thread kept waiting longest was ready and had no core.
     pub waited: f64,
     /// Packets a second that the receiving threads could take, going by that.
@@ -90,18 +92,23 @@ pub(super) fn server(run: &Run, window: &Window, packets: u64, seconds: f64) -> 
 pub(super) fn generator(run: &Run, series: &Series, packets: u64, seconds: f64) -> Generator {
     let workers = run.window.as_ref().map_or(&[][..], |window| &window.workers);
     let cores = |(start, end): &(Mark, Mark)| ratio(end.cpu.saturating_sub(start.cpu).as_secs_f64(), seconds);
+    let occupied = |(start, end): &(Mark, Mark)| {
+        let waited = end.waited.saturating_sub(start.waited).as_secs_f64();
+        cores(&(*start, *end)) + ratio(waited, seconds)
+    };
     let worst = |of: fn(&Point) -> f64| series.joining().map(of).fold(0.0, f64::max);
     let threads: f64 = workers.iter().map(cores).sum();
     Generator {
         busiest_thread: workers.iter().map(cores).fold(0.0, f64::max),
         threads,
+        occupied: workers.iter().map(occupied).fold(0.0, f64::max),
         // Their threads began with the test.
         waited: workers
             .iter()
             .map(|(_, end)| ratio(end.waited.as_secs_f64(), run.length()))
             .fold(0.0, f64::max),
         packets_per_second_per_core: ratio(packets as f64, seconds * threads),
-        kernel_drops: run.viewed.iter().map(|viewed| viewed.kernel_drops).sum(),
+        kernel_drops: run.gone.kernel_drops,
         joining_busiest_thread: worst(|point| point.generator_busiest_thread),
         joining_coordinator: worst(|point| point.generator_coordinator),
     }

@@ -1,10 +1,10 @@
 //! Distributions: quantiles of times.
 //!
-//! Owns which quantiles are told and how exact they are. Never knows what the times are of.
+//! Owns how times are kept, how exact they are, and which quantiles are told. Never knows what the times are of.
 
 use std::time::Duration;
 
-use hdrhistogram::{Counter, Histogram};
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// The shares of values that a curve is drawn through: dense where service is bad.
@@ -12,6 +12,39 @@ const SHARES: [f64; 24] = [
     0.0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98,
     0.99, 0.995, 0.999, 0.9999, 1.0,
 ];
+
+/// A time over this is kept as this: it is a failure anyway.
+const TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// Decimal digits that times keep. Three are 0.1 %, and 180 KiB a distribution.
+const DIGITS: u8 = 3;
+
+/// Times in microseconds; nothing is kept while there are none.
+#[derive(Debug, Clone, Default)]
+pub struct Times(Option<Box<Histogram<u64>>>);
+
+impl Times {
+    /// Adds those of others.
+    pub fn add(&mut self, others: &Times) {
+        match (&mut self.0, &others.0) {
+            (_, None) => {}
+            (Some(times), Some(others)) => times.add(&**others).expect("all have the same bounds"),
+            (none, Some(others)) => *none = Some(others.clone()),
+        }
+    }
+}
+
+impl Extend<Duration> for Times {
+    fn extend<I: IntoIterator<Item = Duration>>(&mut self, times: I) {
+        for time in times {
+            let histogram = self.0.get_or_insert_with(|| {
+                let max = TIME_MAX.as_micros() as u64;
+                Box::new(Histogram::new_with_max(max, DIGITS).expect("bounds that the library takes"))
+            });
+            histogram.saturating_record(time.as_micros() as u64);
+        }
+    }
+}
 
 /// Figures about one distribution, in seconds.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -31,17 +64,9 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// That of `values`, to three digits.
-    pub fn of(values: impl Iterator<Item = Duration>) -> Distribution {
-        // An hour in microseconds: what is longer is cut off, and is a failure anyway.
-        let mut histogram =
-            Histogram::<u64>::new_with_max(3_600_000_000, 3).expect("bounds that the library takes");
-        values.for_each(|value| histogram.saturating_record(value.as_micros() as u64));
-        Distribution::of_micros(&histogram)
-    }
-
-    /// That of a histogram in microseconds.
-    pub fn of_micros<T: Counter>(histogram: &Histogram<T>) -> Distribution {
+    /// That of some times.
+    pub fn of(times: &Times) -> Distribution {
+        let Some(histogram) = &times.0 else { return Distribution::default() };
         let seconds = |micros: u64| micros as f64 / 1e6;
         let at = |share: f64| seconds(histogram.value_at_quantile(share));
         Distribution {
@@ -66,7 +91,13 @@ mod tests {
 
     #[test]
     fn a_curve_goes_from_the_smallest_to_the_largest() {
-        let distribution = Distribution::of((1..=1_000).map(Duration::from_millis));
+        let (mut times, mut others) = (Times::default(), Times::default());
+        times.extend((1..=500).map(Duration::from_millis));
+        others.extend((501..=1_000).map(Duration::from_millis));
+        let mut all = Times::default();
+        all.add(&times);
+        all.add(&others);
+        let distribution = Distribution::of(&all);
         assert_eq!(distribution.count, 1_000);
         let near = |value: f64, wanted: f64| (value - wanted).abs() <= wanted / 500.0;
         assert!(near(distribution.p50, 0.5) && near(distribution.p99, 0.99), "{distribution:?}");
@@ -77,6 +108,6 @@ mod tests {
             "{distribution:?}"
         );
         assert!(distribution.quantiles.is_sorted(), "{distribution:?}");
-        assert!(Distribution::of(std::iter::empty()).is_empty());
+        assert!(Distribution::of(&Times::default()).is_empty());
     }
 }

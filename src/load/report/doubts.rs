@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{Generator, Report};
 
-/// Part of a core from which a thread of the generator is taken to have been the limit.
+/// Part of the time from which a thread of the generator is taken to have been the limit: it ran, or would
+/// have if something else had not had its core.
 const BUSY: f64 = 0.9;
 
 /// Part of the time that a receiving thread may wait for a core before times and gaps are doubtful. The
@@ -34,11 +35,13 @@ impl Report {
     }
 
     fn doubt_the_generator(&self, lateness: Duration, doubts: &mut Vec<String>) {
-        let Generator { busiest_thread, threads, waited, kernel_drops, .. } = self.generator;
-        if busiest_thread > BUSY {
+        let Generator { busiest_thread, threads, occupied, waited, kernel_drops, .. } = self.generator;
+        if occupied > BUSY {
             doubts.push(format!(
-                "the generator was the limit: a receiving thread used {:.0} % of a core; give it more --threads \
-                 on cores of their own, or another machine. The server's figures below say nothing",
+                "the generator was the limit: a receiving thread had {:.0} % of its time left (the busiest used {:.0} % of \
+                 a core, the rest something else had its core); give it more --threads on cores of their own, or another \
+                 machine. The server's figures say nothing",
+                (1.0 - occupied).max(0.0) * 100.0,
                 busiest_thread * 100.0
             ));
         }
@@ -141,6 +144,12 @@ impl Report {
                 "{} pictures came before they were sent, so the clocks of cameras and generator differ, or one was set: \
                  delays say nothing",
                 self.verified.from_future
+            ));
+        }
+        if self.verified.again * 2 > self.verified.frames {
+            doubts.push(format!(
+                "{} of {} verified frames had been shown to their viewer before: the server shows old pictures",
+                self.verified.again, self.verified.frames
             ));
         }
         if self.verifiers > 0 && self.verified.frames == 0 && self.verified.forged == 0 {

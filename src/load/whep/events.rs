@@ -13,7 +13,7 @@ impl Course<'_> {
     pub(super) fn handle_event(&mut self, event: Event) {
         match event {
             Event::Offer { id, sdp } => {
-                let (endpoint, slots) = (self.endpoint.clone(), self.slots.clone());
+                let (endpoint, slots) = (self.endpoint(id), self.slots.clone());
                 self.requests.spawn(async move {
                     let _slot = slots.acquire().await;
                     (id, Outcome::Answered(endpoint.post(sdp).await))
@@ -27,9 +27,8 @@ impl Course<'_> {
             }
             Event::Ticked(index, mark) => self.marks[index] = mark,
             Event::Marked(index, mark) => self.marks[index] = mark,
-            Event::Stopped(viewed, ages) => {
-                self.run.viewed.extend(viewed);
-                self.run.ages.add(&ages);
+            Event::Stopped(gone) => {
+                self.run.gone += &gone;
                 self.stopped += 1;
             }
         }

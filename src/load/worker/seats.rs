@@ -16,11 +16,11 @@ use slab::Slab;
 use sluice_io::{Receiver, Socket, SocketOptions};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::client::{Behaviour, Client, ClientError, Stage, Totals, Transmit};
-use super::super::delay::Ages;
+use super::super::client::{Behaviour, Client, ClientError, Stage, Transmit};
+use super::super::gone::{Gone, Viewed};
 use super::super::process;
 use super::outbox::{Outbox, Trouble, guarded};
-use super::{Command, Event, Mark, Viewed};
+use super::{Command, Event, Mark};
 use crate::shard::deadlines::Deadlines;
 use crate::viewer::SharedDtls;
 
@@ -52,9 +52,7 @@ pub(super) struct Worker {
     /// Seats whose sockets may hold more: readiness is an edge.
     unread: VecDeque<usize>,
     outbox: Outbox,
-    gone: Vec<Viewed>,
-    gone_totals: Totals,
-    gone_ages: Ages,
+    gone: Gone,
     began: Instant,
 }
 
@@ -88,9 +86,7 @@ impl Worker {
             deadlines: Deadlines::default(),
             unread: VecDeque::new(),
             outbox: Outbox::new(),
-            gone: Vec::new(),
-            gone_totals: Totals::default(),
-            gone_ages: Ages::default(),
+            gone: Gone::default(),
             began: Instant::now(),
         }
     }
@@ -194,6 +190,7 @@ impl Worker {
     fn settle(&mut self, slot: usize, now: Instant, result: Result<(), Trouble>) {
         let Some(seat) = self.seats.get_mut(slot) else { return };
         self.outbox.flush(&seat.socket, now);
+        self.gone.delay.extend(std::iter::from_fn(|| seat.client.poll_delay()));
         let stage = seat.client.stage();
         if stage == Stage::Connected && !seat.connected {
             seat.connected = true;
@@ -300,18 +297,13 @@ impl Worker {
         self.by_id.remove(&seat.id);
         self.deadlines.clear(slot);
         let Seat { socket, client, began, .. } = seat;
-        let totals = client.totals();
-        self.gone_totals += totals;
-        if let Some(delays) = client.delays() {
-            self.gone_ages.add(delays.ages());
-        }
         let since = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(began));
-        self.gone.push(Viewed {
+        self.gone.add(Viewed {
             connect: since(client.connected_at()),
             first_packet: since(client.first_packet_at()),
             longest_gap: client.longest_gap(now),
             jitter: client.jitter(),
-            totals,
+            totals: client.totals(),
             verdict: client.verdict(),
             kernel_drops: socket.receive_drops().map_or(0, u64::from),
         });
@@ -319,7 +311,7 @@ impl Worker {
 
     fn mark(&self) -> Mark {
         let (cpu, waited) = process::thread_times();
-        let mut mark = Mark { totals: self.gone_totals, connected: 0, cpu, waited, at: self.began.elapsed() };
+        let mut mark = Mark { totals: self.gone.totals, connected: 0, cpu, waited, at: self.began.elapsed() };
         for (_, seat) in &self.seats {
             mark.totals += seat.client.totals();
             mark.connected += usize::from(seat.connected);
@@ -333,7 +325,6 @@ impl Worker {
         for slot in slots {
             self.leave(slot, now);
         }
-        let (viewed, ages) = (std::mem::take(&mut self.gone), std::mem::take(&mut self.gone_ages));
-        let _ = self.events.send(Event::Stopped(viewed, ages));
+        let _ = self.events.send(Event::Stopped(Box::new(std::mem::take(&mut self.gone))));
     }
 }

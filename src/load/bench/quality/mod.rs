@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// Runs all checks against a server that shows the demo.
+/// Runs all checks, each once, against a server that shows the demo. Rounds are for figures; here are verdicts.
 pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     let mut server = rig.server(&Serving::demo(options.viewers().max(options.peak_viewers()))).await?;
     let mut readings = Readings::default();

@@ -82,7 +82,7 @@ fn loss(clean: &Measured) -> Check {
             percent(CLEAN_LOSS)
         ),
         figures: json!({
-            "expected": clean.totals.expected, "lost": clean.lost, "lost_before_repair": clean.lost_before_repair,
+            "expected": clean.totals.expected, "lost": clean.lost,
             "video_loss": video.lost(), "frames": verified.frames, "incomplete_frames": verified.incomplete,
         }),
         table: None,

@@ -68,6 +68,8 @@ struct Step {
     join_p99_seconds: f64,
     gap_max_seconds: f64,
     troubles: Option<String>,
+    /// What the generator doubts.
+    warnings: Vec<String>,
 }
 
 impl Step {
@@ -83,6 +85,7 @@ impl Step {
             join_p99_seconds: measured.join.p99,
             gap_max_seconds: measured.gap.max,
             troubles: measured.troubles(),
+            warnings: measured.warnings.clone(),
         }
     }
 
@@ -99,6 +102,10 @@ impl Step {
         } else {
             gave_way.then_some(Limit::Trouble)
         }
+    }
+
+    fn doubts(&self) -> impl Iterator<Item = String> {
+        self.warnings.iter().map(|warning| format!("{} viewers: {warning}", self.viewers))
     }
 
     fn is_disturbed(&self) -> bool {
@@ -191,8 +198,8 @@ fn judge(steps: Vec<Step>, limit: Limit, leaving: Duration, after: Step) -> Chec
             whole_percent(WAITED)
         ),
         table: Some(table(&steps, &after)),
+        doubts: steps.iter().chain([&after]).flat_map(Step::doubts).collect(),
         figures: json!({ "limit": limit, "steps": steps, "leaving_seconds": leaving.as_secs_f64(), "after": after }),
-        doubts: Vec::new(),
     }
 }
 
@@ -243,6 +250,7 @@ mod tests {
             join_p99_seconds: 0.01,
             gap_max_seconds: 0.05,
             troubles: None,
+            warnings: Vec::new(),
         }
     }
 

@@ -50,7 +50,7 @@ pub async fn check(rig: &Rig, server: &mut Server, options: &Options) -> Result<
     loading.duration = length;
     let churn = f64::from(options.viewers()) / CHURN / 60.0;
     loading.more = vec![format!("--churn={churn:.3}")];
-    let mut generator = rig.start_load(&[server.pid()], &loading)?;
+    let mut generator = rig.start_load(&[server.pid()], &loading, rig.load_place())?;
 
     let joining = Duration::from_secs_f64(f64::from(loading.viewers) / loading.rate);
     tokio::time::sleep(joining).await;

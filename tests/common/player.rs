@@ -1,62 +1,63 @@
-//! A viewer with an independent, full ICE agent: the same library as the server's engine, used as a client.
-#![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
+//! One WHEP player that a test drives step by step: str0m with a full ICE agent, over a socket that the test may use.
+//!
+//! For many players at a time, which need no step of their own, there is `viewer`.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpAnswer;
-use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
-use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
+use str0m::{Event, IceCreds, Input, Output, Rtc};
 
-use crate::common::{PATIENCE, Request, Sluice};
+use super::viewer::{offer, ssrc};
+use super::{PATIENCE, Request, Sluice};
 
-/// A viewer of the demo.
-pub struct Peer {
+/// A player of one stream.
+pub struct Player {
     rtc: Rtc,
+    /// Its socket.
     pub socket: UdpSocket,
     local: SocketAddr,
     /// The URL of its session.
     pub location: String,
     /// Entity tag of its ICE session.
     pub etag: String,
-    /// RTP packets that came in.
+    /// RTP packets that came in and could be opened.
     pub packets: u64,
+    /// RTP timestamps of the pictures, in the order of arrival.
+    pub pictures: Vec<u32>,
     /// ICE and DTLS are up.
     pub connected: bool,
     /// The server said goodbye.
     pub closed: bool,
     /// The last STUN request it sent, and where to.
     pub last_check: Option<(Vec<u8>, SocketAddr)>,
+    video_ssrc: u32,
 }
 
-impl Peer {
+impl Player {
     /// Joins by WHEP; nothing has been sent by UDP yet.
-    pub fn join(sluice: &Sluice, path: &str) -> Peer {
-        str0m::crypto::from_feature_flags().install_process_default();
+    pub fn join(sluice: &Sluice, path: &str) -> Player {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
         let local = socket.local_addr().expect("its address");
-        let mut rtc = RtcConfig::new().set_rtp_mode(true).build(Instant::now());
-        rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
-        let mut api = rtc.sdp_api();
-        api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
-        api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-        let (offer, pending) = api.apply().expect("an offer");
-        let answer = sluice.request(Request::offer(path, &offer.to_sdp_string()));
+        let (mut rtc, pending, text) = offer(local, Instant::now());
+        let answer = sluice.request(Request::offer(path, &text));
         assert_eq!(answer.status, 201, "{}", answer.text());
         let header = |name| answer.header(name).expect(name).to_owned();
-        let sdp = SdpAnswer::from_sdp_string(&answer.text()).expect("an answer");
-        rtc.sdp_api().accept_answer(pending, sdp).expect("an answer to this offer");
-        Peer {
+        let sdp = SdpAnswer::from_sdp_string(&answer.text()).expect("an answer that str0m reads");
+        rtc.sdp_api().accept_answer(pending, sdp).expect("an answer that str0m takes");
+        Player {
             rtc,
             socket,
             local,
             location: header("location"),
             etag: header("etag"),
             packets: 0,
+            pictures: Vec::new(),
             connected: false,
             closed: false,
             last_check: None,
+            video_ssrc: ssrc(&answer.text(), "m=video"),
         }
     }
 
@@ -69,7 +70,7 @@ impl Peer {
 
     /// Runs until `done`.
     #[track_caller]
-    pub fn run_until(&mut self, what: &str, done: impl Fn(&Peer) -> bool) {
+    pub fn run_until(&mut self, what: &str, done: impl Fn(&Player) -> bool) {
         let began = Instant::now();
         loop {
             let deadline = self.drain();
@@ -106,7 +107,13 @@ impl Peer {
                         .expect("a datagram is sent");
                 }
                 Output::Event(Event::Connected) => self.connected = true,
-                Output::Event(Event::RtpPacket(_)) => self.packets += 1,
+                Output::Event(Event::RtpPacket(packet)) => {
+                    self.packets += 1;
+                    let (ssrc, timestamp) = (*packet.header.ssrc, packet.header.timestamp);
+                    if ssrc == self.video_ssrc && self.pictures.last() != Some(&timestamp) {
+                        self.pictures.push(timestamp);
+                    }
+                }
                 Output::Event(Event::Closed) => self.closed = true,
                 Output::Event(_) => {}
             }
