@@ -32,6 +32,8 @@ pub enum What {
     Sink,
     /// The floor.
     Floor,
+    /// Chromium.
+    Browser,
 }
 
 impl fmt::Display for What {
@@ -42,6 +44,7 @@ impl fmt::Display for What {
             What::Cameras => "cameras",
             What::Sink => "sink",
             What::Floor => "floor",
+            What::Browser => "browser",
         })
     }
 }
