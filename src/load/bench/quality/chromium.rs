@@ -51,6 +51,9 @@ const SILENCE: Duration = Duration::from_secs(40);
 /// Bytes of one POST at the most: a picture as PNG, which is never larger than its pixels.
 const BODY_MAX: usize = 32 << 20;
 
+/// Attempts to remove a browser's directory.
+const REMOVALS: u32 = 10;
+
 /// POSTs that wait to be looked at.
 const NEWS: usize = 64;
 
@@ -124,7 +127,7 @@ pub async fn run(
     pictures: u32,
 ) -> Result<Seen, BenchError> {
     let shots = fresh_directory(&rig.out().join("pictures"))?;
-    let profile = fresh_directory(&rig.out().join("chromium"))?;
+    let profile = Profile(fresh_directory(&rig.out().join("chromium"))?);
     let (sender, mut news) = mpsc::channel(NEWS);
     let listener = listen(rig)?;
     let address = listener.local_addr().map_err(BenchError::Start)?;
@@ -134,7 +137,7 @@ pub async fn run(
     let url = Url::parse_with_params(&format!("http://{address}/"), settings);
     let url = url.map_err(|error| BenchError::Cannot(error.to_string()))?;
     let mut command = Command::new(browser);
-    command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).arg(url.as_str());
+    command.args(FLAGS).arg(format!("--user-data-dir={}", profile.0.display())).arg(url.as_str());
     let mut child = rig.start(What::Browser, command, rig.load_place())?;
 
     let mut seen = Seen::default();
@@ -158,10 +161,21 @@ pub async fn run(
         }
     }
     serving.abort();
-    // Its own processes end with the first one.
-    drop(child);
-    let _ = std::fs::remove_dir_all(profile);
     Ok(seen)
+}
+
+/// Where the browser keeps what it writes; gone with this, which must outlive the browser.
+struct Profile(PathBuf);
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        // Its other processes end by themselves once the first one has, and may still write.
+        for _ in 0..REMOVALS {
+            if std::fs::remove_dir_all(&self.0).is_ok() {
+                return;
+            }
+        }
+    }
 }
 
 fn listen(rig: &Rig) -> Result<tokio::net::TcpListener, BenchError> {
