@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Bytes, Stream, StreamName};
+use crate::{Bitrate, Bytes, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -139,11 +139,17 @@ pub struct Egress {
     pub spread: Duration,
     /// Sound waits this long for a picture to share a message with; zero sends it at once.
     pub audio_hold: Duration,
+    /// What the line carries; the shards share it equally. Zero is no limit.
+    pub rate: Bitrate,
 }
 
 impl Default for Egress {
     fn default() -> Self {
-        Self { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) }
+        Self {
+            spread: Duration::from_millis(15),
+            audio_hold: Duration::from_millis(10),
+            rate: Bitrate::new(0),
+        }
     }
 }
 

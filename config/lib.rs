@@ -27,4 +27,4 @@ pub use load::{File, Inputs, environment, load};
 pub use rtsp_url::{RtspUrl, RtspUrlError, Secret};
 pub use schema::{KeyInfo, keys};
 pub use stream::{Source, Stream, StreamName, StreamNameError};
-pub use units::{Bytes, UnitError, format_duration, parse_duration};
+pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

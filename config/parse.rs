@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use url::Url;
 
-use crate::{IceAddress, Origin, RtspUrl, Source, redact::shown, suggest::nearest, value::Refusal};
+use crate::{
+    Bitrate, IceAddress, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest, value::Refusal,
+};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -25,6 +27,19 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
         None if port(text).is_some() => refusal.meant(format!(":{text}")),
         _ => refusal,
     })
+}
+
+/// What a line carries, at least 1 Mbit/s; or 0.
+pub(crate) fn bitrate(text: &str) -> Result<Bitrate, Refusal> {
+    let rate: Bitrate = text.parse().map_err(|error: UnitError| {
+        let refusal = Refusal::new(format!("`{}` {error}", shown(text)));
+        Refusal { meant: error.suggestion, ..refusal }
+    })?;
+    let no_limit = Bitrate::new(0);
+    if rate != no_limit && rate < Bitrate::new(1_000_000) {
+        return Err(Refusal::new(format!("`{rate}` is less than one picture takes")).meant(no_limit));
+    }
+    Ok(rate)
 }
 
 pub(crate) fn ip(text: &str) -> Result<IpAddr, Refusal> {

@@ -42,7 +42,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 33] = [
+static KEYS: [Key<Config>; 34] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -80,6 +80,13 @@ static KEYS: [Key<Config>; 33] = [
         "egress.audio_hold",
         "\"10ms\"",
         Kind::Duration(Duration::ZERO, TENTH, |c, v| c.egress.audio_hold = v),
+    ),
+    key(
+        "egress.rate",
+        "\"0\"",
+        Kind::Text("\"0\" for no limit, or a bitrate from 1Mbit/s like \"950Mbit/s\"", |c, v| {
+            parse::bitrate(v).map(|rate| c.egress.rate = rate)
+        }),
     ),
     key(
         "ice.addresses",
@@ -368,6 +375,7 @@ mod tests {
                 Kind::List(..) => "lo".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
                 Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),
+                Kind::Text(..) if key.path == "egress.rate" => "1Gbit/s".to_owned(),
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
                 Kind::Text(..) => "10.0.0.1:1".to_owned(),
             };

@@ -34,6 +34,22 @@ impl Bytes {
     }
 }
 
+/// A number of bits a second, written `0` (no limit, where that is allowed), `500kbit/s`, `950Mbit/s`, `10Gbit/s`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bitrate(u64);
+
+impl Bitrate {
+    /// `n` bits a second.
+    pub const fn new(n: u64) -> Self {
+        Self(n)
+    }
+
+    /// The number of bytes a second; `None` for 0, which is no limit.
+    pub fn bytes_per_second(self) -> Option<f64> {
+        (self.0 > 0).then_some(self.0 as f64 / 8.0)
+    }
+}
+
 /// Why an amount was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
@@ -53,6 +69,9 @@ const BYTE_UNITS: [(&str, u64); 8] = [
     ("KB", 1000),
     ("B", 1),
 ];
+
+const RATE_UNITS: [(&str, u64); 4] =
+    [("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1000), ("bit/s", 1)];
 
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
@@ -98,6 +117,48 @@ impl fmt::Display for Bytes {
 }
 
 impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Bitrate {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        const WHY: &str = "is not 0 or a whole number with a unit of bit/s, kbit/s, Mbit/s or Gbit/s";
+        let text = text.trim();
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim_start();
+        let number: u64 = number.parse().map_err(|_| UnitError { why: WHY, suggestion: None })?;
+        if let Some((_, factor)) = RATE_UNITS.iter().find(|(name, _)| *name == unit) {
+            let bits = number.checked_mul(*factor);
+            return bits
+                .map(Self)
+                .ok_or(UnitError { why: "is more than any line carries", suggestion: None });
+        }
+        let meant = match unit.to_ascii_lowercase().as_str() {
+            "" if number == 0 => return Ok(Self(0)),
+            "g" | "gb" | "gbit" | "gbps" | "gb/s" | "gbit/s" => Some("Gbit/s"),
+            "m" | "mb" | "mbit" | "mbps" | "mb/s" | "mbit/s" => Some("Mbit/s"),
+            "k" | "kb" | "kbit" | "kbps" | "kb/s" | "kbit/s" => Some("kbit/s"),
+            _ => None,
+        };
+        Err(UnitError { why: WHY, suggestion: meant.map(|unit| format!("{number}{unit}")) })
+    }
+}
+
+impl fmt::Display for Bitrate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match RATE_UNITS.iter().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor)) {
+            Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Bitrate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -166,6 +227,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn reads_bitrates() {
+        for (text, bits) in [
+            ("0", 0),
+            ("800bit/s", 800),
+            ("500kbit/s", 500_000),
+            ("950 Mbit/s", 950_000_000),
+            ("10Gbit/s", 10_000_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Bitrate::new(bits)), "{text}");
+            assert_eq!(Bitrate::new(bits).to_string().parse(), Ok(Bitrate::new(bits)));
+        }
+        for (text, meant) in [
+            ("1Gb/s", Some("1Gbit/s")),
+            ("100mbps", Some("100Mbit/s")),
+            ("5", None),
+            ("fast", None),
+            ("", None),
+            ("1.5Gbit/s", None),
+            ("99999999999Gbit/s", None),
+        ] {
+            let error = text.parse::<Bitrate>().expect_err(text);
+            assert_eq!(error.suggestion.as_deref(), meant, "{text}");
+        }
+        assert_eq!(Bitrate::new(0).bytes_per_second(), None);
+        assert_eq!(Bitrate::new(8_000).bytes_per_second(), Some(1_000.0));
+    }
 
     #[test]
     fn reads_bytes() {

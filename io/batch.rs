@@ -146,9 +146,9 @@ impl Batch {
         self.arena.len().min(MAX_MESSAGE_BYTES)
     }
 
-    /// Whether another message of up to `bytes` bytes would fit.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.messages.len() < self.max_messages && bytes <= self.arena.len() - self.used
+    /// Whether `messages` more, of up to `bytes` bytes together, would fit.
+    pub fn has_room(&self, messages: usize, bytes: usize) -> bool {
+        self.messages.len() + messages <= self.max_messages && bytes <= self.arena.len() - self.used
     }
 
     /// Whether there is nothing to send.

@@ -184,6 +184,8 @@ fn workers(
     ended: &mpsc::Sender<Ended>,
 ) -> Result<Vec<Worker>, ServerError> {
     let gso = gso_mode(config);
+    // Each shard has its part of the line for itself.
+    let rate = config.egress.rate.bytes_per_second().map(|rate| rate / sockets.len() as f64);
     let pacing = Pacing { spread: config.egress.spread, audio_hold: config.egress.audio_hold };
     let cores = affinity::cores();
     let count = sockets.len();
@@ -191,7 +193,7 @@ fn workers(
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
         let ended = ended.clone();
-        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, pacing, ended })?);
+        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, pacing, rate, ended })?);
     }
     Ok(workers)
 }

@@ -3,11 +3,15 @@
 //! Needs Debian's ffmpeg and GStreamer (gstreamer1.0-tools, -plugins-good, -plugins-bad, -libav).
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
+#[path = "load_cameras/auth.rs"]
+mod auth;
 #[path = "load_cameras/cameras.rs"]
 mod cameras;
 mod common;
 #[path = "load_cameras/faults.rs"]
 mod faults;
+#[path = "load_cameras/files.rs"]
+mod files;
 #[path = "load_cameras/players.rs"]
 mod players;
 
@@ -148,23 +152,26 @@ fn it_ends_after_its_duration() {
     assert!((Duration::from_secs(1)..PATIENCE).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
+/// Cameras that cannot be started with these arguments: what they say.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["load", "cameras"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
 #[test]
 fn what_cannot_be_started_says_why() {
-    let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_sluice"))
-            .args(["load", "cameras"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary starts");
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        String::from_utf8(output.stderr).expect("text")
-    };
-    let error = run(&["--clip", "/nowhere/clip.h264"]);
+    let error = refused(&["--clip", "/nowhere/clip.h264"]);
     assert!(error.contains("clip /nowhere/clip.h264 cannot be read: No such file"), "{error}");
-    let error = run(&["--clip", "Cargo.toml"]);
-    assert!(error.contains("is no H.264 byte stream") && error.contains("h264_mp4toannexb"), "{error}");
+    let error = refused(&["--clip", "Cargo.toml"]);
+    assert!(error.contains("neither MP4 nor an H.264 byte stream") && error.contains("ffmpeg"), "{error}");
     let taken = Cameras::start(1, &[]);
-    let error = run(&["--rtsp-port", &taken.port().to_string()]);
+    let error = refused(&["--rtsp-port", &taken.port().to_string()]);
     assert!(error.contains("choose another --rtsp-port"), "{error}");
 }

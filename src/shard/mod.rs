@@ -9,6 +9,7 @@ pub(crate) mod deadlines;
 mod demux;
 mod fan_out;
 mod outbox;
+mod rate;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
 pub mod worker;
@@ -51,7 +52,7 @@ pub trait Egress {
     }
 
     /// Whether media of up to `bytes` bytes to one destination can be taken now. If not, the socket is
-    /// full: whoever sends media keeps it and asks again later.
+    /// full or the line's rate is used up: whoever sends media keeps it and asks again later.
     fn ready(&mut self, _bytes: usize) -> bool {
         true
     }

@@ -1,8 +1,8 @@
 //! The worker's way out: sealed datagrams in two batches, and what happens while the socket is full.
 //!
 //! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`PATIENCE`] for a full
-//! socket, and the counts of what the kernel took. Never waits itself: the worker asks
-//! [`Outbox::is_blocked`] and comes back.
+//! socket, the line's rate if one is set, and the counts of what the kernel took. Never waits itself: the
+//! worker asks [`Outbox::is_blocked`] and [`Outbox::is_over_rate`] and comes back.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
 
+use super::rate::Rate;
 use super::{Egress, Lane};
 use crate::ops::counters::ShardCounters;
 
@@ -21,6 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// them waits only while the socket is full; the rest is dropped then, and its protocols try again.
 const CONTROL_BYTES: usize = 64 * 1_280;
 
+/// Messages that one turn may need: a picture of several runs of packets, and sound behind it.
+const MESSAGES_PER_TURN: usize = 6;
+
 /// The batches, and how they get to the kernel.
 pub(super) struct Outbox {
     control: Batch,
@@ -28,25 +32,32 @@ pub(super) struct Outbox {
     sender: Sender,
     pub(super) socket: Arc<Socket>,
     counters: Arc<ShardCounters>,
+    rate: Option<Rate>,
     now: Instant,
     blocked_since: Option<Instant>,
 }
 
 impl Outbox {
+    /// Empty batches; `rate` is in bytes a second on the wire.
     pub(super) fn new(
         sender: Sender,
         socket: Arc<Socket>,
         counters: Arc<ShardCounters>,
+        rate: Option<f64>,
         now: Instant,
     ) -> Outbox {
         let control = BatchLimits { arena_bytes: CONTROL_BYTES, ..BatchLimits::default() };
         let (control, media) = (Batch::new(control), Batch::new(BatchLimits::default()));
-        Outbox { control, media, sender, socket, counters, now, blocked_since: None }
+        let rate = rate.map(|rate| Rate::new(rate, now));
+        Outbox { control, media, sender, socket, counters, rate, now, blocked_since: None }
     }
 
     /// What time it is; drops what has waited for the socket too long.
     pub(super) fn set_now(&mut self, now: Instant) {
         self.now = now;
+        if let Some(rate) = &mut self.rate {
+            rate.refill(now);
+        }
         if let Some(since) = self.blocked_since
             && now.saturating_duration_since(since) >= PATIENCE
         {
@@ -60,6 +71,11 @@ impl Outbox {
     /// Whether something waits for the socket to become writable.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked_since.is_some()
+    }
+
+    /// Whether media waits for the line's rate to allow more.
+    pub(super) fn is_over_rate(&self) -> bool {
+        self.rate.as_ref().is_some_and(|rate| !rate.is_open())
     }
 
     /// Hands both batches to the kernel, as far as it takes them.
@@ -108,11 +124,12 @@ impl Outbox {
             self.flush();
             result = self.lane(lane).append_with(destination, source, max, write);
         }
-        match result {
-            Ok(_) => {}
-            Err(AppendError::Full) => self.counters.dropped_socket_full.add(1),
+        match (result, &mut self.rate) {
+            (Ok(Some(length)), Some(rate)) => rate.spend(length),
+            (Ok(_), _) => {}
+            (Err(AppendError::Full), _) => self.counters.dropped_socket_full.add(1),
             // Empty or longer than a message may be: nothing that an engine or the sealer makes.
-            Err(AppendError::Empty | AppendError::TooLong { .. }) => self.counters.dropped_refused.add(1),
+            (Err(_), _) => self.counters.dropped_refused.add(1),
         }
     }
 
@@ -144,9 +161,12 @@ impl Egress for Outbox {
     }
 
     fn ready(&mut self, bytes: usize) -> bool {
-        if !self.media.has_room(bytes) {
+        if self.is_over_rate() {
+            return false;
+        }
+        if !self.media.has_room(MESSAGES_PER_TURN, bytes) {
             self.flush();
         }
-        self.media.has_room(bytes)
+        self.media.has_room(MESSAGES_PER_TURN, bytes)
     }
 }

@@ -40,7 +40,7 @@ pub enum Progress {
     Idle,
     /// Turns that can be taken now: call again.
     More,
-    /// Turns that wait for the socket.
+    /// Turns that wait for the [`Egress`].
     Blocked,
 }
 

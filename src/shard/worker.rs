@@ -45,6 +45,9 @@ const MEDIA_PER_ROUND: usize = 256;
 /// joins, fewer read an empty socket more often.
 const FAN_OUTS_PER_ROUND: usize = 8;
 
+/// The wait while the line's rate is used up: the shortest that epoll can do.
+const RATE_WAIT: Duration = Duration::from_millis(1);
+
 /// The longest wait while the socket is full: how late media that waited too long is dropped.
 const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 
@@ -68,6 +71,8 @@ pub struct WorkerSetup {
     pub recent: RecentLimits,
     /// When media leaves.
     pub pacing: Pacing,
+    /// Bytes a second on the wire at the most, if there is a limit.
+    pub rate: Option<f64>,
     /// Where ended viewers are told. Holds as many as there may be viewers, so it is never full.
     pub ended: mpsc::Sender<Ended>,
 }
@@ -106,8 +111,8 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone()));
 
     let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
-    let outbox =
-        Outbox::new(Sender::new(setup.gso), Arc::new(setup.socket), counters.clone(), Instant::now());
+    let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
+    let outbox = Outbox::new(sender, socket, counters.clone(), setup.rate, Instant::now());
     let ended = setup.ended;
     let mut rounds =
         Rounds { index, shard, outbox, poll, commands, media, wake, counters, ended, awaits_writable: false };
@@ -186,9 +191,11 @@ impl Rounds {
 
     fn wait(&self) -> Duration {
         let now = Instant::now();
-        let media = match self.outbox.is_blocked() {
-            true => Some(now + BLOCKED_WAIT),
-            false => self.shard.fan_out_due(now),
+        let due = self.shard.fan_out_due(now);
+        let media = match due {
+            _ if self.outbox.is_blocked() => Some(now + BLOCKED_WAIT),
+            Some(due) if self.outbox.is_over_rate() => Some(due.max(now + RATE_WAIT)),
+            due => due,
         };
         let next = [self.shard.next_deadline(), media].into_iter().flatten().min();
         next.map_or(MAX_WAIT, |at| at.saturating_duration_since(now).min(MAX_WAIT))

@@ -66,6 +66,11 @@ pub(crate) fn pictures() -> Vec<Vec<Bytes>> {
     annex_b::pictures(&Bytes::from_static(VIDEO))
 }
 
+/// The clip's pictures as the file that they are: a byte stream (ITU-T H.264 Annex B).
+pub(crate) fn byte_stream() -> &'static [u8] {
+    VIDEO
+}
+
 /// The clip's Opus packets, 20 ms of stereo each. In the asset each stands behind its length, two bytes,
 /// most significant first.
 pub(crate) fn packets() -> Vec<Bytes> {

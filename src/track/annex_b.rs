@@ -12,7 +12,7 @@ const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
 /// Partitions B and C go with an A before them.
 const LATER_PARTITIONS: std::ops::RangeInclusive<u8> = 3..=4;
 /// Delimiter, end of sequence, end of stream, filler: needed in a file only.
-const NEEDLESS: std::ops::RangeInclusive<u8> = 9..=12;
+pub(crate) const NEEDLESS: std::ops::RangeInclusive<u8> = 9..=12;
 const DELIMITER: u8 = 9;
 
 /// The pictures of a byte stream in decoding order, each as its NAL units without start codes,

@@ -86,7 +86,9 @@ pub struct Forwarder {
     lift: Lift,
     /// When a keyframe request was last answered.
     last_keyframe_answer: Option<Instant>,
-    runs: VecDeque<Run>,
+    /// The run that goes on, at hand because every train looks at it, and those that have ended.
+    run: Option<Run>,
+    earlier: VecDeque<Run>,
 }
 
 /// Packets that follow each other both in the track and in what the viewer got, under one rule for
@@ -153,7 +155,8 @@ impl Forwarder {
             highest: 0,
             lift: Lift::default(),
             last_keyframe_answer: None,
-            runs: VecDeque::new(),
+            run: None,
+            earlier: VecDeque::new(),
         }
     }
 
@@ -162,7 +165,8 @@ impl Forwarder {
         // The distance back from the next number tells the upper bits (RFC 3711 §3.3.1).
         let back = u64::from((self.next_sequence as u16).wrapping_sub(sequence));
         let sequence = self.next_sequence.checked_sub(back).filter(|_| back > 0)?;
-        let run = self.runs.iter().rev().find(|run| run.sequence <= sequence)?;
+        let mut newest_first = self.run.iter().chain(self.earlier.iter().rev());
+        let run = newest_first.find(|run| run.sequence <= sequence)?;
         let (train, index) = recent.train_containing(run.track + (sequence - run.sequence))?;
         let timestamp = match run.rewritten {
             None => train.timestamp,
@@ -279,20 +283,15 @@ impl Forwarder {
     /// if they are rewritten.
     fn number(&mut self, train: &Train, timestamp: u64, captured: Instant, ticks: u64) -> Forward {
         let sequence = self.next_sequence;
-        match self.runs.back_mut().filter(|run| run.takes(train, sequence, timestamp)) {
-            Some(run) => run.newest = timestamp,
-            None => {
-                if self.runs.len() == RUNS_MAX {
-                    self.runs.pop_front();
-                }
+        match &mut self.run {
+            Some(run) if run.takes(train, sequence, timestamp) => run.newest = timestamp,
+            run => {
                 let rewritten = (timestamp != train.timestamp).then_some(timestamp);
-                self.runs.push_back(Run {
-                    sequence,
-                    track: train.sequence,
-                    rewritten,
-                    ticks,
-                    newest: timestamp,
-                });
+                let next = Run { sequence, track: train.sequence, rewritten, ticks, newest: timestamp };
+                if self.earlier.len() + 1 == RUNS_MAX {
+                    self.earlier.pop_front();
+                }
+                self.earlier.extend(run.replace(next));
             }
         }
         self.next_sequence += train.packets.len() as u64;

@@ -7,11 +7,12 @@ use sluice::load::cameras::send_time;
 
 use super::*;
 
-const CLIP: &str = "src/source/demo/clip.h264";
+/// The clip of the demo.
+pub const CLIP: &str = "src/source/demo/clip.h264";
 
 /// Runs a program to its end, which must be a good one, and gives its standard output.
 #[track_caller]
-fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
+pub fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let limit = PATIENCE.as_secs().to_string();
     let output = Command::new("timeout")
         .args([&limit, program])
@@ -25,7 +26,8 @@ fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-fn probe(url: &str) -> serde_json::Value {
+/// What `ffprobe` says of the streams of a URL.
+pub fn probe(url: &str) -> serde_json::Value {
     let report =
         run("ffprobe", &["-v", "warning", "-rtsp_transport", "tcp", "-show_streams", "-of", "json", url]);
     serde_json::from_slice(&report).expect("JSON")
@@ -50,7 +52,7 @@ pub fn picture_times(url: &str, count: u32) -> Vec<f64> {
 }
 
 /// Digests of decoded pictures, in order.
-fn digests(input: &[&str], pictures: &str) -> Vec<String> {
+pub fn digests(input: &[&str], pictures: &str) -> Vec<String> {
     let output = ["-map", "0:v", "-fps_mode", "passthrough", "-frames:v", pictures, "-f", "framemd5", "-"];
     let arguments = [&["-v", "warning", "-xerror"], input, &output].concat();
     let text = String::from_utf8(run("ffmpeg", &arguments)).expect("text");
@@ -103,35 +105,39 @@ fn ffmpeg_decodes_the_very_pictures_of_the_clip_over_tcp_and_udp() {
 fn gstreamer_plays_picture_and_sound_over_tcp_and_udp() {
     let cameras = Cameras::start(1, &[]);
     for protocol in ["tcp", "udp"] {
-        let pipeline = format!(
-            "rtspsrc location={} protocols={protocol} latency=100 name=camera \
-             camera. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 ! \
-             fakesink name=picture silent=false sync=false \
-             camera. ! application/x-rtp,media=audio ! rtpopusdepay ! opusdec ! \
-             fakesink name=sound silent=false sync=false",
-            cameras.urls[0]
-        );
-        // It is stopped from here: over TCP the end of one sink ends both, over UDP it does not.
-        let mut player = Command::new("timeout")
-            .args([&PATIENCE.as_secs().to_string(), "gst-launch-1.0", "-v"])
-            .args(pipeline.split_whitespace())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("GStreamer is installed");
-        let (mut pictures, mut sounds) = (0, 0);
-        let mut lines = BufReader::new(player.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        while pictures < 60 || sounds < 60 {
-            let line =
-                lines.next().unwrap_or_else(|| panic!("{protocol}: {pictures} pictures, {sounds} sounds"));
-            assert!(!line.contains("ERROR"), "{protocol}: {line}");
-            pictures += u32::from(line.contains("picture: last-message = chain"));
-            sounds += u32::from(line.contains("sound: last-message = chain"));
-        }
-        // To `timeout`, which passes it on; a kill would leave the player behind.
-        Command::new("kill").args(["-TERM", &player.id().to_string()]).status().expect("kill runs");
-        player.wait().expect("its status");
+        gstreamer_plays(&format!("location={} protocols={protocol}", cameras.urls[0]));
     }
+}
+
+/// Plays two seconds of picture and sound, with `source` as the properties of `rtspsrc`.
+#[track_caller]
+pub fn gstreamer_plays(source: &str) {
+    let pipeline = format!(
+        "rtspsrc {source} latency=100 name=camera \
+         camera. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 ! \
+         fakesink name=picture silent=false sync=false \
+         camera. ! application/x-rtp,media=audio ! rtpopusdepay ! opusdec ! \
+         fakesink name=sound silent=false sync=false"
+    );
+    // It is stopped from here: over TCP the end of one sink ends both, over UDP it does not.
+    let mut player = Command::new("timeout")
+        .args([&PATIENCE.as_secs().to_string(), "gst-launch-1.0", "-v"])
+        .args(pipeline.split_whitespace())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("GStreamer is installed");
+    let (mut pictures, mut sounds) = (0, 0);
+    let mut lines = BufReader::new(player.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    while pictures < 60 || sounds < 60 {
+        let line = lines.next().unwrap_or_else(|| panic!("{source}: {pictures} pictures, {sounds} sounds"));
+        assert!(!line.contains("ERROR"), "{source}: {line}");
+        pictures += u32::from(line.contains("picture: last-message = chain"));
+        sounds += u32::from(line.contains("sound: last-message = chain"));
+    }
+    // To `timeout`, which passes it on; a kill would leave the player behind.
+    Command::new("kill").args(["-TERM", &player.id().to_string()]).status().expect("kill runs");
+    player.wait().expect("its status");
 }
 
 #[test]

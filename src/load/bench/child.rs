@@ -35,6 +35,8 @@ pub enum What {
     Sink,
     /// The floor.
     Floor,
+    /// Chromium.
+    Browser,
 }
 
 impl fmt::Display for What {
@@ -45,6 +47,7 @@ impl fmt::Display for What {
             What::Cameras => "cameras",
             What::Sink => "sink",
             What::Floor => "floor",
+            What::Browser => "browser",
         })
     }
 }

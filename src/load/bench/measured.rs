@@ -134,6 +134,10 @@ pub struct Server {
 pub struct Generator {
     /// CPU of the busiest receiving thread, in cores.
     pub busiest_thread: f64,
+    /// The same while viewers joined.
+    pub joining_busiest_thread: f64,
+    /// Part of the test that a receiving thread was ready and had no core.
+    pub waited: f64,
 }
 
 impl Measured {

@@ -23,6 +23,7 @@ mod loss;
 mod measured;
 mod options;
 mod probe;
+mod quality;
 mod report;
 mod rig;
 mod setting;
@@ -39,7 +40,7 @@ use self::options::Common;
 use self::report::Report;
 use self::rig::Rig;
 use self::site::Site;
-use super::CANNOT_RUN;
+use super::{CANNOT_RUN, MISSED};
 
 /// Which figures.
 #[derive(Debug, clap::Subcommand)]
@@ -69,9 +70,12 @@ pub enum Profile {
     Soak(soak::Options),
     /// This server and any other that runs here, by the same viewers in turn.
     Compare(compare::Options),
+    /// Is what viewers get good? Packets, a browser's pictures, joins, hours, the peak, on one page.
+    Report(quality::Options),
 }
 
-/// Measures, prints the report, and writes it. The exit code is 0, or 2 if something could not be measured.
+/// Measures, prints the report, and writes it. The exit code is 0, 1 if something was
+/// found bad, or 2 if something could not be measured.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
 pub fn run(bench: Bench) -> ExitCode {
     let profile = match bench {
@@ -83,7 +87,7 @@ pub fn run(bench: Bench) -> ExitCode {
     match outcome {
         Ok(report) => {
             print!("{report}");
-            ExitCode::SUCCESS
+            if report.failed { ExitCode::from(MISSED) } else { ExitCode::SUCCESS }
         }
         Err(error) => {
             eprintln!("sluice bench: {error}");
@@ -110,6 +114,7 @@ impl Profile {
             Profile::Churn(options) => signals.unless(churn::run(&rig, options)).await,
             Profile::Loss(options) => signals.unless(loss::run(&rig, options)).await,
             Profile::Compare(options) => signals.unless(compare::run(&rig, options)).await,
+            Profile::Report(options) => signals.unless(quality::run(&rig, options)).await,
             // Hours of rows are worth a report, even if they end early.
             Profile::Soak(options) => soak::run(&rig, options, &mut signals).await,
         };
@@ -126,6 +131,7 @@ impl Profile {
             Profile::Loss(options) => ("loss", &options.common),
             Profile::Soak(options) => ("soak", &options.common),
             Profile::Compare(options) => ("compare", &options.common),
+            Profile::Report(options) => ("report", &options.common),
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Report {
     pub setting: Setting,
     /// What makes figures doubtful; each once.
     pub warnings: Vec<String>,
+    /// Something is not as it should be.
+    pub failed: bool,
     /// The figures, for machines.
     pub figures: serde_json::Value,
     /// The figures, for people: paragraphs and tables in order.
@@ -71,6 +73,7 @@ impl Report {
             title: title.to_owned(),
             setting: rig.setting().clone(),
             warnings: rig.warnings().to_vec(),
+            failed: false,
             figures: serde_json::Value::Null,
             parts: Vec::new(),
         }
@@ -177,6 +180,7 @@ mod tests {
             title: "Egress".to_owned(),
             setting: Setting::look("loopback".to_owned(), "server on core 0".to_owned()),
             warnings: Vec::new(),
+            failed: false,
             figures: serde_json::Value::Null,
             parts: Vec::new(),
         }

@@ -77,6 +77,8 @@ impl Site {
             ip(&format!("-n {name} address add {address}/24 dev veth0"))?;
             ip(&format!("-n {name} link set veth0 up"))?;
         }
+        // A browser that must not tell its addresses offers only the one that its default route leaves by.
+        ip(&format!("-n {far} route add default via {SERVER}"))?;
         Ok([server, load])
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::clip::{Clip, kind};
+use super::clip::{Clip, IDR, PPS, SPS, kind};
 use super::faults::Faults;
 use super::send_time;
 use crate::track::{Packets, payloads};
@@ -17,10 +17,8 @@ const PACKET: Duration = Duration::from_millis(20);
 /// would, because a burst of old pictures is something that no camera sends.
 const TOO_LATE: Duration = Duration::from_secs(1);
 
-/// `nal_unit_type` of sequence and picture parameter sets.
-const PARAMETER_SETS: std::ops::RangeInclusive<u8> = 7..=8;
+/// `nal_unit_type` of what a picture is made of.
 const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
-const IDR: u8 = 5;
 
 /// The tracks of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +146,7 @@ impl Camera {
                 let keyframe = nals.iter().any(|nal| kind(nal) == IDR);
                 let mut nals = nals.clone();
                 if !self.faults.sets_in_stream() {
-                    nals.retain(|nal| !PARAMETER_SETS.contains(&kind(nal)));
+                    nals.retain(|nal| !matches!(kind(nal), SPS | PPS));
                 }
                 if self.send_times {
                     let slice = nals.iter().position(|nal| SLICES.contains(&kind(nal)));

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{interval, timeout};
 
+use super::auth::Credentials;
 use super::camera::{Camera, Track, Unit};
 use super::faults::Act;
 use super::session::{Change, Outgoing, Session};
@@ -49,6 +50,8 @@ pub struct Shared {
     pub udp: (UdpSocket, UdpSocket),
     /// Ports of those.
     pub udp_ports: (u16, u16),
+    /// What clients have to know.
+    pub credentials: Option<Credentials>,
     /// What is counted.
     pub figures: Figures,
 }
@@ -80,7 +83,8 @@ pub enum End {
 pub async fn serve(stream: TcpStream, client: IpAddr, shared: Arc<Shared>, admitted: bool) -> End {
     // Pictures are written whole, so waiting for more gains nothing.
     let _ = stream.set_nodelay(true);
-    let session = Session::new(shared.cameras.clone(), client, shared.udp_ports, admitted);
+    let session =
+        Session::new(shared.cameras.clone(), client, shared.udp_ports, admitted, shared.credentials.clone());
     let now = Instant::now();
     let connection = Client {
         stream,

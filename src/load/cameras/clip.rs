@@ -1,4 +1,4 @@
-//! What the cameras show: the demo's clip, or an H.264 file.
+//! What the cameras show: the demo's clip, or a file with H.264.
 //!
 //! Owns the judgement whether a file can be replayed for ever. Never knows a camera.
 
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::mp4::{self, Mp4Error};
 use crate::source::demo;
 use crate::track::annex_b;
 
@@ -15,9 +16,16 @@ const MAX_FILE: u64 = 256 << 20;
 /// Pictures a second of the demo's clip.
 const DEMO_FPS: f64 = 30.0;
 
-const IDR: u8 = 5;
-const SPS: u8 = 7;
-const PPS: u8 = 8;
+/// Pictures a second of a byte stream, which does not say; cameras mostly have 25 or 30.
+const BYTE_STREAM_FPS: f64 = 30.0;
+
+/// Pictures a second that a clip may have; an MP4 file that says otherwise is broken, or no video.
+const FPS: std::ops::RangeInclusive<f64> = 1.0..=240.0;
+
+/// `nal_unit_type` of what makes a keyframe, and of the parameter sets it needs.
+pub const IDR: u8 = 5;
+pub const SPS: u8 = 7;
+pub const PPS: u8 = 8;
 
 /// Pictures and sound to be repeated without end. They begin with a keyframe.
 #[derive(Debug)]
@@ -45,16 +53,22 @@ pub enum ClipError {
     /// It is too large.
     #[error("clip {0} has {1} bytes, the limit is {MAX_FILE}: cut it, it is repeated anyway")]
     TooLarge(PathBuf, u64),
-    /// It is something else than an H.264 byte stream.
+    /// It is an MP4 file without pictures that can be used.
+    #[error("clip {0} {1}")]
+    Mp4(PathBuf, #[source] Mp4Error),
+    /// It is an MP4 file of an unlikely pace.
+    #[error("clip {0} has {1:.3} pictures a second; say how many to send by --fps (1 to 240)")]
+    Fps(PathBuf, f64),
+    /// It is something else than H.264.
     #[error(
-        "clip {0} is no H.264 byte stream (Annex B) with a keyframe and its parameter sets: make one by \
-         `ffmpeg -i INPUT -an -c:v copy -bsf:v h264_mp4toannexb OUTPUT.h264`"
+        "clip {0} is neither MP4 nor an H.264 byte stream (Annex B), or has no keyframe (IDR) with its parameter \
+         sets: make one by `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.mp4`"
     )]
     NotH264(PathBuf),
     /// It has B pictures: their order of display is not that of the file, and no time is in it.
     #[error(
         "clip {0} has B pictures, which cameras do not send and browsers do not play: encode it again by \
-         `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.h264`"
+         `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.mp4`"
     )]
     BPictures(PathBuf),
 }
@@ -65,15 +79,26 @@ impl Clip {
         Clip::new(demo::pictures(), demo::packets(), DEMO_FPS).expect("the demo is a clip, by its test")
     }
 
-    /// A file, at `fps` pictures a second, without sound. Reads it; blocks.
-    pub fn read(path: &Path, fps: f64) -> Result<Clip, ClipError> {
+    /// A file, without sound, at `fps` pictures a second, or as many as it says. Reads it; blocks.
+    ///
+    /// The pace is even, as a camera's is, also where the times in an MP4 file are not.
+    pub fn read(path: &Path, fps: Option<f64>) -> Result<Clip, ClipError> {
         let failed = |error| ClipError::Io(path.into(), error);
         let bytes = std::fs::metadata(path).map_err(failed)?.len();
         if bytes > MAX_FILE {
             return Err(ClipError::TooLarge(path.into(), bytes));
         }
-        let stream = Bytes::from(std::fs::read(path).map_err(failed)?);
-        let pictures = annex_b::pictures(&stream);
+        let file = Bytes::from(std::fs::read(path).map_err(failed)?);
+        let (pictures, own_fps) = if mp4::is_mp4(&file) {
+            let video = mp4::read(&file).map_err(|error| ClipError::Mp4(path.into(), error))?;
+            (video.pictures, video.fps)
+        } else {
+            (annex_b::pictures(&file), BYTE_STREAM_FPS)
+        };
+        let fps = fps.unwrap_or(own_fps);
+        if !FPS.contains(&fps) {
+            return Err(ClipError::Fps(path.into(), fps));
+        }
         if pictures.iter().any(|picture| is_b(picture)) {
             return Err(ClipError::BPictures(path.into()));
         }

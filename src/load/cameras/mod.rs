@@ -8,10 +8,12 @@
 //! ```
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens, waits and reads clocks")]
 
+mod auth;
 mod camera;
 mod client;
 mod clip;
 mod faults;
+mod mp4;
 mod options;
 mod rtp;
 mod sdp;
@@ -164,7 +166,8 @@ impl Cameras {
         };
         let cameras: Arc<[Arc<Camera>]> = (0..count).map(camera).collect();
         let units = cameras.iter().map(|_| broadcast::Sender::new(QUEUE)).collect();
-        let shared = Shared { cameras, units, udp, udp_ports, figures: Figures::default() };
+        let (credentials, figures) = (options.auth.clone(), Figures::default());
+        let shared = Shared { cameras, units, udp, udp_ports, credentials, figures };
         Ok(Cameras { address, listener, shared: Arc::new(shared) })
     }
 

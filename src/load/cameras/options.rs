@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::auth::Credentials;
 use super::clip::{Clip, ClipError};
 use super::faults::{self, Faults};
-
-/// Pictures a second of a file, unless `--fps` says otherwise.
-const FPS: f64 = 30.0;
 
 /// Cameras for load tests: RTSP over TCP and UDP, a looped clip, frames that carry their send time.
 #[derive(Debug, Clone, Args)]
@@ -26,10 +24,11 @@ pub struct Options {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub listen: IpAddr,
-    /// Show this H.264 byte stream (Annex B, no B pictures) instead of the demo, without sound
-    #[arg(long, value_name = "FILE.h264")]
+    /// Show this file instead of the demo, without sound: H.264 without B pictures, in MP4 or as a byte
+    /// stream (Annex B)
+    #[arg(long, value_name = "FILE.mp4|FILE.h264")]
     pub clip: Option<PathBuf>,
-    /// Pictures a second of the clip [default: 30]
+    /// Pictures a second of the clip [default: what an MP4 file says on average, 30 for a byte stream]
     #[arg(long, requires = "clip", value_parser = fps)]
     pub fps: Option<f64>,
     /// Sound of the demo
@@ -38,6 +37,9 @@ pub struct Options {
     /// Leave out the send time (SEI) of pictures
     #[arg(long)]
     pub no_timestamps: bool,
+    /// Ask for these credentials by Digest authentication [default: let everybody in]
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub auth: Option<Credentials>,
     /// Clients that may play at a time; more are refused (453)
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_clients: u32,
@@ -62,7 +64,7 @@ impl Options {
     /// What the cameras show. Reads a file; blocks.
     pub fn clip(&self) -> Result<Clip, ClipError> {
         let mut clip = match &self.clip {
-            Some(path) => Clip::read(path, self.fps.unwrap_or(FPS))?,
+            Some(path) => Clip::read(path, self.fps)?,
             None => Clip::demo(),
         };
         if self.audio == Audio::None {
@@ -123,6 +125,7 @@ mod tests {
             ("--stall 5", "500ms"),
             ("--fps 25", "--clip"),
             ("--clip x --fps 1000", "1 to 240"),
+            ("--auth admin", "user:password"),
             ("--max-clients 0", "1..="),
             ("--no-parameter-sets=nowhere", "everywhere"),
         ] {

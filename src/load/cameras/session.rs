@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use rtsp_types::headers::{
     CONTENT_BASE, CONTENT_LENGTH, CONTENT_TYPE, CSEQ, HeaderName, PUBLIC, RANGE, RTP_INFO, SERVER, SESSION,
-    TRANSPORT,
+    TRANSPORT, WWW_AUTHENTICATE,
 };
 use rtsp_types::{Method, Request, Response, StatusCode, Version};
 
+use super::auth::{Credentials, Guard};
 use super::camera::{Camera, Track};
 use super::faults::HUGE_CONTENT_LENGTH;
 use super::rtp::Stream;
@@ -50,6 +51,7 @@ pub struct Session {
     client: IpAddr,
     server_ports: (u16, u16),
     admitted: bool,
+    guard: Guard,
     id: Option<u64>,
     camera: Option<usize>,
     playing: bool,
@@ -58,15 +60,25 @@ pub struct Session {
 
 impl Session {
     /// A connection from `client`. `server_ports` are those that RTP and RTCP come from by UDP. If it is
-    /// not `admitted`, it may look but not set up a session.
+    /// not `admitted`, it may look but not set up a session; with `credentials`, not even that without them.
     pub fn new(
         cameras: Arc<[Arc<Camera>]>,
         client: IpAddr,
         server_ports: (u16, u16),
         admitted: bool,
+        credentials: Option<Credentials>,
     ) -> Session {
-        let tracks = [None, None];
-        Session { cameras, client, server_ports, admitted, id: None, camera: None, playing: false, tracks }
+        Session {
+            cameras,
+            client,
+            server_ports,
+            admitted,
+            guard: Guard::new(credentials),
+            id: None,
+            camera: None,
+            playing: false,
+            tracks: [None, None],
+        }
     }
 
     /// Index of the camera that plays, if one does.
@@ -92,10 +104,15 @@ impl Session {
         now: Instant,
         random: &mut impl FnMut() -> u64,
     ) -> (Response<Vec<u8>>, Change) {
-        let (mut answer, change) = self.answer(request, now, random).unwrap_or_else(|status| {
-            // Some refusals are about the method; the client may want to know which there are.
-            (Answer::new(status).header(PUBLIC, METHODS), Change::None)
-        });
+        let (mut answer, change) = match self.guard.check(request, random) {
+            Ok(()) => self.answer(request, now, random).unwrap_or_else(|status| {
+                // Some refusals are about the method; the client may want to know which there are.
+                (Answer::new(status).header(PUBLIC, METHODS), Change::None)
+            }),
+            Err(challenge) => {
+                (Answer::new(StatusCode::Unauthorized).header(WWW_AUTHENTICATE, challenge), Change::None)
+            }
+        };
         if let Some(id) = self.id.filter(|_| change != Change::Stop) {
             answer = answer.header(SESSION, format!("{id:016X};timeout={TIMEOUT_SECS}"));
         }

@@ -21,11 +21,15 @@ struct Client {
 
 impl Client {
     fn new(faults: &Faults, admitted: bool) -> Client {
+        Client::of(faults, admitted, None)
+    }
+
+    fn of(faults: &Faults, admitted: bool, credentials: Option<Credentials>) -> Client {
         let (clip, now) = (Arc::new(Clip::demo()), Instant::now());
         let cameras =
             (0..2).map(|index| Camera::new((index, 2), clip.clone(), faults, true, now, [1_000, 2_000]));
         let cameras = cameras.map(Arc::new).collect();
-        let session = Session::new(cameras, CLIENT, (6_970, 6_971), admitted);
+        let session = Session::new(cameras, CLIENT, (6_970, 6_971), admitted, credentials);
         Client { session, now, cseq: 0, change: Change::None }
     }
 
@@ -149,6 +153,21 @@ fn a_camera_without_room_says_so() {
     let mut client = Client::new(&Faults::default(), false);
     client.ask("DESCRIBE", "/cam1", &[]);
     client.refused("SETUP", "/cam1/track1", &[TCP], 453);
+}
+
+#[test]
+fn whoever_does_not_know_the_password_gets_nothing_but_a_challenge() {
+    let credentials = "admin:secret".parse().expect("credentials");
+    let mut client = Client::of(&Faults::default(), true, Some(credentials));
+    assert_eq!(u16::from(client.ask("OPTIONS", "/cam1", &[]).status()), 200);
+    for (method, path) in [("DESCRIBE", "/cam1"), ("DESCRIBE", "/none"), ("SETUP", "/cam1/track1")] {
+        let refusal = client.ask(method, path, &[TCP]);
+        assert_eq!((u16::from(refusal.status()), refusal.body().len()), (401, 0), "{method} {path}");
+        let challenge = header(&refusal, &WWW_AUTHENTICATE);
+        assert!(challenge.starts_with("Digest realm=\"sluice-cameras\", nonce=\""), "{challenge}");
+    }
+    client.refused("PLAY", "/cam1", &[], 401);
+    assert_eq!(client.session.playing(), None);
 }
 
 #[test]
