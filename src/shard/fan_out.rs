@@ -37,12 +37,12 @@ pub struct Pacing {
 }
 
 /// One train and what goes behind it, for every viewer in turn.
-pub(super) struct Job {
+pub(crate) struct Job {
     train: Arc<Train>,
     /// Sound that shares the message of the train's last packet, if it fits.
     companions: Vec<Arc<Train>>,
     /// Bytes of all its datagrams at the most.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// The next viewer's place in the list.
     place: usize,
     /// Dropped when it is still here then.
@@ -52,7 +52,7 @@ pub(super) struct Job {
 }
 
 /// The trains of one stream that some viewer has not had yet.
-pub(super) struct FanOut {
+pub(crate) struct FanOut {
     pacing: Pacing,
     pictures: VecDeque<Job>,
     sound: VecDeque<Job>,
@@ -64,7 +64,7 @@ pub(super) struct FanOut {
 }
 
 impl FanOut {
-    pub(super) fn new(pacing: Pacing) -> FanOut {
+    pub(crate) fn new(pacing: Pacing) -> FanOut {
         FanOut {
             pacing,
             pictures: VecDeque::new(),
@@ -77,7 +77,7 @@ impl FanOut {
     }
 
     /// Takes a picture's train; `interval` is the time between pictures, if known.
-    pub(super) fn push_picture(&mut self, train: Arc<Train>, interval: Option<Duration>) {
+    pub(crate) fn push_picture(&mut self, train: Arc<Train>, interval: Option<Duration>) {
         let whole = train.starts_frame && train.ends_frame;
         let spread = self.pacing.spread.min(interval.unwrap_or(Duration::ZERO) / 2);
         let paced = !whole && !spread.is_zero();
@@ -91,7 +91,7 @@ impl FanOut {
     }
 
     /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing.
-    pub(super) fn push_sound(&mut self, now: Instant, train: Arc<Train>, pictures: bool) {
+    pub(crate) fn push_sound(&mut self, now: Instant, train: Arc<Train>, pictures: bool) {
         let hold = self.pacing.audio_hold;
         self.held.push(train);
         let until = *self.held_until.get_or_insert(now + hold);
@@ -106,7 +106,7 @@ impl FanOut {
     }
 
     /// When [`FanOut::peek`] has a turn to give: a past time if it has one already.
-    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         let job = self.front().map(|job| match self.portion_due.filter(|_| job.paced_until.is_some()) {
             Some(due) if self.portion == 0 => due,
             _ => now,
@@ -115,7 +115,7 @@ impl FanOut {
     }
 
     /// The next turn: which of the `viewers` in the list gets which job.
-    pub(super) fn peek(&mut self, now: Instant, viewers: usize) -> Option<(usize, &Job)> {
+    pub(crate) fn peek(&mut self, now: Instant, viewers: usize) -> Option<(usize, &Job)> {
         if self.held_until.is_some_and(|until| until <= now) {
             self.send_held();
         }
@@ -137,7 +137,7 @@ impl FanOut {
     }
 
     /// The turn that [`FanOut::peek`] gave was taken.
-    pub(super) fn advance(&mut self, viewers: usize) {
+    pub(crate) fn advance(&mut self, viewers: usize) {
         let lane = if self.sound_first() { &mut self.sound } else { &mut self.pictures };
         let Some(job) = lane.front_mut() else { return };
         job.place += 1;
@@ -212,12 +212,12 @@ impl Job {
     }
 
     /// Its trains in order, each with the padding that lets the next one share its message.
-    pub(super) fn trains(&self) -> impl Iterator<Item = (&Train, u8)> {
+    pub(crate) fn trains(&self) -> impl Iterator<Item = (&Arc<Train>, u8)> {
         let behind = self.companions.iter().map(Some).chain([None]);
         std::iter::once(&self.train)
             .chain(&self.companions)
             .zip(behind)
-            .map(|(train, next)| (&**train, next.map_or(0, |next| padding(train, next))))
+            .map(|(train, next)| (train, next.map_or(0, |next| padding(train, next))))
     }
 }
 

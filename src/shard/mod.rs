@@ -7,8 +7,8 @@
 pub mod command;
 pub(crate) mod deadlines;
 mod demux;
-mod fan_out;
-mod outbox;
+pub(crate) mod fan_out;
+pub(crate) mod outbox;
 mod rate;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const CONTROL_BYTES: usize = 64 * 1_280;
 
 /// Messages that one turn may need: a picture of several runs of packets, and sound behind it.
-const MESSAGES_PER_TURN: usize = 6;
+pub(crate) const MESSAGES_PER_TURN: usize = 6;
 
 /// The batches, and how they get to the kernel.
 pub(super) struct Outbox {

@@ -5,15 +5,16 @@
 //!
 //! **In the floor**: for every destination the header, the copy of the payload into the send arena and
 //! AES-256-GCM with a key of that destination's own ([`crate::viewer::seal`], the server's code); the same
-//! [`sluice_io::Batch`] and [`sluice_io::Sender`] with GSO; one wake-up per step of 20 ms or picture. The
-//! trains are those of the server: the same clip through the same packetizers, video and audio, one train to
-//! all destinations of a stream and then the next, at its real pace, flushed before each pause. As many
+//! [`sluice_io::Batch`] and [`sluice_io::Sender`] with GSO; one wake-up per moment at which something is due. What is
+//! sent when is what the server sends when: the same clip through the same packetizers, video and audio, at its
+//! real pace, in the messages that the server's fan-out makes of it (sound that shares a picture's message, the
+//! padding for that, large pictures in portions), one turn per destination, flushed before each pause. As many
 //! destinations as the server had viewers, each a socket of its own that is read by a process on the
 //! generator's core. Packets carry the 8 bytes of header extension (`abs-send-time`) that the server's do.
 //!
 //! **Not in the floor**: everything a viewer is beyond its key and address: ICE, DTLS, consent checks,
 //! receiver and sender reports, NACKs, REMB and their datagrams in; sequence numbers and timestamps of each
-//! viewer's own; deadlines, counters, rings; the queue from the control plane and its waking of the shard;
+//! viewer's own; deadlines, counters, rings; deciding what shares a message; the queue from the control plane and its waking of the shard;
 //! HTTP, RTSP, depacketizing and packetizing.
 //!
 //! So it is no bound of physics: fewer, longer trains or another system call would lower it. It is what
@@ -112,6 +113,9 @@ impl Floor {
     /// What makes it doubtful.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
+        if self.dropped > 0 {
+            doubts.push(format!("{} of the floor's packets did not fit its socket", self.dropped));
+        }
         if self.late_seconds > 0.1 {
             doubts.push(format!(
                 "the floor itself could not keep the pace and was {:.1} s late: its core is too slow for so many, \

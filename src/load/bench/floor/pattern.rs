@@ -1,13 +1,21 @@
 //! What the floor sends when: the demo clip as trains, at their times, for one stream or many.
 //!
-//! Owns the schedule; it repeats without end. Never sends anything and never reads a clock.
+//! Owns the schedule; it repeats without end. What shares a message, what is padded for that and what is spread
+//! over time was decided beforehand, in virtual time, by the server's own [`FanOut`] at its default pace.
+//! Never sends anything and never reads a clock.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sluice_config::Config;
+
+use super::CLIP;
 use crate::load::cameras::send_time;
+use crate::shard::Pacing;
+use crate::shard::fan_out::FanOut;
 use crate::source::demo;
-use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, Train, VideoPacketizer};
+use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, Kind, Train, VideoPacketizer};
 
 /// Time of one audio packet of the clip, and of one picture.
 const PACKET: Duration = Duration::from_millis(20);
@@ -19,128 +27,208 @@ const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
 /// The schedule of one repetition, in order of time.
 #[derive(Debug)]
 pub struct Pattern {
-    /// How long a repetition is.
-    pub period: Duration,
     /// What to send, oldest first.
     pub steps: Vec<Step>,
 }
 
-/// Trains of one stream that become ready together.
+/// What becomes due at one moment for some destinations of one stream.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// From the beginning of the repetition.
+    /// From the beginning of the repetition, less than [`CLIP`].
     pub at: Duration,
     /// Whose.
     pub stream: usize,
-    /// What.
-    pub trains: Arc<[Arc<Train>]>,
+    /// To which of its destinations.
+    pub places: Range<usize>,
+    /// What, for each of them, and the bytes that go behind each train's last packet.
+    pub trains: Arc<[(Arc<Train>, u8)]>,
+    /// Bytes of that for one of them at the most.
+    pub bytes: usize,
 }
 
 impl Pattern {
-    /// The clip for `streams` streams, each begun a little later than the one before, so that their keyframes
-    /// are spread as those of many cameras. `now` stands for the time of arrival, which is not looked at.
-    pub fn new(streams: usize, send_times: bool, now: Instant) -> Pattern {
-        let (period, clip) = clip(send_times, now);
-        let mut steps = Vec::with_capacity(streams * clip.len());
+    /// The clip for `streams` streams with `viewers` destinations each, every stream begun a little later than the
+    /// one before, so that their keyframes are spread as those of many cameras. Virtual time begins at `now`.
+    pub fn new(streams: usize, viewers: usize, send_times: bool, now: Instant) -> Pattern {
+        let clip = fanned_out(viewers, send_times, now);
+        let mut steps: Vec<Step> = Vec::with_capacity(streams * clip.len());
         for stream in 0..streams {
-            let later = period * stream as u32 / streams as u32;
-            steps.extend(clip.iter().map(|(at, trains)| {
-                let at = *at + later;
-                let at = if at < period { at } else { at - period };
-                Step { at, stream, trains: trains.clone() }
+            let later = CLIP * stream as u32 / streams as u32;
+            steps.extend(clip.iter().map(|step| {
+                let at = step.at + later;
+                Step { at: if at < CLIP { at } else { at - CLIP }, stream, ..step.clone() }
             }));
         }
         steps.sort_by_key(|step| step.at);
-        Pattern { period, steps }
+        Pattern { steps }
     }
 }
 
-type Timed = Vec<(Duration, Arc<[Arc<Train>]>)>;
-
-/// The clip as the demo source plays it: every 20 ms a packet of sound, and the pictures that begin before
-/// the next one.
-fn clip(send_times: bool, now: Instant) -> (Duration, Timed) {
+/// The clip as the demo source plays it, through the server's fan-out. Of two repetitions the second: the
+/// first has no past.
+fn fanned_out(viewers: usize, send_times: bool, now: Instant) -> Vec<Step> {
     let (mut video, mut audio) = (VideoPacketizer::new(0), AudioPacketizer::new(Codec::Opus, 0));
     let (pictures, packets) = (demo::pictures(), demo::packets());
-    let mut pictures = pictures.into_iter().zip(0_u32..).peekable();
-    let mut timed = Vec::with_capacity(packets.len() * 2);
-    let mut add = |at: Duration, trains: Vec<Arc<Train>>| timed.push((at, trains.into()));
-    for (payload, index) in packets.iter().zip(0_u32..) {
+    let mut pictures = pictures.iter().cycle().zip(0_u32..).peekable();
+    let mut line = Line::new(viewers, now);
+    // Every 20 ms a packet of sound, and the pictures that begin before the next one.
+    for (payload, index) in packets.iter().cycle().zip(0_u32..packets.len() as u32 * 2) {
         let at = PACKET * index;
-        let frame = AudioFrame { payload: payload.clone(), timestamp: i64::from(index) * 960, received: now };
-        add(at, audio.packetize(frame).expect("the clip's sound is sound, by its test"));
+        line.run_until(at);
+        let received = now + at;
+        let frame = AudioFrame { payload: payload.clone(), timestamp: i64::from(index) * 960, received };
+        line.push(at, audio.packetize(frame).expect("the clip's sound is sound, by its test"));
         let starts = |number: u32| Duration::from_secs(u64::from(number)) / PICTURES_PER_SECOND;
-        while let Some((mut nals, number)) = pictures.next_if(|(_, number)| starts(*number) < at + PACKET) {
+        while let Some((nals, number)) = pictures.next_if(|(_, number)| starts(*number) < at + PACKET) {
+            let mut nals = nals.clone();
             if send_times {
                 let slice = nals.iter().position(|nal| SLICES.contains(&(nal[0] & 0x1f)));
                 // As long as a real one; what it says is not looked at.
                 nals.insert(slice.unwrap_or(0), send_time::write(u64::MAX / 3));
             }
-            let unit = AccessUnit { nals, timestamp: i64::from(number) * 3_000, received: now };
-            add(at, video.packetize(unit).expect("the clip's pictures are pictures, by its test"));
+            let unit = AccessUnit { nals, timestamp: i64::from(number) * 3_000, received };
+            line.push(at, video.packetize(unit).expect("the clip's pictures are pictures, by its test"));
         }
     }
-    (PACKET * packets.len() as u32, timed)
+    line.run_until(CLIP * 2);
+    let second = line.steps.into_iter().filter(|step| step.at >= CLIP);
+    second.map(|step| Step { at: step.at - CLIP, ..step }).collect()
+}
+
+/// A fan-out in virtual time, and what it said.
+struct Line {
+    fan_out: FanOut,
+    viewers: usize,
+    began: Instant,
+    at: Duration,
+    steps: Vec<Step>,
+}
+
+impl Line {
+    fn new(viewers: usize, began: Instant) -> Line {
+        let pace = Config::default().egress;
+        let fan_out = FanOut::new(Pacing { spread: pace.spread, audio_hold: pace.audio_hold });
+        Line { fan_out, viewers, began, at: Duration::ZERO, steps: Vec::new() }
+    }
+
+    /// Trains that come in together. They take their turns once all that comes at that moment is in, as a
+    /// shard empties its queue first.
+    fn push(&mut self, at: Duration, trains: Vec<Arc<Train>>) {
+        self.at = at;
+        for train in trains {
+            match train.codec.kind() {
+                Kind::Video => {
+                    self.fan_out.push_picture(train, Some(Duration::from_secs(1) / PICTURES_PER_SECOND));
+                }
+                Kind::Audio => self.fan_out.push_sound(self.began + at, train, true),
+            }
+        }
+    }
+
+    /// Takes every turn that is due before `end`.
+    fn run_until(&mut self, end: Duration) {
+        while let Some(due) = self.fan_out.due(self.began + self.at) {
+            self.at = self.at.max(due.saturating_duration_since(self.began));
+            if self.at >= end {
+                return;
+            }
+            while let Some((place, job)) = self.fan_out.peek(self.began + self.at, self.viewers) {
+                let first = job.trains().next().map(|(train, _)| train);
+                // The same for the next destination at the same moment is the same step.
+                let same = self.steps.last_mut().filter(|step| {
+                    step.at == self.at
+                        && step.places.end == place
+                        && first.is_some_and(|first| Arc::ptr_eq(first, &step.trains[0].0))
+                });
+                match same {
+                    Some(step) => step.places.end = place + 1,
+                    None => self.steps.push(Step {
+                        at: self.at,
+                        stream: 0,
+                        places: place..place + 1,
+                        trains: job.trains().map(|(train, padding)| (train.clone(), padding)).collect(),
+                        bytes: job.bytes,
+                    }),
+                }
+                self.fan_out.advance(self.viewers);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "an instant is needed and not looked at")]
+    #![expect(clippy::disallowed_methods, reason = "an instant is needed to begin at")]
 
     use super::*;
 
-    fn packets(pattern: &Pattern, stream: usize) -> Vec<Vec<usize>> {
-        let steps = pattern.steps.iter().filter(|step| step.stream == stream);
-        steps
-            .flat_map(|step| step.trains.iter().map(|train| train.packets.iter().map(|p| p.len()).collect()))
-            .collect()
+    const VIEWERS: usize = 40;
+
+    /// How many packets every destination of a stream gets, sound and pictures; all of them get the same.
+    fn packets(pattern: &Pattern, stream: usize) -> (usize, usize) {
+        let mut each = vec![(0, 0); VIEWERS];
+        for step in pattern.steps.iter().filter(|step| step.stream == stream) {
+            for (train, _) in step.trains.iter() {
+                for (sound, pictures) in &mut each[step.places.clone()] {
+                    match train.codec.kind() {
+                        Kind::Audio => *sound += train.packets.len(),
+                        Kind::Video => *pictures += train.packets.len(),
+                    }
+                }
+            }
+        }
+        let few = each.iter().min().expect("some");
+        let many = each.iter().max().expect("some");
+        // A picture in portions may be cut by the end of the clip.
+        assert!(many.1 - few.1 <= 16, "{few:?} to {many:?}");
+        *many
     }
 
     #[test]
-    fn a_stream_is_all_of_the_clip_in_order_of_time() {
-        let pattern = Pattern::new(1, false, Instant::now());
-        assert_eq!(pattern.period, super::super::CLIP);
+    fn every_destination_gets_all_of_the_clip_in_order_of_time() {
+        let pattern = Pattern::new(1, VIEWERS, false, Instant::now());
         assert!(pattern.steps.is_sorted_by_key(|step| step.at));
-        let trains: Vec<&Train> =
-            pattern.steps.iter().flat_map(|step| step.trains.iter().map(|train| &**train)).collect();
-        let (sound, pictures): (Vec<&Train>, Vec<&Train>) =
-            trains.into_iter().partition(|train| train.codec == Codec::Opus);
-        assert_eq!(sound.len(), 500);
-        assert_eq!(pictures.iter().filter(|train| train.ends_frame).count(), 300);
-        assert_eq!(pictures.iter().filter(|train| train.keyframe).count(), 5);
+        assert!(pattern.steps.iter().all(|step| step.at < CLIP && step.places.end <= VIEWERS));
         // What viewers of the demo get: 50 packets of sound a second, and 132 of video (docs/PERFORMANCE.md).
-        let video: usize = pictures.iter().map(|train| train.packets.len()).sum();
-        assert!((1_250..1_450).contains(&video), "{video} packets of video in 10 s");
+        let (sound, pictures) = packets(&pattern, 0);
+        assert!((499..=501).contains(&sound), "{sound} packets of sound in 10 s");
+        assert!((1_250..1_450).contains(&pictures), "{pictures} packets of video in 10 s");
+    }
+
+    #[test]
+    fn sound_shares_messages_and_keyframes_are_spread_as_the_server_does() {
+        let pattern = Pattern::new(1, VIEWERS, false, Instant::now());
+        let shared = pattern.steps.iter().filter(|step| {
+            step.trains.len() > 1 && step.trains[0].0.codec.kind() == Kind::Video && step.trains[0].1 > 0
+        });
+        assert!(shared.count() > 100, "pictures padded for the sound behind them");
+        let portions =
+            pattern.steps.iter().filter(|step| !(step.places.start == 0 && step.places.end == VIEWERS));
+        assert!(portions.count() > 20, "portions of keyframes");
     }
 
     #[test]
     fn streams_send_the_same_and_their_keyframes_are_spread() {
-        let pattern = Pattern::new(64, true, Instant::now());
+        let pattern = Pattern::new(64, VIEWERS, true, Instant::now());
         assert!(pattern.steps.is_sorted_by_key(|step| step.at));
-        assert!(pattern.steps.iter().all(|step| step.at < pattern.period));
-        let (mut first, mut last) = (packets(&pattern, 0), packets(&pattern, 63));
-        first.sort();
-        last.sort();
-        assert_eq!(first, last, "whatever the phase");
-        let mut phases: Vec<u128> = pattern
+        assert!(pattern.steps.iter().all(|step| step.at < CLIP));
+        assert_eq!(packets(&pattern, 0), packets(&pattern, 63), "whatever the phase");
+        let mut moments: Vec<u128> = pattern
             .steps
             .iter()
-            .filter(|step| step.trains.iter().any(|train| train.codec == Codec::H264 && train.keyframe))
-            .map(|step| step.at.as_micros() / 1_000)
+            .filter(|step| step.trains.iter().any(|(train, _)| train.codec == Codec::H264 && train.keyframe))
+            .map(|step| step.at.as_millis())
             .collect();
-        phases.dedup();
+        moments.dedup();
         // 5 keyframes of each of 64 streams in 10 s: one every 31 ms, not 64 at a time.
-        assert!(phases.len() > 300, "keyframes at {} different moments", phases.len());
+        assert!(moments.len() > 300, "keyframes at {} different moments", moments.len());
     }
 
     #[test]
     fn send_times_cost_a_packet_a_picture() {
-        let count = |send_times| {
-            let pattern = Pattern::new(1, send_times, Instant::now());
-            packets(&pattern, 0).iter().map(Vec::len).sum::<usize>()
-        };
+        let count = |send_times| packets(&Pattern::new(1, VIEWERS, send_times, Instant::now()), 0).1;
         // In keyframes it shares a packet with the parameter sets or stands alone.
         let more = count(true) - count(false);
-        assert!((295..=300).contains(&more), "{more} packets more for 300 pictures");
+        assert!((290..=305).contains(&more), "{more} packets more for 300 pictures");
     }
 }

@@ -14,9 +14,10 @@ use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use zeroize::Zeroizing;
 
-use super::Floor;
 use super::pattern::{Pattern, Step};
+use super::{CLIP, Floor};
 use crate::load::process::{Sample, thread_times};
+use crate::shard::outbox::MESSAGES_PER_TURN;
 use crate::track::{Kind, Train};
 use crate::viewer::keys::{Keying, SendKeys};
 use crate::viewer::seal::{Header, RTP_HEADER, Sealer, TAG_MAX};
@@ -79,7 +80,8 @@ struct Counts {
 #[expect(clippy::print_stdout, reason = "its standard output is its result")]
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut destinations = destinations(options)?;
-    let pattern = Pattern::new(options.streams, options.send_times, Instant::now());
+    let each = destinations[0].len();
+    let pattern = Pattern::new(options.streams, each, options.send_times, Instant::now());
     // As the server's: dual stack, with buffers of its defaults.
     let address = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
     let bind = |address| Socket::bind(SocketOptions { address, receive_buffer: 0, send_buffer: SEND_BUFFER });
@@ -140,8 +142,8 @@ fn destinations(options: &Options) -> anyhow::Result<Vec<Vec<Destination>>> {
     let addresses: Vec<SocketAddr> =
         text.lines().take_while(|line| !line.is_empty()).map(str::parse).collect::<Result<_, _>>()?;
     anyhow::ensure!(
-        options.streams > 0 && addresses.len() >= options.streams,
-        "{} destinations for {} streams",
+        options.streams > 0 && !addresses.is_empty() && addresses.len().is_multiple_of(options.streams),
+        "{} destinations cannot be shared out evenly among {} streams",
         addresses.len(),
         options.streams
     );
@@ -166,8 +168,8 @@ impl Destination {
         Ok(Destination { address, sealer, ssrcs: [ssrc, ssrc | 1], next: [0; 2] })
     }
 
-    /// The packets of a train, as the server's `Outgoing::send` writes them.
-    fn send(&mut self, train: &Train, way: &mut Way) {
+    /// The packets of a train, as the server's `Outgoing::send` writes them; `padding` goes behind the last.
+    fn send(&mut self, train: &Train, padding: u8, way: &mut Way) {
         let track = usize::from(train.codec.kind() == Kind::Audio);
         let first = self.next[track];
         self.next[track] += train.packets.len() as u64;
@@ -179,15 +181,22 @@ impl Destination {
                 timestamp: train.timestamp as u32,
                 ssrc: self.ssrcs[track],
                 extension: &EXTENSION,
-                padding: 0,
+                padding: if index + 1 == train.packets.len() { padding } else { 0 },
             };
-            let max = RTP_HEADER + EXTENSION.len() + payload.len() + TAG_MAX;
+            let max = RTP_HEADER + EXTENSION.len() + payload.len() + usize::from(header.padding) + TAG_MAX;
             way.append(self.address, max, |out| self.sealer.rtp(header, &[], payload, out));
         }
     }
 }
 
 impl Way {
+    /// Makes room for one turn, so that it is not divided between two calls of the kernel: as the server does.
+    fn make_room(&mut self, bytes: usize) {
+        if !self.batch.has_room(MESSAGES_PER_TURN, bytes) {
+            self.flush();
+        }
+    }
+
     /// Lets `write` put a packet where it is sent from. `write` may be asked for twice and runs once.
     fn append(&mut self, destination: SocketAddr, max: usize, write: impl Fn(&mut [u8]) -> Option<usize>) {
         let source = Some(self.source);
@@ -198,7 +207,7 @@ impl Way {
         }
     }
 
-    /// As the server does: what does not fit the socket is dropped and counted.
+    /// What does not fit the socket is dropped and counted.
     fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
@@ -230,8 +239,8 @@ impl Steps<'_> {
     ) -> Duration {
         let mut late = Duration::ZERO;
         loop {
-            let Step { at, stream, trains } = &self.pattern.steps[self.next];
-            let due = self.pattern.period * self.repetition + *at;
+            let Step { at, stream, places, trains, bytes } = &self.pattern.steps[self.next];
+            let due = CLIP * self.repetition + *at;
             let now = began.elapsed();
             // Too late by the clock ends it as well: a core that is too slow must not go on for ever.
             if due >= end || now >= end {
@@ -243,8 +252,9 @@ impl Steps<'_> {
                 std::thread::sleep(due.saturating_sub(began.elapsed()));
             }
             late = began.elapsed().saturating_sub(due);
-            for train in trains.iter() {
-                destinations[*stream].iter_mut().for_each(|destination| destination.send(train, way));
+            for destination in &mut destinations[*stream][places.clone()] {
+                way.make_room(*bytes);
+                trains.iter().for_each(|(train, padding)| destination.send(train, *padding, way));
             }
             self.next += 1;
             if self.next == self.pattern.steps.len() {
