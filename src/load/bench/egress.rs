@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::error::BenchError;
 use super::floor::{CLIP, Floor, FloorSize, over_floor};
-use super::measured::Measured;
+use super::measured::{Measured, Server};
 use super::options::Common;
 use super::report::{Report, Table};
 use super::rig::{Loading, Rig, Serving};
@@ -32,12 +32,18 @@ pub struct Options {
 }
 
 /// One size: its rounds, and why there are none.
-#[derive(Debug, Serialize)]
 struct Size {
     viewers: u32,
-    #[serde(skip)]
-    rounds: Vec<(Measured, Floor)>,
+    rounds: Vec<Round>,
     not_measured: Option<String>,
+}
+
+/// One size in one round.
+struct Round {
+    measured: Measured,
+    /// Datagrams of the server in a message on average, from its first to its last viewer.
+    packets_per_message: f64,
+    floor: Floor,
 }
 
 /// The figures of one size.
@@ -59,6 +65,7 @@ struct Figures {
     rss_bytes_per_viewer: Option<Spread>,
     join_p99_seconds: Option<Spread>,
     generator_busiest_thread: Option<Spread>,
+    server_packets_per_message: Option<Spread>,
     floor_packets_per_message: Option<Spread>,
 }
 
@@ -78,11 +85,11 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
         for size in sizes.iter_mut().filter(|size| size.not_measured.is_none()) {
             tell(&format!("round {round}: {} viewers", size.viewers));
             match measure(rig, size.viewers, window).await {
-                Ok((measured, floor)) => {
+                Ok(round) => {
                     let about = format!("{} viewers", size.viewers);
-                    report.doubt(&about, &measured);
-                    floor.doubts().iter().for_each(|doubt| report.warn(&about, doubt));
-                    size.rounds.push((measured, floor));
+                    report.doubt(&about, &round.measured);
+                    round.floor.doubts().iter().for_each(|doubt| report.warn(&about, doubt));
+                    size.rounds.push(round);
                 }
                 // One size more than the machine can do shall not cost the others their figures.
                 Err(error) => size.not_measured = Some(error.to_string()),
@@ -93,31 +100,32 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     Ok(report)
 }
 
-async fn measure(rig: &Rig, viewers: u32, window: Duration) -> Result<(Measured, Floor), BenchError> {
+async fn measure(rig: &Rig, viewers: u32, window: Duration) -> Result<Round, BenchError> {
     let server = rig.server(&Serving::demo(viewers)).await?;
     let loading = Loading { duration: window, ..Loading::of(&[server.whep("demo")], viewers) };
     let measured = rig.load(&server, &loading).await?;
+    let datagrams = server.metric("sluice_egress_datagrams_total")?;
+    let packets_per_message = datagrams / server.metric("sluice_egress_messages_total")?;
     drop(server);
     if measured.joined == 0 || measured.packets_per_second == 0.0 {
         let troubles = measured.troubles().unwrap_or_default();
         return Err(BenchError::Cannot(format!("no viewer got a packet: {troubles}")));
     }
     let size = FloorSize { streams: 1, viewers: measured.joined as u32, send_times: false, duration: window };
-    Ok((measured, rig.floor(size).await?))
+    Ok(Round { measured, packets_per_message, floor: rig.floor(size).await? })
 }
 
 impl Size {
     fn figures(&self) -> Figures {
-        let of = |figure: &dyn Fn(&Measured) -> f64| {
-            Spread::of(self.rounds.iter().map(|(measured, _)| figure(measured)))
-        };
-        let of_server = |figure: &dyn Fn(&super::measured::Server) -> f64| {
-            Spread::of(self.rounds.iter().filter_map(|(measured, _)| measured.server.as_ref().map(figure)))
+        let rounds = || self.rounds.iter();
+        let of =
+            |figure: &dyn Fn(&Measured) -> f64| Spread::of(rounds().map(|round| figure(&round.measured)));
+        let of_server = |figure: &dyn Fn(&Server) -> f64| {
+            Spread::of(rounds().filter_map(|round| round.measured.server.as_ref().map(figure)))
         };
         let of_floor =
-            |figure: &dyn Fn(&Floor) -> f64| Spread::of(self.rounds.iter().map(|(_, floor)| figure(floor)));
-        let costs =
-            self.rounds.iter().filter_map(|(measured, floor)| Some((measured.server?.cpu_per_packet, floor)));
+            |figure: &dyn Fn(&Floor) -> f64| Spread::of(rounds().map(|round| figure(&round.floor)));
+        let costs = rounds().filter_map(|round| Some((round.measured.server?.cpu_per_packet, &round.floor)));
         Figures {
             viewers: self.viewers,
             not_measured: self.not_measured.clone(),
@@ -130,14 +138,13 @@ impl Size {
             server_ns_per_packet: of_server(&|server| server.cpu_per_packet * 1e9),
             floor_ns_per_packet: of_floor(&|floor| floor.cpu_per_packet() * 1e9),
             cost_over_floor: over_floor(costs),
-            server_us_per_viewer_second: Spread::of(
-                self.rounds.iter().filter_map(|(measured, _)| {
-                    Some(measured.server?.cores() / measured.joined as f64 * 1e6)
-                }),
-            ),
+            server_us_per_viewer_second: Spread::of(rounds().filter_map(|Round { measured, .. }| {
+                Some(measured.server?.cores() / measured.joined as f64 * 1e6)
+            })),
             rss_bytes_per_viewer: of_server(&|server| server.rss_per_viewer),
             join_p99_seconds: of(&|measured| measured.join.p99),
             generator_busiest_thread: of(&|measured| measured.generator.busiest_thread),
+            server_packets_per_message: Spread::of(rounds().map(|round| round.packets_per_message)),
             floor_packets_per_message: of_floor(&Floor::packets_per_message),
         }
     }
@@ -195,6 +202,8 @@ fn write(report: &mut Report, sizes: &[Size]) {
             text(size.joined, whole),
             text(size.rss_bytes_per_viewer, |bytes| format!("{} KiB", number(bytes / 1_024.0, 1))),
             text(size.join_p99_seconds, |seconds| format!("{} ms", number(seconds * 1e3, 1))),
+            text(size.server_packets_per_message, cores),
+            text(size.floor_packets_per_message, cores),
             text(size.generator_busiest_thread, percent),
         ]);
     }

@@ -214,7 +214,7 @@ pub mod tests {
         "lost": 400, "verified": {"frames": 290, "incomplete": 10},
         "server": {"cores_user": 0.1, "cores_system": 0.2, "cpu_per_packet": 2e-6, "cpu_per_join": 5e-4,
             "cpu_per_join_gross": 9e-4, "rss_per_viewer": 60000.0, "rss_bytes": 40000000},
-        "generator": {"busiest_thread": 0.25, "joining_busiest_thread": 0.3, "joining_coordinator": 0.1}, "warnings": ["doubtful"]
+        "generator": {"busiest_thread": 0.25, "joining_busiest_thread": 0.3, "joining_coordinator": 0.1, "waited": 0.01}, "warnings": ["doubtful"]
     }"#;
 
     #[test]
