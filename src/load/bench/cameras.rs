@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::clock::pause;
 use super::error::BenchError;
-use super::floor::{Floor, FloorSize, over_floor};
+use super::floor::{CLIP, Floor, FloorSize, over_floor};
 use super::measured::{Measured, Server};
 use super::options::Common;
 use super::report::{Report, Table};
-use super::rig::{Loading, Rig, Serving};
+use super::rig::{self, Loading, Rig, Serving};
 use super::spread::{Spread, number, percent, text};
 use super::tell;
 
@@ -71,7 +72,7 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     let (cameras, each) = if quick { QUICK_SIZE } else { SIZE };
     let (cameras, each) = (options.cameras.unwrap_or(cameras), options.viewers.unwrap_or(each));
     let viewers = u32::from(cameras) * each;
-    let window = Duration::from_secs(if quick { 4 } else { 15 });
+    let window = if quick { CLIP / 2 } else { CLIP * 2 };
     let mut report = Report::new(&format!("{cameras} cameras with {each} viewers each"), rig);
     let mut rounds: Vec<(Idle, Measured, Floor)> = Vec::new();
     for round in 1..=options.common.rounds() {
@@ -97,9 +98,9 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
 }
 
 /// What the cameras cost without a viewer.
-async fn idle(server: &mut super::rig::Server, window: Duration) -> Result<Idle, BenchError> {
+async fn idle(server: &mut rig::Server, window: Duration) -> Result<Idle, BenchError> {
     let before = server.sample()?;
-    super::child::pause(window).await;
+    pause(window).await;
     let after = server.sample()?;
     let cpu = after.cpu().saturating_sub(before.cpu());
     Ok(Idle { cores: cpu.as_secs_f64() / window.as_secs_f64(), rss_bytes: after.rss_bytes })

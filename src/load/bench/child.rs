@@ -16,6 +16,9 @@ use super::site::Place;
 /// Time between two looks at a process or a file. Shorter takes CPU from what is measured.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Time for a process to become ready: certificates, self-tests, connecting to cameras.
+pub const READY: Duration = Duration::from_secs(30);
+
 /// Bytes of a log that an error quotes.
 const TAIL: usize = 2_000;
 
@@ -142,27 +145,6 @@ impl Child {
     pub fn tail(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(TAIL)..]).trim().to_owned()
-    }
-}
-
-/// Lets time pass while something is measured.
-pub async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
-}
-
-/// Time since a moment, for those that read no clock.
-#[derive(Debug, Clone, Copy)]
-pub struct Stopwatch(Instant);
-
-impl Stopwatch {
-    /// Begins now.
-    pub fn start() -> Stopwatch {
-        Stopwatch(Instant::now())
-    }
-
-    /// Time since then.
-    pub fn elapsed(self) -> Duration {
-        self.0.elapsed()
     }
 }
 

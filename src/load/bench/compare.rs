@@ -5,13 +5,12 @@
 
 use std::fs;
 use std::str::FromStr;
-use std::time::Duration;
 
 use serde::Serialize;
 use url::Url;
 
 use super::error::BenchError;
-use super::floor::{Floor, FloorSize, over_floor};
+use super::floor::{CLIP, Floor, FloorSize, over_floor};
 use super::measured::Measured;
 use super::options::{Common, Network};
 use super::report::{Report, Table};
@@ -95,12 +94,13 @@ struct Figures {
     ns_per_packet: Option<Spread>,
     us_per_viewer_second: Option<Spread>,
     rss_bytes: Option<Spread>,
-    rss_bytes_per_viewer: Option<Spread>,
+    /// Growth while the viewers of the first round joined; later ones find the memory taken.
+    rss_bytes_per_viewer: Option<f64>,
     cost_over_floor: Option<Spread>,
     /// CPU per viewer and second over Sluice's of the same round.
     cpu_over_sluice: Option<Spread>,
-    /// Growth of memory per viewer over Sluice's of the same round.
-    rss_per_viewer_over_sluice: Option<Spread>,
+    /// The same over Sluice's.
+    rss_per_viewer_over_sluice: Option<f64>,
 }
 
 /// Where peers can be reached: only this machine's own network.
@@ -117,7 +117,7 @@ pub fn site(common: &Common) -> Result<Site, BenchError> {
 pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     let quick = options.common.quick;
     let viewers = options.viewers.unwrap_or(if quick { 20 } else { 200 });
-    let window = Duration::from_secs(if quick { 3 } else { 10 });
+    let window = if quick { CLIP / 2 } else { CLIP };
     let names: Vec<&str> = options.peers.iter().map(|peer| peer.name.as_str()).collect();
     let mut report = Report::new(&format!("Sluice and {}: {viewers} viewers", names.join(", ")), rig);
     let (serving, stream) = match &options.camera {
@@ -192,6 +192,12 @@ fn cost(measured: &Measured) -> Option<f64> {
     Some(measured.server?.cores() / measured.joined as f64).filter(|cost| cost.is_finite())
 }
 
+/// Bytes of memory per viewer, as the first viewers made it grow.
+fn grown(contender: &Contender) -> Option<f64> {
+    let (first, _) = contender.rounds.first()?;
+    first.server.map(|server| server.rss_per_viewer).filter(|bytes| *bytes > 0.0)
+}
+
 /// Whether the floor sends what this server sent: as many packets and bytes to each viewer.
 fn is_same(measured: &Measured, floor: &Floor) -> bool {
     let near = |one: f64, other: f64| (one / other - 1.0).abs() < SAME;
@@ -226,14 +232,12 @@ fn figures(contender: &Contender, ours: &Contender, floors: &[Floor]) -> Figures
             rounds.iter().filter_map(|(measured, _)| Some(cost(measured)? * 1e6)),
         ),
         rss_bytes: Spread::of(rounds.iter().map(|(_, rss)| *rss as f64)),
-        rss_bytes_per_viewer: of_server(&|server| server.rss_per_viewer),
+        rss_bytes_per_viewer: grown(contender),
         cost_over_floor: over_floor(
             costs.filter_map(|((measured, _), floor)| Some((measured.server?.cpu_per_packet, floor))),
         ),
         cpu_over_sluice: over(&cost),
-        rss_per_viewer_over_sluice: over(&|measured| {
-            measured.server.map(|server| server.rss_per_viewer).filter(|bytes| *bytes > 0.0)
-        }),
+        rss_per_viewer_over_sluice: grown(contender).zip(grown(ours)).map(|(theirs, ours)| theirs / ours),
     }
 }
 
@@ -242,7 +246,7 @@ fn write(report: &mut Report, all: &[Contender], floors: &[Floor], camera: bool)
     report.text(format!(
         "Servers are measured in turn, round after round, by the same viewers; ratios are of figures of one round. \
          {} Servers cut pictures into packets of different size, so CPU is compared per viewer. Memory per viewer is \
-         growth while viewers join; where a server keeps what earlier rounds made it take, it is that of the first.",
+         growth while those of the first round join: later ones find the memory taken.",
         if camera {
             "All of them pull the same camera."
         } else {
@@ -284,8 +288,8 @@ fn write(report: &mut Report, all: &[Contender], floors: &[Floor], camera: bool)
             server.name.clone(),
             text(server.join_p99_seconds, |seconds| format!("{} ms", number(seconds * 1e3, 1))),
             text(server.rss_bytes, mebibytes),
-            text(server.rss_bytes_per_viewer, kibibytes),
-            text(server.rss_per_viewer_over_sluice, ratio),
+            server.rss_bytes_per_viewer.map_or("-".to_owned(), kibibytes),
+            server.rss_per_viewer_over_sluice.map_or("-".to_owned(), ratio),
         ]);
     }
     report.table(table);

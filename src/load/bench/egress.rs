@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::error::BenchError;
-use super::floor::{Floor, FloorSize, over_floor};
+use super::floor::{CLIP, Floor, FloorSize, over_floor};
 use super::measured::Measured;
 use super::options::Common;
 use super::report::{Report, Table};
@@ -73,7 +73,7 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     let mut sizes: Vec<Size> =
         numbers.iter().map(|&viewers| Size { viewers, rounds: Vec::new(), not_measured: None }).collect();
     let mut report = Report::new("Egress: one stream, more and more viewers", rig);
-    let window = Duration::from_secs(if quick { 3 } else { 10 });
+    let window = if quick { CLIP / 2 } else { CLIP };
     for round in 1..=options.common.rounds() {
         for size in sizes.iter_mut().filter(|size| size.not_measured.is_none()) {
             tell(&format!("round {round}: {} viewers", size.viewers));

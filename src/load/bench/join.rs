@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::child::pause;
+use super::clock::pause;
 use super::error::BenchError;
 use super::measured::{Measured, Times};
 use super::options::Common;

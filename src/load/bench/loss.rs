@@ -3,12 +3,10 @@
 //! Owns the list of impairments and the question what repair gives and costs. Loss is made at the receiver
 //! (`sluice load whep --loss`), so the server sends into it as into any bad line.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::error::BenchError;
-use super::floor::{Floor, FloorSize, over_floor};
+use super::floor::{CLIP, Floor, FloorSize, over_floor};
 use super::measured::{Measured, share};
 use super::options::Common;
 use super::report::{Report, Table};
@@ -66,7 +64,7 @@ struct Figures {
 pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     let quick = options.common.quick;
     let viewers = options.viewers.unwrap_or(if quick { 20 } else { 200 });
-    let window = Duration::from_secs(if quick { 3 } else { 10 });
+    let window = if quick { CLIP / 3 } else { CLIP };
     let chosen = LINES.iter().enumerate().filter(|(index, _)| !quick || QUICK_LINES.contains(index));
     let mut lines: Vec<Line> = chosen
         .flat_map(|(_, &(name, argument))| {

@@ -1,17 +1,18 @@
 //! `sluice bench`: the published figures, made again on one machine. A shell: it starts, waits and ends.
 //!
 //! Owns the list of profiles, signals, and where reports go. Each profile has a file of its own; all of
-//! them take what they need from [`rig`] (the machine divided between a server and what loads it), compare
-//! with [`floor`] (what the same bytes cost with nothing around them), and write a [`report`].
+//! them take what they need from `rig` (the machine divided between a server and what loads it), compare
+//! with `floor` (what the same bytes cost with nothing around them), and write a `report`.
 //!
-//! Whoever adds a profile: take a [`Rig`], start processes through it only (they are killed, and the
+//! Whoever adds a profile: take a `Rig`, start processes through it only (they are killed, and the
 //! namespaces deleted, when the rig's guards are dropped: at the end, on an error, on Ctrl-C), run rounds
-//! alternately (A B A B), fold them with [`spread`], carry the generator's warnings into the report.
+//! alternately (A B A B), fold them with `spread`, carry the generator's warnings into the report.
 //! Everything is `async` only so that a signal can drop it.
 
 mod cameras;
 mod child;
 mod churn;
+mod clock;
 mod compare;
 mod egress;
 mod error;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::child::pause;
+use super::clock::{Stopwatch, pause};
 use super::error::BenchError;
 use super::flatness::Growth;
 use super::measured::Measured;
@@ -102,7 +102,7 @@ pub async fn run(rig: &Rig, options: &Options, signals: &mut Signals) -> Result<
     let mut rows = Vec::new();
     let mut before = look(&mut server, 0.0)?;
     let mut interrupted = false;
-    let began = super::child::Stopwatch::start();
+    let began = Stopwatch::start();
     while !interrupted && generator.is_running() {
         let next = step * (rows.len() as u32 + 1);
         tokio::select! {

@@ -60,7 +60,7 @@ pub fn number(value: f64, digits: usize) -> String {
 /// `0.0123` as `1.23 %`.
 pub fn percent(value: f64) -> String {
     match value {
-        0.0 => "0".to_owned(),
+        0.0 => "0 %".to_owned(),
         small if small.abs() < 0.001 => format!("{} %", number(value * 100.0, 4)),
         _ => format!("{} %", number(value * 100.0, 2)),
     }
@@ -101,7 +101,7 @@ mod tests {
         }
         assert_eq!(
             (percent(0.0), percent(0.0123), percent(0.000_004)),
-            ("0".into(), "1.23 %".into(), "0.0004 %".into())
+            ("0 %".into(), "1.23 %".into(), "0.0004 %".into())
         );
     }
 }

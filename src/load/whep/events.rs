@@ -21,8 +21,12 @@ impl Course<'_> {
             }
             Event::Joined => self.run.joined += 1,
             Event::Failed { id, reason, was_connected } => {
-                self.count_failure(was_connected, reason);
+                let watching = self.watching.len();
                 self.watching.retain(|other| *other != id);
+                // One that was told to leave may hear the server's goodbye first: that is no failure.
+                if self.watching.len() < watching {
+                    self.count_failure(was_connected, reason);
+                }
                 self.delete(id);
             }
             Event::Ticked(index, mark) => self.marks[index] = mark,

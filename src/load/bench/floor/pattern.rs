@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_stream_is_all_of_the_clip_in_order_of_time() {
         let pattern = Pattern::new(1, false, Instant::now());
-        assert_eq!(pattern.period, Duration::from_secs(10));
+        assert_eq!(pattern.period, super::super::CLIP);
         assert!(pattern.steps.is_sorted_by_key(|step| step.at));
         let trains: Vec<&Train> =
             pattern.steps.iter().flat_map(|step| step.trains.iter().map(|train| &**train)).collect();

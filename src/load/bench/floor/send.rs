@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::Floor;
 use super::pattern::{Pattern, Step};
-use crate::load::process::Sample;
+use crate::load::process::{Sample, thread_times};
 use crate::track::{Kind, Train};
 use crate::viewer::keys::{Keying, SendKeys};
 use crate::viewer::seal::{Header, RTP_HEADER, Sealer, TAG_MAX};
@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         bytes: counts.bytes - counts_before.bytes,
         messages: counts.messages - counts_before.messages,
         dropped: counts.dropped - counts_before.dropped,
-        user_seconds: after.user.saturating_sub(before.user).as_secs_f64(),
+        cpu_seconds: after.cpu.saturating_sub(before.cpu).as_secs_f64(),
         system_seconds: after.system.saturating_sub(before.system).as_secs_f64(),
         late_seconds: late.as_secs_f64(),
         arrived: 0,
@@ -119,8 +119,19 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn own() -> anyhow::Result<Sample> {
-    Sample::of_all(&[std::process::id()]).ok_or_else(|| anyhow::anyhow!("/proc/self cannot be read"))
+/// CPU time that this process, which is this thread, has used.
+struct Own {
+    cpu: Duration,
+    system: Duration,
+}
+
+fn own() -> anyhow::Result<Own> {
+    let sample = Sample::of_all(&[std::process::id()]);
+    let sample = sample.ok_or_else(|| anyhow::anyhow!("/proc/self cannot be read"))?;
+    // The same account without its rounding, where the kernel keeps it; brought up to date by the look before.
+    let (exact, _) = thread_times();
+    let cpu = if exact > Duration::ZERO { exact } else { sample.cpu() };
+    Ok(Own { cpu, system: sample.system })
 }
 
 /// The destinations of each stream.

@@ -1,0 +1,158 @@
+//! `sluice bench` as an operator runs it, small: it measures, it writes its report, and it leaves nothing
+//! behind, whether it ends or is interrupted. Between namespaces where this machine lets us, else over loopback.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::{Sluice, wait_for};
+use serde_json::Value;
+
+/// A directory for one bench, gone with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Directory {
+        Directory(std::env::temp_dir().join(format!("sluice-bench-{}", rand::random::<u64>())))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Processor cores are few and tests are many: whatever runs beside a bench, it must end.
+fn bench(arguments: &[&str], out: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .arg("bench")
+        .args(arguments)
+        .arg("--out")
+        .arg(out)
+        .output()
+        .expect("the binary starts")
+}
+
+fn report(output: &Output, out: &Path) -> Value {
+    let text = std::fs::read(out.join("report.json"));
+    let text = text.unwrap_or_else(|error| panic!("no report ({error}): {}", text_of(output)));
+    serde_json::from_slice(&text).expect("the report is JSON")
+}
+
+fn text_of(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{out}\n{err}")
+}
+
+fn number(report: &Value, pointer: &str) -> f64 {
+    report.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {pointer} in {report:#}"))
+}
+
+/// Namespaces of benches that process `pid` made.
+fn namespaces(pid: u32) -> Vec<String> {
+    let names = std::fs::read_dir("/run/netns").map(|entries| {
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    });
+    let names: Vec<String> = names.unwrap_or_default();
+    names.into_iter().filter(|name| name.starts_with(&format!("sluice-bench-{pid}-"))).collect()
+}
+
+/// Processes whose command line has `word`, but for `own`.
+fn processes_with(word: &str, own: u32) -> Vec<String> {
+    let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let lines = pids.filter(|pid| *pid != own).map(|pid| {
+        String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
+            .replace('\0', " ")
+    });
+    lines.filter(|line| line.contains(word)).collect()
+}
+
+#[test]
+fn egress_measures_server_and_floor_and_leaves_nothing_behind() {
+    let out = Directory::new();
+    let child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["bench", "egress", "--quick", "--viewers=10,20", "--out"])
+        .arg(&out.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let pid = child.id();
+    let output = child.wait_with_output().expect("its output");
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    let report = report(&output, &out.0);
+    for (index, viewers) in [10.0, 20.0].into_iter().enumerate() {
+        let figure = |name: &str| number(&report, &format!("/figures/{index}/{name}/median"));
+        assert_eq!(number(&report, &format!("/figures/{index}/viewers")), viewers);
+        assert_eq!(figure("joined"), viewers, "{report:#}");
+        // 182 packets a second and viewer; half of it would do on a busy machine.
+        assert!(figure("packets_per_second") > viewers * 90.0, "{report:#}");
+        assert!(figure("loss") < 0.01, "{report:#}");
+        assert!(figure("floor_ns_per_packet") > 0.0 && figure("server_ns_per_packet") > 0.0, "{report:#}");
+        assert!(figure("cost_over_floor") > 0.0, "{report:#}");
+        // Messages are trains: sound alone in one, pictures of several packets.
+        let train = figure("floor_packets_per_message");
+        assert!((1.5..4.0).contains(&train), "{train} packets a message: {report:#}");
+    }
+    let markdown = std::fs::read_to_string(out.0.join("report.md")).expect("the report");
+    assert_eq!(markdown, String::from_utf8_lossy(&output.stdout), "what was printed");
+    assert!(markdown.contains("cost / floor") && markdown.contains("| 10 |"), "{markdown}");
+    assert_eq!(namespaces(pid), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupt_ends_every_process_and_namespace() {
+    let out = Directory::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["bench", "egress", "--quick", "--viewers=5", "--out"])
+        .arg(&out.0)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let (pid, directory) = (child.id(), out.0.display().to_string());
+    // The generator's command line names the file of its result in DIR.
+    wait_for("the generator to run", || (!processes_with(&directory, pid).is_empty()).then_some(()));
+    Command::new("kill").args(["-INT", &pid.to_string()]).status().expect("kill runs");
+    let status = wait_for("the bench to end", || child.try_wait().expect("its status"));
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(processes_with(&directory, pid), Vec::<String>::new());
+    assert_eq!(namespaces(pid), Vec::<String>::new());
+    assert!(!out.0.join("report.json").exists(), "there is nothing to report");
+}
+
+#[test]
+fn a_peer_is_measured_by_the_same_viewers() {
+    let (out, peer) = (Directory::new(), Sluice::start(&["--set", "shards.count=1"]));
+    peer.wait_until_playing("demo");
+    let peer_argument = format!("--peer=other=http://{}/demo/whep,{}", peer.http, peer.pid());
+    let output = bench(&["compare", "--quick", "--viewers=5", &peer_argument], &out.0);
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    let report = report(&output, &out.0);
+    for (index, name) in ["sluice", "other"].into_iter().enumerate() {
+        assert_eq!(report["figures"][index]["name"], name);
+        assert_eq!(number(&report, &format!("/figures/{index}/joined/median")), 5.0, "{report:#}");
+        assert!(number(&report, &format!("/figures/{index}/packets_per_second/median")) > 5.0 * 90.0);
+    }
+    assert!(text_of(&output).contains("| other |"), "{}", text_of(&output));
+    peer.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+}
+
+#[test]
+fn what_cannot_be_measured_is_told_with_the_way_out() {
+    let out = Directory::new();
+    for (arguments, word) in [
+        (&["egress", "--server-core=100000"][..], "100000"),
+        (&["compare", "--peer=x=http://127.0.0.1:1/whep,4294967295"], "must run already"),
+        (&["compare", "--peer=x=http://127.0.0.1:1/whep,1", "--network=namespaces"], "leave --network out"),
+        (&["compare", "--peer=x"], "NAME=WHEP_URL,PID"),
+        (&["soak", "--hours=0"], "hours"),
+    ] {
+        let output = bench(arguments, &out.0);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text_of(&output));
+        assert!(text_of(&output).contains(word), "{arguments:?}: {}", text_of(&output));
+    }
+}
