@@ -128,6 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn key_derivation_of_256_bits_is_that_of_rfc_6188_section_7_2() {
+        let crypto = from_feature_flags();
+        let key = bytes("F0F04914B513F2763A1B1FA130F10E2998F6F6E43E4309D1E622A0E332B9F1B6");
+        let salt = bytes("3B04803DE51EE7C96423AB5B78D2");
+        let derived = |label, length| derive(crypto.srtp_provider, &key, &salt, label, length).to_vec();
+        let cipher_key = "5BA1064E30EC51613CAD926C5A28EF731EC7FB397F70A960653CAF06554CD8C4";
+        assert_eq!(derived(0, 32), bytes(cipher_key));
+        assert_eq!(derived(2, 14), bytes("FA31791685CA444A9E07C6C64E93"));
+        assert_eq!(derived(1, 20), bytes("FD9C32D39ED5FBB5A9DC96B30818454D1313DC05"));
+    }
+
+    #[test]
     fn client_and_server_take_opposite_halves() {
         let crypto = from_feature_flags();
         for profile in SrtpProfile::ALL {

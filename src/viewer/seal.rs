@@ -201,3 +201,7 @@ fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
 #[cfg(test)]
 #[path = "seal_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "seal_engine_tests.rs"]
+mod engine_tests;
