@@ -12,11 +12,13 @@ const RTP: Labels = Labels { key: 0, auth: 1, salt: 2 };
 const RTCP: Labels = Labels { key: 3, auth: 4, salt: 5 };
 
 /// What DTLS exported for SRTP (RFC 5764 §4.2).
-pub(crate) struct Keying {
-    pub(crate) material: Zeroizing<Vec<u8>>,
-    pub(crate) profile: SrtpProfile,
+pub struct Keying {
+    /// Keys of the DTLS client and of the server, then the salts of both.
+    pub material: Zeroizing<Vec<u8>>,
+    /// The profile that DTLS agreed on.
+    pub profile: SrtpProfile,
     /// Whether we were the DTLS client: it decides which half is ours.
-    pub(crate) active: bool,
+    pub active: bool,
 }
 
 /// Session keys for one direction of one protocol.
@@ -30,7 +32,7 @@ pub(super) struct SessionKeys {
 }
 
 /// Our sending keys.
-pub(crate) struct SendKeys {
+pub struct SendKeys {
     pub(super) profile: SrtpProfile,
     pub(super) rtp: SessionKeys,
     pub(super) rtcp: SessionKeys,
@@ -44,7 +46,7 @@ struct Labels {
 
 impl SendKeys {
     /// Derives our sending keys. Nothing if the profile is none of ours or the material is too short.
-    pub(crate) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
+    pub fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
         let (key_len, salt_len, auth_len) = lengths(keying.profile)?;
         if keying.material.len() < 2 * (key_len + salt_len) {
             return None;
