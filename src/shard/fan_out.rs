@@ -37,7 +37,7 @@ pub struct Pacing {
 }
 
 /// One train and what goes behind it, for every viewer in turn.
-pub(super) struct Job {
+pub(crate) struct Job {
     train: Arc<Train>,
     /// Sound that shares the message of the train's last packet, if it fits.
     companions: Vec<Arc<Train>>,
@@ -52,7 +52,7 @@ pub(super) struct Job {
 }
 
 /// The trains of one stream that some viewer has not had yet.
-pub(super) struct FanOut {
+pub(crate) struct FanOut {
     pacing: Pacing,
     pictures: VecDeque<Job>,
     sound: VecDeque<Job>,
@@ -64,7 +64,7 @@ pub(super) struct FanOut {
 }
 
 impl FanOut {
-    pub(super) fn new(pacing: Pacing) -> FanOut {
+    pub(crate) fn new(pacing: Pacing) -> FanOut {
         FanOut {
             pacing,
             pictures: VecDeque::new(),
@@ -80,7 +80,7 @@ impl FanOut {
     ///
     /// Its patience begins now and not when it was received: after a stall of the whole machine it is better
     /// to be late for once than to wait for the next keyframe.
-    pub(super) fn push_picture(&mut self, now: Instant, train: Arc<Train>, interval: Option<Duration>) {
+    pub(crate) fn push_picture(&mut self, now: Instant, train: Arc<Train>, interval: Option<Duration>) {
         let whole = train.starts_frame && train.ends_frame;
         let spread = self.pacing.spread.min(interval.unwrap_or(Duration::ZERO) / 2);
         let paced = !whole && !spread.is_zero();
@@ -93,7 +93,7 @@ impl FanOut {
     }
 
     /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing.
-    pub(super) fn push_sound(&mut self, now: Instant, train: Arc<Train>, pictures: bool) {
+    pub(crate) fn push_sound(&mut self, now: Instant, train: Arc<Train>, pictures: bool) {
         let hold = self.pacing.audio_hold;
         self.held.push(train);
         let until = *self.held_until.get_or_insert(now + hold);
@@ -103,12 +103,12 @@ impl FanOut {
     }
 
     /// Whether anything waits, for its time or for its turn.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.pictures.is_empty() && self.sound.is_empty() && self.held.is_empty()
     }
 
     /// When [`FanOut::peek`] has a turn to give: a past time if it has one already.
-    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         let job = self.front().map(|job| match self.portion_due.filter(|_| job.paced_until.is_some()) {
             Some(due) if self.portion == 0 => due,
             _ => now,
@@ -117,7 +117,7 @@ impl FanOut {
     }
 
     /// The next turn: which of the `viewers` in the list gets which job.
-    pub(super) fn peek(&mut self, now: Instant, viewers: usize) -> Option<(usize, &Job)> {
+    pub(crate) fn peek(&mut self, now: Instant, viewers: usize) -> Option<(usize, &Job)> {
         if self.held_until.is_some_and(|until| until <= now) {
             self.send_held(now);
         }
@@ -139,7 +139,7 @@ impl FanOut {
     }
 
     /// The turn that [`FanOut::peek`] gave was taken.
-    pub(super) fn advance(&mut self, viewers: usize) {
+    pub(crate) fn advance(&mut self, viewers: usize) {
         let lane = if self.sound_first() { &mut self.sound } else { &mut self.pictures };
         let Some(job) = lane.front_mut() else { return };
         job.place += 1;
@@ -155,7 +155,7 @@ impl FanOut {
     }
 
     /// Drops what has waited too long. Returns how many datagrams that were, over all of its `viewers`.
-    pub(super) fn expire(&mut self, now: Instant, viewers: usize) -> u64 {
+    pub(crate) fn expire(&mut self, now: Instant, viewers: usize) -> u64 {
         let mut datagrams = 0;
         for lane in [&mut self.pictures, &mut self.sound] {
             while let Some(job) = lane.pop_front_if(|job| job.expires <= now) {
@@ -168,7 +168,7 @@ impl FanOut {
     }
 
     /// The viewer at `place` left the list, and those behind it moved up.
-    pub(super) fn removed(&mut self, place: usize) {
+    pub(crate) fn removed(&mut self, place: usize) {
         for job in self.pictures.iter_mut().chain(&mut self.sound) {
             job.place -= usize::from(job.place > place);
         }
@@ -220,7 +220,7 @@ impl Job {
     }
 
     /// Its trains in order, each with the padding that lets the next one share its message.
-    pub(super) fn trains(&self) -> impl Iterator<Item = (&Train, u8)> {
+    pub(crate) fn trains(&self) -> impl Iterator<Item = (&Train, u8)> {
         let behind = self.companions.iter().map(Some).chain([None]);
         std::iter::once(&self.train)
             .chain(&self.companions)

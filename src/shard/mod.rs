@@ -16,6 +16,7 @@ pub mod worker;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub(crate) use fan_out::FanOut;
 pub use fan_out::Pacing;
 pub use shard::{Ended, Progress, Shard};
 

@@ -5,9 +5,10 @@
 //!
 //! **In the floor**: for every destination the header, the copy of the payload into the send arena and
 //! AES-256-GCM with a key of that destination's own ([`crate::viewer::seal`], the server's code); the same
-//! [`sluice_io::Batch`] and [`sluice_io::Sender`] with GSO; one wake-up per step of 20 ms or picture. The
-//! trains are those of the server: the same clip through the same packetizers, video and audio, one train to
-//! all destinations of a stream and then the next, at its real pace, flushed before each pause. As many
+//! [`sluice_io::Batch`] and [`sluice_io::Sender`] with GSO; one wake-up per step of 20 ms or picture, and
+//! those of the pace. The trains are those of the server: the same clip through the same packetizers, video
+//! and audio, at its real pace, flushed before each pause; and so is the order of turns, by the server's own
+//! fan-out with its default settings, so that the same packets share the same messages. As many
 //! destinations as the server had viewers, each a socket of its own that is read by a process on the
 //! generator's core. Packets carry the 8 bytes of header extension (`abs-send-time`) that the server's do.
 //!

@@ -13,6 +13,9 @@ use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, Train, VideoP
 const PACKET: Duration = Duration::from_millis(20);
 const PICTURES_PER_SECOND: u32 = 30;
 
+/// Time between two pictures of the clip.
+pub const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / PICTURES_PER_SECOND as u64);
+
 /// `nal_unit_type` of the slices of a picture.
 const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
 

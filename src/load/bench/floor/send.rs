@@ -15,8 +15,9 @@ use str0m::crypto::{CryptoProvider, from_feature_flags};
 use zeroize::Zeroizing;
 
 use super::Floor;
-use super::pattern::{Pattern, Step};
+use super::pattern::{PICTURE, Pattern, Step};
 use crate::load::process::{Sample, thread_times};
+use crate::shard::{FanOut, Pacing};
 use crate::track::{Kind, Train};
 use crate::viewer::keys::{Keying, SendKeys};
 use crate::viewer::seal::{Header, RTP_HEADER, Sealer, TAG_MAX};
@@ -96,7 +97,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let began = Instant::now();
     let (warm_up, duration) =
         (Duration::from_millis(options.warm_up), Duration::from_millis(options.duration));
-    let mut steps = Steps { pattern: &pattern, next: 0, repetition: 0 };
+    let mut steps = Steps::new(&pattern, options.streams);
     steps.send_until(began, warm_up, &mut destinations, &mut way);
     let (before, counts_before, at) = (own()?, way.counts, Instant::now());
     let late = steps.send_until(began, warm_up + duration, &mut destinations, &mut way);
@@ -167,10 +168,11 @@ impl Destination {
     }
 
     /// The packets of a train, as the server's `Outgoing::send` writes them.
-    fn send(&mut self, train: &Train, way: &mut Way) {
+    fn send(&mut self, train: &Train, padding: u8, way: &mut Way) {
         let track = usize::from(train.codec.kind() == Kind::Audio);
         let first = self.next[track];
         self.next[track] += train.packets.len() as u64;
+        let last = train.packets.len() - 1;
         for (index, payload) in train.packets.iter().enumerate() {
             let header = Header {
                 payload_type: [96, 111][track],
@@ -179,9 +181,10 @@ impl Destination {
                 timestamp: train.timestamp as u32,
                 ssrc: self.ssrcs[track],
                 extension: &EXTENSION,
-                padding: 0,
+                padding: if index == last { padding } else { 0 },
             };
-            let max = RTP_HEADER + EXTENSION.len() + payload.len() + TAG_MAX;
+            let room = usize::from(header.padding) + TAG_MAX;
+            let max = RTP_HEADER + EXTENSION.len() + payload.len() + room;
             way.append(self.address, max, |out| self.sealer.rtp(header, &[], payload, out));
         }
     }
@@ -217,10 +220,20 @@ struct Steps<'a> {
     pattern: &'a Pattern,
     next: usize,
     repetition: u32,
+    /// The server's own order of turns for each stream: what shares a message, and the pace of large
+    /// pictures, decide as much of the cost as bytes do.
+    fan_outs: Vec<FanOut>,
 }
 
-impl Steps<'_> {
-    /// Sends every step that is due before `end`, counted from `began`. Returns how late the last one was.
+impl<'a> Steps<'a> {
+    fn new(pattern: &'a Pattern, streams: usize) -> Steps<'a> {
+        let egress = sluice_config::Config::default().egress;
+        let pacing = Pacing { spread: egress.spread, audio_hold: egress.audio_hold };
+        let fan_outs = (0..streams).map(|_| FanOut::new(pacing)).collect();
+        Steps { pattern, next: 0, repetition: 0, fan_outs }
+    }
+
+    /// Sends what is due before `end`, counted from `began`. Returns how late the last step was.
     fn send_until(
         &mut self,
         began: Instant,
@@ -229,27 +242,45 @@ impl Steps<'_> {
         way: &mut Way,
     ) -> Duration {
         let mut late = Duration::ZERO;
-        loop {
-            let Step { at, stream, trains } = &self.pattern.steps[self.next];
-            let due = self.pattern.period * self.repetition + *at;
-            let now = began.elapsed();
-            // Too late by the clock ends it as well: a core that is too slow must not go on for ever.
-            if due >= end || now >= end {
-                way.flush();
-                return late;
+        // By the clock: a core that is too slow must not go on for ever.
+        while began.elapsed() < end {
+            while self.due() <= began.elapsed() {
+                late = began.elapsed().saturating_sub(self.due());
+                self.take_step();
             }
-            if now < due {
-                way.flush();
-                std::thread::sleep(due.saturating_sub(began.elapsed()));
+            let now = Instant::now();
+            for (fan_out, destinations) in self.fan_outs.iter_mut().zip(&mut *destinations) {
+                while let Some((place, job)) = fan_out.peek(now, destinations.len()) {
+                    job.trains().for_each(|(train, padding)| destinations[place].send(train, padding, way));
+                    fan_out.advance(destinations.len());
+                }
             }
-            late = began.elapsed().saturating_sub(due);
-            for train in trains.iter() {
-                destinations[*stream].iter_mut().for_each(|destination| destination.send(train, way));
+            way.flush();
+            let now = Instant::now();
+            let step = began + self.due().min(end);
+            let next = self.fan_outs.iter().filter_map(|fan_out| fan_out.due(now)).fold(step, Instant::min);
+            std::thread::sleep(next.saturating_duration_since(now));
+        }
+        late
+    }
+
+    /// When the next step is due, counted from the beginning.
+    fn due(&self) -> Duration {
+        self.pattern.period * self.repetition + self.pattern.steps[self.next].at
+    }
+
+    fn take_step(&mut self) {
+        let Step { stream, trains, .. } = &self.pattern.steps[self.next];
+        let (fan_out, now) = (&mut self.fan_outs[*stream], Instant::now());
+        for train in trains.iter() {
+            match train.codec.kind() {
+                Kind::Video => fan_out.push_picture(now, train.clone(), Some(PICTURE)),
+                Kind::Audio => fan_out.push_sound(now, train.clone(), true),
             }
-            self.next += 1;
-            if self.next == self.pattern.steps.len() {
-                (self.next, self.repetition) = (0, self.repetition + 1);
-            }
+        }
+        self.next += 1;
+        if self.next == self.pattern.steps.len() {
+            (self.next, self.repetition) = (0, self.repetition + 1);
         }
     }
 }
