@@ -77,17 +77,19 @@ impl FanOut {
     }
 
     /// Takes a picture's train; `interval` is the time between pictures, if known.
-    pub(crate) fn push_picture(&mut self, train: Arc<Train>, interval: Option<Duration>) {
+    ///
+    /// Its patience begins now and not when it was received: after a stall of the whole machine it is better
+    /// to be late for once than to wait for the next keyframe.
+    pub(crate) fn push_picture(&mut self, now: Instant, train: Arc<Train>, interval: Option<Duration>) {
         let whole = train.starts_frame && train.ends_frame;
         let spread = self.pacing.spread.min(interval.unwrap_or(Duration::ZERO) / 2);
         let paced = !whole && !spread.is_zero();
         // Sound goes along only with what leaves at once, and never past sound that waits already.
         let idle = self.pictures.is_empty() && self.sound.is_empty();
         let companions = if idle && whole { self.release() } else { Vec::new() };
-        let wait = if paced { spread + PATIENCE } else { PATIENCE };
-        let mut job = Job::new(train, companions, wait);
-        job.paced_until = paced.then(|| job.train.received + spread);
-        self.pictures.push_back(job);
+        let paced_until = paced.then(|| self.paced_until(now + spread, &train));
+        let expires = paced_until.unwrap_or(now) + PATIENCE;
+        self.pictures.push_back(Job { paced_until, ..Job::new(train, companions, expires) });
     }
 
     /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing.
@@ -96,7 +98,7 @@ impl FanOut {
         self.held.push(train);
         let until = *self.held_until.get_or_insert(now + hold);
         if !pictures || hold.is_zero() || now >= until || self.held.len() >= HELD_MAX {
-            self.send_held();
+            self.send_held(now);
         }
     }
 
@@ -117,7 +119,7 @@ impl FanOut {
     /// The next turn: which of the `viewers` in the list gets which job.
     pub(crate) fn peek(&mut self, now: Instant, viewers: usize) -> Option<(usize, &Job)> {
         if self.held_until.is_some_and(|until| until <= now) {
-            self.send_held();
+            self.send_held(now);
         }
         // Those who had not had their turn may all have left.
         for lane in [&mut self.pictures, &mut self.sound] {
@@ -191,24 +193,30 @@ impl FanOut {
         turns.div_ceil(steps)
     }
 
+    /// Where the portions of a picture end; all of its trains have one end.
+    fn paced_until(&self, until: Instant, train: &Train) -> Instant {
+        let before = self.pictures.back().filter(|_| !train.starts_frame);
+        before.and_then(|job| job.paced_until).unwrap_or(until)
+    }
+
     fn release(&mut self) -> Vec<Arc<Train>> {
         self.held_until = None;
         std::mem::take(&mut self.held)
     }
 
     /// Sends sound that waited for a picture on its own.
-    fn send_held(&mut self) {
+    fn send_held(&mut self, now: Instant) {
         let mut trains = self.release().into_iter();
         let Some(train) = trains.next() else { return };
-        self.sound.push_back(Job::new(train, trains.collect(), self.pacing.audio_hold + PATIENCE));
+        self.sound.push_back(Job::new(train, trains.collect(), now + PATIENCE));
     }
 }
 
 impl Job {
-    fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, wait: Duration) -> Job {
+    fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, expires: Instant) -> Job {
         let trains = std::iter::once(&train).chain(&companions);
         let bytes = trains.map(|train| train.bytes() + train.packets.len() * OVERHEAD).sum();
-        Job { place: 0, expires: train.received + wait, paced_until: None, bytes, companions, train }
+        Job { place: 0, expires, paced_until: None, bytes, companions, train }
     }
 
     /// Its trains in order, each with the padding that lets the next one share its message.

@@ -64,7 +64,7 @@ fn drain(fan_out: &mut FanOut, now: Instant, viewers: usize) -> Vec<(usize, Code
 fn a_picture_goes_to_every_viewer_at_once() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(picture(1, now), INTERVAL);
+    fan_out.push_picture(now, picture(1, now), INTERVAL);
     assert_eq!(fan_out.due(now), Some(now));
     let turns = drain(&mut fan_out, now, 3);
     assert_eq!(turns, [0, 1, 2].map(|place| (place, Codec::H264, 1, 0)));
@@ -76,12 +76,12 @@ fn a_picture_goes_to_every_viewer_at_once() {
 fn a_large_picture_is_spread_and_what_follows_waits_for_it() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(train(Codec::H264, 0, (true, false), now, &[1_200; 16]), INTERVAL);
-    fan_out.push_picture(train(Codec::H264, 16, (false, true), now, &[1_200; 8]), INTERVAL);
+    fan_out.push_picture(now, train(Codec::H264, 0, (true, false), now, &[1_200; 16]), INTERVAL);
+    fan_out.push_picture(now, train(Codec::H264, 16, (false, true), now, &[1_200; 8]), INTERVAL);
     let mut sent = vec![drain(&mut fan_out, now, 300).len()];
     assert_eq!(sent, [600 / 15]);
     // The next picture comes in between.
-    fan_out.push_picture(picture(24, now + ms(5)), INTERVAL);
+    fan_out.push_picture(now + ms(5), picture(24, now), INTERVAL);
     let mut order = Vec::new();
     for step in 1..=15 {
         let due = fan_out.due(now + ms(step)).expect("more to send");
@@ -104,11 +104,11 @@ fn the_spread_is_never_more_than_half_the_interval_and_may_be_off() {
     let now = start();
     let large = |now| train(Codec::H264, 0, (true, false), now, &[1_200; 16]);
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(large(now), Some(ms(16)));
+    fan_out.push_picture(now, large(now), Some(ms(16)));
     assert_eq!(drain(&mut fan_out, now, 80).len(), 10, "80 in 8 steps");
     for pacing in [AT_ONCE, PACING] {
         let mut fan_out = FanOut::new(pacing);
-        fan_out.push_picture(large(now), if pacing == PACING { None } else { INTERVAL });
+        fan_out.push_picture(now, large(now), if pacing == PACING { None } else { INTERVAL });
         assert_eq!(drain(&mut fan_out, now, 80).len(), 80);
     }
 }
@@ -120,7 +120,7 @@ fn sound_travels_behind_the_next_picture() {
     fan_out.push_sound(now, sound(7, now), true);
     assert_eq!(drain(&mut fan_out, now, 2), []);
     assert_eq!(fan_out.due(now), Some(now + ms(10)));
-    fan_out.push_picture(picture(1, now + ms(4)), INTERVAL);
+    fan_out.push_picture(now + ms(4), picture(1, now), INTERVAL);
     let turns = drain(&mut fan_out, now + ms(4), 2);
     let both = |place| [(place, Codec::H264, 1, 2), (place, Codec::Opus, 7, 0)];
     assert_eq!(turns, [both(0), both(1)].concat(), "2 bytes make the last packet as long as the others");
@@ -144,7 +144,7 @@ fn sound_waits_no_longer_than_its_time_and_for_nothing_not_at_all() {
 fn sound_does_not_wait_behind_a_spread_picture() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(train(Codec::H264, 0, (true, false), now, &[1_200; 16]), INTERVAL);
+    fan_out.push_picture(now, train(Codec::H264, 0, (true, false), now, &[1_200; 16]), INTERVAL);
     drain(&mut fan_out, now, 100);
     fan_out.push_sound(now, sound(7, now), true);
     let turns = drain(&mut fan_out, now + ms(10), 100);
@@ -171,8 +171,8 @@ fn padding_only_where_it_lets_sound_share_the_message() {
 fn what_waited_too_long_is_dropped_oldest_first() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(picture(1, now), INTERVAL);
-    fan_out.push_picture(picture(4, now + ms(33)), INTERVAL);
+    fan_out.push_picture(now, picture(1, now), INTERVAL);
+    fan_out.push_picture(now + ms(33), picture(4, now), INTERVAL);
     // One of three viewers had its turn before the socket filled up.
     fan_out.peek(now, 3).expect("a turn");
     fan_out.advance(3);
@@ -221,8 +221,7 @@ proptest! {
                 Step::Picture { trains } => for index in 0..trains {
                     let sequence = next.get_mut(&Codec::H264).expect("a codec");
                     let whole = (index == 0, index + 1 == trains);
-                    // Received late enough that nothing expires here.
-                    fan_out.push_picture(train(Codec::H264, *sequence, whole, now, &[100]), INTERVAL);
+                    fan_out.push_picture(now, train(Codec::H264, *sequence, whole, now, &[100]), INTERVAL);
                     *sequence += 1;
                 },
                 Step::Sound => {

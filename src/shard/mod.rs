@@ -7,8 +7,8 @@
 pub mod command;
 pub(crate) mod deadlines;
 mod demux;
-pub(crate) mod fan_out;
-pub(crate) mod outbox;
+mod fan_out;
+mod outbox;
 mod rate;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
@@ -16,7 +16,9 @@ pub mod worker;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub(crate) use fan_out::FanOut;
 pub use fan_out::Pacing;
+pub(crate) use outbox::MESSAGES_PER_TURN;
 pub use shard::{Ended, Progress, Shard};
 
 /// How much a datagram matters when the socket is full.

@@ -302,7 +302,7 @@ impl Shard {
         match train.codec.kind() {
             Kind::Video => {
                 video.push(train.clone());
-                fan_out.push_picture(train, video.frame_interval());
+                fan_out.push_picture(now, train, video.frame_interval());
             }
             Kind::Audio => {
                 let flowing = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < FLOWING;

@@ -12,11 +12,13 @@ const RTP: Labels = Labels { key: 0, auth: 1, salt: 2 };
 const RTCP: Labels = Labels { key: 3, auth: 4, salt: 5 };
 
 /// What DTLS exported for SRTP (RFC 5764 §4.2).
-pub(crate) struct Keying {
-    pub(crate) material: Zeroizing<Vec<u8>>,
-    pub(crate) profile: SrtpProfile,
+pub struct Keying {
+    /// Keys of the DTLS client and of the server, then the salts of both.
+    pub material: Zeroizing<Vec<u8>>,
+    /// The profile that DTLS agreed on.
+    pub profile: SrtpProfile,
     /// Whether we were the DTLS client: it decides which half is ours.
-    pub(crate) active: bool,
+    pub active: bool,
 }
 
 /// Session keys for one direction of one protocol.
@@ -30,7 +32,7 @@ pub(super) struct SessionKeys {
 }
 
 /// Our sending keys.
-pub(crate) struct SendKeys {
+pub struct SendKeys {
     pub(super) profile: SrtpProfile,
     pub(super) rtp: SessionKeys,
     pub(super) rtcp: SessionKeys,
@@ -44,7 +46,7 @@ struct Labels {
 
 impl SendKeys {
     /// Derives our sending keys. Nothing if the profile is none of ours or the material is too short.
-    pub(crate) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
+    pub fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
         let (key_len, salt_len, auth_len) = lengths(keying.profile)?;
         if keying.material.len() < 2 * (key_len + salt_len) {
             return None;
@@ -125,6 +127,18 @@ mod tests {
         assert_eq!(derived(2, 14), bytes("30CBBC08863D8C85D49DB34A9AE1"));
         // The first 160 bits of the 94 bytes given there: what HMAC-SHA1 takes.
         assert_eq!(derived(1, 20), bytes("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
+    }
+
+    #[test]
+    fn key_derivation_of_256_bits_is_that_of_rfc_6188_section_7_2() {
+        let crypto = from_feature_flags();
+        let key = bytes("F0F04914B513F2763A1B1FA130F10E2998F6F6E43E4309D1E622A0E332B9F1B6");
+        let salt = bytes("3B04803DE51EE7C96423AB5B78D2");
+        let derived = |label, length| derive(crypto.srtp_provider, &key, &salt, label, length).to_vec();
+        let cipher_key = "5BA1064E30EC51613CAD926C5A28EF731EC7FB397F70A960653CAF06554CD8C4";
+        assert_eq!(derived(0, 32), bytes(cipher_key));
+        assert_eq!(derived(2, 14), bytes("FA31791685CA444A9E07C6C64E93"));
+        assert_eq!(derived(1, 20), bytes("FD9C32D39ED5FBB5A9DC96B30818454D1313DC05"));
     }
 
     #[test]

@@ -18,13 +18,14 @@ pub use dtls::{DtlsSetupError, SharedDtls};
 pub(crate) use dtls::{KeySlot, with_key_slot};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
 pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
-pub(crate) use keys::Keying;
+pub use keys::{Keying, SendKeys};
 pub use outgoing::Repairs;
 pub use rtcp::{CNAME, Epoch};
+// Seen from outside by benches/seal.rs alone: whoever seals must never repeat an index.
+pub use seal::{Header, Sealer};
 use str0m::rtp::rtcp::Rtcp;
 
 use self::outgoing::{Outgoing, Target};
-use self::seal::Sealer;
 use crate::id::{SessionId, StreamId};
 use crate::shard::Egress;
 use crate::track::{Kind, MAX_PAYLOAD, MAX_TRAIN_PACKETS, Recent, Train};

@@ -26,21 +26,25 @@ const SRTCP_INDEX_END: u32 = 1 << 31;
 
 /// One RTP packet but for its payload.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Header<'a> {
-    pub(crate) payload_type: u8,
-    pub(crate) marker: bool,
+pub struct Header<'a> {
+    /// Payload type, 7 bits.
+    pub payload_type: u8,
+    /// Marker bit.
+    pub marker: bool,
     /// Extended sequence number: the packet index of RFC 3711 §3.3.1, 48 bits.
-    pub(crate) index: u64,
-    pub(crate) timestamp: u32,
-    pub(crate) ssrc: u32,
+    pub index: u64,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// Synchronisation source.
+    pub ssrc: u32,
     /// The extension block with its own header (RFC 8285 §4.2), a multiple of 4 bytes; or empty.
-    pub(crate) extension: &'a [u8],
+    pub extension: &'a [u8],
     /// Bytes of padding behind the payload (RFC 3550 §5.1), the count among them; 0 for none.
-    pub(crate) padding: u8,
+    pub padding: u8,
 }
 
 /// The ciphers of one viewer.
-pub(crate) struct Sealer {
+pub struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
     srtcp_index: u32,
@@ -64,7 +68,7 @@ struct CounterMode {
 
 impl Sealer {
     /// A sealer over derived keys; nothing if their lengths do not fit the profile.
-    pub(crate) fn new(keys: &SendKeys) -> Option<Sealer> {
+    pub fn new(keys: &SendKeys) -> Option<Sealer> {
         let cipher = |session: &SessionKeys| Cipher::new(keys.profile, session);
         Some(Sealer { rtp: cipher(&keys.rtp)?, rtcp: cipher(&keys.rtcp)?, srtcp_index: 0 })
     }
@@ -73,13 +77,7 @@ impl Sealer {
     ///
     /// `prefix` is what RTX puts before the payload (RFC 4588 §4). Returns the length of the packet;
     /// nothing if `out` is too short, which leaves no part of the key used.
-    pub(crate) fn rtp(
-        &self,
-        header: Header<'_>,
-        prefix: &[u8],
-        payload: &[u8],
-        out: &mut [u8],
-    ) -> Option<usize> {
+    pub fn rtp(&self, header: Header<'_>, prefix: &[u8], payload: &[u8], out: &mut [u8]) -> Option<usize> {
         let body = RTP_HEADER + header.extension.len();
         let unpadded = body + prefix.len() + payload.len();
         let end = unpadded + usize::from(header.padding);
@@ -201,3 +199,7 @@ fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
 #[cfg(test)]
 #[path = "seal_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "seal_engine_tests.rs"]
+mod engine_tests;

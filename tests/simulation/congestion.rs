@@ -71,7 +71,7 @@ fn a_long_stall_drops_whole_trains_and_ends_at_the_next_keyframe() {
         assert_eq!(during, 0, "nothing goes into a full socket");
         let since = sequences(&world, viewer).iter().map(|(_, at)| *at).find(|at| *at >= stopped);
         let silence = since.expect("it goes on") - began;
-        assert!(silence <= resumed + FRAME, "viewer {viewer} got nothing for {silence:?} of {resumed:?}");
+        assert!(silence <= resumed + 2 * FRAME, "viewer {viewer} got nothing for {silence:?} of {resumed:?}");
     }
     // Nobody asked anybody for it: it was the camera's own.
     assert_eq!(world.counters.keyframes_replayed.get() + world.counters.keyframes_awaited.get(), 0);

@@ -173,6 +173,8 @@ fn write(report: &mut Report, sizes: &[Size]) {
         "connected",
         "memory per viewer",
         "join p99",
+        "packets in a message",
+        "of the floor",
         "busiest thread of the generator",
     ]);
     for size in &figures {

@@ -61,6 +61,7 @@ impl Table {
     /// Adds a row; missing cells stay empty.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut row: Vec<String> = cells.into_iter().collect();
+        debug_assert!(row.len() <= self.columns.len(), "{row:?} is wider than {:?}", self.columns);
         row.resize(self.columns.len(), String::new());
         self.rows.push(row);
     }

@@ -14,8 +14,8 @@
 //!
 //! **Not in the floor**: everything a viewer is beyond its key and address: ICE, DTLS, consent checks,
 //! receiver and sender reports, NACKs, REMB and their datagrams in; sequence numbers and timestamps of each
-//! viewer's own; deadlines, counters, rings; deciding what shares a message; the queue from the control plane and its waking of the shard;
-//! HTTP, RTSP, depacketizing and packetizing.
+//! viewer's own; deadlines, counters, rings; deciding what shares a message; the queue from the control plane
+//! and its waking of the shard; HTTP, RTSP, depacketizing and packetizing.
 //!
 //! So it is no bound of physics: fewer, longer trains or another system call would lower it. It is what
 //! this design pays for the bytes alone. Both sides are measured by the same account of the kernel: the

@@ -12,8 +12,7 @@ use sluice_config::Config;
 
 use super::CLIP;
 use crate::load::cameras::send_time;
-use crate::shard::Pacing;
-use crate::shard::fan_out::FanOut;
+use crate::shard::{FanOut, Pacing};
 use crate::source::demo;
 use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, Kind, Train, VideoPacketizer};
 
@@ -115,12 +114,11 @@ impl Line {
     /// shard empties its queue first.
     fn push(&mut self, at: Duration, trains: Vec<Arc<Train>>) {
         self.at = at;
+        let (now, interval) = (self.began + at, Duration::from_secs(1) / PICTURES_PER_SECOND);
         for train in trains {
             match train.codec.kind() {
-                Kind::Video => {
-                    self.fan_out.push_picture(train, Some(Duration::from_secs(1) / PICTURES_PER_SECOND));
-                }
-                Kind::Audio => self.fan_out.push_sound(self.began + at, train, true),
+                Kind::Video => self.fan_out.push_picture(now, train, Some(interval)),
+                Kind::Audio => self.fan_out.push_sound(now, train, true),
             }
         }
     }

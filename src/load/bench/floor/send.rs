@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::pattern::{Pattern, Step};
 use super::{CLIP, Floor};
 use crate::load::process::{Sample, thread_times};
-use crate::shard::outbox::MESSAGES_PER_TURN;
+use crate::shard::MESSAGES_PER_TURN;
 use crate::track::{Kind, Train};
 use crate::viewer::keys::{Keying, SendKeys};
 use crate::viewer::seal::{Header, RTP_HEADER, Sealer, TAG_MAX};
