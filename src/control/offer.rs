@@ -165,7 +165,12 @@ fn check_lines(text: &str) -> Result<(), String> {
         if !typed {
             return Err(format!("line {} does not begin with a letter and \"=\"", index + 1));
         }
-        if line.chars().any(|c| c.is_control() && c != '\t') {
+        // Nearly always ASCII, which is quicker to look through.
+        let control = match line.is_ascii() {
+            true => line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t'),
+            false => line.chars().any(|c| c.is_control() && c != '\t'),
+        };
+        if control {
             return Err(format!("line {} holds a control character", index + 1));
         }
     }
