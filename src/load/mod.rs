@@ -1,6 +1,7 @@
 //! `sluice load`: real viewers and cameras in great number, for our server or any other.
 //!
-//! [`client`] is one viewer without a socket: tests can use it too. [`worker`] runs thousands of them on
+//! [`client`] is one viewer without a socket: tests can use it too, and [`srtp`] and [`rtcp`] to write as a viewer of
+//! their own. [`worker`] runs thousands of them on
 //! pinned threads, [`whep`] paces them, [`report`] adds up. [`cameras`] are what a server pulls. Nothing
 //! here knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who
 //! run it.
@@ -14,13 +15,13 @@ pub mod http;
 pub mod impair;
 mod nack;
 pub mod options;
-mod packet;
+pub mod packet;
 pub mod process;
 pub mod report;
 pub mod require;
-mod rtcp;
+pub mod rtcp;
 pub mod sequence;
-mod srtp;
+pub mod srtp;
 mod table;
 mod track;
 pub mod whep;
