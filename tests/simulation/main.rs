@@ -8,6 +8,8 @@ mod camera;
 mod client;
 mod connecting;
 mod ending;
+mod feedback;
+mod indices;
 mod link;
 mod loss;
 mod moving;
