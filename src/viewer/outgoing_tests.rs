@@ -307,3 +307,13 @@ fn mid_goes_until_a_receiver_report_comes() {
     world.live(1, false);
     assert_eq!(with_mid - world.wire.0[1].3, 4, "one word of header less");
 }
+
+/// What each viewer costs beside its engine: it must not grow unnoticed, and never with the history.
+#[test]
+fn a_viewer_is_reasonably_sized() {
+    use super::super::{Engine, Viewer};
+
+    assert!(size_of::<Outgoing>() <= 416, "{}", size_of::<Outgoing>());
+    let beside = size_of::<Viewer>() - size_of::<Engine>();
+    assert!(beside <= 512, "{beside}");
+}
