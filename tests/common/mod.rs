@@ -9,6 +9,7 @@
 )]
 
 pub mod http;
+pub mod page;
 pub mod viewer;
 
 use std::io::{BufRead, BufReader, Read};
