@@ -32,6 +32,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[rtsp]`: how cameras are pulled.
     pub rtsp: RtspDefaults,
+    /// `[nack]`: repair of what viewers lose.
+    pub nack: Nack,
     /// `[rtcp]`: reports to viewers.
     pub rtcp: Rtcp,
     /// `[track]`: what is remembered of each track.
@@ -261,6 +263,21 @@ pub enum Transport {
     Tcp,
     /// In UDP datagrams of its own.
     Udp,
+}
+
+/// `[nack]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nack {
+    /// Send lost packets again to viewers that ask (RFC 4585 §6.2.1, RFC 4588).
+    pub enabled: bool,
+    /// How long packets from before the last keyframe are kept for that.
+    pub history: Duration,
+}
+
+impl Default for Nack {
+    fn default() -> Self {
+        Self { enabled: true, history: Duration::from_secs(1) }
+    }
 }
 
 /// `[rtcp]`.

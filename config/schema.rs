@@ -29,6 +29,7 @@ pub(crate) struct Draft {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
+const TEN_SECONDS: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 const TENTH: Duration = Duration::from_millis(100);
 const BUFFER_MIN: Bytes = Bytes::kib(64);
@@ -42,7 +43,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 34] = [
+static KEYS: [Key<Config>; 36] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -134,6 +135,8 @@ static KEYS: [Key<Config>; 34] = [
         "\"4MiB\"",
         Kind::Bytes(Bytes::kib(64), Bytes::mib(64), |c, v| c.rtsp.max_frame = v),
     ),
+    key("nack.enabled", "true", Kind::Bool(|c, v| c.nack.enabled = v)),
+    key("nack.history", "\"1s\"", Kind::Duration(TENTH, TEN_SECONDS, |c, v| c.nack.history = v)),
     key("rtcp.report_interval", "\"3s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.rtcp.report_interval = v)),
     key(
         "track.history_bytes",
@@ -174,8 +177,10 @@ static STREAM_KEYS: [Key<Draft>; 2] = [
 ];
 
 /// The names of the top-level tables, in the order of the reference file.
-const SECTIONS: [&str; 12] =
-    ["http", "admin", "udp", "egress", "ice", "shards", "limits", "rtsp", "rtcp", "track", "log", "streams"];
+const SECTIONS: [&str; 13] = [
+    "http", "admin", "udp", "egress", "ice", "shards", "limits", "rtsp", "nack", "rtcp", "track", "log",
+    "streams",
+];
 
 fn each<T>(texts: &[&str], parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, (usize, Refusal)> {
     texts.iter().enumerate().map(|(index, text)| parse(text).map_err(|refusal| (index, refusal))).collect()

@@ -32,9 +32,6 @@ use crate::viewer::{DtlsSetupError, SharedDtls, ViewerLimits};
 /// Time between looks at shards and interfaces.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How far back a NACK may reach, and so the least that a ring keeps.
-const HISTORY: Duration = Duration::from_secs(1);
-
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -81,7 +78,7 @@ impl Server {
         let viewers = config.limits.viewers as usize;
         // One message per viewer at the most: never full (see `Ended`).
         let (ended_in, ended) = mpsc::channel(viewers + 1);
-        let recent = RecentLimits { bytes: config.track.history_bytes.as_usize(), history: HISTORY };
+        let recent = recent_limits(config);
         let workers = workers(config, sockets, recent, &ended_in)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
@@ -95,6 +92,7 @@ impl Server {
             dtls,
             announced: RwLock::new(announced.into()),
             limits: whep_limits(config),
+            repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
             metrics: Metrics::new(registry.clone(), sessions.clone(), shards.clone(), revision),
@@ -221,6 +219,12 @@ fn gso_mode(config: &Config) -> GsoMode {
             GsoMode::Off
         }
     }
+}
+
+/// Without repair nothing from before the last keyframe has to stay.
+fn recent_limits(config: &Config) -> RecentLimits {
+    let history = if config.nack.enabled { config.nack.history } else { Duration::ZERO };
+    RecentLimits { bytes: config.track.history_bytes.as_usize(), history }
 }
 
 fn whep_limits(config: &Config) -> WhepLimits {

@@ -6,102 +6,13 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{PATIENCE, Sluice, wait_for};
+use common::Sluice;
+use common::page::{Page, frames, turn};
 use serde_json::Value;
-
-/// One browser at a time: two of them decoding on two cores make each other's figures meaningless.
-static BROWSER: Mutex<()> = Mutex::new(());
-
-fn turn() -> MutexGuard<'static, ()> {
-    // A failed test poisons the lock; the next one is not to blame.
-    BROWSER.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A page held open in Chromium.
-struct Page {
-    child: Child,
-    input: ChildStdin,
-    answers: mpsc::Receiver<Value>,
-}
-
-impl Page {
-    fn open(sluice: &Sluice, path: &str) -> Page {
-        let url = format!("http://{}{path}", sluice.http);
-        let mut child = Command::new("node")
-            .args(["tests/browser/play.mjs", "--url", &url, "--hold", "--timeout", "120"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node runs (tests/all installs what it needs)");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let (send, answers) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let answer = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-                if send.send(answer).is_err() {
-                    return;
-                }
-            }
-        });
-        let input = child.stdin.take().expect("piped");
-        let page = Page { child, input, answers };
-        assert_eq!(page.answer()["ready"], true);
-        page
-    }
-
-    fn answer(&self) -> Value {
-        self.answers.recv_timeout(2 * PATIENCE).expect("an answer of the browser")
-    }
-
-    fn ask(&mut self, line: &str) -> Value {
-        writeln!(self.input, "{line}").expect("the browser listens");
-        self.answer()
-    }
-
-    fn stats(&mut self) -> Value {
-        self.ask("stats")
-    }
-
-    /// Waits until more than `than` frames are decoded, and returns the report.
-    fn wait_for_frames(&mut self, than: u64) -> Value {
-        wait_for(&format!("more than {than} decoded frames"), || {
-            std::thread::sleep(Duration::from_millis(200));
-            Some(self.stats()).filter(|stats| frames(stats) > than)
-        })
-    }
-
-    fn screenshot(&mut self, name: &str) {
-        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/artifacts");
-        std::fs::create_dir_all(&directory).expect("a place for artifacts");
-        let file = directory.join(format!("{name}.png"));
-        self.ask(&format!("screenshot {}", file.display()));
-        // A frozen or black page compresses to almost nothing.
-        assert!(std::fs::metadata(&file).expect("the screenshot").len() > 10_000, "{}", file.display());
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        let _ = writeln!(self.input, "quit");
-        let mut left = 50;
-        while left > 0 && self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            std::thread::sleep(Duration::from_millis(100));
-            left -= 1;
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn frames(stats: &Value) -> u64 {
-    stats["video"]["framesDecoded"].as_u64().unwrap_or(0)
-}
 
 /// What every good playback has in common.
 fn assert_plays(stats: &Value, audio: &str) {
@@ -145,7 +56,7 @@ impl Drop for Camera {
 fn the_demo_plays_with_sound() {
     let _turn = turn();
     let sluice = Sluice::start(&[]);
-    let mut page = Page::open(&sluice, "/demo/?muted=0");
+    let mut page = Page::open(sluice.http, "/demo/?muted=0");
     let stats = page.wait_for_frames(90);
     assert_plays(&stats, "audio/opus");
     page.screenshot("demo");
@@ -159,7 +70,7 @@ fn the_demo_plays_with_sound() {
 fn the_start_page_lists_the_streams() {
     let _turn = turn();
     let sluice = Sluice::start(&["demo=demo", "gate=rtsp://user:canary@127.0.0.1:1/x"]);
-    let mut page = Page::open(&sluice, "/");
+    let mut page = Page::open(sluice.http, "/");
     page.screenshot("index");
 }
 
@@ -179,7 +90,7 @@ fn camera_plays(audio: &str, mime: &str) {
     let _camera = Camera::start(port, audio);
     let sluice = Sluice::start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
     sluice.wait_until_playing("cam");
-    let mut page = Page::open(&sluice, "/cam/");
+    let mut page = Page::open(sluice.http, "/cam/");
     let stats = page.wait_for_frames(90);
     assert_plays(&stats, mime);
     page.screenshot(&format!("camera-{audio}"));
@@ -192,7 +103,7 @@ fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
     let camera = Camera::start(port, "pcmu");
     let sluice = Sluice::start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
     sluice.wait_until_playing("cam");
-    let mut page = Page::open(&sluice, "/cam/");
+    let mut page = Page::open(sluice.http, "/cam/");
     let before = page.wait_for_frames(60);
 
     drop(camera);

@@ -44,7 +44,7 @@ fn an_unknown_table_is_one_problem() {
    :  ^^^|^^
    :     `-- did you mean `streams`?
    `----
-  help: there are http, admin, udp, egress, ice, shards, limits, rtsp, rtcp, track, log, streams
+  help: there are http, admin, udp, egress, ice, shards, limits, rtsp, nack, rtcp, track, log, streams
 
 1 problem in the configuration"#,
     );
@@ -60,6 +60,22 @@ fn a_number_out_of_range() {
  2 | port = 70_000 # too high
    :        ^^^|^^
    :           `-- allowed: 1 to 65535
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_time_out_of_range() {
+    report(
+        file("[nack]\nhistory = \"1m\"\n"),
+        r#"
+  x `nack.history`: 1m is out of range
+   ,-[sluice.toml:2:11]
+ 2 | history = "1m"
+   :           ^^|^
+   :             `-- allowed: 100ms to 10s
    `----
 
 1 problem in the configuration"#,

@@ -59,7 +59,7 @@ pub fn negotiate(
         };
         // Repairs come from the video's ring; audio has none, and browsers do not ask for it.
         let rtx = section.payloads.iter().filter(|_| codec.kind() == Kind::Video).find(|candidate| {
-            candidate.name.eq_ignore_ascii_case("rtx")
+            candidate.is_repair()
                 && candidate.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload.payload_type)
         });
         let extension =
@@ -150,9 +150,9 @@ fn choose_h264(section: &Section, source: Option<[u8; 3]>) -> Option<&Payload> {
 /// What a section offers, each codec once.
 fn names(section: &Section) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for Payload { name, .. } in &section.payloads {
-        if !name.eq_ignore_ascii_case("rtx") && !names.contains(&name.as_str()) {
-            names.push(name);
+    for payload in section.payloads.iter().filter(|payload| !payload.is_repair()) {
+        if !names.contains(&payload.name.as_str()) {
+            names.push(&payload.name);
         }
     }
     if names.is_empty() { "no codec at all".to_owned() } else { names.join(", ") }

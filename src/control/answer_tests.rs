@@ -110,6 +110,23 @@ fn retransmissions_go_under_the_payload_type_that_names_ours() {
 }
 
 #[test]
+fn without_repair_no_answer_offers_rtx_or_nack_and_every_answer_keeps_pli() {
+    for text in REAL {
+        let mut offer = offer(text);
+        let formats = formats(Some(CONSTRAINED_BASELINE), Some(Codec::Opus));
+        let with = answered(&offer, &negotiated(&offer, &formats));
+        offer.forget_repair();
+        let without = answered(&offer, &negotiated(&offer, &formats));
+        assert!(!without.to_lowercase().contains("rtx") && !without.contains("ssrc-group:FID"), "{without}");
+        assert!(!without.lines().any(|line| line.starts_with("a=rtcp-fb:") && line.ends_with(" nack")));
+        let requests = |sdp: &str| {
+            sdp.lines().filter(|line| line.ends_with("nack pli") || line.ends_with("ccm fir")).count()
+        };
+        assert_eq!(requests(&without), requests(&with), "{without}");
+    }
+}
+
+#[test]
 fn audio_is_matched_by_name_and_clock_whatever_the_capitals() {
     for (text, codec, payload_type) in [
         (CHROMIUM, Codec::Opus, Some(111)),

@@ -109,6 +109,11 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// Whether it carries retransmissions of another payload type (RFC 4588 §8.1).
+    pub fn is_repair(&self) -> bool {
+        self.name.eq_ignore_ascii_case("rtx")
+    }
+
     /// The value of a parameter of `a=fmtp`, names compared without regard to case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.format.split(';').find_map(|item| {
@@ -154,6 +159,14 @@ impl Offer {
             setup: setup(&session, media)?,
             sections,
         })
+    }
+
+    /// Forgets that the peer could be sent lost packets again. What is left is answered without RTX, and
+    /// therefore without NACK; requests for keyframes stay.
+    pub fn forget_repair(&mut self) {
+        for section in &mut self.sections {
+            section.payloads.retain(|payload| !payload.is_repair());
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Whep {
     pub announced: RwLock<Arc<[IpAddr]>>,
     /// Bounds.
     pub limits: WhepLimits,
+    /// Whether lost packets are sent again (`nack.enabled`).
+    pub repair: bool,
 }
 
 /// Bounds of admission and of viewers.
@@ -115,7 +117,10 @@ impl Whep {
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
-        let offer = Offer::parse(text)?;
+        let mut offer = Offer::parse(text)?;
+        if !self.repair {
+            offer.forget_repair();
+        }
         let negotiated = negotiate(&offer, formats, rand::random)?;
 
         let shard = self.shards.iter().min_by_key(|shard| shard.viewers.load(Ordering::Relaxed));

@@ -1,9 +1,9 @@
 //! `sluice load`: real viewers and cameras in great number, for our server or any other.
 //!
-//! [`client`] is one viewer without a socket: tests can use it too. [`worker`] runs thousands of them on
-//! pinned threads, [`whep`] paces them, [`report`] adds up. [`cameras`] are what a server pulls, and [`mod@bench`]
-//! runs a server of ours with all of these. Nothing else here knows how our server works inside: it measures
-//! what arrives. docs/LOAD_TESTING.md is for those who run it.
+//! [`client`] is one viewer without a socket: tests can use it too, and [`srtp`] and [`rtcp`] to write as a viewer of
+//! their own. [`worker`] runs thousands of them on pinned threads, [`whep`] paces them, [`report`] adds up.
+//! [`cameras`] are what a server pulls, and [`mod@bench`] runs a server of ours with all of these. Nothing else here
+//! knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who run it.
 
 pub mod bench;
 pub mod cameras;
@@ -18,14 +18,14 @@ pub mod impair;
 pub mod machine;
 mod nack;
 pub mod options;
-mod packet;
+pub mod packet;
 pub mod process;
 pub mod report;
 pub mod require;
-mod rtcp;
+pub mod rtcp;
 pub mod sequence;
 pub mod series;
-mod srtp;
+pub mod srtp;
 mod summary;
 mod table;
 mod track;

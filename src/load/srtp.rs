@@ -41,7 +41,7 @@ pub struct Srtp {
 
 impl Srtp {
     /// Derives the session keys. None if the profile is not one of those that WebRTC uses.
-    pub(crate) fn new(provider: &CryptoProvider, keying: &Keying) -> Option<Srtp> {
+    pub fn new(provider: &CryptoProvider, keying: &Keying) -> Option<Srtp> {
         let ours = Master::new(keying, keying.active)?;
         let theirs = Master::new(keying, !keying.active)?;
         Some(Srtp {

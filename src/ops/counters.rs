@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::feedback::Feedback;
 use crate::viewer::EndReason;
 
 /// A number with one writer.
@@ -12,6 +13,11 @@ use crate::viewer::EndReason;
 pub struct Cell(AtomicU64);
 
 impl Cell {
+    /// Zero.
+    pub const fn new() -> Cell {
+        Cell(AtomicU64::new(0))
+    }
+
     /// Adds `n`. Only the owning thread may, but for [`Cell::add_shared`].
     pub fn add(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
@@ -39,6 +45,8 @@ macro_rules! cells {
         #[derive(Debug, Default)]
         pub struct $name {
             $($(#[$doc])* pub $field: Cell,)*
+            /// What viewers say about what they receive.
+            pub feedback: Feedback,
             ended: [Cell; EndReason::ALL.len()],
         }
     };
@@ -74,6 +82,8 @@ cells! {
         repairs_unknown,
         /// Packets asked for over the share that repairs may take.
         repairs_over_budget,
+        /// Packets asked for by viewers that were answered without repair.
+        repairs_not_agreed,
         /// SRTP and SRTCP datagrams of engines that were withheld: only the sealer emits those.
         withheld,
         /// Datagrams received.

@@ -15,10 +15,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Exposition;
 
 use super::counters::{Cell, ShardCounters};
+use super::feedback::Heard;
+use super::histogram::{Histogram, Snapshot};
 use crate::control::registry::{Registry, Stream};
 use crate::control::sessions::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::source::SourceState;
+use crate::track::Kind;
 use crate::viewer::EndReason;
 
 /// All metrics of the process.
@@ -64,6 +67,8 @@ impl fmt::Debug for Everything {
 type Labels = Vec<(&'static str, String)>;
 /// Reads one number of a shard.
 type Read = fn(&ShardCounters) -> &Cell;
+/// Reads one histogram of what is heard of a kind of track.
+type ReadHeard = fn(&Heard) -> &Histogram;
 /// Reads one number of a stream.
 type ReadStream = fn(&Stream) -> &Cell;
 
@@ -102,11 +107,30 @@ const DISCARDS: [(&str, Read); 5] = [
 ];
 
 /// Packets that viewers asked for again (NACK), by what became of them.
-const REPAIRS: [(&str, Read); 4] = [
+const REPAIRS: [(&str, Read); 5] = [
     ("sent", |c| &c.repairs_sent),
     ("repeated", |c| &c.repairs_repeated),
     ("unknown", |c| &c.repairs_unknown),
     ("over_budget", |c| &c.repairs_over_budget),
+    ("not_agreed", |c| &c.repairs_not_agreed),
+];
+
+/// RTCP packets of viewers, by type.
+const FEEDBACK: [(&str, Read); 7] = [
+    ("receiver_report", |c| &c.feedback.packets.receiver_report),
+    ("nack", |c| &c.feedback.packets.nack),
+    ("pli", |c| &c.feedback.packets.pli),
+    ("fir", |c| &c.feedback.packets.fir),
+    ("remb", |c| &c.feedback.packets.remb),
+    ("other", |c| &c.feedback.packets.other),
+    ("unread", |c| &c.feedback.packets.unread),
+];
+
+/// What receiver reports tell: name, help, what to read.
+const HEARD: [(&str, &str, ReadHeard); 3] = [
+    ("viewer_loss_ratio", "Part of a track's packets that a viewer lost, before repair", |h| &h.loss),
+    ("viewer_jitter_seconds", "Interarrival jitter of a track at a viewer", |h| &h.jitter),
+    ("viewer_round_trip_seconds", "Round trip to a viewer", |h| &h.round_trip),
 ];
 
 /// Keyframe requests of viewers, by what became of them.
@@ -124,6 +148,7 @@ impl Collector for Everything {
         out.gauge("build_info", "Version of this build; always 1", [(build, 1.0)])?;
         self.encode_streams(&mut out)?;
         self.encode_shards(&mut out)?;
+        self.encode_feedback(&mut out)?;
         out.process()
     }
 }
@@ -196,6 +221,36 @@ impl Everything {
         out.seconds("shard_blocked_seconds", "Time that the shard's socket was full", blocked)?;
         let viewers = self.shards.iter().map(|s| (shard(s), s.counters.viewers.get() as f64));
         out.gauge("shard_viewers", "Viewers on the shard, connected or not", viewers)
+    }
+}
+
+impl Everything {
+    fn encode_feedback(&self, out: &mut Out<'_>) -> fmt::Result {
+        let shards = || self.shards.iter().map(|shard| &shard.counters.feedback);
+        let kinds = [("audio", Kind::Audio), ("video", Kind::Video)];
+        let label = |kind: &'static str| vec![("kind", kind.to_owned())];
+        for (name, help, read) in HEARD {
+            let values = kinds.map(|(word, kind)| {
+                (label(word), Snapshot::of(shards().map(|feedback| read(feedback.of(kind)))))
+            });
+            out.family(name, help, MetricType::Histogram, values)?;
+        }
+        let lost = kinds
+            .map(|(word, kind)| (label(word), shards().map(|feedback| feedback.of(kind).lost.get()).sum()));
+        out.counter("viewer_lost_packets", "Packets that viewers lost, before repair", lost)?;
+        let estimate = Snapshot::of(shards().map(|feedback| &feedback.estimate));
+        let help = "What a viewer thinks its line carries (REMB)";
+        let name = "viewer_estimate_bytes_per_second";
+        out.family(name, help, MetricType::Histogram, [(vec![], estimate)])?;
+        let sum = |read: Read| self.shards.iter().map(|shard| read(&shard.counters).get()).sum::<u64>();
+        let below = sum(|c| &c.feedback.estimate_below_sent);
+        let help = "Estimates that were below what the viewer was being sent";
+        out.counter("viewer_estimates_below_sent", help, [(vec![], below)])?;
+        let packets = FEEDBACK.map(|(word, read)| (vec![("type", word.to_owned())], sum(read)));
+        out.counter("feedback_packets", "RTCP packets of viewers, by type", packets)?;
+        let misdirected = sum(|c| &c.feedback.misdirected);
+        let help = "NACK, PLI and FIR that named something else than the viewer's video";
+        out.counter("feedback_misdirected", help, [(vec![], misdirected)])
     }
 }
 

@@ -2,5 +2,7 @@
 
 pub mod admin;
 pub mod counters;
+pub mod feedback;
+pub mod histogram;
 pub mod metrics;
 pub mod pages;

@@ -20,7 +20,7 @@ use super::fan_out::{FanOut, Pacing};
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
-use crate::viewer::{EndReason, Epoch, KeyframeAnswer, Outcome, Repairs, Surroundings, Viewer};
+use crate::viewer::{EndReason, Epoch, Keyframes, Outcome, Repairs, Surroundings, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -348,7 +348,8 @@ impl Shard {
     fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Surroundings<'_>) -> Outcome) {
         let Some(seat) = self.viewers.get_mut(slot) else { return };
         let video = &self.streams[seat.stream].video;
-        let outcome = call(&mut seat.viewer, Surroundings { video, epoch: &self.epoch });
+        let around = Surroundings { video, epoch: &self.epoch, feedback: &self.counters.feedback };
+        let outcome = call(&mut seat.viewer, around);
         if let Some(reason) = outcome.ended {
             return self.remove(slot, reason);
         }
@@ -361,18 +362,19 @@ impl Shard {
         }
         let counters = &self.counters;
         if outcome.repairs != Repairs::default() {
-            let Repairs { sent, repeated, unknown, over_budget } = outcome.repairs;
+            let Repairs { sent, repeated, unknown, over_budget, not_agreed } = outcome.repairs;
             counters.repairs_sent.add(u64::from(sent));
             counters.repairs_repeated.add(u64::from(repeated));
             counters.repairs_unknown.add(u64::from(unknown));
             counters.repairs_over_budget.add(u64::from(over_budget));
+            counters.repairs_not_agreed.add(u64::from(not_agreed));
         }
         counters.withheld.add(u64::from(outcome.withheld));
-        match outcome.keyframe {
-            Some(KeyframeAnswer::Replayed) => self.counters.keyframes_replayed.add(1),
-            Some(KeyframeAnswer::Coalesced) => self.counters.keyframes_coalesced.add(1),
-            Some(KeyframeAnswer::Awaited) => self.counters.keyframes_awaited.add(1),
-            None => {}
+        if outcome.keyframes != Keyframes::default() {
+            let Keyframes { replayed, coalesced, awaited } = outcome.keyframes;
+            counters.keyframes_replayed.add(u64::from(replayed));
+            counters.keyframes_coalesced.add(u64::from(coalesced));
+            counters.keyframes_awaited.add(u64::from(awaited));
         }
         self.deadlines.set(slot, seat.viewer.deadline());
     }

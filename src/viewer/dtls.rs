@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::keys::Keying;
 
 /// Where the keys of one engine appear once its handshake is done.
-pub(crate) type KeySlot = Arc<OnceLock<Keying>>;
+pub type KeySlot = Arc<OnceLock<Keying>>;
 
 thread_local! {
     /// The slot for the engine that is being built on this thread: the library makes the DTLS instance
@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// Builds an engine, and returns the slot that its keys will be put into.
-pub(crate) fn with_key_slot<T>(build: impl FnOnce() -> T) -> (T, KeySlot) {
+pub fn with_key_slot<T>(build: impl FnOnce() -> T) -> (T, KeySlot) {
     let slot = KeySlot::default();
     NEXT_SLOT.set(Some(slot.clone()));
     let built = build();
@@ -78,12 +78,12 @@ impl SharedDtls {
     }
 
     /// The provider to build an engine with.
-    pub(crate) fn provider(&self) -> Arc<CryptoProvider> {
+    pub fn provider(&self) -> Arc<CryptoProvider> {
         self.provider.clone()
     }
 
     /// The certificate to build an engine with.
-    pub(crate) fn certificate(&self) -> DtlsCert {
+    pub fn certificate(&self) -> DtlsCert {
         self.certificate.clone()
     }
 

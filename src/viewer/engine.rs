@@ -126,6 +126,8 @@ pub struct Turn {
     pub closed: bool,
     /// RTP or RTCP datagrams of the engine's own that were withheld.
     pub withheld: u32,
+    /// RTCP packets of the peer that were more than are read in one call.
+    pub unread: u32,
 }
 
 /// str0m's `Rtc`: ICE, DTLS, and the reading of RTCP. It is given no media, so it emits none.
@@ -244,7 +246,8 @@ impl Engine {
 }
 
 fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
-    let (mut connected, mut ice, mut closed, mut withheld) = (false, None, false, 0);
+    let (mut connected, mut ice, mut closed) = (false, None, false);
+    let (mut withheld, mut unread) = (0, 0);
     for _ in 0..MAX_POLLS {
         match rtc.poll_output()? {
             // One emitter per SRTP key: whatever the engine makes of RTP or RTCP never leaves.
@@ -260,13 +263,14 @@ fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Re
             },
             Output::Event(Event::RawPacket(packet)) => match *packet {
                 RawPacket::RtcpRx(rtcp) if feedback.len() < FEEDBACK_MAX => feedback.push(rtcp),
+                RawPacket::RtcpRx(_) => unread += 1,
                 _ => {}
             },
             Output::Event(Event::Closed) => closed = true,
             Output::Event(_) => {}
             Output::Timeout(deadline) => {
                 let closed = closed || !rtc.is_alive();
-                return Ok(Turn { deadline, connected, ice, closed, withheld });
+                return Ok(Turn { deadline, connected, ice, closed, withheld, unread });
             }
         }
     }

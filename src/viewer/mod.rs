@@ -5,28 +5,31 @@
 
 mod dtls;
 mod engine;
+mod feedback;
 mod forward;
 pub(crate) mod keys;
 mod outgoing;
+mod reception;
 mod rtcp;
 pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-pub use dtls::{DtlsSetupError, SharedDtls};
-pub(crate) use dtls::{KeySlot, with_key_slot};
+pub use dtls::{DtlsSetupError, KeySlot, SharedDtls, with_key_slot};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
+pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
 pub use keys::{Keying, SendKeys};
 pub use outgoing::Repairs;
 pub use rtcp::{CNAME, Epoch};
 // Seen from outside by benches/seal.rs alone: whoever seals must never repeat an index.
 pub use seal::{Header, Sealer};
-use str0m::rtp::rtcp::Rtcp;
 
 use self::outgoing::{Outgoing, Target};
+use self::reception::Estimates;
 use crate::id::{SessionId, StreamId};
+use crate::ops::feedback::Feedback;
 use crate::shard::Egress;
 use crate::track::{Kind, MAX_PAYLOAD, MAX_TRAIN_PACKETS, Recent, Train};
 
@@ -102,6 +105,8 @@ pub struct Surroundings<'a> {
     pub video: &'a Recent,
     /// What NTP time it is.
     pub epoch: &'a Epoch,
+    /// Where what viewers report is counted.
+    pub feedback: &'a Feedback,
 }
 
 /// What a call of a viewer brought about, for the shard's books.
@@ -109,8 +114,8 @@ pub struct Surroundings<'a> {
 pub struct Outcome {
     /// The viewer connected just now, this long after its offer.
     pub connected: Option<Duration>,
-    /// What became of a keyframe request.
-    pub keyframe: Option<KeyframeAnswer>,
+    /// What became of keyframe requests.
+    pub keyframes: Keyframes,
     /// What became of packets that were asked for again.
     pub repairs: Repairs,
     /// Datagrams of the engine's own that were withheld.
@@ -132,6 +137,7 @@ pub struct Viewer {
     /// What it is sent, at most one video and one audio track.
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
+    estimates: Estimates,
     /// Where media goes: the path that the peer nominated last.
     target: Option<Target>,
     paths: Vec<Path>,
@@ -187,6 +193,7 @@ impl Viewer {
                 .collect(),
             engine: Box::new(engine),
             sealer: None,
+            estimates: Estimates::default(),
             target: None,
             paths: Vec::new(),
             phase: Phase::Connecting,
@@ -377,6 +384,7 @@ impl Viewer {
             (Some(true), Phase::Silent(_)) => self.phase = Phase::Playing,
             _ => {}
         }
+        around.feedback.packets.unread.add(u64::from(turn.unread));
         for rtcp in self.engine.take_feedback() {
             self.handle_feedback(now, &rtcp, around, egress, &mut outcome);
         }
@@ -384,61 +392,6 @@ impl Viewer {
             outcome.ended = Some(EndReason::PeerClosed);
         }
         outcome
-    }
-
-    /// One RTCP packet of the viewer.
-    fn handle_feedback(
-        &mut self,
-        now: Instant,
-        rtcp: &Rtcp,
-        around: Surroundings<'_>,
-        egress: &mut dyn Egress,
-        outcome: &mut Outcome,
-    ) {
-        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
-        let tracks = &mut self.tracks;
-        let find = |tracks: &[Outgoing], ssrc: u32| tracks.iter().position(|track| track.media.ssrc == ssrc);
-        // Only video has a ring to repair from and keyframes to ask for; what names another track is
-        // none of ours to answer.
-        let find_video = |tracks: &[Outgoing], ssrc: u32| {
-            find(tracks, ssrc).filter(|&index| tracks[index].media.codec.kind() == Kind::Video)
-        };
-        match rtcp {
-            Rtcp::ReceiverReport(report) => {
-                for block in &report.reports {
-                    if let Some(index) = find(tracks, *block.ssrc) {
-                        tracks[index].handle_report(
-                            now,
-                            block.last_sr_time,
-                            block.last_sr_delay,
-                            around.epoch,
-                        );
-                    }
-                }
-            }
-            Rtcp::Nack(nack) => {
-                let Some(index) = find_video(tracks, *nack.ssrc) else { return };
-                for entry in &nack.reports {
-                    let track = &mut tracks[index];
-                    let asked = (entry.pid, entry.blp);
-                    let done = track.repair(now, asked, around.video, sealer, around.epoch, target, egress);
-                    outcome.repairs += done;
-                }
-            }
-            Rtcp::Pli(pli) => {
-                if let Some(index) = find_video(tracks, *pli.ssrc) {
-                    outcome.keyframe = Some(tracks[index].forwarder.request_keyframe(now, around.video));
-                }
-            }
-            Rtcp::Fir(fir) => {
-                for entry in &fir.reports {
-                    if let Some(index) = find_video(tracks, *entry.ssrc) {
-                        outcome.keyframe = Some(tracks[index].forwarder.request_keyframe(now, around.video));
-                    }
-                }
-            }
-            _ => {}
-        }
     }
 
     fn failed(&self, why: &str) -> Outcome {

@@ -8,10 +8,14 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use str0m::rtp::rtcp::ReceptionReport;
+
 use super::engine::MediaParams;
 use super::forward::{Forward, Forwarder, Repair};
+use super::reception::{About, Reception};
 use super::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use super::seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+use crate::ops::feedback::Feedback;
 use crate::shard::{Egress, Lane};
 use crate::track::{Recent, Train};
 
@@ -25,9 +29,6 @@ const REPAIR_BYTES_MAX: u64 = 128 * 1024;
 /// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss
 /// have the list, of 24 bytes a packet.
 const RESENT_MAX: usize = 128;
-
-/// A round trip until a receiver report tells.
-const DEFAULT_RTT: Duration = Duration::from_millis(100);
 
 /// Bytes of header extensions at the most: block header, `abs-send-time`, a MID of 16 bytes, padding.
 const EXTENSION_MAX: usize = 28;
@@ -44,9 +45,7 @@ pub(super) struct Outgoing {
     /// RTP timestamp and capture time of the newest train.
     newest: Option<(u32, Instant)>,
     next_report: Option<Instant>,
-    /// A receiver report came: the viewer knows our SSRC and needs no MID any more.
-    bound: bool,
-    rtt: Duration,
+    reception: Reception,
     next_repair: u64,
     repair_bytes: u64,
     resent: VecDeque<(u64, Instant)>,
@@ -63,6 +62,8 @@ pub struct Repairs {
     pub unknown: u32,
     /// Over the share that repairs may take.
     pub over_budget: u32,
+    /// Of a track that was answered without repair.
+    pub not_agreed: u32,
 }
 
 impl std::ops::AddAssign for Repairs {
@@ -71,6 +72,7 @@ impl std::ops::AddAssign for Repairs {
         self.repeated += other.repeated;
         self.unknown += other.unknown;
         self.over_budget += other.over_budget;
+        self.not_agreed += other.not_agreed;
     }
 }
 
@@ -84,8 +86,7 @@ impl Outgoing {
             octets: 0,
             newest: None,
             next_report: None,
-            bound: false,
-            rtt: DEFAULT_RTT,
+            reception: Reception::new(),
             next_repair: u64::from(first_sequence),
             repair_bytes: REPAIR_BYTES_MAX / 4,
             resent: VecDeque::new(),
@@ -179,19 +180,22 @@ impl Outgoing {
         write_rtcp(sealer, &packet[..length], target, egress);
     }
 
-    /// A receiver report about this track: when our report it answers was sent, and how long the
-    /// viewer kept it (RFC 3550 §6.4.1, both in 16.16 seconds).
-    pub(super) fn handle_report(&mut self, now: Instant, last_report: u32, delay: u32, epoch: &Epoch) {
-        self.bound = true;
-        if last_report == 0 {
-            return;
-        }
-        let middle = (epoch.ntp(now) >> 16) as u32;
-        let round_trip = middle.wrapping_sub(last_report).wrapping_sub(delay);
-        // Over a minute is a clock that went back, not a line.
-        if round_trip < 60 << 16 {
-            self.rtt = Duration::from_micros((u64::from(round_trip) * 1_000_000) >> 16);
-        }
+    /// What a receiver report says about this track.
+    pub(super) fn handle_report(
+        &mut self,
+        now: Instant,
+        report: &ReceptionReport,
+        epoch: &Epoch,
+        feedback: &Feedback,
+    ) {
+        let codec = self.media.codec;
+        let about = About { clock_rate: codec.clock_rate(), sent: self.packets };
+        self.reception.handle_report(now, report, about, epoch, feedback.of(codec.kind()));
+    }
+
+    /// Media bytes sent so far, modulo 2^32.
+    pub(super) fn octets(&self) -> u32 {
+        self.octets
     }
 
     /// Sends again what a NACK asks for: `first`, and the packets of `bitmask` behind it (RFC 4585
@@ -208,7 +212,10 @@ impl Outgoing {
         egress: &mut dyn Egress,
     ) -> Repairs {
         let mut repairs = Repairs::default();
-        let Some(payload_type) = self.media.rtx_payload_type else { return repairs };
+        let Some(payload_type) = self.media.rtx_payload_type else {
+            repairs.not_agreed = 1 + bitmask.count_ones();
+            return repairs;
+        };
         let behind = (0..16).filter(|bit| bitmask >> bit & 1 == 1).map(|bit| first.wrapping_add(bit + 1));
         for sequence in std::iter::once(first).chain(behind) {
             let Some(repair) = self.forwarder.repair(sequence, recent) else {
@@ -261,7 +268,8 @@ impl Outgoing {
 
     /// Notes that a packet goes again, unless it went within the last round trip.
     fn may_resend(&mut self, now: Instant, sequence: u64) -> bool {
-        while self.resent.front().is_some_and(|(_, at)| now.saturating_duration_since(*at) >= self.rtt) {
+        let rtt = self.reception.round_trip();
+        while self.resent.front().is_some_and(|(_, at)| now.saturating_duration_since(*at) >= rtt) {
             self.resent.pop_front();
         }
         if self.resent.iter().any(|(other, _)| *other == sequence) {
@@ -283,7 +291,10 @@ impl Outgoing {
             end += 4;
         }
         let mid = self.media.mid.as_bytes();
-        if let Some(id) = self.media.mid_id.filter(|_| !self.bound && (1..=16).contains(&mid.len())) {
+        // A viewer that reported knows our SSRC, and needs no MID any more.
+        if let Some(id) =
+            self.media.mid_id.filter(|_| !self.reception.heard() && (1..=16).contains(&mid.len()))
+        {
             block[end] = (id << 4) | (mid.len() as u8 - 1);
             block[end + 1..end + 1 + mid.len()].copy_from_slice(mid);
             end += 1 + mid.len();

@@ -64,6 +64,35 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
 }
 
 #[test]
+fn what_viewers_report_is_in_histograms_that_add_up() {
+    let sluice = playing(&[]);
+    let url = format!("http://{}/demo/whep", sluice.http);
+    // Viewers that report once a second, as browsers do.
+    let load = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["load", "whep", &url, "--viewers", "3", "--rate", "20", "--duration", "5s"])
+        .stdout(Stdio::null())
+        .status();
+    assert!(load.expect("the binary starts").success());
+    let text = Request::get("/metrics").send(sluice.admin).text();
+    for name in ["viewer_loss_ratio", "viewer_jitter_seconds", "viewer_round_trip_seconds"] {
+        let begin = format!("sluice_{name}_bucket{{le=\"");
+        let buckets: Vec<(f64, f64)> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&begin)?.split_once("\",kind=\"video\"} "))
+            .map(|(bound, count)| (bound.parse().expect("a bound"), count.parse().expect("a count")))
+            .collect();
+        assert!(buckets.len() >= 10, "{name} has {buckets:?}\n{text}");
+        assert!(buckets.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1));
+        let last = buckets[buckets.len() - 1];
+        assert_eq!(last.0, f64::INFINITY, "{name}");
+        let count = format!("sluice_{name}_count{{kind=\"video\"}} {}", last.1);
+        assert!(text.lines().any(|line| line == count), "{count} is not in\n{text}");
+        assert!(last.1 > 0.0, "{name}");
+    }
+    assert_eq!(sluice.metric("sluice_viewer_lost_packets_total{kind=\"video\"}"), 0.0);
+}
+
+#[test]
 fn no_metric_is_labelled_by_viewer() {
     let sluice = playing(&[]);
     let series = || {

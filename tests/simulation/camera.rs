@@ -31,6 +31,8 @@ pub struct Camera {
     pub recent: Recent,
     /// NAL units of every frame so far, with the parameter sets that go before keyframes.
     pub frames: Vec<Vec<Bytes>>,
+    /// Frames, with their sound, that will not reach the shard: its queue was full.
+    pub withheld: u32,
     video: VideoPacketizer,
     sound: AudioPacketizer,
     started: Instant,
@@ -45,6 +47,7 @@ impl Camera {
             viewers: 0,
             recent: Recent::new(Codec::H264, limits),
             frames: Vec::new(),
+            withheld: 0,
             video: VideoPacketizer::new(7_000),
             sound: AudioPacketizer::new(audio, 9_000),
             started: now,
@@ -70,6 +73,13 @@ impl Camera {
     pub fn change_audio(&mut self, codec: Codec) {
         self.audio = codec;
         self.sound = AudioPacketizer::new(codec, 9_000);
+    }
+
+    /// Whether what it made just now does not reach the shard.
+    pub fn withholds(&mut self) -> bool {
+        let withholds = self.withheld > 0;
+        self.withheld -= u32::from(withholds);
+        withholds
     }
 
     /// Whether every byte of a payload behind its headers is of this stream.

@@ -1,21 +1,28 @@
 //! A player: str0m's engine on the other end, behind a NAT of its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use sluice::control::answer::{Identity, Negotiated, answer, negotiate};
 use sluice::control::offer::Offer;
+use sluice::load::srtp::Srtp;
 use sluice::source::Formats;
-use sluice::viewer::{Credentials, SharedDtls};
+use sluice::track::Kind;
+use sluice::viewer::{Credentials, KeySlot, MediaParams, SharedDtls, with_key_slot};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
 
+use crate::wire::{Class, class};
+
 /// Where every viewer finds the server.
 pub const SERVER: &str = "192.0.2.1:8189";
+
+/// DTLS of all players: its keys can be had.
+static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
 /// What kind of player.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +33,14 @@ pub struct Player {
     pub pcmu: bool,
     /// It presents another certificate than it announced.
     pub impostor: bool,
+    /// Its RTCP is read and written by the test; what its engine would send is thrown away, because a
+    /// key has one emitter.
+    pub by_hand: bool,
 }
 
 impl Player {
-    pub const PACKETS: Player = Player { frames: false, pcmu: false, impostor: false };
+    pub const PACKETS: Player = Player { frames: false, pcmu: false, impostor: false, by_hand: false };
+    pub const BY_HAND: Player = Player { by_hand: true, ..Player::PACKETS };
     pub const FRAMES: Player = Player { frames: true, ..Player::PACKETS };
 }
 
@@ -66,6 +77,13 @@ pub struct Client {
     pub video_ssrc: u32,
     pub video_payload_type: u8,
     pub audio_payload_type: Option<u8>,
+    /// What was agreed on.
+    pub media: Vec<MediaParams>,
+    /// Compound reports of the server, opened; of a player by hand.
+    pub reports: Vec<(Instant, Vec<u8>)>,
+    by_hand: bool,
+    keys: KeySlot,
+    srtp: Option<Srtp>,
     pending: Option<SdpPendingOffer>,
 }
 
@@ -79,14 +97,16 @@ pub struct Agreement {
 impl Client {
     /// A player number `index` and the text of its offer.
     pub fn new(index: usize, player: Player, now: Instant) -> (Client, String) {
-        let mut rtc = RtcConfig::new()
+        let config = RtcConfig::new()
+            .set_crypto_provider(DTLS.provider())
+            .set_dtls_cert(DTLS.certificate())
             .clear_codecs()
             .enable_h264(true)
             .enable_opus(!player.pcmu, false)
             .enable_pcmu(player.pcmu, false)
             .set_rtp_mode(!player.frames)
-            .set_stats_interval(None)
-            .build(now);
+            .set_stats_interval(None);
+        let (mut rtc, keys) = with_key_slot(|| config.build(now));
         let port = 20_000 + index as u16;
         let host: SocketAddr = format!("10.0.0.7:{port}").parse().expect("an address");
         let public = format!("198.51.100.{}:{port}", 1 + index % 200).parse().expect("an address");
@@ -114,6 +134,11 @@ impl Client {
             video_ssrc: 0,
             video_payload_type: 0,
             audio_payload_type: None,
+            media: Vec::new(),
+            reports: Vec::new(),
+            by_hand: player.by_hand,
+            keys,
+            srtp: None,
             pending: Some(pending),
         };
         (client, text)
@@ -122,13 +147,12 @@ impl Client {
     /// Negotiates as the control plane does, and takes the answer.
     pub fn agree(
         &mut self,
-        offer: &str,
+        offer: Offer,
         formats: &Formats,
         dtls: &SharedDtls,
         random: impl FnMut() -> u32,
         local: Credentials,
     ) -> Agreement {
-        let offer = Offer::parse(offer).expect("an offer that can be answered");
         let negotiated = negotiate(&offer, formats, random).expect("something in common");
         self.take_answer(&answer(&offer, &negotiated, &identity(dtls, &local)));
         for media in negotiated.media.iter().flatten() {
@@ -138,6 +162,7 @@ impl Client {
                 }
                 _ => self.audio_payload_type = Some(media.payload_type),
             }
+            self.media.push(media.clone());
         }
         Agreement { offer, negotiated, local }
     }
@@ -158,6 +183,23 @@ impl Client {
         self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that str0m takes");
     }
 
+    /// What was agreed on for its picture or its sound.
+    pub fn track(&self, kind: Kind) -> &MediaParams {
+        self.media.iter().find(|media| media.codec.kind() == kind).expect("agreed on")
+    }
+
+    /// Both directions of its SRTP, from the beginning.
+    pub fn srtp(&self) -> Srtp {
+        Srtp::new(&DTLS.provider(), self.keys.get().expect("it connected")).expect("a profile of WebRTC")
+    }
+
+    /// Seals a compound report of a player by hand.
+    pub fn seal(&mut self, compound: &[u8]) -> Vec<u8> {
+        assert!(self.by_hand, "its engine seals reports already");
+        let fresh = self.srtp();
+        self.srtp.get_or_insert(fresh).seal_reports(compound).expect("an index is left")
+    }
+
     /// A datagram for this client; `None` is the time alone. Returns what it sends.
     pub fn handle(&mut self, now: Instant, datagram: Option<&[u8]>) -> Vec<Vec<u8>> {
         if self.failed.is_some() {
@@ -172,6 +214,11 @@ impl Client {
                 Err(_) => Input::Timeout(now),
             },
         };
+        if let Some(bytes) = datagram.filter(|bytes| self.by_hand && class(bytes) == Class::Rtcp) {
+            let mut compound = Vec::new();
+            assert!(self.srtp().open_reports(bytes, &mut compound), "a report that is authentic");
+            self.reports.push((now, compound));
+        }
         match self.rtc.handle_input(input) {
             Ok(()) => self.drain(now),
             Err(error) => self.fail(error),
@@ -207,6 +254,8 @@ impl Client {
                     self.fail(error);
                     return sent;
                 }
+                Ok(Output::Transmit(transmit))
+                    if self.by_hand && class(&transmit.contents) == Class::Rtcp => {}
                 Ok(Output::Transmit(transmit)) => sent.push(transmit.contents.to_vec()),
                 Ok(Output::Event(event)) => self.event(now, event),
                 Ok(Output::Timeout(at)) => {

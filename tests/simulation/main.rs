@@ -9,6 +9,8 @@ mod client;
 mod congestion;
 mod connecting;
 mod ending;
+mod feedback;
+mod indices;
 mod link;
 mod loss;
 mod moving;

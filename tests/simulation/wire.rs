@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use sluice::load::packet::{self, Datagram};
+use sluice::load::srtp::Srtp;
 use sluice::shard::Egress;
 
 /// What a datagram is (RFC 7983 §7, RFC 5761 §4).
@@ -65,10 +67,52 @@ pub struct Books {
     pub media: HashMap<(usize, u32), Vec<(u16, Instant)>>,
     /// Datagrams sent, by destination.
     pub sent_to: HashMap<SocketAddr, usize>,
-    indices: HashSet<(usize, u32, bool, u32)>,
+    /// Media packets sent, repairs too.
+    pub packets: usize,
+    /// Whether each media packet is left out of `media`: a long run has too many.
+    pub brief: bool,
+    /// Under one key for SRTP (`false`) or SRTCP.
+    indices: HashMap<(usize, u32, bool), Indices>,
+    openers: HashMap<usize, Srtp>,
+    opened: Vec<u8>,
+}
+
+/// The packet indices that one SSRC used under one key.
+#[derive(Debug, Default)]
+struct Indices {
+    /// One bit each, from 0.
+    used: Vec<u64>,
+    highest: Option<u64>,
+}
+
+impl Indices {
+    /// The index of a sequence number as a receiver finds it (RFC 3711 §3.3.1): the nearest to the highest
+    /// one. Ours begin below 32,768, in the first cycle.
+    fn unwrap(&self, sequence: u16) -> u64 {
+        let Some(highest) = self.highest else { return sequence.into() };
+        let ahead = sequence.wrapping_sub(highest as u16) as i16;
+        highest.checked_add_signed(ahead.into()).expect("nothing goes back behind the beginning")
+    }
+
+    /// Whether `index` is used for the first time.
+    fn take(&mut self, index: u64) -> bool {
+        self.highest = self.highest.max(Some(index));
+        let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
+        if self.used.len() <= word {
+            self.used.resize(word + 1, 0);
+        }
+        let new = self.used[word] & bit == 0;
+        self.used[word] |= bit;
+        new
+    }
 }
 
 impl Books {
+    /// Opens everything that goes to `viewer` from now on.
+    pub fn open(&mut self, viewer: usize, srtp: Srtp) {
+        self.openers.insert(viewer, srtp);
+    }
+
     /// A datagram reached the server.
     pub fn received(&mut self, from: SocketAddr, genuine: bool, datagram: &[u8]) {
         if genuine && class(datagram) == Class::Stun {
@@ -90,20 +134,52 @@ impl Books {
         match class(datagram) {
             Class::Rtp => {
                 let (sequence, ssrc) = rtp_header(datagram);
-                self.once(viewer, ssrc, false, sequence.into());
-                self.media.entry((viewer, ssrc)).or_default().push((sequence, now));
+                let index = self.once((viewer, ssrc, false), |indices| indices.unwrap(sequence));
+                self.packets += 1;
+                if !self.brief {
+                    self.media.entry((viewer, ssrc)).or_default().push((sequence, now));
+                }
+                if let Some(srtp) = self.openers.get_mut(&viewer) {
+                    let Datagram::Rtp(header) = packet::classify(datagram) else { panic!("RTP") };
+                    // It opens under no other index, so this is the one that it was sealed under.
+                    let authentic = srtp.open_media(header, index, datagram, &mut self.opened);
+                    assert!(authentic, "SSRC {ssrc} of viewer {viewer} at {index}");
+                }
             }
             Class::Rtcp => {
                 let (ssrc, index) = srtcp_index(datagram);
-                self.once(viewer, ssrc, true, index);
+                self.once((viewer, ssrc, true), |_| index.into());
+                if let Some(srtp) = self.openers.get_mut(&viewer) {
+                    let authentic = srtp.open_reports(datagram, &mut self.opened);
+                    assert!(authentic, "report {index} of viewer {viewer}");
+                }
             }
             _ => {}
         }
     }
 
-    /// No run is long enough for 65,536 packets of one SSRC: a sequence number stands for its index.
-    fn once(&mut self, viewer: usize, ssrc: u32, rtcp: bool, index: u32) {
-        let new = self.indices.insert((viewer, ssrc, rtcp, index));
+    /// Indices used so far, of all keys and SSRCs.
+    pub fn indices(&self) -> u64 {
+        let used = self.indices.values().flat_map(|indices| &indices.used);
+        used.map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// The most times that sequence numbers of one SSRC began anew.
+    pub fn rollovers(&self) -> u64 {
+        self.indices.values().filter_map(|indices| indices.highest).max().unwrap_or_default() >> 16
+    }
+
+    /// The highest index of media that an SSRC of a viewer has used.
+    pub fn highest(&self, viewer: usize, ssrc: u32) -> Option<u64> {
+        self.indices.get(&(viewer, ssrc, false))?.highest
+    }
+
+    fn once(&mut self, key: (usize, u32, bool), index: impl FnOnce(&Indices) -> u64) -> u64 {
+        let indices = self.indices.entry(key).or_default();
+        let index = index(indices);
+        let (viewer, ssrc, rtcp) = key;
+        let new = indices.take(index);
         assert!(new, "SSRC {ssrc} of viewer {viewer} used index {index} twice (SRTCP: {rtcp})");
+        index
     }
 }

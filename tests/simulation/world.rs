@@ -31,7 +31,8 @@ pub const LIMITS: ViewerLimits = ViewerLimits {
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
-const PACING: Pacing = Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
+pub const PACING: Pacing =
+    Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
 
 /// Events at one instant at the most: more is a loop without end.
 const EVENTS_AT_ONCE: usize = 100_000;
@@ -59,6 +60,7 @@ pub struct World {
     pub socket_full: bool,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
+    recent: RecentLimits,
     filter: Option<Filter>,
     /// Every address that a client has or had.
     owners: HashMap<SocketAddr, usize>,
@@ -71,6 +73,11 @@ pub struct World {
 impl World {
     /// An empty world; `seed` decides everything unless the environment has another `SEED`.
     pub fn new(seed: u64) -> World {
+        World::with_rings(seed, RECENT)
+    }
+
+    /// An empty world whose rings hold `recent`; without a history its server repairs nothing.
+    pub fn with_rings(seed: u64, recent: RecentLimits) -> World {
         let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
         #[expect(
             clippy::disallowed_methods,
@@ -82,7 +89,7 @@ impl World {
             start,
             now: start,
             shard: Shard::new(
-                RECENT,
+                recent,
                 PACING,
                 Epoch::new(start, Duration::from_secs(1_800_000_000)),
                 counters.clone(),
@@ -95,6 +102,7 @@ impl World {
             ended: Vec::new(),
             socket_full: false,
             tap: Vec::new(),
+            recent,
             filter: None,
             owners: HashMap::new(),
             flights: BinaryHeap::new(),
@@ -115,7 +123,7 @@ impl World {
     /// Adds a camera. Returns its number.
     pub fn camera(&mut self, audio: Codec) -> usize {
         let stream = StreamId(self.cameras.len() as u32);
-        self.cameras.push(Camera::new(stream, audio, RECENT, self.now));
+        self.cameras.push(Camera::new(stream, audio, self.recent, self.now));
         self.cameras.len() - 1
     }
 
@@ -123,10 +131,15 @@ impl World {
     pub fn join(&mut self, camera: usize, player: Player, link: Link) -> usize {
         let index = self.clients.len();
         let (mut client, offer) = Client::new(index, player, self.now);
+        let mut offer = Offer::parse(&offer).expect("an offer that can be answered");
+        // As `Whep::post` does it.
+        if self.recent.history.is_zero() {
+            offer.forget_repair();
+        }
         let local = self.credentials();
         let formats = self.cameras[camera].formats();
         let random = &mut self.random;
-        let agreement = client.agree(&offer, &formats, &DTLS, || random.random(), local);
+        let agreement = client.agree(offer, &formats, &DTLS, || random.random(), local);
         let viewer = self.viewer(index, camera, agreement);
         self.owners.insert(client.public, index);
         self.clients.push(client);
@@ -221,6 +234,23 @@ impl World {
         self.send_to_server(client, sent);
     }
 
+    /// A client by hand sends a compound report.
+    pub fn report(&mut self, client: usize, compound: &[u8]) {
+        let sealed = self.clients[client].seal(compound);
+        self.send_to_server(client, vec![sealed]);
+    }
+
+    /// From now on every packet that goes to a connected client is opened with its keys, which proves
+    /// the index that it was sealed under.
+    pub fn open_packets_of(&mut self, client: usize) {
+        self.books.open(client, self.clients[client].srtp());
+    }
+
+    /// The seed that decides everything here.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// A client closes with a goodbye.
     pub fn close(&mut self, client: usize) {
         let sent = self.clients[client].close(self.now);
@@ -306,7 +336,7 @@ impl World {
         for index in 0..self.cameras.len() {
             if self.cameras[index].next_frame <= now {
                 let trains = self.cameras[index].poll(&mut self.random);
-                if self.cameras[index].viewers == 0 {
+                if self.cameras[index].viewers == 0 || self.cameras[index].withholds() {
                     continue;
                 }
                 let stream = self.cameras[index].stream;

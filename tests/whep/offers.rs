@@ -232,3 +232,14 @@ fn odd_offers_are_answered_or_refused_in_words() {
     }
     assert!(!sluice.log().contains("panicked"), "{}", sluice.log());
 }
+
+#[test]
+fn without_repair_the_answer_offers_no_nack_and_keeps_pli() {
+    for (enabled, expected) in [("true", true), ("false", false)] {
+        let sluice = playing(&["--set", &format!("nack.enabled={enabled}")]);
+        let answer = join(&sluice, CHROMIUM).0.text();
+        let says = |end: &str| answer.lines().any(|line| line.ends_with(end));
+        assert_eq!((says(" nack"), answer.contains(" rtx/")), (expected, expected), "{answer}");
+        assert!(says(" nack pli") && says(" goog-remb"), "{answer}");
+    }
+}

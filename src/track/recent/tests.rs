@@ -51,6 +51,22 @@ fn keeps_back_to_the_keyframe_and_one_second() {
 }
 
 #[test]
+fn without_a_history_keeps_back_to_the_keyframe_alone() {
+    let limits = RecentLimits { history: Duration::ZERO, ..LIMITS };
+    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, limits));
+    for frame in 0..30 {
+        recent.push(train(t, frame * 2, 2, frame % 20 == 0, frame * 100));
+        let keyframe = frame / 20 * 20;
+        assert_eq!(recent.since_keyframe(), Some(keyframe * 2));
+        assert_eq!(
+            sequences(recent.trains_from(0)),
+            (keyframe..=frame).map(|frame| frame * 2).collect::<Vec<_>>()
+        );
+    }
+    assert_eq!(recent.evicted_over_bytes(), 0);
+}
+
+#[test]
 fn finds_packets() {
     let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
     assert!(recent.train_containing(0).is_none() && recent.latest().is_none());

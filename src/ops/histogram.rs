@@ -1,0 +1,101 @@
+//! Histograms with fixed buckets: plain numbers that one thread writes and a scrape reads.
+//!
+//! Owns the counting, and the sum over shards. What is observed, and into which buckets, is said where
+//! a histogram is made (src/ops/feedback.rs).
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use super::counters::Cell;
+
+/// Buckets of a histogram at the most, without the one over all bounds. Each is a series for every label.
+const BUCKETS_MAX: usize = 12;
+
+/// Observations by size, with one writer.
+#[derive(Debug)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    /// Observations at or under each bound and over the one before; then those over all of them.
+    buckets: [Cell; BUCKETS_MAX + 1],
+    /// The bits of an `f64`.
+    sum: Cell,
+}
+
+impl Histogram {
+    /// An empty histogram. `bounds` are the upper ones of its buckets, ascending, at most 12.
+    pub const fn new(bounds: &'static [f64]) -> Histogram {
+        assert!(bounds.len() <= BUCKETS_MAX, "more bounds than buckets");
+        Histogram { bounds, buckets: [const { Cell::new() }; BUCKETS_MAX + 1], sum: Cell::new() }
+    }
+
+    /// Counts `value`. Only the owning thread may.
+    pub fn observe(&self, value: f64) {
+        let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
+        self.buckets[bucket].add(1);
+        self.sum.set((f64::from_bits(self.sum.get()) + value).to_bits());
+    }
+}
+
+/// What histograms of equal bounds held when they were read, added up.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    sum: f64,
+    /// Upper bound, and how many lie at or under it and over the one before.
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Snapshot {
+    /// Adds up `histograms`, which have the bounds of the first.
+    pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for histogram in histograms {
+            let bounds = histogram.bounds.iter().copied().chain([f64::INFINITY]);
+            if snapshot.buckets.is_empty() {
+                snapshot.buckets.extend(bounds.map(|bound| (bound, 0)));
+            }
+            for ((_, count), cell) in snapshot.buckets.iter_mut().zip(&histogram.buckets) {
+                *count += cell.get();
+            }
+            snapshot.sum += f64::from_bits(histogram.sum.get());
+        }
+        snapshot
+    }
+
+    /// Observations in all.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The sum of all observed values.
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+}
+
+impl EncodeMetric for Snapshot {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_histogram::<NoLabelSet>(self.sum, self.count(), &self.buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_lies_in_the_first_bucket_whose_bound_it_does_not_pass() {
+        let (one, other) = (Histogram::new(&[0.0, 0.5, 1.0]), Histogram::new(&[0.0, 0.5, 1.0]));
+        [0.0, 0.25, 0.5].iter().for_each(|value| one.observe(*value));
+        [0.75, 1.0, 8.0].iter().for_each(|value| other.observe(*value));
+        let snapshot = Snapshot::of([&one, &other]);
+        let counts: Vec<u64> = snapshot.buckets.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [1, 2, 2, 1]);
+        assert_eq!((snapshot.count(), snapshot.sum()), (6, 10.5));
+    }
+}

@@ -1,0 +1,100 @@
+//! RTCP of a viewer: what it misses is sent again, what it reports is counted.
+//!
+//! Owns which packet is acted on, and for which track. A NACK, PLI or FIR is answered only where it
+//! names the viewer's video: audio has no ring, and no keyframes. REMB is read and counted; nothing
+//! acts on it.
+
+use std::time::Instant;
+
+use str0m::rtp::rtcp::Rtcp;
+
+use super::outgoing::Outgoing;
+use super::{KeyframeAnswer, Outcome, Surroundings, Viewer};
+use crate::shard::Egress;
+use crate::track::Kind;
+
+/// What became of the keyframe requests of one datagram.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keyframes {
+    /// Answered by sending the ring again.
+    pub replayed: u32,
+    /// Too soon after another.
+    pub coalesced: u32,
+    /// Left to the source's next keyframe.
+    pub awaited: u32,
+}
+
+impl Keyframes {
+    fn note(&mut self, answer: KeyframeAnswer) {
+        match answer {
+            KeyframeAnswer::Replayed => self.replayed += 1,
+            KeyframeAnswer::Coalesced => self.coalesced += 1,
+            KeyframeAnswer::Awaited => self.awaited += 1,
+        }
+    }
+}
+
+impl Viewer {
+    /// One RTCP packet of the viewer.
+    pub(super) fn handle_feedback(
+        &mut self,
+        now: Instant,
+        rtcp: &Rtcp,
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+        outcome: &mut Outcome,
+    ) {
+        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
+        let counts = around.feedback;
+        match rtcp {
+            Rtcp::ReceiverReport(report) => {
+                counts.packets.receiver_report.add(1);
+                for block in &report.reports {
+                    let told = self.tracks.iter_mut().find(|track| track.media.ssrc == *block.ssrc);
+                    if let Some(track) = told {
+                        track.handle_report(now, block, around.epoch, counts);
+                    }
+                }
+            }
+            Rtcp::Nack(nack) => {
+                counts.packets.nack.add(1);
+                let Some(track) = video(&mut self.tracks, *nack.ssrc) else {
+                    return counts.misdirected.add(1);
+                };
+                for entry in &nack.reports {
+                    let asked = (entry.pid, entry.blp);
+                    let done = track.repair(now, asked, around.video, sealer, around.epoch, target, egress);
+                    outcome.repairs += done;
+                }
+            }
+            Rtcp::Pli(pli) => {
+                counts.packets.pli.add(1);
+                self.request_keyframe(now, *pli.ssrc, around, outcome);
+            }
+            Rtcp::Fir(fir) => {
+                counts.packets.fir.add(1);
+                for entry in &fir.reports {
+                    self.request_keyframe(now, *entry.ssrc, around, outcome);
+                }
+            }
+            Rtcp::Remb(remb) => {
+                counts.packets.remb.add(1);
+                let sent = self.tracks.iter().fold(0, |sum: u32, track| sum.wrapping_add(track.octets()));
+                self.estimates.handle(now, f64::from(remb.bitrate), sent, counts);
+            }
+            _ => counts.packets.other.add(1),
+        }
+    }
+
+    fn request_keyframe(&mut self, now: Instant, ssrc: u32, around: Surroundings<'_>, outcome: &mut Outcome) {
+        match video(&mut self.tracks, ssrc) {
+            Some(track) => outcome.keyframes.note(track.forwarder.request_keyframe(now, around.video)),
+            None => around.feedback.misdirected.add(1),
+        }
+    }
+}
+
+/// The video track of that SSRC.
+fn video(tracks: &mut [Outgoing], ssrc: u32) -> Option<&mut Outgoing> {
+    tracks.iter_mut().find(|track| track.media.ssrc == ssrc && track.media.codec.kind() == Kind::Video)
+}

@@ -1,0 +1,115 @@
+//! A page held open in Chromium, driven by `browser/play.mjs`; what it reports is the browser's own `getStats()`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{PATIENCE, wait_for};
+
+/// One browser at a time: two of them decoding on two cores make each other's figures meaningless.
+static BROWSER: Mutex<()> = Mutex::new(());
+
+pub fn turn() -> MutexGuard<'static, ()> {
+    // A failed test poisons the lock; the next one is not to blame.
+    BROWSER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A page held open in Chromium.
+pub struct Page {
+    child: Child,
+    input: ChildStdin,
+    answers: mpsc::Receiver<Value>,
+}
+
+impl Page {
+    /// Opens a page of the server at `http`.
+    pub fn open(http: SocketAddr, path: &str) -> Page {
+        Page::start(Command::new("node"), http, path)
+    }
+
+    /// As [`Page::open`], with the browser in a network namespace.
+    pub fn open_in(namespace: &str, http: SocketAddr, path: &str) -> Page {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, "node"]);
+        Page::start(command, http, path)
+    }
+
+    fn start(mut node: Command, http: SocketAddr, path: &str) -> Page {
+        let url = format!("http://{http}{path}");
+        let mut child = node
+            .args(["tests/browser/play.mjs", "--url", &url, "--hold", "--timeout", "120"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node runs (tests/all installs what it needs)");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (send, answers) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let answer = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+                if send.send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take().expect("piped");
+        let page = Page { child, input, answers };
+        assert_eq!(page.answer()["ready"], true);
+        page
+    }
+
+    fn answer(&self) -> Value {
+        self.answers.recv_timeout(2 * PATIENCE).expect("an answer of the browser")
+    }
+
+    fn ask(&mut self, line: &str) -> Value {
+        writeln!(self.input, "{line}").expect("the browser listens");
+        self.answer()
+    }
+
+    /// What the browser measured so far.
+    pub fn stats(&mut self) -> Value {
+        self.ask("stats")
+    }
+
+    /// Waits until more than `than` frames are decoded, and returns the report.
+    pub fn wait_for_frames(&mut self, than: u64) -> Value {
+        wait_for(&format!("more than {than} decoded frames"), || {
+            std::thread::sleep(Duration::from_millis(200));
+            Some(self.stats()).filter(|stats| frames(stats) > than)
+        })
+    }
+
+    /// Keeps what it shows in `tests/artifacts`.
+    pub fn screenshot(&mut self, name: &str) {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/artifacts");
+        std::fs::create_dir_all(&directory).expect("a place for artifacts");
+        let file = directory.join(format!("{name}.png"));
+        self.ask(&format!("screenshot {}", file.display()));
+        // A page that is black all over has 3 KB; the camera stand-in's white ball on black has 5.
+        assert!(std::fs::metadata(&file).expect("the screenshot").len() > 4_500, "{}", file.display());
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = writeln!(self.input, "quit");
+        let mut left = 50;
+        while left > 0 && self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            std::thread::sleep(Duration::from_millis(100));
+            left -= 1;
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Frames decoded so far.
+pub fn frames(stats: &Value) -> u64 {
+    stats["video"]["framesDecoded"].as_u64().unwrap_or(0)
+}

@@ -1,0 +1,220 @@
+//! A browser behind a narrow link: do its estimates reach us without transport-cc, and does the picture hold?
+//!
+//! Chromium runs in a network namespace of its own, behind a veth pair whose way to it is shaped by `tbf`. Needs root,
+//! for the namespace. docs/OPERATING.md, "Limited links", has the figures that the ignored test prints.
+#![expect(clippy::disallowed_methods, reason = "tests run against real time")]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::Sluice;
+use common::page::{Page, frames, turn};
+use serde_json::Value;
+
+/// How long to wait for a first picture before measuring anyway.
+const FIRST_PICTURE: Duration = Duration::from_secs(15);
+
+/// A namespace with one link to here, removed with the test.
+struct Narrow {
+    namespace: String,
+    near: String,
+}
+
+/// Our end of the link and the browser's, of the range for measurements (RFC 2544 §C.2.2).
+const NEAR: &str = "198.18.231.1";
+const FAR: &str = "198.18.231.2";
+
+impl Narrow {
+    fn new() -> Narrow {
+        let id = std::process::id();
+        let narrow = Narrow { namespace: format!("sluice-narrow-{id}"), near: format!("slnr{id}") };
+        let (namespace, near) = (&narrow.namespace, &narrow.near);
+        ip(&format!("netns add {namespace}"));
+        ip(&format!("link add {near} type veth peer name far netns {namespace}"));
+        ip(&format!("address add {NEAR}/30 dev {near}"));
+        ip(&format!("link set {near} up"));
+        ip(&format!("-n {namespace} address add {FAR}/30 dev far"));
+        ip(&format!("-n {namespace} link set far up"));
+        ip(&format!("-n {namespace} link set lo up"));
+        narrow
+    }
+
+    /// From now on the way to the browser carries `kbit` thousand bits a second, behind a queue of `queue`.
+    fn limit(&self, kbit: u32, queue: Duration) {
+        let device = &self.near;
+        let latency = queue.as_millis();
+        let rate = format!("{kbit}kbit");
+        run("tc", &format!("qdisc replace dev {device} root tbf rate {rate} burst 10kb latency {latency}ms"));
+    }
+
+    /// Datagrams that the queue had no room for so far.
+    fn dropped(&self) -> u64 {
+        let output = Command::new("tc").args(["-s", "-j", "qdisc", "show", "dev", &self.near]).output();
+        let text = output.expect("tc, from the Debian package iproute2").stdout;
+        let shown: Value = serde_json::from_slice(&text).expect("JSON");
+        shown[0]["drops"].as_u64().expect("a count")
+    }
+}
+
+impl Drop for Narrow {
+    fn drop(&mut self) {
+        // The link goes with its far end.
+        let _ = Command::new("ip").args(["netns", "delete", &self.namespace]).status();
+    }
+}
+
+fn ip(arguments: &str) {
+    run("ip", arguments);
+}
+
+fn run(program: &str, arguments: &str) {
+    let status = Command::new(program).args(arguments.split(' ')).status();
+    let status = status.expect("ip and tc, from the Debian package iproute2");
+    assert!(status.success(), "{program} {arguments}: {status} (it needs root)");
+}
+
+/// A server that plays the demo on our end of the link.
+fn serve(arguments: &[&str]) -> Sluice {
+    let http: SocketAddr = format!("{NEAR}:{}", common::free_port()).parse().expect("an address");
+    let listen = format!("http.listen={http}");
+    let (address, announced) = (format!("udp.address={NEAR}"), format!("ice.addresses={NEAR}"));
+    let given = ["--set", &listen, "--set", &address, "--set", &announced];
+    let mut sluice = Sluice::start(&[&given, arguments].concat());
+    sluice.http = http;
+    sluice.wait_until_playing("demo");
+    sluice
+}
+
+/// Counters of the server and of the browser at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moment {
+    frames: f64,
+    freezes: f64,
+    frozen: f64,
+    lost: f64,
+    nacks: f64,
+    estimates: f64,
+    estimated: f64,
+    below: f64,
+    repairs: f64,
+    keyframes: f64,
+    reported_lost: f64,
+    sent_bytes: f64,
+}
+
+impl Moment {
+    fn now(sluice: &Sluice, page: &mut Page) -> Moment {
+        let stats = page.stats();
+        let video = |name: &str| stats["video"][name].as_f64().unwrap_or(0.0);
+        Moment {
+            frames: frames(&stats) as f64,
+            freezes: video("freezeCount"),
+            frozen: video("totalFreezesDuration"),
+            lost: video("packetsLost"),
+            nacks: video("nackCount"),
+            estimates: sluice.metric("sluice_viewer_estimate_bytes_per_second_count"),
+            estimated: sluice.metric("sluice_viewer_estimate_bytes_per_second_sum"),
+            below: sluice.metric("sluice_viewer_estimates_below_sent_total"),
+            repairs: sluice.metric("sluice_repair_requests_total{result=\"sent\"}"),
+            keyframes: sluice.metric("sluice_keyframe_requests_total{result=\"replayed\"}"),
+            reported_lost: sluice.metric("sluice_viewer_lost_packets_total{kind=\"video\"}"),
+            sent_bytes: sluice.metric("sluice_egress_bytes_total"),
+        }
+    }
+
+    /// What happened since `before`.
+    fn since(self, before: Moment) -> Moment {
+        Moment {
+            frames: self.frames - before.frames,
+            freezes: self.freezes - before.freezes,
+            frozen: self.frozen - before.frozen,
+            lost: self.lost - before.lost,
+            nacks: self.nacks - before.nacks,
+            estimates: self.estimates - before.estimates,
+            estimated: self.estimated - before.estimated,
+            below: self.below - before.below,
+            repairs: self.repairs - before.repairs,
+            keyframes: self.keyframes - before.keyframes,
+            reported_lost: self.reported_lost - before.reported_lost,
+            sent_bytes: self.sent_bytes - before.sent_bytes,
+        }
+    }
+
+    /// The mean estimate in bits per second.
+    fn estimate(&self) -> f64 {
+        self.estimated * 8.0 / self.estimates.max(1.0)
+    }
+}
+
+/// Plays for a while over a link of `kbit`, and gives what happened after the first `settle`.
+fn watch(narrow: &Narrow, sluice: &Sluice, settle: Duration, time: Duration) -> (Moment, u64) {
+    let mut page = Page::open_in(&narrow.namespace, sluice.http, "/demo/");
+    // On a link below the bitrate there may never be one.
+    let opened = Instant::now();
+    while frames(&page.stats()) == 0 && opened.elapsed() < FIRST_PICTURE {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::thread::sleep(settle);
+    let (before, dropped) = (Moment::now(sluice, &mut page), narrow.dropped());
+    std::thread::sleep(time);
+    let after = Moment::now(sluice, &mut page);
+    (after.since(before), narrow.dropped() - dropped)
+}
+
+#[test]
+fn estimates_arrive_and_the_picture_holds_on_a_link_of_twice_the_bitrate() {
+    let _turn = turn();
+    let narrow = Narrow::new();
+    // The demo is 1.25 Mb/s with its sound and its headers.
+    narrow.limit(2_500, Duration::from_millis(300));
+    let sluice = serve(&[]);
+    let (seen, _) = watch(&narrow, &sluice, Duration::from_secs(5), Duration::from_secs(10));
+    assert!(seen.estimates >= 5.0, "about one a second: {seen:?}");
+    // It knows the link by what came through it: more than nothing, no multiple of the link.
+    assert!((500e3..5e6).contains(&seen.estimate()), "{} b/s: {seen:?}", seen.estimate());
+    assert!(seen.frames > 200.0, "of 300 frames: {seen:?}");
+    assert!(seen.frozen < 1.0, "{seen:?}");
+    assert!(sluice.metric("sluice_viewer_round_trip_seconds_count{kind=\"video\"}") > 0.0);
+    assert!(sluice.metric("sluice_viewer_jitter_seconds_count{kind=\"audio\"}") > 0.0);
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release --test limited_link -- --ignored --nocapture"]
+fn what_links_of_every_width_do() {
+    let _turn = turn();
+    let narrow = Narrow::new();
+    println!(
+        "| link kbit/s | queue ms | repair | frames/s | freezes | frozen s | dropped | lost | NACKs | repairs | \
+         replays | estimates | mean kbit/s | below | sent kbit/s |"
+    );
+    let wide_to_narrow = [20_000, 3_000, 2_000, 1_500, 1_300, 1_000, 700];
+    for (repair, queue, links) in [
+        ("true", 300, &wide_to_narrow[..]),
+        ("true", 1_000, &[1_500, 1_300, 1_000]),
+        ("false", 300, &[1_500, 1_300, 1_000]),
+    ] {
+        for &kbit in links {
+            narrow.limit(kbit, Duration::from_millis(queue));
+            let sluice = serve(&["--set", &format!("nack.enabled={repair}")]);
+            let time = Duration::from_secs(15);
+            let (seen, dropped) = watch(&narrow, &sluice, Duration::from_secs(5), time);
+            println!(
+                "| {kbit} | {queue} | {repair} | {:.1} | {} | {:.1} | {dropped} | {} | {} | {} | {} | {} | {:.0} | {} | {:.0} |",
+                seen.frames / time.as_secs_f64(),
+                seen.freezes,
+                seen.frozen,
+                seen.reported_lost,
+                seen.nacks,
+                seen.repairs,
+                seen.keyframes,
+                seen.estimates,
+                seen.estimate() / 1e3,
+                seen.below,
+                seen.sent_bytes * 8.0 / time.as_secs_f64() / 1e3,
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Invariant 1 over long random lives: under one key no SSRC and index goes out twice.
+//!
+//! Every packet is opened with the viewer's keys at the index that a receiver derives for it, so what is
+//! counted are the indices that were sealed under, not only sequence numbers. The books of every other
+//! simulation check the same without opening.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sluice::id::SessionId;
+use sluice::load::rtcp;
+use sluice::shard::command::Command;
+use sluice::track::Kind;
+
+use crate::client::Player;
+use crate::link::{Link, Way};
+use crate::wire::{Class, class};
+use crate::world::World;
+
+/// Viewers that stay to the end, so that their sequence numbers roll over.
+const STAYERS: usize = 2;
+
+#[test]
+fn no_index_repeats_in_a_long_random_life() {
+    live(71, 5, 300_000);
+}
+
+#[test]
+#[ignore = "20 s with --release: cargo test --release --test simulation -- --ignored ten_million"]
+fn ten_million_packets_repeat_no_index() {
+    let world = live(72, 40, 10_000_000);
+    println!(
+        "seed {}: {} packets, {} of them repairs, {} indices of SRTP and SRTCP, no repetition",
+        world.seed(),
+        world.books.packets,
+        world.counters.repairs_sent.get(),
+        world.books.indices(),
+    );
+    println!(
+        "{:?} of virtual time: {} viewers, up to {} rollovers, {} replays for keyframe requests",
+        world.now - world.start,
+        world.clients.len(),
+        world.books.rollovers(),
+        world.counters.keyframes_replayed.get(),
+    );
+}
+
+/// Viewers do everything that could make a number go out twice, until that many packets were sent.
+fn live(seed: u64, viewers: usize, packets: usize) -> World {
+    let mut world = World::with_camera(seed);
+    world.books.brief = true;
+    // The players are there for their keys and their STUN; media would only keep them busy.
+    world.lose(|_, way, bytes| way == Way::ToClient && class(bytes) == Class::Rtp);
+    let mut random = StdRng::seed_from_u64(world.seed());
+    let mut present: Vec<usize> = Vec::new();
+    let mut reports: Vec<Vec<u8>> = Vec::new();
+    let mut restarts = 0;
+    while world.books.packets < packets {
+        if present.len() < viewers {
+            present.push(join(&mut world));
+            continue;
+        }
+        let place = random.random_range(0..present.len());
+        let viewer = present[place];
+        match random.random_range(0..1_000) {
+            0..300 => world.run(Duration::from_millis(random.random_range(5..400))),
+            300..600 => nack(&mut world, viewer, &mut random),
+            600..800 => {
+                let mut compound = Vec::new();
+                rtcp::pli(&mut compound, 1, world.clients[viewer].video_ssrc);
+                if random.random_bool(0.01) {
+                    reports.push(world.clients[viewer].seal(&compound));
+                }
+                world.report(viewer, &compound);
+            }
+            // A shard that does not keep up.
+            800..820 => world.cameras[0].withheld = random.random_range(1..30),
+            820..860 => {
+                world.restart_ice(viewer);
+                restarts += 1;
+            }
+            860..910 => {
+                let port = random.random_range(1_024..20_000);
+                let address = [203, 0, 113, random.random_range(1..255)];
+                world.rebind(viewer, (address, port).into());
+            }
+            // Somebody on the way sends again what the viewer sent.
+            910..950 if !reports.is_empty() => {
+                let report = reports[random.random_range(0..reports.len())].clone();
+                let from = world.clients[viewer].public;
+                world.inject(from, &report);
+            }
+            // A line that is down for a while.
+            950..954 => {
+                world.links[viewer].down = true;
+                world.run(Duration::from_millis(random.random_range(100..2_000)));
+                world.links[viewer].down = false;
+            }
+            954..968 if viewer >= STAYERS => {
+                world.close(viewer);
+                present.swap_remove(place);
+            }
+            968..974 if viewer >= STAYERS => {
+                world.command(Command::Leave(SessionId(viewer as u128)));
+                present.swap_remove(place);
+            }
+            _ => world.run(Duration::from_millis(20)),
+        }
+        present.retain(|viewer| world.end_of(*viewer).is_none());
+    }
+    let counters = &world.counters;
+    let happened = [
+        ("repairs", counters.repairs_sent.get()),
+        ("NACKs for what was sent again just now", counters.repairs_repeated.get()),
+        ("replays", counters.keyframes_replayed.get()),
+        ("restarts of ICE", restarts),
+        ("viewers that came later", (world.clients.len() - viewers) as u64),
+    ];
+    for (what, count) in happened {
+        assert!(count > 10, "{count} {what} in {:?} prove nothing", world.now - world.start);
+    }
+    assert!(world.books.rollovers() > 0, "no sequence number rolled over");
+    assert_eq!(counters.withheld.get(), 0, "the engine emits nothing under our keys");
+    world
+}
+
+fn join(world: &mut World) -> usize {
+    let viewer = world.join(0, Player::BY_HAND, Link::GOOD);
+    world.connect(viewer..viewer + 1);
+    world.open_packets_of(viewer);
+    viewer
+}
+
+/// Asks for what was sent lately, for what was never sent, and for the same again.
+fn nack(world: &mut World, viewer: usize, random: &mut StdRng) {
+    let media = world.clients[viewer].track(Kind::Video).ssrc;
+    let Some(last) = world.books.highest(viewer, media) else { return };
+    let mut compound = Vec::new();
+    for _ in 0..random.random_range(1..4) {
+        let first = (last as u16).wrapping_add(20).wrapping_sub(random.random_range(0..1_000));
+        let numbers: Vec<u16> =
+            (0..random.random_range(1..30)).map(|step| first.wrapping_add(step)).collect();
+        rtcp::nack(&mut compound, 1, media, &numbers);
+    }
+    world.report(viewer, &compound);
+    if random.random_bool(0.3) {
+        world.report(viewer, &compound);
+    }
+}
