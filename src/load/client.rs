@@ -278,13 +278,17 @@ impl Client {
                 self.next_report = Some(now + feedback::REPORT_INTERVAL);
                 self.stage = Stage::Connected;
             }
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => self.stage = Stage::Gone,
+            // Before the first path this only says that none of the candidates known can work. A full agent
+            // may still check us from an address that its answer did not name (RFC 8445 §7.3.1.3).
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                self.stage = if self.connected_at.is_some() { Stage::Gone } else { Stage::Checking };
+            }
             Event::IceConnectionStateChange(
                 IceConnectionState::Connected | IceConnectionState::Completed,
             ) => {
                 self.stage = match self.stage {
                     Stage::Checking => Stage::Handshaking,
-                    Stage::Gone if self.connected_at.is_some() => Stage::Connected,
+                    Stage::Gone => Stage::Connected,
                     other => other,
                 };
             }

@@ -6,11 +6,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -23,8 +26,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A WHEP endpoint, resolved once so that a test measures the server and not the resolver.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
+    /// Without user and password.
     url: Url,
     address: SocketAddr,
+    /// Basic authentication (RFC 7617), marked as sensitive: it prints as such.
+    authorization: Option<HeaderValue>,
 }
 
 /// Why an endpoint cannot be used at all.
@@ -75,8 +81,10 @@ pub enum Refusal {
 }
 
 impl Endpoint {
-    /// Resolves a URL and finds out which of our addresses reaches it.
+    /// Resolves a URL and finds out which of our addresses reaches it. Its user and password, if it has
+    /// them, go with every request.
     pub async fn find(url: Url) -> Result<(Endpoint, std::net::IpAddr), EndpointError> {
+        let (url, authorization) = apart(url);
         let host = match (url.scheme(), url.host_str()) {
             ("http", Some(host)) => host.trim_matches(['[', ']']).to_owned(),
             _ => return Err(EndpointError::Scheme(url)),
@@ -87,7 +95,7 @@ impl Endpoint {
         let mut failure = resolve(std::io::Error::other("it has no address"));
         for address in addresses {
             match connect(address).await {
-                Ok((_, local)) => return Ok((Endpoint { url, address }, local)),
+                Ok((_, local)) => return Ok((Endpoint { url, address, authorization }, local)),
                 Err(source) => failure = EndpointError::Connect { address, source },
             }
         }
@@ -120,7 +128,10 @@ impl Endpoint {
         body: Bytes,
     ) -> Result<(Response<()>, Bytes), Refusal> {
         let host = &self.url[url::Position::BeforeHost..url::Position::AfterPort];
-        let request = request.header(HOST, host).body(Full::new(body)).map_err(broken)?;
+        let mut request = request.header(HOST, host).body(Full::new(body)).map_err(broken)?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         let exchange = async {
             let (stream, _) = connect(self.address).await.map_err(broken)?;
             let (mut sender, connection) =
@@ -149,6 +160,21 @@ async fn connect(address: SocketAddr) -> std::io::Result<(TcpStream, std::net::I
     Ok((stream, local))
 }
 
+/// A URL without its user and password, and the header that says them.
+fn apart(mut url: Url) -> (Url, Option<HeaderValue>) {
+    if url.username().is_empty() && url.password().is_none() {
+        return (url, None);
+    }
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    let pair = [decoded(url.username()), decoded(url.password().unwrap_or_default())].join(&b':');
+    let mut header = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(pair))).ok();
+    header.iter_mut().for_each(|header| header.set_sensitive(true));
+    // Only URLs that cannot have a user refuse this.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    (url, header)
+}
+
 fn broken(error: impl std::fmt::Display) -> Refusal {
     Refusal::Broken(error.to_string())
 }
@@ -161,5 +187,21 @@ trait RequestTarget {
 impl RequestTarget for Url {
     fn path_and_query(&self) -> &str {
         &self[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_go_into_a_header_and_nowhere_else() {
+        let (url, header) = apart(Url::parse("http://bob:p%3Aw@h:1/s/whep?a=b").expect("a URL"));
+        assert_eq!(url.as_str(), "http://h:1/s/whep?a=b");
+        // "bob:p:w"
+        assert_eq!(header.as_ref().map(HeaderValue::as_bytes), Some(&b"Basic Ym9iOnA6dw=="[..]));
+        assert!(!format!("{header:?}").contains("Ym9i"), "it must not be printed");
+        let (_, none) = apart(Url::parse("http://h/s/whep").expect("a URL"));
+        assert_eq!(none, None);
     }
 }

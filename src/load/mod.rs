@@ -32,6 +32,9 @@ mod track;
 pub mod whep;
 pub mod worker;
 
+#[cfg(test)]
+mod answer_tests;
+
 use std::io::{Error, Result};
 use std::path::Path;
 use std::process::ExitCode;
