@@ -315,9 +315,9 @@ fn mid_goes_until_a_receiver_report_comes() {
 /// What each viewer costs beside its engine: it must not grow unnoticed, and never with the history.
 #[test]
 fn a_viewer_is_reasonably_sized() {
-    use super::super::{Engine, Viewer};
+    use super::super::Viewer;
 
-    assert!(size_of::<Outgoing>() <= 416, "{}", size_of::<Outgoing>());
-    let beside = size_of::<Viewer>() - size_of::<Engine>();
-    assert!(beside <= 512, "{beside}");
+    assert!(size_of::<Outgoing>() <= 440, "{}", size_of::<Outgoing>());
+    // The engine is boxed: this is what a fan-out walks over.
+    assert!(size_of::<Viewer>() <= 512, "{}", size_of::<Viewer>());
 }
