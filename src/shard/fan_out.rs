@@ -14,11 +14,15 @@ use crate::track::{Kind, Train};
 /// Time between two portions of a paced picture: what epoll can wait for.
 const STEP: Duration = Duration::from_millis(1);
 
-/// How long media may wait for a full socket or a busy core before it is dropped, oldest first.
+/// How long media may wait for a socket that takes nothing at all. Lowering it drops what a short stall of
+/// the network card would have let through; raising it delays everybody after one.
+const STALL_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long media may wait for its turn while others have theirs: for a busy core or a line at its rate.
 ///
-/// Raising it delays everybody on a link that is too narrow; lowering it drops what a short stall of
-/// the network card would have let through.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// A keyframe of 40 KB to 1,000 viewers keeps a line of 1 Gbit/s busy for a third of a second, and those at
+/// the end of the list would never get one if this was shorter. Raising it lets an overloaded server lag.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sound held back at the most, whatever the time: what comes sooner than one packet in 10 ms is sent.
 const HELD_MAX: usize = 4;
@@ -45,10 +49,20 @@ pub(crate) struct Job {
     pub(crate) bytes: usize,
     /// The next viewer's place in the list.
     place: usize,
-    /// Dropped when it is still here then.
-    expires: Instant,
+    /// Its patience begins here.
+    since: Instant,
     /// The portions of its picture end here.
     paced_until: Option<Instant>,
+}
+
+/// What [`FanOut::expire`] dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Expired {
+    /// Datagrams, over all viewers who had no turn.
+    pub(crate) datagrams: u64,
+    /// How many at the front of the list had their turn: they go to its end, so that it is not the same
+    /// ones who go without each time. 0 if the order must stay.
+    pub(crate) served: usize,
 }
 
 /// The trains of one stream that some viewer has not had yet.
@@ -88,8 +102,8 @@ impl FanOut {
         let idle = self.pictures.is_empty() && self.sound.is_empty();
         let companions = if idle && whole { self.release() } else { Vec::new() };
         let paced_until = paced.then(|| self.paced_until(now + spread, &train));
-        let expires = paced_until.unwrap_or(now) + PATIENCE;
-        self.pictures.push_back(Job { paced_until, ..Job::new(train, companions, expires) });
+        let since = paced_until.unwrap_or(now);
+        self.pictures.push_back(Job { paced_until, ..Job::new(train, companions, since) });
     }
 
     /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing.
@@ -154,17 +168,25 @@ impl FanOut {
         }
     }
 
-    /// Drops what has waited too long. Returns how many datagrams that were, over all of its `viewers`.
-    pub(super) fn expire(&mut self, now: Instant, viewers: usize) -> u64 {
-        let mut datagrams = 0;
+    /// Drops what has waited too long: less long if the socket is `stalled`.
+    pub(crate) fn expire(&mut self, now: Instant, stalled: bool, viewers: usize) -> Expired {
+        let patience = if stalled { STALL_PATIENCE } else { PATIENCE };
+        let mut expired = Expired::default();
         for lane in [&mut self.pictures, &mut self.sound] {
-            while let Some(job) = lane.pop_front_if(|job| job.expires <= now) {
+            while let Some(job) =
+                lane.pop_front_if(|job| now.saturating_duration_since(job.since) >= patience)
+            {
                 let trains = std::iter::once(&job.train).chain(&job.companions);
                 let packets: usize = trains.map(|train| train.packets.len()).sum();
-                datagrams += (packets * viewers.saturating_sub(job.place)) as u64;
+                expired.datagrams += (packets * viewers.saturating_sub(job.place)) as u64;
+                expired.served = expired.served.max(job.place);
             }
         }
-        datagrams
+        // Whoever is in the middle of the list for another train must stay there.
+        if self.pictures.iter().chain(&self.sound).any(|job| job.place > 0) {
+            expired.served = 0;
+        }
+        expired
     }
 
     /// The viewer at `place` left the list, and those behind it moved up.
@@ -208,15 +230,15 @@ impl FanOut {
     fn send_held(&mut self, now: Instant) {
         let mut trains = self.release().into_iter();
         let Some(train) = trains.next() else { return };
-        self.sound.push_back(Job::new(train, trains.collect(), now + PATIENCE));
+        self.sound.push_back(Job::new(train, trains.collect(), now));
     }
 }
 
 impl Job {
-    fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, expires: Instant) -> Job {
+    fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, since: Instant) -> Job {
         let trains = std::iter::once(&train).chain(&companions);
         let bytes = trains.map(|train| train.bytes() + train.packets.len() * OVERHEAD).sum();
-        Job { place: 0, expires, paced_until: None, bytes, companions, train }
+        Job { place: 0, since, paced_until: None, bytes, companions, train }
     }
 
     /// Its trains in order, each with the padding that lets the next one share its message.

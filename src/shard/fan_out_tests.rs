@@ -176,9 +176,27 @@ fn what_waited_too_long_is_dropped_oldest_first() {
     // One of three viewers had its turn before the socket filled up.
     fan_out.peek(now, 3).expect("a turn");
     fan_out.advance(3);
-    assert_eq!(fan_out.expire(now + ms(99), 3), 0);
-    assert_eq!(fan_out.expire(now + ms(100), 3), 2 * 3, "three packets for each of two viewers");
-    assert_eq!(drain(&mut fan_out, now + ms(100), 3).len(), 3, "the newer one is still there");
+    assert_eq!(fan_out.expire(now + ms(99), true, 3), Expired::default());
+    let expired = fan_out.expire(now + ms(100), true, 3);
+    assert_eq!(expired, Expired { datagrams: 2 * 3, served: 1 }, "three packets for each of two viewers");
+    assert_eq!(fan_out.expire(now + ms(532), false, 3), Expired::default(), "others have their turns");
+    assert_eq!(fan_out.expire(now + ms(533), false, 3), Expired { datagrams: 3 * 3, served: 0 });
+    assert!(fan_out.is_idle());
+}
+
+#[test]
+fn the_order_stays_while_a_train_is_halfway() {
+    let now = start();
+    let mut fan_out = FanOut::new(PACING);
+    let large = train(Codec::H264, 0, (true, false), now, &[1_200; 16]);
+    fan_out.push_picture(now, large, INTERVAL);
+    fan_out.peek(now, 100).expect("a turn");
+    fan_out.advance(100);
+    fan_out.push_sound(now + ms(400), sound(7, now), false);
+    fan_out.peek(now + ms(400), 100).expect("a turn");
+    fan_out.advance(100);
+    let expired = fan_out.expire(now + ms(515), false, 100);
+    assert_eq!(expired, Expired { datagrams: 99 * 16, served: 0 }, "sound is in the middle of the list");
 }
 
 /// What may happen to a stream.

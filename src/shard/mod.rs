@@ -58,4 +58,9 @@ pub trait Egress {
     fn ready(&mut self, _bytes: usize) -> bool {
         true
     }
+
+    /// Whether the socket has taken nothing for so long that media need not wait for it any more.
+    fn is_stalled(&self) -> bool {
+        false
+    }
 }

@@ -14,8 +14,8 @@ use super::rate::Rate;
 use super::{Egress, Lane};
 use crate::ops::counters::ShardCounters;
 
-/// How long sealed datagrams may wait for a full socket. What is lost then a viewer can ask for again,
-/// but it is late: raising this delays everybody, lowering it drops more in a short stall.
+/// How long sealed datagrams may wait for a full socket that takes nothing. What is lost then a viewer can
+/// ask for again, but it is late: raising this delays everybody, lowering it drops more in a short stall.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Bytes of the control batch: 64 messages of a full DTLS flight's datagram. More than one batch of
@@ -34,6 +34,7 @@ pub(super) struct Outbox {
     counters: Arc<ShardCounters>,
     rate: Option<Rate>,
     now: Instant,
+    /// Since when the socket is full and has taken nothing.
     blocked_since: Option<Instant>,
 }
 
@@ -58,10 +59,8 @@ impl Outbox {
         if let Some(rate) = &mut self.rate {
             rate.refill(now);
         }
-        if let Some(since) = self.blocked_since
-            && now.saturating_duration_since(since) >= PATIENCE
-        {
-            self.unblock(since);
+        if self.is_stalled() {
+            // It goes on counting: what is not sealed yet is judged by it.
             self.counters.dropped_socket_full.add((self.control.segments() + self.media.segments()) as u64);
             self.control.clear();
             self.media.clear();
@@ -94,19 +93,15 @@ impl Outbox {
             let no_memory = report.dropped.count(DropReason::NoBuffer) as u64;
             counters.dropped_no_memory.add(no_memory);
             counters.dropped_refused.add(report.dropped.total() as u64 - no_memory);
-            if report.blocked_messages > 0 {
+            let blocked = report.blocked_messages > 0;
+            if let Some(since) = self.blocked_since.take_if(|_| !blocked || report.messages > 0) {
+                counters.blocked_nanos.add(now.saturating_duration_since(since).as_nanos() as u64);
+            }
+            if blocked {
                 self.blocked_since.get_or_insert(*now);
                 return;
             }
         }
-        if let Some(since) = self.blocked_since {
-            self.unblock(since);
-        }
-    }
-
-    fn unblock(&mut self, since: Instant) {
-        self.blocked_since = None;
-        self.counters.blocked_nanos.add(self.now.saturating_duration_since(since).as_nanos() as u64);
     }
 
     /// Appends to a lane; flushes once if there is no room, and drops if there still is none.
@@ -168,5 +163,9 @@ impl Egress for Outbox {
             self.flush();
         }
         self.media.has_room(MESSAGES_PER_TURN, bytes)
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.blocked_since.is_some_and(|since| self.now.saturating_duration_since(since) >= PATIENCE)
     }
 }

@@ -222,7 +222,10 @@ impl Shard {
         let mut index = 0;
         while let Some(&key) = active.get(index) {
             let Stream { fan_out, viewers: roll, active: is_active, .. } = &mut streams[key];
-            counters.dropped_late.add(fan_out.expire(now, roll.len()));
+            let expired = fan_out.expire(now, egress.is_stalled(), roll.len());
+            counters.dropped_late.add(expired.datagrams);
+            let served = expired.served.min(roll.len());
+            roll.rotate_left(served);
             while let Some((place, job)) = fan_out.peek(now, roll.len()) {
                 let stopped = match turns {
                     0 => Some(Progress::More),

@@ -20,10 +20,10 @@ fn watching(seed: u64) -> World {
     world
 }
 
-fn fill_socket(world: &mut World, time: Duration) {
-    world.socket_full = true;
+fn stall(world: &mut World, time: Duration) {
+    world.fill_socket(true);
     world.run(time);
-    world.socket_full = false;
+    world.fill_socket(false);
 }
 
 /// Sequence numbers of a viewer's pictures in the order in which they were sent.
@@ -41,7 +41,7 @@ fn assert_contiguous(world: &World) {
 #[test]
 fn a_short_stall_of_the_socket_loses_nothing() {
     let mut world = watching(61);
-    fill_socket(&mut world, Duration::from_millis(80));
+    stall(&mut world, Duration::from_millis(80));
     world.run(Duration::from_secs(2));
     assert_eq!(world.counters.dropped_late.get(), 0);
     assert_contiguous(&world);
@@ -59,7 +59,7 @@ fn a_long_stall_drops_whole_trains_and_ends_at_the_next_keyframe() {
     let until_keyframe = GOP - world.cameras[0].frames.len() as u64 % GOP;
     world.run(FRAME * (until_keyframe + GOP / 4) as u32);
     let (began, before) = (world.now, world.cameras[0].frames.len());
-    fill_socket(&mut world, Duration::from_millis(400));
+    stall(&mut world, Duration::from_millis(400));
     assert!(world.counters.dropped_late.get() > 0);
     let next_keyframe = (before as u64).next_multiple_of(GOP);
     let (stopped, resumed) = (world.now, FRAME * (next_keyframe - before as u64) as u32);
@@ -81,13 +81,13 @@ fn a_long_stall_drops_whole_trains_and_ends_at_the_next_keyframe() {
 #[test]
 fn a_full_socket_holds_up_neither_joins_nor_consent() {
     let mut world = watching(63);
-    world.socket_full = true;
+    world.fill_socket(true);
     let late = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(late..late + 1);
     world.run(Duration::from_secs(40));
     assert!(world.ended.is_empty(), "consent was given all the time: {:?}", world.ended);
     assert!(!world.books.media.contains_key(&(late, world.clients[late].video_ssrc)));
-    world.socket_full = false;
+    world.fill_socket(false);
     world.run(Duration::from_secs(3));
     let (_, newest) = *sequences(&world, late).last().expect("a picture at last");
     assert!(world.now - newest < FRAME);

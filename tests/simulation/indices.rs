@@ -107,9 +107,9 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
             }
             // A full socket: what waits is dropped, in the middle of a picture too.
             974..980 => {
-                world.socket_full = true;
+                world.fill_socket(true);
                 world.run(Duration::from_millis(random.random_range(20..400)));
-                world.socket_full = false;
+                world.fill_socket(false);
             }
             _ => world.run(Duration::from_millis(20)),
         }

@@ -46,6 +46,8 @@ pub struct Outbox {
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
     /// Whether it takes no media.
     pub full: bool,
+    /// Whether that has been so for long.
+    pub stalled: bool,
 }
 
 impl Egress for Outbox {
@@ -55,6 +57,10 @@ impl Egress for Outbox {
 
     fn ready(&mut self, _bytes: usize) -> bool {
         !self.full
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.stalled
     }
 }
 

@@ -40,6 +40,9 @@ const EVENTS_AT_ONCE: usize = 100_000;
 /// Time between two looks at a full socket.
 const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 
+/// From when on a full socket counts as stalled, as in the worker's outbox.
+const STALL: Duration = Duration::from_millis(100);
+
 /// One certificate for all tests, as for all viewers of a process.
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
@@ -56,8 +59,8 @@ pub struct World {
     pub links: Vec<Link>,
     pub books: Books,
     pub ended: Vec<(Instant, Ended)>,
-    /// Whether the shard's socket is full: it takes no media then.
-    pub socket_full: bool,
+    /// Since when the shard's socket is full, if it is: it takes no media then.
+    full_since: Option<Instant>,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
     recent: RecentLimits,
@@ -100,7 +103,7 @@ impl World {
             links: Vec::new(),
             books: Books::default(),
             ended: Vec::new(),
-            socket_full: false,
+            full_since: None,
             tap: Vec::new(),
             recent,
             filter: None,
@@ -213,6 +216,11 @@ impl World {
         self.clients[client].public = public;
     }
 
+    /// Fills the shard's socket, or lets it be free again.
+    pub fn fill_socket(&mut self, full: bool) {
+        self.full_since = full.then_some(self.now);
+    }
+
     /// Loses what `filter` says, from now on.
     pub fn lose(&mut self, filter: impl FnMut(Instant, Way, &[u8]) -> bool + 'static) {
         self.filter = Some(Box::new(filter));
@@ -309,7 +317,7 @@ impl World {
         let frames = self.cameras.iter().map(|camera| camera.next_frame);
         let clients = self.clients.iter().map(|client| client.deadline);
         // As the worker's thread does it while its socket is full.
-        let fan_out = match self.socket_full {
+        let fan_out = match self.full_since.is_some() {
             true => Some(self.now + BLOCKED_WAIT),
             false => self.shard.fan_out_due(self.now),
         };
@@ -353,7 +361,8 @@ impl World {
 
     /// Calls the shard, and takes what it sends and whom it ends.
     fn with_shard(&mut self, call: impl FnOnce(&mut Shard, Instant, &mut Outbox)) {
-        let mut outbox = Outbox { full: self.socket_full, ..Outbox::default() };
+        let stalled = self.full_since.is_some_and(|since| self.now - since >= STALL);
+        let mut outbox = Outbox { full: self.full_since.is_some(), stalled, ..Outbox::default() };
         call(&mut self.shard, self.now, &mut outbox);
         for (remote, bytes) in outbox.sent {
             let owner = self.owners.get(&remote).copied();
