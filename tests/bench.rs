@@ -150,6 +150,7 @@ fn what_cannot_be_measured_is_told_with_the_way_out() {
         (&["compare", "--peer=x=http://127.0.0.1:1/whep,1", "--network=namespaces"], "leave --network out"),
         (&["compare", "--peer=x"], "NAME=WHEP_URL,PID"),
         (&["soak", "--hours=0"], "hours"),
+        (&["churn", "--rounds=2"], "leave --rounds out"),
     ] {
         let output = bench(arguments, &out.0);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text_of(&output));

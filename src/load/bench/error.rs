@@ -15,6 +15,9 @@ pub enum BenchError {
     /// Ctrl-C or SIGTERM.
     #[error("interrupted; what had been started is ended")]
     Interrupted,
+    /// Rounds of a profile that has none.
+    #[error("{0} measures once: leave --rounds out, and run it again to measure again")]
+    Rounds(&'static str),
     /// A signal handler or the runtime.
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),

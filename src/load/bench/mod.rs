@@ -102,6 +102,10 @@ impl Profile {
         // Before anything is made that would have to be unmade.
         let mut signals = Signals::new()?;
         let (name, common) = self.common();
+        let measures_once = matches!(self, Profile::Churn(_) | Profile::Soak(_) | Profile::Report(_));
+        if measures_once && common.rounds.is_some() {
+            return Err(BenchError::Rounds(name));
+        }
         let site = match self {
             Profile::Compare(_) => compare::site(common)?,
             _ => Site::new(common.network)?,

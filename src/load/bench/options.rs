@@ -27,8 +27,8 @@ pub struct Common {
     /// Cores of the generator and the cameras, a receiving thread each [default: the others, 8 at the most]
     #[arg(long, value_delimiter = ',', value_name = "CORE")]
     pub load_cores: Vec<usize>,
-    /// How often everything is measured; medians are told, with the smallest and the largest [default: 3,
-    /// with --quick 1]
+    /// How often everything is measured; medians are told, with the smallest and the largest; not for churn,
+    /// soak and report, which measure once [default: 3, with --quick 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: Option<u32>,
     /// What is between server and generator [default: namespaces where that is possible]
