@@ -67,6 +67,7 @@ fn describe(stream: &Stream) -> Value {
     let status = stream.status();
     let (state, error, retry_in_ms) = match &status.state {
         SourceState::Connecting => ("connecting", None, None),
+        SourceState::Starting { why } => ("starting", Some(why.clone()), None),
         SourceState::Playing => ("playing", None, None),
         SourceState::Waiting { error, retry_in } => {
             ("waiting", Some(error.clone()), Some(retry_in.as_millis() as u64))

@@ -475,7 +475,9 @@ impl Camera {
         }
         let timestamp = self.pictures * 3_000;
         self.pictures += 1;
-        self.video.packetize(AccessUnit { nals, timestamp, received: now }).expect("a sound picture")
+        self.video
+            .packetize(AccessUnit { nals, timestamp, received: now, after_gap: false })
+            .expect("a sound picture")
     }
 
     fn audio(&mut self, now: Instant) -> Vec<Arc<Train>> {
