@@ -100,11 +100,7 @@ async fn player(State(public): State<Public>, Path(stream): Path<String>) -> Res
     pages::player(public.whep.registry.stream(&stream).is_some())
 }
 
-async fn frame(
-    State(public): State<Public>,
-    Path(stream): Path<String>,
-    headers: HeaderMap,
-) -> Response {
+async fn frame(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
     let answered = contain(|| {
         let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
         still::answer(stream, &headers, Instant::now(), SystemTime::now())

@@ -123,13 +123,9 @@ mod tests {
 
     #[test]
     fn a_tag_is_found_in_every_form_of_the_header() {
-        for values in [
-            &["\"1f-2\""][..],
-            &["W/\"1f-2\""],
-            &["\"a\", \"1f-2\""],
-            &["\"a\"", "\"b\",\"1f-2\""],
-            &["*"],
-        ] {
+        for values in
+            [&["\"1f-2\""][..], &["W/\"1f-2\""], &["\"a\", \"1f-2\""], &["\"a\"", "\"b\",\"1f-2\""], &["*"]]
+        {
             assert!(asks(values), "{values:?}");
         }
         for values in [&[][..], &["\"1f-3\""], &["1f-2"], &["\"a\", \"b\""], &["\"1f-2"]] {
