@@ -162,7 +162,9 @@ impl Whep {
         let mut response = (StatusCode::CREATED, sdp).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
-        set(headers, header::LOCATION, &format!("/{}/whep/{id}", stream.name));
+        // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
+        // clients that put it in the place of the whole path, or resolve it against a page at the root.
+        set(headers, header::LOCATION, &format!("../{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         Ok(response)

@@ -27,6 +27,35 @@ fn pages_and_scripts_run_nothing_foreign() {
     }
 }
 
+/// What pages load and link to is relative, so that they work below any path of a proxy.
+#[test]
+fn pages_ask_for_nothing_by_an_absolute_path() {
+    let sluice = playing(&[]);
+    let base = url::Url::parse("http://host/tv/cams/").expect("a URL");
+    for (path, from) in [("/", "./"), ("/demo/", "demo/"), ("/nothing/", "nothing/")] {
+        let page = sluice.request(Request::get(path)).text();
+        let mut scripts: Vec<url::Url> = Vec::new();
+        for link in page.split('"').skip(1).step_by(2).filter(|link| !link.starts_with("data:")) {
+            assert!(!link.starts_with('/'), "{path}: {link}");
+            if link.contains("static/") {
+                scripts.push(base.join(from).and_then(|page| page.join(link)).expect(link));
+            }
+        }
+        assert!(scripts.len() >= 2, "{page}");
+        while let Some(url) = scripts.pop() {
+            let inside = url.path().strip_prefix("/tv/cams").unwrap_or_else(|| panic!("{url}"));
+            let file = sluice.request(Request::get(inside));
+            assert_eq!(file.status, 200, "{url}");
+            let file = file.text();
+            let imports = file.lines().filter(|line| line.starts_with("import ") || line.starts_with("export "));
+            for import in imports.filter_map(|line| line.split('"').nth(1)) {
+                assert!(import.starts_with("./"), "{url}: {import}");
+                scripts.push(url.join(import).expect(import));
+            }
+        }
+    }
+}
+
 #[test]
 fn the_player_of_a_stream_that_is_not_there_explains_itself() {
     let sluice = playing(&[]);
