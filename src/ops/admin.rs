@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use crate::control::problem::Problem;
 use crate::control::registry::Registry;
 use crate::shard::command::ShardHandle;
+use crate::shard::place;
 use crate::source::SourceState;
 
 const INDEX: &str = "\
@@ -55,7 +56,7 @@ async fn index() -> &'static str {
 /// 200 while every shard's thread goes round, else 503 with the ones that do not.
 async fn livez(State(admin): State<Arc<Admin>>) -> Response {
     let stuck: Vec<usize> =
-        admin.shards.iter().filter(|shard| shard.health.is_stuck()).map(|shard| shard.index).collect();
+        admin.shards.iter().filter(|shard| !shard.health.is_able()).map(|shard| shard.index).collect();
     let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(json!({ "live": stuck.is_empty(), "stuck_shards": stuck }))).into_response()
 }
@@ -65,6 +66,9 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let mut reasons = Vec::new();
     if admin.stopping.load(Ordering::Relaxed) {
         reasons.push("the server is stopping".to_owned());
+    }
+    if let Err(none) = place::choose(&admin.shards) {
+        reasons.push(none.to_string());
     }
     let playing = admin.registry.streams().filter(|s| s.status().state == SourceState::Playing).count();
     if playing == 0 {
