@@ -8,6 +8,7 @@ pub(crate) mod h264;
 mod packetize;
 mod packets;
 mod recent;
+mod still;
 mod timeline;
 
 use std::time::Instant;
@@ -19,6 +20,7 @@ pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
 pub use packets::Packets;
 pub use recent::{Recent, RecentLimits};
+pub use still::{StillError, still};
 pub use timeline::{Stamp, Timeline};
 
 /// RTP payload bytes of one packet at the most.
