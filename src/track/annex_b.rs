@@ -45,7 +45,7 @@ fn nal_units(stream: &Bytes) -> impl Iterator<Item = Bytes> {
         Some(&stream[start..next.unwrap_or(stream.len())])
     })
     .filter_map(|unit| {
-        let unit = trimmed(&unit);
+        let unit = trimmed(unit);
         (!unit.is_empty()).then(|| stream.slice_ref(unit))
     })
 }

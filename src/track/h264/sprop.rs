@@ -95,7 +95,7 @@ mod tests {
         for nothing in
             ["", ";", "packetization-mode=1", "sprop-parameter-sets=", "sprop-parameter-sets", "x=Z0IA"]
         {
-            assert_eq!(parameter_sets(nothing), [Bytes::new(); 0], "{nothing}");
+            assert!(parameter_sets(nothing).is_empty(), "{nothing}");
         }
         let endless = format!("sprop-parameter-sets={}", "aM48gA==,".repeat(1_000));
         assert_eq!(parameter_sets(&endless).len(), MAX_SETS);

@@ -17,7 +17,7 @@ fn now() -> Instant {
 /// The trains of a picture, as the track makes them.
 fn packetized(nals: &[Vec<u8>]) -> Vec<Arc<Train>> {
     let nals = nals.iter().map(|nal| Bytes::copy_from_slice(nal)).collect();
-    let unit = AccessUnit { nals, timestamp: 0, received: now() };
+    let unit = AccessUnit { nals, timestamp: 0, received: now(), after_gap: false };
     VideoPacketizer::new(7).packetize(unit).expect("a picture")
 }
 
