@@ -21,6 +21,7 @@ use super::sdpfrag::Fragment;
 use super::sessions::{Session, Sessions};
 use crate::id::SessionId;
 use crate::shard::command::{Command, ShardHandle};
+use crate::shard::place;
 use crate::source::SourceState;
 use crate::viewer::{Credentials, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
 
@@ -123,8 +124,7 @@ impl Whep {
         }
         let negotiated = negotiate(&offer, formats, rand::random)?;
 
-        let shard = self.shards.iter().min_by_key(|shard| shard.viewers.load(Ordering::Relaxed));
-        let shard = shard.ok_or_else(|| overloaded("there is no shard"))?;
+        let shard = place::choose(&self.shards).map_err(|none| overloaded(none.to_string()))?;
         let id = SessionId(rand::random());
         let local_credentials = new_credentials();
         let candidates = self.candidates(shard, request.local);
@@ -337,7 +337,7 @@ fn strong(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag)
 }
 
-fn unknown_stream(name: &str) -> Problem {
+pub(super) fn unknown_stream(name: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
