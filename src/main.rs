@@ -2,13 +2,15 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
+mod greet;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sluice::server::Server;
-use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream};
+use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
 use tracing_subscriber::EnvFilter;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
@@ -60,6 +62,9 @@ struct Serve {
     /// Set a key, over the file and the environment; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Draw a QR code of the page's address, for a phone.
+    #[arg(long)]
+    qr: bool,
     /// Streams: cam1=rtsp://user:password@host/path
     #[arg(value_name = "NAME=URL")]
     streams: Vec<String>,
@@ -68,6 +73,9 @@ struct Serve {
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let check = command.is_some();
+    let qr = serve.qr;
+    let shown: Vec<String> =
+        greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
         Some(Do::Load(load)) => return sluice::load::run(load),
         Some(Do::Bench(bench)) => return sluice::load::bench::run(bench),
@@ -95,7 +103,7 @@ fn main() -> ExitCode {
         let name = "demo".parse().expect("a valid name");
         config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
     }
-    match run(&config) {
+    match run(&config, qr, &shown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sluice: {error:#}");
@@ -104,8 +112,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> anyhow::Result<()> {
+fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<()> {
     start_logging(config)?;
+    warn_of_passwords(passwords_shown);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -116,7 +125,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
         let server = Server::start(config, env!("COMMIT_OF_BUILD")).await?;
-        greet(config, &server);
+        greet(config, &server, qr);
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
@@ -130,22 +139,40 @@ fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Says where to look; the one thing that goes to standard output.
-fn greet(config: &Config, server: &Server) {
-    let address = server.http;
-    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { url_host(address.ip()) };
-    let base = format!("http://{host}:{}/", address.port());
-    println!("open {base}");
-    for name in config.streams.keys() {
-        println!("     {base}{name}/");
+fn greet(config: &Config, server: &Server, qr: bool) {
+    let greeting = greet::Greeting {
+        http: server.http,
+        udp_ports: &server.ports,
+        announced: &server.announced,
+        streams: config.streams.keys().map(StreamName::as_str).collect(),
+    };
+    print!("{}", greeting.text());
+    if qr {
+        match greeting.qr() {
+            Ok(code) => println!("{code}"),
+            Err(why) => println!("{why}"),
+        }
     }
-    let ports: Vec<String> = server.ports.iter().map(u16::to_string).collect();
-    tracing::info!(http = %server.http, admin = %server.admin, udp_ports = ports.join(","), "serving");
+    tracing::info!(version = VERSION, http = %server.http, admin = %server.admin, "serving");
+    for hint in greeting.hints() {
+        tracing::info!("{hint}");
+    }
 }
 
-fn url_host(ip: std::net::IpAddr) -> String {
-    match ip {
-        std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+/// Every user of a machine can read the arguments of its processes.
+fn warn_of_passwords(streams: &[String]) {
+    for name in streams {
+        // Names of streams in variables come out in lower case, and `-` cannot be in one.
+        let variable = if name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            format!(" or as the variable SLUICE_STREAMS_{}_SOURCE", name.to_uppercase())
+        } else {
+            String::new()
+        };
+        tracing::warn!(
+            stream = name,
+            "the password of this camera stands on the command line, where `ps` shows it to every user of this \
+             machine: give the URL in a file (-c){variable}"
+        );
     }
 }
 
