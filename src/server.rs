@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::HeaderValue;
 use sluice_config::{Config, Origin, Source};
@@ -111,7 +111,12 @@ impl Server {
         let private = http::listen(config.admin.listen, "admin.listen").await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
-        let state = Public { whep: whep.clone(), origin: origin(config)?, body_timeout: limits.headers };
+        let state = Public {
+            whep: whep.clone(),
+            list: Arc::default(),
+            origin: origin(config)?,
+            body_timeout: limits.headers,
+        };
         tasks.spawn(http::serve(public, http::public(state), limits, stopping.clone()));
         tasks.spawn(http::serve(private, admin::routes(admin_state.clone()), limits, stopping.clone()));
         tasks.spawn(keep_books(sessions, ended));
@@ -313,7 +318,8 @@ async fn keep_books(sessions: Arc<Sessions>, mut ended: mpsc::Receiver<Ended>) {
     }
 }
 
-/// Once a second: are the shards alive, how busy are they, and did the interfaces change?
+/// Once a second: are the shards alive, how busy are they, do streams need attention, and did the interfaces
+/// change?
 async fn look(
     shards: Vec<Arc<ShardHandle>>,
     whep: Arc<Whep>,
@@ -333,6 +339,8 @@ async fn look(
         for shard in &shards {
             shard.look(elapsed);
         }
+        let date = SystemTime::now();
+        whep.registry.streams().for_each(|stream| stream.look(last, date));
         // Configured names are not resolved again and again; interfaces come and go.
         if ice.addresses.is_empty()
             && let Ok(found) = announce::addresses(&ice, v6).await

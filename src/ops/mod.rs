@@ -6,3 +6,4 @@ pub mod feedback;
 pub mod histogram;
 pub mod metrics;
 pub mod pages;
+pub mod streams;
