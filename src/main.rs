@@ -1,15 +1,15 @@
 //! The `sluice` command: arguments, logging, start, signals, stop.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
 use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream};
-use tracing_subscriber::EnvFilter;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -82,13 +82,15 @@ fn main() -> ExitCode {
     let mut config = match sluice_config::load(inputs) {
         Ok(config) => config,
         Err(error) => {
-            eprint!("{}", error.render(std::io::stderr().is_terminal()));
+            complain(&error.render(std::io::stderr().is_terminal()));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     if check {
         let streams = config.streams.len();
-        println!("the configuration is good: {streams} stream{}", if streams == 1 { "" } else { "s" });
+        let plural = if streams == 1 { "" } else { "s" };
+        // Where nobody reads it the exit code still tells.
+        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams} stream{plural}");
         return ExitCode::SUCCESS;
     }
     if config.streams.is_empty() {
@@ -98,14 +100,33 @@ fn main() -> ExitCode {
     match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sluice: {error:#}");
+            complain(&format!("sluice: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
+/// Says why the command ends; its exit code says it where nobody reads standard error.
+fn complain(text: &str) {
+    let Ok(lines) = standard_error() else { return };
+    text.split_inclusive('\n').for_each(|line| lines.put(line.as_bytes()));
+    lines.flush();
+}
+
+/// Lines to standard error. Past the standard library, whose lock a writer that hangs would never give back.
+fn standard_error() -> std::io::Result<Lines> {
+    Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
+}
+
 fn run(config: &Config) -> anyhow::Result<()> {
-    start_logging(config)?;
+    let log = standard_error()?;
+    start_logging(config, &log)?;
+    let served = serve(config, &log);
+    log.flush();
+    served
+}
+
+fn serve(config: &Config, log: &Lines) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -115,8 +136,8 @@ fn run(config: &Config) -> anyhow::Result<()> {
         // Before the start, so that a signal during it is not lost.
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let server = Server::start(config, env!("COMMIT_OF_BUILD")).await?;
-        greet(config, &server);
+        let server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
+        greet(config, &server)?;
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
@@ -129,17 +150,20 @@ fn run(config: &Config) -> anyhow::Result<()> {
     served
 }
 
-/// Says where to look; the one thing that goes to standard output.
-fn greet(config: &Config, server: &Server) {
+/// Says where to look; the one thing that goes to standard output. By a thread of its own, because nobody
+/// may read it.
+fn greet(config: &Config, server: &Server) -> std::io::Result<()> {
+    let out = Lines::start("greeting", std::io::stdout())?;
     let address = server.http;
     let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { url_host(address.ip()) };
     let base = format!("http://{host}:{}/", address.port());
-    println!("open {base}");
+    out.put(format!("open {base}\n").as_bytes());
     for name in config.streams.keys() {
-        println!("     {base}{name}/");
+        out.put(format!("     {base}{name}/\n").as_bytes());
     }
     let ports: Vec<String> = server.ports.iter().map(u16::to_string).collect();
     tracing::info!(http = %server.http, admin = %server.admin, udp_ports = ports.join(","), "serving");
+    Ok(())
 }
 
 fn url_host(ip: std::net::IpAddr) -> String {
@@ -149,18 +173,19 @@ fn url_host(ip: std::net::IpAddr) -> String {
     }
 }
 
-fn start_logging(config: &Config) -> anyhow::Result<()> {
-    // The RTSP library's warnings quote URLs and SDP, which hold credentials; what matters of them is
-    // said by our own source. A directive of the operator's for `retina` still wins.
-    let filter = EnvFilter::try_new(format!("retina=error,{}", config.log.level))
+fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<()> {
+    let filter = log::filter(&config.log.level)
         .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(log.clone())
+        // It would say with eprintln that a line could not be written, and that panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match config.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    log::take_panics();
     Ok(())
 }

@@ -47,7 +47,8 @@ fn pages_ask_for_nothing_by_an_absolute_path() {
             let file = sluice.request(Request::get(inside));
             assert_eq!(file.status, 200, "{url}");
             let file = file.text();
-            let imports = file.lines().filter(|line| line.starts_with("import ") || line.starts_with("export "));
+            let imports =
+                file.lines().filter(|line| line.starts_with("import ") || line.starts_with("export "));
             for import in imports.filter_map(|line| line.split('"').nth(1)) {
                 assert!(import.starts_with("./"), "{url}: {import}");
                 scripts.push(url.join(import).expect(import));
