@@ -64,6 +64,8 @@ pub struct Server {
     pub admin: SocketAddr,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
+    /// Addresses that viewers were told at the start, best first.
+    pub announced: Vec<IpAddr>,
     workers: Vec<Worker>,
     admin_state: Arc<Admin>,
     stop: watch::Sender<bool>,
@@ -96,7 +98,7 @@ impl Server {
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
-            announced: RwLock::new(announced.into()),
+            announced: RwLock::new(announced.as_slice().into()),
             limits: whep_limits(config),
             repair: config.nack.enabled,
         });
@@ -122,7 +124,7 @@ impl Server {
         tasks.spawn(look(shards, whep, config.ice.clone(), v6, stopping.clone()));
         sources(config, &registry, &stopping, &mut tasks);
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
-        Ok(Server { http, admin, ports, workers, admin_state, stop, tasks })
+        Ok(Server { http, admin, ports, announced, workers, admin_state, stop, tasks })
     }
 
     /// Stops: no new sessions, every viewer told goodbye, every thread joined.

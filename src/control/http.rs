@@ -7,12 +7,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request as HttpRequest, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
@@ -23,7 +23,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::offer::OFFER_MAX;
 use super::problem::Problem;
-use super::whep::{Request, Whep, allow_origin};
+use super::still;
+use super::whep::{Request, Whep, allow_origin, unknown_stream};
 use crate::ops::pages;
 
 /// Time for answers under way when the server stops.
@@ -61,6 +62,7 @@ pub fn public(state: Public) -> Router {
         .route("/static/{file}", get(|Path(file): Path<String>| async move { pages::file(&file) }))
         .route("/{stream}", get(to_player))
         .route("/{stream}/", get(player))
+        .route("/{stream}/frame.mp4", get(frame))
         .route("/{stream}/whep", any(endpoint))
         .route("/{stream}/whep/{session}", any(session))
         .fallback(|| async {
@@ -96,6 +98,14 @@ fn encode(segment: &str) -> String {
 async fn player(State(public): State<Public>, Path(stream): Path<String>) -> Response {
     // The page itself explains a missing stream in words, so it is served with 404 then.
     pages::player(public.whep.registry.stream(&stream).is_some())
+}
+
+async fn frame(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
+    let answered = contain(|| {
+        let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
+        still::answer(stream, &headers, Instant::now(), SystemTime::now())
+    });
+    with_origin(answered, &public.origin)
 }
 
 async fn endpoint(

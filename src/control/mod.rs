@@ -11,4 +11,5 @@ pub mod problem;
 pub mod registry;
 pub mod sdpfrag;
 pub mod sessions;
+pub mod still;
 pub mod whep;

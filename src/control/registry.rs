@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+use super::still::KeptStill;
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
 use crate::shard::command::{Media, ShardBusy, ShardHandle};
@@ -30,6 +31,8 @@ pub struct Stream {
     pub counters: StreamCounters,
     /// Sessions that watch it.
     pub viewers: AtomicUsize,
+    /// Its newest picture as a file, for those who ask.
+    pub still: KeptStill,
     status: RwLock<Status>,
     publisher: Mutex<Publisher>,
 }
@@ -95,6 +98,7 @@ impl Registry {
                 source,
                 counters: StreamCounters::default(),
                 viewers: AtomicUsize::new(0),
+                still: KeptStill::default(),
                 status: RwLock::new(Status { state: SourceState::Connecting, formats: None }),
                 publisher: Mutex::new(Publisher {
                     video: Recent::new(Codec::H264, limits),
@@ -141,6 +145,11 @@ impl Stream {
                 publisher.video.push(train);
             }
         }
+    }
+
+    /// The trains of its newest keyframe, none before the first. Shards are not asked.
+    pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
+        self.publisher.lock().expect("no holder of this lock panics").video.newest_keyframe()
     }
 
     /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.

@@ -330,7 +330,7 @@ fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem>
     ))
 }
 
-fn unknown_stream(name: &str) -> Problem {
+pub(super) fn unknown_stream(name: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("there is no stream named {name:?}; the start page / lists those there are"),

@@ -17,6 +17,14 @@ use crate::shard::command::ShardHandle;
 use crate::shard::place;
 use crate::source::SourceState;
 
+const INDEX: &str = "\
+sluice, for operators
+
+/metrics   everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
+/livez     200 while the server works, 503 with the reason while it does not: restart on 503
+/readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
+";
+
 /// What the admin listener looks at.
 pub struct Admin {
     /// All metrics.
@@ -32,11 +40,17 @@ pub struct Admin {
 /// Routes of the admin listener.
 pub fn routes(admin: Arc<Admin>) -> Router {
     Router::new()
+        .route("/", get(index))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "here are /livez, /readyz and /metrics") })
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: / lists what is here") })
         .with_state(admin)
+}
+
+/// What is here, for whoever opens the port in a browser or with curl.
+async fn index() -> &'static str {
+    INDEX
 }
 
 /// 200 while every shard's thread goes round, else 503 with the ones that do not.

@@ -88,6 +88,11 @@ impl Lines {
         }
     }
 
+    /// Puts the lines of a text in.
+    pub fn put_all(&self, text: &str) {
+        text.split_inclusive('\n').for_each(|line| self.put(line.as_bytes()));
+    }
+
     /// Waits until what was put in is written, but not long.
     pub fn flush(&self) {
         let end = Instant::now() + LAST_WORDS;

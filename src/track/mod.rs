@@ -7,6 +7,7 @@ pub(crate) mod annex_b;
 mod packetize;
 mod packets;
 mod recent;
+mod still;
 mod timeline;
 
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer, profile_level_id};
 pub use packets::Packets;
 pub use recent::{Recent, RecentLimits};
+pub use still::{StillError, still};
 pub use timeline::{Stamp, Timeline};
 
 /// RTP payload bytes of one packet at the most.

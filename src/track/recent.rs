@@ -96,6 +96,24 @@ impl Recent {
         Some((train, usize::try_from(index).ok()?))
     }
 
+    /// All trains of the newest keyframe that is here whole, in order; empty if there is none. Unlike
+    /// [`Recent::since_keyframe`], what came or was missed behind it does not matter.
+    pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
+        for start in (0..self.trains.len()).rev().filter(|&index| self.trains[index].keyframe) {
+            let mut unit: Vec<Arc<Train>> = Vec::new();
+            for train in self.trains.range(start..) {
+                if unit.last().is_some_and(|before| before.end() != train.sequence || train.starts_frame) {
+                    break;
+                }
+                unit.push(train.clone());
+                if train.ends_frame {
+                    return unit;
+                }
+            }
+        }
+        Vec::new()
+    }
+
     /// The newest train.
     pub fn latest(&self) -> Option<&Arc<Train>> {
         self.trains.back()
