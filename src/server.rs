@@ -21,6 +21,7 @@ use crate::control::registry::Registry;
 use crate::control::sessions::Sessions;
 use crate::control::whep::{Whep, WhepLimits};
 use crate::ops::admin::{self, Admin};
+use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
@@ -72,8 +73,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says. `revision` is the commit of this build.
-    pub async fn start(config: &Config, revision: &'static str) -> Result<Server, ServerError> {
+    /// Starts everything that `config` says. `revision` is the commit of this build, `lost` counts what the
+    /// log lost.
+    pub async fn start(
+        config: &Config,
+        revision: &'static str,
+        lost: Arc<Lost>,
+    ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = sockets(config)?;
         let announced = announce::addresses(&config.ice, v6).await?;
@@ -97,7 +103,7 @@ impl Server {
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
-            metrics: Metrics::new(registry.clone(), sessions.clone(), shards.clone(), revision),
+            metrics: Metrics::new(registry.clone(), sessions.clone(), shards.clone(), revision, lost),
             registry: registry.clone(),
             shards: shards.clone(),
             stopping: AtomicBool::new(false),
