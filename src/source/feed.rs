@@ -70,7 +70,7 @@ impl Sink for Feed {
             self.video.restart();
             self.audio.iter_mut().for_each(AudioPacketizer::restart);
         }
-        self.stream.update(|status| status.state = state);
+        self.stream.update(|status| status.enter(state));
     }
 
     fn formats(&mut self, formats: Formats) {
