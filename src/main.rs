@@ -1,17 +1,17 @@
 //! The `sluice` command: arguments, logging, start, signals, stop.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
 mod greet;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
 use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
-use tracing_subscriber::EnvFilter;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -90,13 +90,15 @@ fn main() -> ExitCode {
     let mut config = match sluice_config::load(inputs) {
         Ok(config) => config,
         Err(error) => {
-            eprint!("{}", error.render(std::io::stderr().is_terminal()));
+            complain(&error.render(std::io::stderr().is_terminal()));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     if check {
         let streams = config.streams.len();
-        println!("the configuration is good: {streams} stream{}", if streams == 1 { "" } else { "s" });
+        let plural = if streams == 1 { "" } else { "s" };
+        // Where nobody reads it the exit code still tells.
+        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams} stream{plural}");
         return ExitCode::SUCCESS;
     }
     if config.streams.is_empty() {
@@ -106,15 +108,34 @@ fn main() -> ExitCode {
     match run(&config, qr, &shown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sluice: {error:#}");
+            complain(&format!("sluice: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
+/// Says why the command ends; its exit code says it where nobody reads standard error.
+fn complain(text: &str) {
+    let Ok(lines) = standard_error() else { return };
+    lines.put_all(text);
+    lines.flush();
+}
+
+/// Lines to standard error. Past the standard library, whose lock a writer that hangs would never give back.
+fn standard_error() -> std::io::Result<Lines> {
+    Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
+}
+
 fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<()> {
-    start_logging(config)?;
+    let log = standard_error()?;
+    start_logging(config, &log)?;
     warn_of_passwords(passwords_shown);
+    let served = serve(config, qr, &log);
+    log.flush();
+    served
+}
+
+fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -124,8 +145,8 @@ fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<
         // Before the start, so that a signal during it is not lost.
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let server = Server::start(config, env!("COMMIT_OF_BUILD")).await?;
-        greet(config, &server, qr);
+        let server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
+        greet(config, &server, qr)?;
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
@@ -138,25 +159,28 @@ fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<
     served
 }
 
-/// Says where to look; the one thing that goes to standard output.
-fn greet(config: &Config, server: &Server, qr: bool) {
+/// Says where to look; the one thing that goes to standard output. By a thread of its own, because nobody
+/// may read it.
+fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     let greeting = greet::Greeting {
         http: server.http,
         udp_ports: &server.ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
     };
-    print!("{}", greeting.text());
+    let out = Lines::start("greeting", std::io::stdout())?;
+    out.put_all(&greeting.text());
     if qr {
         match greeting.qr() {
-            Ok(code) => println!("{code}"),
-            Err(why) => println!("{why}"),
+            Ok(code) => out.put_all(&format!("{code}\n")),
+            Err(why) => out.put_all(&format!("{why}\n")),
         }
     }
     tracing::info!(version = VERSION, http = %server.http, admin = %server.admin, "serving");
     for hint in greeting.hints() {
         tracing::info!("{hint}");
     }
+    Ok(())
 }
 
 /// Every user of a machine can read the arguments of its processes.
@@ -176,18 +200,19 @@ fn warn_of_passwords(streams: &[String]) {
     }
 }
 
-fn start_logging(config: &Config) -> anyhow::Result<()> {
-    // The RTSP library's warnings quote URLs and SDP, which hold credentials; what matters of them is
-    // said by our own source. A directive of the operator's for `retina` still wins.
-    let filter = EnvFilter::try_new(format!("retina=error,{}", config.log.level))
+fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<()> {
+    let filter = log::filter(&config.log.level)
         .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(log.clone())
+        // It would say with eprintln that a line could not be written, and that panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match config.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    log::take_panics();
     Ok(())
 }

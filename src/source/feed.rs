@@ -79,7 +79,7 @@ impl Feed {
         self.describe();
         let Formats { video, audio, .. } = &self.formats;
         tracing::info!(stream = self.stream.name, ?video, ?audio, "plays");
-        self.stream.update(|status| status.state = SourceState::Playing);
+        self.stream.update(|status| status.enter(SourceState::Playing));
     }
 
     /// Tells what is known of the formats now, if that changed.
@@ -122,7 +122,7 @@ impl Feed {
         }
         let state = SourceState::Starting { why };
         if self.stream.status().state != state {
-            self.stream.update(|status| status.state = state);
+            self.stream.update(|status| status.enter(state));
         }
     }
 
@@ -143,7 +143,7 @@ impl Feed {
 impl Sink for Feed {
     fn state(&mut self, state: SourceState) {
         self.playing = false;
-        self.stream.update(|status| status.state = state);
+        self.stream.update(|status| status.enter(state));
     }
 
     fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {

@@ -299,11 +299,12 @@ impl Rig {
         watch.end(Part::Sdp);
 
         watch.begin();
+        let remote = negotiated.transport(&offer).clone();
         let params = EngineParams {
             local_credentials: credentials,
-            remote_credentials: offer.credentials,
-            remote_fingerprint: offer.fingerprint,
-            dtls_active: offer.setup == Setup::Passive,
+            remote_credentials: remote.credentials,
+            remote_fingerprint: remote.fingerprint,
+            dtls_active: remote.setup == Setup::Passive,
             candidates,
             media: negotiated.media.into_iter().flatten().collect(),
         };

@@ -48,8 +48,8 @@ fn nal(header: u8, bytes: usize, seed: u64) -> Bytes {
         nal.push(byte);
     }
     // ue 0, ue 7 (0001000), ue 0.
-    if let (1 | 2 | 5, [_, first, second, ..]) = (header & 0x1f, &mut nal[..]) {
-        (*first, *second) = (0b1000_1000, *second | 0x80);
+    if let (1 | 2 | 5, Some(head)) = (header & 0x1f, nal.get_mut(1..)) {
+        head.iter_mut().zip([0b1000_1000, 0x80]).for_each(|(byte, bits)| *byte = *byte & 1 | bits);
     }
     if bytes > 1 && nal.ends_with(&[0]) {
         nal[bytes - 1] = 0x80;
