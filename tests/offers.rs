@@ -87,7 +87,9 @@ fn lines(text: &str, at: &str, start: &str) -> String {
 fn no_offer_costs_more_than_ten_times_a_browsers() {
     let every_type: String = (0..64).chain(96..128).map(|n| format!(" {n}")).collect();
     let all = CHROMIUM.replacen("SAVPF 96", &format!("SAVPF{every_type} 96"), 1);
-    let types: String = (96..128).map(|n| format!("a=rtpmap:{n} H264/90000\r\na=fmtp:{n} {}\r\n", ";".repeat(1_700))).collect();
+    let types: String = (96..128)
+        .map(|n| format!("a=rtpmap:{n} H264/90000\r\na=fmtp:{n} {}\r\n", ";".repeat(1_700)))
+        .collect();
     let mut many_types = CHROMIUM.replacen("SAVPF 96", &format!("SAVPF{every_type} 96"), 1);
     many_types = many_types.replacen("a=rtcp-rsize\r\n", &format!("a=rtcp-rsize\r\n{types}"), 1);
     let attribute = "a=rtcp-rsize\r\n";

@@ -166,7 +166,9 @@ fn the_bundle_keeps_the_order_of_the_offer() {
 fn a_long_mid_does_without_its_header_extension() {
     for (length, extension) in [(16, true), (17, false), (64, false)] {
         let mid = "m".repeat(length);
-        let text = CHROMIUM.replace("a=mid:0", &format!("a=mid:{mid}")).replace("BUNDLE 0", &format!("BUNDLE {mid}"));
+        let text = CHROMIUM
+            .replace("a=mid:0", &format!("a=mid:{mid}"))
+            .replace("BUNDLE 0", &format!("BUNDLE {mid}"));
         let media = negotiated(&offer(&text), &formats(Some(HIGH), None)).media.remove(0).expect("video");
         assert_eq!((media.mid, media.mid_id.is_some()), (mid, extension));
     }
@@ -219,7 +221,9 @@ fn an_offer_without_our_video_is_refused_with_what_it_has() {
         assert_eq!(refusal, OfferError::Unacceptable(sentence));
     }
     // Nothing that carries media: the sentence names both.
-    let [session, _, _, data] = CHROMIUM_DATA.split("\r\nm=").collect::<Vec<_>>()[..] else { panic!("4 parts") };
+    let [session, _, _, data] = CHROMIUM_DATA.split("\r\nm=").collect::<Vec<_>>()[..] else {
+        panic!("4 parts")
+    };
     let only_data = offer(&format!("{session}\r\nm={data}"));
     assert_eq!(
         try_negotiate(&only_data, &formats(Some(HIGH), Some(Codec::Opus))).expect_err("no media").to_string(),

@@ -87,7 +87,10 @@ fn chromium() {
     let offer = parsed(CHROMIUM);
     assert_eq!(shape(&offer), [(Video, "0", 34, false), (Audio, "1", 8, false)]);
     assert_eq!((transport(&offer).credentials.ufrag.len(), transport(&offer).credentials.pwd.len()), (4, 24));
-    assert_eq!((transport(&offer).fingerprint.0.as_str(), transport(&offer).fingerprint.1.len()), ("sha-256", 32));
+    assert_eq!(
+        (transport(&offer).fingerprint.0.as_str(), transport(&offer).fingerprint.1.len()),
+        ("sha-256", 32)
+    );
     assert_eq!(transport(&offer).setup, Setup::ActPass);
     let (video, audio) = (&offer.sections[0], &offer.sections[1]);
     assert_eq!((video.extensions.len(), audio.extensions.len()), (11, 4));
@@ -116,7 +119,10 @@ fn a_data_channel_stands_anywhere() {
 fn aiortc_with_an_address_for_each_section_and_hashes_we_do_not_use() {
     let offer = parsed(AIORTC);
     assert_eq!(shape(&offer), [(Video, "0", 6, false), (Audio, "1", 4, false)]);
-    assert_eq!((transport(&offer).fingerprint.0.as_str(), transport(&offer).fingerprint.1[0]), ("sha-256", 0xce));
+    assert_eq!(
+        (transport(&offer).fingerprint.0.as_str(), transport(&offer).fingerprint.1[0]),
+        ("sha-256", 0xce)
+    );
 }
 
 #[test]
@@ -168,9 +174,8 @@ fn setup_roles() {
 fn what_stands_at_session_level_holds_for_sections() {
     let (session, sections) = split(SMALL);
     let names = ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup"];
-    let (shared, own): (Vec<&str>, Vec<&str>) = sections[0]
-        .split_inclusive("\r\n")
-        .partition(|line| names.iter().any(|name| line.starts_with(name)));
+    let (shared, own): (Vec<&str>, Vec<&str>) =
+        sections[0].split_inclusive("\r\n").partition(|line| names.iter().any(|name| line.starts_with(name)));
     let moved = session.clone() + &shared.concat() + &own.concat() + &sections[1];
     let (moved, small) = (parsed(&moved), parsed(SMALL));
     assert_eq!((&moved.sections, transport(&moved)), (&small.sections, transport(&small)));
@@ -230,7 +235,10 @@ fn feedback_for_all_payload_types_and_extension_ids() {
 #[test]
 fn a_fingerprint_by_sha_1_is_the_last_resort() {
     let sha1 = "a=fingerprint:SHA-1 00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13\r\n";
-    assert_eq!(transport(&parsed(&changed(FINGERPRINT, sha1))).fingerprint, ("sha-1".to_owned(), (0..20).collect()));
+    assert_eq!(
+        transport(&parsed(&changed(FINGERPRINT, sha1))).fingerprint,
+        ("sha-1".to_owned(), (0..20).collect())
+    );
     let both = changed(FINGERPRINT, &format!("{sha1}{FINGERPRINT}"));
     assert_eq!(transport(&parsed(&both)).fingerprint.0, "sha-256");
 }

@@ -238,8 +238,8 @@ impl Whep {
         // One player sends the tag in a request header `ETag` instead.
         let tag = request.headers.get(header::IF_MATCH).or_else(|| request.headers.get(header::ETAG));
         let tags = tag.and_then(|tag| tag.to_str().ok());
-        let matches = tags
-            .is_none_or(|tags| tags.split(',').map(strong).any(|tag| tag == "*" || tag == session.etag));
+        let matches =
+            tags.is_none_or(|tags| tags.split(',').map(strong).any(|tag| tag == "*" || tag == session.etag));
         if !matches {
             return Err(Problem::new(
                 StatusCode::PRECONDITION_FAILED,
