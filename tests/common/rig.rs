@@ -469,7 +469,8 @@ impl Camera {
         // Fragments are full but for the last few bytes.
         let size = packets * (MAX_PAYLOAD - 2) - 5;
         let mut slice = vec![0x55; size];
-        slice[0] = if keyframe { 0x65 } else { 0x41 };
+        // It begins a picture, is an I slice, and needs PPS 0: ue 0, ue 2 (011), ue 0.
+        slice[..2].copy_from_slice(&[if keyframe { 0x65 } else { 0x41 }, 0b1011_1000]);
         let mut nals = vec![Bytes::from(slice)];
         if keyframe {
             nals.splice(0..0, [Bytes::from_static(SPS), Bytes::from_static(PPS)]);
