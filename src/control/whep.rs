@@ -114,6 +114,7 @@ impl Whep {
         let status = stream.status();
         let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
         self.admit(stream)?;
+        let shard = self.choose(now)?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
@@ -123,8 +124,6 @@ impl Whep {
         }
         let negotiated = negotiate(&offer, formats, rand::random)?;
 
-        let shard = self.shards.iter().min_by_key(|shard| shard.viewers.load(Ordering::Relaxed));
-        let shard = shard.ok_or_else(|| overloaded("there is no shard"))?;
         let id = SessionId(rand::random());
         let local_credentials = new_credentials();
         let candidates = self.candidates(shard, request.local);
@@ -189,6 +188,24 @@ impl Whep {
             return Err(overloaded(format!("{pending} joins are not connected yet (limits.pending)")));
         }
         Ok(())
+    }
+
+    /// Of the shards that have room, the one with the fewest viewers.
+    fn choose(&self, now: Instant) -> Result<&Arc<ShardHandle>, Problem> {
+        let mut by_viewers: Vec<_> = self.shards.iter().collect();
+        by_viewers.sort_by_key(|shard| shard.viewers.load(Ordering::Relaxed));
+        let mut refusal = None;
+        for shard in by_viewers {
+            match shard.check_room(now) {
+                Ok(()) => return Ok(shard),
+                Err(why) => {
+                    refusal.get_or_insert((shard, why));
+                }
+            }
+        }
+        let Some((shard, why)) = refusal else { return Err(overloaded("there is no shard")) };
+        shard.refused.add_shared(1);
+        Err(overloaded(format!("{why}; who watches goes on watching: try again later")))
     }
 
     /// Writes the session down and hands the viewer to its shard; all of it or nothing.
