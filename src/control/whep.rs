@@ -14,13 +14,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 
 use super::answer::{Identity, answer, negotiate, restart_fragment};
-use super::offer::{Offer, OfferError, Setup};
+use super::offer::{Offer, OfferError, Setup, shown};
 use super::problem::Problem;
 use super::registry::{Registry, Stream};
 use super::sdpfrag::Fragment;
 use super::sessions::{Session, Sessions};
 use crate::id::SessionId;
 use crate::shard::command::{Command, ShardHandle};
+use crate::shard::place;
 use crate::source::SourceState;
 use crate::viewer::{Credentials, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
 
@@ -114,7 +115,7 @@ impl Whep {
         let status = stream.status();
         let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
         self.admit(stream)?;
-        let shard = self.choose(now)?;
+        let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
@@ -137,13 +138,14 @@ impl Whep {
         };
         let sdp = answer(&offer, &negotiated, &identity);
         let media: Vec<_> = negotiated.media.iter().flatten().cloned().collect();
-        let mids = media.iter().map(|media| media.mid.clone()).collect();
-        let remote_ufrag = offer.credentials.ufrag.clone();
+        let mids = negotiated.mids(&offer);
+        let remote = negotiated.transport(&offer).clone();
+        let remote_ufrag = remote.credentials.ufrag.clone();
         let params = EngineParams {
             local_credentials: local_credentials.clone(),
-            remote_credentials: offer.credentials,
-            remote_fingerprint: offer.fingerprint,
-            dtls_active: offer.setup == Setup::Passive,
+            remote_credentials: remote.credentials,
+            remote_fingerprint: remote.fingerprint,
+            dtls_active: remote.setup == Setup::Passive,
             candidates: candidates.clone(),
             media,
         };
@@ -161,7 +163,9 @@ impl Whep {
         let mut response = (StatusCode::CREATED, sdp).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
-        set(headers, header::LOCATION, &format!("/{}/whep/{id}", stream.name));
+        // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
+        // clients that put it in the place of the whole path, or resolve it against a page at the root.
+        set(headers, header::LOCATION, &format!("../{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         Ok(response)
@@ -188,24 +192,6 @@ impl Whep {
             return Err(overloaded(format!("{pending} joins are not connected yet (limits.pending)")));
         }
         Ok(())
-    }
-
-    /// Of the shards that have room, the one with the fewest viewers.
-    fn choose(&self, now: Instant) -> Result<&Arc<ShardHandle>, Problem> {
-        let mut by_viewers: Vec<_> = self.shards.iter().collect();
-        by_viewers.sort_by_key(|shard| shard.viewers.load(Ordering::Relaxed));
-        let mut refusal = None;
-        for shard in by_viewers {
-            match shard.check_room(now) {
-                Ok(()) => return Ok(shard),
-                Err(why) => {
-                    refusal.get_or_insert((shard, why));
-                }
-            }
-        }
-        let Some((shard, why)) = refusal else { return Err(overloaded("there is no shard")) };
-        shard.refused.add_shared(1);
-        Err(overloaded(format!("{why}; who watches goes on watching: try again later")))
     }
 
     /// Writes the session down and hands the viewer to its shard; all of it or nothing.
@@ -252,8 +238,8 @@ impl Whep {
         // One player sends the tag in a request header `ETag` instead.
         let tag = request.headers.get(header::IF_MATCH).or_else(|| request.headers.get(header::ETAG));
         let tags = tag.and_then(|tag| tag.to_str().ok());
-        let matches = tags
-            .is_none_or(|tags| tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == session.etag));
+        let matches =
+            tags.is_none_or(|tags| tags.split(',').map(strong).any(|tag| tag == "*" || tag == session.etag));
         if !matches {
             return Err(Problem::new(
                 StatusCode::PRECONDITION_FAILED,
@@ -341,14 +327,20 @@ fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem>
     }
     Err(Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        format!("Content-Type must be {wanted}, not {given:?}"),
+        format!("Content-Type must be {wanted}, not {:?}", shown(given)),
     ))
 }
 
-fn unknown_stream(name: &str) -> Problem {
+/// A tag without the mark of a weak one: proxies that compress answers put it on (nginx).
+fn strong(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+pub(super) fn unknown_stream(name: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        format!("there is no stream named {name:?}; the start page / lists those there are"),
+        format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
     )
 }
 
@@ -360,6 +352,10 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
             format!("stream {name:?} has no picture yet: {error}; trying again"),
         )
         .retry_after(*retry_in),
+        SourceState::Starting { why } => {
+            Problem::new(StatusCode::CONFLICT, format!("stream {name:?} has no picture yet: {why}"))
+                .retry_after(CONNECTING_RETRY)
+        }
         SourceState::Connecting | SourceState::Playing => Problem::new(
             StatusCode::CONFLICT,
             format!("stream {name:?} has no picture yet: its source is being connected"),

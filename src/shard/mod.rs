@@ -2,14 +2,15 @@
 //!
 //! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
 //! its viewers; [`worker`] is the pinned thread that runs it and `outbox` how its bytes get to the
-//! kernel; [`command`] is all that the control plane may say to it, and `room` what it may
-//! expect of it.
+//! kernel; [`command`] is all that the control plane may say to it, [`place`] which shard it says it to, and
+//! `room` whether that one can serve a viewer more.
 
 pub mod command;
 pub(crate) mod deadlines;
 mod demux;
 mod fan_out;
 mod outbox;
+pub mod place;
 mod rate;
 mod room;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]

@@ -80,7 +80,7 @@ pub struct RoomLimits {
 }
 
 /// A shard has no room: why.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "shard {shard} has no room: its {viewers} viewers take {percent} % of what it can do; \
      it takes no more over {mark} % (limits.busy)"

@@ -299,11 +299,12 @@ impl Rig {
         watch.end(Part::Sdp);
 
         watch.begin();
+        let remote = negotiated.transport(&offer).clone();
         let params = EngineParams {
             local_credentials: credentials,
-            remote_credentials: offer.credentials,
-            remote_fingerprint: offer.fingerprint,
-            dtls_active: offer.setup == Setup::Passive,
+            remote_credentials: remote.credentials,
+            remote_fingerprint: remote.fingerprint,
+            dtls_active: remote.setup == Setup::Passive,
             candidates,
             media: negotiated.media.into_iter().flatten().collect(),
         };
@@ -475,7 +476,9 @@ impl Camera {
         }
         let timestamp = self.pictures * 3_000;
         self.pictures += 1;
-        self.video.packetize(AccessUnit { nals, timestamp, received: now }).expect("a sound picture")
+        self.video
+            .packetize(AccessUnit { nals, timestamp, received: now, after_gap: false })
+            .expect("a sound picture")
     }
 
     fn audio(&mut self, now: Instant) -> Vec<Arc<Train>> {

@@ -106,7 +106,7 @@ impl Camera {
         };
         self.frames.push(nals.clone());
         let timestamp = ((now - self.started).as_micros() * 9 / 100) as i64;
-        let unit = AccessUnit { nals, timestamp, received: now };
+        let unit = AccessUnit { nals, timestamp, received: now, after_gap: false };
         let mut trains = self.video.packetize(unit).expect("a sound picture");
         trains.iter().for_each(|train| assert!(self.recent.push(train.clone())));
         for part in 0..2 {
