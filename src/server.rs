@@ -252,6 +252,7 @@ fn whep_limits(config: &Config) -> WhepLimits {
             setup: limits.setup_timeout,
             consent: limits.consent_timeout,
             report_interval: config.rtcp.report_interval,
+            fresh: crate::viewer::FRESH,
         },
     }
 }

@@ -92,12 +92,22 @@ cells! {
         ingress_datagrams,
         /// Discarded: longer than any we ask for.
         discarded_oversize,
-        /// Discarded: STUN that failed authentication, or from a ninth address.
+        /// Discarded: a check that failed authentication, or from a ninth address, or from another viewer's.
         discarded_unauthenticated,
-        /// Discarded: STUN for nobody here.
+        /// Discarded: a check that came before, now from an unknown address.
+        discarded_copy,
+        /// Discarded: STUN that is no connectivity check.
+        discarded_no_check,
+        /// Discarded: a check for nobody here.
         discarded_unknown_ufrag,
-        /// Discarded: not STUN, and from an address that never authenticated itself.
+        /// Discarded: DTLS or RTCP from an address that never authenticated itself.
         discarded_unknown_address,
+        /// Discarded: RTP.
+        discarded_media,
+        /// Discarded: DTLS records of application data.
+        discarded_application_data,
+        /// Discarded: DTLS records that the library refused.
+        discarded_dtls,
         /// Discarded: not of any protocol we speak.
         discarded_alien,
         /// UDP payload bytes the kernel took.

@@ -101,11 +101,16 @@ const DROPS: [(&str, Read); 4] = [
 ];
 
 /// Datagrams not looked at further, by reason.
-const DISCARDS: [(&str, Read); 5] = [
+const DISCARDS: [(&str, Read); 10] = [
     ("oversize", |c| &c.discarded_oversize),
     ("unauthenticated", |c| &c.discarded_unauthenticated),
+    ("copy", |c| &c.discarded_copy),
+    ("no_check", |c| &c.discarded_no_check),
     ("unknown_ufrag", |c| &c.discarded_unknown_ufrag),
     ("unknown_address", |c| &c.discarded_unknown_address),
+    ("media", |c| &c.discarded_media),
+    ("application_data", |c| &c.discarded_application_data),
+    ("dtls", |c| &c.discarded_dtls),
     ("alien", |c| &c.discarded_alien),
 ];
 

@@ -34,6 +34,11 @@ use crate::viewer::Epoch;
 /// media; fewer lets the socket's buffer fill up while many viewers join.
 const RECEIVES_PER_ROUND: usize = 16;
 
+/// Datagrams in one round, and those of the call that reaches it: the kernel gives up to 64 of one peer in each
+/// of a call's 32 messages, so calls alone bound little. A check is about 5 µs, so more of them delay media by
+/// more; fewer let the socket's buffer fill up while many viewers join.
+const DATAGRAMS_PER_ROUND: usize = 1_024;
+
 /// Commands between two receives. A join is about 5 µs here; more of them delay media, fewer let STUN
 /// requests overtake the joins they belong to.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -252,14 +257,17 @@ impl Rounds {
     fn round(&mut self, now: Instant, receiver: &mut Receiver) -> (bool, bool) {
         self.wake.taken();
         let mut more = true;
-        for _ in 0..RECEIVES_PER_ROUND {
+        let mut intake = Intake::default();
+        while intake.has_room() {
             if self.obey(now) {
                 return (true, false);
             }
-            if self.receive(now, receiver) {
+            let (datagrams, drained) = self.receive(now, receiver);
+            if drained {
                 more = false;
                 break;
             }
+            intake.note(datagrams);
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
         for message in self.media.try_iter().take(media) {
@@ -301,8 +309,8 @@ impl Rounds {
         commands.try_iter().take(COMMANDS_AT_ONCE).any(|command| shard.handle_command(now, command, outbox))
     }
 
-    /// One receive call. Returns whether the socket has no more.
-    fn receive(&mut self, now: Instant, receiver: &mut Receiver) -> bool {
+    /// One receive call. Returns how many datagrams it brought and whether the socket has no more.
+    fn receive(&mut self, now: Instant, receiver: &mut Receiver) -> (usize, bool) {
         let Rounds { shard, outbox, counters, index, .. } = self;
         // Replies leave through the same socket: it is borrowed for the call, not the closure.
         let socket = outbox.socket.clone();
@@ -313,12 +321,56 @@ impl Rounds {
             Ok(report) => {
                 counters.ingress_datagrams.add(report.datagrams as u64);
                 counters.discarded_oversize.add(report.oversized as u64);
-                report.drained
+                (report.datagrams + report.oversized, report.drained)
             }
             Err(error) => {
                 tracing::debug!(shard = *index, %error, "a receive failed");
-                true
+                (0, true)
             }
+        }
+    }
+}
+
+/// What one round has taken from the socket so far.
+#[derive(Debug, Default)]
+struct Intake {
+    calls: usize,
+    datagrams: usize,
+}
+
+impl Intake {
+    fn has_room(&self) -> bool {
+        self.calls < RECEIVES_PER_ROUND && self.datagrams < DATAGRAMS_PER_ROUND
+    }
+
+    /// One more call brought `datagrams`.
+    fn note(&mut self, datagrams: usize) {
+        self.calls += 1;
+        self.datagrams += datagrams;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a kernel that gives `each` datagrams a call, for ever: calls and datagrams of one round.
+    fn round(each: usize) -> (usize, usize) {
+        let mut intake = Intake::default();
+        while intake.has_room() {
+            intake.note(each);
+        }
+        (intake.calls, intake.datagrams)
+    }
+
+    #[test]
+    fn a_round_is_bounded_in_calls_and_in_datagrams() {
+        assert_eq!(round(32), (16, 512), "one datagram a message");
+        assert_eq!(round(0), (16, 0), "whatever the kernel says");
+        // As many as 32 messages of 64 hold.
+        assert_eq!(round(2_048), (1, 2_048));
+        for each in 1..=2_048 {
+            assert!(round(each).1 < DATAGRAMS_PER_ROUND + each, "{each}");
         }
     }
 }
