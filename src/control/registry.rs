@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::still::KeptStill;
+use crate::contain::{lock, read, write};
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
 use crate::shard::command::{Media, ShardBusy, ShardHandle};
@@ -124,17 +125,17 @@ impl Registry {
 impl Stream {
     /// What it is doing.
     pub fn status(&self) -> Status {
-        self.status.read().expect("no holder of this lock panics").clone()
+        read(&self.status).clone()
     }
 
     /// Changes what it is doing.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.status.write().expect("no holder of this lock panics"));
+        change(&mut write(&self.status));
     }
 
     /// Sends trains to every shard that has viewers, and keeps them for shards that will.
     pub fn publish(&self, trains: impl IntoIterator<Item = Arc<Train>>) {
-        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let mut publisher = lock(&self.publisher);
         for train in trains {
             for subscription in publisher.shards.iter().filter(|subscription| subscription.viewers > 0) {
                 // A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
@@ -149,12 +150,12 @@ impl Stream {
 
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
-        self.publisher.lock().expect("no holder of this lock panics").video.newest_keyframe()
+        lock(&self.publisher).video.newest_keyframe()
     }
 
     /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.
     pub fn subscribe(&self, shard: usize) -> Result<(), ShardBusy> {
-        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let mut publisher = lock(&self.publisher);
         if publisher.shards[shard].viewers == 0 {
             let from = publisher.video.since_keyframe().unwrap_or(u64::MAX);
             let recent = publisher.video.trains_from(from).cloned().collect();
@@ -167,9 +168,9 @@ impl Stream {
 
     /// A viewer has gone from `shard`.
     pub fn unsubscribe(&self, shard: usize) {
-        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let mut publisher = lock(&self.publisher);
         let subscription = &mut publisher.shards[shard];
-        subscription.viewers -= 1;
+        subscription.viewers = subscription.viewers.saturating_sub(1);
         if subscription.viewers == 0 {
             // If this does not fit, the shard keeps one stale ring, bounded, until the next viewer.
             let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id });

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod demo;
 mod feed;
 pub mod rtsp;
+pub mod thread;
 
 pub use feed::Feed;
 
@@ -75,4 +76,27 @@ pub trait Sink: Send {
     fn audio(&mut self, frame: AudioFrame);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);
+}
+
+/// Lent, so that a stream's end of its source outlives a run of it that failed.
+impl<S: Sink> Sink for &mut S {
+    fn state(&mut self, state: SourceState) {
+        S::state(self, state);
+    }
+
+    fn formats(&mut self, formats: Formats) {
+        S::formats(self, formats);
+    }
+
+    fn video(&mut self, unit: AccessUnit) {
+        S::video(self, unit);
+    }
+
+    fn audio(&mut self, frame: AudioFrame) {
+        S::audio(self, frame);
+    }
+
+    fn lost(&mut self, packets: u64) {
+        S::lost(self, packets);
+    }
 }
