@@ -150,7 +150,12 @@ impl Server {
         let public = on(&http_executor, http::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
-        let state = Public { whep: whep.clone(), origin: origin(config)?, body_timeout: limits.headers };
+        let state = Public {
+            whep: whep.clone(),
+            list: Arc::default(),
+            origin: origin(config)?,
+            body_timeout: limits.headers,
+        };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let serving = listen(watched(Task::Http, "http"), public, http::public(state), limits, &stopping);
         tasks.spawn_on(serving, http_executor.handle());
@@ -311,23 +316,15 @@ fn workers(
     // Each shard has its part of the line for itself.
     let rate = config.egress.rate.bytes_per_second().map(|rate| rate / sockets.len() as f64);
     let pacing = Pacing { spread: config.egress.spread, audio_hold: config.egress.audio_hold };
+    let busy = Some(f64::from(config.limits.busy) / 100.0).filter(|&part| part > 0.0);
     let cores = affinity::cores();
     let count = sockets.len();
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
         let (ended, ends) = (ended.clone(), ends.clone());
-        workers.push(worker::start(WorkerSetup {
-            index,
-            core,
-            socket,
-            gso,
-            recent,
-            pacing,
-            rate,
-            ended,
-            ends,
-        })?);
+        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, ended, ends };
+        workers.push(worker::start(setup)?);
     }
     Ok(workers)
 }
@@ -373,6 +370,7 @@ fn whep_limits(config: &Config) -> WhepLimits {
             setup: limits.setup_timeout,
             consent: limits.consent_timeout,
             report_interval: config.rtcp.report_interval,
+            fresh: crate::viewer::FRESH,
         },
     }
 }

@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sluice_config::Ice;
 use tokio::sync::{oneshot, watch};
@@ -23,8 +23,8 @@ use crate::supervise::{Ends, Task};
 /// Time between looks. Shorter costs wake-ups, longer sees an end later; it must stay well below a second.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Looks between two at the network interfaces, which come and go slowly.
-const LOOKS_PER_INTERFACES: u32 = 4;
+/// Looks between two at what changes slowly: whether streams need attention, and the network interfaces.
+const SLOW: u32 = 4;
 
 /// A shard that does not run for this long ends the process: what it could carry is missing, and nothing
 /// brings it back. Longer serves on with less; shorter takes the picture from the viewers of the others,
@@ -175,13 +175,22 @@ fn watch(setup: &WatchdogSetup, mut looks: Looks) -> Option<String> {
             Some(reason) => return reason,
             None => setup.ends.count(Task::Watchdog),
         }
-        if count % LOOKS_PER_INTERFACES == 0 && contain(|| look_at_interfaces(setup)).is_none() {
-            setup.ends.count(Task::Watchdog);
+        if count % SLOW == 0 {
+            for look in [look_at_streams, look_at_interfaces] {
+                if contain(|| look(setup)).is_none() {
+                    setup.ends.count(Task::Watchdog);
+                }
+            }
         }
         setup.pulse.beat();
         std::thread::sleep(LOOK);
     }
     None
+}
+
+fn look_at_streams(setup: &WatchdogSetup) {
+    let (now, date) = (Instant::now(), SystemTime::now());
+    setup.whep.registry.streams().for_each(|stream| stream.look(now, date));
 }
 
 /// Configured addresses are not resolved again and again; interfaces come and go.

@@ -26,6 +26,7 @@ use super::problem::Problem;
 use super::still;
 use super::whep::{Request, Whep, allow_origin, unknown_stream};
 use crate::ops::pages;
+use crate::ops::streams::StreamList;
 
 /// Time for answers under way when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -48,6 +49,8 @@ struct LocalAddress(IpAddr);
 pub struct Public {
     /// WHEP.
     pub whep: Arc<Whep>,
+    /// What is listed at `/streams.json`.
+    pub list: Arc<StreamList>,
     /// Who may call from other origins.
     pub origin: HeaderValue,
     /// Time for a request's body.
@@ -57,9 +60,9 @@ pub struct Public {
 /// Routes of the public listener: pages and WHEP.
 pub fn public(state: Public) -> Router {
     Router::new()
-        .route("/", get(|| async { pages::index() }))
+        .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
         .route("/streams.json", get(streams))
-        .route("/static/{file}", get(|Path(file): Path<String>| async move { pages::file(&file) }))
+        .route("/static/{file}", get(file))
         .route("/{stream}", get(to_player))
         .route("/{stream}/", get(player))
         .route("/{stream}/frame.mp4", get(frame))
@@ -71,8 +74,12 @@ pub fn public(state: Public) -> Router {
         .with_state(state)
 }
 
-async fn streams(State(public): State<Public>) -> Response {
-    pages::streams(&public.whep.registry)
+async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
+    pages::file(&headers, &file)
+}
+
+async fn streams(State(public): State<Public>, headers: HeaderMap) -> Response {
+    public.list.answer(&public.whep.registry, &headers, Instant::now())
 }
 
 async fn to_player(Path(stream): Path<String>, request: HttpRequest) -> Response {
@@ -95,9 +102,9 @@ fn encode(segment: &str) -> String {
     text
 }
 
-async fn player(State(public): State<Public>, Path(stream): Path<String>) -> Response {
+async fn player(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
     // The page itself explains a missing stream in words, so it is served with 404 then.
-    pages::player(public.whep.registry.stream(&stream).is_some())
+    pages::player(&headers, public.whep.registry.stream(&stream).is_some())
 }
 
 async fn frame(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {

@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod answer;
+pub mod conditional;
 pub mod http;
 pub mod offer;
 pub mod problem;
@@ -12,4 +13,5 @@ pub mod registry;
 pub mod sdpfrag;
 pub mod sessions;
 pub mod still;
+pub mod trouble;
 pub mod whep;

@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::conditional::has_already;
 use super::problem::Problem;
 use super::registry::Stream;
 use crate::contain::lock;
@@ -81,15 +82,6 @@ pub fn answer(
     Ok(response)
 }
 
-/// Whether `If-None-Match` (RFC 9110 §13.1.2) names `etag`, or everything.
-fn has_already(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    given
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
-}
-
 fn not_yet(stream: &Stream) -> Problem {
     let name = &stream.name;
     let detail = match stream.status().formats {
@@ -113,26 +105,6 @@ fn unusable(stream: &Stream, error: &StillError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asks(values: &[&'static str]) -> bool {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(header::IF_NONE_MATCH, HeaderValue::from_static(value));
-        }
-        has_already(&headers, &HeaderValue::from_static("\"1f-2\""))
-    }
-
-    #[test]
-    fn a_tag_is_found_in_every_form_of_the_header() {
-        for values in
-            [&["\"1f-2\""][..], &["W/\"1f-2\""], &["\"a\", \"1f-2\""], &["\"a\"", "\"b\",\"1f-2\""], &["*"]]
-        {
-            assert!(asks(values), "{values:?}");
-        }
-        for values in [&[][..], &["\"1f-3\""], &["1f-2"], &["\"a\", \"b\""], &["\"1f-2"]] {
-            assert!(!asks(values), "{values:?}");
-        }
-    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]

@@ -87,7 +87,7 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let (stuck, silent) = admin.missing();
     reasons.extend(stuck.iter().map(|shard| format!("shard {shard} does not run")));
     reasons.extend(silent.iter().map(|name| format!("the {name} gives no sign of life")));
-    if let Err(none) = place::choose(&admin.shards) {
+    if let Err(none) = place::any_runs(&admin.shards) {
         reasons.push(none.to_string());
     }
     let playing = admin.registry.streams().filter(|s| s.status().state == SourceState::Playing).count();

@@ -7,3 +7,4 @@ pub mod histogram;
 pub mod log;
 pub mod metrics;
 pub mod pages;
+pub mod streams;

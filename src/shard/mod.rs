@@ -1,9 +1,9 @@
 //! Shards: sets of viewers, each with one thread, one socket and no one else's memory.
 //!
 //! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
-//! its viewers; [`worker`] is the pinned thread that runs it (`live` keeps it running), [`watch`] looks at it from outside, and
-//! `outbox` is how its bytes get to the
-//! kernel; [`command`] is all that the control plane may say to it, and [`place`] which shard it says it to.
+//! its viewers; [`worker`] is the pinned thread that runs it (`live` keeps it running), `outbox` is how its
+//! bytes get to the kernel, and [`watch`] looks at it from outside; [`command`] is all that the control plane
+//! may say to it, [`place`] which shard it says it to, and `room` whether that one can serve a viewer more.
 
 pub mod command;
 pub(crate) mod deadlines;
@@ -13,6 +13,7 @@ mod live;
 mod outbox;
 pub mod place;
 mod rate;
+mod room;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
 pub mod watch;
@@ -23,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) use fan_out::FanOut;
 pub use fan_out::Pacing;
 pub(crate) use outbox::MESSAGES_PER_TURN;
+pub use room::{NoRoom, RoomLimits};
 pub use shard::{Ended, Progress, Shard};
 
 /// How much a datagram matters when the socket is full.

@@ -53,6 +53,7 @@ impl Watch {
         let worked = now.saturating_duration_since(self.busy_since);
         if worked >= BUSY {
             self.shard.look(worked);
+            self.shard.learn(now);
             self.busy_since = now;
         }
         let health = &self.shard.health;

@@ -56,7 +56,7 @@ struct Ending(Arc<Stream>, #[expect(dead_code, reason = "its drop tells")] mpsc:
 impl Drop for Ending {
     fn drop(&mut self) {
         let state = SourceState::Waiting { error: FAILED.to_owned(), retry_in: Duration::ZERO };
-        self.0.update(|status| status.state = state);
+        self.0.update(|status| status.enter(state));
     }
 }
 

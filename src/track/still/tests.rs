@@ -17,7 +17,7 @@ fn now() -> Instant {
 /// The trains of a picture, as the track makes them.
 fn packetized(nals: &[Vec<u8>]) -> Vec<Arc<Train>> {
     let nals = nals.iter().map(|nal| Bytes::copy_from_slice(nal)).collect();
-    let unit = AccessUnit { nals, timestamp: 0, received: now() };
+    let unit = AccessUnit { nals, timestamp: 0, received: now(), after_gap: false };
     VideoPacketizer::new(7).packetize(unit).expect("a picture")
 }
 
@@ -37,13 +37,21 @@ fn train(payloads: &[&[u8]]) -> Arc<Train> {
     })
 }
 
-/// A NAL unit of `bytes` bytes, each different from its neighbours.
+/// A NAL unit of `bytes` bytes, each different from its neighbours; its first bits are those of a slice of PPS 0.
 fn nal(header: u8, bytes: usize) -> Vec<u8> {
-    std::iter::once(header).chain((1..bytes).map(|at| (at % 251) as u8 | 1)).collect()
+    let body = (1..bytes).map(|at| if at == 1 { 0b1000_1001 } else { (at % 251) as u8 | 1 | 0x80 });
+    std::iter::once(header).chain(body).collect()
 }
 
-/// What a reader of files finds: size, parameter sets, and the NAL units of the only sample.
-fn read(file: &[u8]) -> ((u16, u16), Vec<Vec<u8>>, Vec<Vec<u8>>) {
+/// What a reader of files finds.
+struct Found {
+    size: (u16, u16),
+    sets: Vec<Vec<u8>>,
+    /// NAL units of the only sample.
+    nals: Vec<Vec<u8>>,
+}
+
+fn read(file: &[u8]) -> Found {
     let mut demuxer = Mp4FileDemuxer::new();
     demuxer.handle_input(Input { position: 0, data: file });
     let sample = demuxer.next_sample().expect("a file").expect("a sample");
@@ -59,7 +67,7 @@ fn read(file: &[u8]) -> ((u16, u16), Vec<Vec<u8>>, Vec<Vec<u8>>) {
     }
     assert!(rest.is_empty() && demuxer.next_sample().expect("its end").is_none());
     let sets = [format.avcc_box.sps_list, format.avcc_box.pps_list].concat();
-    ((format.visual.width, format.visual.height), sets, nals)
+    Found { size: (format.visual.width, format.visual.height), sets, nals }
 }
 
 #[test]
@@ -71,9 +79,9 @@ fn a_picture_comes_back_slice_by_slice() {
         let others = [&[nal(0x06, 30)][..], &slices].concat();
         let trains = packetized(&[&sets[..], &others].concat());
         let file = still(&trains).expect("a still");
-        let (size, found_sets, nals) = read(&file);
-        assert_eq!((size, &found_sets[..]), ((1280, 720), &sets[..]));
-        assert_eq!(nals, others);
+        let found = read(&file);
+        assert_eq!((found.size, &found.sets[..]), ((1280, 720), &sets[..]));
+        assert_eq!(found.nals, others);
         assert_eq!(&file[4..8], b"ftyp");
         let at = |name: &[u8]| file.windows(4).position(|window| window == name).expect("a box");
         assert!(at(b"moov") < at(b"mdat"), "what tells the format comes first");
@@ -85,9 +93,9 @@ fn the_newest_parameter_sets_tell_size_and_profile() {
     // The same picture size under id 1, of another level.
     let older = [0x67, 0x42, 0xc0, 0x1e, 0x6d, 0x00, 0xa0, 0x0b, 0x74, 0xbc, 0xa2];
     let trains = [train(&[&older, SPS_720, PPS_720, &[0x65, 0x88, 1]])];
-    let (_, sets, nals) = read(&still(&trains).expect("a still"));
-    assert_eq!(sets, [SPS_720.to_vec(), older.to_vec(), PPS_720.to_vec()]);
-    assert_eq!(nals, [[0x65, 0x88, 1]]);
+    let found = read(&still(&trains).expect("a still"));
+    assert_eq!(found.sets, [SPS_720.to_vec(), older.to_vec(), PPS_720.to_vec()]);
+    assert_eq!(found.nals, [[0x65, 0x88, 1]]);
 }
 
 #[test]
