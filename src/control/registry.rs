@@ -64,7 +64,7 @@ pub struct Status {
     pub state: SourceState,
     /// What it carries, as of the last time it played.
     pub formats: Option<Formats>,
-    /// Why its source is not connected, until it is: it stays while the next attempt is made.
+    /// Why there is no picture, until there is one: it stays while the next attempt is made.
     pub failure: Option<String>,
 }
 
@@ -73,6 +73,7 @@ impl Status {
     pub fn enter(&mut self, state: SourceState) {
         match &state {
             SourceState::Connecting => {}
+            SourceState::Starting { why } => self.failure = Some(why.clone()),
             SourceState::Playing => self.failure = None,
             SourceState::Waiting { error, .. } => self.failure = Some(error.clone()),
         }
@@ -161,8 +162,12 @@ impl Stream {
         };
         let status = self.status();
         let has = |part: fn(&Formats) -> bool| status.formats.as_ref().is_some_and(part);
+        // Pictures that nobody could begin with are not kept.
+        let starting = matches!(status.state, SourceState::Starting { .. });
+        let newest = newest.filter(|_| !starting).or(starting.then_some(now));
+        let startable = startable && !starting;
         let seen = Seen {
-            playing: status.state == SourceState::Playing,
+            playing: starting || status.state == SourceState::Playing,
             failed: status.failure.is_some(),
             video: has(|formats| formats.video.is_some()),
             left_out: has(|formats| !formats.notes.is_empty()),

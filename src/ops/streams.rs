@@ -65,12 +65,13 @@ fn describe(stream: &Stream) -> Value {
     let (status, watch) = (stream.status(), stream.watch());
     let (state, retry_in) = match &status.state {
         SourceState::Connecting => ("connecting", None),
+        SourceState::Starting { .. } => ("starting", None),
         SourceState::Playing => ("playing", None),
         SourceState::Waiting { retry_in, .. } => ("waiting", Some(retry_in.as_millis() as u64)),
     };
     let trouble = watch.trouble.map(|trouble| {
         let detail = match trouble {
-            Trouble::Away => status.failure.clone(),
+            Trouble::Away | Trouble::NoKeyframe => status.failure.clone(),
             _ => None,
         };
         json!({ "kind": trouble.name(), "detail": detail })

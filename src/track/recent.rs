@@ -55,8 +55,9 @@ impl Recent {
 
     /// Takes the next train. `false` if it is not newer than all before: then nothing changed.
     ///
-    /// If trains are missing before it (a full queue dropped them), no viewer can start at a keyframe
-    /// before the gap any more: its decoder would miss a reference. Those trains stay for NACKs.
+    /// If trains are missing before it (a full queue dropped them, or a picture never came whole, see
+    /// [`Train::sequence`]), no viewer can start at a keyframe before the gap any more: its decoder would miss a
+    /// reference. Those trains stay for NACKs.
     pub fn push(&mut self, train: Arc<Train>) -> bool {
         if self.end.is_some_and(|end| train.sequence < end) {
             return false;

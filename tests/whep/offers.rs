@@ -148,7 +148,7 @@ fn e6_a_data_channel_and_unknown_audio_are_rejected_and_the_rest_is_served() {
     let sentence = refused(&sluice.request(Request::offer(ENDPOINT, &CHROMIUM.replace("H264", "H265"))), 422);
     assert_eq!(
         sentence,
-        "the stream's video is H264 with packetization-mode=1, which the offer lacks \
+        "the stream's video is H264 with packetization-mode=1 (RFC 6184 §6.3); the offer has no H264 \
          (it has VP8, VP9, H265, AV1, red, ulpfec, flexfec-03)"
     );
 }

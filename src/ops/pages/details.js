@@ -37,7 +37,7 @@ export class Details {
     this.#find(".watch").href = streamUrl(this.#root, stream.name);
     setText(this.#find(".state"), stateWords(stream, trouble, since));
     this.#find(".state").dataset.trouble = trouble ?? "";
-    const detail = stream.trouble?.detail;
+    const detail = stream.trouble?.detail ?? stream.error;
     setText(this.#find(".reason"), detail ? sentence(detail) : "");
     setText(this.#find(".advice"), trouble ? troubleWords(trouble).advice : "");
     const rows = facts(stream).filter(([, value]) => value);
@@ -55,7 +55,7 @@ export class Details {
 function stateWords({ state }, trouble, since) {
   const words = trouble
     ? troubleWords(trouble).title
-    : { playing: "Playing", connecting: "Connecting" }[state] ?? "No connection";
+    : { playing: "Playing", starting: "No picture yet", connecting: "Connecting" }[state] ?? "No connection";
   return since === null ? words : `${words} for ${lengthOfTime(since)}`;
 }
 

@@ -7,6 +7,8 @@ import { codecName, count, setText, sizeWords, troubleWords, clockTime, lengthOf
 // every ten seconds.
 const OLD_MS = 30_000;
 
+const WAITING = { starting: "Waiting for a keyframe …" };
+
 export class Tile {
   // {name, ...} as `streams.json` has it.
   stream = null;
@@ -76,7 +78,7 @@ export class Tile {
     facts.hidden = Boolean(trouble);
     const { video, audio } = stream;
     setText(this.#find(".codec"), connecting ? "" : video ? codecName(video.codec) : audio ? codecName(audio.codec) : "");
-    setText(this.#find(".size"), connecting ? "Connecting …" : video ? sizeWords(video) : audio ? "sound only" : "");
+    setText(this.#find(".size"), connecting ? WAITING[stream.state] ?? "Connecting …" : video ? sizeWords(video) : audio ? "sound only" : "");
 
     const viewers = this.#find(".viewers");
     viewers.hidden = stream.viewers === 0;

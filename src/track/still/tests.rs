@@ -17,7 +17,7 @@ fn now() -> Instant {
 /// The trains of a picture, as the track makes them.
 fn packetized(nals: &[Vec<u8>]) -> Vec<Arc<Train>> {
     let nals = nals.iter().map(|nal| Bytes::copy_from_slice(nal)).collect();
-    let unit = AccessUnit { nals, timestamp: 0, received: now() };
+    let unit = AccessUnit { nals, timestamp: 0, received: now(), after_gap: false };
     VideoPacketizer::new(7).packetize(unit).expect("a picture")
 }
 
@@ -37,9 +37,10 @@ fn train(payloads: &[&[u8]]) -> Arc<Train> {
     })
 }
 
-/// A NAL unit of `bytes` bytes, each different from its neighbours.
+/// A NAL unit of `bytes` bytes, each different from its neighbours; its first bits are those of a slice of PPS 0.
 fn nal(header: u8, bytes: usize) -> Vec<u8> {
-    std::iter::once(header).chain((1..bytes).map(|at| (at % 251) as u8 | 1)).collect()
+    let body = (1..bytes).map(|at| if at == 1 { 0b1000_1001 } else { (at % 251) as u8 | 1 | 0x80 });
+    std::iter::once(header).chain(body).collect()
 }
 
 /// What a reader of files finds.
