@@ -60,6 +60,8 @@ cells! {
         viewers,
         /// Viewers here now that are connected.
         connected_now,
+        /// Viewers that get no media now, because it does not suffice for all who are connected.
+        without_media,
         /// Viewers that connected.
         connected,
         /// Microseconds from offer to connected, summed over them.
@@ -130,6 +132,8 @@ cells! {
         blocked_nanos,
         /// Nanoseconds that the thread worked instead of waiting.
         busy_nanos,
+        /// The part of them in which trains went out.
+        media_nanos,
         /// Times the thread woke up.
         wakeups,
     }

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use super::command::{COMMANDS_MAX, Command, MEDIA_MAX, Media, ShardHandle, Wake};
 use super::fan_out::Pacing;
 use super::outbox::Outbox;
+use super::room::RoomLimits;
 use super::shard::{Ended, Progress, Shard};
 use crate::ops::counters::ShardCounters;
 use crate::track::RecentLimits;
@@ -78,6 +79,8 @@ pub struct WorkerSetup {
     pub pacing: Pacing,
     /// Bytes a second on the wire at the most, if there is a limit.
     pub rate: Option<f64>,
+    /// Part of the thread's time over which it gets no viewer more, if there is a limit.
+    pub busy: Option<f64>,
     /// Where ended viewers are told. Holds as many as there may be viewers, so it is never full.
     pub ended: mpsc::Sender<Ended>,
 }
@@ -112,15 +115,27 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let wake = Arc::new(Wake::new(waker));
     let (commands_in, commands) = crossbeam_channel::bounded(COMMANDS_MAX);
     let (media_in, media) = crossbeam_channel::bounded(MEDIA_MAX);
+    let room = RoomLimits { busy: setup.busy, rate: setup.rate };
     let handle =
-        Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone()));
+        Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone(), room));
 
     let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
     let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
     let outbox = Outbox::new(sender, socket, counters.clone(), setup.rate, Instant::now());
     let ended = setup.ended;
-    let mut rounds =
-        Rounds { index, shard, outbox, poll, commands, media, wake, counters, ended, awaits_writable: false };
+    let mut rounds = Rounds {
+        index,
+        shard,
+        outbox,
+        poll,
+        commands,
+        media,
+        wake,
+        counters,
+        ended,
+        awaits_writable: false,
+        media_from: None,
+    };
     let core = setup.core;
     let ending = Ending(handle.clone());
     let thread = std::thread::Builder::new()
@@ -165,6 +180,8 @@ struct Rounds {
     ended: mpsc::Sender<Ended>,
     /// Whether epoll tells when the socket is writable.
     awaits_writable: bool,
+    /// Since when trains go out in this round, if any do.
+    media_from: Option<Instant>,
 }
 
 impl Rounds {
@@ -198,7 +215,11 @@ impl Rounds {
                 // Sized for every viewer there may be: never full while the control plane lives.
                 let _ = self.ended.try_send(ended);
             }
-            self.counters.busy_nanos.add(began.elapsed().as_nanos() as u64);
+            let done = Instant::now();
+            self.counters.busy_nanos.add(done.duration_since(began).as_nanos() as u64);
+            if let Some(from) = self.media_from.take() {
+                self.counters.media_nanos.add(done.duration_since(from).as_nanos() as u64);
+            }
             if stop {
                 return;
             }
@@ -254,7 +275,19 @@ impl Rounds {
         }
         more |= !self.commands.is_empty() || !self.media.is_empty();
         self.shard.handle_timeout(now, &mut self.outbox);
+        let now = self.media_turn(now);
         (false, self.fan_out(now) || more)
+    }
+
+    /// It is the trains' turn now. Returns what time it is.
+    fn media_turn(&mut self, now: Instant) -> Instant {
+        if self.shard.fan_out_due(now).is_none_or(|due| due > now) {
+            return now;
+        }
+        let now = Instant::now();
+        self.outbox.set_now(now);
+        self.media_from = Some(now);
+        now
     }
 
     /// The viewers' turns. Returns whether there are more that could be taken at once.
