@@ -55,7 +55,8 @@ fn pages_ask_for_nothing_by_an_absolute_path() {
             assert_eq!(file.status, 200, "{url}");
             let file = file.text();
             // `import ... from "x"` and `import("x")`.
-            let imports = file.lines().filter(|line| line.contains(" from \"") || line.contains("import(\""));
+            let code = file.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let imports = code.filter(|line| line.contains(" from \"") || line.contains("import(\""));
             let imports = imports.flat_map(|line| line.split('"').skip(1).step_by(2));
             let imports = imports.filter(|name| name.ends_with(".js"));
             for import in imports {
