@@ -4,6 +4,7 @@
 //! its timeline, its recent history). Never knows a viewer, a socket or a clock.
 
 pub(crate) mod annex_b;
+mod pace;
 mod packetize;
 mod packets;
 mod recent;

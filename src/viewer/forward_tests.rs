@@ -80,6 +80,7 @@ impl Sent {
 struct Bench {
     recent: Recent,
     forwarder: Forwarder,
+    budget: Budget,
     joined: bool,
     sent: Vec<(Instant, Sent)>,
 }
@@ -87,7 +88,8 @@ struct Bench {
 impl Bench {
     fn new(limits: RecentLimits) -> Bench {
         let recent = Recent::new(Codec::H264, limits);
-        Bench { recent, forwarder: Forwarder::new(FIRST), joined: false, sent: Vec::new() }
+        let budget = Budget::new(epoch());
+        Bench { recent, forwarder: Forwarder::new(FIRST), budget, joined: false, sent: Vec::new() }
     }
 
     fn join(&mut self, now: Instant) {
@@ -99,7 +101,7 @@ impl Bench {
 
     fn ask(&mut self, now: Instant) -> KeyframeAnswer {
         self.advance(now);
-        let answer = self.forwarder.request_keyframe(now, &self.recent);
+        let answer = self.forwarder.request_keyframe(now, &self.recent, &mut self.budget);
         self.advance(now);
         answer
     }

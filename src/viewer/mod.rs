@@ -3,6 +3,8 @@
 //! Owns a viewer's life: waiting for STUN, connected, silent, gone. Takes `now` and bytes; never
 //! reads a clock, opens a socket or knows other viewers.
 
+mod budget;
+mod catch_up;
 mod dtls;
 mod engine;
 mod feedback;
@@ -11,6 +13,7 @@ pub(crate) mod keys;
 mod outgoing;
 mod reception;
 mod rtcp;
+mod runs;
 pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +29,7 @@ pub use rtcp::{CNAME, Epoch};
 // Seen from outside by benches/seal.rs alone: whoever seals must never repeat an index.
 pub use seal::{Header, Sealer};
 
+use self::budget::Budget;
 use self::outgoing::{Outgoing, Target};
 use self::reception::Estimates;
 use crate::id::{SessionId, StreamId};
@@ -138,6 +142,8 @@ pub struct Viewer {
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
     estimates: Estimates,
+    /// Boxed as the engine is.
+    budget: Box<Budget>,
     /// Where media goes: the path that the peer nominated last.
     target: Option<Target>,
     paths: Vec<Path>,
@@ -194,6 +200,7 @@ impl Viewer {
             engine: Box::new(engine),
             sealer: None,
             estimates: Estimates::default(),
+            budget: Box::new(Budget::new(offered)),
             target: None,
             paths: Vec::new(),
             phase: Phase::Connecting,

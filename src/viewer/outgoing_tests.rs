@@ -31,6 +31,7 @@ struct World {
     sealer: Sealer,
     recent: Recent,
     track: Outgoing,
+    budget: Budget,
     next: u64,
     frame: u64,
     wire: Wire,
@@ -71,6 +72,7 @@ impl World {
             sealer: Sealer::new(&keys).expect("derived keys"),
             recent: Recent::new(Codec::H264, limits),
             track: Outgoing::new(media, 60_000),
+            budget: Budget::new(now),
             next: 0,
             frame: 0,
             wire: Wire::default(),
@@ -120,8 +122,8 @@ impl World {
     }
 
     fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {
-        let World { track, now, recent, sealer, epoch, wire, .. } = self;
-        track.repair(*now, (first, bitmask), recent, sealer, epoch, World::target(), wire)
+        let World { track, now, recent, budget, sealer, epoch, wire, .. } = self;
+        track.repair(*now, (first, bitmask), recent, budget, sealer, epoch, World::target(), wire)
     }
 
     /// A receiver report comes: when our report it answers was sent, and how long it was kept.
@@ -186,7 +188,7 @@ proptest! {
             match step {
                 Step::Frame { packets, keyframe } => world.live(packets, keyframe),
                 Step::Gap { packets } => { world.frame(packets, false); }
-                Step::KeyframeRequest => { world.track.forwarder.request_keyframe(world.now, &world.recent); }
+                Step::KeyframeRequest => { world.track.forwarder.request_keyframe(world.now, &world.recent, &mut world.budget); }
                 Step::Nack { back, bitmask } => {
                     let last = world.of(MEDIA).last().map_or(0, |sent| sent.0);
                     world.nack(last.wrapping_sub(back), bitmask);
@@ -213,7 +215,8 @@ proptest! {
             world.now += Duration::from_millis(33);
         }
         world.track.forwarder.start(world.now, &world.recent);
-        for _ in 0..40 {
+        // Eighty frames at four times their pace.
+        for _ in 0..170 {
             world.now += Duration::from_millis(4);
             world.catch_up();
         }
@@ -223,8 +226,8 @@ proptest! {
         }
         let sent = world.of(MEDIA);
         prop_assert_eq!(sent.len(), (frames + live) * packets);
-        world.track.repair_bytes = u64::MAX / 2;
         for &(number, timestamp) in &sent {
+            world.budget = Budget::new(world.now);
             let repairs = world.nack(number, 0);
             prop_assert_eq!(repairs, Repairs { sent: 1, ..Repairs::default() });
             prop_assert_eq!(world.of(RTX).last().expect("a repair").1, timestamp);
