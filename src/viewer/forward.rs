@@ -17,6 +17,9 @@ use crate::track::{Recent, Train};
 /// because the source is silent, and would only see the past again.
 const STALE: Duration = Duration::from_secs(1);
 
+/// Ticks between frames that are lifted above rewritten timestamps.
+const LIFT: u32 = 1;
+
 /// How one train is to be sent to one viewer.
 #[derive(Debug, Clone, Copy)]
 pub struct Forward {
@@ -177,7 +180,7 @@ impl Forwarder {
             Then::Await => self.state = State::AwaitKeyframe,
         }
         self.lift.floor = step.timestamp;
-        let frame = recent.frame_of(train.sequence).unwrap_or_default() as u32;
+        let frame = recent.frame_of(train.sequence).map(|frame| frame as u32);
         let forward = self.number(&train, step.timestamp, step.captured, Rewritten { frame, ticks });
         Some((train, forward))
     }
@@ -185,7 +188,7 @@ impl Forwarder {
     fn send_live(&mut self, train: &Train) -> Forward {
         self.state = State::Live { next: train.end(), mid_frame: !train.ends_frame };
         let timestamp = self.lift.stamp(train);
-        self.number(train, timestamp, train.captured, Rewritten::default())
+        self.number(train, timestamp, train.captured, Rewritten { frame: None, ticks: LIFT })
     }
 
     /// Gives a train its number.
@@ -220,7 +223,7 @@ impl Lift {
     /// Timestamp of a train that keeps its own if it can; all trains of a frame get the same.
     fn stamp(&mut self, train: &Train) -> u64 {
         if train.starts_frame {
-            self.lifted = (train.timestamp <= self.floor).then_some(self.floor + 1);
+            self.lifted = (train.timestamp <= self.floor).then_some(self.floor + u64::from(LIFT));
             self.floor = self.lifted.unwrap_or(self.floor);
         }
         self.lifted.unwrap_or(train.timestamp)

@@ -32,6 +32,8 @@ struct World {
     recent: Recent,
     track: Outgoing,
     budget: Budget,
+    /// Bytes of a packet.
+    payload: usize,
     next: u64,
     frame: u64,
     wire: Wire,
@@ -73,6 +75,7 @@ impl World {
             recent: Recent::new(Codec::H264, limits),
             track: Outgoing::new(media, 60_000),
             budget: Budget::new(now),
+            payload: 50,
             next: 0,
             frame: 0,
             wire: Wire::default(),
@@ -94,7 +97,7 @@ impl World {
             marker: true,
             received: self.now,
             captured: self.now,
-            packets: std::iter::repeat_n([0; 50], packets).collect(),
+            packets: std::iter::repeat_n(vec![0; self.payload], packets).collect(),
         });
         self.next += packets as u64;
         self.frame += 1;
@@ -209,6 +212,7 @@ proptest! {
     #[test]
     fn a_repair_has_the_timestamp_of_what_was_lost(frames in 1..80usize, packets in 1..5usize, live in 0..20usize) {
         let mut world = World::new();
+        world.payload = 1_000;
         for frame in 0..frames {
             let train = world.frame(packets, frame == 0);
             world.recent.push(train);
@@ -298,6 +302,7 @@ fn repairs_take_at_most_their_share() {
 fn unknown_and_unsent_packets_are_counted_and_nothing_else() {
     let mut world = World::new();
     assert_eq!(world.nack(60_000, 0), Repairs { unknown: 1, ..Repairs::default() });
+    world.payload = 1_000;
     world.live(3, true);
     let before = world.wire.0.len();
     assert_eq!(world.nack(60_003, 0b1), Repairs { unknown: 2, ..Repairs::default() }, "not sent yet");

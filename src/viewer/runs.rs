@@ -44,20 +44,19 @@ struct Run {
     first: u64,
     /// Timestamp of its newest frame.
     newest: u64,
-    /// The ring's count of its first frame, modulo 2^32. Means nothing without `ticks`.
-    frame: u32,
-    /// Distance of rewritten timestamps.
-    ticks: u32,
+    /// How rewritten timestamps go on.
+    rewritten: Rewritten,
     /// Every frame kept its own timestamp.
     own: bool,
 }
 
 /// How timestamps go on from a frame that did not keep its own.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Rewritten {
-    /// The ring's count of the frame, modulo 2^32.
-    pub(super) frame: u32,
-    /// Distance to the next one; 0 if that has another rule.
+    /// The ring's count of the frame, modulo 2^32. Where it is not known, packets of the run can be found as
+    /// long as the ring has the first.
+    pub(super) frame: Option<u32>,
+    /// Distance to the next one.
     pub(super) ticks: u32,
 }
 
@@ -66,7 +65,7 @@ impl Run {
     fn takes(&self, train: &Train, sequence: u64, timestamp: u64) -> bool {
         let expected = match self.own {
             true => train.timestamp,
-            false if train.starts_frame => self.newest + u64::from(self.ticks),
+            false if train.starts_frame => self.newest + u64::from(self.rewritten.ticks),
             false => self.newest,
         };
         self.track + (sequence - self.sequence) == train.sequence && timestamp == expected
@@ -84,8 +83,7 @@ impl Runs {
                     track: train.sequence,
                     first: timestamp,
                     newest: timestamp,
-                    frame: rewritten.frame,
-                    ticks: rewritten.ticks,
+                    rewritten,
                     own: timestamp == train.timestamp,
                 };
                 if self.earlier.len() + 1 == RUNS_MAX {
@@ -105,8 +103,13 @@ impl Runs {
         let timestamp = if run.own {
             train.timestamp
         } else {
-            let frames = (recent.frame_of(track)? as u32).wrapping_sub(run.frame);
-            run.first + u64::from(frames) * u64::from(run.ticks)
+            let Rewritten { frame, ticks } = run.rewritten;
+            let from = match frame {
+                Some(frame) => frame,
+                None => recent.train_containing(run.track).and_then(|_| recent.frame_of(run.track))? as u32,
+            };
+            let frames = (recent.frame_of(track)? as u32).wrapping_sub(from);
+            run.first + u64::from(frames) * u64::from(ticks)
         };
         Some(Repair { train: train.clone(), index, sequence, timestamp: timestamp as u32 })
     }
