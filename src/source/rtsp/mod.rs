@@ -7,7 +7,7 @@
 //! ```text
 //!            +-------------------------- after Waiting ------------------------+
 //!            v                                                                 |
-//!  run -> Connecting -> DESCRIBE -> SETUP (used streams only) -> PLAY -> first unit: Playing -> failure
+//!  run -> Connecting -> DESCRIBE -> SETUP (used streams only) -> PLAY -> begin, media -> failure
 //! ```
 //!
 //! # What is bounded, and what is not
@@ -34,13 +34,13 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use retina::client::{SessionGroup, TeardownPolicy};
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use url::Url;
 
 use self::failure::Failure;
 use self::session::Flow;
 use crate::source::backoff::Backoff;
-use crate::source::{Formats, Sink, SourceState};
+use crate::source::{Sink, SourceState};
 
 /// Media has to flow this long before the waiting times start again at their minimum.
 ///
@@ -153,8 +153,7 @@ impl fmt::Debug for RtspSettings {
 /// Pulls one camera into `sink` until `shutdown` holds `true` or its sender is gone. Ends within
 /// `TEARDOWN_WAIT` of that.
 ///
-/// The sink sees `Connecting`, the formats, `Playing` with the first unit, media, then `Waiting` with the
-/// reason, and so on. Failures end attempts only; so does a panic in retina, which parses what a camera
+/// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on. Failures end attempts only; so does a panic in retina, which parses what a camera
 /// sends.
 pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watch::Receiver<bool>) {
     let group = Arc::new(SessionGroup::default().named(settings.stream.clone()));
@@ -219,7 +218,6 @@ fn teardown_policy(group: &Arc<SessionGroup>) -> TeardownPolicy {
 struct Journal {
     last: Option<Failure>,
     failures: u64,
-    notes: Vec<String>,
 }
 
 impl Journal {
@@ -234,14 +232,10 @@ impl Journal {
         self.last = Some(failure);
     }
 
-    fn playing(&mut self, stream: &str, formats: &Formats) {
-        let Formats { video, audio, notes } = formats;
+    /// The camera sends media: what it did before is forgotten.
+    fn flows(&mut self, stream: &str) {
         let failures = std::mem::take(&mut self.failures);
         self.last = None;
-        info!(stream, failures, ?video, ?audio, "camera plays");
-        if *notes != self.notes {
-            notes.iter().for_each(|note| info!(stream, "{note}"));
-            self.notes.clone_from(notes);
-        }
+        debug!(stream, failures, "camera sends");
     }
 }

@@ -16,11 +16,11 @@ use retina::rtp::ReceivedPacket;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::failure::{Detail, Failure, Request};
-use super::formats::{Choice, Offer, ParameterSets, choose};
+use super::formats::{Choice, Offer, choose};
 use super::h264::{Depacketizer, Packet};
 use super::{Journal, RtspSettings, Transport};
-use crate::source::{Formats, Sink, SourceState};
-use crate::track::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+use crate::source::Sink;
+use crate::track::{AccessUnit, AudioFrame};
 
 /// How often a silent session is looked at: the precision of the data timeout.
 ///
@@ -73,7 +73,8 @@ pub(super) async fn attempt(
         Ok(session) => session,
         Err(failure) => return failure,
     };
-    let offers: Vec<Offer> = session.streams().iter().map(Offer::from).collect();
+    let offers: Vec<Offer> =
+        session.streams().iter().map(|stream| Offer::new(stream, session.sdp())).collect();
     let choice = choose(&offers);
     if choice.video.is_none() && choice.audio.is_none() {
         return Failure::Nothing(choice.notes);
@@ -152,10 +153,8 @@ struct Reader<'a, S> {
     settings: &'a RtspSettings,
     offers: Vec<Offer>,
     choice: Choice,
-    parameter_sets: ParameterSets,
     depacketizer: Depacketizer,
     units: Vec<AccessUnit>,
-    formats: Formats,
     /// Packets of a payload type that was not announced.
     strangers: u64,
     sink: &'a mut S,
@@ -172,18 +171,14 @@ impl<'a, S: Sink> Reader<'a, S> {
         journal: &'a mut Journal,
         flow: &'a mut Flow,
     ) -> Reader<'a, S> {
-        let announced = choice.video.and_then(|index| offers[index].parameter_sets.clone());
-        let parameter_sets = ParameterSets::out_of_band(announced);
-        let formats = choice.formats(&offers, &parameter_sets);
-        sink.formats(formats.clone());
+        let parameter_sets = choice.video.map(|index| offers[index].parameter_sets()).unwrap_or_default();
+        sink.begin(choice.formats(&offers), &parameter_sets);
         Reader {
             settings,
             offers,
             choice,
-            parameter_sets,
             depacketizer: Depacketizer::new(settings.max_frame_bytes),
             units: Vec::new(),
-            formats,
             strangers: 0,
             sink,
             journal,
@@ -245,7 +240,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             return Ok(());
         }
         match self.choice.audio {
-            Some((audio, codec)) if audio == index => self.audio(codec, payload, timestamp, received),
+            Some((audio, _)) if audio == index => self.audio(payload, timestamp, received),
             _ => {
                 let after_loss = lost > 0;
                 return self.video(Packet {
@@ -265,10 +260,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.depacketizer
             .push(packet, &mut units)
             .map_err(|_| Failure::PictureTooLarge(self.settings.max_frame_bytes))?;
-        for mut unit in units.drain(..) {
-            if self.parameter_sets.pass(&mut unit) {
-                self.formats_changed();
-            }
+        for unit in units.drain(..) {
             self.flows(unit.received);
             self.sink.video(unit);
         }
@@ -276,44 +268,19 @@ impl<'a, S: Sink> Reader<'a, S> {
         Ok(())
     }
 
-    /// A new sequence parameter set came with the stream.
-    fn formats_changed(&mut self) {
-        let formats = self.choice.formats(&self.offers, &self.parameter_sets);
-        if formats != self.formats {
-            self.formats = formats.clone();
-            self.sink.formats(formats);
-        }
-    }
-
-    fn audio(&mut self, codec: Codec, payload: Bytes, timestamp: i64, received: Instant) {
+    fn audio(&mut self, payload: Bytes, timestamp: i64, received: Instant) {
         // With video, only pictures show that the camera lives: its encoder can hang while the microphone
         // goes on.
         if self.choice.video.is_none() {
             self.flows(received);
-        } else if self.flow.since.is_none() {
-            // Before the first picture the stream is not playing, and its timelines have no anchor.
-            return;
         }
-        if codec == Codec::Opus {
-            self.sink.audio(AudioFrame { payload, timestamp, received });
-            return;
-        }
-        // G.711 is a byte a sample, so that packets longer than a train's can be cut anywhere.
-        let mut at = 0;
-        while at < payload.len() {
-            let end = payload.len().min(at + MAX_PAYLOAD);
-            let frame =
-                AudioFrame { payload: payload.slice(at..end), timestamp: timestamp + at as i64, received };
-            self.sink.audio(frame);
-            at = end;
-        }
+        self.sink.audio(AudioFrame { payload, timestamp, received });
     }
 
-    /// Notes a sign of life; the first one is the beginning of `Playing`.
+    /// Notes a sign of life.
     fn flows(&mut self, received: Instant) {
         if self.flow.note(received) {
-            self.journal.playing(&self.settings.stream, &self.formats);
-            self.sink.state(SourceState::Playing);
+            self.journal.flows(&self.settings.stream);
         }
     }
 }
