@@ -52,14 +52,39 @@ fn retransmissions_stay_a_small_part_of_what_a_viewer_is_sent() {
     assert!(again * 100 <= video * 30, "{again} sent again beside {video}");
 }
 
+/// An outage that ends just after a keyframe: sending the group again costs little.
+const FRESH: Duration = Duration::from_millis(4_400);
+
 #[test]
 fn a_short_outage_ends_with_a_picture() {
     let mut world = World::with_camera(13);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(5));
+    outage(&mut world, viewer, FRESH);
     picture_after_outage(&mut world, viewer);
+}
+
+#[test]
+fn what_repairs_left_of_the_budget_may_be_too_little_and_the_next_keyframe_does() {
+    let mut world = World::with_camera(13);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    // Ends in the middle of a group. All packets of the ring are asked for, and then a keyframe.
+    outage(&mut world, viewer, Duration::from_secs(5));
+    let back = world.now;
+    let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > back);
+    assert!(world.run_until(Duration::from_secs(5), media), "no media after the outage");
+    world.request_keyframe(viewer);
+    world.run(Duration::from_millis(100));
+    assert!(world.counters.repairs_sent.get() >= 90, "{}", world.counters.repairs_sent.get());
+    assert_eq!((world.counters.keyframes_replayed.get(), world.counters.keyframes_awaited.get()), (0, 1));
+    let idr = |world: &World| {
+        let mut late = world.clients[viewer].video().filter(|packet| packet.at > back);
+        late.any(|packet| is_parameter_sets(&packet.payload))
+    };
+    assert!(world.run_until(Duration::from_secs(2), idr), "no keyframe within a group");
 }
 
 #[test]
@@ -68,7 +93,7 @@ fn an_outage_that_the_players_ice_does_not_survive_ends_with_an_ice_restart_and_
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(20));
+    outage(&mut world, viewer, FRESH + Duration::from_secs(16));
     world.restart_ice(viewer);
     picture_after_outage(&mut world, viewer);
     // Consent counts anew: what began in the outage ends nothing later.
@@ -85,7 +110,7 @@ fn a_viewer_whose_consent_has_not_run_out_yet_gets_its_keyframe() {
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(20));
+    outage(&mut world, viewer, FRESH + Duration::from_secs(16));
     picture_after_outage(&mut world, viewer);
     world.run(Duration::from_secs(15));
     assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
