@@ -81,7 +81,8 @@ fn replays_that_do_not_help_become_seldom_and_those_that_help_do_not() {
     let now = start();
     let mut budget = Budget::new(now);
     // A browser that cannot show the stream: a request a second, a group a second.
-    let asked = (0..600).map(|second| (second, budget.replay(now + SECOND * second, replay(second.into()), RATE)));
+    let asked =
+        (0..600).map(|second| (second, budget.replay(now + SECOND * second, replay(second.into()), RATE)));
     let replayed: Vec<u32> =
         asked.filter(|(_, answer)| *answer == KeyframeAnswer::Replayed).map(|(second, _)| second).collect();
     assert_eq!(replayed[..7], [0, 1, 3, 7, 15, 31, 63]);

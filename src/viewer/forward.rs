@@ -192,13 +192,7 @@ impl Forwarder {
     }
 
     /// Gives a train its number.
-    fn number(
-        &mut self,
-        train: &Train,
-        timestamp: u64,
-        captured: Instant,
-        rewritten: Rewritten,
-    ) -> Forward {
+    fn number(&mut self, train: &Train, timestamp: u64, captured: Instant, rewritten: Rewritten) -> Forward {
         let sequence = self.next_sequence;
         self.runs.note(train, sequence, timestamp, rewritten);
         self.next_sequence += train.packets.len() as u64;

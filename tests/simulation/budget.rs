@@ -47,7 +47,8 @@ fn keyframe_request(world: &World) -> Vec<u8> {
 /// A compound report that asks for the last `count` packets of video.
 fn nack(world: &World, count: usize) -> Vec<u8> {
     let sent = &world.books.media[&(0, video(world))];
-    let numbers: Vec<u16> = sent[sent.len().saturating_sub(count)..].iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<u16> =
+        sent[sent.len().saturating_sub(count)..].iter().map(|(number, _)| *number).collect();
     let mut compound = Vec::new();
     rtcp::receiver_report(&mut compound, SELF, &[]);
     rtcp::nack(&mut compound, SELF, video(world), &numbers);
