@@ -135,6 +135,20 @@ impl Forwarder {
         answer
     }
 
+    /// Goes on after a time in which the viewer got nothing. What it has had already counts as sent again.
+    pub(super) fn resume(&mut self, now: Instant, recent: &Recent, budget: &mut Budget) {
+        match &self.state {
+            State::Live { next, .. } if recent.since_keyframe().is_some_and(|keyframe| keyframe >= *next) => {
+                self.start(now, recent);
+            }
+            State::Live { .. } => {
+                self.request_keyframe(now, recent, budget);
+            }
+            // It waits for a keyframe still, or goes on where it was.
+            State::AwaitKeyframe | State::CatchUp(_) => {}
+        }
+    }
+
     /// When [`Forwarder::poll_catch_up`] has something to send, if a catch-up runs.
     pub fn due(&self) -> Option<Instant> {
         match &self.state {
