@@ -57,18 +57,21 @@ pub enum EndReason {
     ConsentExpired,
     /// Its engine failed or panicked.
     EngineFailed,
+    /// Its shard failed, or stood still for too long.
+    ShardFailed,
     /// The server stops.
     Shutdown,
 }
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 6] = [
+    pub const ALL: [EndReason; 7] = [
         EndReason::Deleted,
         EndReason::PeerClosed,
         EndReason::SetupTimeout,
         EndReason::ConsentExpired,
         EndReason::EngineFailed,
+        EndReason::ShardFailed,
         EndReason::Shutdown,
     ];
 
@@ -80,6 +83,7 @@ impl EndReason {
             EndReason::SetupTimeout => "setup_timeout",
             EndReason::ConsentExpired => "consent_expired",
             EndReason::EngineFailed => "engine_failed",
+            EndReason::ShardFailed => "shard_failed",
             EndReason::Shutdown => "shutdown",
         }
     }
