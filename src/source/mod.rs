@@ -75,4 +75,7 @@ pub trait Sink: Send {
     fn audio(&mut self, frame: AudioFrame);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);
+    /// The source began anew within its session: another SSRC, or packet numbers that have nothing to do with those
+    /// before.
+    fn restarted(&mut self);
 }

@@ -32,6 +32,7 @@ enum Seen {
     Video(AccessUnit),
     Audio(AudioFrame),
     Lost(u64),
+    Restarted,
 }
 
 struct Collector(mpsc::UnboundedSender<Seen>);
@@ -51,6 +52,9 @@ impl Sink for Collector {
     }
     fn lost(&mut self, packets: u64) {
         let _ = self.0.send(Seen::Lost(packets));
+    }
+    fn restarted(&mut self) {
+        let _ = self.0.send(Seen::Restarted);
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use retina::codec::{ParametersRef, VideoParametersCodec, h26x::Framing};
 
 use super::h264::{self, nal_type};
+use super::sdp::Media;
 use crate::source::{AudioFormat, Formats, VideoFormat};
 use crate::track::{AccessUnit, Codec};
 
@@ -30,23 +31,28 @@ pub(super) struct Offer {
     pub(super) parameter_sets: Option<(Bytes, Bytes)>,
 }
 
-impl From<&retina::client::Stream> for Offer {
-    fn from(stream: &retina::client::Stream) -> Offer {
-        let parameter_sets = match stream.parameters() {
-            Some(ParametersRef::Video(video)) => match video.codec_params() {
-                VideoParametersCodec::H264 { sps, pps } => Some((sps.clone(), pps.clone())),
+impl From<&Media> for Offer {
+    fn from(media: &Media) -> Offer {
+        let fmtp = media.fmtp.as_deref();
+        let read = || {
+            let read = retina::codec::Depacketizer::new("video", "h264", media.clock_rate, None, fmtp).ok()?;
+            match read.parameters() {
+                Some(ParametersRef::Video(video)) => match video.codec_params() {
+                    VideoParametersCodec::H264 { sps, pps } => Some((sps.clone(), pps.clone())),
+                    _ => None,
+                },
                 _ => None,
-            },
-            _ => None,
+            }
         };
+        let known = !media.encoding.is_empty() && media.payload_type.is_some();
         Offer {
-            media: stream.media().to_owned(),
-            encoding: stream.encoding_name().to_owned(),
-            clock_rate: stream.clock_rate_hz(),
-            channels: stream.channels().map(u16::from),
-            payload_type: stream.rtp_payload_type(),
-            frame_rate: stream.framerate().filter(|rate| rate.is_finite() && *rate > 0.0),
-            parameter_sets,
+            media: media.kind.clone(),
+            encoding: if known { media.encoding.clone() } else { "of no known format".to_owned() },
+            clock_rate: media.clock_rate,
+            channels: media.channels,
+            payload_type: media.payload_type.unwrap_or(u8::MAX),
+            frame_rate: media.frame_rate,
+            parameter_sets: if media.encoding == "h264" { read() } else { None },
         }
     }
 }
@@ -67,9 +73,9 @@ impl Offer {
     }
 
     /// The stream in words: `audio mpeg4-generic`. What the camera chose of it is cut and made printable.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let printable = |text: &str| -> String {
-            text.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(MAX_NAME).collect()
+            text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(MAX_NAME).collect()
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
         if matches!(self.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma") && self.codec().is_none() {

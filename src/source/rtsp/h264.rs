@@ -20,8 +20,8 @@ pub(super) const SEI: u8 = 6;
 pub(super) const SPS: u8 = 7;
 pub(super) const PPS: u8 = 8;
 pub(super) const DELIMITER: u8 = 9;
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
+pub(super) const STAP_A: u8 = 24;
+pub(super) const FU_A: u8 = 28;
 
 /// What a NAL unit counts for beside its bytes: the handle that holds it.
 ///
