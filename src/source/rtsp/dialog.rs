@@ -231,7 +231,11 @@ impl Dialog {
 
     /// Sets up `tracks`, the essential ones first, then plays.
     pub(super) fn set_up(&mut self, mut tracks: Vec<Track>, now: Instant) {
-        tracks.retain(|track| track.essential || !self.without_optional);
+        if self.without_optional {
+            for track in tracks.extract_if(.., |track| !track.essential) {
+                self.notes.push(format!("{} is left out: the camera closes the connection at its SETUP", track.name));
+            }
+        }
         for (track, first) in tracks.iter_mut().zip((0..).step_by(2)) {
             track.channels = (first, first + 1);
         }

@@ -1,0 +1,99 @@
+use url::Url;
+
+use super::super::{Credentials, RtspSettings};
+use super::*;
+
+fn refusal(status: u16) -> Refusal {
+    Refusal {
+        request: Method::Setup,
+        status,
+        verdict: None,
+        transport: Transport::Tcp,
+        detail: format!("RTSP/1.0 {status} X"),
+    }
+}
+
+#[test]
+fn debug_shows_neither_credentials_nor_the_path() {
+    let url = Url::parse("rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken").expect("a URL");
+    let mut settings = RtspSettings::new("cam", url);
+    settings.credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
+    let text = format!("{settings:?} {:?}", settings.credentials);
+    for secret in ["s3cret", "hunter2", "t0ken", "admin"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    assert!(text.contains("10.0.0.9:8554"), "{text}");
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let sentence = |refusal| Failure::Refused(refusal).to_string();
+    let about = |verdict| sentence(Refusal { verdict: Some(verdict), ..refusal(401) });
+    assert_eq!(
+        about(Verdict::Wrong),
+        "refused SETUP: check user and password of the source (\"RTSP/1.0 401 X\")"
+    );
+    assert!(about(Verdict::NoCredentials).contains("put user and password"));
+    assert!(about(Verdict::Expired).contains("clock"));
+    assert!(about(Verdict::Downgrade).contains("in clear"));
+    assert!(about(Verdict::Unknown("ntlm".into())).contains("credentials ntlm, known are Digest and Basic"));
+    assert!(sentence(refusal(404)).contains("check the path"));
+    assert!(sentence(refusal(461)).contains("set its rtsp_transport to udp"));
+    assert!(sentence(Refusal { transport: Transport::Udp, ..refusal(461) }).contains("rtsp_transport to tcp"));
+    assert!(sentence(refusal(453)).contains("close other clients"));
+    assert!(sentence(refusal(302)).contains("final address"));
+}
+
+#[test]
+fn no_sentence_is_a_parsers() {
+    let sentences = [
+        Failure::NotRtsp("HTTP/1.1 400 Bad Request".into()),
+        Failure::TooLarge(TooLarge::Head),
+        Failure::TooLarge(TooLarge::Body(4_000_000_000)),
+        Failure::Redirected("rtsp://192.0.2.7/x".into()),
+        Failure::NoDescription("<html>".into()),
+        Failure::OnlyUdp("RTP/AVP;unicast".into()),
+        Failure::Closed(Some(Method::Describe)),
+        Failure::Closed(None),
+        Failure::NoAnswerTo { request: Method::Play, limit: Duration::from_secs(10), amid: true },
+        Failure::TornDown,
+    ];
+    for sentence in sentences.map(|failure| failure.to_string()) {
+        for term in ["byte ", "parse", "header >", "EOF", "invalid", "error"] {
+            assert!(!sentence.contains(term), "{term:?} in {sentence}");
+        }
+        let advice = sentence.contains('?') || sentence.contains("set ") || sentence.contains("put ");
+        assert!(advice || sentence.contains("check "), "nothing to do in {sentence:?}");
+    }
+}
+
+#[test]
+fn silence_names_who_else_was_heard() {
+    let silent = |discarded, transport, stranger| {
+        let limit = Duration::from_secs(10);
+        Failure::Silent { what: "whole picture", limit, transport, discarded, stranger }.to_string()
+    };
+    let stranger = Some([192, 0, 2, 7].into());
+    assert!(silent(0, Transport::Udp, stranger).contains("came from 192.0.2.7"));
+    assert!(silent(0, Transport::Udp, None).contains("firewall"));
+    assert!(silent(0, Transport::Tcp, None).contains("encoder"));
+    assert!(silent(3, Transport::Tcp, None).contains("not what its session description announced"));
+}
+
+#[test]
+fn only_what_trying_cannot_cure_waits_for_the_operator() {
+    let needs = |status| Failure::Refused(refusal(status)).needs_operator();
+    assert!(needs(401) && needs(403));
+    assert!(!Failure::Refused(Refusal { verdict: Some(Verdict::Expired), ..refusal(401) }).needs_operator());
+    assert!(Failure::Nothing(Vec::new()).needs_operator() && Failure::Url.needs_operator());
+    assert!(!needs(404) && !needs(503) && !Failure::Closed(None).needs_operator());
+}
+
+#[test]
+fn failures_are_the_same_by_kind_and_status_not_by_text() {
+    let refused = |status, text: &str| Failure::Refused(Refusal { detail: text.into(), ..refusal(status) });
+    assert!(refused(401, "a").same_as(&refused(401, "b")));
+    assert!(!refused(401, "a").same_as(&refused(404, "a")));
+    assert!(Failure::Broken("1".into()).same_as(&Failure::Broken("2".into())));
+    assert!(!Failure::Closed(None).same_as(&Failure::Panic));
+}

@@ -28,6 +28,10 @@ const SAMPLE: usize = 64;
 /// The shortest packet worth skipping to: a header of RTCP.
 const MIN_PACKET: usize = 8;
 
+/// Bytes of an interleaved packet that is neither RTP nor RTCP, at most: what claims more is no packet, and waiting
+/// for its end would swallow those that are.
+const MAX_FOREIGN: usize = 2 << 10;
+
 /// Requests that a camera may send us; what else looks like one is rubbish.
 const REQUESTS: [&[u8]; 8] = [
     b"OPTIONS ", b"GET_PARAMETER ", b"SET_PARAMETER ", b"ANNOUNCE ", b"REDIRECT ", b"TEARDOWN ", b"DESCRIBE ",
@@ -178,7 +182,12 @@ impl Wire {
                         return Begin::Rubbish;
                     }
                 }
-                if data.len() < 4 + length { Begin::More } else { Begin::Packet(length) }
+                let foreign = data.get(4).is_some_and(|first| first >> 6 != 2);
+                match data.len() < 4 + length {
+                    true if foreign && length > MAX_FOREIGN => Begin::Rubbish,
+                    true => Begin::More,
+                    false => Begin::Packet(length),
+                }
             }
             Some(_) => match begins_message(data) {
                 Some(true) => Begin::Message,
