@@ -1,15 +1,17 @@
 //! The `sluice` command: arguments, logging, start, signals, stop.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 
-use std::io::IsTerminal;
+mod greet;
+
+use std::io::{IsTerminal, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
-use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream};
-use tracing_subscriber::EnvFilter;
+use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -60,6 +62,9 @@ struct Serve {
     /// Set a key, over the file and the environment; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Draw a QR code of the page's address, for a phone.
+    #[arg(long)]
+    qr: bool,
     /// Streams: cam1=rtsp://user:password@host/path
     #[arg(value_name = "NAME=URL")]
     streams: Vec<String>,
@@ -68,6 +73,9 @@ struct Serve {
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let check = command.is_some();
+    let qr = serve.qr;
+    let shown: Vec<String> =
+        greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
         Some(Do::Load(load)) => return sluice::load::run(load),
         Some(Do::Bench(bench)) => return sluice::load::bench::run(bench),
@@ -82,30 +90,52 @@ fn main() -> ExitCode {
     let mut config = match sluice_config::load(inputs) {
         Ok(config) => config,
         Err(error) => {
-            eprint!("{}", error.render(std::io::stderr().is_terminal()));
+            complain(&error.render(std::io::stderr().is_terminal()));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     if check {
         let streams = config.streams.len();
-        println!("the configuration is good: {streams} stream{}", if streams == 1 { "" } else { "s" });
+        let plural = if streams == 1 { "" } else { "s" };
+        // Where nobody reads it the exit code still tells.
+        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams} stream{plural}");
         return ExitCode::SUCCESS;
     }
     if config.streams.is_empty() {
         let name = "demo".parse().expect("a valid name");
         config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
     }
-    match run(&config) {
+    match run(&config, qr, &shown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sluice: {error:#}");
+            complain(&format!("sluice: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(config: &Config) -> anyhow::Result<()> {
-    start_logging(config)?;
+/// Says why the command ends; its exit code says it where nobody reads standard error.
+fn complain(text: &str) {
+    let Ok(lines) = standard_error() else { return };
+    lines.put_all(text);
+    lines.flush();
+}
+
+/// Lines to standard error. Past the standard library, whose lock a writer that hangs would never give back.
+fn standard_error() -> std::io::Result<Lines> {
+    Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
+}
+
+fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<()> {
+    let log = standard_error()?;
+    start_logging(config, &log)?;
+    warn_of_passwords(passwords_shown);
+    let served = serve(config, qr, &log);
+    log.flush();
+    served
+}
+
+fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -115,8 +145,8 @@ fn run(config: &Config) -> anyhow::Result<()> {
         // Before the start, so that a signal during it is not lost.
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let server = Server::start(config, env!("COMMIT_OF_BUILD")).await?;
-        greet(config, &server);
+        let server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
+        greet(config, &server, qr)?;
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
@@ -129,38 +159,60 @@ fn run(config: &Config) -> anyhow::Result<()> {
     served
 }
 
-/// Says where to look; the one thing that goes to standard output.
-fn greet(config: &Config, server: &Server) {
-    let address = server.http;
-    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { url_host(address.ip()) };
-    let base = format!("http://{host}:{}/", address.port());
-    println!("open {base}");
-    for name in config.streams.keys() {
-        println!("     {base}{name}/");
+/// Says where to look; the one thing that goes to standard output. By a thread of its own, because nobody
+/// may read it.
+fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
+    let greeting = greet::Greeting {
+        http: server.http,
+        udp_ports: &server.ports,
+        announced: &server.announced,
+        streams: config.streams.keys().map(StreamName::as_str).collect(),
+    };
+    let out = Lines::start("greeting", std::io::stdout())?;
+    out.put_all(&greeting.text());
+    if qr {
+        match greeting.qr() {
+            Ok(code) => out.put_all(&format!("{code}\n")),
+            Err(why) => out.put_all(&format!("{why}\n")),
+        }
     }
-    let ports: Vec<String> = server.ports.iter().map(u16::to_string).collect();
-    tracing::info!(http = %server.http, admin = %server.admin, udp_ports = ports.join(","), "serving");
+    tracing::info!(version = VERSION, http = %server.http, admin = %server.admin, "serving");
+    for hint in greeting.hints() {
+        tracing::info!("{hint}");
+    }
+    Ok(())
 }
 
-fn url_host(ip: std::net::IpAddr) -> String {
-    match ip {
-        std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+/// Every user of a machine can read the arguments of its processes.
+fn warn_of_passwords(streams: &[String]) {
+    for name in streams {
+        // Names of streams in variables come out in lower case, and `-` cannot be in one.
+        let variable = if name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            format!(" or as the variable SLUICE_STREAMS_{}_SOURCE", name.to_uppercase())
+        } else {
+            String::new()
+        };
+        tracing::warn!(
+            stream = name,
+            "the password of this camera stands on the command line, where `ps` shows it to every user of this \
+             machine: give the URL in a file (-c){variable}"
+        );
     }
 }
 
-fn start_logging(config: &Config) -> anyhow::Result<()> {
-    // The RTSP library's warnings quote URLs and SDP, which hold credentials; what matters of them is
-    // said by our own source. A directive of the operator's for `retina` still wins.
-    let filter = EnvFilter::try_new(format!("retina=error,{}", config.log.level))
+fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<()> {
+    let filter = log::filter(&config.log.level)
         .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(log.clone())
+        // It would say with eprintln that a line could not be written, and that panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match config.log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    log::take_panics();
     Ok(())
 }

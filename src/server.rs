@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::HeaderValue;
 use sluice_config::{Config, Origin, Source};
@@ -21,6 +21,7 @@ use crate::control::registry::Registry;
 use crate::control::sessions::Sessions;
 use crate::control::whep::{Whep, WhepLimits};
 use crate::ops::admin::{self, Admin};
+use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
@@ -63,6 +64,8 @@ pub struct Server {
     pub admin: SocketAddr,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
+    /// Addresses that viewers were told at the start, best first.
+    pub announced: Vec<IpAddr>,
     workers: Vec<Worker>,
     admin_state: Arc<Admin>,
     stop: watch::Sender<bool>,
@@ -70,8 +73,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says. `revision` is the commit of this build.
-    pub async fn start(config: &Config, revision: &'static str) -> Result<Server, ServerError> {
+    /// Starts everything that `config` says. `revision` is the commit of this build, `lost` counts what the
+    /// log lost.
+    pub async fn start(
+        config: &Config,
+        revision: &'static str,
+        lost: Arc<Lost>,
+    ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = sockets(config)?;
         let announced = announce::addresses(&config.ice, v6).await?;
@@ -90,12 +98,12 @@ impl Server {
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
-            announced: RwLock::new(announced.into()),
+            announced: RwLock::new(announced.as_slice().into()),
             limits: whep_limits(config),
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
-            metrics: Metrics::new(registry.clone(), sessions.clone(), shards.clone(), revision),
+            metrics: Metrics::new(registry.clone(), sessions.clone(), shards.clone(), revision, lost),
             registry: registry.clone(),
             shards: shards.clone(),
             stopping: AtomicBool::new(false),
@@ -109,14 +117,19 @@ impl Server {
         let private = http::listen(config.admin.listen, "admin.listen").await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
-        let state = Public { whep: whep.clone(), origin: origin(config)?, body_timeout: limits.headers };
+        let state = Public {
+            whep: whep.clone(),
+            list: Arc::default(),
+            origin: origin(config)?,
+            body_timeout: limits.headers,
+        };
         tasks.spawn(http::serve(public, http::public(state), limits, stopping.clone()));
         tasks.spawn(http::serve(private, admin::routes(admin_state.clone()), limits, stopping.clone()));
         tasks.spawn(keep_books(sessions, ended));
         tasks.spawn(look(shards, whep, config.ice.clone(), v6, stopping.clone()));
         sources(config, &registry, &stopping, &mut tasks);
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
-        Ok(Server { http, admin, ports, workers, admin_state, stop, tasks })
+        Ok(Server { http, admin, ports, announced, workers, admin_state, stop, tasks })
     }
 
     /// Stops: no new sessions, every viewer told goodbye, every thread joined.
@@ -311,7 +324,8 @@ async fn keep_books(sessions: Arc<Sessions>, mut ended: mpsc::Receiver<Ended>) {
     }
 }
 
-/// Once a second: are the shards alive, how busy are they, and did the interfaces change?
+/// Once a second: are the shards alive, how busy are they, do streams need attention, and did the interfaces
+/// change?
 async fn look(
     shards: Vec<Arc<ShardHandle>>,
     whep: Arc<Whep>,
@@ -331,6 +345,8 @@ async fn look(
         for shard in &shards {
             shard.look(elapsed);
         }
+        let date = SystemTime::now();
+        whep.registry.streams().for_each(|stream| stream.look(last, date));
         // Configured names are not resolved again and again; interfaces come and go.
         if ice.addresses.is_empty()
             && let Ok(found) = announce::addresses(&ice, v6).await

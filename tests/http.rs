@@ -11,6 +11,8 @@ mod metrics;
 mod pages;
 #[path = "http/secrets.rs"]
 mod secrets;
+#[path = "http/stills.rs"]
+mod stills;
 
 use common::{Response, Sluice};
 

@@ -14,6 +14,8 @@ mod faults;
 mod files;
 #[path = "load_cameras/players.rs"]
 mod players;
+#[path = "load_cameras/stills.rs"]
+mod stills;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -30,7 +30,7 @@ fn playing(arguments: &[&str]) -> Sluice {
 fn join(sluice: &Sluice, sdp: &str) -> (Response, String) {
     let answer = sluice.request(Request::offer(ENDPOINT, sdp));
     assert_eq!(answer.status, 201, "{}\n{sdp}", answer.text());
-    let location = answer.header("location").expect("a session URL").to_owned();
+    let location = answer.session(ENDPOINT).expect("a session URL");
     (answer, location)
 }
 

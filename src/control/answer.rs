@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup};
+use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport, shown};
 use crate::source::Formats;
 use crate::track::{Codec, Kind};
 use crate::viewer::{CNAME, Credentials, MediaParams};
@@ -16,13 +16,36 @@ const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-se
 /// MID (RFC 9143 §15): which section an SSRC belongs to.
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
+/// Bytes that a header extension element in its short form carries (RFC 8285 §4.2).
+const MID_EXTENSION_MAX: usize = 16;
+
+/// Codecs of an offer that a refusal names. Browsers have up to ten.
+const NAMES_MAX: usize = 16;
+
 /// The outcome of negotiation: one entry per section of the offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
     /// What each section carries; `None` where it is rejected.
     pub media: Vec<Option<MediaParams>>,
     /// The feedback each section may use, as in `a=rtcp-fb`.
-    feedback: Vec<Vec<String>>,
+    feedback: Vec<Vec<&'static str>>,
+}
+
+impl Negotiated {
+    /// The sections that carry something, the one that has the transport first (RFC 9143 §7.3.1).
+    pub fn bundle(&self, offer: &Offer) -> Vec<usize> {
+        offer.bundle.iter().copied().filter(|&index| self.media[index].is_some()).collect()
+    }
+
+    /// The offerer's transport.
+    pub fn transport<'a>(&self, offer: &'a Offer) -> &'a Transport {
+        offer.transport(|index| self.media[index].is_some())
+    }
+
+    /// The `a=mid` of what is carried, in the order of the bundle.
+    pub fn mids(&self, offer: &Offer) -> Vec<String> {
+        self.bundle(offer).into_iter().map(|index| offer.sections[index].mid.clone()).collect()
+    }
 }
 
 /// What identifies us in an answer.
@@ -65,13 +88,7 @@ pub fn negotiate(
         let extension =
             |wanted: &str| section.extensions.iter().find(|(_, uri)| uri == wanted).map(|(id, _)| *id);
         // Lost packets are sent again under RTX only: without it a NACK could not be answered.
-        let wanted = ["nack", "nack pli", "ccm fir", "goog-remb"];
-        let feedback = wanted
-            .iter()
-            .filter(|name| payload.feedback.iter().any(|offered| offered == *name))
-            .filter(|name| **name != "nack" || rtx.is_some())
-            .map(|name| (*name).to_owned())
-            .collect();
+        let feedback = payload.feedback().filter(|name| *name != "nack" || rtx.is_some()).collect();
         negotiated.feedback.push(feedback);
         negotiated.media.push(Some(MediaParams {
             mid: section.mid.clone(),
@@ -82,7 +99,7 @@ pub fn negotiate(
             ssrc: random(),
             rtx_ssrc: random(),
             abs_send_time_id: extension(ABS_SEND_TIME),
-            mid_id: extension(MID),
+            mid_id: extension(MID).filter(|_| section.mid.len() <= MID_EXTENSION_MAX),
         }));
     }
     if negotiated.media.iter().all(Option::is_none) {
@@ -109,10 +126,7 @@ fn choose<'a>(section: &'a Section, formats: &Formats) -> Result<Option<(Codec, 
             let Some(video) = &formats.video else { return Ok(None) };
             match choose_h264(section, video.profile_level_id) {
                 Some(payload) => Ok(Some((video.codec, payload))),
-                None => Err(OfferError::Unacceptable(format!(
-                    "the stream's video is H264 with packetization-mode=1, which the offer lacks (it has {})",
-                    names(section)
-                ))),
+                None => Err(OfferError::Unacceptable(lacking(section))),
             }
         }
     }
@@ -147,12 +161,31 @@ fn choose_h264(section: &Section, source: Option<[u8; 3]>) -> Option<&Payload> {
     own.or_else(constrained_baseline).or_else(|| usable().next())
 }
 
+/// What keeps a section from carrying the stream's video, and what would help.
+fn lacking(section: &Section) -> String {
+    let is_h264 = |payload: &&Payload| payload.name.eq_ignore_ascii_case("H264");
+    let wanted = "the stream's video is H264 with packetization-mode=1 (RFC 6184 §6.3)";
+    match section.payloads.iter().find(is_h264).map(|payload| payload.parameter("packetization-mode")) {
+        None => format!("{wanted}; the offer has no H264 (it has {})", names(section)),
+        Some(None) => format!(
+            "{wanted}; the offer's H264 says no packetization-mode, which means 0: whole pictures in one \
+             packet, and cameras' are larger. Let the player offer packetization-mode=1 in a=fmtp"
+        ),
+        Some(Some(mode)) => format!(
+            "{wanted}; the offer has H264 with packetization-mode={} only{}. Let the player offer \
+             packetization-mode=1 in a=fmtp",
+            shown(mode),
+            if mode == "0" { ", which allows no picture larger than a packet, and cameras' are" } else { "" },
+        ),
+    }
+}
+
 /// What a section offers, each codec once.
 fn names(section: &Section) -> String {
     let mut names: Vec<&str> = Vec::new();
     for payload in section.payloads.iter().filter(|payload| !payload.is_repair()) {
-        if !names.contains(&payload.name.as_str()) {
-            names.push(&payload.name);
+        if names.len() < NAMES_MAX && !names.contains(&payload.name.as_str()) {
+            names.push(shown(&payload.name));
         }
     }
     if names.is_empty() { "no codec at all".to_owned() } else { names.join(", ") }
@@ -170,16 +203,16 @@ pub fn answer(offer: &Offer, negotiated: &Negotiated, identity: &Identity<'_>) -
     let mut sdp = format!(
         "v=0\r\no=- {} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\na=msid-semantic: WMS {}\r\na=ice-lite\r\n",
         identity.session_id,
-        mids(negotiated),
+        negotiated.mids(offer).join(" "),
         identity.stream,
     );
-    let mut first = true;
+    let tagged = negotiated.bundle(offer).first().copied();
+    let setup = negotiated.transport(offer).setup;
     for (index, section) in offer.sections.iter().enumerate() {
         match &negotiated.media[index] {
             Some(media) => {
-                carried(&mut sdp, offer, section, media, &negotiated.feedback[index], identity);
-                transport(&mut sdp, identity, first);
-                first = false;
+                carried(&mut sdp, setup, section, media, &negotiated.feedback[index], identity);
+                transport(&mut sdp, identity, Some(index) == tagged);
             }
             None => rejected(&mut sdp, section),
         }
@@ -198,23 +231,18 @@ pub fn restart_fragment(mids: &[String], identity: &Identity<'_>) -> String {
     sdp
 }
 
-fn mids(negotiated: &Negotiated) -> String {
-    let mids: Vec<&str> = negotiated.media.iter().flatten().map(|media| media.mid.as_str()).collect();
-    mids.join(" ")
-}
-
 fn carried(
     sdp: &mut String,
-    offer: &Offer,
+    setup: Setup,
     section: &Section,
     media: &MediaParams,
-    feedback: &[String],
+    feedback: &[&str],
     identity: &Identity<'_>,
 ) {
     let pt = media.payload_type;
     let name = section.payloads.iter().find(|payload| payload.payload_type == pt);
     let channels = name.map_or(1, |payload| payload.channels);
-    let setup = if offer.setup == Setup::Passive { "active" } else { "passive" };
+    let setup = if setup == Setup::Passive { "active" } else { "passive" };
     let rtx = media.rtx_payload_type;
     // Writing to a String cannot fail.
     let _ = write!(sdp, "m={} 9 {} {pt}", section.media, section.proto);
@@ -263,7 +291,7 @@ fn transport(sdp: &mut String, identity: &Identity<'_>, with_candidates: bool) {
         "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\na=fingerprint:sha-256 {}\r\n",
         identity.fingerprint
     );
-    // Bundled sections share the first one's candidates (RFC 9143 §7.2).
+    // Bundled sections share the tagged one's candidates (RFC 9143 §7.3.1).
     if with_candidates {
         candidates(sdp, identity);
     }

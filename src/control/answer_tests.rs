@@ -144,19 +144,67 @@ fn audio_is_matched_by_name_and_clock_whatever_the_capitals() {
     assert_eq!(chosen(&offer(&wide), &formats(Some(HIGH), Some(Codec::Opus)))[1], None);
 }
 
+/// The order of the offer's bundle is that of the answer's, and its first member has the candidates.
+#[test]
+fn the_bundle_keeps_the_order_of_the_offer() {
+    let both = formats(Some(HIGH), Some(Codec::Opus));
+    for (text, group, setup) in [
+        (CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0"), "BUNDLE 1 0", "passive"),
+        // Without the sound the next member has the transport, with its role.
+        (CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0").replace("opus", "speex"), "BUNDLE 0", "passive"),
+        (CHROMIUM.replacen("a=setup:actpass", "a=setup:passive", 1), "BUNDLE 0 1", "active"),
+    ] {
+        let offer = offer(&text);
+        let sdp = answered(&offer, &negotiated(&offer, &both));
+        soundness::check(&offer, &sdp);
+        assert!(sdp.contains(&format!("\r\na=group:{group}\r\n")), "{sdp}");
+        assert!(sdp.contains(&format!("\r\na=setup:{setup}\r\n")), "{sdp}");
+    }
+}
+
+#[test]
+fn a_long_mid_does_without_its_header_extension() {
+    for (length, extension) in [(16, true), (17, false), (64, false)] {
+        let mid = "m".repeat(length);
+        let text = CHROMIUM
+            .replace("a=mid:0", &format!("a=mid:{mid}"))
+            .replace("BUNDLE 0", &format!("BUNDLE {mid}"));
+        let media = negotiated(&offer(&text), &formats(Some(HIGH), None)).media.remove(0).expect("video");
+        assert_eq!((media.mid, media.mid_id.is_some()), (mid, extension));
+    }
+}
+
 #[test]
 fn an_offer_without_our_video_is_refused_with_what_it_has() {
     let no_h264: String = CHROMIUM.split_inclusive("\r\n").filter(|line| !line.contains("H264")).collect();
     let mode_0 = WERIFT.replace("packetization-mode=1", "packetization-mode=0");
     let nothing = WERIFT.replace("a=rtpmap:97", "a=nothing:97");
-    let lacks = "the stream's video is H264 with packetization-mode=1, which the offer lacks";
+    let no_mode = WERIFT.replace("packetization-mode=1", "x=1");
+    let wanted = "the stream's video is H264 with packetization-mode=1 (RFC 6184 §6.3)";
+    let lacks = format!("{wanted}; the offer has no H264");
+    let advice = "Let the player offer packetization-mode=1 in a=fmtp";
     for (text, formats, sentence) in [
         (
             &no_h264,
             formats(Some(HIGH), None),
             format!("{lacks} (it has VP8, VP9, AV1, red, ulpfec, flexfec-03)"),
         ),
-        (&mode_0, formats(Some(HIGH), None), format!("{lacks} (it has h264)")),
+        (
+            &mode_0,
+            formats(Some(HIGH), None),
+            format!(
+                "{wanted}; the offer has H264 with packetization-mode=0 only, which allows no picture larger \
+                 than a packet, and cameras' are. {advice}"
+            ),
+        ),
+        (
+            &no_mode,
+            formats(Some(HIGH), None),
+            format!(
+                "{wanted}; the offer's H264 says no packetization-mode, which means 0: whole pictures in one \
+                 packet, and cameras' are larger. {advice}"
+            ),
+        ),
         (&nothing, formats(Some(HIGH), None), format!("{lacks} (it has no codec at all)")),
         (
             &LIBDATACHANNEL.to_owned(),
@@ -173,8 +221,10 @@ fn an_offer_without_our_video_is_refused_with_what_it_has() {
         assert_eq!(refusal, OfferError::Unacceptable(sentence));
     }
     // Nothing that carries media: the sentence names both.
-    let only_data = offer(CHROMIUM_DATA);
-    let only_data = Offer { sections: only_data.sections[2..].to_vec(), ..only_data };
+    let [session, _, _, data] = CHROMIUM_DATA.split("\r\nm=").collect::<Vec<_>>()[..] else {
+        panic!("4 parts")
+    };
+    let only_data = offer(&format!("{session}\r\nm={data}"));
     assert_eq!(
         try_negotiate(&only_data, &formats(Some(HIGH), Some(Codec::Opus))).expect_err("no media").to_string(),
         "nothing of this stream (H264 video, opus audio) fits the offer"

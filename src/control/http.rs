@@ -7,12 +7,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request as HttpRequest, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
@@ -23,8 +23,10 @@ use tokio::sync::{Semaphore, watch};
 
 use super::offer::OFFER_MAX;
 use super::problem::Problem;
-use super::whep::{Request, Whep, allow_origin};
+use super::still;
+use super::whep::{Request, Whep, allow_origin, unknown_stream};
 use crate::ops::pages;
+use crate::ops::streams::StreamList;
 
 /// Time for answers under way when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -47,6 +49,8 @@ struct LocalAddress(IpAddr);
 pub struct Public {
     /// WHEP.
     pub whep: Arc<Whep>,
+    /// What is listed at `/streams.json`.
+    pub list: Arc<StreamList>,
     /// Who may call from other origins.
     pub origin: HeaderValue,
     /// Time for a request's body.
@@ -56,11 +60,12 @@ pub struct Public {
 /// Routes of the public listener: pages and WHEP.
 pub fn public(state: Public) -> Router {
     Router::new()
-        .route("/", get(|| async { pages::index() }))
+        .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
         .route("/streams.json", get(streams))
-        .route("/static/{file}", get(|Path(file): Path<String>| async move { pages::file(&file) }))
+        .route("/static/{file}", get(file))
         .route("/{stream}", get(to_player))
         .route("/{stream}/", get(player))
+        .route("/{stream}/frame.mp4", get(frame))
         .route("/{stream}/whep", any(endpoint))
         .route("/{stream}/whep/{session}", any(session))
         .fallback(|| async {
@@ -69,8 +74,12 @@ pub fn public(state: Public) -> Router {
         .with_state(state)
 }
 
-async fn streams(State(public): State<Public>) -> Response {
-    pages::streams(&public.whep.registry)
+async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
+    pages::file(&headers, &file)
+}
+
+async fn streams(State(public): State<Public>, headers: HeaderMap) -> Response {
+    public.list.answer(&public.whep.registry, &headers, Instant::now())
 }
 
 async fn to_player(Path(stream): Path<String>, request: HttpRequest) -> Response {
@@ -93,9 +102,17 @@ fn encode(segment: &str) -> String {
     text
 }
 
-async fn player(State(public): State<Public>, Path(stream): Path<String>) -> Response {
+async fn player(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
     // The page itself explains a missing stream in words, so it is served with 404 then.
-    pages::player(public.whep.registry.stream(&stream).is_some())
+    pages::player(&headers, public.whep.registry.stream(&stream).is_some())
+}
+
+async fn frame(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
+    let answered = contain(|| {
+        let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
+        still::answer(stream, &headers, Instant::now(), SystemTime::now())
+    });
+    with_origin(answered, &public.origin)
 }
 
 async fn endpoint(

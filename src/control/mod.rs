@@ -5,10 +5,13 @@
 
 pub mod announce;
 pub mod answer;
+pub mod conditional;
 pub mod http;
 pub mod offer;
 pub mod problem;
 pub mod registry;
 pub mod sdpfrag;
 pub mod sessions;
+pub mod still;
+pub mod trouble;
 pub mod whep;

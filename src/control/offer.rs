@@ -4,7 +4,11 @@
 //! rules here). Candidates are not read at all: an ICE-lite agent sends no checks and learns
 //! addresses from STUN, so no `.local` name is ever resolved. Never makes an answer.
 
-use crate::viewer::Credentials;
+mod payload;
+mod transport;
+
+pub use payload::Payload;
+pub use transport::{Setup, Transport, check_credentials};
 
 /// Bytes of an offer at the most. A browser's is 2 to 8 KB.
 pub const OFFER_MAX: usize = 64 * 1024;
@@ -12,13 +16,16 @@ pub const OFFER_MAX: usize = 64 * 1024;
 /// Media sections of an offer at the most. More are a mistake or an attack on the parser.
 const SECTIONS_MAX: usize = 16;
 
-/// Payload types of a media section at the most: RTP has no more numbers (RFC 3550 §5.1). Without this
-/// bound the work of reading a section would grow with the square of its length.
-const FORMATS_MAX: usize = 128;
+/// Lines of an offer at the most. A browser's has about 200, and each costs a look and two allocations: with
+/// this bound the longest offer costs five times as much as a browser's.
+const LINES_MAX: usize = 1_024;
 
-/// Bytes of a `a=mid` at the most: what one header extension element carries in its short form
-/// (RFC 8285 §4.2).
-const MID_MAX: usize = 16;
+/// Bytes of an `a=mid` at the most. Those over 16 do without the header extension, which carries no more
+/// (RFC 8285 §4.2); some stacks write UUIDs.
+const MID_MAX: usize = 64;
+
+/// Bytes of somebody's text that are repeated in a refusal.
+const SHOWN_MAX: usize = 64;
 
 /// Why an offer is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,28 +42,22 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, OfferError> {
     Err(OfferError::Unacceptable(why.into()))
 }
 
-/// The DTLS role the offerer wants (RFC 8842 §5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setup {
-    /// Either; we take the passive one, which lets us choose the SRTP profile.
-    ActPass,
-    /// It is the DTLS client.
-    Active,
-    /// It is the DTLS server (FFmpeg).
-    Passive,
+/// The beginning of somebody's text, to be repeated in a sentence.
+pub(super) fn shown(text: &str) -> &str {
+    let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= SHOWN_MAX).last();
+    text.get(..cut.unwrap_or(0)).unwrap_or_default()
 }
 
 /// An offer that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// ICE credentials; those of the first section, all sections share one transport.
-    pub credentials: Credentials,
-    /// Hash function and digest of the certificate.
-    pub fingerprint: (String, Vec<u8>),
-    /// DTLS role.
-    pub setup: Setup,
     /// All media sections in order, those that carry nothing too.
     pub sections: Vec<Section>,
+    /// The live ones, in the order of their bundle: its transport is that of the first that is carried
+    /// (RFC 9143 §7.3.1).
+    pub bundle: Vec<usize>,
+    /// Transports of sections, in the order of `bundle`. There is at least one.
+    transports: Vec<(usize, Transport)>,
 }
 
 /// What kind of media section.
@@ -91,41 +92,15 @@ pub struct Section {
     pub extensions: Vec<(u8, String)>,
 }
 
-/// One payload type of a section.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payload {
-    /// 0 to 127.
-    pub payload_type: u8,
-    /// Encoding name as written.
-    pub name: String,
-    /// Clock rate in Hz.
-    pub clock_rate: u32,
-    /// Channels; 1 if not given.
-    pub channels: u8,
-    /// `a=fmtp` value, empty if there is none.
-    pub format: String,
-    /// `a=rtcp-fb` values, those for all payload types (`*`) too.
-    pub feedback: Vec<String>,
-}
-
-impl Payload {
-    /// Whether it carries retransmissions of another payload type (RFC 4588 §8.1).
-    pub fn is_repair(&self) -> bool {
-        self.name.eq_ignore_ascii_case("rtx")
-    }
-
-    /// The value of a parameter of `a=fmtp`, names compared without regard to case.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.format.split(';').find_map(|item| {
-            let (key, value) = item.split_once('=')?;
-            key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
 impl Offer {
     /// Reads an offer.
     pub fn parse(text: &str) -> Result<Offer, OfferError> {
+        // Editors of Windows put a byte order mark before a text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            return refuse(format!("the offer has {lines} lines; {LINES_MAX} are allowed"));
+        }
         check_lines(text).map_err(OfferError::Malformed)?;
         let session = sdp_types::Session::parse(text.as_bytes())
             .map_err(|error| OfferError::Malformed(error.to_string()))?;
@@ -148,17 +123,19 @@ impl Offer {
             .map(|(index, media)| section(&session, index, media))
             .collect::<Result<Vec<_>, _>>()?;
         check_counts(&sections)?;
-        check_bundle(&session, &sections)?;
-        let first = sections.iter().position(|section| !section.disabled);
-        let Some(media) = first.map(|index| &session.medias[index]) else {
+        let bundle = bundle(&session, &sections)?;
+        if bundle.is_empty() {
             return refuse("every media section of the offer is disabled");
-        };
-        Ok(Offer {
-            credentials: credentials(&session, media)?,
-            fingerprint: fingerprint(&session, media)?,
-            setup: setup(&session, media)?,
-            sections,
-        })
+        }
+        let transports = transports(&session, &sections, &bundle)?;
+        Ok(Offer { sections, bundle, transports })
+    }
+
+    /// The transport of the bundle if the sections that `carried` tells are carried.
+    pub fn transport(&self, carried: impl Fn(usize) -> bool) -> &Transport {
+        let of_carried = self.transports.iter().find(|(index, _)| carried(*index));
+        // What is carried may have none of its own: then it shares that of any other.
+        &of_carried.unwrap_or(&self.transports[0]).1
     }
 
     /// Forgets that the peer could be sent lost packets again. What is left is answered without RTX, and
@@ -190,20 +167,6 @@ fn check_lines(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An attribute of the section, else of the session (RFC 8866 §5.13, RFC 8839 §5.4).
-fn attribute<'a>(
-    session: &'a sdp_types::Session,
-    media: &'a sdp_types::Media,
-    name: &str,
-) -> Option<&'a str> {
-    media
-        .get_first_attribute_value(name)
-        .ok()
-        .flatten()
-        .or_else(|| session.get_first_attribute_value(name).ok().flatten())
-        .map(str::trim)
-}
-
 fn section(
     session: &sdp_types::Session,
     index: usize,
@@ -219,7 +182,8 @@ fn section(
     let usable = mid.len() <= MID_MAX && mid.bytes().all(|byte| byte.is_ascii_graphic());
     if !disabled && (mid.is_empty() || !usable) {
         return refuse(format!(
-            "media section {index} needs an a=mid of 1 to {MID_MAX} visible characters, not {mid:?}"
+            "media section {index} needs an a=mid of 1 to {MID_MAX} visible characters, not {:?}",
+            shown(&mid)
         ));
     }
     if kind != SectionKind::Other && !disabled {
@@ -231,14 +195,17 @@ fn section(
         if !media.proto.contains("RTP/SAVP") {
             return refuse(format!(
                 "media section {index} uses {}; only UDP/TLS/RTP/SAVPF is carried",
-                media.proto
+                shown(&media.proto)
             ));
         }
     }
     Ok(Section {
         kind,
         disabled,
-        payloads: if kind == SectionKind::Other || disabled { Vec::new() } else { payloads(index, media)? },
+        payloads: match kind {
+            SectionKind::Audio | SectionKind::Video if !disabled => payload::payloads(index, media)?,
+            _ => Vec::new(),
+        },
         extensions: extensions(media),
         mid: if usable { mid } else { String::new() },
         media: media.media.clone(),
@@ -272,121 +239,62 @@ fn check_counts(sections: &[Section]) -> Result<(), OfferError> {
     Ok(())
 }
 
-/// All live sections must share one transport, the only one this server offers (RFC 9725 §4.4).
-fn check_bundle(session: &sdp_types::Session, sections: &[Section]) -> Result<(), OfferError> {
-    let live: Vec<&str> =
-        sections.iter().filter(|section| !section.disabled).map(|section| section.mid.as_str()).collect();
-    let mut unique = live.clone();
+/// The live sections in the order of their bundle. All must be in one: there is only one transport
+/// (RFC 9725 §4.4).
+fn bundle(session: &sdp_types::Session, sections: &[Section]) -> Result<Vec<usize>, OfferError> {
+    let live = || sections.iter().enumerate().filter(|(_, section)| !section.disabled);
+    let mut unique: Vec<&str> = live().map(|(_, section)| section.mid.as_str()).collect();
+    let count = unique.len();
     unique.sort_unstable();
     unique.dedup();
-    if unique.len() != live.len() {
+    if unique.len() != count {
         return refuse("two media sections have the same a=mid");
     }
-    if live.len() < 2 {
-        return Ok(());
+    if count < 2 {
+        return Ok(live().map(|(index, _)| index).collect());
     }
-    let bundled = session.attributes.iter().any(|attribute| {
-        let mut words = attribute.value.as_deref().unwrap_or_default().split_whitespace();
-        if attribute.attribute != "group" || words.next() != Some("BUNDLE") {
-            return false;
-        }
-        let mids: Vec<&str> = words.collect();
-        live.iter().all(|mid| mids.contains(mid))
-    });
-    if bundled { Ok(()) } else { refuse("all media sections must be in one a=group:BUNDLE") }
-}
-
-fn payloads(index: usize, media: &sdp_types::Media) -> Result<Vec<Payload>, OfferError> {
-    let formats: Vec<&str> = media.fmt.split_whitespace().collect();
-    if formats.len() > FORMATS_MAX {
-        return refuse(format!(
-            "media section {index} lists {} payload types; {FORMATS_MAX} are allowed",
-            formats.len()
-        ));
-    }
-    let mut types = Vec::with_capacity(formats.len());
-    for format in formats {
-        let Some(payload_type) = format.parse::<u8>().ok().filter(|&number| number < 128) else {
-            return refuse(format!("media section {index}: {format:?} is not a payload type of 0 to 127"));
-        };
-        if !types.contains(&payload_type) {
-            types.push(payload_type);
+    let groups = session.attributes.iter().filter(|attribute| attribute.attribute == "group");
+    let bundles = groups.filter_map(|group| group.value.as_deref()?.strip_prefix("BUNDLE "));
+    // A section is in one bundle at the most, so more bundles or members than sections mean nothing.
+    for bundle in bundles.take(SECTIONS_MAX) {
+        let members = bundle.split_whitespace().take(SECTIONS_MAX);
+        let mut order: Vec<usize> = members
+            .filter_map(|mid| live().find(|(_, section)| section.mid == mid).map(|(index, _)| index))
+            .collect();
+        // A member that is named twice.
+        let mut seen = [false; SECTIONS_MAX];
+        order.retain(|&index| !std::mem::replace(&mut seen[index], true));
+        if order.len() == count {
+            return Ok(order);
         }
     }
-    let lines = lines_by_type(media, &types);
-    let mut found = Vec::with_capacity(types.len());
-    for (payload_type, lines) in types.into_iter().zip(lines) {
-        let Some(map) = lines.map.or(static_map(payload_type)) else { continue };
-        // On a port shared with RTCP these would be taken for RTCP (RFC 5761 §4).
-        if (64..96).contains(&payload_type) {
-            continue;
+    refuse("all media sections must be in one a=group:BUNDLE")
+}
+
+/// The transports that an answer may have to choose from: those of media. Another section's counts only
+/// where media says nothing about one.
+fn transports(
+    session: &sdp_types::Session,
+    sections: &[Section],
+    bundle: &[usize],
+) -> Result<Vec<(usize, Transport)>, OfferError> {
+    let (media, other): (Vec<usize>, Vec<usize>) =
+        bundle.iter().partition(|&&index| sections[index].kind != SectionKind::Other);
+    for group in [media, other] {
+        let mut found = Vec::new();
+        for index in group {
+            match Transport::of(session, &session.medias[index]) {
+                Ok(transport) => found.extend(transport.map(|transport| (index, transport))),
+                // A later one is not needed.
+                Err(_) if !found.is_empty() => {}
+                Err(error) => return Err(error),
+            }
         }
-        let mut parts = map.split('/');
-        let name = parts.next().unwrap_or_default().to_owned();
-        let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
-        let channels = parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(1);
-        let Some(clock_rate) = clock_rate else {
-            return refuse(format!("media section {index}: a=rtpmap:{payload_type} {map} has no clock rate"));
-        };
-        found.push(Payload {
-            payload_type,
-            name,
-            clock_rate,
-            channels,
-            format: lines.format.unwrap_or_default().to_owned(),
-            feedback: lines.feedback.into_iter().map(str::to_owned).collect(),
-        });
-    }
-    Ok(found)
-}
-
-/// What a section's attributes say about one payload type.
-#[derive(Debug, Clone, Default)]
-struct Lines<'a> {
-    /// The first `a=rtpmap`.
-    map: Option<&'a str>,
-    /// The first `a=fmtp`.
-    format: Option<&'a str>,
-    /// Every `a=rtcp-fb`.
-    feedback: Vec<&'a str>,
-}
-
-/// The attributes of a section by payload type, in the order of `types`. One pass: browsers offer some
-/// twenty types in a hundred lines.
-fn lines_by_type<'a>(media: &'a sdp_types::Media, types: &[u8]) -> Vec<Lines<'a>> {
-    let mut places = [None; 128];
-    for (place, &payload_type) in types.iter().enumerate() {
-        places[usize::from(payload_type)] = Some(place);
-    }
-    let mut lines = vec![Lines::default(); types.len()];
-    for attribute in &media.attributes {
-        let add: fn(&mut Lines<'a>, &'a str) = match attribute.attribute.as_str() {
-            "rtpmap" => |lines, value| _ = lines.map.get_or_insert(value),
-            "fmtp" => |lines, value| _ = lines.format.get_or_insert(value),
-            "rtcp-fb" => |lines, value| lines.feedback.push(value),
-            _ => continue,
-        };
-        let Some((wanted, value)) = attribute.value.as_deref().and_then(|value| value.split_once(' ')) else {
-            continue;
-        };
-        if wanted == "*" {
-            lines.iter_mut().for_each(|lines| add(lines, value.trim()));
-        } else if let Ok(payload_type) = wanted.parse::<u8>()
-            && let Some(place) = places.get(usize::from(payload_type)).copied().flatten()
-        {
-            add(&mut lines[place], value.trim());
+        if !found.is_empty() {
+            return Ok(found);
         }
     }
-    lines
-}
-
-/// Payload types that need no `a=rtpmap` (RFC 3551 §6).
-fn static_map(payload_type: u8) -> Option<&'static str> {
-    match payload_type {
-        0 => Some("PCMU/8000"),
-        8 => Some("PCMA/8000"),
-        _ => None,
-    }
+    refuse("the offer has no a=ice-ufrag and a=ice-pwd")
 }
 
 fn extensions(media: &sdp_types::Media) -> Vec<(u8, String)> {
@@ -401,74 +309,6 @@ fn extensions(media: &sdp_types::Media) -> Vec<(u8, String)> {
         // The one-byte form only (RFC 8285 §4.2); 15 is reserved.
         .filter(|(id, _)| (1..=14).contains(id))
         .collect()
-}
-
-fn credentials(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Credentials, OfferError> {
-    let (Some(ufrag), Some(pwd)) =
-        (attribute(session, media, "ice-ufrag"), attribute(session, media, "ice-pwd"))
-    else {
-        return refuse("the offer has no a=ice-ufrag and a=ice-pwd");
-    };
-    check_credentials(ufrag, pwd).map_err(OfferError::Unacceptable)
-}
-
-/// Checks lengths and characters (RFC 8839 §5.4).
-pub fn check_credentials(ufrag: &str, pwd: &str) -> Result<Credentials, String> {
-    let ice_chars = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
-    // Some stacks use characters outside ice-char (`-`, `_`, `=`); they do no harm.
-    let lenient = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b':');
-    for (name, text, range) in [("ice-ufrag", ufrag, 4..=256), ("ice-pwd", pwd, 22..=256)] {
-        if !range.contains(&text.len()) || !(ice_chars(text) || lenient(text)) {
-            return Err(format!(
-                "a={name} must be {} to {} characters long without spaces or colons; it has {}",
-                range.start(),
-                range.end(),
-                text.len()
-            ));
-        }
-    }
-    Ok(Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
-}
-
-fn fingerprint(
-    session: &sdp_types::Session,
-    media: &sdp_types::Media,
-) -> Result<(String, Vec<u8>), OfferError> {
-    let lines = media.attributes.iter().chain(&session.attributes);
-    let values: Vec<&str> = lines
-        .filter(|attribute| attribute.attribute == "fingerprint")
-        .filter_map(|attribute| attribute.value.as_deref())
-        .collect();
-    if values.is_empty() {
-        return refuse("the offer has no a=fingerprint: media is only sent encrypted");
-    }
-    // SHA-256 first; SHA-1 only for peers that know nothing else (RFC 8122 §5.1).
-    for (hash, length) in [("sha-256", 32), ("sha-1", 20)] {
-        for value in &values {
-            let Some((name, digits)) = value.trim().split_once(' ') else { continue };
-            if !name.eq_ignore_ascii_case(hash) {
-                continue;
-            }
-            let bytes: Option<Vec<u8>> =
-                digits.trim().split(':').map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
-            return match bytes {
-                Some(bytes) if bytes.len() == length => Ok((hash.to_owned(), bytes)),
-                _ => refuse(format!("a=fingerprint:{hash} is not {length} bytes of hexadecimal pairs")),
-            };
-        }
-    }
-    let hashes: Vec<&str> = values.iter().filter_map(|value| value.split_whitespace().next()).collect();
-    refuse(format!("the offer needs an a=fingerprint by sha-256; it has {}", hashes.join(", ")))
-}
-
-fn setup(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Setup, OfferError> {
-    match attribute(session, media, "setup") {
-        // Absent means active in an offer (RFC 4145 §4.1); browsers always say.
-        None | Some("active") => Ok(Setup::Active),
-        Some("actpass") => Ok(Setup::ActPass),
-        Some("passive") => Ok(Setup::Passive),
-        Some(other) => refuse(format!("a=setup:{other} cannot be answered; use actpass, active or passive")),
-    }
 }
 
 #[cfg(test)]

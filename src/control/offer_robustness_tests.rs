@@ -100,7 +100,7 @@ fn assert_sound(offer: &Offer) {
         assert!(live[..index].iter().all(|other| other.mid != section.mid), "mids differ");
     }
     for section in &offer.sections {
-        assert!(section.payloads.len() <= FORMATS_MAX);
+        assert!(section.payloads.len() <= payload::FORMATS_MAX);
         assert!(
             section
                 .payloads
@@ -110,10 +110,14 @@ fn assert_sound(offer: &Offer) {
         assert!(section.extensions.iter().all(|(id, _)| (1..=14).contains(id)));
         assert!(![&section.media, &section.proto, &section.formats].iter().any(|text| text.contains('\r')));
     }
-    assert!(matches!(
-        (offer.fingerprint.0.as_str(), offer.fingerprint.1.len()),
-        ("sha-256", 32) | ("sha-1", 20)
-    ));
+    let mut order = offer.bundle.clone();
+    order.sort_unstable();
+    let index = |(index, section): (usize, &Section)| (!section.disabled).then_some(index);
+    assert_eq!(order, offer.sections.iter().enumerate().filter_map(index).collect::<Vec<_>>());
+    for carried in 0..=offer.sections.len() {
+        let (hash, digest) = &offer.transport(|index| index == carried).fingerprint;
+        assert!(matches!((hash.as_str(), digest.len()), ("sha-256", 32) | ("sha-1", 20)));
+    }
 }
 
 proptest! {

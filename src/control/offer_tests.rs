@@ -1,6 +1,7 @@
 //! Offers of real clients are read for what they are; every refusal has its own sentence.
 
 use super::*;
+use crate::viewer::Credentials;
 
 #[path = "offer_robustness_tests.rs"]
 mod robustness;
@@ -49,6 +50,11 @@ fn parsed(text: &str) -> Offer {
     Offer::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
+/// The transport if everything is carried.
+fn transport(offer: &Offer) -> Transport {
+    offer.transport(|_| true).clone()
+}
+
 fn shape(offer: &Offer) -> Vec<(SectionKind, &str, usize, bool)> {
     let sections = offer.sections.iter();
     sections.map(|s| (s.kind, s.mid.as_str(), s.payloads.len(), s.disabled)).collect()
@@ -60,11 +66,11 @@ use SectionKind::{Audio, Other, Video};
 fn the_small_offer_is_read_entirely() {
     let offer = parsed(SMALL);
     assert_eq!(
-        offer.credentials,
+        transport(&offer).credentials,
         Credentials { ufrag: "abcd".to_owned(), pwd: "0123456789abcdefghijkl".to_owned() }
     );
-    assert_eq!(offer.fingerprint, ("sha-256".to_owned(), (0..32).collect()));
-    assert_eq!(offer.setup, Setup::ActPass);
+    assert_eq!(transport(&offer).fingerprint, ("sha-256".to_owned(), (0..32).collect()));
+    assert_eq!(transport(&offer).setup, Setup::ActPass);
     assert_eq!(shape(&offer), [(Video, "v", 1, false), (Audio, "a", 1, false)]);
     let h264 = &offer.sections[0].payloads[0];
     assert_eq!(
@@ -80,14 +86,17 @@ fn the_small_offer_is_read_entirely() {
 fn chromium() {
     let offer = parsed(CHROMIUM);
     assert_eq!(shape(&offer), [(Video, "0", 34, false), (Audio, "1", 8, false)]);
-    assert_eq!((offer.credentials.ufrag.len(), offer.credentials.pwd.len()), (4, 24));
-    assert_eq!((offer.fingerprint.0.as_str(), offer.fingerprint.1.len()), ("sha-256", 32));
-    assert_eq!(offer.setup, Setup::ActPass);
+    assert_eq!((transport(&offer).credentials.ufrag.len(), transport(&offer).credentials.pwd.len()), (4, 24));
+    assert_eq!(
+        (transport(&offer).fingerprint.0.as_str(), transport(&offer).fingerprint.1.len()),
+        ("sha-256", 32)
+    );
+    assert_eq!(transport(&offer).setup, Setup::ActPass);
     let (video, audio) = (&offer.sections[0], &offer.sections[1]);
     assert_eq!((video.extensions.len(), audio.extensions.len()), (11, 4));
     assert!(video.extensions.contains(&(9, "urn:ietf:params:rtp-hdrext:sdes:mid".to_owned())));
     let h264 = video.payloads.iter().find(|payload| payload.payload_type == 108).expect("108");
-    assert_eq!(h264.feedback, ["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"]);
+    assert_eq!(h264.feedback().collect::<Vec<_>>(), ["nack", "nack pli", "ccm fir", "goog-remb"]);
     // Payload types 0 and 8 are named although they need not be.
     assert!(audio.payloads.iter().any(|payload| payload.payload_type == 0 && payload.name == "PCMU"));
 }
@@ -103,21 +112,24 @@ fn a_data_channel_stands_anywhere() {
     let offer = parsed(&(session + &sections.concat()));
     assert_eq!(shape(&offer)[0], (Other, "2", 0, false));
     assert_eq!(offer.sections[0].formats, "webrtc-datachannel");
-    assert_eq!(offer.setup, Setup::ActPass);
+    assert_eq!(transport(&offer).setup, Setup::ActPass);
 }
 
 #[test]
 fn aiortc_with_an_address_for_each_section_and_hashes_we_do_not_use() {
     let offer = parsed(AIORTC);
     assert_eq!(shape(&offer), [(Video, "0", 6, false), (Audio, "1", 4, false)]);
-    assert_eq!((offer.fingerprint.0.as_str(), offer.fingerprint.1[0]), ("sha-256", 0xce));
+    assert_eq!(
+        (transport(&offer).fingerprint.0.as_str(), transport(&offer).fingerprint.1[0]),
+        ("sha-256", 0xce)
+    );
 }
 
 #[test]
 fn libdatachannel_with_its_fingerprint_at_session_level() {
     let offer = parsed(LIBDATACHANNEL);
     assert_eq!(shape(&offer), [(Video, "video", 1, false), (Audio, "audio", 1, false)]);
-    assert_eq!(offer.fingerprint.1[..2], [0x82, 0x60]);
+    assert_eq!(transport(&offer).fingerprint.1[..2], [0x82, 0x60]);
 }
 
 #[test]
@@ -135,13 +147,14 @@ fn ffmpeg_offers_to_send_and_is_refused_until_it_receives() {
     );
     let offer = parsed(&FFMPEG.replace("a=sendonly", "a=recvonly"));
     assert_eq!(shape(&offer), [(Audio, "0", 1, false), (Video, "1", 2, false)]);
-    assert_eq!(offer.setup, Setup::Passive);
+    assert_eq!(transport(&offer).setup, Setup::Passive);
 }
 
 #[test]
 fn line_ends_without_cr_are_read_alike() {
     for text in REAL {
         assert_eq!(Offer::parse(&text.replace('\r', "")), Offer::parse(text));
+        assert_eq!(Offer::parse(&format!("\u{feff}{text}")), Offer::parse(text));
     }
 }
 
@@ -153,19 +166,19 @@ fn setup_roles() {
         ("a=setup:passive\r\n", Setup::Passive),
         ("", Setup::Active),
     ] {
-        assert_eq!(parsed(&changed("a=setup:actpass\r\n", line)).setup, setup, "{line:?}");
+        assert_eq!(transport(&parsed(&changed("a=setup:actpass\r\n", line))).setup, setup, "{line:?}");
     }
 }
 
 #[test]
 fn what_stands_at_session_level_holds_for_sections() {
     let (session, sections) = split(SMALL);
-    let transport = ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup"];
-    let (shared, own): (Vec<&str>, Vec<&str>) = sections[0]
-        .split_inclusive("\r\n")
-        .partition(|line| transport.iter().any(|name| line.starts_with(name)));
+    let names = ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup"];
+    let (shared, own): (Vec<&str>, Vec<&str>) =
+        sections[0].split_inclusive("\r\n").partition(|line| names.iter().any(|name| line.starts_with(name)));
     let moved = session.clone() + &shared.concat() + &own.concat() + &sections[1];
-    assert_eq!(parsed(&moved), parsed(SMALL));
+    let (moved, small) = (parsed(&moved), parsed(SMALL));
+    assert_eq!((&moved.sections, transport(&moved)), (&small.sections, transport(&small)));
 
     // A direction too; a section's own goes before it.
     let silent = SMALL.replace("a=recvonly\r\n", "");
@@ -191,7 +204,7 @@ fn sections_that_are_switched_off_need_nothing_and_bundle_only_is_not_off() {
     assert_eq!(shape(&parsed(&bundled))[1], (Audio, "a", 1, false));
     // The transport is that of the first live section, wherever it stands.
     let first = format!("{}{}", split(&off).0, split(&off).1.iter().rev().cloned().collect::<String>());
-    assert_eq!(parsed(&first).credentials.ufrag, "abcd");
+    assert_eq!(transport(&parsed(&first)).credentials.ufrag, "abcd");
 }
 
 #[test]
@@ -212,30 +225,60 @@ fn payload_types_that_look_like_rtcp_are_left_out() {
 
 #[test]
 fn feedback_for_all_payload_types_and_extension_ids() {
-    let lines = "a=rtcp-fb:* nack pli\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:9 nack\r\n\
+    let lines = "a=rtcp-fb:* nack pli\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:9 nack\r\na=rtcp-fb:* x\r\n\
                  a=extmap:3/recvonly urn:a\r\na=extmap:0 urn:b\r\na=extmap:15 urn:c\r\na=extmap:14 urn:d\r\na=extmap:x urn:e\r\n";
     let offer = parsed(&changed("a=rtpmap:96", &format!("{lines}a=rtpmap:96")));
-    assert_eq!(offer.sections[0].payloads[0].feedback, ["nack pli", "ccm fir"]);
+    assert_eq!(offer.sections[0].payloads[0].feedback().collect::<Vec<_>>(), ["nack pli", "ccm fir"]);
     assert_eq!(offer.sections[0].extensions, [(3, "urn:a".to_owned()), (14, "urn:d".to_owned())]);
 }
 
 #[test]
 fn a_fingerprint_by_sha_1_is_the_last_resort() {
     let sha1 = "a=fingerprint:SHA-1 00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13\r\n";
-    assert_eq!(parsed(&changed(FINGERPRINT, sha1)).fingerprint, ("sha-1".to_owned(), (0..20).collect()));
+    assert_eq!(
+        transport(&parsed(&changed(FINGERPRINT, sha1))).fingerprint,
+        ("sha-1".to_owned(), (0..20).collect())
+    );
     let both = changed(FINGERPRINT, &format!("{sha1}{FINGERPRINT}"));
-    assert_eq!(parsed(&both).fingerprint.0, "sha-256");
+    assert_eq!(transport(&parsed(&both)).fingerprint.0, "sha-256");
 }
 
 #[test]
 fn credentials_outside_the_letter_of_the_rfc_are_taken() {
     let offer = parsed(&changed("a=ice-ufrag:abcd", "a=ice-ufrag:ab-_=d"));
-    assert_eq!(offer.credentials.ufrag, "ab-_=d");
+    assert_eq!(transport(&offer).credentials.ufrag, "ab-_=d");
+}
+
+/// Each section may have a transport of its own; the bundle's is that of its first member that is carried.
+#[test]
+fn the_transport_is_that_of_the_bundles_first_member() {
+    let own = "a=ice-ufrag:wxyz\r\na=ice-pwd:lkjihgfedcba9876543210\r\na=setup:passive\r\n";
+    let text = changed("a=mid:a\r\n", &format!("a=mid:a\r\n{own}{}", FINGERPRINT.replace(":1F", ":2F")));
+    let first = |text: &str, carried: &[usize]| {
+        let offer = parsed(text);
+        let transport = offer.transport(|index| carried.contains(&index));
+        (transport.credentials.ufrag.clone(), transport.setup, transport.fingerprint.1[31], offer.bundle)
+    };
+    let (video, audio) = (("abcd", Setup::ActPass, 0x1f), ("wxyz", Setup::Passive, 0x2f));
+    for (group, carried, (ufrag, setup, digit), order) in [
+        ("BUNDLE v a", &[0, 1][..], video, vec![0, 1]),
+        ("BUNDLE a v", &[0, 1], audio, vec![1, 0]),
+        ("BUNDLE a v", &[0], video, vec![1, 0]),
+        ("BUNDLE v a", &[1], audio, vec![0, 1]),
+        ("BUNDLE a a v", &[0, 1], audio, vec![1, 0]),
+    ] {
+        let got = first(&text.replace("BUNDLE v a", group), carried);
+        assert_eq!(got, (ufrag.to_owned(), setup, digit, order), "{group} {carried:?}");
+    }
+    // A section that says nothing of its own shares another's.
+    assert_eq!(first(&changed("BUNDLE v a", "BUNDLE a v"), &[0, 1]).0, "abcd");
+    assert_eq!(first(SMALL, &[1]).0, "abcd");
 }
 
 #[test]
 fn every_refusal_has_its_sentence() {
     const ICE: &str = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdefghijkl\r\n";
+    let lines = "a=x\r\n".repeat(1_025 - SMALL.lines().count());
     let many = "m=text 9 x x\r\na=mid:t\r\n".repeat(15);
     let formats = (0..129).map(|n| format!(" {}", n % 128)).collect::<String>();
     for (from, to, sentence) in [
@@ -244,20 +287,25 @@ fn every_refusal_has_its_sentence() {
             "a=ice-lite\r\nm=video 9",
             "the offer is of an ICE-lite agent; one of the two sides must do full ICE",
         ),
+        ("a=mid:v", &format!("{lines}a=mid:v"), "the offer has 1025 lines; 1024 are allowed"),
         ("m=video", &format!("{many}m=video"), "the offer has 17 media sections; 16 are allowed"),
-        ("a=mid:v\r\n", "", "media section 0 needs an a=mid of 1 to 16 visible characters, not \"\""),
+        ("a=mid:v\r\n", "", "media section 0 needs an a=mid of 1 to 64 visible characters, not \"\""),
         (
             "a=mid:a\r\n",
             "a=mid\r\n",
-            "media section 1 needs an a=mid of 1 to 16 visible characters, not \"\"",
+            "media section 1 needs an a=mid of 1 to 64 visible characters, not \"\"",
         ),
         (
             "a=mid:v",
-            "a=mid:12345678901234567",
-            "media section 0 needs an a=mid of 1 to 16 visible characters, not \"12345678901234567\"",
+            &format!("a=mid:{}", "x".repeat(65)),
+            // Somebody's text is repeated up to a length.
+            &format!(
+                "media section 0 needs an a=mid of 1 to 64 visible characters, not {:?}",
+                "x".repeat(64)
+            ),
         ),
-        ("a=mid:v", "a=mid:v x", "media section 0 needs an a=mid of 1 to 16 visible characters, not \"v x\""),
-        ("a=mid:v", "a=mid:ü", "media section 0 needs an a=mid of 1 to 16 visible characters, not \"ü\""),
+        ("a=mid:v", "a=mid:v x", "media section 0 needs an a=mid of 1 to 64 visible characters, not \"v x\""),
+        ("a=mid:v", "a=mid:ü", "media section 0 needs an a=mid of 1 to 64 visible characters, not \"ü\""),
         ("a=mid:a", "a=mid:v", "two media sections have the same a=mid"),
         (
             "a=recvonly",

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Instant, SystemTime};
 
+use super::still::KeptStill;
+use super::trouble::{Seen, Watch};
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
 use crate::shard::command::{Media, ShardBusy, ShardHandle};
@@ -30,7 +33,10 @@ pub struct Stream {
     pub counters: StreamCounters,
     /// Sessions that watch it.
     pub viewers: AtomicUsize,
+    /// Its newest picture as a file, for those who ask.
+    pub still: KeptStill,
     status: RwLock<Status>,
+    watch: Mutex<Watch>,
     publisher: Mutex<Publisher>,
 }
 
@@ -60,9 +66,22 @@ pub struct Status {
     pub state: SourceState,
     /// What it carries, as of the last time it played.
     pub formats: Option<Formats>,
+    /// Why there is no picture, until there is one: it stays while the next attempt is made.
+    pub failure: Option<String>,
 }
 
 impl Status {
+    /// Its source does something else now.
+    pub fn enter(&mut self, state: SourceState) {
+        match &state {
+            SourceState::Connecting => {}
+            SourceState::Starting { why } => self.failure = Some(why.clone()),
+            SourceState::Playing => self.failure = None,
+            SourceState::Waiting { error, .. } => self.failure = Some(error.clone()),
+        }
+        self.state = state;
+    }
+
     /// The formats, if viewers can be answered now.
     pub fn playable(&self) -> Option<&Formats> {
         match self.state {
@@ -97,7 +116,9 @@ impl Registry {
                 source,
                 counters: StreamCounters::default(),
                 viewers: AtomicUsize::new(0),
-                status: RwLock::new(Status { state: SourceState::Connecting, formats: None }),
+                still: KeptStill::default(),
+                status: RwLock::new(Status { state: SourceState::Connecting, formats: None, failure: None }),
+                watch: Mutex::default(),
                 publisher: Mutex::new(Publisher {
                     video: Recent::new(Codec::H264, limits),
                     shards: subscriptions.collect(),
@@ -130,6 +151,34 @@ impl Stream {
         change(&mut self.status.write().expect("no holder of this lock panics"));
     }
 
+    /// Whether it needs attention, as of the last look.
+    pub fn watch(&self) -> Watch {
+        *self.watch.lock().expect("no holder of this lock panics")
+    }
+
+    /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
+    pub fn look(&self, now: Instant, date: SystemTime) {
+        let (newest, startable) = {
+            let video = &self.publisher.lock().expect("no holder of this lock panics").video;
+            (video.latest().map(|train| train.received), video.since_keyframe().is_some())
+        };
+        let status = self.status();
+        let has = |part: fn(&Formats) -> bool| status.formats.as_ref().is_some_and(part);
+        // Pictures that nobody could begin with are not kept.
+        let starting = matches!(status.state, SourceState::Starting { .. });
+        let newest = newest.filter(|_| !starting).or(starting.then_some(now));
+        let startable = startable && !starting;
+        let seen = Seen {
+            playing: starting || status.state == SourceState::Playing,
+            failed: status.failure.is_some(),
+            video: has(|formats| formats.video.is_some()),
+            left_out: has(|formats| !formats.notes.is_empty()),
+            newest,
+            startable,
+        };
+        self.watch.lock().expect("no holder of this lock panics").look(now, date, seen);
+    }
+
     /// Sends trains to every shard that has viewers, and keeps them for shards that will.
     pub fn publish(&self, trains: impl IntoIterator<Item = Arc<Train>>) {
         let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
@@ -143,6 +192,16 @@ impl Stream {
                 publisher.video.push(train);
             }
         }
+    }
+
+    /// The trains of its newest keyframe, none before the first. Shards are not asked.
+    pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
+        self.publisher.lock().expect("no holder of this lock panics").video.newest_keyframe()
+    }
+
+    /// Whether there is a keyframe to show.
+    pub fn has_picture(&self) -> bool {
+        !self.newest_keyframe().is_empty()
     }
 
     /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.

@@ -14,13 +14,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 
 use super::answer::{Identity, answer, negotiate, restart_fragment};
-use super::offer::{Offer, OfferError, Setup};
+use super::offer::{Offer, OfferError, Setup, shown};
 use super::problem::Problem;
 use super::registry::{Registry, Stream};
 use super::sdpfrag::Fragment;
 use super::sessions::{Session, Sessions};
 use crate::id::SessionId;
 use crate::shard::command::{Command, ShardHandle};
+use crate::shard::place;
 use crate::source::SourceState;
 use crate::viewer::{Credentials, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
 
@@ -123,8 +124,7 @@ impl Whep {
         }
         let negotiated = negotiate(&offer, formats, rand::random)?;
 
-        let shard = self.shards.iter().min_by_key(|shard| shard.viewers.load(Ordering::Relaxed));
-        let shard = shard.ok_or_else(|| overloaded("there is no shard"))?;
+        let shard = place::choose(&self.shards).map_err(|none| overloaded(none.to_string()))?;
         let id = SessionId(rand::random());
         let local_credentials = new_credentials();
         let candidates = self.candidates(shard, request.local);
@@ -138,13 +138,14 @@ impl Whep {
         };
         let sdp = answer(&offer, &negotiated, &identity);
         let media: Vec<_> = negotiated.media.iter().flatten().cloned().collect();
-        let mids = media.iter().map(|media| media.mid.clone()).collect();
-        let remote_ufrag = offer.credentials.ufrag.clone();
+        let mids = negotiated.mids(&offer);
+        let remote = negotiated.transport(&offer).clone();
+        let remote_ufrag = remote.credentials.ufrag.clone();
         let params = EngineParams {
             local_credentials: local_credentials.clone(),
-            remote_credentials: offer.credentials,
-            remote_fingerprint: offer.fingerprint,
-            dtls_active: offer.setup == Setup::Passive,
+            remote_credentials: remote.credentials,
+            remote_fingerprint: remote.fingerprint,
+            dtls_active: remote.setup == Setup::Passive,
             candidates: candidates.clone(),
             media,
         };
@@ -162,7 +163,9 @@ impl Whep {
         let mut response = (StatusCode::CREATED, sdp).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
-        set(headers, header::LOCATION, &format!("/{}/whep/{id}", stream.name));
+        // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
+        // clients that put it in the place of the whole path, or resolve it against a page at the root.
+        set(headers, header::LOCATION, &format!("../{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         Ok(response)
@@ -235,8 +238,8 @@ impl Whep {
         // One player sends the tag in a request header `ETag` instead.
         let tag = request.headers.get(header::IF_MATCH).or_else(|| request.headers.get(header::ETAG));
         let tags = tag.and_then(|tag| tag.to_str().ok());
-        let matches = tags
-            .is_none_or(|tags| tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == session.etag));
+        let matches =
+            tags.is_none_or(|tags| tags.split(',').map(strong).any(|tag| tag == "*" || tag == session.etag));
         if !matches {
             return Err(Problem::new(
                 StatusCode::PRECONDITION_FAILED,
@@ -324,14 +327,20 @@ fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem>
     }
     Err(Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        format!("Content-Type must be {wanted}, not {given:?}"),
+        format!("Content-Type must be {wanted}, not {:?}", shown(given)),
     ))
 }
 
-fn unknown_stream(name: &str) -> Problem {
+/// A tag without the mark of a weak one: proxies that compress answers put it on (nginx).
+fn strong(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+pub(super) fn unknown_stream(name: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        format!("there is no stream named {name:?}; the start page / lists those there are"),
+        format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
     )
 }
 
@@ -343,6 +352,10 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
             format!("stream {name:?} has no picture yet: {error}; trying again"),
         )
         .retry_after(*retry_in),
+        SourceState::Starting { why } => {
+            Problem::new(StatusCode::CONFLICT, format!("stream {name:?} has no picture yet: {why}"))
+                .retry_after(CONNECTING_RETRY)
+        }
         SourceState::Connecting | SourceState::Playing => Problem::new(
             StatusCode::CONFLICT,
             format!("stream {name:?} has no picture yet: its source is being connected"),

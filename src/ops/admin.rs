@@ -14,7 +14,16 @@ use super::metrics::Metrics;
 use crate::control::problem::Problem;
 use crate::control::registry::Registry;
 use crate::shard::command::ShardHandle;
+use crate::shard::place;
 use crate::source::SourceState;
+
+const INDEX: &str = "\
+sluice, for operators
+
+/metrics   everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
+/livez     200 while the server works, 503 with the reason while it does not: restart on 503
+/readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
+";
 
 /// What the admin listener looks at.
 pub struct Admin {
@@ -31,17 +40,23 @@ pub struct Admin {
 /// Routes of the admin listener.
 pub fn routes(admin: Arc<Admin>) -> Router {
     Router::new()
+        .route("/", get(index))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "here are /livez, /readyz and /metrics") })
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: / lists what is here") })
         .with_state(admin)
+}
+
+/// What is here, for whoever opens the port in a browser or with curl.
+async fn index() -> &'static str {
+    INDEX
 }
 
 /// 200 while every shard's thread goes round, else 503 with the ones that do not.
 async fn livez(State(admin): State<Arc<Admin>>) -> Response {
     let stuck: Vec<usize> =
-        admin.shards.iter().filter(|shard| shard.health.is_stuck()).map(|shard| shard.index).collect();
+        admin.shards.iter().filter(|shard| !shard.health.is_able()).map(|shard| shard.index).collect();
     let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(json!({ "live": stuck.is_empty(), "stuck_shards": stuck }))).into_response()
 }
@@ -51,6 +66,9 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let mut reasons = Vec::new();
     if admin.stopping.load(Ordering::Relaxed) {
         reasons.push("the server is stopping".to_owned());
+    }
+    if let Err(none) = place::choose(&admin.shards) {
+        reasons.push(none.to_string());
     }
     let playing = admin.registry.streams().filter(|s| s.status().state == SourceState::Playing).count();
     if playing == 0 {

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry as Exposition;
 use super::counters::{Cell, ShardCounters};
 use super::feedback::Heard;
 use super::histogram::{Histogram, Snapshot};
+use super::log::Lost;
 use crate::control::registry::{Registry, Stream};
 use crate::control::sessions::Sessions;
 use crate::shard::command::ShardHandle;
@@ -30,15 +31,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics over the given parts; `revision` is the commit of this build.
+    /// Metrics over the given parts; `revision` is the commit of this build, `lost` what the log lost.
     pub fn new(
         registry: Arc<Registry>,
         sessions: Arc<Sessions>,
         shards: Vec<Arc<ShardHandle>>,
         revision: &'static str,
+        lost: Arc<Lost>,
     ) -> Metrics {
         let mut exposition = Exposition::with_prefix("sluice");
-        exposition.register_collector(Box::new(Everything { registry, sessions, shards, revision }));
+        exposition.register_collector(Box::new(Everything { registry, sessions, shards, revision, lost }));
         Metrics { exposition }
     }
 
@@ -56,6 +58,7 @@ struct Everything {
     sessions: Arc<Sessions>,
     shards: Vec<Arc<ShardHandle>>,
     revision: &'static str,
+    lost: Arc<Lost>,
 }
 
 impl fmt::Debug for Everything {
@@ -149,6 +152,8 @@ impl Collector for Everything {
         self.encode_streams(&mut out)?;
         self.encode_shards(&mut out)?;
         self.encode_feedback(&mut out)?;
+        let help = "Lines of the log that nobody took: it was stuck, or could not be written";
+        out.counter("log_lost_lines", help, [(vec![], self.lost.get())])?;
         out.process()
     }
 }

@@ -84,6 +84,7 @@ pub struct ShardHandle {
 #[derive(Debug, Default)]
 pub struct Health {
     stuck: AtomicBool,
+    gone: AtomicBool,
     busy_permille: AtomicU64,
     last_wakeups: AtomicU64,
     last_busy: AtomicU64,
@@ -93,6 +94,21 @@ impl Health {
     /// Whether the thread did not go round between the last two looks.
     pub fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Whether the thread has ended.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// The thread has ended, or is about to: it never comes back.
+    pub fn set_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the thread runs: what is sent to it is done.
+    pub fn is_able(&self) -> bool {
+        !self.is_stuck() && !self.is_gone()
     }
 
     /// Part of the time between the last two looks that the thread worked: 0 to 1.

@@ -2,13 +2,14 @@
 //!
 //! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
 //! its viewers; [`worker`] is the pinned thread that runs it and `outbox` how its bytes get to the
-//! kernel; [`command`] is all that the control plane may say to it.
+//! kernel; [`command`] is all that the control plane may say to it, and [`place`] which shard it says it to.
 
 pub mod command;
 pub(crate) mod deadlines;
 mod demux;
 mod fan_out;
 mod outbox;
+pub mod place;
 mod rate;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;

@@ -117,9 +117,11 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let mut rounds =
         Rounds { index, shard, outbox, poll, commands, media, wake, counters, ended, awaits_writable: false };
     let core = setup.core;
+    let ending = Ending(handle.clone());
     let thread = std::thread::Builder::new()
         .name(format!("shard-{index}"))
         .spawn(move || {
+            let _ending = ending;
             if let Some(core) = core
                 && !affinity::pin(core)
             {
@@ -129,6 +131,15 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         })
         .map_err(failed)?;
     Ok(Worker { handle, thread })
+}
+
+/// Tells that the thread has ended, however it ends.
+struct Ending(Arc<ShardHandle>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.health.set_gone();
+    }
 }
 
 /// Now, by both clocks.

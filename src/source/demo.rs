@@ -27,7 +27,7 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
     let pictures = pictures();
     let packets = packets();
     sink.state(SourceState::Connecting);
-    sink.formats(Formats {
+    let formats = Formats {
         video: Some(VideoFormat {
             codec: Codec::H264,
             profile_level_id: Some([0x42, 0xc0, 0x1f]),
@@ -36,8 +36,8 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
         }),
         audio: Some(AudioFormat { codec: Codec::Opus, channels: 2 }),
         notes: Vec::new(),
-    });
-    sink.state(SourceState::Playing);
+    };
+    sink.begin(formats, &[]);
 
     let began = Instant::now();
     let mut pictures = pictures.iter().cycle().zip(0..).peekable();
@@ -56,7 +56,8 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
         while let Some((picture, number)) =
             pictures.next_if(|(_, number)| number * FRAME_TICKS * 8 < (timestamp + PACKET_TICKS) * 15)
         {
-            sink.video(AccessUnit { nals: picture.clone(), timestamp: number * FRAME_TICKS, received });
+            let (nals, timestamp) = (picture.clone(), number * FRAME_TICKS);
+            sink.video(AccessUnit { nals, timestamp, received, after_gap: false });
         }
     }
 }

@@ -6,11 +6,15 @@
 pub mod backoff;
 pub mod demo;
 mod feed;
+mod fitness;
+mod keyframes;
 pub mod rtsp;
 
 pub use feed::Feed;
 
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::track::{AccessUnit, AudioFrame, Codec};
 
@@ -19,7 +23,12 @@ use crate::track::{AccessUnit, AudioFrame, Codec};
 pub enum SourceState {
     /// Making a connection: the first, or one after a wait.
     Connecting,
-    /// Media flows. Timelines are anchored anew at the first frame after this.
+    /// A session runs, and whoever came now would get no picture.
+    Starting {
+        /// Why, in words for everybody: they name neither the camera nor its address.
+        why: String,
+    },
+    /// Whoever comes gets a picture: a keyframe was packetized (of a stream without video, sound).
     Playing,
     /// The last attempt failed; the next begins after `retry_in`.
     Waiting {
@@ -35,7 +44,7 @@ pub enum SourceState {
 pub struct VideoFormat {
     /// Its codec.
     pub codec: Codec,
-    /// `profile-level-id` of the sequence parameter set (RFC 6184 §8.1), when known.
+    /// `profile-level-id` of the sequence parameter set (RFC 6184 §8.1), when known. A source may leave it out.
     pub profile_level_id: Option<[u8; 3]>,
     /// Width and height in pixels, when known.
     pub size: Option<(u16, u16)>,
@@ -59,19 +68,25 @@ pub struct Formats {
     pub video: Option<VideoFormat>,
     /// The audio, if any that can be forwarded.
     pub audio: Option<AudioFormat>,
-    /// What is there but not forwarded, in sentences for an operator.
+    /// What is there but not forwarded, or not as browsers want it, in sentences for everybody.
     pub notes: Vec<String>,
 }
 
 /// Where a source puts what it reads: its stream. No method blocks.
+///
+/// An attempt of a source is `state(Connecting)`, [`begin`](Self::begin) when a session is established, its media,
+/// and `state(Waiting)` when it ends. Whether it plays is for the sink to say: only there is known whether a
+/// viewer could show what came.
 pub trait Sink: Send {
-    /// The source's state changed.
+    /// The source is being connected, or waits for its next attempt.
     fn state(&mut self, state: SourceState);
-    /// The source told what it carries. Comes before its media, and again after each reconnect.
-    fn formats(&mut self, formats: Formats);
+    /// A session begins that brings `formats`; `parameter_sets` are the SPS and PPS of its description, each as a
+    /// NAL unit. Timelines are anchored anew. Of a video source only what the description itself tells is asked
+    /// for: profile and size are read from the parameter sets here.
+    fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]);
     /// One picture.
     fn video(&mut self, unit: AccessUnit);
-    /// One audio packet.
+    /// One audio packet. With video it is dropped until that plays.
     fn audio(&mut self, frame: AudioFrame);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);

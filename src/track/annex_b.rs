@@ -5,15 +5,9 @@
 
 use bytes::Bytes;
 
-const START_CODE: [u8; 3] = [0, 0, 1];
-
-/// Slices of a primary picture, data partition A included.
-const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
-/// Partitions B and C go with an A before them.
-const LATER_PARTITIONS: std::ops::RangeInclusive<u8> = 3..=4;
-/// Delimiter, end of sequence, end of stream, filler: needed in a file only.
-pub(crate) const NEEDLESS: std::ops::RangeInclusive<u8> = 9..=12;
-const DELIMITER: u8 = 9;
+use super::h264::{
+    DELIMITER, NEEDLESS, START_CODE, begins_picture, find_start_code, is_slice, kind, trimmed,
+};
 
 /// The pictures of a byte stream in decoding order, each as its NAL units without start codes,
 /// delimiters and filler. What comes before the first start code is left out, and so are parameter sets
@@ -26,17 +20,13 @@ pub(crate) fn pictures(stream: &Bytes) -> Vec<Vec<Bytes>> {
     let mut picture = Vec::new();
     let mut has_slice = false;
     for nal in nal_units(stream) {
-        let kind = nal[0] & 0x1f;
-        let slice = SLICES.contains(&kind);
-        // `first_mb_in_slice` is ue(v): zero is the bit `1`.
-        let first_slice =
-            slice && !LATER_PARTITIONS.contains(&kind) && nal.get(1).is_some_and(|byte| byte & 0x80 != 0);
-        if has_slice && (first_slice || matches!(kind, 6..=DELIMITER | 14..=18)) {
+        let first_slice = begins_picture(&nal) == Some(true);
+        if has_slice && (first_slice || matches!(kind(&nal), 6..=DELIMITER | 14..=18)) {
             pictures.push(std::mem::take(&mut picture));
             has_slice = false;
         }
-        has_slice |= slice;
-        if !NEEDLESS.contains(&kind) {
+        has_slice |= is_slice(&nal);
+        if !NEEDLESS.contains(&kind(&nal)) {
             picture.push(nal);
         }
     }
@@ -55,23 +45,9 @@ fn nal_units(stream: &Bytes) -> impl Iterator<Item = Bytes> {
         Some(&stream[start..next.unwrap_or(stream.len())])
     })
     .filter_map(|unit| {
-        // A NAL unit never ends with a zero (§7.4.1): those are of the next start code, or padding.
-        let last = unit.iter().rposition(|&byte| byte != 0)?;
-        Some(stream.slice_ref(&unit[..=last]))
+        let unit = trimmed(unit);
+        (!unit.is_empty()).then(|| stream.slice_ref(unit))
     })
-}
-
-/// Where the next start code is, at `from` or behind it. Looks at every third byte where few are zero.
-fn find_start_code(stream: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(&[first, second, third]) = stream.get(at..at + START_CODE.len()) {
-        match third {
-            0 => at += 1,
-            1 if first == 0 && second == 0 => return Some(at),
-            _ => at += START_CODE.len(),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -4,19 +4,23 @@
 //! its timeline, its recent history). Never knows a viewer, a socket or a clock.
 
 pub(crate) mod annex_b;
+pub(crate) mod h264;
 mod packetize;
 mod packets;
 mod recent;
+mod still;
 mod timeline;
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
+pub use h264::profile_level_id;
 pub(crate) use packetize::payloads;
-pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer, profile_level_id};
+pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
 pub use packets::Packets;
 pub use recent::{Recent, RecentLimits};
+pub use still::{StillError, still};
 pub use timeline::{Stamp, Timeline};
 
 /// RTP payload bytes of one packet at the most.
@@ -93,6 +97,16 @@ pub struct AccessUnit {
     pub timestamp: i64,
     /// When its last byte was read.
     pub received: Instant,
+    /// Whether pictures are missing before it, or were damaged and left out: all that follow may refer to
+    /// them, up to the next keyframe.
+    pub after_gap: bool,
+}
+
+impl AccessUnit {
+    /// Whether it has a slice of an IDR picture: a decoder can begin with it.
+    pub fn is_keyframe(&self) -> bool {
+        self.nals.iter().any(|nal| h264::kind(nal) == h264::IDR)
+    }
 }
 
 /// One audio packet's payload as a source delivers it.
@@ -114,7 +128,12 @@ pub struct AudioFrame {
 pub struct Train {
     /// What the packets hold. A source that comes back may carry another codec than viewers agreed to.
     pub codec: Codec,
-    /// Track sequence number of the first packet. Counts packets, never wraps, has no gaps.
+    /// Track sequence number of the first packet. Counts packets, and never wraps.
+    ///
+    /// Of video a number is left out where pictures are missing: a loss before us, a picture that had to be left
+    /// out, a new session of the camera. Such a gap says what one by a full queue says: nothing behind it can be
+    /// decoded before the next keyframe. So a ring lets nobody start before it ([`Recent::push`]), and viewers
+    /// keep the last good picture and are sent nothing until the keyframe (`Forwarder::forward`).
     pub sequence: u64,
     /// Extended RTP timestamp in ticks of the codec's clock; its low 32 bits go on the wire.
     pub timestamp: u64,

@@ -55,8 +55,9 @@ impl Recent {
 
     /// Takes the next train. `false` if it is not newer than all before: then nothing changed.
     ///
-    /// If trains are missing before it (a full queue dropped them), no viewer can start at a keyframe
-    /// before the gap any more: its decoder would miss a reference. Those trains stay for NACKs.
+    /// If trains are missing before it (a full queue dropped them, or a picture never came whole, see
+    /// [`Train::sequence`]), no viewer can start at a keyframe before the gap any more: its decoder would miss a
+    /// reference. Those trains stay for NACKs.
     pub fn push(&mut self, train: Arc<Train>) -> bool {
         if self.end.is_some_and(|end| train.sequence < end) {
             return false;
@@ -94,6 +95,24 @@ impl Recent {
         let train = self.trains.get(self.index_of(sequence))?;
         let index = sequence.checked_sub(train.sequence)?;
         Some((train, usize::try_from(index).ok()?))
+    }
+
+    /// All trains of the newest keyframe that is here whole, in order; empty if there is none. Unlike
+    /// [`Recent::since_keyframe`], what came or was missed behind it does not matter.
+    pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
+        for start in (0..self.trains.len()).rev().filter(|&index| self.trains[index].keyframe) {
+            let mut unit: Vec<Arc<Train>> = Vec::new();
+            for train in self.trains.range(start..) {
+                if unit.last().is_some_and(|before| before.end() != train.sequence || train.starts_frame) {
+                    break;
+                }
+                unit.push(train.clone());
+                if train.ends_frame {
+                    return unit;
+                }
+            }
+        }
+        Vec::new()
     }
 
     /// The newest train.

@@ -103,6 +103,12 @@ impl Response {
         self.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
     }
 
+    /// The path of the session that the answer to a POST at `path` names (RFC 3986 §5.2).
+    pub fn session(&self, path: &str) -> Option<String> {
+        let base = url::Url::parse("http://host/").and_then(|base| base.join(path)).expect("a path");
+        Some(base.join(self.header("location")?).ok()?.path().to_owned())
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

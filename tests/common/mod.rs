@@ -41,6 +41,11 @@ pub struct Sluice {
 impl Sluice {
     /// Starts the binary with free ports and waits until it serves. `arguments` come last.
     pub fn start(arguments: &[&str]) -> Sluice {
+        Sluice::start_logging_to(Stdio::piped(), arguments)
+    }
+
+    /// As [`Sluice::start`], with a standard error of the test's own; [`Sluice::log`] is empty then.
+    pub fn start_logging_to(stderr: Stdio, arguments: &[&str]) -> Sluice {
         let (http, admin) = (free_tcp_address(), free_tcp_address());
         let udp_port = free_udp_ports(4);
         let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
@@ -51,19 +56,20 @@ impl Sluice {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the binary starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let stderr = child.stderr.take().expect("piped");
-        let sink = log.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut log = sink.lock().expect("the log's lock");
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        if let Some(stderr) = child.stderr.take() {
+            let sink = log.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    let mut log = sink.lock().expect("the log's lock");
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+            });
+        }
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         stdout.read_line(&mut line).expect("its standard output");

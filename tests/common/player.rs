@@ -50,7 +50,7 @@ impl Player {
             rtc,
             socket,
             local,
-            location: header("location"),
+            location: answer.session(path).expect("a session"),
             etag: header("etag"),
             packets: 0,
             pictures: Vec::new(),

@@ -299,11 +299,12 @@ impl Rig {
         watch.end(Part::Sdp);
 
         watch.begin();
+        let remote = negotiated.transport(&offer).clone();
         let params = EngineParams {
             local_credentials: credentials,
-            remote_credentials: offer.credentials,
-            remote_fingerprint: offer.fingerprint,
-            dtls_active: offer.setup == Setup::Passive,
+            remote_credentials: remote.credentials,
+            remote_fingerprint: remote.fingerprint,
+            dtls_active: remote.setup == Setup::Passive,
             candidates,
             media: negotiated.media.into_iter().flatten().collect(),
         };
@@ -468,14 +469,17 @@ impl Camera {
         // Fragments are full but for the last few bytes.
         let size = packets * (MAX_PAYLOAD - 2) - 5;
         let mut slice = vec![0x55; size];
-        slice[0] = if keyframe { 0x65 } else { 0x41 };
+        // It begins a picture, is an I slice, and needs PPS 0: ue 0, ue 2 (011), ue 0.
+        slice[..2].copy_from_slice(&[if keyframe { 0x65 } else { 0x41 }, 0b1011_1000]);
         let mut nals = vec![Bytes::from(slice)];
         if keyframe {
             nals.splice(0..0, [Bytes::from_static(SPS), Bytes::from_static(PPS)]);
         }
         let timestamp = self.pictures * 3_000;
         self.pictures += 1;
-        self.video.packetize(AccessUnit { nals, timestamp, received: now }).expect("a sound picture")
+        self.video
+            .packetize(AccessUnit { nals, timestamp, received: now, after_gap: false })
+            .expect("a sound picture")
     }
 
     fn audio(&mut self, now: Instant) -> Vec<Arc<Train>> {

@@ -225,7 +225,8 @@ impl Player {
 
         let posted = Instant::now();
         let (mut rtc, pending, text) = offer(local, posted);
-        let response = sluice.request(Request::offer(&format!("/{stream}/whep"), &text));
+        let endpoint = format!("/{stream}/whep");
+        let response = sluice.request(Request::offer(&endpoint, &text));
         assert_eq!(response.status, 201, "{}", response.text());
         let answer = response.text();
         let parsed = SdpAnswer::from_sdp_string(&answer).expect("an answer that str0m reads");
@@ -239,7 +240,7 @@ impl Player {
             stats: stats.clone(),
             socket: clone(),
             server,
-            location: response.header("location").expect("a session").to_owned(),
+            location: response.session(&endpoint).expect("a session"),
             answer: answer.clone(),
         };
         let outlet = clone();

@@ -136,3 +136,15 @@ fn what_is_printed_first_is_where_to_look() {
         (page.status == 200).then_some(())
     });
 }
+
+#[test]
+fn the_first_lines_say_what_a_person_needs_next() {
+    let sluice = Sluice::start(&["cam=rtsp://user:pw@127.0.0.1:9/x"]);
+    wait_for("the hints", || sluice.log().contains("only this machine can open the pages").then_some(()));
+    let log = sluice.log();
+    assert!(log.contains("SLUICE_STREAMS_CAM_SOURCE"), "{log}");
+    assert!(!log.contains(":pw@"), "{log}");
+    let index = Request::get("/").send(sluice.admin);
+    assert_eq!(index.status, 200);
+    assert!(["/metrics", "/livez", "/readyz"].iter().all(|path| index.text().contains(path)));
+}

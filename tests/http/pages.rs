@@ -1,6 +1,6 @@
 //! Pages and what else is under a URL: they exist, they are locked to this server, and nothing else is there.
 
-use crate::common::{Request, Sluice};
+use crate::common::{Request, Sluice, wait_for};
 use crate::{playing, refused};
 
 #[test]
@@ -24,6 +24,36 @@ fn pages_and_scripts_run_nothing_foreign() {
         assert_eq!(page.header("cache-control"), Some("no-cache"));
         let head = sluice.request(Request::new("HEAD", path));
         assert_eq!((head.status, head.body.len()), (200, 0));
+    }
+}
+
+/// What pages load and link to is relative, so that they work below any path of a proxy.
+#[test]
+fn pages_ask_for_nothing_by_an_absolute_path() {
+    let sluice = playing(&[]);
+    let base = url::Url::parse("http://host/tv/cams/").expect("a URL");
+    for (path, from) in [("/", "./"), ("/demo/", "demo/"), ("/nothing/", "nothing/")] {
+        let page = sluice.request(Request::get(path)).text();
+        let mut scripts: Vec<url::Url> = Vec::new();
+        for link in page.split('"').skip(1).step_by(2).filter(|link| !link.starts_with("data:")) {
+            assert!(!link.starts_with('/'), "{path}: {link}");
+            if link.contains("static/") {
+                scripts.push(base.join(from).and_then(|page| page.join(link)).expect(link));
+            }
+        }
+        assert!(scripts.len() >= 2, "{page}");
+        while let Some(url) = scripts.pop() {
+            let inside = url.path().strip_prefix("/tv/cams").unwrap_or_else(|| panic!("{url}"));
+            let file = sluice.request(Request::get(inside));
+            assert_eq!(file.status, 200, "{url}");
+            let file = file.text();
+            let imports =
+                file.lines().filter(|line| line.starts_with("import ") || line.starts_with("export "));
+            for import in imports.filter_map(|line| line.split('"').nth(1)) {
+                assert!(import.starts_with("./"), "{url}: {import}");
+                scripts.push(url.join(import).expect(import));
+            }
+        }
     }
 }
 
@@ -63,7 +93,7 @@ fn everything_else_is_404_in_words() {
     assert_eq!(refused(&sluice.request(Request::get("/static/nothing.js")), 404), "no such file");
     // What belongs to operators is on their listener only, and the other way round.
     refused(&sluice.request(Request::get("/debug/pprof/")), 404);
-    for path in ["/demo/whep", "/", "/streams.json"] {
+    for path in ["/demo/whep", "/streams.json"] {
         refused(&Request::get(path).send(sluice.admin), 404);
     }
     for path in ["/metrics", "/livez", "/readyz"] {
@@ -77,12 +107,57 @@ fn the_list_of_streams_says_what_each_does() {
     let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
     sluice.wait_until_playing("demo");
     let answer = sluice.request(Request::get("/streams.json"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("cache-control"), Some("no-cache"));
     let list = answer.json();
     assert_eq!(list["version"], env!("CARGO_PKG_VERSION"));
     let (cam, demo) = (&list["streams"][0], &list["streams"][1]);
     assert_eq!((&cam["name"], &cam["source"]), (&"cam".into(), &"rtsp://127.0.0.1:1".into()));
     assert!(cam["state"] == "connecting" || cam["state"] == "waiting", "{cam}");
+    assert_eq!(cam["picture"], false, "{cam}");
     assert_eq!((&demo["name"], &demo["state"]), (&"demo".into(), &"playing".into()));
     assert_eq!((&demo["video"]["codec"], &demo["audio"]["codec"]), (&"H264".into(), &"opus".into()));
+}
+
+/// One stream as `/streams.json` has it.
+fn listed(sluice: &Sluice, place: usize) -> serde_json::Value {
+    sluice.request(Request::get("/streams.json")).json()["streams"][place].clone()
+}
+
+#[test]
+fn a_stream_that_needs_attention_says_why_and_since_when() {
+    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
+    let cam = wait_for("the camera to be called away", || {
+        Some(listed(&sluice, 0)).filter(|cam| !cam["trouble"].is_null())
+    });
+    assert_eq!(cam["trouble"]["kind"], "away");
+    let detail = cam["trouble"]["detail"].as_str().expect("why").to_owned();
+    assert!(!detail.is_empty(), "{cam}");
+    assert!(cam["since"].as_str().is_some_and(|date| date.ends_with(" GMT")), "{cam}");
+    // While it is tried again the reason stays: a page would flicker.
+    let tried = wait_for("the next attempt", || {
+        Some(listed(&sluice, 0)).filter(|cam| cam["state"] == "connecting" || cam["retry_in_ms"] != 0)
+    });
+    assert_eq!(tried["trouble"]["kind"], "away", "{tried}");
+    let demo =
+        wait_for("the demo's picture", || Some(listed(&sluice, 1)).filter(|demo| demo["picture"] == true));
+    assert_eq!(demo["trouble"], serde_json::Value::Null, "{demo}");
+}
+
+#[test]
+fn who_has_the_list_or_a_script_already_is_sent_neither() {
+    let sluice = playing(&[]);
+    for path in ["/streams.json", "/", "/static/style.css", "/demo/"] {
+        // The list changes while the demo starts, and no more then.
+        let (again, tag) = wait_for("an answer without a body", || {
+            let tag = sluice.request(Request::get(path)).header("etag").expect("a tag").to_owned();
+            let again = sluice.request(Request::get(path).header("If-None-Match", &tag));
+            Some((again, tag)).filter(|(again, _)| again.status == 304)
+        });
+        assert_eq!((again.body.len(), again.header("etag")), (0, Some(tag.as_str())), "{path}");
+        assert!(again.header("date").is_some(), "pages count time by the server's clock");
+    }
+    // Explained anew each time: a browser shows the page of a 404.
+    let missing = sluice.request(Request::get("/nothing/"));
+    let tag = missing.header("etag").expect("a tag");
+    assert_eq!(sluice.request(Request::get("/nothing/").header("If-None-Match", tag)).status, 404);
 }

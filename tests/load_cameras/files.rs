@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 /// A directory that goes away with the test.
-struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Directory {
+    pub fn new() -> Directory {
         let path = std::env::temp_dir().join(format!("sluice-clips-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&path).expect("a directory");
         Directory(path)
@@ -17,11 +17,18 @@ impl Directory {
 
     /// Makes a file of it by ffmpeg.
     #[track_caller]
-    fn make(&self, name: &str, arguments: &[&str]) -> String {
+    pub fn make(&self, name: &str, arguments: &[&str]) -> String {
         let file = self.0.join(name);
         let file = file.to_str().expect("a path in UTF-8");
         players::run("ffmpeg", &[&["-v", "warning"], arguments, &[file]].concat());
         file.to_owned()
+    }
+
+    /// Writes a file into it.
+    pub fn keep(&self, name: &str, bytes: &[u8]) -> String {
+        let file = self.0.join(name);
+        std::fs::write(&file, bytes).expect("a file");
+        file.to_str().expect("a path in UTF-8").to_owned()
     }
 }
 
@@ -32,7 +39,7 @@ impl Drop for Directory {
 }
 
 /// Moving pictures, 25 a second, a keyframe each second.
-const PICTURES: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=4"];
+pub const PICTURES: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=4"];
 const SOUND: [&str; 4] = ["-f", "lavfi", "-i", "sine=duration=4"];
 const H264: [&str; 8] = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "0"];
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::source::{Formats, Sink, SourceState};
 use sluice::track::{AccessUnit, AudioFrame};
@@ -29,7 +30,7 @@ impl Sink for Bomb {
     fn state(&mut self, state: SourceState) {
         let _ = self.0.send(state);
     }
-    fn formats(&mut self, _: Formats) {
+    fn begin(&mut self, _: Formats, _: &[Bytes]) {
         panic!("a panic of the test, in place of one in retina");
     }
     fn video(&mut self, _: AccessUnit) {}

@@ -12,6 +12,7 @@ mod server;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sluice::source::rtsp::{self, Credentials, RtspSettings};
 use sluice::source::{Formats, Sink, SourceState};
 use sluice::track::{AccessUnit, AudioFrame};
@@ -28,7 +29,7 @@ const IDR: u8 = 5;
 #[derive(Debug)]
 enum Seen {
     State(SourceState),
-    Formats(Formats),
+    Begun(Formats, Vec<Bytes>),
     Video(AccessUnit),
     Audio(AudioFrame),
     Lost(u64),
@@ -41,8 +42,8 @@ impl Sink for Collector {
     fn state(&mut self, state: SourceState) {
         let _ = self.0.send(Seen::State(state));
     }
-    fn formats(&mut self, formats: Formats) {
-        let _ = self.0.send(Seen::Formats(formats));
+    fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {
+        let _ = self.0.send(Seen::Begun(formats, parameter_sets.to_vec()));
     }
     fn video(&mut self, unit: AccessUnit) {
         let _ = self.0.send(Seen::Video(unit));
@@ -88,19 +89,15 @@ impl Pull {
             .unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
     }
 
-    async fn formats(&mut self) -> Formats {
-        self.find("formats", |seen| if let Seen::Formats(formats) = seen { Some(formats) } else { None })
-            .await
-    }
-
-    async fn playing(&mut self) {
-        self.find("Playing", |seen| match seen {
-            Seen::State(SourceState::Playing) => Some(()),
-            Seen::Video(_) | Seen::Audio(_) => panic!("media before Playing"),
+    /// What the next session brings, and its parameter sets.
+    async fn begun(&mut self) -> (Formats, Vec<Bytes>) {
+        self.find("the beginning of a session", |seen| match seen {
+            Seen::Begun(formats, parameter_sets) => Some((formats, parameter_sets)),
+            Seen::Video(_) | Seen::Audio(_) => panic!("media before the beginning"),
             Seen::State(SourceState::Waiting { error, .. }) => panic!("the camera does not play: {error}"),
-            _ => None,
+            Seen::State(_) | Seen::Lost(_) => None,
         })
-        .await;
+        .await
     }
 
     async fn video(&mut self, count: usize) -> Vec<AccessUnit> {

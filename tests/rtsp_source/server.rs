@@ -26,17 +26,19 @@ where
     (Url::parse(&format!("rtsp://{address}/cam")).expect("a URL"), connections)
 }
 
-pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) {
+/// Writes all of it: `false` if the client is gone.
+pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         if stream.writable().await.is_err() {
-            return;
+            return false;
         }
         match stream.try_write(bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
+            Err(_) => return false,
         }
     }
+    true
 }
 
 pub(crate) struct Request {
@@ -69,11 +71,6 @@ pub(crate) const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\
 
 pub(crate) const SDP_PCMU: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\
     m=audio 0 RTP/AVP 0\r\na=control:track1\r\n";
-
-/// Of an old live555, for which retina tries hard to end a session.
-pub(crate) const SDP_LIVE555: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\n\
-    a=tool:LIVE555 Streaming Media v2010.01.01\r\nt=0 0\r\n\
-    m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
 
 /// Answers requests as a camera does until PLAY is answered; the answer and `after_play` leave together.
 pub(crate) async fn up_to_play(stream: &TcpStream, sdp: &str, session: &str, after_play: &[u8]) {

@@ -155,11 +155,12 @@ impl World {
     /// As `Whep::post` does it.
     fn viewer(&mut self, index: usize, camera: usize, agreement: Agreement) -> Viewer {
         let Agreement { offer, negotiated, local } = agreement;
+        let remote = negotiated.transport(&offer).clone();
         let params = EngineParams {
             local_credentials: local,
-            remote_credentials: offer.credentials,
-            remote_fingerprint: offer.fingerprint,
-            dtls_active: offer.setup == Setup::Passive,
+            remote_credentials: remote.credentials,
+            remote_fingerprint: remote.fingerprint,
+            dtls_active: remote.setup == Setup::Passive,
             candidates: vec![SERVER.parse().expect("an address")],
             media: negotiated.media.iter().flatten().cloned().collect(),
         };
@@ -207,7 +208,8 @@ impl World {
         let answer = answer(&offer, &negotiated, &identity(&DTLS, &local));
         self.clients[client].take_answer(&answer);
         let session = SessionId(client as u128);
-        self.command(Command::RestartIce { session, local, remote: offer.credentials });
+        let remote = negotiated.transport(&offer).credentials.clone();
+        self.command(Command::RestartIce { session, local, remote });
     }
 
     /// The NAT before a client gives it another address.

@@ -23,12 +23,26 @@ fn e1_post_answers_201_with_location_and_sdp() {
         assert_eq!(answer.status, 201, "{}", answer.text());
         assert_eq!(answer.header("content-type"), Some("application/sdp"));
         assert!(answer.text().starts_with("v=0\r\n"), "{}", answer.text());
-        // An absolute path without a query: some clients append to it, some resolve it badly.
-        let id = answer.header("location").and_then(|url| url.strip_prefix("/demo/whep/"));
+        // Without a query: some clients append to it.
+        let id = answer.header("location").and_then(|url| url.strip_prefix("../demo/whep/"));
         let id = id.unwrap_or_else(|| panic!("{:?}", answer.header("location")));
         assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     }
     assert_eq!(sluice.metric("sluice_sessions"), 2.0);
+}
+
+/// A proxy that serves us below a path of its own, and takes it off, changes no header.
+#[test]
+fn e1_the_session_url_keeps_what_a_proxy_puts_before_it() {
+    let sluice = playing(&[]);
+    let answer = sluice.request(Request::offer(ENDPOINT, CHROMIUM));
+    let direct = answer.session(ENDPOINT).expect("a session URL");
+    assert_eq!(answer.session("/tv/cams/demo/whep?x=/y/"), Some(format!("/tv/cams{direct}")));
+    // Clients that write it where the path was, and pages at the root that take it for their own.
+    for base in ["/", "/player.html"] {
+        assert_eq!(answer.session(base).as_deref(), Some(direct.as_str()), "{base}");
+    }
+    assert_eq!(sluice.request(Request::new("DELETE", &direct)).status, 200);
 }
 
 #[test]
@@ -134,7 +148,7 @@ fn e6_a_data_channel_and_unknown_audio_are_rejected_and_the_rest_is_served() {
     let sentence = refused(&sluice.request(Request::offer(ENDPOINT, &CHROMIUM.replace("H264", "H265"))), 422);
     assert_eq!(
         sentence,
-        "the stream's video is H264 with packetization-mode=1, which the offer lacks \
+        "the stream's video is H264 with packetization-mode=1 (RFC 6184 §6.3); the offer has no H264 \
          (it has VP8, VP9, H265, AV1, red, ulpfec, flexfec-03)"
     );
 }

@@ -11,7 +11,7 @@ use shiguredo_mp4::demux::{
 };
 
 use super::clip::{IDR, PPS, SPS, kind};
-use crate::track::annex_b::NEEDLESS;
+use crate::track::h264::NEEDLESS;
 
 /// What is in a file.
 #[derive(Debug)]

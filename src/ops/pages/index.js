@@ -1,7 +1,8 @@
 // The list of streams, read from `streams.json` every two seconds while somebody looks.
 //
 // {"version": "0.1.0", "streams": [{
-//    "name": "cam1", "state": "playing" | "connecting" | "waiting", "error": "..." | null, "retry_in_ms": n | null,
+//    "name": "cam1", "state": "playing" | "starting" | "connecting" | "waiting", "error": "..." | null,
+//    "retry_in_ms": n | null,
 //    "video": {"codec": "H264", "width": 1280 | null, "height": 720 | null, "profile": "42c01f" | null} | null,
 //    "audio": {"codec": "opus", "channels": 2} | null,
 //    "notes": ["..."], "viewers": 3, "source": "rtsp://192.0.2.7/x" | "demo" }]}
@@ -10,7 +11,12 @@ const POLL_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 5_000;
 
 const CODECS = { H264: "H.264", H265: "H.265", OPUS: "Opus", PCMU: "G.711 µ-law", PCMA: "G.711 A-law" };
-const STATES = { playing: "Playing", connecting: "Connecting", waiting: "No connection" };
+const STATES = {
+  playing: "Playing",
+  starting: "No picture yet",
+  connecting: "Connecting",
+  waiting: "No connection",
+};
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();

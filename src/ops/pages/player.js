@@ -7,7 +7,7 @@
 // `window.sluice = {player, stats()}` is a debugging aid; tests/browser reads it too. `stats()` promises a
 // plain object, described at `readStats`.
 
-import { WhepPlayer } from "/static/whep.js";
+import { WhepPlayer } from "./whep.js";
 
 // As long without a new picture, and the page says so.
 const STALL_MS = 3_000;
@@ -54,8 +54,9 @@ function start() {
   player.start();
 }
 
+// The last segment: a proxy may have put others before it.
 function streamName(path) {
-  const raw = path.replace(/^\/+|\/+$/g, "");
+  const raw = path.replace(/\/+$/, "").split("/").pop();
   try {
     return decodeURIComponent(raw);
   } catch {

@@ -13,26 +13,12 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use crate::track::AccessUnit;
-
-// `nal_unit_type` values (ITU-T H.264 Table 7-1), and packet types beside them (RFC 6184 Table 1).
-pub(super) const IDR_SLICE: u8 = 5;
-pub(super) const SEI: u8 = 6;
-pub(super) const SPS: u8 = 7;
-pub(super) const PPS: u8 = 8;
-pub(super) const DELIMITER: u8 = 9;
-pub(super) const STAP_A: u8 = 24;
-pub(super) const FU_A: u8 = 28;
+use crate::track::h264::{DELIMITER, FU_A, IDR, SEI, STAP_A, find_start_code, kind as nal_type};
 
 /// What a NAL unit counts for beside its bytes: the handle that holds it.
 ///
 /// Without it a STAP-A of one-byte units would take thirty times the memory that the limit allows.
 const NAL_OVERHEAD: usize = size_of::<Bytes>();
-
-/// Type of a NAL unit: the low five bits of its header (ITU-T H.264 §7.3.1). Zero, which is no type, for
-/// none.
-pub(super) fn nal_type(nal: &[u8]) -> u8 {
-    nal.first().map_or(0, |header| header & 0x1f)
-}
 
 /// One RTP packet of the video.
 #[derive(Debug, Clone)]
@@ -43,7 +29,7 @@ pub(super) struct Packet {
     pub(super) timestamp: i64,
     /// The RTP marker: the last packet of a picture (RFC 6184 §5.1).
     pub(super) marker: bool,
-    /// Whether packets are missing just before this one.
+    /// Whether packets are missing just before this one, or it has nothing to do with those before it (a new SSRC).
     pub(super) after_loss: bool,
     /// When it was read.
     pub(super) received: Instant,
@@ -68,6 +54,8 @@ pub(super) struct Depacketizer {
     fragment: Option<BytesMut>,
     /// The sender puts several NAL units, with start codes between, where one belongs.
     start_codes: bool,
+    /// Packets are missing since the last picture.
+    gap: bool,
     discarded: u64,
 }
 
@@ -83,6 +71,7 @@ impl Depacketizer {
             received: None,
             fragment: None,
             start_codes: false,
+            gap: false,
             discarded: 0,
         }
     }
@@ -100,6 +89,7 @@ impl Depacketizer {
     pub(super) fn push(&mut self, packet: Packet, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         if packet.after_loss {
             self.fragment = None;
+            self.gap = true;
         }
         if packet.timestamp != self.timestamp {
             self.fragment = None;
@@ -127,7 +117,8 @@ impl Depacketizer {
             self.has_slice = false;
             self.bytes = 0;
             let nals = std::mem::take(&mut self.nals);
-            out.push(AccessUnit { nals, timestamp: self.timestamp, received });
+            let after_gap = std::mem::take(&mut self.gap);
+            out.push(AccessUnit { nals, timestamp: self.timestamp, received, after_gap });
         }
     }
 
@@ -215,23 +206,10 @@ impl Depacketizer {
         if self.bytes > self.max_bytes {
             return Err(PictureTooLarge);
         }
-        self.has_slice |= kind <= IDR_SLICE;
+        self.has_slice |= kind <= IDR;
         self.nals.push(nal);
         Ok(())
     }
-}
-
-/// Where the next `00 00 01` is, at `from` or behind it. Reads every third byte where there are few zeros.
-fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(&[first, second, third]) = data.get(at..at + 3) {
-        match third {
-            0 => at += 1,
-            1 if first == 0 && second == 0 => return Some(at),
-            _ => at += 3,
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -142,19 +142,6 @@ fn slices_of_well_behaved_senders_are_not_searched() {
 }
 
 #[test]
-fn start_codes_are_found_at_every_offset() {
-    for offset in 0..12 {
-        let mut data = vec![0xff; offset];
-        data.extend_from_slice(&[0, 0, 1, 0xff]);
-        assert_eq!(find_start_code(&data, 0), Some(offset));
-        data[offset + 2] = 3;
-        assert_eq!(find_start_code(&data, 0), None);
-    }
-    assert_eq!(find_start_code(&[0, 0, 0, 0, 1], 0), Some(2));
-    assert_eq!(find_start_code(&[0, 0], 0), None);
-}
-
-#[test]
 fn interleaved_mode_damaged_and_empty_units_are_counted_and_left_out() {
     let mut depacketizer = Depacketizer::new(MAX);
     let packets: [(i64, bool, bool, &[u8]); 7] = [

@@ -7,7 +7,7 @@
 //! ```text
 //!            +-------------------------- after Waiting ------------------------+
 //!            v                                                                 |
-//!  run -> Connecting -> DESCRIBE -> SETUP (used streams only) -> PLAY -> first unit: Playing -> failure
+//!  run -> Connecting -> DESCRIBE -> SETUP (used streams only) -> PLAY -> begin, media -> failure
 //! ```
 //!
 //! # What is bounded
@@ -44,13 +44,13 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use url::Url;
 
 use self::failure::Failure;
 use self::session::{Flow, Session};
 use crate::source::backoff::Backoff;
-use crate::source::{Formats, Sink, SourceState};
+use crate::source::{Sink, SourceState};
 
 /// How long the next attempt, or the end of the process, waits for the answer to TEARDOWN.
 ///
@@ -149,8 +149,8 @@ impl fmt::Debug for RtspSettings {
 /// Pulls one camera into `sink` until `shutdown` holds `true` or its sender is gone. Ends within
 /// `TEARDOWN_WAIT` of that.
 ///
-/// The sink sees `Connecting`, the formats, `Playing` with the first unit, media, then `Waiting` with the
-/// reason, and so on. Failures end attempts only; so does a panic in what reads a camera.
+/// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
+/// Failures end attempts only; so does a panic in what reads a camera.
 pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watch::Receiver<bool>) {
     let mut session = Session::new(&settings);
     let mut backoff = Backoff::new(settings.backoff_min, settings.backoff_max);
@@ -207,7 +207,6 @@ async fn wait(time: Duration) {
 struct Journal {
     last: Option<Failure>,
     failures: u64,
-    notes: Vec<String>,
 }
 
 impl Journal {
@@ -222,14 +221,10 @@ impl Journal {
         self.last = Some(failure);
     }
 
-    fn playing(&mut self, stream: &str, formats: &Formats) {
-        let Formats { video, audio, notes } = formats;
+    /// The camera sends media: what it did before is forgotten.
+    fn flows(&mut self, stream: &str) {
         let failures = std::mem::take(&mut self.failures);
         self.last = None;
-        info!(stream, failures, ?video, ?audio, "camera plays");
-        if *notes != self.notes {
-            notes.iter().for_each(|note| info!(stream, "{note}"));
-            self.notes.clone_from(notes);
-        }
+        debug!(stream, failures, "camera sends");
     }
 }

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use super::connection::{Arrival, Connection, now};
 use super::dialog::{Dialog, Event, Track};
 use super::failure::Failure;
-use super::formats::{Choice, Offer, ParameterSets, choose};
-use super::h264::{self, Depacketizer, Packet, nal_type};
+use super::formats::{Choice, Offer, choose};
+use super::h264::{Depacketizer, Packet};
 use super::order::{Order, Ordered};
 use super::{Journal, RtspSettings, Transport};
-use crate::source::{Formats, Sink, SourceState};
-use crate::track::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+use crate::source::Sink;
+use crate::track::h264::{self, kind as nal_type};
+use crate::track::{AccessUnit, AudioFrame};
 
 /// From when to when an attempt brought media.
 #[derive(Debug, Default)]
@@ -186,10 +187,8 @@ struct Reader<'a, S> {
     choice: Choice,
     routes: Vec<Route>,
     ordered: Vec<Ordered>,
-    parameter_sets: ParameterSets,
     depacketizer: Depacketizer,
     units: Vec<AccessUnit>,
-    formats: Formats,
     /// Packets that belong to no track.
     strangers: u64,
     /// Since when media should come.
@@ -221,10 +220,8 @@ impl<'a, S: Sink> Reader<'a, S> {
             choice: Choice { video: None, audio: None, notes: Vec::new() },
             routes: Vec::new(),
             ordered: Vec::new(),
-            parameter_sets: ParameterSets::default(),
             depacketizer: Depacketizer::new(settings.max_frame_bytes),
             units: Vec::new(),
-            formats: Formats::default(),
             strangers: 0,
             playing: None,
             sink,
@@ -274,10 +271,9 @@ impl<'a, S: Sink> Reader<'a, S> {
             order: Order::new(self.offers[track.media].payload_type, track.port.is_some()),
         };
         self.routes = tracks.iter().map(route).collect();
-        let announced = self.choice.video.and_then(|index| self.offers[index].parameter_sets.clone());
-        self.parameter_sets = ParameterSets::out_of_band(announced);
-        self.formats = self.choice.formats(&self.offers, &self.parameter_sets);
-        self.sink.formats(self.formats.clone());
+        let video = self.choice.video.map(|index| &self.offers[index]);
+        let parameter_sets = video.map(Offer::parameter_sets).unwrap_or_default();
+        self.sink.begin(self.choice.formats(&self.offers), &parameter_sets);
     }
 
     /// When [`Reader::handle_timeout`] has something to do.
@@ -378,7 +374,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             return Ok(());
         }
         match self.choice.audio {
-            Some((audio, codec)) if audio == media => self.audio(codec, own(&payload), timestamp, received),
+            Some((audio, _)) if audio == media => self.audio(own(&payload), timestamp, received),
             _ => {
                 // Behind a restart nothing is missing if it begins with a picture of its own.
                 let after_loss = lost > 0 || restarted && !begins_group(&payload);
@@ -395,10 +391,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.depacketizer
             .push(packet, &mut units)
             .map_err(|_| Failure::PictureTooLarge(self.settings.max_frame_bytes))?;
-        for mut unit in units.drain(..) {
-            if self.parameter_sets.pass(&mut unit) {
-                self.formats_changed();
-            }
+        for unit in units.drain(..) {
             self.flows(unit.received);
             self.sink.video(unit);
         }
@@ -406,44 +399,19 @@ impl<'a, S: Sink> Reader<'a, S> {
         Ok(())
     }
 
-    /// A new sequence parameter set came with the stream.
-    fn formats_changed(&mut self) {
-        let formats = self.choice.formats(&self.offers, &self.parameter_sets);
-        if formats != self.formats {
-            self.formats = formats.clone();
-            self.sink.formats(formats);
-        }
-    }
-
-    fn audio(&mut self, codec: Codec, payload: Bytes, timestamp: i64, received: Instant) {
+    fn audio(&mut self, payload: Bytes, timestamp: i64, received: Instant) {
         // With video, only pictures show that the camera lives: its encoder can hang while the microphone
         // goes on.
         if self.choice.video.is_none() {
             self.flows(received);
-        } else if self.flow.since.is_none() {
-            // Before the first picture the stream is not playing, and its timelines have no anchor.
-            return;
         }
-        if codec == Codec::Opus {
-            self.sink.audio(AudioFrame { payload, timestamp, received });
-            return;
-        }
-        // G.711 is a byte a sample, so that packets longer than a train's can be cut anywhere.
-        let mut at = 0;
-        while at < payload.len() {
-            let end = payload.len().min(at + MAX_PAYLOAD);
-            let frame =
-                AudioFrame { payload: payload.slice(at..end), timestamp: timestamp + at as i64, received };
-            self.sink.audio(frame);
-            at = end;
-        }
+        self.sink.audio(AudioFrame { payload, timestamp, received });
     }
 
-    /// Notes a sign of life; the first one is the beginning of `Playing`.
+    /// Notes a sign of life.
     fn flows(&mut self, received: Instant) {
         if self.flow.note(received) {
-            self.journal.playing(&self.settings.stream, &self.formats);
-            self.sink.state(SourceState::Playing);
+            self.journal.flows(&self.settings.stream);
         }
     }
 }
@@ -461,7 +429,7 @@ fn begins_group(payload: &[u8]) -> bool {
         h264::FU_A => payload.get(1).filter(|header| **header & 0x80 != 0).map_or(0, |header| header & 0x1f),
         kind => kind,
     };
-    (h264::IDR_SLICE..=h264::DELIMITER).contains(&kind)
+    (h264::IDR..=h264::DELIMITER).contains(&kind)
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! H.264 into RTP payloads, `packetization-mode=1` (RFC 6184): single NAL units, STAP-A, FU-A.
 //!
 //! Owns the track's sequence numbers, its timeline and the parameter sets that go before each IDR
-//! picture. Never looks into a slice.
+//! picture. Never looks behind the head of a slice.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::parameter_sets::{MAX_SET_BYTES, PPS, ParameterSets, SPS};
+use super::parameter_sets::ParameterSets;
 use super::{PacketizeError, Unit, trains};
+use crate::track::h264::{
+    FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, SliceHead, SliceKind, Sps, is_slice, kind, profile_level_id,
+};
 use crate::track::{AccessUnit, Codec, MAX_PAYLOAD, Packets, Timeline, Train};
 
 /// Bytes of one access unit at the most.
@@ -23,16 +26,24 @@ pub const MAX_ACCESS_UNIT: usize = 4 << 20;
 /// its own header; lowering it refuses pictures of many slices.
 const MAX_NALS: usize = 1_024;
 
-/// `nal_unit_type` of the slices of a primary picture, and of the one that makes a keyframe.
-const SLICES: std::ops::RangeInclusive<u8> = 1..=IDR;
-const IDR: u8 = 5;
-const SEI: u8 = 6;
-/// Access unit delimiter, end of sequence, end of stream, filler: RTP says the same or has no use for it.
-const NEEDLESS: std::ops::RangeInclusive<u8> = 9..=12;
-
-/// Payload structures of RTP (RFC 6184 §5.4).
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
+/// What is known of a video, as far as it can be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct VideoFacts {
+    /// `profile-level-id` (RFC 6184 §8.1).
+    pub profile_level_id: Option<[u8; 3]>,
+    /// `profile_idc`, the first of it.
+    pub profile: Option<u8>,
+    /// Width and height in pixels.
+    pub size: Option<(u16, u16)>,
+    /// Pictures a second.
+    pub frame_rate: Option<f32>,
+    /// `chroma_format_idc`: 1 is 4:2:0.
+    pub chroma_format: Option<u32>,
+    /// Whether fields may be coded (no `frame_mbs_only_flag`).
+    pub interlaced: bool,
+    /// Whether there are B pictures that are shown in another order than they come.
+    pub b_pictures: bool,
+}
 
 /// Makes trains of the access units of one H.264 track.
 ///
@@ -42,6 +53,10 @@ const FU_A: u8 = 28;
 pub struct VideoPacketizer {
     timeline: Timeline,
     sets: ParameterSets,
+    /// The PPS of the last keyframe.
+    active: Option<u32>,
+    /// Whether a B slice came since the last [`restart`](VideoPacketizer::restart).
+    b_slices: bool,
     next_sequence: u64,
     discarded_nals: u64,
 }
@@ -52,37 +67,49 @@ impl VideoPacketizer {
         VideoPacketizer {
             timeline: Timeline::new(Codec::H264, first_timestamp),
             sets: ParameterSets::default(),
+            active: None,
+            b_slices: false,
             next_sequence: 0,
             discarded_nals: 0,
         }
     }
 
-    /// Takes the parameter sets of the source's SDP (`sprop-parameter-sets`, RFC 6184 §8.1) in place of
-    /// all known ones; those that come in band later replace them id by id. On an error nothing changed.
-    pub fn set_parameter_sets(&mut self, sps: &[u8], pps: &[u8]) -> Result<(), PacketizeError> {
-        let mut sets = ParameterSets::default();
-        for (name, kind, nal) in [("SPS", SPS, sps), ("PPS", PPS, pps)] {
-            if nal.first().is_none_or(|header| nal_type(*header) != kind) || !sets.remember(nal) {
-                return Err(PacketizeError::MalformedParameterSet {
-                    name,
-                    bytes: nal.len(),
-                    limit: MAX_SET_BYTES,
-                });
-            }
-        }
-        self.sets = sets;
-        Ok(())
+    /// Takes the parameter sets of the source's SDP (`sprop-parameter-sets`, RFC 6184 §8.1), as NAL units: the base
+    /// that those in band replace id by id. What cannot be read is left out.
+    pub fn set_parameter_sets(&mut self, sets: &[Bytes]) {
+        self.sets.announce(sets);
     }
 
-    /// The source reconnected: the next unit's timestamp says nothing about the last one's. Sequence
-    /// numbers and timestamps go on, and so do the parameter sets.
+    /// The source reconnected: the next unit's timestamp says nothing about the last one's, and its pictures
+    /// refer to none before them. Sequence numbers (with a gap) and timestamps go on.
     pub fn restart(&mut self) {
         self.timeline.restart();
+        self.b_slices = false;
+        self.leave_gap();
     }
 
-    /// `profile-level-id` (RFC 6184 §8.1) of the SPS seen last.
-    pub fn profile_level_id(&self) -> Option<[u8; 3]> {
-        self.sets.profile_level_id()
+    /// What is known of the video: by the SPS of the last keyframe, or before one by the newest, and by its slices.
+    pub fn facts(&self) -> VideoFacts {
+        let found = self.active.and_then(|pps| self.sets.behind(pps)).or_else(|| self.sets.newest());
+        let Some((nal, sps)) = found else { return VideoFacts::default() };
+        let profile_level_id = profile_level_id(nal);
+        VideoFacts {
+            profile_level_id,
+            profile: profile_level_id.map(|[profile, _, _]| profile),
+            size: sps.and_then(|sps| sps.size),
+            frame_rate: sps.and_then(|sps| sps.frame_rate),
+            chroma_format: sps.map(|sps| sps.chroma_format),
+            interlaced: sps.is_some_and(|sps| !sps.progressive),
+            b_pictures: self.b_slices && sps.is_none_or(Sps::reorders),
+        }
+    }
+
+    /// A number that no packet has: what comes next does not follow what was before.
+    fn leave_gap(&mut self) {
+        // Nothing to be apart from, else.
+        if self.next_sequence > 0 {
+            self.next_sequence += 1;
+        }
     }
 
     /// NAL units that were left out because they are malformed, since the start: empty, with the
@@ -97,21 +124,41 @@ impl VideoPacketizer {
     /// An IDR picture begins with a STAP-A of all parameter sets it may need, from this unit, earlier
     /// ones, or the SDP. Else NAL units keep their order: those over [`MAX_PAYLOAD`] as FU-A fragments of
     /// equal size but the last, neighbouring SPS, PPS and SEI as STAP-A, all others as they are.
+    ///
+    /// A gap is left in the sequence numbers before a unit that comes [after a gap](AccessUnit::after_gap), and for
+    /// one that is refused.
     pub fn packetize(&mut self, unit: AccessUnit) -> Result<Vec<Arc<Train>>, PacketizeError> {
-        let timestamp = unit.timestamp;
-        check_size(&unit)?;
-
-        let nals = self.nals_to_send(&unit)?;
-        let keyframe = nals.iter().any(|nal| nal_type(nal[0]) == IDR);
-        if !nals.iter().any(|nal| SLICES.contains(&nal_type(nal[0]))) {
-            return Ok(Vec::new());
+        if unit.after_gap {
+            self.leave_gap();
         }
-        if keyframe && !self.sets.complete() {
-            return Err(PacketizeError::NoParameterSets { timestamp });
+        let trains = self.trains_of(&unit);
+        if trains.is_err() {
+            self.leave_gap();
+        }
+        trains
+    }
+
+    fn trains_of(&mut self, unit: &AccessUnit) -> Result<Vec<Arc<Train>>, PacketizeError> {
+        let timestamp = unit.timestamp;
+        check_size(unit)?;
+
+        let nals = self.nals_to_send(unit)?;
+        let Some(slice) = nals.iter().find(|nal| is_slice(nal)) else { return Ok(Vec::new()) };
+        let head = SliceHead::read(slice);
+        self.b_slices |= head.as_ref().is_some_and(|head| head.kind == SliceKind::B);
+        let keyframe = nals.iter().any(|nal| kind(nal) == IDR);
+        if keyframe {
+            // A head that is none of a keyframe's says nothing: some set will do.
+            let credible = head.filter(|head| head.begins_picture && head.kind == SliceKind::I);
+            let pps = credible.map(|head| head.pps);
+            if !self.sets.complete(pps) {
+                return Err(PacketizeError::NoParameterSets { timestamp });
+            }
+            self.active = pps;
         }
 
         let nals: Vec<&[u8]> = if keyframe {
-            let others = nals.into_iter().filter(|nal| !matches!(nal_type(nal[0]), SPS | PPS));
+            let others = nals.into_iter().filter(|nal| !matches!(kind(nal), SPS | PPS));
             self.sets.in_order().chain(others.map(|nal| &nal[..])).collect()
         } else {
             nals.into_iter().map(|nal| &nal[..]).collect()
@@ -171,17 +218,13 @@ enum Verdict {
 fn judge(nal: &[u8]) -> Verdict {
     let Some(&header) = nal.first() else { return Verdict::Malformed };
     let forbidden_zero_bit = header & 0x80;
-    match nal_type(header) {
+    match kind(nal) {
         _ if forbidden_zero_bit != 0 => Verdict::Malformed,
         0 | STAP_A.. => Verdict::Malformed,
         SPS | PPS => Verdict::ParameterSet,
-        kind if NEEDLESS.contains(&kind) => Verdict::Needless,
+        needless if NEEDLESS.contains(&needless) => Verdict::Needless,
         _ => Verdict::Send,
     }
-}
-
-fn nal_type(header: u8) -> u8 {
-    header & 0x1f
 }
 
 /// `nal_ref_idc`: how much a decoder needs the unit, in the bits where the header has it.
@@ -226,7 +269,7 @@ impl<'a> Payloads<'a> {
     fn push(&mut self, nal: &'a [u8]) {
         let max_aggregated = self.max_payload - 1;
         let aggregated_bytes = 2 + nal.len();
-        let aggregates = matches!(nal_type(nal[0]), SEI | SPS | PPS) && aggregated_bytes <= max_aggregated;
+        let aggregates = matches!(kind(nal), SEI | SPS | PPS) && aggregated_bytes <= max_aggregated;
         if !aggregates || self.waiting_bytes + aggregated_bytes > max_aggregated {
             self.flush();
         }
@@ -274,7 +317,7 @@ impl<'a> Payloads<'a> {
             let start = if index == 0 { 0x80 } else { 0 };
             let end = if index == last { 0x40 } else { 0 };
             self.done.push_with(|out| {
-                out.extend([nal_ref_idc(header) | FU_A, start | end | nal_type(header)]);
+                out.extend([nal_ref_idc(header) | FU_A, start | end | kind(nal)]);
                 out.extend_from_slice(fragment);
             });
         }

@@ -16,8 +16,7 @@ use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
 
 pub use audio::AudioPacketizer;
 pub(crate) use h264::payloads;
-pub use h264::{MAX_ACCESS_UNIT, VideoPacketizer};
-pub use parameter_sets::profile_level_id;
+pub use h264::{MAX_ACCESS_UNIT, VideoFacts, VideoPacketizer};
 
 /// Why a unit of media was refused. Nothing of it was sent; the next unit is judged afresh.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,27 +60,14 @@ pub enum PacketizeError {
         /// The most there may be.
         limit: usize,
     },
-    /// An IDR picture came before any parameter sets.
+    /// A keyframe came before the parameter sets that it needs.
     #[error(
-        "IDR picture at source timestamp {timestamp} has no SPS and PPS, in band or in the SDP, so that no \
-         decoder can show it; let the source repeat its parameter sets before each IDR picture"
+        "keyframe at source timestamp {timestamp} has no SPS/PPS, in band or in the SDP, so that no decoder can show \
+         it: let the camera send its parameter sets (SPS and PPS) before each keyframe"
     )]
     NoParameterSets {
         /// Source timestamp in ticks of 90 kHz.
         timestamp: i64,
-    },
-    /// A parameter set of the SDP cannot be read.
-    #[error(
-        "{name} of {bytes} bytes from the SDP is malformed or over {limit} bytes; \
-         let the source send its parameter sets in band"
-    )]
-    MalformedParameterSet {
-        /// `SPS` or `PPS`.
-        name: &'static str,
-        /// Its length with its header.
-        bytes: usize,
-        /// The most bytes a parameter set may have.
-        limit: usize,
     },
     /// An audio packet without payload.
     #[error("audio packet at source timestamp {timestamp} is empty; check the encoder of the source")]

@@ -1,9 +1,13 @@
 //! The parameter sets of an H.264 stream: the newest SPS and PPS of each id.
 //!
-//! Owns what has to go before an IDR picture so that it can be decoded by itself. Never reads more of
-//! a parameter set than its ids.
+//! Owns what has to go before an IDR picture so that it can be decoded by itself, and what is known of the
+//! video by it. The only place that remembers sets: those of a session description first, those of the stream
+//! in their place, id by id.
 
-use super::super::MAX_PAYLOAD;
+use bytes::Bytes;
+
+use crate::track::MAX_PAYLOAD;
+use crate::track::h264::{Bits, PPS, SPS, Sps, kind, trimmed};
 
 /// Sets of one kind that are remembered; beyond it the one not seen for longest goes.
 ///
@@ -13,22 +17,6 @@ const MAX_SETS: usize = 16;
 
 /// Bytes of one parameter set at the most. Real ones have 10 to 100; beyond one packet it is garbage.
 pub(super) const MAX_SET_BYTES: usize = MAX_PAYLOAD;
-
-/// `nal_unit_type` of a sequence parameter set (ITU-T H.264 table 7-1).
-pub(super) const SPS: u8 = 7;
-/// `nal_unit_type` of a picture parameter set.
-pub(super) const PPS: u8 = 8;
-
-/// `profile-level-id` (RFC 6184 §8.1) of a sequence parameter set with its one-byte NAL header:
-/// `profile_idc`, the constraint flags, `level_idc`. `None` if `sps` is none.
-pub fn profile_level_id(sps: &[u8]) -> Option<[u8; 3]> {
-    match *sps {
-        [header, profile, constraints, level, ..] if header & 0x1f == SPS => {
-            Some([profile, constraints, level])
-        }
-        _ => None,
-    }
-}
 
 /// The newest parameter sets of a track.
 #[derive(Debug, Clone, Default)]
@@ -40,16 +28,31 @@ pub(super) struct ParameterSets {
 
 #[derive(Debug, Clone)]
 struct Set {
-    id: u64,
+    id: u32,
     /// The SPS that a PPS refers to; of an SPS its own id.
-    sps_id: u64,
+    sps_id: u32,
     nal: Box<[u8]>,
+    /// What an SPS says; of a PPS nothing, and neither of an SPS that cannot be read beyond its id.
+    sps: Option<Box<Sps>>,
 }
 
 impl ParameterSets {
+    /// Takes the sets of a session description. If a picture could be shown by them alone they take the place
+    /// of all known ones, else only of those with the same id.
+    pub(super) fn announce(&mut self, sets: &[Bytes]) {
+        let mut announced = ParameterSets::default();
+        sets.iter().for_each(|nal| _ = announced.remember(nal));
+        if announced.complete(None) {
+            *self = announced;
+        } else {
+            sets.iter().for_each(|nal| _ = self.remember(nal));
+        }
+    }
+
     /// Takes `nal`, in place of an older set of the same kind and id. `false` if it is no SPS or PPS,
     /// its ids cannot be read, or it is over [`MAX_SET_BYTES`]: then nothing changed.
     pub(super) fn remember(&mut self, nal: &[u8]) -> bool {
+        let nal = trimmed(nal);
         if nal.len() > MAX_SET_BYTES {
             return false;
         }
@@ -60,83 +63,56 @@ impl ParameterSets {
         if sets.len() == MAX_SETS {
             sets.remove(0);
         }
-        let nal = match known {
-            Some(set) if *set.nal == *nal => set.nal,
-            _ => nal.into(),
+        let set = match known {
+            Some(set) if *set.nal == *nal => set,
+            _ => Set { id, sps_id, nal: nal.into(), sps: Sps::read(nal).map(Box::new) },
         };
-        sets.push(Set { id, sps_id, nal });
+        sets.push(set);
         true
     }
 
-    /// Whether there is a PPS together with the SPS it refers to: what an IDR picture needs at least.
-    pub(super) fn complete(&self) -> bool {
-        self.pps.iter().any(|pps| self.knows_sps_of(pps))
+    /// Whether PPS `id` is here, or any if the id is not known, together with the SPS it refers to: what an IDR
+    /// picture needs at least.
+    pub(super) fn complete(&self, id: Option<u32>) -> bool {
+        self.pps.iter().any(|pps| id.is_none_or(|id| pps.id == id) && self.sps_of(pps).is_some())
     }
 
     /// What goes before an IDR picture: each SPS, then each PPS whose SPS is known.
     pub(super) fn in_order(&self) -> impl Iterator<Item = &[u8]> {
-        let pps = self.pps.iter().filter(|pps| self.knows_sps_of(pps));
+        let pps = self.pps.iter().filter(|pps| self.sps_of(pps).is_some());
         self.sps.iter().chain(pps).map(|set| &*set.nal)
     }
 
-    /// `profile-level-id` of the SPS seen last.
-    pub(super) fn profile_level_id(&self) -> Option<[u8; 3]> {
-        self.sps.last().and_then(|sps| profile_level_id(&sps.nal))
+    /// The SPS behind PPS `id`: its NAL unit, and what it says where that can be read.
+    pub(super) fn behind(&self, id: u32) -> Option<(&[u8], Option<&Sps>)> {
+        let pps = self.pps.iter().find(|pps| pps.id == id)?;
+        self.sps_of(pps).map(|sps| (&*sps.nal, sps.sps.as_deref()))
     }
 
-    fn knows_sps_of(&self, pps: &Set) -> bool {
-        self.sps.iter().any(|sps| sps.id == pps.sps_id)
+    /// The SPS seen last.
+    pub(super) fn newest(&self) -> Option<(&[u8], Option<&Sps>)> {
+        self.sps.last().map(|sps| (&*sps.nal, sps.sps.as_deref()))
+    }
+
+    fn sps_of(&self, pps: &Set) -> Option<&Set> {
+        self.sps.iter().find(|sps| sps.id == pps.sps_id)
     }
 }
 
 /// Kind, own id and SPS id of a parameter set (ITU-T H.264 §7.3.2.1.1, §7.3.2.2).
-fn ids(nal: &[u8]) -> Option<(u8, u64, u64)> {
-    let (header, payload) = nal.split_first()?;
-    match header & 0x1f {
+fn ids(nal: &[u8]) -> Option<(u8, u32, u32)> {
+    match kind(nal) {
         SPS => {
-            let mut bits = Bits::new(payload.get(3..)?);
-            let id = bits.unsigned().filter(|id| *id <= 31)?;
+            let id = Sps::id(nal)?;
             Some((SPS, id, id))
         }
         PPS => {
-            let mut bits = Bits::new(payload);
+            let mut bits = Bits::new(&nal[1..]);
             let id = bits.unsigned().filter(|id| *id <= 255)?;
             let sps_id = bits.unsigned().filter(|id| *id <= 31)?;
             Some((PPS, id, sps_id))
         }
         _ => None,
-    }
-}
-
-/// The first bits of a NAL unit's payload.
-///
-/// Emulation prevention (§7.3.1) needs no care here: it begins at 16 zero bits, and ids within their
-/// range have 13 in a row at the most.
-struct Bits {
-    /// Unread bits, the next one on top.
-    window: u64,
-    left: u32,
-}
-
-impl Bits {
-    fn new(payload: &[u8]) -> Bits {
-        let mut first = [0; 8];
-        let length = payload.len().min(first.len());
-        first[..length].copy_from_slice(&payload[..length]);
-        Bits { window: u64::from_be_bytes(first), left: 8 * length as u32 }
-    }
-
-    /// `ue(v)`: an unsigned Exp-Golomb number (§9.1). `None` if it ends beyond the bits.
-    fn unsigned(&mut self) -> Option<u64> {
-        let length = 2 * self.window.leading_zeros() + 1;
-        if length > self.left {
-            return None;
-        }
-        // 63 bits at the most, as the length is odd.
-        let code = self.window >> (u64::BITS - length);
-        self.window <<= length;
-        self.left -= length;
-        Some(code - 1)
     }
 }
 
@@ -174,8 +150,8 @@ mod tests {
             assert!(!sets.remember(nal), "{nal:02x?}");
         }
         assert!(!sets.remember(&[&[0x68, 0xce][..], &[0x80; MAX_SET_BYTES]].concat()));
-        assert!(!sets.complete());
-        assert_eq!(sets.profile_level_id(), None);
+        assert!(!sets.complete(None));
+        assert_eq!(sets.newest(), None);
     }
 
     #[test]
@@ -185,9 +161,9 @@ mod tests {
         let mut sets = ParameterSets::default();
 
         assert!(sets.remember(&pps));
-        assert!(!sets.complete(), "a PPS alone is not enough");
+        assert!(!sets.complete(None), "a PPS alone is not enough");
         assert!(sets.remember(&sps));
-        assert!(sets.complete());
+        assert!(sets.complete(None) && sets.complete(Some(0)) && !sets.complete(Some(1)));
         assert!(sets.remember(&other) && sets.remember(&newer));
         assert_eq!(in_order(&sets), [&sps[..], &other, &newer]);
 
@@ -195,7 +171,28 @@ mod tests {
         assert_eq!(ids(&[0x68, 0b0110_1000]), Some((PPS, 2, 1)));
         assert!(sets.remember(&orphan));
         assert_eq!(in_order(&sets), [&sps[..], &other, &newer]);
-        assert_eq!(sets.profile_level_id(), Some([0x42, 0xc0, 0x1e]));
+        assert_eq!(sets.newest().map(|(nal, _)| nal), Some(&sps[..]));
+    }
+
+    #[test]
+    fn announced_sets_are_the_base_that_others_replace_id_by_id() {
+        let (sps, pps, other) = ([0x67, 0x42, 0xc0, 0x1e, 0x80], [0x68, 0b1100_0000, 1], [0x68, 0b0101_0000]);
+        let announced = [&sps[..], &pps, &other].map(Bytes::copy_from_slice);
+        let mut sets = ParameterSets::default();
+        sets.announce(&announced);
+        assert!(sets.complete(Some(0)) && sets.complete(Some(1)));
+
+        // The stream brings an SPS of the same id, and one of the PPS: the other one stays.
+        let (sps, pps) = ([0x67, 0x4d, 0x00, 0x1e, 0x80], [0x68, 0b1100_0000, 2]);
+        assert!(sets.remember(&sps) && sets.remember(&pps));
+        assert_eq!(in_order(&sets), [&sps[..], &other, &pps]);
+
+        // A session without a description of use keeps what is known; one with it begins anew.
+        sets.announce(&[]);
+        sets.announce(&[Bytes::from_static(&[0x68]), Bytes::copy_from_slice(&other)]);
+        assert_eq!(in_order(&sets), [&sps[..], &pps, &other]);
+        sets.announce(&announced[..2]);
+        assert_eq!(in_order(&sets), [&announced[0][..], &announced[1]]);
     }
 
     #[test]

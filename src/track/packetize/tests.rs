@@ -24,10 +24,16 @@ fn epoch() -> Instant {
 
 fn unit(index: usize, nals: impl IntoIterator<Item = Bytes>) -> AccessUnit {
     let received = epoch() + Duration::from_millis(33 * index as u64);
-    AccessUnit { nals: nals.into_iter().collect(), timestamp: 3_000 * index as i64, received }
+    AccessUnit {
+        nals: nals.into_iter().collect(),
+        timestamp: 3_000 * index as i64,
+        received,
+        after_gap: false,
+    }
 }
 
-/// A NAL unit of `bytes` bytes that an encoder could have made: no start code inside, no zero at the end.
+/// A NAL unit of `bytes` bytes that an encoder could have made: no start code inside, no zero at the end; a slice
+/// names PPS 0.
 fn nal(header: u8, bytes: usize, seed: u64) -> Bytes {
     let (mut state, mut zeros) = (seed | 1, 0);
     let mut nal = vec![header];
@@ -41,6 +47,10 @@ fn nal(header: u8, bytes: usize, seed: u64) -> Bytes {
         zeros = if byte == 0 { zeros + 1 } else { 0 };
         nal.push(byte);
     }
+    // ue 0, ue 7 (0001000), ue 0.
+    if let (1 | 2 | 5, Some(head)) = (header & 0x1f, nal.get_mut(1..)) {
+        head.iter_mut().zip([0b1000_1000, 0x80]).for_each(|(byte, bits)| *byte = *byte & 1 | bits);
+    }
     if bytes > 1 && nal.ends_with(&[0]) {
         nal[bytes - 1] = 0x80;
     }
@@ -49,7 +59,7 @@ fn nal(header: u8, bytes: usize, seed: u64) -> Bytes {
 
 fn packetizer() -> VideoPacketizer {
     let mut packetizer = VideoPacketizer::new(1_000);
-    packetizer.set_parameter_sets(SPS_A, PPS_A).unwrap();
+    packetizer.set_parameter_sets(&[SPS_A, PPS_A].map(Bytes::from_static));
     packetizer
 }
 
@@ -120,9 +130,10 @@ fn parameter_sets_go_before_each_idr_once() {
     let trains = packetizer.packetize(unit(1, [set(SPS_B), set(PPS_B), slice.clone()])).unwrap();
     assert_eq!(depacketize(&payloads(&trains)), [SPS_B, PPS_B, &slice]);
     assert!(!trains[0].keyframe);
-    assert_eq!(packetizer.profile_level_id(), Some([0x4d, 0x00, 0x1e]));
     let trains = packetizer.packetize(unit(2, [idr.clone()])).unwrap();
     assert_eq!(depacketize(&payloads(&trains)), [SPS_B, PPS_B, &idr]);
+    let facts = packetizer.facts();
+    assert_eq!((facts.profile_level_id, facts.profile), (Some([0x4d, 0x00, 0x1e]), Some(77)));
 }
 
 #[test]
@@ -191,10 +202,6 @@ fn refusals_name_value_and_limit_and_leave_no_trace() {
     let error = packetizer.packetize(unit(1, vec![nal(0x41, 2, 1); 1_025])).unwrap_err();
     assert!(error.to_string().contains("1025 NAL units, the limit is 1024"), "{error}");
 
-    let error = packetizer.set_parameter_sets(PPS_A, SPS_A).unwrap_err();
-    assert_eq!(error, PacketizeError::MalformedParameterSet { name: "SPS", bytes: 4, limit: 1_200 });
-    assert!(packetizer.set_parameter_sets(SPS_A, &[]).is_err());
-
     // Sets alone are no picture, but they are remembered: the IDR picture is the first to be sent.
     let sets = [Bytes::from_static(SPS_A), Bytes::from_static(PPS_A)];
     assert!(packetizer.packetize(unit(1, sets)).unwrap().is_empty());
@@ -215,13 +222,46 @@ fn the_largest_unit_is_cut_into_trains() {
 fn a_restart_goes_on_in_sequence_and_time() {
     let mut packetizer = packetizer();
     let t = epoch();
-    let slice = |timestamp, received| AccessUnit { nals: vec![nal(0x41, 100, 1)], timestamp, received };
+    let slice = |timestamp, received| AccessUnit {
+        nals: vec![nal(0x41, 100, 1)],
+        timestamp,
+        received,
+        after_gap: false,
+    };
     let first = packetizer.packetize(slice(1_000_000, t)).unwrap();
     packetizer.restart();
     let second = packetizer.packetize(slice(7, t + Duration::from_secs(2))).unwrap();
-    assert_eq!(second[0].sequence, first[0].end());
+    assert_eq!(second[0].sequence, first[0].end() + 1, "its pictures refer to none before them");
     assert_eq!(second[0].timestamp, first[0].timestamp + 180_000);
     assert_eq!(second[0].captured, t + Duration::from_secs(2));
+}
+
+#[test]
+fn a_missing_picture_is_a_gap_in_the_numbers() {
+    let mut packetizer = packetizer();
+    let slice = |index| unit(index, [nal(0x41, 100, 1)]);
+    // At the beginning there is nothing to be apart from.
+    let first = packetizer.packetize(AccessUnit { after_gap: true, ..slice(0) }).unwrap();
+    assert_eq!(first[0].sequence, 0);
+    assert_eq!(packetizer.packetize(slice(1)).unwrap()[0].sequence, 1);
+    assert_eq!(packetizer.packetize(AccessUnit { after_gap: true, ..slice(2) }).unwrap()[0].sequence, 3);
+    // One that is refused is missing, too.
+    packetizer.packetize(unit(3, [nal(0x41, MAX_ACCESS_UNIT + 1, 1)])).unwrap_err();
+    assert_eq!(packetizer.packetize(slice(4)).unwrap()[0].sequence, 5);
+}
+
+#[test]
+fn a_keyframe_needs_the_very_sets_that_its_slices_name() {
+    let mut packetizer = packetizer();
+    // ue 0, ue 7 (0001000), then PPS 0 or PPS 1 (010).
+    let idr = |pps: u8| Bytes::from(vec![0x65, 0b1000_1000, pps, 7]);
+    assert!(packetizer.packetize(unit(0, [idr(0b1000_0000)])).is_ok());
+    let error = packetizer.packetize(unit(1, [idr(0b0100_0000)])).unwrap_err();
+    assert_eq!(error, PacketizeError::NoParameterSets { timestamp: 3_000 });
+    // PPS 1 of SPS 0.
+    let other = Bytes::from_static(&[0x68, 0b0101_0000]);
+    let trains = packetizer.packetize(unit(2, [other.clone(), idr(0b0100_0000)])).unwrap();
+    assert_eq!(depacketize(&payloads(&trains)), [SPS_A, PPS_A, &other, &idr(0b0100_0000)]);
 }
 
 #[test]
@@ -369,9 +409,11 @@ proptest! {
                 Ok(trains) => trains,
                 Err(PacketizeError::NoParameterSets { .. }) => {
                     prop_assert!(idr);
+                    sequence += u64::from(sequence > 0);
                     continue;
                 }
                 Err(PacketizeError::Empty { .. }) => {
+                    sequence += u64::from(sequence > 0);
                     prop_assert!(sent.iter().all(|nal| is_set(nal)), "only unreadable sets may be left out");
                     continue;
                 }

@@ -239,3 +239,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_newest_whole_keyframe_is_found_whatever_came_behind_it() {
+    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let part = |sequence, keyframe, starts_frame, ends_frame, ms| {
+        let mut train = Arc::into_inner(train(t, sequence, 1, keyframe, ms)).expect("nobody else has it");
+        (train.starts_frame, train.ends_frame) = (starts_frame, ends_frame);
+        Arc::new(train)
+    };
+    assert!(recent.newest_keyframe().is_empty());
+    recent.push(train(t, 0, 1, false, 0));
+    assert!(recent.newest_keyframe().is_empty());
+
+    recent.push(part(1, true, true, false, 40));
+    assert!(recent.newest_keyframe().is_empty(), "its end is not here");
+    recent.push(part(2, false, false, true, 40));
+    recent.push(train(t, 3, 1, false, 80));
+    assert_eq!(sequences(recent.newest_keyframe().iter()), [1, 2]);
+
+    // A gap: nobody may join there, but the picture is still one.
+    recent.push(train(t, 9, 1, false, 120));
+    assert_eq!(recent.since_keyframe(), None);
+    assert_eq!(sequences(recent.newest_keyframe().iter()), [1, 2]);
+    // Half of the next one: the one before it is the newest whole.
+    recent.push(part(10, true, true, false, 160));
+    assert_eq!(sequences(recent.newest_keyframe().iter()), [1, 2]);
+    recent.push(part(11, false, false, true, 160));
+    assert_eq!(sequences(recent.newest_keyframe().iter()), [10, 11]);
+    // One with a hole in it.
+    recent.push(part(12, true, true, false, 200));
+    recent.push(part(14, false, false, true, 200));
+    assert_eq!(sequences(recent.newest_keyframe().iter()), [10, 11]);
+}

@@ -14,14 +14,12 @@ use super::CLIP;
 use crate::load::cameras::send_time;
 use crate::shard::{FanOut, Pacing};
 use crate::source::demo;
+use crate::track::h264::is_slice;
 use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, Kind, Train, VideoPacketizer};
 
 /// Time of one audio packet of the clip, and of one picture.
 const PACKET: Duration = Duration::from_millis(20);
 const PICTURES_PER_SECOND: u32 = 30;
-
-/// `nal_unit_type` of the slices of a picture.
-const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
 
 /// The schedule of one repetition, in order of time.
 #[derive(Debug)]
@@ -81,11 +79,11 @@ fn fanned_out(viewers: usize, send_times: bool, now: Instant) -> Vec<Step> {
         while let Some((nals, number)) = pictures.next_if(|(_, number)| starts(*number) < at + PACKET) {
             let mut nals = nals.clone();
             if send_times {
-                let slice = nals.iter().position(|nal| SLICES.contains(&(nal[0] & 0x1f)));
+                let slice = nals.iter().position(|nal| is_slice(nal));
                 // As long as a real one; what it says is not looked at.
                 nals.insert(slice.unwrap_or(0), send_time::write(u64::MAX / 3));
             }
-            let unit = AccessUnit { nals, timestamp: i64::from(number) * 3_000, received };
+            let unit = AccessUnit { nals, timestamp: i64::from(number) * 3_000, received, after_gap: false };
             line.push(at, video.packetize(unit).expect("the clip's pictures are pictures, by its test"));
         }
     }

@@ -1,0 +1,179 @@
+//! What a person reads once the server serves: where to look, from here and from other machines, what must
+//! be open for viewers, and what is open to everybody.
+//!
+//! Owns the words only: it is given addresses and prints nothing itself.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+/// Streams that are listed with an address of their own; of more than that the page is the better list.
+const STREAMS_LISTED: usize = 4;
+
+/// What there is to say.
+pub struct Greeting<'a> {
+    /// Where pages and WHEP are served.
+    pub http: SocketAddr,
+    /// UDP ports of the shards, in a row.
+    pub udp_ports: &'a [u16],
+    /// Addresses that viewers are told, best first.
+    pub announced: &'a [IpAddr],
+    /// Names of the streams.
+    pub streams: Vec<&'a str>,
+}
+
+impl Greeting<'_> {
+    /// Where to look: the first line is for this machine, the others are for other machines.
+    pub fn text(&self) -> String {
+        let here = self.here();
+        let mut text = format!("open {here}\n");
+        for page in self.elsewhere() {
+            let _ = writeln!(text, "     {page}  (from other machines)");
+        }
+        if self.streams.len() > STREAMS_LISTED {
+            let _ = writeln!(text, "     {} streams; the page shows them", self.streams.len());
+        } else {
+            self.streams.iter().for_each(|name| {
+                let _ = writeln!(text, "     {here}{name}/");
+            });
+        }
+        text
+    }
+
+    /// What a person needs next, in sentences for the log.
+    pub fn hints(&self) -> Vec<String> {
+        if self.http.ip().is_loopback() {
+            return vec![format!(
+                "only this machine can open the pages: http.listen is {}; \"[::]:{}\" opens them to others",
+                self.http,
+                self.http.port()
+            )];
+        }
+        let port = self.http.port();
+        vec![
+            format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
+            format!(
+                "there is no password: whoever reaches TCP {port} can watch. For this machine alone set \
+                 http.listen to 127.0.0.1:{port}, or put a proxy that asks for one in front of it"
+            ),
+        ]
+    }
+
+    /// A QR code of the page for a phone, drawn with half blocks for a dark terminal; or why there is none.
+    pub fn qr(&self) -> Result<String, String> {
+        let page = self.elsewhere().into_iter().next().ok_or_else(|| {
+            format!(
+                "no QR code: no other machine can open {}; see http.listen and ice.addresses",
+                self.here()
+            )
+        })?;
+        let code = QrCode::new(&page).map_err(|error| format!("no QR code of {page}: {error}"))?;
+        // A scanner wants dark on light, and a terminal writes light on dark.
+        let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+        Ok(format!("{drawn}\n{page}"))
+    }
+
+    fn here(&self) -> String {
+        let ip = self.http.ip();
+        if ip.is_unspecified() {
+            return format!("http://localhost:{}/", self.http.port());
+        }
+        page(ip, self.http.port())
+    }
+
+    fn elsewhere(&self) -> Vec<String> {
+        let listens = self.http.ip();
+        if !listens.is_unspecified() {
+            return if listens.is_loopback() { Vec::new() } else { vec![page(listens, self.http.port())] };
+        }
+        let reachable = |ip: &&IpAddr| !ip.is_loopback() && (listens.is_ipv6() || ip.is_ipv4());
+        self.announced.iter().filter(reachable).map(|ip| page(*ip, self.http.port())).collect()
+    }
+
+    fn udp_range(&self) -> String {
+        match self.udp_ports {
+            [] => "none".to_owned(),
+            [only] => only.to_string(),
+            [first, .., last] => format!("{first} to {last}"),
+        }
+    }
+}
+
+fn page(ip: IpAddr, port: u16) -> String {
+    format!("http://{}/", SocketAddr::new(ip, port))
+}
+
+/// Names of the streams whose password stands on the command line, among the arguments `NAME=URL` and the
+/// values of `--set`.
+pub fn passwords_shown<'a>(streams: &'a [String], sets: &'a [String]) -> Vec<&'a str> {
+    let positional = streams.iter().filter_map(|argument| argument.split_once('='));
+    let set = sets.iter().filter_map(|set| {
+        let (key, value) = set.split_once('=')?;
+        Some((key.trim().strip_prefix("streams.")?.strip_suffix(".source")?, value))
+    });
+    let with_password = |value: &str| {
+        let value = value.trim().trim_matches('"');
+        url::Url::parse(value).is_ok_and(|url| url.password().is_some_and(|password| !password.is_empty()))
+    };
+    positional.chain(set).filter(|(_, value)| with_password(value)).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting<'a>(http: &str, announced: &'a [IpAddr], streams: Vec<&'a str>) -> Greeting<'a> {
+        Greeting { http: http.parse().expect("an address"), udp_ports: &[8189, 8190], announced, streams }
+    }
+
+    fn ips(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().expect("an address")).collect()
+    }
+
+    #[test]
+    fn pages_are_named_for_this_machine_and_for_others() {
+        let announced = ips(&["192.0.2.5", "2001:db8::5", "127.0.0.1"]);
+        assert_eq!(
+            greeting("[::]:8889", &announced, vec!["gate"]).text(),
+            "open http://localhost:8889/\n     http://192.0.2.5:8889/  (from other machines)\n     \
+             http://[2001:db8::5]:8889/  (from other machines)\n     http://localhost:8889/gate/\n"
+        );
+        // Who listens on IPv4 only cannot be opened by IPv6.
+        assert!(!greeting("0.0.0.0:8889", &announced, vec![]).text().contains("2001:db8"));
+    }
+
+    #[test]
+    fn many_streams_are_counted_and_not_listed() {
+        let text = greeting("[::]:8889", &[], vec!["a", "b", "c", "d", "e"]).text();
+        assert_eq!(text, "open http://localhost:8889/\n     5 streams; the page shows them\n");
+    }
+
+    #[test]
+    fn hints_name_ports_and_the_missing_password() {
+        let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
+        assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
+        assert!(hints.contains("no password"), "{hints}");
+        let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
+        assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
+    }
+
+    #[test]
+    fn a_qr_code_leads_another_machine_to_the_page_and_its_absence_is_explained() {
+        let announced = ips(&["127.0.0.1", "192.0.2.5"]);
+        let code = greeting("[::]:8889", &announced, vec![]).qr().expect("a code");
+        assert!(code.ends_with("\nhttp://192.0.2.5:8889/"), "{code}");
+        assert!(code.lines().count() > 10 && code.contains('█'), "{code}");
+        let none = greeting("127.0.0.1:8889", &announced, vec![]).qr().expect_err("loopback only");
+        assert!(none.contains("http.listen"), "{none}");
+    }
+
+    #[test]
+    fn passwords_on_the_command_line_are_found_and_nothing_else() {
+        let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let streams = own(&["a=rtsp://u:pw@h/x", "b=rtsp://h/x", "c=rtsp://u@h/x", "d=rtsp://u:@h/x"]);
+        let sets = own(&["streams.e.source=\"rtsp://u:pw@h/x\"", "http.listen=[::]:1", "udp.port=5"]);
+        assert_eq!(passwords_shown(&streams, &sets), ["a", "e"]);
+    }
+}

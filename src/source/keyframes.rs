@@ -1,0 +1,129 @@
+//! Whether whoever comes now gets a picture, and why not, in words.
+//!
+//! Owns the watch on the keyframes of one session: one that can be forwarded has to come, and again and again.
+//! Never reads a clock: time goes by as pictures arrive.
+
+use std::time::{Duration, Instant};
+
+/// A session without a keyframe for this long is worth a warning.
+///
+/// Cameras begin a session with one. Behind recorders and other servers it may take a group of pictures, 1 to 10 s.
+/// Lowering it warns of those; raising it leaves an operator with a black picture in the dark.
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// While it plays, so long without a keyframe is worth a note: whoever loses a packet sees a still picture for
+/// as long. Lowering it warns of cameras that are set like this on purpose; raising it leaves that unexplained.
+const NEXT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The watch on one session.
+#[derive(Debug, Default)]
+pub(super) struct Keyframes {
+    /// When the session's first picture came, or the last keyframe that was forwarded.
+    since: Option<Instant>,
+    /// The newest arrival.
+    now: Option<Instant>,
+    /// Whether a keyframe was forwarded.
+    begun: bool,
+    /// Why the last one could not be, if it could not.
+    refused: Option<String>,
+}
+
+impl Keyframes {
+    /// A keyframe was forwarded.
+    pub(super) fn forwarded(&mut self, received: Instant) {
+        *self = Keyframes { since: Some(received), now: Some(received), begun: true, refused: None };
+    }
+
+    /// A picture came that is none, or is one and was refused for the reason `refused`.
+    pub(super) fn other(&mut self, received: Instant, refused: Option<String>) {
+        self.since.get_or_insert(received);
+        self.now = Some(received);
+        self.refused = refused.or(self.refused.take());
+    }
+
+    /// What is wrong, if something is; before the first keyframe there always is.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let seconds = self.waited().as_secs();
+        match (&self.refused, self.begun) {
+            (Some(why), _) => Some(format!("its keyframes cannot be forwarded: {why}")),
+            (None, false) if self.now.is_none() => Some("the first picture is awaited".to_owned()),
+            (None, false) => Some(format!(
+                "no keyframe for {seconds} s: pictures come, but none that a player can begin with; switch intra refresh \
+                 off in the camera, or make its keyframe interval shorter"
+            )),
+            (None, true) if self.waited() >= NEXT_PATIENCE => Some(format!(
+                "no keyframe for {} s: who loses a packet sees a still picture until the next; make the camera's \
+                 keyframe interval shorter",
+                // Not each second a new sentence.
+                seconds - seconds % NEXT_PATIENCE.as_secs()
+            )),
+            (None, true) => None,
+        }
+    }
+
+    /// Whether the trouble, if there is some, is worth a warning by now.
+    pub(super) fn is_serious(&self) -> bool {
+        self.refused.is_some() || self.begun || self.waited() >= FIRST_PATIENCE
+    }
+
+    fn waited(&self) -> Duration {
+        match (self.since, self.now) {
+            (Some(since), Some(now)) => now.saturating_duration_since(since),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn epoch() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn before_the_first_keyframe_there_are_words_and_after_a_while_a_warning() {
+        let (start, mut watch) = (epoch(), Keyframes::default());
+        assert_eq!(watch.trouble().as_deref(), Some("the first picture is awaited"));
+        for second in 0..=10 {
+            watch.other(start + Duration::from_secs(second), None);
+            let words = watch.trouble().expect("no keyframe yet");
+            assert!(
+                words.starts_with(&format!("no keyframe for {second} s: "))
+                    && words.contains("intra refresh")
+            );
+            assert_eq!(watch.is_serious(), second == 10);
+        }
+        watch.forwarded(start + Duration::from_secs(11));
+        assert_eq!(watch.trouble(), None);
+    }
+
+    #[test]
+    fn a_keyframe_that_is_refused_is_the_reason_until_one_is_not() {
+        let (start, mut watch) = (epoch(), Keyframes::default());
+        watch.other(start, Some("too large".to_owned()));
+        watch.other(start, None);
+        assert_eq!(watch.trouble().as_deref(), Some("its keyframes cannot be forwarded: too large"));
+        assert!(watch.is_serious());
+        watch.forwarded(start);
+        assert_eq!(watch.trouble(), None);
+        watch.other(start, Some("too large".to_owned()));
+        assert!(watch.trouble().is_some(), "it plays, and says what is wrong");
+    }
+
+    #[test]
+    fn keyframes_that_stay_away_are_noted_in_long_steps() {
+        let (start, mut watch) = (epoch(), Keyframes::default());
+        watch.forwarded(start);
+        let mut sentences = Vec::new();
+        for second in 1..100 {
+            watch.other(start + Duration::from_secs(second), None);
+            sentences.extend(watch.trouble());
+        }
+        sentences.dedup();
+        assert_eq!(sentences.len(), 3, "at 30, 60 and 90 s: {sentences:?}");
+        assert!(sentences[0].starts_with("no keyframe for 30 s"));
+    }
+}

@@ -1,0 +1,106 @@
+//! A log that nobody takes: what is served does not notice, and the end is as always.
+#![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
+
+mod common;
+
+use std::io::{PipeReader, Write, pipe};
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::viewer::Viewers;
+use common::{Request, Sluice};
+
+/// A pipe that is full, and its reader, which does not read.
+fn stuck() -> (Stdio, PipeReader) {
+    let (reader, mut writer) = pipe().expect("a pipe");
+    let filler = writer.try_clone().expect("its end again");
+    // It ends with the reader.
+    std::thread::spawn(move || while writer.write_all(&[b'.'; 1_024]).is_ok() {});
+    std::thread::sleep(Duration::from_millis(200));
+    (filler.into(), reader)
+}
+
+/// Viewers watch, others join, and a stop is a stop, while more is logged than a pipe holds.
+fn serves_and_stops(sluice: Sluice) {
+    sluice.wait_until_playing("demo");
+    let viewers = Viewers::join_many(&sluice, "demo", 8);
+    viewers.wait_until_watching();
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let offer = include_str!("data/chromium-156.sdp");
+    for _ in 0..40 {
+        // A STUN request with attributes that the library warns of, each in a line.
+        let mut datagram = vec![0, 1, 5, 0, 0x21, 0x12, 0xa4, 0x42];
+        datagram.resize(20, 0);
+        datagram.extend([0, 1, 0, 0].repeat(320));
+        stranger.send_to(&datagram, ("127.0.0.1", sluice.udp_port)).expect("it is sent");
+        assert_eq!(sluice.request(Request::offer("/demo/whep", offer)).status, 201);
+    }
+    let now = Instant::now();
+    for stats in viewers.stats() {
+        assert!(stats.video.silence(now) < Duration::from_secs(2), "{stats:?}");
+        assert!(stats.video.longest_pause < Duration::from_secs(2), "{stats:?}");
+    }
+    sluice.wait_for_metric("sluice_log_lost_lines_total", "counts", |lost| lost > 0.0);
+    assert_eq!(Request::get("/livez").send(sluice.admin).status, 200);
+    let began = Instant::now();
+    let (status, _) = sluice.terminate();
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(viewers);
+}
+
+/// One library may speak, so that strangers fill the log's queue of thousands of lines.
+const LOUD: [&str; 2] = ["--set", "log.level=info,is=warn"];
+
+#[test]
+fn a_collector_that_hangs_stops_nothing() {
+    let (stderr, reader) = stuck();
+    let sluice = Sluice::start_logging_to(stderr, &LOUD);
+    serves_and_stops(sluice);
+    drop(reader);
+}
+
+#[test]
+fn a_collector_that_died_stops_nothing() {
+    let (reader, writer) = pipe().expect("a pipe");
+    drop(reader);
+    serves_and_stops(Sluice::start_logging_to(writer.into(), &LOUD));
+}
+
+#[test]
+fn a_full_disk_stops_nothing() {
+    let full = std::fs::File::create("/dev/full").expect("this device");
+    serves_and_stops(Sluice::start_logging_to(full.into(), &LOUD));
+}
+
+#[test]
+fn words_of_libraries_for_each_packet_are_not_logged() {
+    let sluice = Sluice::start(&["--set", "log.level=info"]);
+    sluice.wait_until_playing("demo");
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let before = sluice.log().len();
+    for _ in 0..2_000 {
+        let datagram = [&[0, 1, 0, 4, 0x21, 0x12, 0xa4, 0x42][..], &[0; 12], &[0, 1, 0, 0]].concat();
+        stranger.send_to(&datagram, ("127.0.0.1", sluice.udp_port)).expect("it is sent");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    sluice.wait_for_metric("sluice_ingress_datagrams_total", "has come in", |count| count >= 1_000.0);
+    let log = sluice.log();
+    assert!(log.len() < before + 1_000, "{log}");
+}
+
+#[test]
+fn standard_output_that_cannot_be_written_changes_no_exit_code() {
+    let full = || std::fs::File::create("/dev/full").expect("this device");
+    for (arguments, code) in [
+        (&["check", "config/sluice.toml"][..], 0),
+        (&["--set", "udp.port=x"][..], 2),
+        (&["--nonsense"][..], 2),
+        (&["--version"][..], 0),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        let status = command.args(arguments).stdout(full()).stderr(full()).status().expect("the binary runs");
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
