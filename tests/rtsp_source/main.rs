@@ -95,7 +95,7 @@ impl Pull {
             Seen::Begun(formats, parameter_sets) => Some((formats, parameter_sets)),
             Seen::Video(_) | Seen::Audio(_) => panic!("media before the beginning"),
             Seen::State(SourceState::Waiting { error, .. }) => panic!("the camera does not play: {error}"),
-            Seen::State(_) | Seen::Lost(_) => None,
+            Seen::State(_) | Seen::Lost(_) | Seen::Restarted => None,
         })
         .await
     }

@@ -45,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) cseq: String,
     pub(crate) session: String,
+    /// All of it.
+    pub(crate) text: String,
 }
 
 /// The next request. `None` when the client is gone.
@@ -63,7 +65,8 @@ pub(crate) async fn request(stream: &TcpStream) -> Option<Request> {
     let method = text.split(' ').next().unwrap_or_default().to_owned();
     let header =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-    Some(Request { method, cseq: header("CSeq: "), session: header("Session: ") })
+    let (cseq, session) = (header("CSeq: "), header("Session: "));
+    Some(Request { method, cseq, session, text })
 }
 
 pub(crate) const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\

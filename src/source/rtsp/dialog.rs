@@ -275,7 +275,7 @@ impl Dialog {
         match self.step {
             Step::TearDown | Step::Over => return self.over(),
             _ if self.connections >= MAX_CONNECTIONS => {}
-            Step::Describe if challenged => return Event::Connect,
+            Step::Describe | Step::Setup | Step::Play if challenged => return Event::Connect,
             Step::Setup if self.optional().is_some() => {
                 self.without_optional = true;
                 return Event::Connect;

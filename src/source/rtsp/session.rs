@@ -125,7 +125,7 @@ impl Session {
                 }
                 Ok(Arrival::Closed) => Some(self.dialog.handle_close()),
                 Err(error) => Some(match self.dialog.handle_close() {
-                    Event::Failed(_) => Event::Failed(Failure::Broken(error.to_string())),
+                    Event::Failed(Failure::Closed(None)) => Event::Failed(Failure::Broken(error.to_string())),
                     event => event,
                 }),
             };
@@ -171,7 +171,7 @@ impl Session {
                 if let Some(connection) = &mut self.connection {
                     connection.punch(self.dialog.tracks());
                 }
-                reader.begin(self.dialog.tracks(), self.dialog.notes());
+                reader.prepare(self.dialog.tracks(), self.dialog.notes());
             }
             Event::Failed(failure) => return Err(failure),
             Event::Over => return Err(Failure::Closed(None)),
@@ -191,6 +191,7 @@ struct Reader<'a, S> {
     units: Vec<AccessUnit>,
     /// Packets that belong to no track.
     strangers: u64,
+    begun: bool,
     /// Since when media should come.
     playing: Option<Instant>,
     sink: &'a mut S,
@@ -223,6 +224,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             depacketizer: Depacketizer::new(settings.max_frame_bytes),
             units: Vec::new(),
             strangers: 0,
+            begun: false,
             playing: None,
             sink,
             journal,
@@ -262,7 +264,7 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     /// Media may come for `tracks`; `notes` are about those that were chosen and are not among them.
-    fn begin(&mut self, tracks: &[Track], notes: &[String]) {
+    fn prepare(&mut self, tracks: &[Track], notes: &[String]) {
         self.choice.audio.take_if(|(audio, _)| !tracks.iter().any(|track| track.media == *audio));
         self.choice.notes.extend_from_slice(notes);
         let route = |track: &Track| Route {
@@ -271,6 +273,11 @@ impl<'a, S: Sink> Reader<'a, S> {
             order: Order::new(self.offers[track.media].payload_type, track.port.is_some()),
         };
         self.routes = tracks.iter().map(route).collect();
+    }
+
+    /// The session is established: PLAY is answered, or media came before that.
+    fn begin(&mut self) {
+        self.begun = true;
         let video = self.choice.video.map(|index| &self.offers[index]);
         let parameter_sets = video.map(Offer::parameter_sets).unwrap_or_default();
         self.sink.begin(self.choice.formats(&self.offers), &parameter_sets);
@@ -291,6 +298,9 @@ impl<'a, S: Sink> Reader<'a, S> {
     ) -> Result<(), Failure> {
         if playing && self.playing.is_none() {
             self.playing = Some(now);
+            if !self.begun {
+                self.begin();
+            }
         }
         if !self.deadline().is_some_and(|deadline| deadline <= now) {
             return Ok(());
@@ -344,6 +354,9 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     fn arrived(&mut self, at: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        if !self.begun {
+            self.begin();
+        }
         self.routes[at].order.push(packet, received, &mut self.ordered);
         self.forward(at)
     }

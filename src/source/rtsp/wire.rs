@@ -32,6 +32,9 @@ const MIN_PACKET: usize = 8;
 /// for its end would swallow those that are.
 const MAX_FOREIGN: usize = 2 << 10;
 
+/// Channels whose senders are remembered: those of two tracks.
+const SENDERS: usize = 4;
+
 /// Requests that a camera may send us; what else looks like one is rubbish.
 const REQUESTS: [&[u8]; 8] = [
     b"OPTIONS ", b"GET_PARAMETER ", b"SET_PARAMETER ", b"ANNOUNCE ", b"REDIRECT ", b"TEARDOWN ", b"DESCRIBE ",
@@ -72,6 +75,8 @@ pub(super) struct Wire {
     skipping: bool,
     skipped: u64,
     sample: Vec<u8>,
+    /// Who sent on each channel last.
+    senders: [Option<(u8, [u8; 4])>; SENDERS],
 }
 
 impl Wire {
@@ -171,14 +176,13 @@ impl Wire {
                 let Some(&[high, low]) = data.get(2..4) else { return Begin::More };
                 let length = usize::from(u16::from_be_bytes([high, low]));
                 if self.skipping {
-                    // It has to look like RTP or RTCP, and be followed by another beginning.
+                    // It has to look like RTP or RTCP, and come from a known sender or be followed by another
+                    // beginning.
                     if data.len() == 4 {
                         return Begin::More;
                     }
-                    if !is_packet(data, 0) {
-                        return Begin::Rubbish;
-                    }
-                    if data.len() >= 4 + length && !begins_at(data, 4 + length) {
+                    let whole = data.len() >= 4 + length;
+                    if !is_packet(data, 0) || whole && !self.is_known(data) && !begins_at(data, 4 + length) {
                         return Begin::Rubbish;
                     }
                 }
@@ -195,6 +199,11 @@ impl Wire {
                 None => Begin::More,
             },
         }
+    }
+
+    /// Whether the packet comes on the channel and from the SSRC of one before.
+    fn is_known(&self, packet: &[u8]) -> bool {
+        sender(packet).is_some_and(|sender| self.senders.contains(&Some(sender)))
     }
 
     /// The packet at the buffer's beginning, `None` if it was cut and another one begins inside of it.
@@ -216,6 +225,7 @@ impl Wire {
         }
         self.skipping = false;
         let channel = self.buffer[1];
+        self.senders[usize::from(channel) % SENDERS] = sender(&self.buffer);
         self.buffer.advance(4);
         Some(Item::Packet(channel, self.buffer.split_to(length).freeze()))
     }
@@ -293,6 +303,11 @@ fn begins_at(data: &[u8], at: usize) -> bool {
 fn is_packet(data: &[u8], at: usize) -> bool {
     let Some(&[dollar, _, high, low, first]) = data.get(at..at + 5) else { return false };
     dollar == b'$' && usize::from(u16::from_be_bytes([high, low])) >= MIN_PACKET && first >> 6 == 2
+}
+
+/// Channel and SSRC of RTP.
+fn sender(packet: &[u8]) -> Option<(u8, [u8; 4])> {
+    Some((*packet.get(1)?, packet.get(12..16)?.try_into().ok()?))
 }
 
 /// Where the packet at `at` ends.
