@@ -205,6 +205,8 @@ pub struct Limits {
     pub viewers_per_stream: Option<NonZeroU32>,
     /// Viewers that have an answer and are not connected yet.
     pub pending: u32,
+    /// Percent of a shard's time, socket or line over which it gets no more viewers; 0: it gets all.
+    pub busy: u8,
     /// From the answer to the end of the DTLS handshake.
     pub setup_timeout: Duration,
     /// Since the last valid consent check (RFC 7675 §5.1).
@@ -217,6 +219,7 @@ impl Default for Limits {
             viewers: 10_000,
             viewers_per_stream: None,
             pending: 1000,
+            busy: 90,
             setup_timeout: Duration::from_secs(10),
             consent_timeout: Duration::from_secs(30),
         }

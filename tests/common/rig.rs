@@ -28,11 +28,12 @@ use sluice_io::{AppendError, Batch, BatchLimits};
 const SERVER: &str = "192.0.2.1:8189";
 const STREAM: StreamId = StreamId(0);
 
-/// As the server sets them by default, but for consent: players are silent here once they are connected.
+/// As the server sets them by default, but for consent and freshness: players are silent here once they are connected.
 const LIMITS: ViewerLimits = ViewerLimits {
     setup: Duration::from_secs(10),
     consent: Duration::from_secs(36_000),
     report_interval: Duration::from_secs(3),
+    fresh: Duration::from_secs(36_000),
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 

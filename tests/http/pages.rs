@@ -10,8 +10,11 @@ fn pages_and_scripts_run_nothing_foreign() {
         ("/", "text/html; charset=utf-8"),
         ("/demo/", "text/html; charset=utf-8"),
         ("/static/index.js", "text/javascript; charset=utf-8"),
+        ("/static/wall.js", "text/javascript; charset=utf-8"),
+        ("/static/kiosk.js", "text/javascript; charset=utf-8"),
         ("/static/player.js", "text/javascript; charset=utf-8"),
         ("/static/whep.js", "text/javascript; charset=utf-8"),
+        ("/static/wall.css", "text/css; charset=utf-8"),
         ("/static/style.css", "text/css; charset=utf-8"),
     ] {
         let page = sluice.request(Request::get(path));
