@@ -93,7 +93,10 @@ async fn a_new_ssrc_with_each_group_is_a_restart_and_no_loss() {
     let group = |ssrc: u8| {
         let number = u16::from(ssrc) * 20_000;
         let at = u32::from(ssrc) * 9_000;
-        [of(ssrc, number, at, &[0x65, 0x88, ssrc * 10]), of(ssrc, number + 1, at + 3_000, &[0x41, 0x9a, ssrc * 10 + 1])]
+        [
+            of(ssrc, number, at, &[0x65, 0x88, ssrc * 10]),
+            of(ssrc, number + 1, at + 3_000, &[0x41, 0x9a, ssrc * 10 + 1]),
+        ]
     };
     let packets = (1..4).flat_map(group).flatten().collect();
     let mut pull = Pull::start(quick(player(SDP, packets).await));
@@ -103,7 +106,8 @@ async fn a_new_ssrc_with_each_group_is_a_restart_and_no_loss() {
 
 #[tokio::test]
 async fn rubbish_between_packets_costs_nothing_else() {
-    let packets = (1..9).flat_map(|n| [of(1, n.into(), n.into(), &[0x65, 0x88, n]), b"rubbish $ \x00\x13\x37".to_vec()]);
+    let packets = (1..9)
+        .flat_map(|n| [of(1, n.into(), n.into(), &[0x65, 0x88, n]), b"rubbish $ \x00\x13\x37".to_vec()]);
     let mut pull = Pull::start(quick(player(SDP, packets.flatten().collect()).await));
     assert_eq!(until(&mut pull, 8).await, ((1..9).collect(), 0, 0));
     pull.stop().await;
@@ -124,8 +128,10 @@ async fn many_oddities_at_once() {
                 let nonce = nonces.load(Ordering::Relaxed);
                 if !text.contains(&format!("nonce=\"n{nonce}\"")) {
                     let nonce = nonces.fetch_add(1, Ordering::Relaxed) + 1;
-                    let challenge = format!("Basic realm=x\nWWW-Authenticate: Digest realm=\"x\", nonce=\"n{nonce}\"");
-                    write(&stream, format!("RTSP/1.0 401\nWWW-Authenticate: {challenge}\n\n").as_bytes()).await;
+                    let challenge =
+                        format!("Basic realm=x\nWWW-Authenticate: Digest realm=\"x\", nonce=\"n{nonce}\"");
+                    write(&stream, format!("RTSP/1.0 401\nWWW-Authenticate: {challenge}\n\n").as_bytes())
+                        .await;
                     if nonce == 1 {
                         return;
                     }
@@ -133,7 +139,9 @@ async fn many_oddities_at_once() {
                 }
                 nonces.fetch_add(1, Ordering::Relaxed);
                 let answer = match method.as_str() {
-                    "DESCRIBE" => format!("Content-Type: application/SDP;x\nContent-Length: {}\n\n{sdp}", sdp.len()),
+                    "DESCRIBE" => {
+                        format!("Content-Type: application/SDP;x\nContent-Length: {}\n\n{sdp}", sdp.len())
+                    }
                     "SETUP" if text.contains("track2") => {
                         write(&stream, b"RTSP/1.0 461 canary-right\r\n\r\n").await;
                         continue;
@@ -166,7 +174,8 @@ async fn what_was_said_in_a_failed_attempt_is_in_the_log_without_secrets() {
     let (url, _) = server(|stream| async move {
         while let Some(Request { text, .. }) = request(&stream).await {
             let challenge = "WWW-Authenticate: Digest realm=\"a realm\", nonce=\"1\"\r\n";
-            let status = if text.contains("Authorization") { "404 canary-right has no such" } else { "401 Who" };
+            let status =
+                if text.contains("Authorization") { "404 canary-right has no such" } else { "401 Who" };
             write(&stream, format!("RTSP/1.0 {status}\r\n{challenge}\r\n").as_bytes()).await;
         }
     })
@@ -179,7 +188,9 @@ async fn what_was_said_in_a_failed_attempt_is_in_the_log_without_secrets() {
     assert!(error.contains("no such stream") && error.contains("(password) has no such"), "{error}");
     pull.stop().await;
     let log = log.text();
-    for line in ["> DESCRIBE rtsp://127.0.0.1:", "> Authorization: ***", "< RTSP/1.0 401 Who", "realm=\"a realm\""] {
+    for line in
+        ["> DESCRIBE rtsp://127.0.0.1:", "> Authorization: ***", "< RTSP/1.0 401 Who", "realm=\"a realm\""]
+    {
         assert!(log.contains(line), "{line} is not in the log");
     }
     assert!(!log.contains("canary"), "a secret is in the log");
@@ -205,7 +216,8 @@ async fn udp_comes_from_the_camera_whatever_its_port_and_is_put_in_order() {
             };
             write(&stream, answer.as_bytes()).await;
             if method == "PLAY" {
-                let (ours, other) = (UdpSocket::bind("127.0.0.1:0").await, UdpSocket::bind("127.0.0.2:0").await);
+                let (ours, other) =
+                    (UdpSocket::bind("127.0.0.1:0").await, UdpSocket::bind("127.0.0.2:0").await);
                 let (ours, other) = (ours.expect("a port"), other.expect("a port"));
                 for n in [1_u8, 2, 4, 3, 5] {
                     let packet = of(1, n.into(), n.into(), &[0x65, 0x88, n]);

@@ -208,7 +208,14 @@ impl Digest {
         let asked = hash(&[method.as_str().as_bytes(), uri.as_bytes()]);
         let count = format!("{count:08x}");
         let response = if self.qop {
-            hash(&[secret.as_bytes(), &self.nonce, count.as_bytes(), cnonce.as_bytes(), b"auth", asked.as_bytes()])
+            hash(&[
+                secret.as_bytes(),
+                &self.nonce,
+                count.as_bytes(),
+                cnonce.as_bytes(),
+                b"auth",
+                asked.as_bytes(),
+            ])
         } else {
             hash(&[secret.as_bytes(), &self.nonce, asked.as_bytes()])
         };
@@ -280,7 +287,8 @@ fn read_challenges(mut text: &[u8]) -> Vec<Parameters> {
         let start = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b',' | b';'));
         let Some(start) = start else { return challenges };
         text = &text[start..];
-        let end = text.iter().position(|byte| matches!(byte, b' ' | b'\t' | b',' | b'=')).unwrap_or(text.len());
+        let end =
+            text.iter().position(|byte| matches!(byte, b' ' | b'\t' | b',' | b'=')).unwrap_or(text.len());
         let name = String::from_utf8_lossy(&text[..end]).into_owned();
         let rest = text[end..].trim_ascii_start();
         let Some(value) = rest.strip_prefix(b"=") else {
@@ -303,7 +311,8 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
         // `realm=IP Camera nonce=1`: blanks belong to a value, but not in front of the next parameter.
         let blanks = (0..end).filter(|at| matches!(text[*at], b' ' | b'\t'));
         let next = blanks.into_iter().find(|at| {
-            let word = text[at + 1..end].split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
+            let word =
+                text[at + 1..end].split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
             word.contains(&b'=')
         });
         let (value, rest) = text.split_at(next.unwrap_or(end));

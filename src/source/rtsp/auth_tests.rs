@@ -79,7 +79,8 @@ fn digests_are_those_of_another_implementation() {
             };
             let parsed = http_auth::parse_challenges(&challenge).expect("it is well-formed").swap_remove(0);
             let mut client = DigestClient::try_from(&parsed).expect("it is known");
-            let count = parameter(&ours, "nc").map_or(1, |count| u32::from_str_radix(&count, 16).expect("hex"));
+            let count =
+                parameter(&ours, "nc").map_or(1, |count| u32::from_str_radix(&count, 16).expect("hex"));
             let cnonce = parameter(&ours, "cnonce").unwrap_or_default();
             let theirs = (0..count).map(|_| client.respond_with_testing_cnonce(&parameters, &cnonce));
             let theirs = theirs.last().expect("one at least").expect("an answer");
@@ -94,7 +95,9 @@ fn digests_are_those_of_another_implementation() {
 fn digest_is_taken_before_basic_and_the_better_hash_before_the_other() {
     let basic = "Basic realm=\"IP Camera(C1214)\"";
     let (md5, sha) = (digest("1", ""), digest("2", ", algorithm=SHA-256"));
-    for challenges in [&[basic, &*md5][..], &[&*md5, basic], &[&*format!("{basic}, {md5}")], &["Negotiate", &*md5]] {
+    for challenges in
+        [&[basic, &*md5][..], &[&*md5, basic], &[&*format!("{basic}, {md5}")], &["Negotiate", &*md5]]
+    {
         let mut talk = Talk::new();
         assert_eq!(talk.refused(challenges), Verdict::Again, "{challenges:?}");
         assert!(talk.again().is_some_and(|value| value.starts_with("Digest ")), "{challenges:?}");
@@ -202,14 +205,17 @@ fn challenges_are_read_as_cameras_write_them() {
     }
     let bare = read_challenges(b"Digest realm=IP Camera, nonce=1");
     assert_eq!(wanted(&bare[0]), ("digest".to_owned(), Some(b"IP Camera".to_vec()), Some(b"1".to_vec())));
-    for text in ["", ",,,", "=", "=x", "Digest", "Digest realm=\"x", "Digest realm=\"x\\", "\"\"\"", "Digest nonce="] {
+    for text in
+        ["", ",,,", "=", "=x", "Digest", "Digest realm=\"x", "Digest realm=\"x\\", "\"\"\"", "Digest nonce="]
+    {
         read_challenges(text.as_bytes());
     }
 }
 
 #[test]
 fn realms_that_are_no_utf8_go_into_the_hash_as_they_are() {
-    let raw = [&b"RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"\xb4\xf3\", nonce=\"1\"\r\n\r\n"[..]].concat();
+    let raw = [&b"RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"\xb4\xf3\", nonce=\"1\"\r\n\r\n"[..]]
+        .concat();
     let mut talk = Talk::new();
     assert_eq!(talk.auth.handle_refusal(&read_head(&raw).headers, &mut talk.sent), Verdict::Again);
     let value = talk.auth.authorize(Method::Describe, URI, &mut talk.sent).expect("a challenge is in force");

@@ -16,9 +16,9 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Sleep, timeout};
 use url::{Host, Url};
 
+use super::RtspSettings;
 use super::dialog::{Dialog, Track};
 use super::failure::Failure;
-use super::RtspSettings;
 
 /// Kernel buffer of a UDP socket: a keyframe arrives at once. Less loses packets while the thread is busy; more is
 /// kernel memory per camera.
@@ -115,13 +115,18 @@ impl Connection {
     /// Opens the way through firewalls between us and the camera's ports, and closes ports of tracks that were not
     /// set up.
     pub(super) fn punch(&mut self, tracks: &[Track]) {
-        self.ports.pairs.retain(|pair| tracks.iter().any(|track| track.media == pair.media && track.port.is_some()));
+        self.ports
+            .pairs
+            .retain(|pair| tracks.iter().any(|track| track.media == pair.media && track.port.is_some()));
         for pair in &self.ports.pairs {
             let track = tracks.iter().find(|track| track.media == pair.media);
             let Some((packets, reports)) = track.and_then(|track| track.server_port) else { continue };
             // RTP without a payload, and an empty receiver report (RFC 3550 §6.4.2). Lost is lost.
-            let _ = pair.packets.try_send_to(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], (self.ports.peer, packets).into());
-            let _ = pair.reports.try_send_to(&[0x80, 201, 0, 1, 0, 0, 0, 0], (self.ports.peer, reports).into());
+            let _ = pair
+                .packets
+                .try_send_to(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], (self.ports.peer, packets).into());
+            let _ =
+                pair.reports.try_send_to(&[0x80, 201, 0, 1, 0, 0, 0, 0], (self.ports.peer, reports).into());
         }
     }
 
@@ -131,7 +136,11 @@ impl Connection {
     }
 
     /// Writes what the dialog has to say and waits for what comes, until `deadline` at most.
-    pub(super) async fn turn(&mut self, dialog: &mut Dialog, deadline: Option<Instant>) -> io::Result<Arrival> {
+    pub(super) async fn turn(
+        &mut self,
+        dialog: &mut Dialog,
+        deadline: Option<Instant>,
+    ) -> io::Result<Arrival> {
         let Connection { stream, ports, timer } = self;
         let (mut reader, writer) = stream.split();
         if !dialog.output().is_empty() {
@@ -199,7 +208,9 @@ fn pair(address: IpAddr) -> io::Result<Option<(UdpSocket, UdpSocket, u16)>> {
     let first = bind(SocketAddr::new(address, 0))?;
     let port = first.local_addr()?.port();
     let (even, odd) = (port & !1, port | 1);
-    let Ok(second) = bind(SocketAddr::new(address, if port == even { odd } else { even })) else { return Ok(None) };
+    let Ok(second) = bind(SocketAddr::new(address, if port == even { odd } else { even })) else {
+        return Ok(None);
+    };
     let (packets, reports) = if port == even { (first, second) } else { (second, first) };
     // The kernel gives what net.core.rmem_max allows.
     let _ = socket2::SockRef::from(&packets).set_recv_buffer_size(RECEIVE_BUFFER);

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use url::Url;
 
+use super::RtspSettings;
 use super::auth::{Authenticator, Verdict};
 use super::control::Base;
 use super::exchange::{Exchange, Outstanding};
@@ -22,7 +23,6 @@ use super::message::{Headers, Method, Start, TransportAnswer, read_transport};
 use super::sdp::{self, Description};
 use super::transcript::{Mask, Transcript};
 use super::wire::{Item, Message, Wire};
-use super::RtspSettings;
 
 /// Connections of one attempt: the first, and those because of a challenge, a redirect or a refused sound.
 const MAX_CONNECTIONS: u8 = 5;
@@ -233,7 +233,10 @@ impl Dialog {
     pub(super) fn set_up(&mut self, mut tracks: Vec<Track>, now: Instant) {
         if self.without_optional {
             for track in tracks.extract_if(.., |track| !track.essential) {
-                self.notes.push(format!("{} is left out: the camera closes the connection at its SETUP", track.name));
+                self.notes.push(format!(
+                    "{} is left out: the camera closes the connection at its SETUP",
+                    track.name
+                ));
             }
         }
         for (track, first) in tracks.iter_mut().zip((0..).step_by(2)) {
@@ -328,7 +331,11 @@ impl Dialog {
         Some(Event::Failed(if self.wire.skipped() > 0 && self.step == Step::Describe {
             Failure::NotRtsp(said)
         } else {
-            Failure::NoAnswerTo { request, limit: self.settings.request_timeout, amid: self.wire.is_amid_message() }
+            Failure::NoAnswerTo {
+                request,
+                limit: self.settings.request_timeout,
+                amid: self.wire.is_amid_message(),
+            }
         }))
     }
 
@@ -341,8 +348,11 @@ impl Dialog {
             return false;
         }
         self.step = Step::TearDown;
-        let base = || self.base.as_ref().map(|base| base.session(self.description.control.as_deref()).swap_remove(0));
-        let url = Some(self.session_url.clone()).filter(|url| !url.is_empty()).or_else(base).unwrap_or_default();
+        let base = || {
+            self.base.as_ref().map(|base| base.session(self.description.control.as_deref()).swap_remove(0))
+        };
+        let url =
+            Some(self.session_url.clone()).filter(|url| !url.is_empty()).or_else(base).unwrap_or_default();
         self.exchange.send(Method::Teardown, &url, Vec::new(), now);
         true
     }
@@ -420,7 +430,9 @@ impl Dialog {
     fn redirected(&mut self, headers: &Headers) -> Event {
         let location = headers.get("location").unwrap_or_default().into_owned();
         let target = Url::parse(&location).or_else(|_| self.url.join(&location));
-        let Ok(mut target) = target else { return Event::Failed(Failure::Redirected(self.mask().quote(location.as_bytes()))) };
+        let Ok(mut target) = target else {
+            return Event::Failed(Failure::Redirected(self.mask().quote(location.as_bytes())));
+        };
         // Credentials in it are not ours to send.
         let _ = target.set_username("");
         let _ = target.set_password(None);
@@ -429,8 +441,12 @@ impl Dialog {
             self.url = target;
             return Event::Connect;
         }
-        let shown = format!("{}://{}{}", target.scheme(), target.host_str().unwrap_or_default(),
-            target.port().map(|port| format!(":{port}")).unwrap_or_default());
+        let shown = format!(
+            "{}://{}{}",
+            target.scheme(),
+            target.host_str().unwrap_or_default(),
+            target.port().map(|port| format!(":{port}")).unwrap_or_default()
+        );
         let path = if target.path().contains(['=', '@', ':']) { "/..." } else { target.path() };
         Event::Failed(Failure::Redirected(self.mask().quote(format!("{shown}{path}").as_bytes())))
     }
@@ -475,7 +491,9 @@ impl Dialog {
 
     /// SETUP at the next URL: `false` if there is none.
     fn try_setup(&mut self, now: Instant) -> bool {
-        let (Some(url), Some(track)) = (self.urls.pop_front(), self.tracks.get(self.set_up)) else { return false };
+        let (Some(url), Some(track)) = (self.urls.pop_front(), self.tracks.get(self.set_up)) else {
+            return false;
+        };
         let transport = match track.port {
             Some(port) => format!("RTP/AVP;unicast;client_port={port}-{}", port.saturating_add(1)),
             None => format!("RTP/AVP/TCP;unicast;interleaved={}-{}", track.channels.0, track.channels.1),
@@ -573,7 +591,9 @@ impl Dialog {
             if request == self.keepalive && request == Method::GetParameter {
                 self.other_keepalive();
             }
-        } else if request == Method::Options && headers.get("public").is_some_and(|names| names.contains("GET_PARAMETER")) {
+        } else if request == Method::Options
+            && headers.get("public").is_some_and(|names| names.contains("GET_PARAMETER"))
+        {
             self.keepalive = Method::GetParameter;
         }
     }

@@ -96,7 +96,8 @@ impl Rig {
         assert_eq!(self.describes(SDP), ["Described"]);
         for pair in ["0-1", "2-3"] {
             self.request();
-            let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={pair}\r\nSession: 9;timeout=30\r\n");
+            let transport =
+                format!("Transport: RTP/AVP/TCP;unicast;interleaved={pair}\r\nSession: 9;timeout=30\r\n");
             self.answers("200 OK", &transport);
         }
     }
@@ -146,12 +147,21 @@ fn tracks() -> Vec<Track> {
 fn a_session_from_describe_to_teardown() {
     let mut rig = Rig::new();
     let request = rig.sent.clone();
-    assert!(request.starts_with("DESCRIBE rtsp://10.0.0.9/cam RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: sluice/"), "{request}");
+    assert!(
+        request.starts_with("DESCRIBE rtsp://10.0.0.9/cam RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: sluice/"),
+        "{request}"
+    );
     assert!(request.ends_with("\r\nAccept: application/sdp\r\n\r\n"), "{request}");
     assert_eq!(rig.describes(SDP), ["Described"]);
     let setup = rig.header("Transport");
-    assert_eq!((&*setup.0, &*setup.1), ("SETUP rtsp://10.0.0.9/cam/trackID=1", "RTP/AVP/TCP;unicast;interleaved=0-1"));
-    assert_eq!(rig.answers("200 OK", "Session: 9;timeout=30\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n"), [""; 0]);
+    assert_eq!(
+        (&*setup.0, &*setup.1),
+        ("SETUP rtsp://10.0.0.9/cam/trackID=1", "RTP/AVP/TCP;unicast;interleaved=0-1")
+    );
+    assert_eq!(
+        rig.answers("200 OK", "Session: 9;timeout=30\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n"),
+        [""; 0]
+    );
     let request = rig.request();
     assert!(request.contains("Session: 9\r\n") && request.contains("interleaved=2-3"), "{request}");
     // Another name for the session: the first one counts.
@@ -220,7 +230,10 @@ fn sound_that_cannot_be_had_is_left_out_and_named() {
     let refused = "audio pcmu is left out: the camera refused it (RTSP/1.0 461 Unsupported Transport...)";
     for (status, note) in [
         ("461 Unsupported Transport", refused),
-        ("200 OK\r\nTransport: RTP/AVP;unicast;client_port=5-6", "audio pcmu is left out: the camera sends it over UDP only"),
+        (
+            "200 OK\r\nTransport: RTP/AVP;unicast;client_port=5-6",
+            "audio pcmu is left out: the camera sends it over UDP only",
+        ),
     ] {
         let mut rig = Rig::new();
         rig.describes(SDP);
@@ -282,7 +295,12 @@ fn another_reading_of_a_url_is_tried_when_one_is_refused() {
 
     let mut rig = Rig::new();
     rig.up_to_play();
-    for (status, url) in [("457 Invalid Range", "/cam"), ("404 Not Found", "/cam"), ("200 OK", "/cam/trackID=1"), ("200 OK", "/cam/trackID=2")] {
+    for (status, url) in [
+        ("457 Invalid Range", "/cam"),
+        ("404 Not Found", "/cam"),
+        ("200 OK", "/cam/trackID=1"),
+        ("200 OK", "/cam/trackID=2"),
+    ] {
         assert_eq!(rig.header("Range").0, format!("PLAY rtsp://10.0.0.9{url}"));
         assert_eq!(rig.answers(status, ""), [""; 0]);
     }
@@ -298,7 +316,9 @@ fn keepalives_never_end_a_session() {
         assert!(rig.request().starts_with(kind));
     }
     // Errors of every kind.
-    for status in ["400 Bad Request", "401 Unauthorized", "454 Session Not Found", "500 Internal", "551 Option"] {
+    for status in
+        ["400 Bad Request", "401 Unauthorized", "454 Session Not Found", "500 Internal", "551 Option"]
+    {
         let mut rig = Rig::playing();
         rig.waits();
         rig.request();
@@ -318,7 +338,9 @@ fn keepalives_never_end_a_session() {
 
 #[test]
 fn keepalives_fit_any_timeout() {
-    for (session, seconds) in [("9", 20), ("9;timeout=0", 20), ("9;timeout=4294967295", 20), ("9;timeout=6", 2), ("9;timeout=1", 1)] {
+    for (session, seconds) in
+        [("9", 20), ("9;timeout=0", 20), ("9;timeout=4294967295", 20), ("9;timeout=6", 2), ("9;timeout=1", 1)]
+    {
         let mut rig = Rig::new();
         rig.describes(SDP.split("m=audio").next().unwrap_or_default());
         rig.dialog.tracks.truncate(1);
@@ -397,7 +419,10 @@ fn refusals_are_told_apart() {
     assert!(failure[0].contains("wants credentials"), "{failure:?}");
     let mut rig = Rig::new();
     let failure = rig.answers("404 Stream Not Found", "");
-    assert!(failure[0].ends_with("check the path of the source URL (\"RTSP/1.0 404 Stream Not Found\")"), "{failure:?}");
+    assert!(
+        failure[0].ends_with("check the path of the source URL (\"RTSP/1.0 404 Stream Not Found\")"),
+        "{failure:?}"
+    );
 }
 
 #[test]
@@ -450,8 +475,13 @@ fn media_before_the_answer_to_play_counts_and_may_stand_for_it() {
 #[test]
 fn requests_of_the_camera_are_answered() {
     let mut rig = Rig::playing();
-    for (method, status) in [("OPTIONS", "200 OK"), ("SET_PARAMETER", "200 OK"), ("ANNOUNCE", "200 OK"), ("DESCRIBE", "501")] {
-        assert_eq!(rig.says(format!("{method} rtsp://x/ RTSP/1.0\r\nCSeq: 5\r\nSession: 9\r\n\r\n")), [""; 0]);
+    for (method, status) in
+        [("OPTIONS", "200 OK"), ("SET_PARAMETER", "200 OK"), ("ANNOUNCE", "200 OK"), ("DESCRIBE", "501")]
+    {
+        assert_eq!(
+            rig.says(format!("{method} rtsp://x/ RTSP/1.0\r\nCSeq: 5\r\nSession: 9\r\n\r\n")),
+            [""; 0]
+        );
         let reply = rig.request();
         assert!(reply.starts_with(&format!("RTSP/1.0 {status}")) && reply.contains("CSeq: 5"), "{reply}");
     }
@@ -478,7 +508,10 @@ fn what_is_no_rtsp_is_quoted() {
     for (said, wanted) in [
         ("HTTP/1.1 400 Bad Request\r\n\r\n", "is the port right? It sent \"HTTP/1.1 400 Bad Request"),
         ("RTSP/1.0 OK 200\r\n\r\n", "It sent \"RTSP/1.0 OK 200"),
-        ("RTSP/1.0 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "check the path of the source URL. It sent \"<html>\""),
+        (
+            "RTSP/1.0 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+            "check the path of the source URL. It sent \"<html>\"",
+        ),
         ("RTSP/1.0 200 OK\r\nContent-Length: 3000000\r\n\r\n", "answer of 3000000 bytes"),
     ] {
         let failure = Rig::new().says(said);

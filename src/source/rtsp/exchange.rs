@@ -85,7 +85,13 @@ impl Exchange {
     }
 
     /// Sends a request; one that is outstanding is given up.
-    pub(super) fn send(&mut self, method: Method, url: &str, extra: Vec<(&'static str, String)>, now: Instant) {
+    pub(super) fn send(
+        &mut self,
+        method: Method,
+        url: &str,
+        extra: Vec<(&'static str, String)>,
+        now: Instant,
+    ) {
         self.abandon();
         self.write(method, url.to_owned(), extra, Sent::default(), now);
     }
@@ -133,7 +139,8 @@ impl Exchange {
         if self.output.len() > MAX_OUTPUT {
             return;
         }
-        let known = ["OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE", "REDIRECT", "TEARDOWN", "PLAY_NOTIFY"];
+        let known =
+            ["OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE", "REDIRECT", "TEARDOWN", "PLAY_NOTIFY"];
         let status = if known.contains(&method) { "200 OK" } else { "501 Not Implemented" };
         let mut text = format!("RTSP/1.0 {status}\r\n");
         for name in ["CSeq", "Session"] {

@@ -85,7 +85,9 @@ impl Refusal {
     fn advice(&self) -> String {
         let advice = match (self.status, &self.verdict) {
             (_, Some(Verdict::Wrong)) => "check user and password of the source",
-            (_, Some(Verdict::NoCredentials)) => "it wants credentials, put user and password into the source URL",
+            (_, Some(Verdict::NoCredentials)) => {
+                "it wants credentials, put user and password into the source URL"
+            }
             (_, Some(Verdict::Expired)) => {
                 "it says that its own challenge has expired, again and again: is its clock right? Restart it"
             }
@@ -157,7 +159,9 @@ fn silence_hint(transport: Transport, discarded: u64, stranger: Option<IpAddr>) 
              into it, or set its rtsp_transport to tcp"
         ),
         (1.., ..) => ", though packets came: they are not what its session description announced".to_owned(),
-        (0, Transport::Udp, _) => ": does a firewall drop its UDP packets? Try its rtsp_transport tcp".to_owned(),
+        (0, Transport::Udp, _) => {
+            ": does a firewall drop its UDP packets? Try its rtsp_transport tcp".to_owned()
+        }
         (0, Transport::Tcp, _) => ": does its encoder still run?".to_owned(),
     }
 }

@@ -39,7 +39,9 @@ fn refusals_say_what_to_do() {
     assert!(about(Verdict::Unknown("ntlm".into())).contains("credentials ntlm, known are Digest and Basic"));
     assert!(sentence(refusal(404)).contains("check the path"));
     assert!(sentence(refusal(461)).contains("set its rtsp_transport to udp"));
-    assert!(sentence(Refusal { transport: Transport::Udp, ..refusal(461) }).contains("rtsp_transport to tcp"));
+    assert!(
+        sentence(Refusal { transport: Transport::Udp, ..refusal(461) }).contains("rtsp_transport to tcp")
+    );
     assert!(sentence(refusal(453)).contains("close other clients"));
     assert!(sentence(refusal(302)).contains("final address"));
 }

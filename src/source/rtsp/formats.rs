@@ -66,7 +66,10 @@ impl Offer {
     /// The stream in words: `audio mpeg4-generic`. What the camera chose of it is cut and made printable.
     pub(super) fn name(&self) -> String {
         let printable = |text: &str| -> String {
-            text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(MAX_NAME).collect()
+            text.chars()
+                .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+                .take(MAX_NAME)
+                .collect()
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
         if matches!(self.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma") && self.codec().is_none() {

@@ -111,7 +111,9 @@ fn read_start(line: &[u8]) -> Start {
 
 /// Whether `bytes` begin as a response does: `RTSP/`, or `HTTP/` from what is no RTSP server.
 pub(super) fn begins_response(bytes: &[u8]) -> bool {
-    bytes.get(..5).is_some_and(|start| [b"RTSP/", b"HTTP/"].iter().any(|name| start.eq_ignore_ascii_case(*name)))
+    bytes
+        .get(..5)
+        .is_some_and(|start| [b"RTSP/", b"HTTP/"].iter().any(|name| start.eq_ignore_ascii_case(*name)))
 }
 
 /// What a camera says in `Session` (RFC 2326 §12.37): the name of the session, and how long it lives unheard.
@@ -147,7 +149,8 @@ pub(super) fn read_transport(value: &str) -> TransportAnswer {
     let first = value.split(',').next().unwrap_or_default();
     let mut answer = TransportAnswer::default();
     for (at, part) in first.split(';').map(str::trim).enumerate() {
-        let (name, value) = part.split_once('=').map_or((part, ""), |(name, value)| (name.trim(), value.trim()));
+        let (name, value) =
+            part.split_once('=').map_or((part, ""), |(name, value)| (name.trim(), value.trim()));
         if at == 0 {
             answer.tcp = name.to_ascii_uppercase().contains("/TCP");
         }

@@ -68,7 +68,10 @@ fn transports_say_what_they_say_and_no_more() {
         ("RTP/AVP/TCP;unicast;interleaved=4", TransportAnswer { interleaved: Some((4, 5)), ..tcp }),
         ("RTP/AVP;unicast;interleaved = 4 - 5;ssrc=zz", TransportAnswer { interleaved: Some((4, 5)), ..tcp }),
         ("RTP/AVP/TCP;unicast;interleaved=x", tcp),
-        ("RTP/AVP/TCP;unicast;interleaved=300-301;server_port=1-2", TransportAnswer { server_port: Some((1, 2)), ..tcp }),
+        (
+            "RTP/AVP/TCP;unicast;interleaved=300-301;server_port=1-2",
+            TransportAnswer { server_port: Some((1, 2)), ..tcp },
+        ),
         ("RTP/AVP;unicast;client_port=50000-50001", udp),
         (
             "RTP/AVP;unicast;client_port=5-6;source=192.0.2.9;server_port=50002-50003",

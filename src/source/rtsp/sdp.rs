@@ -66,7 +66,8 @@ pub(super) fn read(body: &[u8]) -> Description {
             match &mut section {
                 Some(section) => section.attribute(value),
                 None if description.media.is_empty() => {
-                    let control = value.strip_prefix("control:").map(str::trim).filter(|text| !text.is_empty());
+                    let control =
+                        value.strip_prefix("control:").map(str::trim).filter(|text| !text.is_empty());
                     description.control = description.control.or(control.map(str::to_owned));
                 }
                 None => {}
@@ -115,12 +116,7 @@ impl<'a> Lines<'a> {
         let described = || formats.iter().map(|format| self.describe(&kind, format));
         let carried = |media: &Media| matches!(media.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma");
         let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
-        Media {
-            kind,
-            control: self.control.map(str::to_owned),
-            frame_rate: self.frame_rate,
-            ..media
-        }
+        Media { kind, control: self.control.map(str::to_owned), frame_rate: self.frame_rate, ..media }
     }
 
     /// One of the section's formats.
@@ -131,21 +127,30 @@ impl<'a> Lines<'a> {
             _ => None,
         };
         let mapped = || self.maps.first().and_then(|(number, _)| number.parse().ok());
-        let payload_type = payload_type.or_else(|| only(&self.maps).and_then(|_| mapped()).filter(|number| *number < 128));
+        let payload_type =
+            payload_type.or_else(|| only(&self.maps).and_then(|_| mapped()).filter(|number| *number < 128));
         let of = |lines: &[(&'a str, &'a str)]| {
             lines.iter().find(|(this, _)| *this == format).map(|(_, value)| *value)
         };
         // A map or parameters for another number, in a section of one format, can only mean that one.
         let known = payload_type.and_then(static_format);
         let map = of(&self.maps).or_else(|| if known.is_none() { only(&self.maps) } else { None });
-        let fmtp = of(&self.parameters).or_else(|| if kind == "video" { only(&self.parameters) } else { None });
+        let fmtp =
+            of(&self.parameters).or_else(|| if kind == "video" { only(&self.parameters) } else { None });
         let (encoding, clock_rate, channels) = match (map, known) {
             (Some(map), _) => {
                 let mut parts = map.split('/').map(str::trim);
                 let encoding = parts.next().unwrap_or_default().to_ascii_lowercase();
                 let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
-                let channels = parts.next().and_then(|channels| channels.parse().ok()).filter(|count| *count > 0);
-                let usual = if encoding == "opus" { 48_000 } else if kind == "video" { 90_000 } else { 8_000 };
+                let channels =
+                    parts.next().and_then(|channels| channels.parse().ok()).filter(|count| *count > 0);
+                let usual = if encoding == "opus" {
+                    48_000
+                } else if kind == "video" {
+                    90_000
+                } else {
+                    8_000
+                };
                 (encoding, clock_rate.unwrap_or(usual), channels)
             }
             (None, Some((encoding, clock_rate, channels))) => (encoding.to_owned(), clock_rate, channels),

@@ -60,11 +60,15 @@ fn ports_encodings_of_text_and_ends_of_lines_do_not_matter() {
 
 #[test]
 fn private_sections_are_kept_apart() {
-    let private = "m=application/tp-link 0 RTP/AVP smart/0/25000\r\na=rtpmap:95 tp-link/25000\r\na=control:track3\r\n";
+    let private =
+        "m=application/tp-link 0 RTP/AVP smart/0/25000\r\na=rtpmap:95 tp-link/25000\r\na=control:track3\r\n";
     let read = read(format!("{HEAD}{VIDEO}{private}m=\r\nm=audio 0 RTP/AVP 0\r\n").as_bytes());
     assert_eq!(read.media.len(), 4);
     assert_eq!(read.media[0], video());
-    assert_eq!((read.media[1].kind.as_str(), read.media[1].encoding.as_str()), ("application/tp-link", "tp-link"));
+    assert_eq!(
+        (read.media[1].kind.as_str(), read.media[1].encoding.as_str()),
+        ("application/tp-link", "tp-link")
+    );
     assert_eq!(read.media[2], Media::default());
     assert_eq!((read.media[3].encoding.as_str(), read.media[3].channels), ("pcmu", Some(1)));
 }
@@ -75,7 +79,10 @@ fn of_several_formats_the_one_that_is_carried_is_read() {
     let media = read(text.as_bytes()).media.swap_remove(0);
     assert_eq!((media.payload_type, media.encoding.as_str(), media.fmtp), (Some(8), "pcma", None));
     let media = read(text.replace(" 8 0", "").as_bytes()).media.swap_remove(0);
-    assert_eq!((media.payload_type, media.encoding.as_str(), media.clock_rate), (Some(97), "mpeg4-generic", 16_000));
+    assert_eq!(
+        (media.payload_type, media.encoding.as_str(), media.clock_rate),
+        (Some(97), "mpeg4-generic", 16_000)
+    );
     let media = read(b"m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/16000\r\n").media.swap_remove(0);
     assert_eq!((media.encoding.as_str(), media.clock_rate), ("pcmu", 16_000));
     // The first control counts, also one before the map.

@@ -302,7 +302,7 @@ impl<'a, S: Sink> Reader<'a, S> {
                 self.begin();
             }
         }
-        if !self.deadline().is_some_and(|deadline| deadline <= now) {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
             return Ok(());
         }
         for at in 0..self.routes.len() {

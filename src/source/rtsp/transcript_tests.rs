@@ -20,10 +20,14 @@ fn secrets_do_not_get_in() {
     let mut transcript = Transcript::new(mask());
     transcript.sent(said.as_bytes());
     let text = transcript.text();
-    for secret in ["hunter2", "t0ken", "6629fae", "YWRtaW", "s3cr/t", "s3cr%2Ft", "admin:", "b:c", "\x1b", "\r"] {
+    for secret in
+        ["hunter2", "t0ken", "6629fae", "YWRtaW", "s3cr/t", "s3cr%2Ft", "admin:", "b:c", "\x1b", "\r"]
+    {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
-    assert!(text.starts_with("> DESCRIBE rtsp://10.0.0.9:8554/(path)?(query) RTSP/1.0\n> Authorization: ***\n"));
+    assert!(
+        text.starts_with("> DESCRIBE rtsp://10.0.0.9:8554/(path)?(query) RTSP/1.0\n> Authorization: ***\n")
+    );
     assert!(text.contains("rtsp://***@10.0.0.9/x and rtsp://***@d/"), "{text}");
 }
 
@@ -47,7 +51,9 @@ fn an_empty_password_and_a_root_path_hide_nothing() {
 fn it_is_bounded_and_keeps_what_was_said_last() {
     let mut transcript = Transcript::new(mask());
     for number in 0..1_000 {
-        transcript.received(format!("RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{}", "X: y\r\n".repeat(5_000)).as_bytes());
+        transcript.received(
+            format!("RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{}", "X: y\r\n".repeat(5_000)).as_bytes(),
+        );
     }
     let text = transcript.text();
     assert!(text.len() <= MAX_BYTES + 2 * MAX_MESSAGE, "{}", text.len());

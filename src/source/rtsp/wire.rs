@@ -37,7 +37,13 @@ const SENDERS: usize = 4;
 
 /// Requests that a camera may send us; what else looks like one is rubbish.
 const REQUESTS: [&[u8]; 8] = [
-    b"OPTIONS ", b"GET_PARAMETER ", b"SET_PARAMETER ", b"ANNOUNCE ", b"REDIRECT ", b"TEARDOWN ", b"DESCRIBE ",
+    b"OPTIONS ",
+    b"GET_PARAMETER ",
+    b"SET_PARAMETER ",
+    b"ANNOUNCE ",
+    b"REDIRECT ",
+    b"TEARDOWN ",
+    b"DESCRIBE ",
     b"PLAY_NOTIFY ",
 ];
 
@@ -214,7 +220,8 @@ impl Wire {
             let data = &self.buffer[..];
             let inside = (4..end).find(|at| {
                 let next = frame_end(data, *at).unwrap_or(data.len());
-                is_packet(data, *at) && (is_packet(data, next) || begins_message(&data[next.min(data.len())..]) == Some(true))
+                is_packet(data, *at)
+                    && (is_packet(data, next) || begins_message(&data[next.min(data.len())..]) == Some(true))
             });
             // What looks like no packet and leads nowhere never was one.
             if let Some(at) = inside.or((!is_packet(data, 0)).then_some(1)) {
@@ -286,7 +293,8 @@ fn begins_message(data: &[u8]) -> Option<bool> {
     }
     let responses: [&[u8]; 2] = [b"RTSP/", b"HTTP/"];
     let mut names = REQUESTS.iter().chain(&responses);
-    let unfinished = names.any(|name| data.len() < name.len() && name[..data.len()].eq_ignore_ascii_case(data));
+    let unfinished =
+        names.any(|name| data.len() < name.len() && name[..data.len()].eq_ignore_ascii_case(data));
     if unfinished { None } else { Some(false) }
 }
 

@@ -22,8 +22,12 @@ fn read(bytes: &[u8], step: usize) -> (Vec<u32>, Wire) {
         wire.input().extend_from_slice(piece);
         while let Some(item) = wire.next().expect("nothing is too large") {
             seen.push(match item {
-                Item::Packet(channel, packet) => u32::from(channel) * 1_000 + packet.get(3).map_or(0, |number| u32::from(*number)),
-                Item::Message(Message { head: Head { start: Start::Response(status), .. }, .. }) => u32::from(status),
+                Item::Packet(channel, packet) => {
+                    u32::from(channel) * 1_000 + packet.get(3).map_or(0, |number| u32::from(*number))
+                }
+                Item::Message(Message { head: Head { start: Start::Response(status), .. }, .. }) => {
+                    u32::from(status)
+                }
                 Item::Message(_) => 0,
             });
         }
@@ -33,7 +37,8 @@ fn read(bytes: &[u8], step: usize) -> (Vec<u32>, Wire) {
 
 #[test]
 fn messages_and_packets_come_out_however_they_arrive() {
-    let bytes = [ANSWER, b"\r\n\r\n", &packet(1, 2, 100), b"OPTIONS * RTSP/1.0\r\n\r\n", ANSWER, &packet(1, 3, 8)];
+    let bytes =
+        [ANSWER, b"\r\n\r\n", &packet(1, 2, 100), b"OPTIONS * RTSP/1.0\r\n\r\n", ANSWER, &packet(1, 3, 8)];
     let bytes = bytes.concat();
     for step in [1, 2, 3, 7, 50, bytes.len()] {
         let (seen, wire) = read(&bytes, step);
@@ -57,7 +62,9 @@ fn a_false_packet_costs_its_length_at_most() {
 fn rubbish_between_packets_is_skipped() {
     let alphabet: Vec<u8> = (b'a'..=b'z').chain(*b"\x00\x13\x37\x00\x13\x37").collect();
     for rubbish in [&alphabet[..], b"$", b"$$$$", b"RTSP", b"\xff\xfe$\x01\x00\x10abcdefghijklmnop"] {
-        let bytes = [&packet(0, 1, 300)[..], rubbish, &packet(0, 2, 300), &packet(0, 3, 300), &packet(0, 4, 300)].concat();
+        let bytes =
+            [&packet(0, 1, 300)[..], rubbish, &packet(0, 2, 300), &packet(0, 3, 300), &packet(0, 4, 300)]
+                .concat();
         let (seen, wire) = read(&bytes, bytes.len());
         assert!(seen.ends_with(&[3, 4]), "{rubbish:?}: {seen:?}");
         assert!(wire.skipped() > 0 || seen.len() == 4, "{rubbish:?}");
