@@ -57,18 +57,21 @@ pub enum EndReason {
     ConsentExpired,
     /// Its engine failed or panicked.
     EngineFailed,
+    /// Its shard failed, or stood still for too long.
+    ShardFailed,
     /// The server stops.
     Shutdown,
 }
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 6] = [
+    pub const ALL: [EndReason; 7] = [
         EndReason::Deleted,
         EndReason::PeerClosed,
         EndReason::SetupTimeout,
         EndReason::ConsentExpired,
         EndReason::EngineFailed,
+        EndReason::ShardFailed,
         EndReason::Shutdown,
     ];
 
@@ -80,6 +83,7 @@ impl EndReason {
             EndReason::SetupTimeout => "setup_timeout",
             EndReason::ConsentExpired => "consent_expired",
             EndReason::EngineFailed => "engine_failed",
+            EndReason::ShardFailed => "shard_failed",
             EndReason::Shutdown => "shutdown",
         }
     }
@@ -230,6 +234,11 @@ impl Viewer {
     /// Whether the viewer has said nothing on its address `remote` for so long that another one may have it.
     pub fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
         self.paths.is_released(now, remote)
+    }
+
+    /// Whether it is heard on some address of its own.
+    pub fn is_reachable(&self, now: Instant) -> bool {
+        self.paths.target(now).is_some()
     }
 
     /// The address is another viewer's now.
