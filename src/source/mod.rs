@@ -117,4 +117,8 @@ impl<S: Sink> Sink for &mut S {
     fn lost(&mut self, packets: u64) {
         S::lost(self, packets);
     }
+
+    fn restarted(&mut self) {
+        S::restarted(self);
+    }
 }
