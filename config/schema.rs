@@ -134,7 +134,7 @@ static KEYS: [Key<Config>; 37] = [
     key(
         "rtsp.max_frame",
         "\"4MiB\"",
-        Kind::Bytes(Bytes::kib(64), Bytes::mib(64), |c, v| c.rtsp.max_frame = v),
+        Kind::Bytes(Bytes::kib(64), Bytes::mib(4), |c, v| c.rtsp.max_frame = v),
     ),
     key("nack.enabled", "true", Kind::Bool(|c, v| c.nack.enabled = v)),
     key("nack.history", "\"1s\"", Kind::Duration(TENTH, TEN_SECONDS, |c, v| c.nack.history = v)),
