@@ -375,6 +375,8 @@ mod tests {
             let text = match &key.kind {
                 Kind::Bool(_) => "false".to_owned(),
                 Kind::Integer(_, max, _) => max.to_string(),
+                // Its default is its most.
+                Kind::Bytes(min, _, _) if key.path == "rtsp.max_frame" => min.to_string(),
                 Kind::Bytes(_, max, _) => max.to_string(),
                 Kind::Duration(_, max, _) => crate::format_duration(*max),
                 Kind::Choice(words, _) => words[words.len() - 1].to_owned(),
