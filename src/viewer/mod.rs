@@ -466,7 +466,8 @@ impl Egress for PathEgress<'_> {
             // It sends no checks of its own, so there is nothing else.
             let Some(Arrival { now, check, path, new, admission }) = arrival else { return };
             if check.is_answered_by(datagram) {
-                let evicted = new.then(|| self.paths.confirm(*now, *path, &check.transaction, check.nominates));
+                let evicted =
+                    new.then(|| self.paths.confirm(*now, *path, &check.transaction, check.nominates));
                 *admission = Admission::Admitted(evicted.flatten());
                 self.target = self.paths.target(*now).map(|(target, _)| target);
             }
