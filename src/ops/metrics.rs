@@ -22,6 +22,7 @@ use crate::control::registry::{Registry, Stream};
 use crate::control::sessions::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::source::SourceState;
+use crate::supervise::{Ends, Task};
 use crate::track::Kind;
 use crate::viewer::EndReason;
 
@@ -31,16 +32,24 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics over the given parts; `revision` is the commit of this build, `lost` what the log lost.
+    /// Metrics over the given parts; `revision` is the commit of this build, then what the log lost and
+    /// what ended that should not.
     pub fn new(
         registry: Arc<Registry>,
         sessions: Arc<Sessions>,
         shards: Vec<Arc<ShardHandle>>,
         revision: &'static str,
-        lost: Arc<Lost>,
+        (lost, ends): (Arc<Lost>, Arc<Ends>),
     ) -> Metrics {
         let mut exposition = Exposition::with_prefix("sluice");
-        exposition.register_collector(Box::new(Everything { registry, sessions, shards, revision, lost }));
+        exposition.register_collector(Box::new(Everything {
+            registry,
+            sessions,
+            shards,
+            revision,
+            lost,
+            ends,
+        }));
         Metrics { exposition }
     }
 
@@ -59,6 +68,7 @@ struct Everything {
     shards: Vec<Arc<ShardHandle>>,
     revision: &'static str,
     lost: Arc<Lost>,
+    ends: Arc<Ends>,
 }
 
 impl fmt::Debug for Everything {
@@ -135,6 +145,10 @@ const FEEDBACK: [(&str, Read); 7] = [
     ("unread", |c| &c.feedback.packets.unread),
 ];
 
+/// RTCP of viewers that was not acted on because too much of it came in a second.
+const OVER_RATE: [(&str, Read); 2] =
+    [("packets", |c| &c.feedback.over_rate_packets), ("numbers", |c| &c.feedback.over_rate_numbers)];
+
 /// What receiver reports tell: name, help, what to read.
 const HEARD: [(&str, &str, ReadHeard); 3] = [
     ("viewer_loss_ratio", "Part of a track's packets that a viewer lost, before repair", |h| &h.loss),
@@ -160,6 +174,8 @@ impl Collector for Everything {
         self.encode_feedback(&mut out)?;
         let help = "Lines of the log that nobody took: it was stuck, or could not be written";
         out.counter("log_lost_lines", help, [(vec![], self.lost.get())])?;
+        let ends = Task::ALL.map(|task| (vec![("task", task.label().to_owned())], self.ends.of(task)));
+        out.counter("task_ends", "Tasks and threads that ended and should not have, by kind", ends)?;
         out.process()
     }
 }
@@ -177,11 +193,14 @@ impl Everything {
         let viewers = |stream: &Stream| stream.viewers.load(Ordering::Relaxed) as f64;
         let each = streams.iter().map(|s| (label(s), viewers(s)));
         out.gauge("stream_viewers", "Sessions that watch the stream", each)?;
-        let counters: [(&str, &str, ReadStream); 6] = [
+        let counters: [(&str, &str, ReadStream); 7] = [
             ("stream_ingress_bytes", "Payload bytes taken in", |s| &s.counters.ingress_bytes),
             ("stream_ingress_packets", "Packets made of what was taken in", |s| &s.counters.ingress_packets),
             ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| {
                 &s.counters.ingress_lost
+            }),
+            ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
+                &s.counters.ingress_restarts
             }),
             ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| {
                 &s.counters.ingress_invalid
@@ -227,6 +246,8 @@ impl Everything {
         out.counter("keyframe_requests", "Keyframe requests of viewers, by result", keyframes)?;
 
         let shard = |shard: &ShardHandle| vec![("shard", shard.index.to_string())];
+        let up = self.shards.iter().map(|s| (shard(s), f64::from(u8::from(s.health.is_able()))));
+        out.gauge("shard_up", "1 while the shard's thread goes round and gets joins", up)?;
         let busy = self.shards.iter().map(|s| (shard(s), s.health.busy_ratio()));
         out.gauge("shard_busy_ratio", "Part of the last second that the shard's thread worked", busy)?;
         let busy = self.shards.iter().map(|s| (shard(s), s.counters.busy_nanos.get() as f64 / 1e9));
@@ -268,6 +289,9 @@ impl Everything {
         out.counter("viewer_estimates_below_sent", help, [(vec![], below)])?;
         let packets = FEEDBACK.map(|(word, read)| (vec![("type", word.to_owned())], sum(read)));
         out.counter("feedback_packets", "RTCP packets of viewers, by type", packets)?;
+        let over_rate = OVER_RATE.map(|(word, read)| (vec![("of", word.to_owned())], sum(read)));
+        let help = "RTCP packets, and packet numbers in NACKs, beyond what a viewer may send in a second";
+        out.counter("feedback_over_rate", help, over_rate)?;
         let misdirected = sum(|c| &c.feedback.misdirected);
         let help = "NACK, PLI and FIR that named something else than the viewer's video";
         out.counter("feedback_misdirected", help, [(vec![], misdirected)])

@@ -18,6 +18,7 @@ use super::deadlines::Deadlines;
 use super::demux::{Demux, Owner};
 use super::fan_out::{FanOut, Pacing, cost_of};
 use super::shed::Shed;
+use crate::contain::contain;
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
@@ -297,14 +298,17 @@ impl Shard {
     /// Drops every viewer without touching its engine: after a defect of ours nothing in here can be
     /// trusted, but the books outside must still close.
     pub fn abandon(&mut self) {
-        let ended = self.viewers.drain().map(|Seat { viewer, connected, .. }| Ended {
+        let seats = std::mem::take(&mut self.viewers);
+        self.ended.extend(seats.iter().map(|(_, Seat { viewer, connected, .. })| Ended {
             session: viewer.session,
             stream: viewer.stream,
-            reason: EndReason::EngineFailed,
-            connected,
-        });
-        self.ended.extend(ended);
-        self.counters.ended(EndReason::EngineFailed).add(self.connected);
+            reason: EndReason::ShardFailed,
+            connected: *connected,
+        }));
+        self.counters.ended(EndReason::ShardFailed).add(seats.len() as u64);
+        for (_, seat) in seats {
+            contain(|| drop(seat));
+        }
         self.by_session.clear();
         self.demux = Demux::default();
         self.deadlines = Deadlines::default();
@@ -371,8 +375,9 @@ impl Shard {
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
-    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's, unless another
-    /// one was heard there lately.
+    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's; of another one
+    /// only if that has been silent there, and if this one has no address of its own: with a forged source
+    /// a viewer could else keep somebody's address from him, and lose nothing by it.
     fn handle_check(
         &mut self,
         now: Instant,
@@ -382,8 +387,11 @@ impl Shard {
         check: &Check<'_>,
         egress: &mut dyn Egress,
     ) {
+        let viewer = |slot: usize| &self.viewers[slot].viewer;
         let holder = self.demux.holder(source).filter(|&holder| holder != slot);
-        if holder.is_some_and(|holder| !self.viewers[holder].viewer.is_released(now, source)) {
+        if holder
+            .is_some_and(|holder| !viewer(holder).is_released(now, source) || viewer(slot).is_reachable(now))
+        {
             return self.counters.discarded_unauthenticated.add(1);
         }
         let mut admission = Admission::Refused;
@@ -430,12 +438,13 @@ impl Shard {
         }
         let counters = &self.counters;
         if outcome.repairs != Repairs::default() {
-            let Repairs { sent, repeated, unknown, over_budget, not_agreed } = outcome.repairs;
+            let Repairs { sent, repeated, unknown, over_budget, not_agreed, over_rate } = outcome.repairs;
             counters.repairs_sent.add(u64::from(sent));
             counters.repairs_repeated.add(u64::from(repeated));
             counters.repairs_unknown.add(u64::from(unknown));
             counters.repairs_over_budget.add(u64::from(over_budget));
             counters.repairs_not_agreed.add(u64::from(not_agreed));
+            counters.feedback.over_rate_numbers.add(u64::from(over_rate));
         }
         counters.withheld.add(u64::from(outcome.withheld));
         counters.discarded_application_data.add(u64::from(outcome.application_data));
@@ -470,6 +479,8 @@ impl Shard {
         self.counters.connected_now.set(self.connected);
         self.counters.ended(reason).add(1);
         self.ended.push(Ended { session: viewer.session, stream: viewer.stream, reason, connected });
+        // An engine that panicked may panic again where it is dropped: that is still one viewer's matter.
+        contain(|| drop(viewer));
     }
 
     /// Where the stream is; it is made if this is the first that is heard of it.
