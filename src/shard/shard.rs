@@ -330,8 +330,9 @@ impl Shard {
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
-    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's, unless another
-    /// one was heard there lately.
+    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's; of another one
+    /// only if that has been silent there, and if this one has no address of its own: with a forged source
+    /// a viewer could else keep somebody's address from him, and lose nothing by it.
     fn handle_check(
         &mut self,
         now: Instant,
@@ -341,8 +342,11 @@ impl Shard {
         check: &Check<'_>,
         egress: &mut dyn Egress,
     ) {
+        let viewer = |slot: usize| &self.viewers[slot].viewer;
         let holder = self.demux.holder(source).filter(|&holder| holder != slot);
-        if holder.is_some_and(|holder| !self.viewers[holder].viewer.is_released(now, source)) {
+        if holder
+            .is_some_and(|holder| !viewer(holder).is_released(now, source) || viewer(slot).is_reachable(now))
+        {
             return self.counters.discarded_unauthenticated.add(1);
         }
         let mut admission = Admission::Refused;

@@ -236,6 +236,11 @@ impl Viewer {
         self.paths.is_released(now, remote)
     }
 
+    /// Whether it is heard on some address of its own.
+    pub fn is_reachable(&self, now: Instant) -> bool {
+        self.paths.target(now).is_some()
+    }
+
     /// The address is another viewer's now.
     pub fn forget(&mut self, remote: SocketAddr) {
         self.paths.forget(remote);
