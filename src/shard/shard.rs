@@ -391,12 +391,13 @@ impl Shard {
         }
         let counters = &self.counters;
         if outcome.repairs != Repairs::default() {
-            let Repairs { sent, repeated, unknown, over_budget, not_agreed } = outcome.repairs;
+            let Repairs { sent, repeated, unknown, over_budget, not_agreed, over_rate } = outcome.repairs;
             counters.repairs_sent.add(u64::from(sent));
             counters.repairs_repeated.add(u64::from(repeated));
             counters.repairs_unknown.add(u64::from(unknown));
             counters.repairs_over_budget.add(u64::from(over_budget));
             counters.repairs_not_agreed.add(u64::from(not_agreed));
+            counters.feedback.over_rate_numbers.add(u64::from(over_rate));
         }
         counters.withheld.add(u64::from(outcome.withheld));
         counters.discarded_application_data.add(u64::from(outcome.application_data));
