@@ -192,11 +192,14 @@ impl Everything {
         let viewers = |stream: &Stream| stream.viewers.load(Ordering::Relaxed) as f64;
         let each = streams.iter().map(|s| (label(s), viewers(s)));
         out.gauge("stream_viewers", "Sessions that watch the stream", each)?;
-        let counters: [(&str, &str, ReadStream); 6] = [
+        let counters: [(&str, &str, ReadStream); 7] = [
             ("stream_ingress_bytes", "Payload bytes taken in", |s| &s.counters.ingress_bytes),
             ("stream_ingress_packets", "Packets made of what was taken in", |s| &s.counters.ingress_packets),
             ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| {
                 &s.counters.ingress_lost
+            }),
+            ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
+                &s.counters.ingress_restarts
             }),
             ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| {
                 &s.counters.ingress_invalid
