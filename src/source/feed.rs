@@ -189,7 +189,7 @@ impl Sink for Feed {
                 }
             }
             Err(error) => {
-                self.keyframes.other(received, is_keyframe.then(|| error.to_string()));
+                self.keyframes.other(received, is_keyframe.then(|| error.reason()));
                 self.invalid(&error, received);
             }
         }
@@ -218,5 +218,9 @@ impl Sink for Feed {
 
     fn lost(&mut self, packets: u64) {
         self.stream.counters.ingress_lost.add(packets);
+    }
+
+    fn restarted(&mut self) {
+        self.stream.counters.ingress_restarts.add(1);
     }
 }
