@@ -33,6 +33,7 @@ mod formats;
 mod h264;
 mod message;
 mod order;
+mod reader;
 mod sdp;
 mod session;
 mod transcript;
@@ -48,7 +49,8 @@ use tracing::{debug, warn};
 use url::Url;
 
 use self::failure::Failure;
-use self::session::{Flow, Session};
+use self::reader::Flow;
+use self::session::Session;
 use crate::source::backoff::Backoff;
 use crate::source::{Sink, SourceState};
 
