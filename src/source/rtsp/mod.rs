@@ -19,7 +19,7 @@
 //!
 //! # What is read by whom
 //!
-//! RTP headers and H.264 parameter sets are read by retina. Its RTSP client and session descriptions are not used:
+//! RTP headers are read by retina. Its RTSP client and its reader of session descriptions are not used:
 //! they end a session at the first thing that is not as it should be, and with cameras something always is.
 //! docs/CAMERAS.md lists what is tolerated here.
 
