@@ -103,9 +103,10 @@ const SUMS: [(&str, &str, Read); 11] = [
 ];
 
 /// Datagrams not sent, by reason.
-const DROPS: [(&str, Read); 4] = [
+const DROPS: [(&str, Read); 5] = [
     ("socket_full", |c| &c.dropped_socket_full),
     ("late", |c| &c.dropped_late),
+    ("shed", |c| &c.dropped_shed),
     ("refused", |c| &c.dropped_refused),
     ("no_memory", |c| &c.dropped_no_memory),
 ];
@@ -218,6 +219,9 @@ impl Everything {
         out.gauge("sessions", "WHEP sessions, connected or not", [(vec![], self.sessions.len() as f64)])?;
         let now = sum(|c| &c.connected_now) as f64;
         out.gauge("viewers", "Viewers that are connected", [(vec![], now)])?;
+        let without = sum(|c| &c.without_media) as f64;
+        let help = "Connected viewers that get no media, because it does not suffice for all";
+        out.gauge("viewers_without_media", help, [(vec![], without)])?;
         let ended = EndReason::ALL.map(|reason| {
             let count = self.shards.iter().map(|shard| shard.counters.ended(reason).get()).sum();
             (vec![("reason", reason.label().to_owned())], count)
