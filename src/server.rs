@@ -15,17 +15,19 @@ use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::control::admission::{Admission, AdmissionLimits};
 use crate::control::announce::{self, AnnounceError};
+use crate::control::client::Share;
 use crate::control::http::{self, HttpLimits, ListenError, Public};
 use crate::control::registry::Registry;
 use crate::control::sessions::Sessions;
-use crate::control::whep::{Whep, WhepLimits};
+use crate::control::whep::Whep;
 use crate::ops::admin::{self, Admin};
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
-use crate::shard::{Ended, Pacing};
+use crate::shard::{News, Pacing};
 use crate::source::{Feed, demo, rtsp};
 use crate::track::RecentLimits;
 use crate::viewer::{DtlsSetupError, SharedDtls, ViewerLimits};
@@ -84,22 +86,22 @@ impl Server {
         let (sockets, v6) = sockets(config)?;
         let announced = announce::addresses(&config.ice, v6).await?;
         let viewers = config.limits.viewers as usize;
-        // One message per viewer at the most: never full (see `Ended`).
-        let (ended_in, ended) = mpsc::channel(viewers + 1);
+        // Two messages per viewer at the most: never full (see `News`).
+        let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = recent_limits(config);
-        let workers = workers(config, sockets, recent, &ended_in)?;
+        let workers = workers(config, sockets, recent, &news_in)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let names = config.streams.iter().map(|(name, stream)| (name.to_string(), label(&stream.source)));
         let registry = Arc::new(Registry::new(names, &shards, recent));
-        let sessions = Arc::new(Sessions::default());
+        let sessions = Arc::new(Sessions::new(Arc::new(Admission::new(admission_limits(config)))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
             announced: RwLock::new(announced.as_slice().into()),
-            limits: whep_limits(config),
+            viewer: viewer_limits(config),
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
@@ -121,11 +123,12 @@ impl Server {
             whep: whep.clone(),
             list: Arc::default(),
             origin: origin(config)?,
+            trusted: config.http.trusted_proxies.as_slice().into(),
             body_timeout: limits.headers,
         };
         tasks.spawn(http::serve(public, http::public(state), limits, stopping.clone()));
         tasks.spawn(http::serve(private, admin::routes(admin_state.clone()), limits, stopping.clone()));
-        tasks.spawn(keep_books(sessions, ended));
+        tasks.spawn(keep_books(sessions, news));
         tasks.spawn(look(shards, whep, config.ice.clone(), v6, stopping.clone()));
         sources(config, &registry, &stopping, &mut tasks);
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
@@ -192,7 +195,7 @@ fn workers(
     config: &Config,
     sockets: Vec<Socket>,
     recent: RecentLimits,
-    ended: &mpsc::Sender<Ended>,
+    news: &mpsc::Sender<News>,
 ) -> Result<Vec<Worker>, ServerError> {
     let gso = gso_mode(config);
     // Each shard has its part of the line for itself.
@@ -203,8 +206,8 @@ fn workers(
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
-        let ended = ended.clone();
-        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, pacing, rate, ended })?);
+        let news = news.clone();
+        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, pacing, rate, news })?);
     }
     Ok(workers)
 }
@@ -240,17 +243,22 @@ fn recent_limits(config: &Config) -> RecentLimits {
     RecentLimits { bytes: config.track.history_bytes.as_usize(), history }
 }
 
-fn whep_limits(config: &Config) -> WhepLimits {
+fn admission_limits(config: &Config) -> AdmissionLimits {
     let limits = &config.limits;
-    WhepLimits {
+    AdmissionLimits {
         viewers: limits.viewers as usize,
         viewers_per_stream: limits.viewers_per_stream.map_or(0, |limit| limit.get() as usize),
         pending: limits.pending as usize,
-        viewer: ViewerLimits {
-            setup: limits.setup_timeout,
-            consent: limits.consent_timeout,
-            report_interval: config.rtcp.report_interval,
-        },
+        share: Share(limits.share_per_address),
+        joins_per_second: limits.joins_per_address,
+    }
+}
+
+fn viewer_limits(config: &Config) -> ViewerLimits {
+    ViewerLimits {
+        setup: config.limits.setup_timeout,
+        consent: config.limits.consent_timeout,
+        report_interval: config.rtcp.report_interval,
     }
 }
 
@@ -317,10 +325,10 @@ fn rtsp_settings(
     }
 }
 
-/// Closes the books of viewers that ended, until the last shard is gone.
-async fn keep_books(sessions: Arc<Sessions>, mut ended: mpsc::Receiver<Ended>) {
-    while let Some(ended) = ended.recv().await {
-        sessions.ended(&ended);
+/// Keeps the books of viewers that connect and end, until the last shard is gone.
+async fn keep_books(sessions: Arc<Sessions>, mut news: mpsc::Receiver<News>) {
+    while let Some(news) = news.recv().await {
+        sessions.hear(&news);
     }
 }
 

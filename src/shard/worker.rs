@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use super::command::{COMMANDS_MAX, Command, MEDIA_MAX, Media, ShardHandle, Wake};
 use super::fan_out::Pacing;
 use super::outbox::Outbox;
-use super::shard::{Ended, Progress, Shard};
+use super::shard::{News, Progress, Shard};
 use crate::ops::counters::ShardCounters;
 use crate::track::RecentLimits;
 use crate::viewer::Epoch;
@@ -73,8 +73,8 @@ pub struct WorkerSetup {
     pub pacing: Pacing,
     /// Bytes a second on the wire at the most, if there is a limit.
     pub rate: Option<f64>,
-    /// Where ended viewers are told. Holds as many as there may be viewers, so it is never full.
-    pub ended: mpsc::Sender<Ended>,
+    /// Where viewers that connected or ended are told. Holds two for each that there may be, so it is never full.
+    pub news: mpsc::Sender<News>,
 }
 
 /// Why a worker cannot start.
@@ -113,9 +113,9 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
     let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
     let outbox = Outbox::new(sender, socket, counters.clone(), setup.rate, Instant::now());
-    let ended = setup.ended;
+    let news = setup.news;
     let mut rounds =
-        Rounds { index, shard, outbox, poll, commands, media, wake, counters, ended, awaits_writable: false };
+        Rounds { index, shard, outbox, poll, commands, media, wake, counters, news, awaits_writable: false };
     let core = setup.core;
     let ending = Ending(handle.clone());
     let thread = std::thread::Builder::new()
@@ -157,7 +157,7 @@ struct Rounds {
     media: Queue<Media>,
     wake: Arc<Wake>,
     counters: Arc<ShardCounters>,
-    ended: mpsc::Sender<Ended>,
+    news: mpsc::Sender<News>,
     /// Whether epoll tells when the socket is writable.
     awaits_writable: bool,
 }
@@ -189,9 +189,12 @@ impl Rounds {
             more = unfinished;
             self.outbox.flush();
             self.await_writable();
+            // Sized for every viewer there may be: never full while the control plane lives.
+            for session in self.shard.drain_arrived() {
+                let _ = self.news.try_send(News::Connected(session));
+            }
             for ended in self.shard.drain_ended() {
-                // Sized for every viewer there may be: never full while the control plane lives.
-                let _ = self.ended.try_send(ended);
+                let _ = self.news.try_send(News::Ended(ended));
             }
             self.counters.busy_nanos.add(began.elapsed().as_nanos() as u64);
             if stop {

@@ -45,7 +45,13 @@ impl Serving {
 
     fn room(viewers: u32) -> Vec<String> {
         let viewers = viewers.max(1_000);
-        vec![format!("limits.viewers={}", viewers * 2), format!("limits.pending={viewers}")]
+        vec![
+            format!("limits.viewers={}", viewers * 2),
+            format!("limits.pending={viewers}"),
+            // They all come from one address.
+            "limits.share_per_address=100".to_owned(),
+            "limits.joins_per_address=100000".to_owned(),
+        ]
     }
 }
 
