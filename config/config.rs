@@ -212,6 +212,8 @@ pub struct Limits {
     pub share_per_address: u8,
     /// Joins of one address a second.
     pub joins_per_address: u32,
+    /// Percent of a shard's time, socket or line over which it gets no more viewers; 0: it gets all.
+    pub busy: u8,
     /// From the answer to the end of the DTLS handshake.
     pub setup_timeout: Duration,
     /// Since the last valid consent check (RFC 7675 §5.1).
@@ -226,6 +228,7 @@ impl Default for Limits {
             pending: 1000,
             share_per_address: 50,
             joins_per_address: 200,
+            busy: 90,
             setup_timeout: Duration::from_secs(10),
             consent_timeout: Duration::from_secs(30),
         }

@@ -43,7 +43,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 39] = [
+static KEYS: [Key<Config>; 40] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -132,6 +132,7 @@ static KEYS: [Key<Config>; 39] = [
         "200",
         Kind::Integer(1, 100_000, |c, v| c.limits.joins_per_address = v as u32),
     ),
+    key("limits.busy", "90", Kind::Integer(0, 100, |c, v| c.limits.busy = v as u8)),
     key("limits.setup_timeout", "\"10s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.limits.setup_timeout = v)),
     key(
         "limits.consent_timeout",

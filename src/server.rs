@@ -201,13 +201,15 @@ fn workers(
     // Each shard has its part of the line for itself.
     let rate = config.egress.rate.bytes_per_second().map(|rate| rate / sockets.len() as f64);
     let pacing = Pacing { spread: config.egress.spread, audio_hold: config.egress.audio_hold };
+    let busy = Some(f64::from(config.limits.busy) / 100.0).filter(|&part| part > 0.0);
     let cores = affinity::cores();
     let count = sockets.len();
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
         let news = news.clone();
-        workers.push(worker::start(WorkerSetup { index, core, socket, gso, recent, pacing, rate, news })?);
+        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news };
+        workers.push(worker::start(setup)?);
     }
     Ok(workers)
 }
@@ -259,6 +261,7 @@ fn viewer_limits(config: &Config) -> ViewerLimits {
         setup: config.limits.setup_timeout,
         consent: config.limits.consent_timeout,
         report_interval: config.rtcp.report_interval,
+        fresh: crate::viewer::FRESH,
     }
 }
 
@@ -352,6 +355,7 @@ async fn look(
         last = Instant::now();
         for shard in &shards {
             shard.look(elapsed);
+            shard.learn(last);
         }
         let date = SystemTime::now();
         whep.registry.streams().for_each(|stream| stream.look(last, date));

@@ -65,7 +65,7 @@ pub struct Identity<'a> {
 
 /// Chooses payload types for what the stream carries.
 ///
-/// `random` gives SSRCs. Refuses an offer that cannot carry the stream's video, and one that would
+/// `random` gives SSRCs, which are all different whatever it gives. Refuses an offer that cannot carry the stream's video, and one that would
 /// carry nothing at all.
 pub fn negotiate(
     offer: &Offer,
@@ -73,6 +73,17 @@ pub fn negotiate(
     mut random: impl FnMut() -> u32,
 ) -> Result<Negotiated, OfferError> {
     let mut negotiated = Negotiated { media: Vec::new(), feedback: Vec::new() };
+    let mut taken = Vec::new();
+    // Two equal ones in one session would seal two packets under one index of one key.
+    let mut ssrc = || {
+        let mut ssrc = random();
+        // 0 is what browsers probe with.
+        while ssrc == 0 || taken.contains(&ssrc) {
+            ssrc = ssrc.wrapping_add(1);
+        }
+        taken.push(ssrc);
+        ssrc
+    };
     for section in &offer.sections {
         let choice = if section.disabled { None } else { choose(section, formats)? };
         let Some((codec, payload)) = choice else {
@@ -96,8 +107,8 @@ pub fn negotiate(
             payload_type: payload.payload_type,
             rtx_payload_type: rtx.map(|rtx| rtx.payload_type),
             format: payload.format.clone(),
-            ssrc: random(),
-            rtx_ssrc: random(),
+            ssrc: ssrc(),
+            rtx_ssrc: ssrc(),
             abs_send_time_id: extension(ABS_SEND_TIME),
             mid_id: extension(MID).filter(|_| section.mid.len() <= MID_EXTENSION_MAX),
         }));

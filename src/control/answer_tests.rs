@@ -127,6 +127,21 @@ fn without_repair_no_answer_offers_rtx_or_nack_and_every_answer_keeps_pli() {
 }
 
 #[test]
+fn ssrcs_of_a_session_differ_whatever_the_generator_gives() {
+    let formats = formats(Some([0x42, 0xe0, 0x1f]), Some(Codec::Opus));
+    let offer = offer(CHROMIUM);
+    for constant in [0, 7, u32::MAX - 1, u32::MAX] {
+        let negotiated = negotiate(&offer, &formats, || constant).expect("something in common");
+        let media = negotiated.media.iter().flatten();
+        let mut ssrcs: Vec<u32> = media.flat_map(|media| [media.ssrc, media.rtx_ssrc]).collect();
+        ssrcs.sort_unstable();
+        ssrcs.dedup();
+        assert_eq!(ssrcs.len(), 4, "of {constant}");
+        assert!(!ssrcs.contains(&0));
+    }
+}
+
+#[test]
 fn audio_is_matched_by_name_and_clock_whatever_the_capitals() {
     for (text, codec, payload_type) in [
         (CHROMIUM, Codec::Opus, Some(111)),

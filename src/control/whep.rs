@@ -111,6 +111,7 @@ impl Whep {
         let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
         let place = self.sessions.admission.admit(now, Client::of(request.client), stream.id);
         let taken = place.map_err(|refusal| refused(stream, refusal))?;
+        let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
@@ -120,7 +121,6 @@ impl Whep {
         }
         let negotiated = negotiate(&offer, formats, rand::random)?;
 
-        let shard = place::choose(&self.shards).map_err(|none| overloaded(none.to_string()))?;
         let id = SessionId(rand::random());
         let local_credentials = new_credentials();
         let candidates = self.candidates(shard, request.local);

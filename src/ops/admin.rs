@@ -67,7 +67,7 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     if admin.stopping.load(Ordering::Relaxed) {
         reasons.push("the server is stopping".to_owned());
     }
-    if let Err(none) = place::choose(&admin.shards) {
+    if let Err(none) = place::any_runs(&admin.shards) {
         reasons.push(none.to_string());
     }
     let playing = admin.registry.streams().filter(|s| s.status().state == SourceState::Playing).count();

@@ -60,6 +60,8 @@ cells! {
         viewers,
         /// Viewers here now that are connected.
         connected_now,
+        /// Viewers that get no media now, because it does not suffice for all who are connected.
+        without_media,
         /// Viewers that connected.
         connected,
         /// Microseconds from offer to connected, summed over them.
@@ -90,12 +92,22 @@ cells! {
         ingress_datagrams,
         /// Discarded: longer than any we ask for.
         discarded_oversize,
-        /// Discarded: STUN that failed authentication, or from a ninth address.
+        /// Discarded: a check that failed authentication, or from a ninth address, or from another viewer's.
         discarded_unauthenticated,
-        /// Discarded: STUN for nobody here.
+        /// Discarded: a check that came before, now from an unknown address.
+        discarded_copy,
+        /// Discarded: STUN that is no connectivity check.
+        discarded_no_check,
+        /// Discarded: a check for nobody here.
         discarded_unknown_ufrag,
-        /// Discarded: not STUN, and from an address that never authenticated itself.
+        /// Discarded: DTLS or RTCP from an address that never authenticated itself.
         discarded_unknown_address,
+        /// Discarded: RTP.
+        discarded_media,
+        /// Discarded: DTLS records of application data.
+        discarded_application_data,
+        /// Discarded: DTLS records that the library refused.
+        discarded_dtls,
         /// Discarded: not of any protocol we speak.
         discarded_alien,
         /// UDP payload bytes the kernel took.
@@ -120,6 +132,8 @@ cells! {
         blocked_nanos,
         /// Nanoseconds that the thread worked instead of waiting.
         busy_nanos,
+        /// The part of them in which trains went out.
+        media_nanos,
         /// Times the thread woke up.
         wakeups,
     }

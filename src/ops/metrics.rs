@@ -101,11 +101,16 @@ const DROPS: [(&str, Read); 4] = [
 ];
 
 /// Datagrams not looked at further, by reason.
-const DISCARDS: [(&str, Read); 5] = [
+const DISCARDS: [(&str, Read); 10] = [
     ("oversize", |c| &c.discarded_oversize),
     ("unauthenticated", |c| &c.discarded_unauthenticated),
+    ("copy", |c| &c.discarded_copy),
+    ("no_check", |c| &c.discarded_no_check),
     ("unknown_ufrag", |c| &c.discarded_unknown_ufrag),
     ("unknown_address", |c| &c.discarded_unknown_address),
+    ("media", |c| &c.discarded_media),
+    ("application_data", |c| &c.discarded_application_data),
+    ("dtls", |c| &c.discarded_dtls),
     ("alien", |c| &c.discarded_alien),
 ];
 
@@ -225,6 +230,12 @@ impl Everything {
         out.gauge("shard_busy_ratio", "Part of the last second that the shard's thread worked", busy)?;
         let busy = self.shards.iter().map(|s| (shard(s), s.counters.busy_nanos.get() as f64 / 1e9));
         out.seconds("shard_busy_seconds", "Time that the shard's thread worked", busy)?;
+        let expected = self.shards.iter().map(|s| (shard(s), s.expected_load()));
+        let help = "Part of its time that all viewers given to the shard will take; over limits.busy it gets no more";
+        out.gauge("shard_expected_ratio", help, expected)?;
+        let refused = self.shards.iter().map(|s| (shard(s), s.refused.get()));
+        let help = "Joins refused because the shard with the fewest viewers, and every other, had no room";
+        out.counter("shard_joins_refused", help, refused)?;
         let blocked = self.shards.iter().map(|s| (shard(s), s.counters.blocked_nanos.get() as f64 / 1e9));
         out.seconds("shard_blocked_seconds", "Time that the shard's socket was full", blocked)?;
         let viewers = self.shards.iter().map(|s| (shard(s), s.counters.viewers.get() as f64));

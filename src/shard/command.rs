@@ -1,13 +1,14 @@
 //! What the control plane may say to a shard, and what a shard says back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
 
+use super::room::{NoRoom, Room, RoomLimits, Sample};
 use crate::id::{SessionId, StreamId};
-use crate::ops::counters::ShardCounters;
+use crate::ops::counters::{Cell, ShardCounters};
 use crate::track::Train;
 use crate::viewer::{Credentials, Viewer};
 
@@ -75,6 +76,9 @@ pub struct ShardHandle {
     pub viewers: AtomicUsize,
     /// Whether its thread goes round, and how busy it is: as of the last look.
     pub health: Health,
+    /// Joins that were refused because it had no room.
+    pub refused: Cell,
+    room: Mutex<Room>,
     commands: Sender<Command>,
     media: Sender<Media>,
     wake: Arc<Wake>,
@@ -157,9 +161,34 @@ impl ShardHandle {
         commands: Sender<Command>,
         media: Sender<Media>,
         wake: Arc<Wake>,
+        room: RoomLimits,
     ) -> ShardHandle {
         let (viewers, health) = (AtomicUsize::new(0), Health::default());
-        ShardHandle { index, port, counters, viewers, health, commands, media, wake }
+        let (refused, room) = (Cell::new(), Mutex::new(Room::new(room)));
+        ShardHandle { index, port, counters, viewers, health, refused, room, commands, media, wake }
+    }
+
+    /// Learns what its viewers cost, from its counters as they are `now`.
+    pub fn learn(&self, now: Instant) {
+        self.room().learn(now, || Sample::of(&self.counters));
+    }
+
+    /// Whether it can serve one viewer more, by what those it has were measured to cost.
+    pub fn check_room(&self, now: Instant) -> Result<(), NoRoom> {
+        let mut room = self.room();
+        room.learn(now, || Sample::of(&self.counters));
+        room.check(self.index, self.viewers.load(Ordering::Relaxed))
+    }
+
+    /// What the viewers that it was given will take of its time when they are all connected: from 0 on; over
+    /// 1 is more than it has.
+    pub fn expected_load(&self) -> f64 {
+        self.room().expected(self.viewers.load(Ordering::Relaxed))
+    }
+
+    fn room(&self) -> std::sync::MutexGuard<'_, Room> {
+        // Plain numbers, and true after a panic too.
+        self.room.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Looks at the shard's counters, `elapsed` after the last look.

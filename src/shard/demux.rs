@@ -1,12 +1,13 @@
-//! Whose datagram is it: by validated address, else, for STUN, by ICE user name fragment.
+//! Whose datagram is it: a connectivity check by its ICE user name fragment, all else by validated address.
 //!
 //! Owns the two tables and the rule that only authenticated STUN makes an address known: a DTLS or
-//! RTP datagram from anywhere else has no owner (design invariant 7). Never touches an engine.
+//! RTCP datagram from anywhere else has no owner (design invariant 7). What no viewer has a reason to send is
+//! told here by its first bytes. Never touches an engine.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use str0m::ice::StunMessage;
+use crate::viewer::Check;
 
 /// Slots of viewers by what tells their datagrams apart.
 #[derive(Debug, Default)]
@@ -17,41 +18,47 @@ pub struct Demux {
 
 /// Whose a datagram is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
-    /// It came from an address that has authenticated itself for this slot.
+pub enum Owner<'a> {
+    /// DTLS or RTCP from an address that has authenticated itself for this slot.
     Known(usize),
-    /// A STUN request that names this slot's user name fragment; the address must be admitted.
-    Claimed(usize),
-    /// STUN, but for nobody here.
+    /// A check that names this slot's user name fragment; whether it is authentic is not known yet.
+    Named(usize, Check<'a>),
+    /// A check of nobody here.
     UnknownUfrag,
-    /// Not STUN, and from an unknown address.
+    /// STUN, but no check that we would answer: malformed, an answer to nothing, another method.
+    NoCheck,
+    /// DTLS or RTCP from an unknown address.
     UnknownAddress,
+    /// RTP: viewers only watch.
+    Media,
     /// Neither STUN, DTLS, RTP nor RTCP by its first byte, or empty (RFC 7983 §7).
     Alien,
 }
 
 impl Demux {
     /// Finds the owner of a datagram.
-    pub fn owner(&self, source: SocketAddr, datagram: &[u8]) -> Owner {
-        let class = match datagram.first() {
-            Some(0..=3) => Class::Stun,
-            Some(20..=63 | 128..=191) => Class::Other,
-            _ => return Owner::Alien,
-        };
-        if let Some(&slot) = self.by_address.get(&source) {
-            return Owner::Known(slot);
-        }
-        match class {
-            Class::Other => Owner::UnknownAddress,
-            Class::Stun => {
-                let message = StunMessage::parse(datagram).ok();
-                let local = message.as_ref().and_then(|message| message.split_username());
-                match local.and_then(|(local, _remote)| self.by_ufrag.get(local)) {
-                    Some(&slot) => Owner::Claimed(slot),
+    pub fn owner<'a>(&self, source: SocketAddr, datagram: &'a [u8]) -> Owner<'a> {
+        match datagram {
+            [0..=3, ..] => match Check::parse(datagram) {
+                Some(check) => match self.by_ufrag.get(check.ufrag) {
+                    Some(&slot) => Owner::Named(slot, check),
                     None => Owner::UnknownUfrag,
-                }
-            }
+                },
+                None => Owner::NoCheck,
+            },
+            // RTCP by its packet type (RFC 5761 §4).
+            [20..=63, ..] | [128..=191, 192..=223, ..] => match self.holder(source) {
+                Some(slot) => Owner::Known(slot),
+                None => Owner::UnknownAddress,
+            },
+            [128..=191, ..] => Owner::Media,
+            _ => Owner::Alien,
         }
+    }
+
+    /// The slot that `address` belongs to.
+    pub fn holder(&self, address: SocketAddr) -> Option<usize> {
+        self.by_address.get(&address).copied()
     }
 
     /// Makes `ufrag` name `slot`.
@@ -82,24 +89,19 @@ impl Demux {
     }
 }
 
-enum Class {
-    Stun,
-    Other,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_known_addresses_own_dtls_and_rtp() {
+    fn only_known_addresses_own_dtls_and_rtcp() {
         let mut demux = Demux::default();
         let known: SocketAddr = "192.0.2.1:4000".parse().expect("an address");
         let stranger: SocketAddr = "192.0.2.2:4000".parse().expect("an address");
         demux.insert_address(known, 7);
         for first in [20u8, 63, 128, 191] {
-            assert_eq!(demux.owner(known, &[first, 0, 0]), Owner::Known(7));
-            assert_eq!(demux.owner(stranger, &[first, 0, 0]), Owner::UnknownAddress);
+            assert_eq!(demux.owner(known, &[first, 200, 0]), Owner::Known(7));
+            assert_eq!(demux.owner(stranger, &[first, 200, 0]), Owner::UnknownAddress);
         }
         for first in [4u8, 19, 64, 127, 192, 255] {
             assert_eq!(demux.owner(known, &[first, 0, 0]), Owner::Alien);
@@ -108,11 +110,23 @@ mod tests {
     }
 
     #[test]
-    fn stun_that_cannot_be_parsed_or_names_nobody_has_no_owner() {
-        let demux = Demux::default();
+    fn media_has_no_owner_wherever_it_comes_from() {
+        let mut demux = Demux::default();
+        let known: SocketAddr = "192.0.2.1:4000".parse().expect("an address");
+        demux.insert_address(known, 7);
+        for (first, second) in [(128, 0), (144, 96), (191, 191), (128, 224), (128, 255)] {
+            assert_eq!(demux.owner(known, &[first, second, 0]), Owner::Media, "{first} {second}");
+        }
+        assert_eq!(demux.owner(known, &[128]), Owner::Media, "too short for either");
+    }
+
+    #[test]
+    fn stun_that_is_no_check_has_no_owner() {
+        let mut demux = Demux::default();
         let from: SocketAddr = "192.0.2.2:4000".parse().expect("an address");
+        demux.insert_address(from, 7);
         for length in 1..64 {
-            assert_eq!(demux.owner(from, &vec![0u8; length]), Owner::UnknownUfrag);
+            assert_eq!(demux.owner(from, &vec![0u8; length]), Owner::NoCheck);
         }
     }
 
@@ -124,5 +138,6 @@ mod tests {
         assert_eq!(demux.insert_address(address, 2), Some(1));
         demux.remove_address(address, 1);
         assert_eq!(demux.owner(address, &[22]), Owner::Known(2));
+        assert_eq!(demux.holder(address), Some(2));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
 //! its viewers; [`worker`] is the pinned thread that runs it and `outbox` how its bytes get to the
-//! kernel; [`command`] is all that the control plane may say to it, and [`place`] which shard it says it to.
+//! kernel; [`command`] is all that the control plane may say to it, [`place`] which shard it says it to, and
+//! `room` whether that one can serve a viewer more.
 
 pub mod command;
 pub(crate) mod deadlines;
@@ -11,6 +12,7 @@ mod fan_out;
 mod outbox;
 pub mod place;
 mod rate;
+mod room;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
 pub mod worker;
@@ -20,6 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) use fan_out::FanOut;
 pub use fan_out::Pacing;
 pub(crate) use outbox::MESSAGES_PER_TURN;
+pub use room::{NoRoom, RoomLimits};
 pub use shard::{Ended, News, Progress, Shard};
 
 /// How much a datagram matters when the socket is full.

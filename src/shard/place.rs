@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::command::ShardHandle;
+use super::room::NoRoom;
 
 /// Why no shard takes a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,16 +15,42 @@ pub enum NoPlace {
     /// None of them runs.
     #[error("none of the server's {0} shards runs: it has to be started again")]
     NoneRuns(usize),
+    /// None that runs could serve one viewer more; this is of the one with the fewest.
+    #[error("{0}; those who watch go on watching: try again later")]
+    NoRoom(NoRoom),
 }
 
-/// The shard with the fewest viewers of those that take joins.
+/// Whether any shard runs that could take a join, with room or without.
+///
+/// # Errors
+///
+/// [`NoPlace::NoneRuns`] if not.
+pub fn any_runs(shards: &[Arc<ShardHandle>]) -> Result<(), NoPlace> {
+    let none = NoPlace::NoneRuns(shards.len());
+    shards.iter().any(|shard| shard.health.is_able()).then_some(()).ok_or(none)
+}
+
+/// Of the shards that take joins and have room `now`, the one with the fewest viewers.
 ///
 /// # Errors
 ///
 /// [`NoPlace`] when a viewer would be lost on every one of them.
-pub fn choose(shards: &[Arc<ShardHandle>]) -> Result<&Arc<ShardHandle>, NoPlace> {
-    let able = shards.iter().filter(|shard| shard.health.is_able());
-    able.min_by_key(|shard| shard.viewers.load(Ordering::Relaxed)).ok_or(NoPlace::NoneRuns(shards.len()))
+pub fn choose(now: Instant, shards: &[Arc<ShardHandle>]) -> Result<&Arc<ShardHandle>, NoPlace> {
+    let viewers = |shard: &&Arc<ShardHandle>| shard.viewers.load(Ordering::Relaxed);
+    let able = || shards.iter().filter(|shard| shard.health.is_able());
+    let with_room = able().filter(|shard| shard.check_room(now).is_ok());
+    if let Some(shard) = with_room.min_by_key(viewers) {
+        return Ok(shard);
+    }
+    let Some(fewest) = able().min_by_key(viewers) else { return Err(NoPlace::NoneRuns(shards.len())) };
+    match fewest.check_room(now) {
+        // It got room in between.
+        Ok(()) => Ok(fewest),
+        Err(why) => {
+            fewest.refused.add_shared(1);
+            Err(NoPlace::NoRoom(why))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -31,6 +59,7 @@ mod tests {
 
     use super::*;
     use crate::ops::counters::ShardCounters;
+    use crate::shard::RoomLimits;
     use crate::shard::command::Wake;
 
     /// Shards with so many viewers each, whose threads all go round.
@@ -40,11 +69,17 @@ mod tests {
             let wake = Wake::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
             let (commands, media) = (crossbeam_channel::bounded(1).0, crossbeam_channel::bounded(1).0);
             let counters = Arc::new(ShardCounters::default());
-            let shard = ShardHandle::new(index, 1, counters, commands, media, Arc::new(wake));
+            let room = RoomLimits { busy: Some(0.9), rate: None };
+            let shard = ShardHandle::new(index, 1, counters, commands, media, Arc::new(wake), room);
             shard.viewers.store(*viewers, Ordering::Relaxed);
             Arc::new(shard)
         });
         made.collect()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn now() -> Instant {
+        Instant::now()
     }
 
     /// A look at all of them, of which `awake` have gone round since the last.
@@ -56,7 +91,33 @@ mod tests {
     #[test]
     fn the_shard_with_the_fewest_viewers_takes_the_next() {
         let shards = shards(&[3, 1, 2]);
-        assert_eq!(choose(&shards).map(|shard| shard.index), Ok(1));
+        assert_eq!(choose(now(), &shards).map(|shard| shard.index), Ok(1));
+    }
+
+    #[test]
+    fn one_without_room_is_passed_over_and_without_any_the_refusal_says_why() {
+        let shards = shards(&[1, 2]);
+        look(&shards, &[0, 1]);
+        let mut now = now();
+        // Half a second in which some of them work all the time for two viewers.
+        let mut work = |busy: &[usize]| {
+            shards.iter().for_each(|shard| shard.learn(now));
+            now += Duration::from_millis(500);
+            for counters in busy.iter().map(|&index| &shards[index].counters) {
+                counters.connected_now.set(2);
+                counters.busy_nanos.add(500_000_000);
+                counters.media_nanos.add(500_000_000);
+            }
+            shards.iter().for_each(|shard| shard.learn(now));
+            now
+        };
+        let at = work(&[0]);
+        assert_eq!(choose(at, &shards).map(|shard| shard.index), Ok(1), "though it has more viewers");
+        let at = work(&[0, 1]);
+        let why = choose(at, &shards).err().map(|why| why.to_string()).unwrap_or_default();
+        let sentence = why.starts_with("shard 0 has no room: its 1 viewers take ");
+        assert!(sentence && why.contains("limits.busy"), "{why:?}");
+        assert_eq!(shards.iter().map(|shard| shard.refused.get()).collect::<Vec<_>>(), [1, 0]);
     }
 
     #[test]
@@ -65,10 +126,10 @@ mod tests {
         look(&shards, &[0, 1, 2]);
         shards[0].health.set_gone();
         look(&shards, &[2]);
-        assert_eq!(choose(&shards).map(|shard| shard.index), Ok(2));
+        assert_eq!(choose(now(), &shards).map(|shard| shard.index), Ok(2));
         look(&shards, &[1, 2]);
-        assert_eq!(choose(&shards).map(|shard| shard.index), Ok(1), "it goes round again");
+        assert_eq!(choose(now(), &shards).map(|shard| shard.index), Ok(1), "it goes round again");
         shards.iter().for_each(|shard| shard.health.set_gone());
-        assert_eq!(choose(&shards).map(|shard| shard.index), Err(NoPlace::NoneRuns(3)));
+        assert_eq!(choose(now(), &shards).map(|shard| shard.index), Err(NoPlace::NoneRuns(3)));
     }
 }

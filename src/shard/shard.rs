@@ -20,7 +20,7 @@ use super::fan_out::{FanOut, Pacing};
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
-use crate::viewer::{EndReason, Epoch, Keyframes, Outcome, Repairs, Surroundings, Viewer};
+use crate::viewer::{Admission, Check, EndReason, Epoch, Keyframes, Outcome, Repairs, Surroundings, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -163,22 +163,19 @@ impl Shard {
         datagram: &[u8],
         egress: &mut dyn Egress,
     ) {
-        let slot = match self.demux.owner(source, datagram) {
-            Owner::Known(slot) => slot,
-            Owner::Claimed(slot) => {
-                if !self.admit(now, slot, source, local, datagram) {
-                    self.counters.discarded_unauthenticated.add(1);
-                    return;
-                }
-                slot
+        match self.demux.owner(source, datagram) {
+            Owner::Named(slot, check) => {
+                self.handle_check(now, slot, source, local, &check, egress);
             }
-            Owner::UnknownUfrag => return self.counters.discarded_unknown_ufrag.add(1),
-            Owner::UnknownAddress => return self.counters.discarded_unknown_address.add(1),
-            Owner::Alien => return self.counters.discarded_alien.add(1),
-        };
-        self.with_viewer(slot, |viewer, around| {
-            viewer.handle_datagram(now, source, datagram, around, egress)
-        });
+            Owner::Known(slot) => self.with_viewer(slot, |viewer, around| {
+                viewer.handle_datagram(now, source, datagram, around, egress)
+            }),
+            Owner::UnknownUfrag => self.counters.discarded_unknown_ufrag.add(1),
+            Owner::UnknownAddress => self.counters.discarded_unknown_address.add(1),
+            Owner::NoCheck => self.counters.discarded_no_check.add(1),
+            Owner::Media => self.counters.discarded_media.add(1),
+            Owner::Alien => self.counters.discarded_alien.add(1),
+        }
     }
 
     /// One command of the control plane. Returns whether the thread shall end.
@@ -345,22 +342,43 @@ impl Shard {
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
-    fn admit(
+    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's, unless another
+    /// one was heard there lately.
+    fn handle_check(
         &mut self,
         now: Instant,
         slot: usize,
         source: SocketAddr,
         local: Option<IpAddr>,
-        datagram: &[u8],
-    ) -> bool {
-        let (taken, evicted) = self.viewers[slot].viewer.admit(now, source, local, datagram);
-        if let Some(evicted) = evicted {
-            self.demux.remove_address(evicted, slot);
+        check: &Check<'_>,
+        egress: &mut dyn Egress,
+    ) {
+        let holder = self.demux.holder(source).filter(|&holder| holder != slot);
+        if holder.is_some_and(|holder| !self.viewers[holder].viewer.is_released(now, source)) {
+            return self.counters.discarded_unauthenticated.add(1);
         }
-        if taken {
-            self.demux.insert_address(source, slot);
+        let mut admission = Admission::Refused;
+        self.with_viewer(slot, |viewer, around| {
+            let (outcome, admitted) = viewer.handle_check(now, source, local, check, around, egress);
+            admission = admitted;
+            outcome
+        });
+        match admission {
+            Admission::Refused => self.counters.discarded_unauthenticated.add(1),
+            Admission::Copy => self.counters.discarded_copy.add(1),
+            // It may have ended just now.
+            Admission::Admitted(evicted) if self.viewers.contains(slot) => {
+                if let Some(evicted) = evicted {
+                    self.demux.remove_address(evicted, slot);
+                }
+                if let Some(holder) = self.demux.insert_address(source, slot) {
+                    self.viewers[holder].viewer.forget(source);
+                }
+            }
+            Admission::Admitted(evicted) => {
+                evicted.into_iter().for_each(|evicted| self.demux.remove_address(evicted, slot));
+            }
         }
-        taken
     }
 
     /// Calls one viewer and does what its outcome asks for.
@@ -390,6 +408,8 @@ impl Shard {
             counters.repairs_not_agreed.add(u64::from(not_agreed));
         }
         counters.withheld.add(u64::from(outcome.withheld));
+        counters.discarded_application_data.add(u64::from(outcome.application_data));
+        counters.discarded_dtls.add(u64::from(outcome.dtls_refused));
         if outcome.keyframes != Keyframes::default() {
             let Keyframes { replayed, coalesced, awaited } = outcome.keyframes;
             counters.keyframes_replayed.add(u64::from(replayed));

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use super::command::{COMMANDS_MAX, Command, MEDIA_MAX, Media, ShardHandle, Wake};
 use super::fan_out::Pacing;
 use super::outbox::Outbox;
+use super::room::RoomLimits;
 use super::shard::{News, Progress, Shard};
 use crate::ops::counters::ShardCounters;
 use crate::track::RecentLimits;
@@ -32,6 +33,11 @@ use crate::viewer::Epoch;
 /// Receive calls (of up to 32 datagrams each) in one round. More lets a flood of datagrams delay
 /// media; fewer lets the socket's buffer fill up while many viewers join.
 const RECEIVES_PER_ROUND: usize = 16;
+
+/// Datagrams in one round, and those of the call that reaches it: the kernel gives up to 64 of one peer in each
+/// of a call's 32 messages, so calls alone bound little. A check is about 5 µs, so more of them delay media by
+/// more; fewer let the socket's buffer fill up while many viewers join.
+const DATAGRAMS_PER_ROUND: usize = 1_024;
 
 /// Commands between two receives. A join is about 5 µs here; more of them delay media, fewer let STUN
 /// requests overtake the joins they belong to.
@@ -73,6 +79,8 @@ pub struct WorkerSetup {
     pub pacing: Pacing,
     /// Bytes a second on the wire at the most, if there is a limit.
     pub rate: Option<f64>,
+    /// Part of the thread's time over which it gets no viewer more, if there is a limit.
+    pub busy: Option<f64>,
     /// Where viewers that connected or ended are told. Holds two for each that there may be, so it is never full.
     pub news: mpsc::Sender<News>,
 }
@@ -107,15 +115,27 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let wake = Arc::new(Wake::new(waker));
     let (commands_in, commands) = crossbeam_channel::bounded(COMMANDS_MAX);
     let (media_in, media) = crossbeam_channel::bounded(MEDIA_MAX);
+    let room = RoomLimits { busy: setup.busy, rate: setup.rate };
     let handle =
-        Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone()));
+        Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone(), room));
 
     let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
     let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
     let outbox = Outbox::new(sender, socket, counters.clone(), setup.rate, Instant::now());
     let news = setup.news;
-    let mut rounds =
-        Rounds { index, shard, outbox, poll, commands, media, wake, counters, news, awaits_writable: false };
+    let mut rounds = Rounds {
+        index,
+        shard,
+        outbox,
+        poll,
+        commands,
+        media,
+        wake,
+        counters,
+        news,
+        awaits_writable: false,
+        media_from: None,
+    };
     let core = setup.core;
     let ending = Ending(handle.clone());
     let thread = std::thread::Builder::new()
@@ -160,6 +180,8 @@ struct Rounds {
     news: mpsc::Sender<News>,
     /// Whether epoll tells when the socket is writable.
     awaits_writable: bool,
+    /// Since when trains go out in this round, if any do.
+    media_from: Option<Instant>,
 }
 
 impl Rounds {
@@ -196,7 +218,11 @@ impl Rounds {
             for ended in self.shard.drain_ended() {
                 let _ = self.news.try_send(News::Ended(ended));
             }
-            self.counters.busy_nanos.add(began.elapsed().as_nanos() as u64);
+            let done = Instant::now();
+            self.counters.busy_nanos.add(done.duration_since(began).as_nanos() as u64);
+            if let Some(from) = self.media_from.take() {
+                self.counters.media_nanos.add(done.duration_since(from).as_nanos() as u64);
+            }
             if stop {
                 return;
             }
@@ -234,14 +260,17 @@ impl Rounds {
     fn round(&mut self, now: Instant, receiver: &mut Receiver) -> (bool, bool) {
         self.wake.taken();
         let mut more = true;
-        for _ in 0..RECEIVES_PER_ROUND {
+        let mut intake = Intake::default();
+        while intake.has_room() {
             if self.obey(now) {
                 return (true, false);
             }
-            if self.receive(now, receiver) {
+            let (datagrams, drained) = self.receive(now, receiver);
+            if drained {
                 more = false;
                 break;
             }
+            intake.note(datagrams);
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
         for message in self.media.try_iter().take(media) {
@@ -249,7 +278,19 @@ impl Rounds {
         }
         more |= !self.commands.is_empty() || !self.media.is_empty();
         self.shard.handle_timeout(now, &mut self.outbox);
+        let now = self.media_turn(now);
         (false, self.fan_out(now) || more)
+    }
+
+    /// It is the trains' turn now. Returns what time it is.
+    fn media_turn(&mut self, now: Instant) -> Instant {
+        if self.shard.fan_out_due(now).is_none_or(|due| due > now) {
+            return now;
+        }
+        let now = Instant::now();
+        self.outbox.set_now(now);
+        self.media_from = Some(now);
+        now
     }
 
     /// The viewers' turns. Returns whether there are more that could be taken at once.
@@ -271,8 +312,8 @@ impl Rounds {
         commands.try_iter().take(COMMANDS_AT_ONCE).any(|command| shard.handle_command(now, command, outbox))
     }
 
-    /// One receive call. Returns whether the socket has no more.
-    fn receive(&mut self, now: Instant, receiver: &mut Receiver) -> bool {
+    /// One receive call. Returns how many datagrams it brought and whether the socket has no more.
+    fn receive(&mut self, now: Instant, receiver: &mut Receiver) -> (usize, bool) {
         let Rounds { shard, outbox, counters, index, .. } = self;
         // Replies leave through the same socket: it is borrowed for the call, not the closure.
         let socket = outbox.socket.clone();
@@ -283,12 +324,56 @@ impl Rounds {
             Ok(report) => {
                 counters.ingress_datagrams.add(report.datagrams as u64);
                 counters.discarded_oversize.add(report.oversized as u64);
-                report.drained
+                (report.datagrams + report.oversized, report.drained)
             }
             Err(error) => {
                 tracing::debug!(shard = *index, %error, "a receive failed");
-                true
+                (0, true)
             }
+        }
+    }
+}
+
+/// What one round has taken from the socket so far.
+#[derive(Debug, Default)]
+struct Intake {
+    calls: usize,
+    datagrams: usize,
+}
+
+impl Intake {
+    fn has_room(&self) -> bool {
+        self.calls < RECEIVES_PER_ROUND && self.datagrams < DATAGRAMS_PER_ROUND
+    }
+
+    /// One more call brought `datagrams`.
+    fn note(&mut self, datagrams: usize) {
+        self.calls += 1;
+        self.datagrams += datagrams;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a kernel that gives `each` datagrams a call, for ever: calls and datagrams of one round.
+    fn round(each: usize) -> (usize, usize) {
+        let mut intake = Intake::default();
+        while intake.has_room() {
+            intake.note(each);
+        }
+        (intake.calls, intake.datagrams)
+    }
+
+    #[test]
+    fn a_round_is_bounded_in_calls_and_in_datagrams() {
+        assert_eq!(round(32), (16, 512), "one datagram a message");
+        assert_eq!(round(0), (16, 0), "whatever the kernel says");
+        // As many as 32 messages of 64 hold.
+        assert_eq!(round(2_048), (1, 2_048));
+        for each in 1..=2_048 {
+            assert!(round(each).1 < DATAGRAMS_PER_ROUND + each, "{each}");
         }
     }
 }

@@ -43,7 +43,7 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
     let mut pictures = pictures.iter().cycle().zip(0..).peekable();
     for (packet, index) in packets.iter().cycle().zip(0i64..) {
         // From the start, not from the last wait: so lateness does not add up.
-        let at = began + PACKET * index as u32;
+        let at = began + due(index);
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
@@ -60,6 +60,11 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
             sink.video(AccessUnit { nals, timestamp, received, after_gap: false });
         }
     }
+}
+
+/// When packet `index` goes, from the start on: 64 bits wide, for 32 of them last 994 days.
+fn due(index: i64) -> Duration {
+    Duration::from_nanos((PACKET.as_nanos() as u64).saturating_mul(index as u64))
 }
 
 /// The clip's pictures: 300, 30 a second, every 60th an IDR picture with its parameter sets.
@@ -89,6 +94,16 @@ pub(crate) fn packets() -> Vec<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_packet_waits_for_its_time_however_long_the_demo_has_run() {
+        assert_eq!(due(0), Duration::ZERO);
+        assert_eq!(due(50), Duration::from_secs(1));
+        // 994 days, and ten times as long.
+        for index in [1 << 31, 1 << 32, 10 << 32] {
+            assert_eq!(due(index) - due(index - 1), PACKET, "packet {index}");
+        }
+    }
 
     #[test]
     fn the_clip_is_ten_seconds_with_a_keyframe_every_two() {

@@ -3,10 +3,14 @@
 //! Owns the crypto provider that engines are built with: the viewers' here and those of `load`, which are
 //! players. Building a `dimpl::Config` validates the
 //! whole crypto provider (1.1 ms of CPU) and str0m's own provider does so for every engine; here it
-//! is done once, which is most of the cost of a join. Never holds a viewer's state.
+//! is done once, which is most of the cost of a join. What may come in is decided here too: handshakes and
+//! alerts. No answer ever offers a data channel, so application data is discarded before it is even
+//! decrypted, and what the library refuses ends nobody's session: before the handshake is done anyone who
+//! forges an address could have sent it.
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -17,8 +21,39 @@ use zeroize::Zeroizing;
 
 use super::keys::Keying;
 
+/// Times that a handshake begins anew before it was answered. Each is the cost of a join's DTLS (some 15 µs);
+/// fewer let less forged fragments lock a viewer out.
+const RESTARTS_MAX: u8 = 32;
+
+/// Bytes before the content of a record (RFC 6347 §4.3.1).
+const RECORD_HEADER: usize = 13;
+
+/// What one engine's DTLS tells outside of the library.
+#[derive(Default)]
+pub struct Slot {
+    keying: OnceLock<Keying>,
+    application_data: AtomicU32,
+    refused: AtomicU32,
+}
+
 /// Where the keys of one engine appear once its handshake is done.
-pub type KeySlot = Arc<OnceLock<Keying>>;
+pub type KeySlot = Arc<Slot>;
+
+impl Slot {
+    /// The keys, once the handshake is done.
+    pub fn get(&self) -> Option<&Keying> {
+        self.keying.get()
+    }
+
+    /// Records discarded since the last call: of application data, and those that the library refused.
+    pub(super) fn take_discarded(&self) -> (u32, u32) {
+        let take = |count: &AtomicU32| match count.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => count.swap(0, Ordering::Relaxed),
+        };
+        (take(&self.application_data), take(&self.refused))
+    }
+}
 
 thread_local! {
     /// The slot for the engine that is being built on this thread: the library makes the DTLS instance
@@ -124,15 +159,108 @@ impl DtlsProvider for SharedProvider {
                 self.config.mtu()
             )));
         }
-        let dtls = dimpl::Dtls::new_12(self.config.clone(), certificate.clone(), now);
-        Ok(Box::new(Instance { dtls, keys: NEXT_SLOT.take().unwrap_or_default() }))
+        let begin = Begin { config: self.config.clone(), certificate: certificate.clone(), now };
+        let handshake = Handshake { begin, active: true, answered: false, helloed: false, restarts: 0 };
+        Ok(Box::new(Instance {
+            dtls: handshake.begin.dtls(),
+            slot: NEXT_SLOT.take().unwrap_or_default(),
+            handshake: Some(Box::new(handshake)),
+        }))
     }
 }
 
 /// One viewer's DTLS, as str0m drives it.
 struct Instance {
     dtls: dimpl::Dtls,
-    keys: KeySlot,
+    slot: KeySlot,
+    /// Until the handshake is done.
+    handshake: Option<Box<Handshake>>,
+}
+
+/// What a handshake is made of.
+struct Begin {
+    config: Arc<dimpl::Config>,
+    certificate: DtlsCert,
+    now: Instant,
+}
+
+impl Begin {
+    fn dtls(&self) -> dimpl::Dtls {
+        dimpl::Dtls::new_12(self.config.clone(), self.certificate.clone(), self.now)
+    }
+}
+
+/// A handshake under way. Until we answered, nothing is lost by beginning anew: the peer sends its ClientHello
+/// again until it hears from us.
+struct Handshake {
+    begin: Begin,
+    active: bool,
+    /// We sent something.
+    answered: bool,
+    /// The beginning of a ClientHello came.
+    helloed: bool,
+    restarts: u8,
+}
+
+impl Instance {
+    /// One or more records without application data.
+    fn handle_records(&mut self, records: &[u8]) -> Result<(), DtlsImplError> {
+        // What is kept of a ClientHello stands in the way of another one; and if the first had been whole and
+        // good it would have been answered.
+        let hello = begins_client_hello(records);
+        if hello && self.handshake.as_ref().is_some_and(|handshake| handshake.helloed) {
+            self.restart()?;
+        }
+        if let Some(handshake) = self.handshake.as_mut().filter(|_| hello) {
+            handshake.helloed = true;
+        }
+        let Err(error) = self.dtls.handle_packet(records) else { return Ok(()) };
+        let alert = matches!(error, dimpl::Error::SecurityError(dimpl::SecurityError::FatalAlert { .. }));
+        match self.handshake {
+            // Alerts are authenticated from here on: the peer has given up.
+            None if alert => return Err(error),
+            None => {}
+            Some(_) if alert => {}
+            Some(_) => self.restart()?,
+        }
+        self.slot.refused.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Begins the handshake anew if nothing is lost by that.
+    fn restart(&mut self) -> Result<(), DtlsImplError> {
+        let Some(handshake) = &mut self.handshake else { return Ok(()) };
+        if handshake.active || handshake.answered || handshake.restarts >= RESTARTS_MAX {
+            return Ok(());
+        }
+        handshake.restarts += 1;
+        handshake.helloed = false;
+        self.dtls = handshake.begin.dtls();
+        self.dtls.set_active(false);
+        self.dtls.handle_timeout(handshake.begin.now)
+    }
+}
+
+/// Whether a record that comes first begins a ClientHello in clear (RFC 6347 §4.2.2).
+fn begins_client_hello(records: &[u8]) -> bool {
+    let [22, _, _, 0, 0, .., _, _] = records.get(..RECORD_HEADER).unwrap_or_default() else { return false };
+    // Type, length, sequence number of the message, offset of the fragment.
+    matches!(records.get(RECORD_HEADER..RECORD_HEADER + 9), Some([1, _, _, _, _, _, 0, 0, 0]))
+}
+
+/// Bytes of the record at the beginning of `records`: all of them if it is cut off.
+fn record_length(records: &[u8]) -> usize {
+    match records {
+        [_, _, _, _, _, _, _, _, _, _, _, high, low, ..] => {
+            records.len().min(RECORD_HEADER + usize::from(u16::from_be_bytes([*high, *low])))
+        }
+        _ => records.len(),
+    }
+}
+
+/// Changes of cipher, alerts and handshakes: what there is to DTLS without application data.
+fn is_wanted(records: &[u8]) -> bool {
+    matches!(records, [20..=22, ..])
 }
 
 impl fmt::Debug for Instance {
@@ -143,24 +271,54 @@ impl fmt::Debug for Instance {
 
 impl DtlsInstance for Instance {
     fn set_active(&mut self, active: bool) {
+        if let Some(handshake) = &mut self.handshake {
+            handshake.active = active;
+        }
         self.dtls.set_active(active);
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.dtls.handle_packet(packet)
+        let mut rest = packet;
+        while !rest.is_empty() {
+            let wanted = is_wanted(rest);
+            let mut end = record_length(rest);
+            while end < rest.len() && is_wanted(&rest[end..]) == wanted {
+                end += record_length(&rest[end..]);
+            }
+            let (run, behind) = rest.split_at(end);
+            rest = behind;
+            if wanted {
+                self.handle_records(run)?;
+            } else {
+                self.slot.application_data.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
     }
 
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
         let output = self.dtls.poll_output(buffer);
-        if let DtlsOutput::KeyingMaterial(material, profile) = &output {
-            let (material, active) = (Zeroizing::new(material.to_vec()), self.dtls.is_active());
-            // A second export would be of a renegotiation, which this library never does.
-            let _ = self.keys.set(Keying { material, profile: *profile, active });
+        match &output {
+            DtlsOutput::Packet(_) => {
+                if let Some(handshake) = &mut self.handshake {
+                    handshake.answered = true;
+                }
+            }
+            DtlsOutput::Connected => self.handshake = None,
+            DtlsOutput::KeyingMaterial(material, profile) => {
+                let (material, active) = (Zeroizing::new(material.to_vec()), self.dtls.is_active());
+                // A second export would be of a renegotiation, which this library never does.
+                let _ = self.slot.keying.set(Keying { material, profile: *profile, active });
+            }
+            _ => {}
         }
         output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
+        if let Some(handshake) = &mut self.handshake {
+            handshake.begin.now = now;
+        }
         self.dtls.handle_timeout(now)
     }
 

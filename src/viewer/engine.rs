@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::config::{CryptoProvider, Fingerprint};
-use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
@@ -128,6 +127,10 @@ pub struct Turn {
     pub withheld: u32,
     /// RTCP packets of the peer that were more than are read in one call.
     pub unread: u32,
+    /// DTLS records of the peer that carry application data.
+    pub application_data: u32,
+    /// DTLS records of the peer that the library refused.
+    pub dtls_refused: u32,
 }
 
 /// str0m's `Rtc`: ICE, DTLS, and the reading of RTCP. It is given no media, so it emits none.
@@ -177,6 +180,11 @@ impl Engine {
         std::mem::take(&mut self.feedback)
     }
 
+    /// Whether RTCP came in during the last call: authentic, because it was opened.
+    pub(super) fn has_feedback(&self) -> bool {
+        !self.feedback.is_empty()
+    }
+
     /// The announced address that stands for a datagram's local address.
     ///
     /// The kernel tells the address of the interface; behind a 1:1 NAT the announced one differs,
@@ -186,26 +194,8 @@ impl Engine {
         exact.or_else(|| self.candidates.iter().find(|c| c.is_ipv4() == source.is_ipv4())).copied()
     }
 
-    /// Whether `datagram` is a STUN request for us, its integrity checked (RFC 8489 §9.1.3).
-    pub fn is_authentic(&self, now: Instant, local: SocketAddr, datagram: &[u8]) -> bool {
-        // The library takes everything from the address it sends to on trust. Port 0 is no one's, so
-        // that it judges the message alone.
-        let nobody = SocketAddr::new(local.ip(), 0);
-        catch_unwind(AssertUnwindSafe(|| match Receive::new(Protocol::Udp, nobody, local, datagram) {
-            Ok(receive) => self.rtc.accepts(&Input::Receive(now, receive)),
-            Err(_) => false,
-        }))
-        .unwrap_or(false)
-    }
-
-    /// Whether `datagram` is an authentic STUN request that nominates the path it came on
-    /// (USE-CANDIDATE, RFC 8445 §7.3.1.5).
-    pub fn is_nomination(&self, now: Instant, local: SocketAddr, datagram: &[u8]) -> bool {
-        let says = |message: StunMessage<'_>| message.is_binding_request() && message.use_candidate();
-        StunMessage::parse(datagram).is_ok_and(says) && self.is_authentic(now, local, datagram)
-    }
-
-    /// Hands one datagram to the engine. One that cannot be parsed changes nothing.
+    /// Hands one datagram to the engine. One that cannot be parsed changes nothing, and of STUN only authentic
+    /// requests (RFC 8489 §9.1.3) change anything: they alone are answered, before anything else is sent.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -237,11 +227,12 @@ impl Engine {
     ) -> Result<Turn, EngineError> {
         let (rtc, feedback) = (&mut self.rtc, &mut self.feedback);
         feedback.clear();
-        catch_unwind(AssertUnwindSafe(|| {
+        let turn = catch_unwind(AssertUnwindSafe(|| {
             mutate(rtc)?;
             drain(rtc, feedback, egress)
-        }))
-        .unwrap_or(Err(EngineError::Panic))
+        }));
+        let (application_data, dtls_refused) = self.keys.take_discarded();
+        turn.unwrap_or(Err(EngineError::Panic)).map(|turn| Turn { application_data, dtls_refused, ..turn })
     }
 }
 
@@ -270,7 +261,17 @@ fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Re
             Output::Event(_) => {}
             Output::Timeout(deadline) => {
                 let closed = closed || !rtc.is_alive();
-                return Ok(Turn { deadline, connected, ice, closed, withheld, unread });
+                let (application_data, dtls_refused) = (0, 0);
+                return Ok(Turn {
+                    deadline,
+                    connected,
+                    ice,
+                    closed,
+                    withheld,
+                    unread,
+                    application_data,
+                    dtls_refused,
+                });
             }
         }
     }

@@ -1,14 +1,16 @@
 //! Viewers: one remote WHEP player each, with its engine and its place in every track.
 //!
-//! Owns a viewer's life: waiting for STUN, connected, silent, gone. Takes `now` and bytes; never
+//! Owns a viewer's life: waiting for STUN, connected, silent, gone. Its addresses are `paths`. Takes `now` and bytes; never
 //! reads a clock, opens a socket or knows other viewers.
 
+mod check;
 mod dtls;
 mod engine;
 mod feedback;
 mod forward;
 pub(crate) mod keys;
 mod outgoing;
+mod paths;
 mod reception;
 mod rtcp;
 pub(crate) mod seal;
@@ -16,29 +18,25 @@ pub(crate) mod seal;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+pub use check::Check;
 pub use dtls::{DtlsSetupError, KeySlot, SharedDtls, with_key_slot};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
 pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
 pub use keys::{Keying, SendKeys};
 pub use outgoing::Repairs;
+pub use paths::FRESH;
 pub use rtcp::{CNAME, Epoch};
 // Seen from outside by benches/seal.rs alone: whoever seals must never repeat an index.
 pub use seal::{Header, Sealer};
 
-use self::outgoing::{Outgoing, Target};
+use self::outgoing::Outgoing;
+use self::paths::{Path, Paths, Standing, Target};
 use self::reception::Estimates;
 use crate::id::{SessionId, StreamId};
 use crate::ops::feedback::Feedback;
 use crate::shard::Egress;
 use crate::track::{Kind, MAX_PAYLOAD, MAX_TRAIN_PACKETS, Recent, Train};
-
-/// Addresses of one viewer at the most (design invariant 7): more than any browser has, few enough
-/// that a hostile one cannot fill the table.
-const MAX_PATHS: usize = 8;
-
-/// An address silent for this long may be replaced by a new one.
-const PATH_IDLE: Duration = Duration::from_secs(30);
 
 /// str0m reports ICE as disconnected after this long without an authenticated STUN request.
 const ENGINE_CONSENT: Duration = Duration::from_secs(15);
@@ -96,6 +94,8 @@ pub struct ViewerLimits {
     pub consent: Duration,
     /// Between two sender reports of a track.
     pub report_interval: Duration,
+    /// Media goes to an address for so long after it was last heard; [`FRESH`] but for tests.
+    pub fresh: Duration,
 }
 
 /// What a viewer is given by its shard at each call.
@@ -120,8 +120,23 @@ pub struct Outcome {
     pub repairs: Repairs,
     /// Datagrams of the engine's own that were withheld.
     pub withheld: u32,
+    /// DTLS records that carry application data: no answer offers a data channel.
+    pub application_data: u32,
+    /// DTLS records that the library refused.
+    pub dtls_refused: u32,
     /// The viewer is over and must be dropped.
     pub ended: Option<EndReason>,
+}
+
+/// What became of the address that a check came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is the viewer's, as it was before or from now on; the other one had to go for it.
+    Admitted(Option<SocketAddr>),
+    /// The check is not authentic, or there is no room for one more address.
+    Refused,
+    /// The check is a copy of an earlier one.
+    Copy,
 }
 
 /// One remote WHEP player.
@@ -138,24 +153,14 @@ pub struct Viewer {
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
     estimates: Estimates,
-    /// Where media goes: the path that the peer nominated last.
+    /// Where media goes, as `paths` said last; good until `target_until`.
     target: Option<Target>,
-    paths: Vec<Path>,
+    target_until: Instant,
+    paths: Box<Paths>,
     phase: Phase,
     offered: Instant,
     engine_deadline: Instant,
     limits: ViewerLimits,
-}
-
-/// An address of the viewer that an authenticated STUN request came from.
-#[derive(Debug, Clone, Copy)]
-struct Path {
-    remote: SocketAddr,
-    /// Our address that it sent to, as the kernel knows it: replies leave from there.
-    local: Option<IpAddr>,
-    /// Our address as announced to the engine.
-    announced: SocketAddr,
-    seen: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +200,8 @@ impl Viewer {
             sealer: None,
             estimates: Estimates::default(),
             target: None,
-            paths: Vec::new(),
+            target_until: offered,
+            paths: Box::new(Paths::new(limits.fresh)),
             phase: Phase::Connecting,
             offered,
             engine_deadline: offered,
@@ -210,49 +216,57 @@ impl Viewer {
             Phase::Playing => None,
             Phase::Silent(until) => Some(until),
         };
-        let tracks = self.tracks.iter().flat_map(|track| [track.forwarder.due(), track.report_due()]);
+        // Without a target nothing of a track can be done, however long it is due.
+        let tracks = self.tracks.iter().filter(|_| self.target.is_some());
+        let tracks = tracks.flat_map(|track| [track.forwarder.due(), track.report_due()]);
         tracks.chain([own]).flatten().fold(self.engine_deadline, Instant::min)
-    }
-
-    /// Whether `remote` is an address that authenticated itself for this viewer.
-    pub fn knows(&self, remote: SocketAddr) -> bool {
-        self.paths.iter().any(|path| path.remote == remote)
     }
 
     /// All addresses that authenticated themselves.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.paths.iter().map(|path| path.remote)
+        self.paths.addresses()
     }
 
-    /// Takes `remote` as an address of this viewer if `datagram`, a STUN request from it, is
-    /// authentic. Returns whether it was taken and which address had to go for it.
-    pub fn admit(
+    /// Whether the viewer has said nothing on its address `remote` for so long that another one may have it.
+    pub fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
+        self.paths.is_released(now, remote)
+    }
+
+    /// The address is another viewer's now.
+    pub fn forget(&mut self, remote: SocketAddr) {
+        self.paths.forget(remote);
+        self.target = self.target.filter(|(target, _)| *target != remote);
+    }
+
+    /// A connectivity check that names this viewer, from any address. The engine tells whether it is
+    /// authentic: then it is answered, and the address is this viewer's.
+    pub fn handle_check(
         &mut self,
         now: Instant,
         remote: SocketAddr,
         local: Option<IpAddr>,
-        datagram: &[u8],
-    ) -> (bool, Option<SocketAddr>) {
-        let Some(announced) = self.engine.candidate_for(local, remote) else { return (false, None) };
-        if !self.engine.is_authentic(now, announced, datagram) {
-            return (false, None);
-        }
-        let mut evicted = None;
-        if self.paths.len() >= MAX_PATHS {
-            let oldest = (0..self.paths.len()).min_by_key(|&index| self.paths[index].seen);
-            match oldest {
-                Some(index) if now.saturating_duration_since(self.paths[index].seen) >= PATH_IDLE => {
-                    evicted = Some(self.paths.swap_remove(index).remote);
-                    self.target = self.target.filter(|(target, _)| evicted != Some(*target));
-                }
-                _ => return (false, None),
-            }
-        }
-        self.paths.push(Path { remote, local, announced, seen: now });
-        (true, evicted)
+        check: &Check<'_>,
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+    ) -> (Outcome, Admission) {
+        let standing = self.paths.standing(now, remote, &check.transaction);
+        let announced = self.engine.candidate_for(local, remote);
+        let announced = match (standing, announced) {
+            (Standing::Copy, _) => return (Outcome::default(), Admission::Copy),
+            (Standing::NoRoom, _) | (_, None) => return (Outcome::default(), Admission::Refused),
+            (Standing::New | Standing::Again, Some(announced)) => announced,
+        };
+        let path = Path { remote, local, announced };
+        let new = standing == Standing::New;
+        let arrival = Arrival { now, check, path, new, admission: Admission::Refused };
+        let target = self.aim(now);
+        let mut way = PathEgress { paths: &mut self.paths, target, arrival: Some(arrival), inner: egress };
+        let turn = self.engine.handle_datagram(now, remote, announced, check.datagram, &mut way);
+        let admission = way.arrival.map_or(Admission::Refused, |arrival| arrival.admission);
+        (self.settle(now, turn, around, egress), admission)
     }
 
-    /// One datagram from a known address.
+    /// A datagram other than STUN from a known address.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -261,19 +275,14 @@ impl Viewer {
         around: Surroundings<'_>,
         egress: &mut dyn Egress,
     ) -> Outcome {
-        let Some(path) = self.paths.iter_mut().find(|path| path.remote == remote) else {
-            return Outcome::default();
-        };
-        path.seen = now;
-        let (announced, target) = (path.announced, (path.remote, path.local));
-        // The peer is the controlling side: media follows its newest nomination (RFC 8445 §8.1.1). Of two
-        // equal ways the engine itself keeps to the first until that has been silent for 15 s.
-        let moves = is_stun(datagram) && self.target != Some(target);
-        if moves && self.engine.is_nomination(now, announced, datagram) {
-            self.target = Some(target);
+        let Some(path) = self.paths.get(remote) else { return Outcome::default() };
+        let target = self.aim(now);
+        let mut way = PathEgress { paths: &mut self.paths, target, arrival: None, inner: egress };
+        let turn = self.engine.handle_datagram(now, remote, path.announced, datagram, &mut way);
+        // What was opened with its keys: as good a sign of life as a check.
+        if self.engine.has_feedback() {
+            self.paths.heard(now, remote);
         }
-        let mut paths = PathEgress { paths: &self.paths, target: self.target, inner: egress };
-        let turn = self.engine.handle_datagram(now, remote, announced, datagram, &mut paths);
         self.settle(now, turn, around, egress)
     }
 
@@ -296,8 +305,9 @@ impl Viewer {
         if now < self.engine_deadline {
             return Outcome::default();
         }
-        let mut paths = PathEgress { paths: &self.paths, target: self.target, inner: egress };
-        let turn = self.engine.handle_timeout(now, &mut paths);
+        let target = self.aim(now);
+        let mut way = PathEgress { paths: &mut self.paths, target, arrival: None, inner: egress };
+        let turn = self.engine.handle_timeout(now, &mut way);
         self.settle(now, turn, around, egress)
     }
 
@@ -311,7 +321,7 @@ impl Viewer {
         epoch: &Epoch,
         egress: &mut dyn Egress,
     ) -> bool {
-        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return false };
+        let (Some(target), Some(sealer)) = (self.aim(now), &self.sealer) else { return false };
         // A source may come back with another codec than this viewer agreed to.
         let Some(track) = self.tracks.iter_mut().find(|track| track.media.codec == train.codec) else {
             return false;
@@ -335,14 +345,30 @@ impl Viewer {
         if let (Some(sealer), Some(target)) = (&mut self.sealer, self.target) {
             self.tracks.iter().for_each(|track| track.goodbye(sealer, target, egress));
         }
-        let mut egress = PathEgress { paths: &self.paths, target: self.target, inner: egress };
+        let (paths, target) = (&mut *self.paths, self.target);
+        let mut egress = PathEgress { paths, target, arrival: None, inner: egress };
         // An engine that fails while it closes is dropped just the same.
         let _ = self.engine.close(&mut egress);
     }
 
+    /// Where media goes now. Asks the paths only when the last answer is no longer good; without a target only
+    /// what is heard from the viewer changes that.
+    fn aim(&mut self, now: Instant) -> Option<Target> {
+        if self.target.is_some() && now >= self.target_until {
+            self.aim_anew(now);
+        }
+        self.target
+    }
+
+    fn aim_anew(&mut self, now: Instant) {
+        let found = self.paths.target(now);
+        self.target = found.map(|(target, _)| target);
+        self.target_until = found.map_or(now, |(_, until)| until);
+    }
+
     /// Trains of a catch-up, and reports.
     fn send_what_is_due(&mut self, now: Instant, around: Surroundings<'_>, egress: &mut dyn Egress) {
-        let (Some(sealer), Some(target)) = (&mut self.sealer, self.target) else { return };
+        let (Some(target), Some(sealer)) = (self.aim(now), &mut self.sealer) else { return };
         for track in &mut self.tracks {
             // Only video ever catches up: nothing starts that for another track.
             while track.forwarder.due().is_some() && egress.ready(TRAIN_BYTES_MAX) {
@@ -365,7 +391,20 @@ impl Viewer {
             Err(error) => return self.failed(&error.to_string()),
         };
         self.engine_deadline = turn.deadline;
-        let mut outcome = Outcome { withheld: turn.withheld, ..Outcome::default() };
+        let mut outcome = Outcome {
+            withheld: turn.withheld,
+            application_data: turn.application_data,
+            dtls_refused: turn.dtls_refused,
+            ..Outcome::default()
+        };
+        let was_silent = self.sealer.is_some() && self.target.is_none();
+        self.aim_anew(now);
+        if was_silent && self.target.is_some() {
+            // It went without what came meanwhile: the ring brings it back to the live edge.
+            for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+                track.forwarder.request_keyframe(now, around.video);
+            }
+        }
         if turn.connected && self.phase == Phase::Connecting {
             self.sealer = self.engine.sealer();
             if self.sealer.is_none() {
@@ -400,25 +439,42 @@ impl Viewer {
     }
 }
 
-fn is_stun(datagram: &[u8]) -> bool {
-    matches!(datagram.first(), Some(0..=3))
+/// A check under way to the engine.
+struct Arrival<'a> {
+    now: Instant,
+    check: &'a Check<'a>,
+    path: Path,
+    /// Whether it counts: copies are answered and nothing else.
+    new: bool,
+    admission: Admission,
 }
 
-/// Puts the kernel's address in the place of the announced one, and sends all but STUN replies the
-/// way that the peer nominated last.
+/// Puts the kernel's address in the place of the announced one, sees which checks the engine answers, and
+/// sends all but those answers where media goes.
 struct PathEgress<'a> {
-    paths: &'a [Path],
+    paths: &'a mut Paths,
     target: Option<Target>,
+    arrival: Option<Arrival<'a>>,
     inner: &'a mut dyn Egress,
 }
 
 /// Engines only ever transmit.
 impl Egress for PathEgress<'_> {
     fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
-        if let Some((nominated, local)) = self.target.filter(|_| !is_stun(datagram)) {
-            return self.inner.transmit(nominated, local.or(source), datagram);
+        if let [0..=3, ..] = datagram {
+            let arrival = self.arrival.as_mut().filter(|arrival| arrival.path.remote == destination);
+            // It sends no checks of its own, so there is nothing else.
+            let Some(Arrival { now, check, path, new, admission }) = arrival else { return };
+            if check.is_answered_by(datagram) {
+                let evicted = new.then(|| self.paths.confirm(*now, *path, &check.transaction, check.nominates));
+                *admission = Admission::Admitted(evicted.flatten());
+                self.target = self.paths.target(*now).map(|(target, _)| target);
+            }
+            return self.inner.transmit(destination, path.local.or(source), datagram);
         }
-        let local = self.paths.iter().find(|path| path.remote == destination).and_then(|path| path.local);
-        self.inner.transmit(destination, local.or(source), datagram);
+        // A peer that is silent gets no handshake either; it asks again when it is back.
+        if let Some((nominated, local)) = self.target {
+            self.inner.transmit(nominated, local.or(source), datagram);
+        }
     }
 }

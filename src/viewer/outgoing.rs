@@ -5,13 +5,13 @@
 //! the forwarder's numbers, which only grow, and each repair takes a new one of its own SSRC.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use str0m::rtp::rtcp::ReceptionReport;
 
 use super::engine::MediaParams;
 use super::forward::{Forward, Forwarder, Repair};
+use super::paths::Target;
 use super::reception::{About, Reception};
 use super::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use super::seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
@@ -32,9 +32,6 @@ const RESENT_MAX: usize = 128;
 
 /// Bytes of header extensions at the most: block header, `abs-send-time`, a MID of 16 bytes, padding.
 const EXTENSION_MAX: usize = 28;
-
-/// Where a viewer's media goes: its address, and ours that it leaves from.
-pub(super) type Target = (SocketAddr, Option<IpAddr>);
 
 /// A track on its way to a viewer.
 pub(super) struct Outgoing {

@@ -1,5 +1,6 @@
 //! Numbers on the wire over long random lives: none repeats, repairs are exact and bounded.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use proptest::prelude::*;

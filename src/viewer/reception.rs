@@ -22,6 +22,10 @@ pub(super) const DEFAULT_RTT: Duration = Duration::from_millis(100);
 /// A round trip or a jitter over this is a clock that went back or a report made up, not a line.
 const PLAUSIBLE: Duration = Duration::from_secs(60);
 
+/// An estimate over this (10 Gbit/s, in bits a second) is made up: a REMB can say 2^81, and one such number
+/// would spoil the sum of all for ever. Higher lets more be made up, lower leaves out viewers beside the server.
+const ESTIMATE_MAX: f64 = 10e9;
+
 /// What is known of the reception of one track.
 #[derive(Debug)]
 pub(super) struct Reception {
@@ -136,6 +140,9 @@ impl Estimates {
     /// One REMB of `bits_per_second` (draft-alvestrand-rmcat-remb-03 §2.2), after `sent` media bytes,
     /// modulo 2^32.
     pub(super) fn handle(&mut self, now: Instant, bits_per_second: f64, sent: u32, feedback: &Feedback) {
+        if !(0.0..=ESTIMATE_MAX).contains(&bits_per_second) {
+            return;
+        }
         let last = self.observed;
         let passed = last.map(|(at, _)| now.saturating_duration_since(at));
         if passed.is_some_and(|passed| passed < OBSERVE_INTERVAL) {

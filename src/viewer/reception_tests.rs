@@ -131,3 +131,17 @@ fn an_estimate_is_compared_with_what_was_sent_since_the_last() {
     estimates.handle(now + SECOND * 2, 1.9e6, sent + 250_000, &feedback);
     assert_eq!((read(&feedback.estimate), below()), ((3, 0.25e6), 1));
 }
+
+#[test]
+fn an_estimate_that_no_line_has_is_not_observed() {
+    let (now, _) = start();
+    let feedback = Feedback::default();
+    let mut estimates = Estimates::default();
+    // The most that a REMB can say, and what arithmetic makes of less.
+    for made_up in [2f64.powi(81), f64::INFINITY, f64::NAN, -1.0, 10.1e9] {
+        estimates.handle(now, made_up, 0, &feedback);
+    }
+    assert_eq!(read(&feedback.estimate).0, 0);
+    estimates.handle(now, 1e9, 0, &feedback);
+    assert_eq!(read(&feedback.estimate), (1, 1.25e8), "they did not stand in its way");
+}

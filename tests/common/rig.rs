@@ -28,11 +28,12 @@ use sluice_io::{AppendError, Batch, BatchLimits};
 const SERVER: &str = "192.0.2.1:8189";
 const STREAM: StreamId = StreamId(0);
 
-/// As the server sets them by default, but for consent: players are silent here once they are connected.
+/// As the server sets them by default, but for consent and freshness: players are silent here once they are connected.
 const LIMITS: ViewerLimits = ViewerLimits {
     setup: Duration::from_secs(10),
     consent: Duration::from_secs(36_000),
     report_interval: Duration::from_secs(3),
+    fresh: Duration::from_secs(36_000),
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
@@ -469,7 +470,8 @@ impl Camera {
         // Fragments are full but for the last few bytes.
         let size = packets * (MAX_PAYLOAD - 2) - 5;
         let mut slice = vec![0x55; size];
-        slice[0] = if keyframe { 0x65 } else { 0x41 };
+        // It begins a picture, is an I slice, and needs PPS 0: ue 0, ue 2 (011), ue 0.
+        slice[..2].copy_from_slice(&[if keyframe { 0x65 } else { 0x41 }, 0b1011_1000]);
         let mut nals = vec![Bytes::from(slice)];
         if keyframe {
             nals.splice(0..0, [Bytes::from_static(SPS), Bytes::from_static(PPS)]);

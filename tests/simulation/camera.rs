@@ -84,11 +84,11 @@ impl Camera {
 
     /// Whether every byte of a payload behind its headers is of this stream.
     pub fn made(&self, payload: &[u8]) -> bool {
-        payload.iter().all(|byte| byte & 0x80 == self.mark())
+        payload.iter().all(|byte| byte & 1 == self.mark())
     }
 
     fn mark(&self) -> u8 {
-        if self.stream.0.is_multiple_of(2) { 0 } else { 0x80 }
+        if self.stream.0.is_multiple_of(2) { 0 } else { 1 }
     }
 
     /// The frame that is due, and two audio packets of 20 ms.
@@ -122,6 +122,8 @@ impl Camera {
     fn slice(&self, header: u8, size: usize, random: &mut StdRng) -> Bytes {
         let mut nal = vec![header];
         nal.extend(self.payload(size, random));
+        // It begins a picture, is an I slice, and needs PPS 0: ue 0, ue 2 (011), ue 0.
+        nal[1] = 0b1011_1000 | self.mark();
         nal.into()
     }
 
@@ -129,7 +131,7 @@ impl Camera {
     fn payload(&self, size: usize, random: &mut StdRng) -> Vec<u8> {
         let mut bytes = vec![0; size];
         random.fill_bytes(&mut bytes);
-        bytes.iter_mut().for_each(|byte| *byte = (*byte & 0x7f).max(1) | self.mark());
+        bytes.iter_mut().for_each(|byte| *byte = (*byte & 0xfe).max(2) | self.mark());
         bytes
     }
 }

@@ -233,6 +233,12 @@ impl Client {
         self.handle(now, None)
     }
 
+    /// Sends SCTP over the DTLS it has, as if a data channel had been agreed on.
+    pub fn start_sctp(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        self.rtc.direct_api().start_sctp(true);
+        self.handle(now, None)
+    }
+
     /// Closes with a goodbye.
     pub fn close(&mut self, now: Instant) -> Vec<Vec<u8>> {
         self.rtc.close().expect("a close");

@@ -1,13 +1,15 @@
 //! Media over bad links: what NACK repairs, and what an outage leaves behind.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sluice::viewer::EndReason;
 
 use crate::client::Player;
 use crate::link::Link;
-use crate::world::World;
+use crate::world::{LIMITS, World};
 
 #[test]
 fn five_percent_loss_is_repaired_within_a_second() {
@@ -59,49 +61,9 @@ fn a_short_outage_ends_with_a_picture() {
     world.connect(0..1);
     world.run(Duration::from_secs(3));
     outage(&mut world, viewer, Duration::from_secs(5));
-    picture_after_outage(&mut world, viewer);
-}
-
-#[test]
-fn an_outage_that_the_players_ice_does_not_survive_ends_with_an_ice_restart_and_a_picture() {
-    let mut world = World::with_camera(16);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
-    world.connect(0..1);
-    world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(20));
-    world.restart_ice(viewer);
-    picture_after_outage(&mut world, viewer);
-    // Consent counts anew: what began in the outage ends nothing later.
-    world.run(Duration::from_secs(40));
-    assert!(world.ended.is_empty());
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
-    assert!(world.now - newest < Duration::from_millis(100));
-}
-
-#[test]
-fn a_viewer_whose_consent_has_not_run_out_yet_gets_its_keyframe() {
-    // Its ICE gave up in the outage, so no STUN comes any more; media goes on until consent ends.
-    let mut world = World::with_camera(17);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
-    world.connect(0..1);
-    world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(20));
-    picture_after_outage(&mut world, viewer);
-    world.run(Duration::from_secs(15));
-    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
-    world.assert_empty();
-}
-
-fn outage(world: &mut World, viewer: usize, time: Duration) {
-    world.links[viewer].down = true;
-    world.run(time);
-    world.links[viewer].down = false;
-}
-
-fn picture_after_outage(world: &mut World, viewer: usize) {
     let back = world.now;
     let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > back);
-    assert!(world.run_until(Duration::from_secs(5), media), "no media after the outage");
+    assert!(world.run_until(Duration::from_millis(100), media), "media never stopped");
 
     // It cannot decode what it missed the start of, so it asks for a keyframe.
     let (asked, had) = (world.now, world.clients[viewer].video().count());
@@ -115,6 +77,64 @@ fn picture_after_outage(world: &mut World, viewer: usize) {
     world.run(Duration::from_secs(2));
     assert_eq!(world.shard.viewers(), 1);
     assert_eq!(world.counters.connected.get(), 1, "the viewer is the same one");
+}
+
+#[test]
+fn an_outage_that_the_players_ice_does_not_survive_ends_with_an_ice_restart_and_a_picture() {
+    let mut world = World::with_camera(16);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    outage(&mut world, viewer, Duration::from_secs(20));
+    world.restart_ice(viewer);
+    // Media comes back by itself with the first check, from a keyframe on.
+    let (back, had) = (world.now, world.clients[viewer].video().count());
+    let media = |world: &World| world.clients[viewer].video().count() > had;
+    assert!(world.run_until(Duration::from_secs(5), media), "no media after the outage");
+    let first = world.clients[viewer].video().nth(had).expect("one");
+    assert!(is_parameter_sets(&first.payload), "what came first cannot be decoded");
+    // To the live edge and on, without a pause.
+    world.run(Duration::from_secs(2));
+    let times: Vec<Instant> = world.clients[viewer].video().map(|p| p.at).filter(|at| *at > back).collect();
+    let widest = times.windows(2).map(|pair| pair[1] - pair[0]).max().expect("packets");
+    assert!(widest < Duration::from_millis(100), "{widest:?}");
+    assert_eq!(world.counters.connected.get(), 1, "the viewer is the same one");
+    // Consent counts anew: what began in the outage ends nothing later.
+    world.run(Duration::from_secs(40));
+    assert!(world.ended.is_empty());
+    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    assert!(world.now - newest < Duration::from_millis(100));
+}
+
+#[test]
+fn a_viewer_whose_consent_has_not_run_out_yet_gets_its_keyframe() {
+    // Its ICE gave up in the outage, so no STUN comes any more; but what it asks for it gets until consent ends.
+    let mut world = World::with_camera(17);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    outage(&mut world, viewer, Duration::from_secs(20));
+    let (asked, had) = (world.now, world.clients[viewer].video().count());
+    world.request_keyframe(viewer);
+    let idr = |world: &World| {
+        world.clients[viewer].video().skip(had).any(|packet| is_parameter_sets(&packet.payload))
+    };
+    assert!(world.run_until(Duration::from_millis(150), idr), "no keyframe after the outage");
+    assert!(world.now - asked < Duration::from_millis(60), "{:?}", world.now - asked);
+    world.run(Duration::from_secs(15));
+    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
+    world.assert_empty();
+}
+
+/// Nothing passes for `time`, and what is sent into it ends when the viewer counts as silent.
+fn outage(world: &mut World, viewer: usize, time: Duration) {
+    let address = world.clients[viewer].public;
+    world.links[viewer].down = true;
+    world.run(time.min(LIMITS.fresh));
+    let sent = world.books.sent_to[&address];
+    world.run(time.saturating_sub(LIMITS.fresh));
+    assert_eq!(world.books.sent_to[&address], sent, "datagrams for one who is silent");
+    world.links[viewer].down = false;
 }
 
 #[test]
@@ -142,10 +162,25 @@ fn lost_feedback_alone_ends_nothing_before_consent_does() {
     let mut world = World::with_camera(15);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
-    world.lose(|_, way, _| way == crate::link::Way::ToServer);
-    world.run(Duration::from_secs(10));
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
-    assert!(world.now - newest < Duration::from_millis(100), "media goes on: {:?}", world.now - newest);
+    world.run(Duration::from_secs(3));
+    let lost = Rc::new(Cell::new(true));
+    let loses = lost.clone();
+    world.lose(move |_, way, _| loses.get() && way == crate::link::Way::ToServer);
+    let newest = |world: &World| world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    // Its checks and its reports may all be lost for a while.
+    world.run(Duration::from_millis(3_500));
+    assert!(world.now - newest(&world) < Duration::from_millis(100), "media goes on");
+    // Whoever was not heard for longer may be gone: nothing is sent, but nothing ends either.
+    world.run(Duration::from_secs(5));
+    let sent = world.books.sent_to[&world.clients[viewer].public];
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.books.sent_to[&world.clients[viewer].public], sent);
+    lost.set(false);
+    let back = world.now;
+    assert!(world.run_until(Duration::from_secs(4), |world| newest(world) > back), "no media");
+    world.run(Duration::from_secs(1));
+    assert!(world.now - newest(&world) < Duration::from_millis(100));
+    assert!(world.ended.is_empty());
 }
 
 /// Extended sequence numbers of the viewer's video packets, in the order they were first sent, and when.

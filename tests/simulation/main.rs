@@ -14,6 +14,7 @@ mod indices;
 mod link;
 mod loss;
 mod moving;
+mod refused;
 mod strangers;
 mod tracks;
 mod wire;

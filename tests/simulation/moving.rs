@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sluice::viewer::EndReason;
+
 use crate::client::Player;
 use crate::link::Link;
 use crate::wire::{Class, class};
-use crate::world::World;
+use crate::world::{LIMITS, World};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -96,48 +98,154 @@ fn a_ninth_address_is_refused_until_another_is_old() {
     let mut world = World::with_camera(34);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
-    // STUN has no protection against being sent again, so a copy is as good as the original.
-    let request = stun_request(&world, viewer);
     for port in 1..=7 {
-        world.inject_genuine(SocketAddr::new(address("203.0.113.9:0").ip(), port), &request);
+        let check = world.check(viewer, false);
+        world.inject_genuine(SocketAddr::new(address("203.0.113.9:0").ip(), port), &check);
     }
     assert_eq!(world.shard.demux_len(), (8, 1));
     let refused = world.counters.discarded_unauthenticated.get();
     let ninth = address("203.0.113.9:9");
     for _ in 0..100 {
-        world.inject(ninth, &request);
+        let check = world.check(viewer, true);
+        world.inject(ninth, &check);
     }
     assert_eq!(world.counters.discarded_unauthenticated.get(), refused + 100);
     assert_eq!(world.shard.demux_len(), (8, 1));
 
     world.run(Duration::from_secs(31));
-    world.inject_genuine(ninth, &request);
+    let check = world.check(viewer, false);
+    world.inject_genuine(ninth, &check);
     assert_eq!(world.shard.demux_len(), (8, 1), "it took the place of an old one");
     assert!(world.books.sent_to.contains_key(&ninth));
+    world.run(Duration::from_secs(1));
     let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100), "the address in use was not the one to go");
 }
 
 #[test]
-fn an_address_belongs_to_one_viewer_until_that_one_ends() {
-    let mut world = World::with_camera(35);
-    let (old, new) = (world.join(0, Player::PACKETS, Link::GOOD), world.join(0, Player::PACKETS, Link::GOOD));
-    world.connect(0..2);
-    let shared = world.clients[old].public;
-    // Authentic for its own session, but from an address that another viewer is watching on.
-    let claim = stun_request(&world, new);
-    for _ in 0..50 {
-        world.inject(shared, &claim);
-    }
-    world.run(Duration::from_secs(1));
-    let newest = world.clients[old].video().map(|packet| packet.at).max().expect("packets");
-    assert!(world.now - newest < Duration::from_millis(100), "it was not taken away");
-    assert_eq!(world.shard.demux_len(), (2, 2));
+fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
+    for ends in [true, false] {
+        let mut world = World::with_camera(35);
+        let old = world.join(0, Player::PACKETS, Link::GOOD);
+        let new = world.join(0, Player::PACKETS, Link::GOOD);
+        world.connect(0..2);
+        let shared = world.clients[old].public;
+        let claim = |world: &mut World| {
+            let check = world.check(new, false);
+            world.inject_genuine(shared, &check);
+        };
+        // Authentic for its own session, but from an address that another viewer is watching on.
+        for _ in 0..100 {
+            claim(&mut world);
+            world.run(Duration::from_millis(100));
+        }
+        let newest = world.clients[old].video().map(|packet| packet.at).max().expect("packets");
+        assert!(world.now - newest < Duration::from_millis(100), "it was not taken away");
+        assert_eq!(world.shard.demux_len(), (2, 2));
+        assert_eq!(world.counters.discarded_unauthenticated.get(), 100);
 
-    world.close(old);
-    world.run(Duration::from_millis(100));
-    world.inject_genuine(shared, &claim);
-    assert_eq!(world.shard.demux_len(), (2, 1), "now it is free");
+        if ends {
+            world.close(old);
+            world.run(Duration::from_millis(100));
+            claim(&mut world);
+            assert_eq!(world.shard.demux_len(), (2, 1), "now it is free");
+            continue;
+        }
+        world.links[old].down = true;
+        world.run(Duration::from_secs(6));
+        let to_shared = world.books.sent_to[&shared];
+        // Not for one who only pretends.
+        let mut forged = world.check(new, true);
+        forged[15] ^= 1;
+        world.inject(shared, &forged);
+        assert_eq!(world.shard.demux_len(), (2, 2));
+        assert_eq!(world.books.sent_to[&shared], to_shared);
+        // The page that was opened again behind the same NAT.
+        claim(&mut world);
+        assert_eq!(world.books.sent_to[&shared], to_shared + 1, "it is answered");
+        world.run(Duration::from_secs(1));
+        assert_eq!(world.books.sent_to[&shared], to_shared + 1, "nothing more of the old one's comes here");
+        assert_eq!(world.shard.demux_len(), (2, 2));
+        // The old one ends in its own time, and takes nothing of the new one's with it.
+        world.run(Duration::from_secs(40));
+        assert_eq!(world.end_of(old).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
+        let newest = world.clients[new].video().map(|packet| packet.at).max().expect("packets");
+        assert!(world.now - newest < Duration::from_millis(100));
+        assert_eq!(world.shard.demux_len(), (2, 1));
+    }
+}
+
+#[test]
+fn media_leaves_an_address_that_says_nothing_more() {
+    // A second socket nominates itself once; the player goes on with the first.
+    let mut world = World::with_camera(37);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(1));
+    let elsewhere = address("203.0.113.77:5000");
+    let nomination = world.check(viewer, true);
+    world.inject_genuine(elsewhere, &nomination);
+    world.run(LIMITS.fresh + Duration::from_millis(1));
+    let astray = world.books.sent_to[&elsewhere];
+    assert!(astray > 1, "it was nominated, after all");
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.books.sent_to[&elsewhere], astray, "media for one who asked once");
+    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    assert!(world.now - newest < Duration::from_millis(100), "it is back where the player is");
+}
+
+#[test]
+fn a_viewer_that_vanishes_is_sent_nothing_for_long() {
+    let mut world = World::with_camera(38);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(10));
+    let public = world.clients[viewer].public;
+    world.links[viewer].down = true;
+    world.run(LIMITS.fresh + Duration::from_millis(100));
+    let sent = world.books.sent_to[&public];
+    world.run(Duration::from_secs(40));
+    assert_eq!(world.books.sent_to[&public], sent);
+    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
+    world.assert_empty();
+}
+
+#[test]
+fn a_copied_check_moves_no_media() {
+    let mut world = World::with_camera(39);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    let thief = address("203.0.113.88:6000");
+    for _ in 0..30 {
+        world.run(Duration::from_secs(1));
+        let copy = stun_request(&world, viewer);
+        for _ in 0..3 {
+            world.inject(thief, &copy);
+        }
+    }
+    assert_eq!(world.counters.discarded_copy.get(), 90);
+    assert!(!world.books.sent_to.contains_key(&thief));
+    assert_eq!(world.shard.demux_len(), (1, 1));
+    let gap = world.clients[viewer].video().map(|packet| packet.at).collect::<Vec<_>>();
+    let widest = gap.windows(2).map(|pair| pair[1] - pair[0]).max().expect("packets");
+    assert!(widest < Duration::from_millis(100), "{widest:?}");
+}
+
+#[test]
+fn without_a_target_a_viewer_does_not_spin() {
+    // All that it had of addresses is pushed out by others that then fall silent too.
+    let mut world = World::with_camera(40);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(4));
+    world.links[viewer].down = true;
+    world.run(Duration::from_secs(10));
+    let (mut calls, until) = (0, world.now + Duration::from_secs(5));
+    while let Some(next) = world.shard.next_deadline().filter(|next| *next < until) {
+        world.run(next.saturating_duration_since(world.now).max(Duration::from_nanos(1)));
+        calls += 1;
+        assert!(calls < 50, "called {calls} times although it has nothing to do");
+    }
 }
 
 /// The last STUN request of a client.

@@ -114,7 +114,8 @@ fn every_kind_of_malformed_datagram_is_survived_in_every_phase() {
     assert!(world.end_of(witness).is_none());
     assert!(world.clients[witness].video().count() > 100);
     assert!(world.counters.discarded_alien.get() > 0);
-    assert!(world.counters.discarded_unknown_ufrag.get() > 0);
+    assert!(world.counters.discarded_no_check.get() > 0);
+    assert!(world.counters.discarded_media.get() > 0);
     assert!(world.counters.discarded_unknown_address.get() > 0);
 }
 

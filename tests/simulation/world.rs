@@ -17,6 +17,7 @@ use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
 use sluice::track::{Codec, RecentLimits};
 use sluice::viewer::{Credentials, EndReason, Engine, EngineParams, Epoch, SharedDtls, Viewer, ViewerLimits};
+use str0m::ice::{StunMessage, TransId};
 
 use crate::camera::Camera;
 use crate::client::{Agreement, Client, Player, SERVER, identity};
@@ -28,6 +29,7 @@ pub const LIMITS: ViewerLimits = ViewerLimits {
     setup: Duration::from_secs(10),
     consent: Duration::from_secs(30),
     report_interval: Duration::from_secs(3),
+    fresh: sluice::viewer::FRESH,
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
@@ -63,6 +65,8 @@ pub struct World {
     full_since: Option<Instant>,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
+    /// How clients authenticate their checks: our credentials, and the name that they go by.
+    keys: Vec<(Credentials, String)>,
     recent: RecentLimits,
     filter: Option<Filter>,
     /// Every address that a client has or had.
@@ -105,6 +109,7 @@ impl World {
             ended: Vec::new(),
             full_since: None,
             tap: Vec::new(),
+            keys: Vec::new(),
             recent,
             filter: None,
             owners: HashMap::new(),
@@ -143,6 +148,8 @@ impl World {
         let formats = self.cameras[camera].formats();
         let random = &mut self.random;
         let agreement = client.agree(offer, &formats, &DTLS, || random.random(), local);
+        let theirs = agreement.negotiated.transport(&agreement.offer).credentials.ufrag.clone();
+        self.keys.push((agreement.local.clone(), theirs));
         let viewer = self.viewer(index, camera, agreement);
         self.owners.insert(client.public, index);
         self.clients.push(client);
@@ -209,6 +216,7 @@ impl World {
         self.clients[client].take_answer(&answer);
         let session = SessionId(client as u128);
         let remote = negotiated.transport(&offer).credentials.clone();
+        self.keys[client] = (local.clone(), remote.ufrag.clone());
         self.command(Command::RestartIce { session, local, remote });
     }
 
@@ -238,9 +246,29 @@ impl World {
         self.deliver_to_server(source, true, bytes);
     }
 
+    /// A new authentic check of a client, as an engine with its credentials would make it.
+    pub fn check(&self, client: usize, nominates: bool) -> Vec<u8> {
+        let (ours, theirs) = &self.keys[client];
+        let name = format!("{}:{theirs}", ours.ufrag);
+        let id = TransId::new();
+        let message = StunMessage::binding_request(&name, id, true, 7, 1_845_501_695, nominates);
+        let mut bytes = vec![0; 300];
+        let provider = DTLS.provider();
+        let sign = |key: &[u8], parts: &[&[u8]]| provider.sha1_hmac_provider.sha1_hmac(key, parts);
+        let length = message.to_bytes(Some(ours.pwd.as_bytes()), &mut bytes, sign).expect("room");
+        bytes.truncate(length);
+        bytes
+    }
+
     /// Asks for a keyframe on behalf of a client.
     pub fn request_keyframe(&mut self, client: usize) {
         let sent = self.clients[client].request_keyframe(self.now);
+        self.send_to_server(client, sent);
+    }
+
+    /// A client begins with SCTP, which nobody offered it.
+    pub fn start_sctp(&mut self, client: usize) {
+        let sent = self.clients[client].start_sctp(self.now);
         self.send_to_server(client, sent);
     }
 

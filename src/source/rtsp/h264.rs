@@ -1,29 +1,32 @@
 //! H.264 out of RTP: single NAL units, STAP-A and FU-A become access units (RFC 6184 §5.6 - §5.8).
 //!
-//! Owns one picture under construction, bounded in bytes. Never drops a picture because a part of it was
-//! lost, and never judges what is inside a NAL unit beyond its type.
+//! Owns one picture under construction, bounded by what it holds, and the judgement where it ends and whether all of
+//! it is there. A picture that lacks a packet is left out, and the next one says that it comes after a gap.
 //!
 //! retina has a depacketizer too, but it can be had only for all streams of a session or none, and it knows
-//! no Opus; it also ends the session at the first odd packet, drops every picture with a loss inside, and
-//! keeps a picture of any size. Cameras are odd, so this one is tolerant: what it cannot use it counts and
-//! leaves out.
+//! no Opus; it also ends the session at the first odd packet, and keeps a picture of any size. Cameras are odd, so
+//! this one is tolerant: what it cannot use it counts and leaves out.
 
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::track::AccessUnit;
-use crate::track::h264::{DELIMITER, FU_A, IDR, SEI, STAP_A, find_start_code, kind as nal_type};
+use crate::track::h264::{
+    DELIMITER, FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, START_CODE, Sps, begins_picture, find_start_code,
+    is_slice, kind, trimmed,
+};
 
-/// What a NAL unit counts for beside its bytes: the handle that holds it.
+/// What a NAL unit counts for beside its bytes: the handle that holds it, twice because their list grows by
+/// doubling, and the allocator's share.
 ///
-/// Without it a STAP-A of one-byte units would take thirty times the memory that the limit allows.
-const NAL_OVERHEAD: usize = size_of::<Bytes>();
+/// Without it units of one byte would take a hundred times the memory that the limit allows.
+const NAL_OVERHEAD: usize = 2 * size_of::<Bytes>() + 16;
 
 /// One RTP packet of the video.
 #[derive(Debug, Clone)]
 pub(super) struct Packet {
-    /// The RTP payload, without padding.
+    /// The RTP payload, without padding. Nothing keeps it: what is needed is copied.
     pub(super) payload: Bytes,
     /// Unwrapped RTP timestamp, in ticks of 90 kHz.
     pub(super) timestamp: i64,
@@ -40,37 +43,83 @@ pub(super) struct Packet {
 pub(super) struct PictureTooLarge;
 
 /// Puts packets together to access units.
+///
+/// A picture ends at the marker. Where that proves wrong (behind it comes, with the same timestamp, a slice that
+/// is not the first of a picture), no marker is believed any more, and a picture ends where the next one begins: at
+/// another timestamp, or at a first slice. So it is too for senders that set no marker.
 #[derive(Debug)]
 pub(super) struct Depacketizer {
     max_bytes: usize,
-    nals: Vec<Bytes>,
-    /// What `nals` count for against `max_bytes`.
-    bytes: usize,
-    has_slice: bool,
+    picture: Picture,
     timestamp: i64,
     /// When the last packet was read.
     received: Option<Instant>,
     /// The NAL unit whose fragments are coming in, with its header restored.
-    fragment: Option<BytesMut>,
+    fragment: Option<Vec<u8>>,
     /// The sender puts several NAL units, with start codes between, where one belongs.
     start_codes: bool,
-    /// Packets are missing since the last picture.
+    markers: Markers,
+    /// A marker came with a fragment that is not its unit's last: what comes next tells which of the two is wrong.
+    marker_on_fragment: bool,
+    /// The sender sets no end bit on fragments, so that there the marker ends the unit.
+    forgets_end: bool,
+    /// The picture that a marker ended at this timestamp; its NAL units only if it is a keyframe, for others
+    /// cannot be made good.
+    ended: Option<Vec<Bytes>>,
+    /// Fields may be coded: two of them, with one timestamp, are for players one picture.
+    fields: bool,
+    /// Pictures are missing since the one handed out last.
     gap: bool,
     discarded: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Markers {
+    Believed,
+    Wrong,
+}
+
+/// The picture under construction, and before its first slice what waits for it.
+#[derive(Debug, Default)]
+struct Picture {
+    nals: Vec<Bytes>,
+    /// What `nals` hold.
+    bytes: usize,
+    /// Units of `nals` up to the last slice: those behind it go before the next picture's.
+    end: usize,
+    has_slice: bool,
+    /// Whether its first slice is there.
+    begun: bool,
+    /// Packets of it are missing.
+    damaged: bool,
+    /// It was handed out before, without what came behind a wrong marker.
+    again: bool,
+}
+
+impl Picture {
+    /// What waits for the slices of the next picture.
+    fn waiting(nals: Vec<Bytes>) -> Picture {
+        let bytes = nals.iter().map(|nal| nal.len() + NAL_OVERHEAD).sum();
+        Picture { nals, bytes, ..Picture::default() }
+    }
+}
+
 impl Depacketizer {
-    /// One that holds at most `max_bytes` of a picture.
+    /// One that holds at most `max_bytes` of a picture, and as much again of a keyframe until the next picture
+    /// begins.
     pub(super) fn new(max_bytes: usize) -> Depacketizer {
         Depacketizer {
             max_bytes,
-            nals: Vec::new(),
-            bytes: 0,
-            has_slice: false,
+            picture: Picture::default(),
             timestamp: 0,
             received: None,
             fragment: None,
             start_codes: false,
+            markers: Markers::Believed,
+            marker_on_fragment: false,
+            forgets_end: false,
+            ended: None,
+            fields: false,
             gap: false,
             discarded: 0,
         }
@@ -81,49 +130,92 @@ impl Depacketizer {
         self.discarded
     }
 
-    /// Takes the next packet and appends the access units which it completes (at most two) to `out`.
+    /// Takes the next packet and appends the access units which it completes to `out`.
     ///
-    /// A picture ends at the marker, and for senders that set none, at the next timestamp. Parameter sets and
-    /// SEI alone are no picture, whatever marker or timestamp the sender gave them: they wait for their
-    /// slice.
+    /// Parameter sets and SEI alone are no picture, whatever marker or timestamp the sender gave them: they wait
+    /// for their slice.
     pub(super) fn push(&mut self, packet: Packet, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         if packet.after_loss {
-            self.fragment = None;
-            self.gap = true;
+            self.lose();
         }
-        if packet.timestamp != self.timestamp {
-            self.fragment = None;
-            self.finish(self.received.unwrap_or(packet.received), out);
+        let (payload, same) = (&packet.payload[..], packet.timestamp == self.timestamp);
+        // A unit ends with its last fragment, and at the latest where something else begins: nothing is lost
+        // there, so it is whole.
+        if !same || !goes_on(payload) {
+            self.end_fragment(out)?;
+        }
+        if std::mem::take(&mut self.marker_on_fragment) {
+            if same && goes_on(payload) {
+                self.markers = Markers::Wrong;
+            } else {
+                self.forgets_end = true;
+                self.finish(out);
+            }
+        }
+        if !same {
+            self.finish(out);
+            self.ended = None;
             self.timestamp = packet.timestamp;
         }
         self.received = Some(packet.received);
-        let kind = nal_type(&packet.payload);
-        if kind == FU_A {
-            self.fragment(&packet.payload, packet.marker)?;
-        } else {
-            // A unit that began in fragments and does not go on has lost its end.
-            self.fragment = None;
-            if kind == STAP_A { self.aggregate(&packet.payload)? } else { self.nal(packet.payload)? }
+        match kind(payload) {
+            FU_A => self.fragment(payload, out)?,
+            STAP_A => self.aggregate(payload, out)?,
+            _ => self.nal(payload, out)?,
         }
-        if packet.marker {
-            self.finish(packet.received, out);
+        if packet.marker && self.markers == Markers::Believed {
+            self.marker(out)?;
         }
         Ok(())
     }
 
-    /// Hands out the picture, if there is one.
-    fn finish(&mut self, received: Instant, out: &mut Vec<AccessUnit>) {
-        if self.has_slice {
-            self.has_slice = false;
-            self.bytes = 0;
-            let nals = std::mem::take(&mut self.nals);
-            let after_gap = std::mem::take(&mut self.gap);
-            out.push(AccessUnit { nals, timestamp: self.timestamp, received, after_gap });
+    /// Packets are missing, how many and of what nobody knows.
+    fn lose(&mut self) {
+        self.gap = true;
+        self.ended = None;
+        self.marker_on_fragment = false;
+        self.picture.damaged |= self.fragment.take().is_some() || self.picture.has_slice;
+    }
+
+    fn marker(&mut self, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        if self.fragment.is_some() && !self.forgets_end {
+            self.marker_on_fragment = true;
+            return Ok(());
         }
+        self.end_fragment(out)?;
+        let before = out.len();
+        self.finish(out);
+        if let Some(unit) = out.get(before..).and_then(<[AccessUnit]>::last) {
+            self.ended = Some(if unit.is_keyframe() { unit.nals.clone() } else { Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// The picture is at its end: hands it out if all of it is there. What is behind its last slice waits for the
+    /// next, and so do parameter sets of one that is left out.
+    fn finish(&mut self, out: &mut Vec<AccessUnit>) {
+        let Picture { has_slice, begun, damaged, again, .. } = self.picture;
+        if !has_slice && !damaged {
+            return;
+        }
+        let mut picture = std::mem::take(&mut self.picture);
+        let mut waiting = picture.nals.split_off(picture.end);
+        if begun && !damaged {
+            // One that is handed out again may not have the time of what was handed out before.
+            let timestamp = self.timestamp + i64::from(again);
+            let received = self.received.expect("a slice was read");
+            let after_gap = std::mem::take(&mut self.gap);
+            out.push(AccessUnit { nals: picture.nals, timestamp, received, after_gap });
+        } else {
+            self.gap = true;
+            picture.nals.retain(|nal| matches!(kind(nal), SPS | PPS));
+            waiting.splice(0..0, picture.nals);
+        }
+        self.picture = Picture::waiting(waiting);
     }
 
     /// STAP-A: after a header byte, NAL units each behind its length in 16 bits (RFC 6184 §5.7.1).
-    fn aggregate(&mut self, payload: &Bytes) -> Result<(), PictureTooLarge> {
+    fn aggregate(&mut self, payload: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         let mut at = 1;
         while let Some(length) = payload.get(at..at + 2) {
             let start = at + 2;
@@ -131,7 +223,7 @@ impl Depacketizer {
             if at > payload.len() {
                 break;
             }
-            self.nal(payload.slice(start..at))?;
+            self.nal(&payload[start..at], out)?;
         }
         if at != payload.len() {
             self.discarded += 1;
@@ -141,30 +233,35 @@ impl Depacketizer {
 
     /// FU-A: an indicator with the NAL unit's first three bits, a header with its type, and a part of it
     /// (RFC 6184 §5.8).
-    ///
-    /// The marker ends the unit as the end bit does: some cameras forget one of the two.
-    fn fragment(&mut self, payload: &[u8], marker: bool) -> Result<(), PictureTooLarge> {
+    fn fragment(&mut self, payload: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         let [indicator, header, part @ ..] = payload else {
             self.discarded += 1;
             return Ok(());
         };
         if header & 0x80 != 0 {
-            let mut nal = BytesMut::with_capacity(part.len() * 2);
-            nal.extend_from_slice(&[(indicator & 0xe0) | (header & 0x1f)]);
-            self.fragment = Some(nal);
+            self.fragment = Some(vec![(indicator & 0xe0) | (header & 0x1f)]);
         }
-        // No unit begun: its start was lost, and was counted as such.
-        let Some(mut nal) = self.fragment.take() else { return Ok(()) };
-        if self.bytes + nal.len() + part.len() > self.max_bytes {
+        let Some(mut nal) = self.fragment.take() else {
+            // Its start was lost.
+            self.picture.damaged = true;
+            return Ok(());
+        };
+        if self.picture.bytes + nal.len() + part.len() > self.max_bytes {
             return Err(PictureTooLarge);
         }
         nal.extend_from_slice(part);
-        if header & 0x40 != 0 || marker {
-            self.nal(nal.freeze())?;
-        } else {
-            self.fragment = Some(nal);
+        self.fragment = Some(nal);
+        if header & 0x40 != 0 {
+            self.end_fragment(out)?;
         }
         Ok(())
+    }
+
+    fn end_fragment(&mut self, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        match self.fragment.take() {
+            Some(nal) => self.nal(&nal, out),
+            None => Ok(()),
+        }
     }
 
     /// Takes what should be one NAL unit.
@@ -172,44 +269,78 @@ impl Depacketizer {
     /// Some cameras send a piece of an Annex B byte stream there. Such a piece begins a picture, so it begins
     /// with a delimiter, SEI or parameter set (or even with a start code): these are searched for start
     /// codes, and once one was found everything is. Slices of well-behaved cameras are never read through.
-    fn nal(&mut self, nal: Bytes) -> Result<(), PictureTooLarge> {
-        let suspicious = matches!(nal_type(&nal), 0 | SEI..=DELIMITER);
+    fn nal(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        let suspicious = matches!(kind(nal), 0 | SEI..=DELIMITER);
         if !self.start_codes && !suspicious {
-            return self.keep(nal);
+            return self.keep(nal, out);
         }
         let mut start = 0;
-        while let Some(code) = find_start_code(&nal, start) {
+        while let Some(code) = find_start_code(nal, start) {
             self.start_codes = true;
             if code > start {
-                self.keep(nal.slice(start..code))?;
+                self.keep(&nal[start..code], out)?;
             }
-            start = code + 3;
+            start = code + START_CODE.len();
         }
-        self.keep(nal.slice(start..))
+        self.keep(&nal[start..], out)
     }
 
-    fn keep(&mut self, mut nal: Bytes) -> Result<(), PictureTooLarge> {
-        // `trailing_zero_8bits` and the first byte of a four-byte start code (ITU-T H.264 §B.1.1).
-        let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        nal.truncate(end);
-        if nal.is_empty() {
-            return Ok(());
-        }
+    fn keep(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        let nal = trimmed(nal);
         // 24 and above are packet types, and of them the interleaved ones (RFC 6184 §5.3) come here; the top
         // bit says that the unit is damaged.
-        let kind = nal_type(&nal);
-        if !(1..=23).contains(&kind) || nal[0] & 0x80 != 0 {
-            self.discarded += 1;
-            return Ok(());
+        match nal.first() {
+            None => return Ok(()),
+            Some(header) if header & 0x80 != 0 || !(1..=23).contains(&kind(nal)) => {
+                self.discarded += 1;
+                return Ok(());
+            }
+            Some(_) if NEEDLESS.contains(&kind(nal)) => return Ok(()),
+            Some(_) => {}
         }
-        self.bytes += nal.len() + NAL_OVERHEAD;
-        if self.bytes > self.max_bytes {
+        match begins_picture(nal) {
+            Some(true) if self.picture.begun && !self.fields => self.finish(out),
+            Some(false) if !self.picture.has_slice => self.take_back(),
+            _ => {}
+        }
+        if kind(nal) == SPS {
+            self.fields = Sps::read(nal).is_some_and(|sps| !sps.progressive);
+        }
+        let picture = &mut self.picture;
+        picture.bytes += nal.len() + NAL_OVERHEAD;
+        if picture.bytes > self.max_bytes {
             return Err(PictureTooLarge);
         }
-        self.has_slice |= kind <= IDR;
-        self.nals.push(nal);
+        // A copy: a part of a packet would hold all of it, and what stands behind a packet is not ours to know.
+        picture.nals.push(Bytes::copy_from_slice(nal));
+        picture.has_slice |= is_slice(nal);
+        picture.begun |= begins_picture(nal) == Some(true);
+        // Auxiliary slices and those of extensions (19 to 21) go with the picture, too.
+        if is_slice(nal) || matches!(kind(nal), 19..=21) {
+            picture.end = picture.nals.len();
+        }
         Ok(())
     }
+
+    /// A slice comes that continues a picture, and none is begun: if a marker ended one just now, it was wrong.
+    /// A keyframe is begun again with what it had; what others lack is lost, with all that follows up to the next
+    /// keyframe.
+    fn take_back(&mut self) {
+        let Some(nals) = self.ended.take() else { return };
+        self.markers = Markers::Wrong;
+        self.gap = true;
+        if nals.iter().any(|nal| kind(nal) == IDR) {
+            let waiting = std::mem::take(&mut self.picture.nals);
+            let end = nals.len();
+            let picture = Picture::waiting([nals, waiting].concat());
+            self.picture = Picture { end, has_slice: true, begun: true, again: true, ..picture };
+        }
+    }
+}
+
+/// Whether a packet is a fragment that is not its unit's first.
+fn goes_on(payload: &[u8]) -> bool {
+    kind(payload) == FU_A && payload.get(1).is_some_and(|header| header & 0x80 == 0)
 }
 
 #[cfg(test)]

@@ -11,27 +11,38 @@ fn depacketize(packets: &[(i64, bool, bool, &[u8])]) -> Pictures {
     push_all(&mut depacketizer, packets).expect("within the limit")
 }
 
-#[expect(clippy::disallowed_methods, reason = "any instant serves")]
 fn push_all(
     depacketizer: &mut Depacketizer,
     packets: &[(i64, bool, bool, &[u8])],
 ) -> Result<Pictures, PictureTooLarge> {
-    let received = Instant::now();
-    let mut out = Vec::new();
-    for &(timestamp, marker, after_loss, payload) in packets {
-        let payload = Bytes::copy_from_slice(payload);
-        depacketizer.push(Packet { payload, timestamp, marker, after_loss, received }, &mut out)?;
-    }
+    let out = push_units(depacketizer, packets)?;
     Ok(out
         .into_iter()
         .map(|unit| (unit.timestamp, unit.nals.iter().map(|nal| nal.to_vec()).collect()))
         .collect())
 }
 
+#[expect(clippy::disallowed_methods, reason = "any instant serves")]
+fn push_units(
+    depacketizer: &mut Depacketizer,
+    packets: &[(i64, bool, bool, &[u8])],
+) -> Result<Vec<AccessUnit>, PictureTooLarge> {
+    let received = Instant::now();
+    let mut out = Vec::new();
+    for &(timestamp, marker, after_loss, payload) in packets {
+        let payload = Bytes::copy_from_slice(payload);
+        depacketizer.push(Packet { payload, timestamp, marker, after_loss, received }, &mut out)?;
+    }
+    Ok(out)
+}
+
 const SPS_NAL: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0x11];
 const PPS_NAL: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 const IDR_NAL: &[u8] = &[0x65, 0x88, 0x84, 0x22];
 const P_NAL: &[u8] = &[0x41, 0x9a, 0x02];
+// Slices that do not begin a picture.
+const IDR_LATER: &[u8] = &[0x65, 0x48, 0x84];
+const P_LATER: &[u8] = &[0x41, 0x4a, 0x02];
 
 #[test]
 fn single_units_end_at_the_marker() {
@@ -76,43 +87,177 @@ fn stap_a_cut_short_keeps_what_is_whole() {
 #[test]
 fn fu_a_is_put_together_with_its_header_restored() {
     let units = depacketize(&[
-        (10, false, false, &[0x7c, 0x85, 1, 2]),
+        (10, false, false, &[0x7c, 0x85, 0x88, 2]),
         (10, false, false, &[0x7c, 0x05, 3, 4]),
         (10, true, false, &[0x7c, 0x45, 5]),
     ]);
-    assert_eq!(units, [(10, vec![vec![0x65, 1, 2, 3, 4, 5]])]);
+    assert_eq!(units, [(10, vec![vec![0x65, 0x88, 2, 3, 4, 5]])]);
 }
 
 #[test]
 fn fu_a_with_start_and_end_in_one_and_with_a_forgotten_end_bit_are_taken() {
     let units = depacketize(&[
-        (10, false, false, &[0x5c, 0xc1, 7]),
-        (10, false, false, &[0x5c, 0x81, 8]),
-        (10, true, false, &[0x5c, 0x01, 9]),
+        (10, false, false, &[0x5c, 0xc1, 0x9a]),
+        (10, false, false, &[0x5c, 0x81, 0x4a]),
+        (10, false, false, &[0x5c, 0x01, 9]),
+        (10, true, false, P_LATER),
     ]);
-    assert_eq!(units, [(10, vec![vec![0x41, 7], vec![0x41, 8, 9]])]);
+    assert_eq!(units, [(10, vec![vec![0x41, 0x9a], vec![0x41, 0x4a, 9], P_LATER.to_vec()])]);
 }
 
 #[test]
-fn a_loss_costs_the_unit_it_hit_and_not_the_picture() {
+fn fragments_without_end_bits_end_at_the_marker_once_that_is_known() {
+    // The first time, what comes next tells that the picture is at its end; then the marker is enough.
+    let mut depacketizer = Depacketizer::new(MAX);
+    let first = [(10, false, false, &[0x5c, 0x81, 0x9a][..]), (10, true, false, &[0x5c, 0x01, 9])];
+    assert_eq!(push_all(&mut depacketizer, &first), Ok(vec![]));
+    let second = [(20, false, false, &[0x5c, 0x81, 0x9a][..]), (20, true, false, &[0x5c, 0x01, 8])];
+    let whole = |last| vec![vec![0x41, 0x9a, last]];
+    assert_eq!(push_all(&mut depacketizer, &second), Ok(vec![(10, whole(9)), (20, whole(8))]));
+}
+
+/// What comes out, and whether it comes after a gap.
+fn gaps(packets: &[(i64, bool, bool, &[u8])]) -> Vec<(i64, bool)> {
+    let mut depacketizer = Depacketizer::new(MAX);
+    let units = push_units(&mut depacketizer, packets).expect("within the limit");
+    units.iter().map(|unit| (unit.timestamp, unit.after_gap)).collect()
+}
+
+#[test]
+fn a_picture_that_lacks_a_packet_is_left_out_and_the_next_one_tells() {
+    let start: &[u8] = &[0x5c, 0x81, 0x9a];
+    let (part, end): (&[u8], &[u8]) = (&[0x5c, 0x01, 2], &[0x5c, 0x41, 3]);
+    for (what, damaged) in [
+        ("a fragment", [(20, false, false, start), (20, false, true, part), (20, true, false, end)]),
+        ("the first fragment", [(20, false, true, part), (20, false, false, part), (20, true, false, end)]),
+        ("the last fragment", [(20, false, false, start), (20, false, false, part), (30, true, true, P_NAL)]),
+        ("a slice", [(20, false, false, P_NAL), (20, false, true, P_LATER), (20, true, false, P_LATER)]),
+        (
+            "the first slice",
+            [(20, false, true, P_LATER), (20, false, false, P_LATER), (20, true, false, P_LATER)],
+        ),
+    ] {
+        let packets = [&[(10, true, false, P_NAL)][..], &damaged, &[(40, true, false, P_NAL)]].concat();
+        let next = if what == "the last fragment" { vec![(30, true), (40, false)] } else { vec![(40, true)] };
+        assert_eq!(gaps(&packets), [vec![(10, false)], next].concat(), "{what} is missing");
+    }
+    // Between two whole pictures at least one is missing.
+    assert_eq!(
+        gaps(&[(10, true, false, P_NAL), (30, true, true, P_NAL), (40, true, false, P_NAL)]),
+        [(10, false), (30, true), (40, false)]
+    );
+    // A session that begins in the middle of a picture.
+    assert_eq!(gaps(&[(10, true, false, part), (20, true, false, P_NAL)]), [(20, true)]);
+}
+
+#[test]
+fn parameter_sets_of_a_picture_that_is_left_out_go_before_the_next() {
     let units = depacketize(&[
+        (10, false, false, SPS_NAL),
+        (10, false, false, PPS_NAL),
+        (10, false, false, &[0x7c, 0x85, 0x88]),
+        (10, true, true, &[0x7c, 0x45, 5]),
+        (20, true, false, P_NAL),
+    ]);
+    assert_eq!(units, [(20, vec![SPS_NAL.to_vec(), PPS_NAL.to_vec(), P_NAL.to_vec()])]);
+}
+
+/// A picture of a first slice and two more, each with `markers`.
+fn slices(timestamp: i64, first: &'static [u8], markers: [bool; 3]) -> Vec<(i64, bool, bool, &'static [u8])> {
+    let later = if first == IDR_NAL { IDR_LATER } else { P_LATER };
+    let nals = [first, later, later].into_iter().zip(markers);
+    nals.map(|(nal, marker)| (timestamp, marker, false, nal)).collect()
+}
+
+#[test]
+fn slices_with_a_marker_each_are_one_picture() {
+    let all = [true; 3];
+    for (what, times) in [("each its timestamp", [10, 20, 30, 40]), ("one timestamp", [10; 4])] {
+        let packets = [
+            slices(times[0], IDR_NAL, all),
+            slices(times[1], P_NAL, all),
+            slices(times[2], P_NAL, all),
+            slices(times[3], IDR_NAL, all),
+            vec![(times[3] + 10, true, false, P_NAL)],
+        ]
+        .concat();
+        let mut depacketizer = Depacketizer::new(MAX);
+        let units = push_units(&mut depacketizer, &packets).expect("within the limit");
+        // The first marker is believed; then the picture is taken back and comes whole, as one that follows nothing.
+        let seen: Vec<_> =
+            units.iter().map(|unit| (unit.nals.len(), unit.is_keyframe(), unit.after_gap)).collect();
+        let expected =
+            [(1, true, false), (3, true, true), (3, false, false), (3, false, false), (3, true, false)];
+        assert_eq!(seen, expected, "{what}");
+        assert_eq!(units[1].timestamp, units[0].timestamp + 1, "{what}: two pictures have two times");
+    }
+}
+
+#[test]
+fn a_wrong_marker_in_a_picture_that_is_no_keyframe_costs_that_picture() {
+    let packets = [
+        slices(10, IDR_NAL, [false, false, true]),
+        slices(20, P_NAL, [true; 3]),
+        slices(30, P_NAL, [true; 3]),
+        slices(40, IDR_NAL, [true; 3]),
+        vec![(50, true, false, P_NAL)],
+    ]
+    .concat();
+    let mut depacketizer = Depacketizer::new(MAX);
+    let units = push_units(&mut depacketizer, &packets).expect("within the limit");
+    let seen: Vec<_> = units.iter().map(|unit| (unit.timestamp, unit.nals.len(), unit.after_gap)).collect();
+    assert_eq!(seen, [(10, 3, false), (20, 1, false), (30, 3, true), (40, 3, false)]);
+}
+
+#[test]
+fn a_marker_on_every_packet_cuts_no_unit() {
+    let packets: Vec<(i64, bool, bool, &[u8])> = vec![
+        (10, true, false, SPS_NAL),
+        (10, true, false, PPS_NAL),
+        (10, true, false, &[0x7c, 0x85, 0x88, 1]),
+        (10, true, false, &[0x7c, 0x05, 2]),
+        (10, true, false, &[0x7c, 0x45, 3]),
+        (20, true, false, &[0x5c, 0x81, 0x9a]),
+        (20, true, false, &[0x5c, 0x41, 1]),
+        (30, true, false, P_NAL),
+    ];
+    assert_eq!(
+        depacketize(&packets),
+        [
+            (10, vec![SPS_NAL.to_vec(), PPS_NAL.to_vec(), vec![0x65, 0x88, 1, 2, 3]]),
+            (20, vec![vec![0x41, 0x9a, 1]]),
+        ]
+    );
+}
+
+#[test]
+fn without_markers_and_timestamps_a_first_slice_begins_the_next_picture() {
+    let units = depacketize(&[
+        (10, false, false, SPS_NAL),
+        (10, false, false, PPS_NAL),
+        (10, false, false, IDR_NAL),
+        (10, false, false, IDR_LATER),
         (10, false, false, P_NAL),
-        (10, false, false, &[0x5c, 0x81, 1]),
-        (10, false, true, &[0x5c, 0x01, 2]), // a middle part is missing: the rest of this unit is of no use
-        (10, false, false, &[0x5c, 0x41, 3]),
-        (10, true, false, P_NAL),
+        (10, false, false, SPS_NAL),
+        (10, false, false, IDR_NAL),
+        (20, false, false, P_NAL),
     ]);
-    assert_eq!(units, [(10, vec![P_NAL.to_vec(), P_NAL.to_vec()])]);
+    assert_eq!(
+        units.iter().map(|(_, nals)| nals.iter().map(|nal| kind(nal)).collect()).collect::<Vec<Vec<u8>>>(),
+        [vec![7, 8, 5, 5], vec![1], vec![7, 5]]
+    );
 }
 
 #[test]
-fn a_lost_end_does_not_reach_into_the_next_picture() {
-    let units = depacketize(&[
-        (10, false, false, &[0x5c, 0x81, 1]),
-        (20, false, true, P_NAL),
-        (20, true, false, &[0x5c, 0x41, 3]),
-    ]);
-    assert_eq!(units, [(20, vec![P_NAL.to_vec()])]);
+fn two_fields_of_one_timestamp_stay_together() {
+    // High profile, 320 × 240, no frame_mbs_only_flag, of x264.
+    let interlaced: &[u8] =
+        b"\x67\x64\x00\x15\xac\xec\x14\x10\xfc\xb8\x08\x80\x00\x00\x03\x00\x80\x00\x00\x0a\
+        \x0f\x8a\x15\x70";
+    let packets = [(10, false, false, interlaced), (10, false, false, IDR_NAL), (10, true, false, P_NAL)];
+    let units = depacketize(&packets);
+    assert_eq!(units.len(), 1);
+    assert_eq!(units[0].1.len(), 3);
 }
 
 #[test]
@@ -129,15 +274,15 @@ fn a_byte_stream_where_one_unit_belongs_is_split() {
     let mut prefixed = vec![0, 0, 0, 1];
     prefixed.extend_from_slice(IDR_NAL);
     // Seen once, slices are searched too: two of them in one packet.
-    let slices = [P_NAL, &[0, 0, 1], P_NAL].concat();
+    let slices = [P_NAL, &[0, 0, 1], P_LATER].concat();
     let units = depacketize(&[(10, true, false, &prefixed), (20, true, false, &slices)]);
-    assert_eq!(units, [(10, vec![IDR_NAL.to_vec()]), (20, vec![P_NAL.to_vec(), P_NAL.to_vec()])]);
+    assert_eq!(units, [(10, vec![IDR_NAL.to_vec()]), (20, vec![P_NAL.to_vec(), P_LATER.to_vec()])]);
 }
 
 #[test]
 fn slices_of_well_behaved_senders_are_not_searched() {
     // No start code can be in a NAL unit (emulation prevention), so this tests only that nobody looks.
-    let slice = [0x41, 0, 0, 1, 5];
+    let slice = [0x41, 0x9a, 0, 0, 1, 5];
     assert_eq!(depacketize(&[(10, true, false, &slice)]), [(10, vec![slice.to_vec()])]);
 }
 
@@ -159,11 +304,12 @@ fn interleaved_mode_damaged_and_empty_units_are_counted_and_left_out() {
 
 #[test]
 fn a_picture_is_bounded_however_it_is_cut() {
-    let big = vec![0x41; 400];
-    let start: &[u8] = &[0x5c, 0x81, 1];
+    let big = [&[0x41, 0x9a][..], &[0x41; 398]].concat();
+    let start: &[u8] = &[0x5c, 0x81, 0x9a];
     let part = [&[0x5c, 0x01][..], &[9; 400]].concat();
     let tiny = [0x78, 0, 1, 0x41, 0, 1, 0x41, 0, 1, 0x41, 0, 1, 0x41, 0, 1, 0x41];
-    for payloads in [vec![&big[..]; 3], vec![start, &part, &part, &part], vec![&tiny[..]; 8]] {
+    let later = [&[0x41, 0x4a][..], &[0x41; 398]].concat();
+    for payloads in [vec![&big[..], &later, &later], vec![start, &part, &part, &part], vec![&tiny[..]; 8]] {
         let mut depacketizer = Depacketizer::new(1_000);
         let packets: Vec<_> = payloads.iter().map(|payload| (10, false, false, *payload)).collect();
         assert_eq!(push_all(&mut depacketizer, &packets), Err(PictureTooLarge), "{} packets", packets.len());
@@ -172,6 +318,25 @@ fn a_picture_is_bounded_however_it_is_cut() {
     let mut depacketizer = Depacketizer::new(1_000);
     let pictures: Vec<_> = (0..50).map(|timestamp| (timestamp, true, false, &big[..])).collect();
     assert_eq!(push_all(&mut depacketizer, &pictures).map(|units| units.len()), Ok(50));
+}
+
+#[test]
+fn what_is_held_is_what_is_counted() {
+    // Packets of almost nothing but zeros: what is kept of them is two bytes.
+    let mut packet = vec![0; 65_000];
+    packet[..2].copy_from_slice(P_LATER.first_chunk::<2>().expect("a slice"));
+    let mut depacketizer = Depacketizer::new(MAX);
+    let (payload, mut out) = (Bytes::from(packet), Vec::new());
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    let received = Instant::now();
+    for _ in 0..1_000 {
+        let payload = Bytes::copy_from_slice(&payload);
+        let packet = Packet { payload, timestamp: 1, marker: false, after_loss: false, received };
+        depacketizer.push(packet.clone(), &mut out).expect("a few bytes each");
+        assert!(packet.payload.is_unique(), "the packet is let go");
+    }
+    let held: usize = depacketizer.picture.nals.iter().map(|nal| nal.len() + size_of::<Bytes>()).sum();
+    assert!(held > 0 && held <= depacketizer.picture.bytes && depacketizer.picture.bytes < MAX, "{held}");
 }
 
 proptest::prop_compose! {
@@ -193,8 +358,8 @@ proptest::proptest! {
         let packets: Vec<_> = packets.iter().map(|packet| (packet.0, packet.1, packet.2, &packet.3[..])).collect();
         if let Ok(units) = push_all(&mut depacketizer, &packets) {
             for (_, nals) in units {
-                proptest::prop_assert!(nals.iter().any(|nal| (1..=5).contains(&nal_type(nal))));
-                proptest::prop_assert!(nals.iter().all(|nal| (1..=23).contains(&nal_type(nal))));
+                proptest::prop_assert!(nals.iter().any(|nal| (1..=5).contains(&kind(nal))));
+                proptest::prop_assert!(nals.iter().all(|nal| (1..=23).contains(&kind(nal))));
                 proptest::prop_assert!(nals.iter().map(Vec::len).sum::<usize>() <= 600);
             }
         }

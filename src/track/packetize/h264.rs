@@ -148,7 +148,9 @@ impl VideoPacketizer {
         self.b_slices |= head.as_ref().is_some_and(|head| head.kind == SliceKind::B);
         let keyframe = nals.iter().any(|nal| kind(nal) == IDR);
         if keyframe {
-            let pps = head.map(|head| head.pps);
+            // A head that is none of a keyframe's says nothing: some set will do.
+            let credible = head.filter(|head| head.begins_picture && head.kind == SliceKind::I);
+            let pps = credible.map(|head| head.pps);
             if !self.sets.complete(pps) {
                 return Err(PacketizeError::NoParameterSets { timestamp });
             }

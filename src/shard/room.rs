@@ -1,0 +1,225 @@
+//! Whether a shard has room for one viewer more, by what its work was measured to be.
+//!
+//! Owns the expectation: what all viewers that a shard was given will take of its time once they play. It
+//! learns what one takes from samples of the shard's counters, so that a rush of joins is judged by what
+//! is to come and not by a ratio a second old. A join's own work (handshake, catch-up) is no part of it,
+//! for that passes. Reads no clock and knows no viewer.
+
+use std::time::{Duration, Instant};
+
+use crate::ops::counters::ShardCounters;
+
+/// Time between two samples at the least. Shorter ones would judge by single key frames, longer ones let
+/// more joins in before anything is known of the first.
+const SAMPLE: Duration = Duration::from_millis(200);
+
+/// How far back the cost of a viewer is averaged, in seconds: over some groups of pictures, since key frames
+/// are dear. Longer follows a changed bitrate later.
+const MEMORY: f64 = 3.0;
+
+/// How far back the shard's present work is averaged, in seconds. Longer lets joins in that will be too many,
+/// shorter refuses some for a single key frame.
+const PRESENT: f64 = 1.0;
+
+/// What STUN, reports and timers take beside media while joins hide it: measured 1.05 to 1.08 of the media's
+/// own time. Raising it leaves that much of a core unused in a rush.
+const BESIDE_MEDIA: f64 = 1.1;
+
+/// How many times the viewers that are connected may be foretold from them. A few viewers cost more each than
+/// many, so raising it refuses a rush for what ten watchers cost; lowering it judges a rush later.
+const FORETOLD: usize = 8;
+
+/// Where a thread works for the first part of a sample, and for the second one at other things than media, media
+/// had less than it needs. Lower values learn later in a rush, higher ones think viewers too cheap.
+const SQUEEZED: (f64, f64) = (0.97, 0.2);
+
+/// A full shard takes viewers again when it expects less than this part of the mark. Nearer to 1 it would
+/// open and close for every key frame.
+const AGAIN: f64 = 0.8;
+
+/// Bytes of a packet around its UDP payload, as `rate` counts them.
+const AROUND: u64 = 66;
+
+/// A shard's counters at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sample {
+    pub(crate) busy_nanos: u64,
+    /// The part of that in which trains went out.
+    pub(crate) media_nanos: u64,
+    pub(crate) blocked_nanos: u64,
+    /// Bytes on the wire.
+    pub(crate) bytes: u64,
+    /// Viewers that connected, ever.
+    pub(crate) connects: u64,
+    pub(crate) connected_now: u64,
+    /// Viewers that get no media now, because it does not suffice for all.
+    pub(crate) without_media: u64,
+}
+
+impl Sample {
+    pub(crate) fn of(counters: &ShardCounters) -> Sample {
+        Sample {
+            busy_nanos: counters.busy_nanos.get(),
+            media_nanos: counters.media_nanos.get(),
+            blocked_nanos: counters.blocked_nanos.get(),
+            bytes: counters.egress_bytes.get() + AROUND * counters.egress_datagrams.get(),
+            connects: counters.connected.get(),
+            connected_now: counters.connected_now.get(),
+            without_media: counters.without_media.get(),
+        }
+    }
+}
+
+/// What a shard may take on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoomLimits {
+    /// Part of its time, of its socket's and of its line's at the most; nothing takes all that come.
+    pub busy: Option<f64>,
+    /// What its line carries, in bytes a second on the wire, if there is a limit.
+    pub rate: Option<f64>,
+}
+
+/// A shard has no room: why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "shard {shard} has no room: its {viewers} viewers take {percent} % of what it can do; \
+     it takes no more over {mark} % (limits.busy)"
+)]
+pub struct NoRoom {
+    /// Which.
+    pub shard: usize,
+    /// Viewers that it was given.
+    pub viewers: usize,
+    /// What they take, or will take when they are all connected.
+    pub percent: u32,
+    /// The limit.
+    pub mark: u32,
+}
+
+/// What was used between two samples, each from 0 to 1.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    seconds: f64,
+    busy: f64,
+    media: f64,
+    blocked: f64,
+    line: f64,
+}
+
+impl Parts {
+    /// Whatever is the narrowest.
+    fn most(self) -> f64 {
+        self.busy.max(self.blocked).max(self.line)
+    }
+}
+
+/// What is known of a shard's room. Owned by the control plane.
+#[derive(Debug)]
+pub(crate) struct Room {
+    limits: RoomLimits,
+    /// The newest sample, and the newest that viewers' cost was learnt from.
+    last: Option<(Instant, Sample)>,
+    learnt: Option<(Instant, Sample)>,
+    /// Whether somebody connected before the latter.
+    joining: bool,
+    /// Averages that fade with [`MEMORY`]: seconds of steady work, and viewer-seconds.
+    work: f64,
+    viewers: f64,
+    /// Part of the time that the shard works now, joins and all.
+    present: f64,
+    full: bool,
+}
+
+impl Room {
+    pub(crate) fn new(limits: RoomLimits) -> Room {
+        Room {
+            limits,
+            last: None,
+            learnt: None,
+            joining: false,
+            work: 0.0,
+            viewers: 0.0,
+            present: 0.0,
+            full: false,
+        }
+    }
+
+    /// Learns from the counters as they are `now`, if that is worth a sample yet.
+    pub(crate) fn learn(&mut self, now: Instant, sample: impl FnOnce() -> Sample) {
+        let Some((last, learnt)) = self.last.zip(self.learnt) else {
+            let first = Some((now, sample()));
+            (self.last, self.learnt) = (first, first);
+            return;
+        };
+        if now.saturating_duration_since(last.0) < SAMPLE {
+            return;
+        }
+        let newest = (now, sample());
+        self.last = Some(newest);
+        let parts = self.parts(last, newest);
+        self.present += (parts.most() - self.present) * (1.0 - (-parts.seconds / PRESENT).exp());
+
+        // What was squeezed is made up for in the next samples: they are taken together.
+        let parts = self.parts(learnt, newest);
+        let joins = newest.1.connects > learnt.1.connects;
+        let beside = parts.busy - parts.media;
+        if joins && parts.busy >= SQUEEZED.0 && beside >= SQUEEZED.1 {
+            return;
+        }
+        self.learnt = Some(newest);
+        // While somebody joins, the rest of the work is mostly theirs and will pass.
+        let calm = !std::mem::replace(&mut self.joining, joins) && !joins;
+        let busy = if calm { parts.busy } else { parts.busy.min(parts.media * BESIDE_MEDIA) };
+        let keep = (-parts.seconds / MEMORY).exp();
+        let viewers = (learnt.1.connected_now + newest.1.connected_now) as f64 / 2.0;
+        self.work = self.work * keep + Parts { busy, ..parts }.most() * parts.seconds;
+        self.viewers = self.viewers * keep + viewers * parts.seconds;
+    }
+
+    fn parts(&self, (began, before): (Instant, Sample), (ended, after): (Instant, Sample)) -> Parts {
+        let seconds = ended.saturating_duration_since(began).as_secs_f64();
+        let part = |after: u64, before: u64| (after.saturating_sub(before) as f64 / 1e9 / seconds).min(1.0);
+        let sent = after.bytes.saturating_sub(before.bytes) as f64 / seconds;
+        Parts {
+            seconds,
+            busy: part(after.busy_nanos, before.busy_nanos),
+            media: part(after.media_nanos, before.media_nanos),
+            blocked: part(after.blocked_nanos, before.blocked_nanos),
+            line: self.limits.rate.map_or(0.0, |rate| (sent / rate).min(1.0)),
+        }
+    }
+
+    /// What `given` viewers will take of the shard's time once they are all connected, from 0; over 1 is
+    /// more than there is.
+    pub(crate) fn expected(&self, given: usize) -> f64 {
+        if self.viewers <= 0.0 {
+            return 0.0;
+        }
+        let connected = self.last.map_or(0, |(_, sample)| sample.connected_now as usize);
+        self.work / self.viewers * given.min(connected * FORETOLD) as f64
+    }
+
+    /// Whether one viewer more than the `given` ones can be taken; `shard` is for the error.
+    pub(crate) fn check(&mut self, shard: usize, given: usize) -> Result<(), NoRoom> {
+        let Some(mark) = self.limits.busy else { return Ok(()) };
+        let expected = self.expected(given + 1);
+        let without_media = self.last.is_some_and(|(_, sample)| sample.without_media > 0);
+        self.full = without_media || expected > if self.full { mark * AGAIN } else { mark };
+        // Work that is not the viewers' own (a rush, a flood) closes the door only while it lasts.
+        if !self.full && self.present <= mark {
+            return Ok(());
+        }
+        let percent = |part: f64| (part * 100.0).round() as u32;
+        let load = if without_media { 1.0 } else { 0.0 };
+        Err(NoRoom {
+            shard,
+            viewers: given,
+            percent: percent(expected.max(self.present).max(load)),
+            mark: percent(mark),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;
