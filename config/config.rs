@@ -70,7 +70,8 @@ pub struct Http {
     pub allow_origin: Origin,
     /// From accepting a connection, or from its last answer, to the end of the next request's header.
     pub header_timeout: Duration,
-    /// Open connections at most; each costs a file descriptor and its buffers.
+    /// Open connections at most; each costs a file descriptor and its buffers. 0: 4096, or what the limit of
+    /// open files leaves if that is less.
     pub connections: u32,
     /// Proxies whose `X-Forwarded-For` says who asks.
     pub trusted_proxies: Vec<Network>,
@@ -82,7 +83,7 @@ impl Default for Http {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8889)),
             allow_origin: Origin::Any,
             header_timeout: Duration::from_secs(5),
-            connections: 4096,
+            connections: 0,
             trusted_proxies: Vec::new(),
         }
     }

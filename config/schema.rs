@@ -57,7 +57,7 @@ static KEYS: [Key<Config>; 40] = [
         }),
     ),
     key("http.header_timeout", "\"5s\"", Kind::Duration(TENTH, MINUTE, |c, v| c.http.header_timeout = v)),
-    key("http.connections", "4096", Kind::Integer(1, 1_000_000, |c, v| c.http.connections = v as u32)),
+    key("http.connections", "0", Kind::Integer(0, 1_000_000, |c, v| c.http.connections = v as u32)),
     key(
         "http.trusted_proxies",
         "[]",

@@ -6,12 +6,17 @@
 //! the way: [`control`] (streams, sessions, HTTP) and [`ops`] (metrics, health, pages).
 #![forbid(unsafe_code)]
 
+pub mod contain;
 pub mod control;
+pub mod descriptors;
+pub mod executor;
 pub mod id;
 pub mod load;
 pub mod ops;
 pub mod server;
 pub mod shard;
 pub mod source;
+pub mod supervise;
 pub mod track;
 pub mod viewer;
+pub mod watchdog;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
+use sluice::watchdog::FAILED;
 use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
@@ -19,9 +20,6 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Version and commit, as `--version` shows them.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("COMMIT_OF_BUILD"), ")");
-
-/// Threads of the control plane: HTTP, cameras, packetizing. Shards have threads of their own.
-const CONTROL_THREADS: usize = 2;
 
 /// Exit code for a configuration that cannot be used.
 const BAD_CONFIGURATION: u8 = 2;
@@ -106,7 +104,7 @@ fn main() -> ExitCode {
         config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
     }
     match run(&config, qr, &shown) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {error:#}\n"));
             ExitCode::FAILURE
@@ -126,7 +124,7 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<()> {
+fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
     start_logging(config, &log)?;
     warn_of_passwords(passwords_shown);
@@ -135,24 +133,26 @@ fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<
     served
 }
 
-fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(CONTROL_THREADS)
-        .thread_name("control")
-        .enable_all()
-        .build()?;
+fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
+    // Signals, health and the books of viewers; what parses what others send has executors of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         // Before the start, so that a signal during it is not lost.
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
+        let mut server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
         greet(config, &server, qr)?;
+        let mut code = ExitCode::SUCCESS;
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+            why = server.failed() => {
+                tracing::error!("{why}: stopping, to be started again");
+                code = ExitCode::from(FAILED);
+            }
         }
         server.stop().await;
-        Ok(())
+        Ok(code)
     });
     // A name that is still being resolved sits in a thread that cannot be stopped.
     runtime.shutdown_background();

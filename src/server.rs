@@ -1,18 +1,21 @@
 //! The server put together: from a configuration to running threads, and back to nothing.
 //!
-//! Owns the order of starting and stopping. A shell: it spawns, and looks at the shards once a second.
+//! Owns the order of starting and stopping. A shell: it spawns and waits. What runs is
+//! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
+use axum::Router;
 use axum::http::HeaderValue;
 use sluice_config::{Config, Origin, Source};
 use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
-use tokio::sync::{mpsc, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::control::admission::{Admission, AdmissionLimits};
@@ -22,18 +25,29 @@ use crate::control::http::{self, HttpLimits, ListenError, Public};
 use crate::control::registry::Registry;
 use crate::control::sessions::Sessions;
 use crate::control::whep::Whep;
+use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
+use crate::executor::Executor;
 use crate::ops::admin::{self, Admin};
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
 use crate::shard::{News, Pacing};
-use crate::source::{Feed, demo, rtsp};
+use crate::source::{self, Feed, demo, rtsp};
+use crate::supervise::{Ends, Task, Watched};
 use crate::track::RecentLimits;
 use crate::viewer::{DtlsSetupError, SharedDtls, ViewerLimits};
+use crate::watchdog::{self, Pulse, WatchdogSetup};
 
-/// Time between looks at shards and interfaces.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
+/// for what does not end; shorter cuts off what would.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// Time between looks at shards that are to end.
+const STOP_LOOK: Duration = Duration::from_millis(10);
+
+/// Time between signs of life of the HTTP executor.
+const PULSE: Duration = Duration::from_millis(500);
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +67,12 @@ pub enum ServerError {
     /// No address for viewers.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
+    /// Too few descriptors for what is configured.
+    #[error(transparent)]
+    Descriptors(#[from] TooFew),
+    /// No thread, or no descriptor for one.
+    #[error("the kernel gives no thread: {0}")]
+    Thread(std::io::Error),
     /// `http.allow_origin` cannot be a header.
     #[error("http.allow_origin {0:?} cannot be sent as a header")]
     Origin(String),
@@ -72,6 +92,10 @@ pub struct Server {
     admin_state: Arc<Admin>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// Closed when the last thread of a source has ended.
+    sources: mpsc::Receiver<()>,
+    failure: oneshot::Receiver<String>,
+    _http_executor: Executor,
 }
 
 impl Server {
@@ -89,7 +113,8 @@ impl Server {
         // Two messages per viewer at the most: never full (see `News`).
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = recent_limits(config);
-        let workers = workers(config, sockets, recent, &news_in)?;
+        let ends = Arc::new(Ends::default());
+        let workers = workers(config, sockets, recent, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let names = config.streams.iter().map(|(name, stream)| (name.to_string(), label(&stream.source)));
@@ -105,18 +130,26 @@ impl Server {
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
-            metrics: Metrics::new(registry.clone(), sessions.clone(), shards.clone(), revision, lost),
+            metrics: Metrics::new(
+                registry.clone(),
+                sessions.clone(),
+                shards.clone(),
+                revision,
+                (lost, ends.clone()),
+            ),
             registry: registry.clone(),
-            shards: shards.clone(),
+            shards,
+            pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
             stopping: AtomicBool::new(false),
         });
 
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let limits =
-            HttpLimits { headers: config.http.header_timeout, connections: config.http.connections as usize };
-        let public = http::listen(config.http.listen, "http.listen").await?;
+        let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
+        let http_executor = Executor::http().map_err(ServerError::Thread)?;
+        let limits = HttpLimits { headers: config.http.header_timeout, connections: connections(config)? };
         let private = http::listen(config.admin.listen, "admin.listen").await?;
+        let public = on(&http_executor, http::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
         let state = Public {
@@ -126,36 +159,120 @@ impl Server {
             trusted: config.http.trusted_proxies.as_slice().into(),
             body_timeout: limits.headers,
         };
-        tasks.spawn(http::serve(public, http::public(state), limits, stopping.clone()));
-        tasks.spawn(http::serve(private, admin::routes(admin_state.clone()), limits, stopping.clone()));
-        tasks.spawn(keep_books(sessions, news));
-        tasks.spawn(look(shards, whep, config.ice.clone(), v6, stopping.clone()));
-        sources(config, &registry, &stopping, &mut tasks);
+        let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
+        let serving = listen(watched(Task::Http, "http"), public, http::public(state), limits, &stopping);
+        tasks.spawn_on(serving, http_executor.handle());
+        http_executor.handle().spawn(beat(http_pulse.clone()));
+        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, ..limits };
+        let routes = admin::routes(admin_state.clone());
+        tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
+        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, news));
+        let sources = sources(config, &registry, &stopping, watched).map_err(ServerError::Thread)?;
+        let (ice, pulse, stop_watching) = (config.ice.clone(), watchdog_pulse.clone(), stopping.clone());
+        let setup = WatchdogSetup { whep, ice, v6, ends: ends.clone(), pulse, stop: stop_watching };
+        let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
-        Ok(Server { http, admin, ports, announced, workers, admin_state, stop, tasks })
+        let _http_executor = http_executor;
+        Ok(Server {
+            http,
+            admin,
+            ports,
+            announced,
+            workers,
+            admin_state,
+            stop,
+            tasks,
+            sources,
+            failure,
+            _http_executor,
+        })
     }
 
-    /// Stops: no new sessions, every viewer told goodbye, every thread joined.
+    /// Waits until a part of the server has ended that cannot begin again, and tells which: the process
+    /// must end then, and be started again ([`watchdog::FAILED`]).
+    pub async fn failed(&mut self) -> String {
+        (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
+    }
+
+    /// Stops: no new sessions, every viewer told goodbye, every thread waited for, but not for long.
     pub async fn stop(self) {
-        let Server { workers, admin_state, stop, mut tasks, .. } = self;
+        let Server { workers, admin_state, stop, mut tasks, mut sources, .. } = self;
         admin_state.stopping.store(true, Ordering::Relaxed);
         // First the listeners and sources, so that nobody joins a shard that is leaving.
         let _ = stop.send(true);
-        for worker in &workers {
-            while worker.handle.command(Command::Shutdown).is_err() && !worker.thread.is_finished() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        let goodbyes = async {
+            for worker in &workers {
+                while worker.handle.command(Command::Shutdown).is_err() && !worker.thread.is_finished() {
+                    tokio::time::sleep(STOP_LOOK).await;
+                }
             }
-        }
-        let joined = tokio::task::spawn_blocking(move || {
-            for worker in workers {
-                // A worker catches its panics; if one got through, the process ends anyway.
-                let _ = worker.thread.join();
+            while !workers.iter().all(|worker| worker.thread.is_finished()) {
+                tokio::time::sleep(STOP_LOOK).await;
             }
-        });
-        let _ = joined.await;
-        let finish = async { while tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(3), finish).await;
+        };
+        let finish = async {
+            while tasks.join_next().await.is_some() {}
+            while sources.recv().await.is_some() {}
+        };
+        let said = async {
+            if tokio::time::timeout(STOP_MAX, goodbyes).await.is_err() {
+                tracing::error!("a shard does not end; its viewers get no goodbye");
+            }
+        };
+        let _ = tokio::join!(said, tokio::time::timeout(STOP_MAX, finish));
     }
+}
+
+/// Runs a future on an executor; its panic is ours.
+async fn on<T: Send + 'static>(executor: &Executor, future: impl Future<Output = T> + Send + 'static) -> T {
+    match executor.handle().spawn(future).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
+/// Gives signs of life as long as the executor that runs it does.
+async fn beat(pulse: Arc<Pulse>) {
+    loop {
+        pulse.beat();
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Serves until the stop, whatever happens to the task that does.
+fn listen(
+    mut watched: Watched,
+    listener: TcpListener,
+    router: Router,
+    limits: HttpLimits,
+    stop: &watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let stop = stop.clone();
+    async move {
+        while let Some(pause) =
+            watched.run(http::serve(&listener, router.clone(), limits, stop.clone())).await
+        {
+            watched.pause(pause).await;
+        }
+    }
+}
+
+/// Connections of the public listener.
+fn connections(config: &Config) -> Result<usize, ServerError> {
+    let limit = sluice_io::descriptors::raise().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the kernel does not say how many files may be open");
+        u64::MAX
+    });
+    let shards = config.shard_count(affinity::cores().len());
+    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards.into(), limit)?;
+    if plan.lowered {
+        tracing::warn!(
+            "this process may have {limit} open files: http.connections is {}, so that some stay for cameras. \
+             Raise the limit (LimitNOFILE= in a systemd unit, `ulimit -Hn` in a shell) for more",
+            plan.connections
+        );
+    }
+    Ok(plan.connections as usize)
 }
 
 /// One socket per shard on ports in a row; whether they take IPv6.
@@ -196,6 +313,7 @@ fn workers(
     sockets: Vec<Socket>,
     recent: RecentLimits,
     news: &mpsc::Sender<News>,
+    ends: &Arc<Ends>,
 ) -> Result<Vec<Worker>, ServerError> {
     let gso = gso_mode(config);
     // Each shard has its part of the line for itself.
@@ -207,8 +325,8 @@ fn workers(
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
-        let news = news.clone();
-        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news };
+        let (news, ends) = (news.clone(), ends.clone());
+        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news, ends };
         workers.push(worker::start(setup)?);
     }
     Ok(workers)
@@ -286,18 +404,34 @@ fn label(source: &Source) -> String {
     }
 }
 
-fn sources(config: &Config, registry: &Registry, stop: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
+/// Starts the threads of all sources. What it gives is closed when the last of them has ended.
+fn sources(
+    config: &Config,
+    registry: &Registry,
+    stop: &watch::Receiver<bool>,
+    watched: impl Fn(Task, &str) -> Watched,
+) -> std::io::Result<mpsc::Receiver<()>> {
+    let (done, all_done) = mpsc::channel(1);
     for (name, settings) in &config.streams {
-        let Some(stream) = registry.stream(name.as_str()) else { continue };
+        let Some(stream) = registry.stream(name.as_str()).cloned() else { continue };
         let feed = Feed::new(stream.clone(), (rand::random(), rand::random()));
-        let stop = stop.clone();
+        let (stop, done) = (stop.clone(), done.clone());
+        let watched = watched(Task::Source, name.as_str());
         match &settings.source {
-            Source::Demo => tasks.spawn(demo::run(feed, stop)),
+            Source::Demo => {
+                source::thread::start(stream, feed, watched, done, async move |feed| {
+                    demo::run(feed, stop.clone()).await;
+                })?;
+            }
             Source::Rtsp(url) => {
-                tasks.spawn(rtsp::run(rtsp_settings(config, name, settings, url), feed, stop))
+                let settings = rtsp_settings(config, name, settings, url);
+                source::thread::start(stream, feed, watched, done, async move |feed| {
+                    rtsp::run(settings.clone(), feed, stop.clone()).await;
+                })?;
             }
         };
     }
+    Ok(all_done)
 }
 
 fn rtsp_settings(
@@ -329,45 +463,13 @@ fn rtsp_settings(
 }
 
 /// Keeps the books of viewers that connect and end, until the last shard is gone.
-async fn keep_books(sessions: Arc<Sessions>, mut news: mpsc::Receiver<News>) {
-    while let Some(news) = news.recv().await {
-        sessions.hear(&news);
-    }
-}
-
-/// Once a second: are the shards alive, how busy are they, do streams need attention, and did the interfaces
-/// change?
-async fn look(
-    shards: Vec<Arc<ShardHandle>>,
-    whep: Arc<Whep>,
-    ice: sluice_config::Ice,
-    v6: bool,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut last = Instant::now();
-    loop {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(LOOK) => {}
+async fn keep_books(mut watched: Watched, sessions: Arc<Sessions>, mut news: mpsc::Receiver<News>) {
+    let mut books = async || {
+        while let Some(news) = news.recv().await {
+            sessions.hear(&news);
         }
-        let elapsed = last.elapsed();
-        last = Instant::now();
-        for shard in &shards {
-            shard.look(elapsed);
-            shard.learn(last);
-        }
-        let date = SystemTime::now();
-        whep.registry.streams().for_each(|stream| stream.look(last, date));
-        // Configured names are not resolved again and again; interfaces come and go.
-        if ice.addresses.is_empty()
-            && let Ok(found) = announce::addresses(&ice, v6).await
-        {
-            let mut announced = whep.announced.write().expect("no holder of this lock panics");
-            if announced[..] != found[..] {
-                tracing::info!(addresses = ?found, "the announced addresses changed");
-                *announced = found.into();
-            }
-        }
+    };
+    while let Some(pause) = watched.run(books()).await {
+        watched.pause(pause).await;
     }
 }

@@ -6,22 +6,19 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::Sluice;
+use common::namespace::{Namespace, run};
 use common::page::{Page, frames, turn};
 use serde_json::Value;
 
 /// How long to wait for a first picture before measuring anyway.
 const FIRST_PICTURE: Duration = Duration::from_secs(15);
 
-/// A namespace with one link to here, removed with the test.
-struct Narrow {
-    namespace: String,
-    near: String,
-}
+/// The browser's namespace, with a link that can be made narrow.
+struct Narrow(Namespace);
 
 /// Our end of the link and the browser's, of the range for measurements (RFC 2544 §C.2.2).
 const NEAR: &str = "198.18.231.1";
@@ -29,22 +26,12 @@ const FAR: &str = "198.18.231.2";
 
 impl Narrow {
     fn new() -> Narrow {
-        let id = std::process::id();
-        let narrow = Narrow { namespace: format!("sluice-narrow-{id}"), near: format!("slnr{id}") };
-        let (namespace, near) = (&narrow.namespace, &narrow.near);
-        ip(&format!("netns add {namespace}"));
-        ip(&format!("link add {near} type veth peer name far netns {namespace}"));
-        ip(&format!("address add {NEAR}/30 dev {near}"));
-        ip(&format!("link set {near} up"));
-        ip(&format!("-n {namespace} address add {FAR}/30 dev far"));
-        ip(&format!("-n {namespace} link set far up"));
-        ip(&format!("-n {namespace} link set lo up"));
-        narrow
+        Narrow(Namespace::new(NEAR, FAR))
     }
 
     /// From now on the way to the browser carries `kbit` thousand bits a second, behind a queue of `queue`.
     fn limit(&self, kbit: u32, queue: Duration) {
-        let device = &self.near;
+        let device = &self.0.device;
         let latency = queue.as_millis();
         let rate = format!("{kbit}kbit");
         run("tc", &format!("qdisc replace dev {device} root tbf rate {rate} burst 10kb latency {latency}ms"));
@@ -52,40 +39,11 @@ impl Narrow {
 
     /// Datagrams that the queue had no room for so far.
     fn dropped(&self) -> u64 {
-        let output = Command::new("tc").args(["-s", "-j", "qdisc", "show", "dev", &self.near]).output();
+        let output = Command::new("tc").args(["-s", "-j", "qdisc", "show", "dev", &self.0.device]).output();
         let text = output.expect("tc, from the Debian package iproute2").stdout;
         let shown: Value = serde_json::from_slice(&text).expect("JSON");
         shown[0]["drops"].as_u64().expect("a count")
     }
-}
-
-impl Drop for Narrow {
-    fn drop(&mut self) {
-        // The link goes with its far end.
-        let _ = Command::new("ip").args(["netns", "delete", &self.namespace]).status();
-    }
-}
-
-fn ip(arguments: &str) {
-    run("ip", arguments);
-}
-
-fn run(program: &str, arguments: &str) {
-    let status = Command::new(program).args(arguments.split(' ')).status();
-    let status = status.expect("ip and tc, from the Debian package iproute2");
-    assert!(status.success(), "{program} {arguments}: {status} (it needs root)");
-}
-
-/// A server that plays the demo on our end of the link.
-fn serve(arguments: &[&str]) -> Sluice {
-    let http: SocketAddr = format!("{NEAR}:{}", common::free_port()).parse().expect("an address");
-    let listen = format!("http.listen={http}");
-    let (address, announced) = (format!("udp.address={NEAR}"), format!("ice.addresses={NEAR}"));
-    let given = ["--set", &listen, "--set", &address, "--set", &announced];
-    let mut sluice = Sluice::start(&[&given, arguments].concat());
-    sluice.http = http;
-    sluice.wait_until_playing("demo");
-    sluice
 }
 
 /// Counters of the server and of the browser at one moment.
@@ -151,7 +109,7 @@ impl Moment {
 
 /// Plays for a while over a link of `kbit`, and gives what happened after the first `settle`.
 fn watch(narrow: &Narrow, sluice: &Sluice, settle: Duration, time: Duration) -> (Moment, u64) {
-    let mut page = Page::open_in(&narrow.namespace, sluice.http, "/demo/");
+    let mut page = Page::open_in(&narrow.0.name, sluice.http, "/demo/");
     // On a link below the bitrate there may never be one.
     let opened = Instant::now();
     while frames(&page.stats()) == 0 && opened.elapsed() < FIRST_PICTURE {
@@ -170,7 +128,7 @@ fn estimates_arrive_and_the_picture_holds_on_a_link_of_twice_the_bitrate() {
     let narrow = Narrow::new();
     // The demo is 1.25 Mb/s with its sound and its headers.
     narrow.limit(2_500, Duration::from_millis(300));
-    let sluice = serve(&[]);
+    let sluice = narrow.0.serve(&[]);
     let (seen, _) = watch(&narrow, &sluice, Duration::from_secs(5), Duration::from_secs(10));
     assert!(seen.estimates >= 5.0, "about one a second: {seen:?}");
     // It knows the link by what came through it: more than nothing, no multiple of the link.
@@ -198,7 +156,7 @@ fn what_links_of_every_width_do() {
     ] {
         for &kbit in links {
             narrow.limit(kbit, Duration::from_millis(queue));
-            let sluice = serve(&["--set", &format!("nack.enabled={repair}")]);
+            let sluice = narrow.0.serve(&["--set", &format!("nack.enabled={repair}")]);
             let time = Duration::from_secs(15);
             let (seen, dropped) = watch(&narrow, &sluice, Duration::from_secs(5), time);
             println!(

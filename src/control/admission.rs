@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Share};
+use crate::contain::lock;
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
 
@@ -165,7 +166,7 @@ impl Admission {
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().expect("no holder of this lock panics")
+        lock(&self.book)
     }
 }
 

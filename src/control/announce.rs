@@ -28,7 +28,15 @@ pub enum AnnounceError {
 
 /// Finds the addresses to announce; `v6` tells whether the sockets take IPv6.
 pub async fn addresses(ice: &Ice, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
-    let mut found = if ice.addresses.is_empty() { interfaces(ice)? } else { configured(ice).await? };
+    if ice.addresses.is_empty() { of_interfaces(ice, v6) } else { ordered(configured(ice).await?, v6) }
+}
+
+/// As [`addresses`] where none are configured: those of the interfaces, as they are now.
+pub fn of_interfaces(ice: &Ice, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
+    ordered(interfaces(ice)?, v6)
+}
+
+fn ordered(mut found: Vec<IpAddr>, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
     found.retain(|address| v6 || address.is_ipv4());
     // Loopback last; IPv4 first among equals, because clients that take one candidate only take the
     // first and want IPv4 (FFmpeg).

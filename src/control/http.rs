@@ -210,7 +210,7 @@ pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListene
 
 /// Serves `router` until `stop` turns true, then lets answers under way finish.
 pub async fn serve(
-    listener: TcpListener,
+    listener: &TcpListener,
     router: Router,
     limits: HttpLimits,
     mut stop: watch::Receiver<bool>,

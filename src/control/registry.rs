@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 
 use super::still::KeptStill;
 use super::trouble::{Seen, Watch};
+use crate::contain::{lock, read, write};
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
 use crate::shard::command::{Media, ShardBusy, ShardHandle};
@@ -141,23 +142,24 @@ impl Registry {
 impl Stream {
     /// What it is doing.
     pub fn status(&self) -> Status {
-        self.status.read().expect("no holder of this lock panics").clone()
+        read(&self.status).clone()
     }
 
     /// Changes what it is doing.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.status.write().expect("no holder of this lock panics"));
+        change(&mut write(&self.status));
     }
 
     /// Whether it needs attention, as of the last look.
     pub fn watch(&self) -> Watch {
-        *self.watch.lock().expect("no holder of this lock panics")
+        *lock(&self.watch)
     }
 
     /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
     pub fn look(&self, now: Instant, date: SystemTime) {
         let (newest, startable) = {
-            let video = &self.publisher.lock().expect("no holder of this lock panics").video;
+            let publisher = lock(&self.publisher);
+            let video = &publisher.video;
             (video.latest().map(|train| train.received), video.since_keyframe().is_some())
         };
         let status = self.status();
@@ -174,12 +176,12 @@ impl Stream {
             newest,
             startable,
         };
-        self.watch.lock().expect("no holder of this lock panics").look(now, date, seen);
+        lock(&self.watch).look(now, date, seen);
     }
 
     /// Sends trains to every shard that has viewers, and keeps them for shards that will.
     pub fn publish(&self, trains: impl IntoIterator<Item = Arc<Train>>) {
-        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let mut publisher = lock(&self.publisher);
         for train in trains {
             for subscription in publisher.shards.iter().filter(|subscription| subscription.viewers > 0) {
                 // A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
@@ -194,7 +196,7 @@ impl Stream {
 
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
-        self.publisher.lock().expect("no holder of this lock panics").video.newest_keyframe()
+        lock(&self.publisher).video.newest_keyframe()
     }
 
     /// Whether there is a keyframe to show.
@@ -204,7 +206,7 @@ impl Stream {
 
     /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.
     pub fn subscribe(&self, shard: usize) -> Result<(), ShardBusy> {
-        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let mut publisher = lock(&self.publisher);
         if publisher.shards[shard].viewers == 0 {
             let from = publisher.video.since_keyframe().unwrap_or(u64::MAX);
             let recent = publisher.video.trains_from(from).cloned().collect();
@@ -217,9 +219,9 @@ impl Stream {
 
     /// A viewer has gone from `shard`.
     pub fn unsubscribe(&self, shard: usize) {
-        let mut publisher = self.publisher.lock().expect("no holder of this lock panics");
+        let mut publisher = lock(&self.publisher);
         let subscription = &mut publisher.shards[shard];
-        subscription.viewers -= 1;
+        subscription.viewers = subscription.viewers.saturating_sub(1);
         if subscription.viewers == 0 {
             // If this does not fit, the shard keeps one stale ring, bounded, until the next viewer.
             let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id });

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use crate::contain::lock;
 use crate::control::admission::{Admission, Place};
 use crate::control::registry::Stream;
 use crate::id::SessionId;
@@ -61,7 +62,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
-        self.table.lock().expect("no holder of this lock panics")
+        lock(&self.table)
     }
 
     /// Sessions, those about to go too.
@@ -105,6 +106,14 @@ impl Sessions {
         let Some(session) = self.lock().remove(&id) else { return };
         session.shard.viewers.fetch_sub(1, Ordering::Relaxed);
         session.stream.unsubscribe(session.shard.index);
+    }
+
+    /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.
+    pub fn end_of_shard(&self, shard: usize) -> usize {
+        let of_shard = |(id, session): (&SessionId, &Session)| (session.shard.index == shard).then_some(*id);
+        let lost: Vec<SessionId> = self.lock().iter().filter_map(of_shard).collect();
+        lost.iter().for_each(|id| self.end(*id));
+        lost.len()
     }
 
     /// What a shard tells of a viewer.

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::conditional::has_already;
 use super::problem::Problem;
 use super::registry::Stream;
+use crate::contain::lock;
 use crate::track::{StillError, Train, still};
 
 /// Time to ask again when there is no picture yet: most cameras send a keyframe every second or two.
@@ -42,7 +43,7 @@ impl KeptStill {
         let first = trains.first()?;
         let etag = format!("\"{:x}-{:x}\"", first.timestamp, first.sequence);
         // Those who ask at the same time wait for the first of them, and then share what it made.
-        let mut kept = self.0.lock().expect("no holder of this lock panics");
+        let mut kept = lock(&self.0);
         if let Some(still) = kept.as_ref().filter(|still| still.etag.as_bytes() == etag.as_bytes()) {
             return Some(still.clone());
         }

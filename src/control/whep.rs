@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::registry::{Registry, Stream};
 use super::sdpfrag::Fragment;
 use super::sessions::{Session, Sessions};
+use crate::contain::read;
 use crate::id::SessionId;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
@@ -181,7 +182,7 @@ impl Whep {
     }
 
     fn candidates(&self, shard: &ShardHandle, local: Option<IpAddr>) -> Vec<SocketAddr> {
-        let announced = self.announced.read().expect("no holder of this lock panics").clone();
+        let announced = read(&self.announced).clone();
         let mut addresses: Vec<IpAddr> = announced.to_vec();
         // Some clients use the first candidate only (FFmpeg): let it be one that surely works.
         addresses.sort_by_key(|address| Some(*address) != local);

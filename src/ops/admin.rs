@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -16,6 +17,7 @@ use crate::control::registry::Registry;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
 use crate::source::SourceState;
+use crate::watchdog::Pulse;
 
 const INDEX: &str = "\
 sluice, for operators
@@ -33,6 +35,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Shards, for liveness.
     pub shards: Vec<Arc<ShardHandle>>,
+    /// Signs of life of threads that nobody waits for, by name.
+    pub pulses: [(&'static str, Arc<Pulse>); 2],
     /// Set once the server stops.
     pub stopping: AtomicBool,
 }
@@ -53,20 +57,36 @@ async fn index() -> &'static str {
     INDEX
 }
 
-/// 200 while every shard's thread goes round, else 503 with the ones that do not.
-async fn livez(State(admin): State<Arc<Admin>>) -> Response {
-    let stuck: Vec<usize> =
-        admin.shards.iter().filter(|shard| !shard.health.is_able()).map(|shard| shard.index).collect();
-    let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(json!({ "live": stuck.is_empty(), "stuck_shards": stuck }))).into_response()
+/// A thread that gave no sign of life for this long does not live. Shorter takes a busy machine for a dead
+/// thread.
+const SILENT: Duration = Duration::from_secs(5);
+
+impl Admin {
+    /// Shards whose thread stands still or has ended, and what else gives no sign of life.
+    fn missing(&self) -> (Vec<usize>, Vec<&'static str>) {
+        let unable = self.shards.iter().filter(|shard| !shard.health.is_able());
+        let silent = self.pulses.iter().filter(|(_, pulse)| pulse.age() > SILENT);
+        (unable.map(|shard| shard.index).collect(), silent.map(|(name, _)| *name).collect())
+    }
 }
 
-/// 200 when viewers can be served: at least one stream plays and the server does not stop.
+/// 200 while every shard's thread goes round and all else lives, else 503 with what does not.
+async fn livez(State(admin): State<Arc<Admin>>) -> Response {
+    let (stuck, silent) = admin.missing();
+    let live = stuck.is_empty() && silent.is_empty();
+    let status = if live { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(json!({ "live": live, "stuck_shards": stuck, "silent": silent }))).into_response()
+}
+
+/// 200 when viewers can be served: the server is whole and does not stop, and at least one stream plays.
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let mut reasons = Vec::new();
     if admin.stopping.load(Ordering::Relaxed) {
         reasons.push("the server is stopping".to_owned());
     }
+    let (stuck, silent) = admin.missing();
+    reasons.extend(stuck.iter().map(|shard| format!("shard {shard} does not run")));
+    reasons.extend(silent.iter().map(|name| format!("the {name} gives no sign of life")));
     if let Err(none) = place::any_runs(&admin.shards) {
         reasons.push(none.to_string());
     }

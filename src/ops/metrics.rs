@@ -22,6 +22,7 @@ use crate::control::registry::{Registry, Stream};
 use crate::control::sessions::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::source::SourceState;
+use crate::supervise::{Ends, Task};
 use crate::track::Kind;
 use crate::viewer::EndReason;
 
@@ -31,16 +32,24 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics over the given parts; `revision` is the commit of this build, `lost` what the log lost.
+    /// Metrics over the given parts; `revision` is the commit of this build, then what the log lost and
+    /// what ended that should not.
     pub fn new(
         registry: Arc<Registry>,
         sessions: Arc<Sessions>,
         shards: Vec<Arc<ShardHandle>>,
         revision: &'static str,
-        lost: Arc<Lost>,
+        (lost, ends): (Arc<Lost>, Arc<Ends>),
     ) -> Metrics {
         let mut exposition = Exposition::with_prefix("sluice");
-        exposition.register_collector(Box::new(Everything { registry, sessions, shards, revision, lost }));
+        exposition.register_collector(Box::new(Everything {
+            registry,
+            sessions,
+            shards,
+            revision,
+            lost,
+            ends,
+        }));
         Metrics { exposition }
     }
 
@@ -59,6 +68,7 @@ struct Everything {
     shards: Vec<Arc<ShardHandle>>,
     revision: &'static str,
     lost: Arc<Lost>,
+    ends: Arc<Ends>,
 }
 
 impl fmt::Debug for Everything {
@@ -159,6 +169,8 @@ impl Collector for Everything {
         self.encode_feedback(&mut out)?;
         let help = "Lines of the log that nobody took: it was stuck, or could not be written";
         out.counter("log_lost_lines", help, [(vec![], self.lost.get())])?;
+        let ends = Task::ALL.map(|task| (vec![("task", task.label().to_owned())], self.ends.of(task)));
+        out.counter("task_ends", "Tasks and threads that ended and should not have, by kind", ends)?;
         out.process()
     }
 }
@@ -226,6 +238,8 @@ impl Everything {
         out.counter("keyframe_requests", "Keyframe requests of viewers, by result", keyframes)?;
 
         let shard = |shard: &ShardHandle| vec![("shard", shard.index.to_string())];
+        let up = self.shards.iter().map(|s| (shard(s), f64::from(u8::from(s.health.is_able()))));
+        out.gauge("shard_up", "1 while the shard's thread goes round and gets joins", up)?;
         let busy = self.shards.iter().map(|s| (shard(s), s.health.busy_ratio()));
         out.gauge("shard_busy_ratio", "Part of the last second that the shard's thread worked", busy)?;
         let busy = self.shards.iter().map(|s| (shard(s), s.counters.busy_nanos.get() as f64 / 1e9));

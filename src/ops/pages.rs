@@ -1,4 +1,4 @@
-//! The web pages, embedded: a list of streams and a player. They work without any other server.
+//! The web pages, embedded: the wall of streams, the kiosk and a player. They work without any other server.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,15 +10,36 @@ use crate::control::problem::Problem;
 const INDEX: &str = include_str!("pages/index.html");
 const PLAYER: &str = include_str!("pages/player.html");
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
 /// What `/static/` serves, by name.
-const FILES: [(&str, &str, &str); 4] = [
-    ("index.js", "text/javascript; charset=utf-8", include_str!("pages/index.js")),
-    ("player.js", "text/javascript; charset=utf-8", include_str!("pages/player.js")),
-    ("whep.js", "text/javascript; charset=utf-8", include_str!("pages/whep.js")),
-    ("style.css", "text/css; charset=utf-8", include_str!("pages/style.css")),
+const FILES: &[(&str, &str, &str)] = &[
+    ("cell.js", SCRIPT, include_str!("pages/cell.js")),
+    ("copy.js", SCRIPT, include_str!("pages/copy.js")),
+    ("details.js", SCRIPT, include_str!("pages/details.js")),
+    ("explain.js", SCRIPT, include_str!("pages/explain.js")),
+    ("index.js", SCRIPT, include_str!("pages/index.js")),
+    ("kiosk.js", SCRIPT, include_str!("pages/kiosk.js")),
+    ("natural.js", SCRIPT, include_str!("pages/natural.js")),
+    ("neighbours.js", SCRIPT, include_str!("pages/neighbours.js")),
+    ("player.js", SCRIPT, include_str!("pages/player.js")),
+    ("preview.js", SCRIPT, include_str!("pages/preview.js")),
+    ("settings.js", SCRIPT, include_str!("pages/settings.js")),
+    ("snapshot.js", SCRIPT, include_str!("pages/snapshot.js")),
+    ("stats.js", SCRIPT, include_str!("pages/stats.js")),
+    ("stills.js", SCRIPT, include_str!("pages/stills.js")),
+    ("streams.js", SCRIPT, include_str!("pages/streams.js")),
+    ("tile.js", SCRIPT, include_str!("pages/tile.js")),
+    ("wall.js", SCRIPT, include_str!("pages/wall.js")),
+    ("whep.js", SCRIPT, include_str!("pages/whep.js")),
+    ("words.js", SCRIPT, include_str!("pages/words.js")),
+    ("player.css", STYLE, include_str!("pages/player.css")),
+    ("style.css", STYLE, include_str!("pages/style.css")),
+    ("wall.css", STYLE, include_str!("pages/wall.css")),
 ];
 
-/// The list of streams.
+/// The start page: the wall or, by its address, the kiosk.
 pub fn index(request: &HeaderMap) -> Response {
     page(request, StatusCode::OK, "text/html; charset=utf-8", INDEX)
 }

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::contain::lock;
 use crate::control::conditional::{etag_of, has_already};
 use crate::control::registry::{Registry, Stream};
 use crate::control::trouble::Trouble;
@@ -48,7 +49,7 @@ impl StreamList {
     }
 
     fn list(&self, registry: &Registry, now: Instant) -> List {
-        let mut kept = self.0.lock().expect("no holder of this lock panics");
+        let mut kept = lock(&self.0);
         match kept.as_ref().filter(|list| now.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
             None => {

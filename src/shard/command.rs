@@ -75,7 +75,7 @@ pub struct ShardHandle {
     /// Viewers that were sent to it and have not ended: its load.
     pub viewers: AtomicUsize,
     /// Whether its thread goes round, and how busy it is: as of the last look.
-    pub health: Health,
+    pub health: Arc<Health>,
     /// Joins that were refused because it had no room.
     pub refused: Cell,
     room: Mutex<Room>,
@@ -84,20 +84,35 @@ pub struct ShardHandle {
     wake: Arc<Wake>,
 }
 
-/// What the last looks at a shard told.
+/// What the last looks at a shard told, and what was decided.
 #[derive(Debug, Default)]
 pub struct Health {
     stuck: AtomicBool,
     gone: AtomicBool,
+    given_up: AtomicBool,
     busy_permille: AtomicU64,
-    last_wakeups: AtomicU64,
     last_busy: AtomicU64,
 }
 
 impl Health {
-    /// Whether the thread did not go round between the last two looks.
+    /// Whether the thread stands still.
     pub fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// The watchdog says whether it does.
+    pub fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
+    }
+
+    /// The books of its viewers are closed; if the thread ever comes back, it ends them.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether its viewers were given up since the last call.
+    pub fn take_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire) && self.given_up.swap(false, Ordering::AcqRel)
     }
 
     /// Whether the thread has ended.
@@ -163,7 +178,7 @@ impl ShardHandle {
         wake: Arc<Wake>,
         room: RoomLimits,
     ) -> ShardHandle {
-        let (viewers, health) = (AtomicUsize::new(0), Health::default());
+        let (viewers, health) = (AtomicUsize::new(0), Arc::default());
         let (refused, room) = (Cell::new(), Mutex::new(Room::new(room)));
         ShardHandle { index, port, counters, viewers, health, refused, room, commands, media, wake }
     }
@@ -191,15 +206,11 @@ impl ShardHandle {
         self.room.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Looks at the shard's counters, `elapsed` after the last look.
-    ///
-    /// A worker wakes up at least twice a second; one that did not between two looks is stuck.
+    /// Takes its busy ratio, `elapsed` after the last time.
     pub fn look(&self, elapsed: Duration) {
         let health = &self.health;
-        let (wakeups, busy) = (self.counters.wakeups.get(), self.counters.busy_nanos.get());
+        let busy = self.counters.busy_nanos.get();
         let worked = busy.saturating_sub(health.last_busy.swap(busy, Ordering::Relaxed));
-        let before = health.last_wakeups.swap(wakeups, Ordering::Relaxed);
-        health.stuck.store(wakeups == before, Ordering::Relaxed);
         let permille = (u128::from(worked) * 1_000 / elapsed.as_nanos().max(1)).min(1_000);
         health.busy_permille.store(permille as u64, Ordering::Relaxed);
     }

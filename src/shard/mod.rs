@@ -1,20 +1,22 @@
 //! Shards: sets of viewers, each with one thread, one socket and no one else's memory.
 //!
 //! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
-//! its viewers; [`worker`] is the pinned thread that runs it and `outbox` how its bytes get to the
-//! kernel; [`command`] is all that the control plane may say to it, [`place`] which shard it says it to, and
-//! `room` whether that one can serve a viewer more.
+//! its viewers; [`worker`] is the pinned thread that runs it (`live` keeps it running), `outbox` is how its
+//! bytes get to the kernel, and [`watch`] looks at it from outside; [`command`] is all that the control plane
+//! may say to it, [`place`] which shard it says it to, and `room` whether that one can serve a viewer more.
 
 pub mod command;
 pub(crate) mod deadlines;
 mod demux;
 mod fan_out;
+mod live;
 mod outbox;
 pub mod place;
 mod rate;
 mod room;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
+pub mod watch;
 pub mod worker;
 
 use std::net::{IpAddr, SocketAddr};

@@ -17,6 +17,7 @@ use super::command::{Command, Media};
 use super::deadlines::Deadlines;
 use super::demux::{Demux, Owner};
 use super::fan_out::{FanOut, Pacing};
+use crate::contain::contain;
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
@@ -292,14 +293,17 @@ impl Shard {
     /// Drops every viewer without touching its engine: after a defect of ours nothing in here can be
     /// trusted, but the books outside must still close.
     pub fn abandon(&mut self) {
-        let ended = self.viewers.drain().map(|Seat { viewer, connected, .. }| Ended {
+        let seats = std::mem::take(&mut self.viewers);
+        self.ended.extend(seats.iter().map(|(_, Seat { viewer, connected, .. })| Ended {
             session: viewer.session,
             stream: viewer.stream,
-            reason: EndReason::EngineFailed,
-            connected,
-        });
-        self.ended.extend(ended);
-        self.counters.ended(EndReason::EngineFailed).add(self.connected);
+            reason: EndReason::ShardFailed,
+            connected: *connected,
+        }));
+        self.counters.ended(EndReason::ShardFailed).add(seats.len() as u64);
+        for (_, seat) in seats {
+            contain(|| drop(seat));
+        }
         self.by_session.clear();
         self.demux = Demux::default();
         self.deadlines = Deadlines::default();
@@ -438,6 +442,8 @@ impl Shard {
         self.counters.connected_now.set(self.connected);
         self.counters.ended(reason).add(1);
         self.ended.push(Ended { session: viewer.session, stream: viewer.stream, reason, connected });
+        // An engine that panicked may panic again where it is dropped: that is still one viewer's matter.
+        contain(|| drop(viewer));
     }
 
     /// Where the stream is; it is made if this is the first that is heard of it.

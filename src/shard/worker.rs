@@ -9,7 +9,6 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and makes a thread")]
 
 use std::os::fd::AsRawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,14 +20,18 @@ use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Receiver, Sender, Socket};
 use tokio::sync::mpsc;
 
-use super::command::{COMMANDS_MAX, Command, MEDIA_MAX, Media, ShardHandle, Wake};
+use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Media, ShardHandle, Wake};
 use super::fan_out::Pacing;
+use super::live::{Duty, live};
 use super::outbox::Outbox;
 use super::room::RoomLimits;
-use super::shard::{News, Progress, Shard};
+use super::shard::{Ended, News, Progress, Shard};
+use crate::contain::contain;
+use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
+use crate::supervise::{Ends, Task};
 use crate::track::RecentLimits;
-use crate::viewer::Epoch;
+use crate::viewer::{EndReason, Epoch};
 
 /// Receive calls (of up to 32 datagrams each) in one round. More lets a flood of datagrams delay
 /// media; fewer lets the socket's buffer fill up while many viewers join.
@@ -83,6 +86,8 @@ pub struct WorkerSetup {
     pub busy: Option<f64>,
     /// Where viewers that connected or ended are told. Holds two for each that there may be, so it is never full.
     pub news: mpsc::Sender<News>,
+    /// Where a round that panicked is counted.
+    pub ends: Arc<Ends>,
 }
 
 /// Why a worker cannot start.
@@ -122,19 +127,26 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
     let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
     let outbox = Outbox::new(sender, socket, counters.clone(), setup.rate, Instant::now());
-    let news = setup.news;
     let mut rounds = Rounds {
         index,
         shard,
         outbox,
         poll,
+        events: Events::with_capacity(8),
+        receiver: Receiver::default(),
         commands,
         media,
         wake,
+        health: handle.health.clone(),
         counters,
-        news,
+        news: setup.news,
+        ends: setup.ends,
+        gso: setup.gso,
+        rate: setup.rate,
         awaits_writable: false,
+        more: true,
         media_from: None,
+        in_hand: InHand::Nothing,
     };
     let core = setup.core;
     let ending = Ending(handle.clone());
@@ -147,7 +159,9 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
             {
                 tracing::warn!(shard = index, ?core, "the thread could not be pinned to its core");
             }
-            rounds.run();
+            if !live(&mut rounds) {
+                tracing::error!(shard = index, "the thread ends: it cannot be put in order after a panic");
+            }
         })
         .map_err(failed)?;
     Ok(Worker { handle, thread })
@@ -173,60 +187,118 @@ struct Rounds {
     shard: Shard,
     outbox: Outbox,
     poll: Poll,
+    events: Events,
+    receiver: Receiver,
     commands: Queue<Command>,
     media: Queue<Media>,
     wake: Arc<Wake>,
+    health: Arc<Health>,
     counters: Arc<ShardCounters>,
     news: mpsc::Sender<News>,
+    ends: Arc<Ends>,
+    gso: GsoMode,
+    rate: Option<f64>,
     /// Whether epoll tells when the socket is writable.
     awaits_writable: bool,
+    /// What was left undone by a bound of the last round; the socket's readiness is an edge.
+    more: bool,
+    in_hand: InHand,
     /// Since when trains go out in this round, if any do.
     media_from: Option<Instant>,
 }
 
+/// The command that was taken from the queue last: a panic must not lose what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InHand {
+    Nothing,
+    Joining(SessionId, StreamId),
+    Shutdown,
+}
+
+impl InHand {
+    fn of(command: &Command) -> InHand {
+        match command {
+            Command::Join(viewer) => InHand::Joining(viewer.session, viewer.stream),
+            Command::Shutdown => InHand::Shutdown,
+            // A panic in these ends the viewer that they name, as it ends all.
+            Command::Leave(_) | Command::RestartIce { .. } => InHand::Nothing,
+        }
+    }
+}
+
+impl Duty for Rounds {
+    fn round(&mut self) -> bool {
+        let wait = if self.more { Duration::ZERO } else { self.wait() };
+        if let Err(error) = self.poll.poll(&mut self.events, Some(wait))
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            tracing::error!(shard = self.index, %error, "epoll failed; the shard goes on by its deadlines");
+        }
+        let began = Instant::now();
+        self.outbox.set_now(began);
+        self.counters.wakeups.add(1);
+        let (stop, unfinished) = self.steps(began);
+        self.more = unfinished;
+        self.outbox.flush();
+        self.await_writable();
+        self.tell_news();
+        let done = Instant::now();
+        self.counters.busy_nanos.add(done.duration_since(began).as_nanos() as u64);
+        if let Some(from) = self.media_from.take() {
+            self.counters.media_nanos.add(done.duration_since(from).as_nanos() as u64);
+        }
+        !stop
+    }
+
+    /// A panic of a round is a defect of ours, not of one viewer's engine (those are caught one by one).
+    /// The thread must live: its viewers end and join again, the other shards go on.
+    fn recover(&mut self) -> bool {
+        self.ends.count(Task::Shard);
+        tracing::error!(shard = self.index, "a round panicked; its viewers end and must join again");
+        self.shard.abandon();
+        let outbox = Outbox::new(
+            Sender::new(self.gso),
+            self.outbox.socket.clone(),
+            self.counters.clone(),
+            self.rate,
+            Instant::now(),
+        );
+        let old = std::mem::replace(&mut self.outbox, outbox);
+        contain(|| drop(old));
+        let in_hand = std::mem::replace(&mut self.in_hand, InHand::Nothing);
+        if let InHand::Joining(session, stream) = in_hand {
+            // It may be among the abandoned too; books close a session once.
+            let reason = EndReason::ShardFailed;
+            let ended = Ended { session, stream, reason, connected: false };
+            let _ = self.news.try_send(News::Ended(ended));
+        }
+        self.tell_news();
+        self.more = true;
+        in_hand != InHand::Shutdown
+    }
+}
+
 impl Rounds {
-    fn run(&mut self) {
-        let mut receiver = Receiver::default();
-        let mut events = Events::with_capacity(8);
-        // What was left undone by a bound of the last round; the socket's readiness is an edge.
-        let mut more = true;
-        loop {
-            let wait = if more { Duration::ZERO } else { self.wait() };
-            if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != std::io::ErrorKind::Interrupted
-            {
-                tracing::error!(shard = self.index, %error, "epoll failed; the shard goes on by its deadlines");
-            }
-            let began = Instant::now();
-            self.outbox.set_now(began);
-            self.counters.wakeups.add(1);
-            // A panic below is a defect of ours, not of one viewer's engine (those are caught one by
-            // one). The thread must live: its viewers end and join again, the other shards go on.
-            let round = catch_unwind(AssertUnwindSafe(|| self.round(began, &mut receiver)));
-            let (stop, unfinished) = round.unwrap_or_else(|_| {
-                tracing::error!(shard = self.index, "a round panicked; its viewers end and must join again");
-                self.shard.abandon();
-                (false, true)
-            });
-            more = unfinished;
-            self.outbox.flush();
-            self.await_writable();
-            // Sized for every viewer there may be: never full while the control plane lives.
-            for session in self.shard.drain_arrived() {
-                let _ = self.news.try_send(News::Connected(session));
-            }
-            for ended in self.shard.drain_ended() {
-                let _ = self.news.try_send(News::Ended(ended));
-            }
-            let done = Instant::now();
-            self.counters.busy_nanos.add(done.duration_since(began).as_nanos() as u64);
-            if let Some(from) = self.media_from.take() {
-                self.counters.media_nanos.add(done.duration_since(from).as_nanos() as u64);
-            }
-            if stop {
-                return;
+    fn tell_news(&mut self) {
+        // Sized for every viewer there may be: never full while the control plane lives.
+        for session in self.shard.drain_arrived() {
+            let _ = self.news.try_send(News::Connected(session));
+        }
+        for ended in self.shard.drain_ended() {
+            let _ = self.news.try_send(News::Ended(ended));
+        }
+    }
+
+    /// The control plane gave up this thread's viewers while it stood still: they are told, and so are
+    /// those who wait in the queue.
+    fn end_given_up(&mut self, now: Instant) -> bool {
+        for _ in 0..COMMANDS_MAX / COMMANDS_AT_ONCE {
+            if self.obey(now) {
+                return true;
             }
         }
+        self.shard.end_all(EndReason::ShardFailed, &mut self.outbox);
+        false
     }
 
     fn wait(&self) -> Duration {
@@ -257,15 +329,18 @@ impl Rounds {
     }
 
     /// Returns whether to stop, and whether a bound left work behind.
-    fn round(&mut self, now: Instant, receiver: &mut Receiver) -> (bool, bool) {
+    fn steps(&mut self, now: Instant) -> (bool, bool) {
         self.wake.taken();
+        if self.health.take_given_up() && self.end_given_up(now) {
+            return (true, false);
+        }
         let mut more = true;
         let mut intake = Intake::default();
         while intake.has_room() {
             if self.obey(now) {
                 return (true, false);
             }
-            let (datagrams, drained) = self.receive(now, receiver);
+            let (datagrams, drained) = self.receive(now);
             if drained {
                 more = false;
                 break;
@@ -308,13 +383,18 @@ impl Rounds {
 
     /// Hands over the commands that wait. Returns whether to stop.
     fn obey(&mut self, now: Instant) -> bool {
-        let Rounds { shard, outbox, commands, .. } = self;
-        commands.try_iter().take(COMMANDS_AT_ONCE).any(|command| shard.handle_command(now, command, outbox))
+        let Rounds { shard, outbox, commands, in_hand, .. } = self;
+        let stop = commands.try_iter().take(COMMANDS_AT_ONCE).any(|command| {
+            *in_hand = InHand::of(&command);
+            shard.handle_command(now, command, outbox)
+        });
+        *in_hand = InHand::Nothing;
+        stop
     }
 
     /// One receive call. Returns how many datagrams it brought and whether the socket has no more.
-    fn receive(&mut self, now: Instant, receiver: &mut Receiver) -> (usize, bool) {
-        let Rounds { shard, outbox, counters, index, .. } = self;
+    fn receive(&mut self, now: Instant) -> (usize, bool) {
+        let Rounds { shard, outbox, counters, index, receiver, .. } = self;
         // Replies leave through the same socket: it is borrowed for the call, not the closure.
         let socket = outbox.socket.clone();
         let report = receiver.receive(&socket, |datagram| {

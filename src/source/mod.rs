@@ -9,6 +9,7 @@ mod feed;
 mod fitness;
 mod keyframes;
 pub mod rtsp;
+pub mod thread;
 
 pub use feed::Feed;
 
@@ -90,4 +91,27 @@ pub trait Sink: Send {
     fn audio(&mut self, frame: AudioFrame);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);
+}
+
+/// Lent, so that a stream's end of its source outlives a run of it that failed.
+impl<S: Sink> Sink for &mut S {
+    fn state(&mut self, state: SourceState) {
+        S::state(self, state);
+    }
+
+    fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {
+        S::begin(self, formats, parameter_sets);
+    }
+
+    fn video(&mut self, unit: AccessUnit) {
+        S::video(self, unit);
+    }
+
+    fn audio(&mut self, frame: AudioFrame) {
+        S::audio(self, frame);
+    }
+
+    fn lost(&mut self, packets: u64) {
+        S::lost(self, packets);
+    }
 }

@@ -85,7 +85,9 @@ fn nothing_but_a_check_is_read() {
 #[test]
 fn what_a_library_would_log_is_refused() {
     // MAPPED-ADDRESS, UNKNOWN-ATTRIBUTES, ALTERNATE-SERVER, a network cost of three bytes.
-    for (kind, value) in [(0x0001, &[][..]), (0x000a, &[]), (ALTERNATE_SERVER, &[]), (NETWORK_COST, &[1, 2, 3])] {
+    for (kind, value) in
+        [(0x0001, &[][..]), (0x000a, &[]), (ALTERNATE_SERVER, &[]), (NETWORK_COST, &[1, 2, 3])]
+    {
         assert_eq!(Check::parse(&request(&[attribute(kind, value)])), None, "{kind:#06x}");
     }
     // Nor another role than that of a peer of an agent that sends no checks.

@@ -57,18 +57,21 @@ pub enum EndReason {
     ConsentExpired,
     /// Its engine failed or panicked.
     EngineFailed,
+    /// Its shard failed, or stood still for too long.
+    ShardFailed,
     /// The server stops.
     Shutdown,
 }
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 6] = [
+    pub const ALL: [EndReason; 7] = [
         EndReason::Deleted,
         EndReason::PeerClosed,
         EndReason::SetupTimeout,
         EndReason::ConsentExpired,
         EndReason::EngineFailed,
+        EndReason::ShardFailed,
         EndReason::Shutdown,
     ];
 
@@ -80,6 +83,7 @@ impl EndReason {
             EndReason::SetupTimeout => "setup_timeout",
             EndReason::ConsentExpired => "consent_expired",
             EndReason::EngineFailed => "engine_failed",
+            EndReason::ShardFailed => "shard_failed",
             EndReason::Shutdown => "shutdown",
         }
     }
@@ -466,7 +470,8 @@ impl Egress for PathEgress<'_> {
             // It sends no checks of its own, so there is nothing else.
             let Some(Arrival { now, check, path, new, admission }) = arrival else { return };
             if check.is_answered_by(datagram) {
-                let evicted = new.then(|| self.paths.confirm(*now, *path, &check.transaction, check.nominates));
+                let evicted =
+                    new.then(|| self.paths.confirm(*now, *path, &check.transaction, check.nominates));
                 *admission = Admission::Admitted(evicted.flatten());
                 self.target = self.paths.target(*now).map(|(target, _)| target);
             }

@@ -119,7 +119,8 @@ fn a_copy_of_a_check_proves_nothing() {
     let (mut paths, start) = (Paths::new(FRESH), start());
     check(&mut paths, start, 1, 1, true);
     check(&mut paths, start, 2, 2, false);
-    let standing = |paths: &Paths, port, number| paths.standing(start, path(port).remote, &transaction(number));
+    let standing =
+        |paths: &Paths, port, number| paths.standing(start, path(port).remote, &transaction(number));
     assert_eq!(standing(&paths, 3, 1), Standing::Copy);
     assert_eq!(standing(&paths, 2, 1), Standing::Again);
     assert_eq!(standing(&paths, 1, 1), Standing::Again);

@@ -10,6 +10,7 @@
 
 pub mod http;
 pub mod load;
+pub mod namespace;
 pub mod page;
 pub mod player;
 pub mod viewer;

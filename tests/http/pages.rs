@@ -10,8 +10,11 @@ fn pages_and_scripts_run_nothing_foreign() {
         ("/", "text/html; charset=utf-8"),
         ("/demo/", "text/html; charset=utf-8"),
         ("/static/index.js", "text/javascript; charset=utf-8"),
+        ("/static/wall.js", "text/javascript; charset=utf-8"),
+        ("/static/kiosk.js", "text/javascript; charset=utf-8"),
         ("/static/player.js", "text/javascript; charset=utf-8"),
         ("/static/whep.js", "text/javascript; charset=utf-8"),
+        ("/static/wall.css", "text/css; charset=utf-8"),
         ("/static/style.css", "text/css; charset=utf-8"),
     ] {
         let page = sluice.request(Request::get(path));
@@ -42,18 +45,26 @@ fn pages_ask_for_nothing_by_an_absolute_path() {
             }
         }
         assert!(scripts.len() >= 2, "{page}");
+        let mut seen = std::collections::HashSet::new();
         while let Some(url) = scripts.pop() {
+            if !seen.insert(url.clone()) {
+                continue;
+            }
             let inside = url.path().strip_prefix("/tv/cams").unwrap_or_else(|| panic!("{url}"));
             let file = sluice.request(Request::get(inside));
             assert_eq!(file.status, 200, "{url}");
             let file = file.text();
-            let imports =
-                file.lines().filter(|line| line.starts_with("import ") || line.starts_with("export "));
-            for import in imports.filter_map(|line| line.split('"').nth(1)) {
+            // `import ... from "x"` and `import("x")`.
+            let code = file.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let imports = code.filter(|line| line.contains(" from \"") || line.contains("import(\""));
+            let imports = imports.flat_map(|line| line.split('"').skip(1).step_by(2));
+            let imports = imports.filter(|name| name.ends_with(".js"));
+            for import in imports {
                 assert!(import.starts_with("./"), "{url}: {import}");
                 scripts.push(url.join(import).expect(import));
             }
         }
+        assert!(seen.len() >= 8, "the modules were not found: {seen:?}");
     }
 }
 

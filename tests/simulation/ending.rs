@@ -88,6 +88,29 @@ fn a_shutdown_tells_everybody_goodbye() {
 }
 
 #[test]
+fn a_shard_that_gave_everybody_up_says_so_once_and_takes_the_next() {
+    let mut world = World::with_camera(27);
+    (0..4).for_each(|_| {
+        world.join(0, Player::PACKETS, Link::GOOD);
+    });
+    world.connect(0..3);
+    world.run(Duration::from_secs(1));
+    world.shard.abandon();
+    world.run(Duration::from_millis(20));
+    for viewer in 0..4 {
+        assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::ShardFailed));
+    }
+    assert_eq!(world.ended.len(), 4);
+    assert_eq!(world.counters.ended(EndReason::ShardFailed).get(), 4);
+    assert_eq!((world.counters.viewers.get(), world.counters.connected_now.get()), (0, 0));
+    world.assert_empty();
+    let next = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(4..5);
+    world.run(Duration::from_secs(3));
+    assert!(world.clients[next].video().count() > 60, "it is served as any other");
+}
+
+#[test]
 fn an_impostor_gets_no_media_and_is_freed() {
     // Another certificate than the offer's fingerprint names (RFC 8122 §6.2).
     let mut world = World::with_camera(26);

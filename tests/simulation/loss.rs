@@ -166,7 +166,8 @@ fn lost_feedback_alone_ends_nothing_before_consent_does() {
     let lost = Rc::new(Cell::new(true));
     let loses = lost.clone();
     world.lose(move |_, way, _| loses.get() && way == crate::link::Way::ToServer);
-    let newest = |world: &World| world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest =
+        |world: &World| world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
     // Its checks and its reports may all be lost for a while.
     world.run(Duration::from_millis(3_500));
     assert!(world.now - newest(&world) < Duration::from_millis(100), "media goes on");

@@ -104,7 +104,8 @@ fn stun_that_is_no_check_is_not_answered_even_to_a_viewer() {
 /// A record of epoch 0 with one fragment of a handshake message.
 fn fragment(number: u8, kind: u8, message: u16, total: u32, offset: u32, body: &[u8]) -> Vec<u8> {
     let three = |value: u32| value.to_be_bytes()[1..].to_vec();
-    let head = [vec![kind], three(total), message.to_be_bytes().to_vec(), three(offset), three(body.len() as u32)];
+    let head =
+        [vec![kind], three(total), message.to_be_bytes().to_vec(), three(offset), three(body.len() as u32)];
     let content = [head.concat(), body.to_vec()].concat();
     let mut record = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 1, number];
     record.extend((content.len() as u16).to_be_bytes());

@@ -7,6 +7,11 @@
 // `window.sluice = {player, stats()}` is a debugging aid; tests/browser reads it too. `stats()` promises a
 // plain object, described at `readStats`.
 
+import { copyText } from "./copy.js";
+import { explain } from "./explain.js";
+import { Neighbours } from "./neighbours.js";
+import { saveSnapshot } from "./snapshot.js";
+import { readStats, statsRow, statsRows } from "./stats.js";
 import { WhepPlayer } from "./whep.js";
 
 // As long without a new picture, and the page says so.
@@ -19,6 +24,7 @@ const name = streamName(location.pathname);
 const query = new URLSearchParams(location.search);
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const player = new WhepPlayer({ url: new URL("whep", location.href), token });
+const neighbours = new Neighbours(new URL("..", location.href), name);
 
 let firstFrameMs = null;
 let countDownTimer = 0;
@@ -26,9 +32,10 @@ let frameCallback = 0;
 let toolsTimer = 0;
 let lastReason = null;
 let previousStats = null;
+let shownRows = [];
 
 function start() {
-  window.sluice = { player, stats: () => readStats(player.pc) };
+  window.sluice = { player, stats: () => readStats(player, firstFrameMs) };
 
   document.title = `${name} · Sluice`;
   byId("name").textContent = name;
@@ -44,8 +51,14 @@ function start() {
   byId("toggle-stats").addEventListener("click", toggleStats);
   byId("toggle-muted").addEventListener("click", toggleMuted);
   byId("toggle-fullscreen").addEventListener("click", toggleFullscreen);
+  byId("toggle-pip").addEventListener("click", togglePictureInPicture);
+  byId("toggle-pip").hidden = !document.pictureInPictureEnabled;
+  byId("snapshot").addEventListener("click", snapshot);
+  byId("previous").addEventListener("click", () => go(-1));
+  byId("next").addEventListener("click", () => go(1));
+  byId("copy-stats").addEventListener("click", () => copyText(statsText(), byId("copy-stats")));
   document.addEventListener("keydown", handleKey);
-  document.addEventListener("pointermove", wakeTools);
+  for (const sign of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(sign, wakeTools);
   video.addEventListener("volumechange", showSound);
   video.addEventListener("play", () => video.autoplay || (byId("hint").hidden = true));
   setInterval(poll, POLL_MS);
@@ -130,81 +143,9 @@ function showState({ state, reason }) {
       showMessage({ title: "Connected. The first picture is on its way …", detail: "", calm: true });
   } else if (reason) {
     lastReason = reason;
-    showMessage({ ...explain(reason), retry: true });
+    showMessage({ ...explain(name, reason), retry: true });
     countDown();
   }
-}
-
-function explain({ kind, status, detail, ports }) {
-  if (kind === "http") return explainStatus(status, detail);
-  const port = ports.length === 0 ? "its UDP port" : `port ${ports.map((p) => `${p}/udp`).join(" or ")}`;
-  switch (kind) {
-    case "network":
-      return {
-        title: "The server cannot be reached.",
-        detail: "The network may be down, or the server is starting again.",
-      };
-    case "ice":
-      return {
-        title: "No UDP path to the server.",
-        detail: `The page arrived over TCP, but no UDP packet comes through: ${port} of the server must be open to this computer.`,
-      };
-    case "dtls":
-      return {
-        title: "The secure connection could not be made.",
-        detail: `UDP reaches ${port} of the server, but the DTLS handshake does not end.`,
-      };
-    case "lost":
-      return {
-        title: "The connection to the server was lost.",
-        detail: `Nothing has come from ${port} for some seconds.`,
-      };
-    case "closed":
-      return { title: "The server ended the session.", detail: "It may be starting again." };
-    default:
-      return { title: "This browser could not play the stream.", detail: detail ?? "" };
-  }
-}
-
-function explainStatus(status, detail) {
-  const say = (title, otherwise) => ({ title, detail: detail ? sentence(detail) : otherwise });
-  switch (status) {
-    case 401:
-    case 403:
-      return say(
-        "You may not watch this stream.",
-        "The server wants a valid token: add #token=… to the address of this page.",
-      );
-    case 404:
-      return say(
-        `There is no stream named “${name}”.`,
-        "Check the address, or choose from the list of all streams.",
-      );
-    case 409:
-      return say(
-        "The camera is not connected yet.",
-        "The picture starts by itself as soon as the camera sends one.",
-      );
-    case 422:
-      return say(
-        "This browser cannot play this stream.",
-        "The server and the browser have no video or audio format in common.",
-      );
-    case 429:
-      return say("Too many requests from this address.", "The server asks to wait for a moment.");
-    case 503:
-      return say(
-        "The server is full.",
-        "It has as many viewers as it may have. A place can become free at any time.",
-      );
-    default:
-      return say(`The server answered with status ${status}.`, "Its log says more.");
-  }
-}
-
-// The server's words are fragments (lower case, no full stop); the page speaks in sentences.
-function sentence(words) {
-  return words.charAt(0).toUpperCase() + words.slice(1).replace(/[^.!?]$/, "$&.");
 }
 
 // `calm` messages come late and small: most of the time the picture is faster.
@@ -261,12 +202,43 @@ const stall = {
 
 // ------------------------------------------------------------------------------------------- keyboard
 
+const KEYS = {
+  s: toggleStats,
+  f: toggleFullscreen,
+  m: toggleMuted,
+  c: snapshot,
+  i: togglePictureInPicture,
+  arrowleft: () => go(-1),
+  arrowright: () => go(1),
+};
+
 function handleKey(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
-  const action = { s: toggleStats, f: toggleFullscreen, m: toggleMuted }[event.key.toLowerCase()];
+  const action = KEYS[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
   action();
+}
+
+// Not from within another site's page, which has chosen this stream.
+async function go(step) {
+  const address = flag("controls") ? await neighbours.address(step) : null;
+  if (address) location.assign(address);
+}
+
+async function snapshot() {
+  if (!(await saveSnapshot(video, name))) return;
+  video.classList.add("flash");
+  setTimeout(() => video.classList.remove("flash"), 250);
+}
+
+async function togglePictureInPicture() {
+  try {
+    if (document.pictureInPictureElement) await document.exitPictureInPicture();
+    else await video.requestPictureInPicture();
+  } catch {
+    // There is no picture yet, or the browser allows none.
+  }
 }
 
 function toggleStats() {
@@ -299,113 +271,22 @@ function wakeTools() {
 // ------------------------------------------------------------------------------------------ statistics
 
 async function poll() {
-  const stats = await readStats(player.pc);
+  const stats = await readStats(player, firstFrameMs);
   if (player.state === "connected") stall.look(stats);
-  if (!byId("stats").hidden) showStats(stats, previousStats);
+  shownRows = statsRows(stats, previousStats);
+  if (!byId("stats").hidden) byId("stats-rows").replaceChildren(...shownRows.map(statsRow));
   previousStats = stats;
 }
 
-// {at, state, timeToFirstFrameMs, hasVideo, hasAudio, video, audio, transport}. `video` and `audio` are the
-// members of RTCInboundRtpStreamStats as the browser has them, and `codec` ({mimeType, sdpFmtpLine, ...});
-// `transport` is RTCTransportStats, and `pair` ({local, remote, currentRoundTripTime}). Each is null
-// while there is none; counters begin at 0 with each connection.
-async function readStats(pc) {
-  const at = performance.now();
-  const stats = {
-    at,
-    state: player.state,
-    timeToFirstFrameMs: firstFrameMs,
-    hasVideo: false,
-    hasAudio: false,
-  };
-  Object.assign(stats, { video: null, audio: null, transport: null });
-  if (!pc) return stats;
-  for (const { currentDirection, receiver } of pc.getTransceivers()) {
-    if (currentDirection === "recvonly")
-      stats[receiver.track.kind === "video" ? "hasVideo" : "hasAudio"] = true;
-  }
-  const reports = await pc.getStats();
-  const address = (id) => {
-    const { candidateType, protocol, address, port } = reports.get(id) ?? {};
-    return port
-      ? `${candidateType} ${protocol} ${address ? `${address}:${port}` : `port ${port}`}`
-      : "unknown";
-  };
-  for (const report of reports.values()) {
-    if (report.type === "inbound-rtp") {
-      stats[report.kind] = { ...report, codec: reports.get(report.codecId) ?? null };
-    } else if (report.type === "transport") {
-      const pair = reports.get(report.selectedCandidatePairId);
-      stats.transport = {
-        ...report,
-        pair: pair
-          ? { ...pair, local: address(pair.localCandidateId), remote: address(pair.remoteCandidateId) }
-          : null,
-      };
-    }
-  }
-  return stats;
-}
-
-function showStats(now, before) {
-  const { video: v, audio: a, transport: t } = now;
-  // What happened since the last look; nothing when the connection is another one.
-  const since = (kind, member) => {
-    const difference = now[kind]?.[member] - before?.[kind]?.[member];
-    return now[kind]?.id === before?.[kind]?.id && difference >= 0 ? difference : NaN;
-  };
-  const rate = (kind) => (since(kind, "bytesReceived") * 8) / (now.at - before?.at);
-  const delay = (kind) => (since(kind, "jitterBufferDelay") * 1000) / since(kind, "jitterBufferEmittedCount");
-  const unit = (value, suffix, digits = 0) =>
-    Number.isFinite(value) ? `${value.toFixed(digits)} ${suffix}` : "–";
-  const lost = (report) => `${report.packetsLost} of ${report.packetsReceived + report.packetsLost}`;
-  const profile = /profile-level-id=(\w+)/.exec(v?.codec?.sdpFmtpLine)?.[1] ?? "";
+// For a report: without the fragment of the address, which may hold a token.
+function statsText() {
   const rows = [
-    ["State", now.state],
-    ["First picture", unit(now.timeToFirstFrameMs ?? NaN, "ms after the request")],
+    ["Page", location.href.split("#")[0]],
+    ["Time", new Date().toISOString()],
+    ["Browser", navigator.userAgent],
+    ...shownRows,
   ];
-  if (v) {
-    rows.push(
-      ["Video", `${v.codec?.mimeType ?? ""} ${profile} ${v.frameWidth ?? "?"} × ${v.frameHeight ?? "?"}`],
-      [
-        "Decoded",
-        `${unit(v.framesPerSecond, "frames/s")}, ${v.framesDecoded} in all, ${v.framesDropped} dropped`,
-      ],
-      ["Video rate", unit(rate("video"), "kb/s")],
-      ["Video packets lost", lost(v)],
-      ["NACK / PLI sent", `${v.nackCount} / ${v.pliCount}`],
-      ["Sent again", `${v.retransmittedPacketsReceived ?? 0} packets`],
-      ["Video jitter buffer", unit(delay("video"), "ms")],
-      ["Freezes", `${v.freezeCount ?? 0}, ${unit(v.totalFreezesDuration, "s", 1)}`],
-    );
-  }
-  if (a) {
-    rows.push(
-      ["Audio", `${a.codec?.mimeType ?? ""}, ${a.codec?.channels ?? 1} ch, ${unit(rate("audio"), "kb/s")}`],
-      ["Audio packets lost", lost(a)],
-      ["Audio jitter buffer", unit(delay("audio"), "ms")],
-    );
-  }
-  if (t) {
-    rows.push(
-      ["Round trip", unit(t.pair?.currentRoundTripTime * 1000, "ms", 1)],
-      ["From", t.pair?.remote ?? "–"],
-      ["To", t.pair?.local ?? "–"],
-      ["Encryption", t.srtpCipher ?? "–"],
-    );
-  }
-  byId("stats-rows").replaceChildren(...rows.map(statsRow));
-}
-
-function statsRow([label, value]) {
-  const row = document.createElement("tr");
-  const head = document.createElement("th");
-  head.scope = "row";
-  head.textContent = label;
-  const cell = document.createElement("td");
-  cell.textContent = value;
-  row.append(head, cell);
-  return row;
+  return rows.map(([label, value]) => `${label}: ${value}`).join("\n");
 }
 
 start();

@@ -34,6 +34,8 @@ const STABLE_MS = 5_000;
 // The server frees a viewer that has not connected 10 s after its offer: give up before it does.
 const CONNECT_TIMEOUT_MS = 8_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+// A connection that is not wanted any more closes after this without the server's answer.
+const RELEASE_MS = 500;
 // "disconnected" heals by itself when the network comes back in time.
 const DISCONNECTED_MS = 5_000;
 
@@ -41,6 +43,7 @@ export class WhepPlayer extends EventTarget {
   #url;
   #token;
   #iceServers;
+  #audio;
   #attempt = null;
   #failures = 0;
   #retryTimer = 0;
@@ -48,9 +51,10 @@ export class WhepPlayer extends EventTarget {
   #page = null;
 
   // `token` is sent as `Authorization: Bearer`. `iceServers` is that of RTCConfiguration; a server on a
-  // public address needs none.
-  constructor({ url, token = null, iceServers = [] }) {
+  // public address needs none. Without `audio` no sound is asked for, and none is sent.
+  constructor({ url, token = null, iceServers = [], audio = true }) {
     super();
+    this.#audio = audio;
     this.#url = new URL(url, location.href);
     this.#token = token;
     this.#iceServers = iceServers;
@@ -140,7 +144,7 @@ export class WhepPlayer extends EventTarget {
     const pc = new RTCPeerConnection({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
     attempt.pc = pc;
     pc.addTransceiver("video", { direction: "recvonly" });
-    pc.addTransceiver("audio", { direction: "recvonly" });
+    if (this.#audio) pc.addTransceiver("audio", { direction: "recvonly" });
     const stream = new MediaStream();
     pc.ontrack = ({ track }) => {
       if (this.#attempt !== attempt) return;
@@ -238,15 +242,20 @@ export class WhepPlayer extends EventTarget {
     this.#attempt = null;
     clearTimers(attempt);
     attempt.abort.abort();
-    attempt.pc?.close();
-    if (attempt.session) this.#delete(attempt);
+    const close = () => attempt.pc?.close();
+    if (!attempt.session) return close();
+    // First the session: the server ends it by itself when the connection closes, and would know nothing of it.
+    this.#delete(attempt).then(close);
+    setTimeout(close, RELEASE_MS);
   }
 
-  #delete(attempt) {
-    // `keepalive` lets the request outlive the page.
-    fetch(attempt.session.url, { method: "DELETE", headers: this.#credentials(), keepalive: true }).catch(
-      () => {},
-    );
+  // `keepalive` lets the request outlive the page.
+  async #delete(attempt) {
+    try {
+      await fetch(attempt.session.url, { method: "DELETE", headers: this.#credentials(), keepalive: true });
+    } catch {
+      // The server frees it by itself, a few seconds after the connection has closed.
+    }
   }
 
   #credentials() {

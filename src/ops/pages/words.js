@@ -1,0 +1,78 @@
+// What the pages say, where more than one of them says it.
+
+const CODECS = { H264: "H.264", H265: "H.265", OPUS: "Opus", PCMU: "G.711 µ-law", PCMA: "G.711 A-law" };
+
+const TROUBLES = {
+  away: {
+    title: "No connection",
+    advice:
+      "Sluice keeps trying. Whoever watches stays connected and sees the picture come back by itself.",
+  },
+  silent: {
+    title: "No pictures",
+    advice:
+      "The camera is connected and sends no pictures. Its encoder may have stopped: look at the camera's own page, or restart it.",
+  },
+  no_keyframe: {
+    title: "No keyframe",
+    advice:
+      "Pictures arrive, but none that a player can begin with. Set the camera's keyframe interval (I-frame interval, GOP) to one or two seconds.",
+  },
+  no_video: {
+    title: "No video",
+    advice: "The camera offers video in a format that is not forwarded. Set it to H.264.",
+  },
+  undecodable: {
+    title: "Cannot be shown",
+    advice: "This browser cannot decode the picture. Another browser may; H.264 Baseline or Main plays everywhere.",
+  },
+};
+
+// {title, advice} of a kind of trouble, as `streams.json` names it.
+export function troubleWords(kind) {
+  return TROUBLES[kind] ?? { title: "Needs attention", advice: "" };
+}
+
+export function codecName(name) {
+  return CODECS[name.toUpperCase()] ?? name;
+}
+
+// "1280 × 720", or nothing when it is not known.
+export function sizeWords({ width, height }) {
+  return width && height ? `${width} × ${height}` : "";
+}
+
+export function channelWords(channels) {
+  return channels === 1 ? "mono" : channels === 2 ? "stereo" : `${channels} channels`;
+}
+
+// The server's words are fragments (lower case, no full stop); the pages speak in sentences.
+export function sentence(words) {
+  return words.charAt(0).toUpperCase() + words.slice(1).replace(/[^.!?]$/, "$&.");
+}
+
+export function count(number, thing) {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+// "8 s", "4 min", "3 h", "2 d": one figure is enough to judge by.
+export function lengthOfTime(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+// "14:05:09" today, with the date on any other day.
+export function clockTime(ms) {
+  const then = new Date(ms);
+  return then.toDateString() === new Date().toDateString()
+    ? then.toLocaleTimeString()
+    : then.toLocaleString();
+}
+
+// An unchanged text is not laid out again, nor announced again to those who listen to the page.
+export function setText(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}

@@ -1,0 +1,56 @@
+//! A browser whose address changes, and one whose network goes away.
+//!
+//! Chromium runs in a network namespace of its own, behind a veth pair. Needs root, for the namespace.
+#![expect(clippy::disallowed_methods, reason = "tests run against real time")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::Sluice;
+use common::namespace::{FAR, Namespace};
+use common::page::{Page, frames, turn};
+
+/// Our end of the link and the browser's addresses, of the range for measurements (RFC 2544 §C.2.2).
+const NEAR: &str = "198.18.232.1";
+const FIRST: &str = "198.18.232.2";
+const SECOND: &str = "198.18.232.3";
+
+fn sent(sluice: &Sluice) -> f64 {
+    sluice.metric("sluice_egress_datagrams_total")
+}
+
+#[test]
+fn the_picture_goes_on_when_the_address_of_the_browser_changes() {
+    let _turn = turn();
+    let namespace = Namespace::new(NEAR, FIRST);
+    let sluice = namespace.serve(&[]);
+    let mut page = Page::open_in(&namespace.name, sluice.http, "/demo/");
+    page.wait_for_frames(60);
+    for (old, new) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        namespace.ip(&format!("address delete {old}/24 dev {FAR}"));
+        namespace.ip(&format!("address add {new}/24 dev {FAR}"));
+        let (moved, shown) = (Instant::now(), frames(&page.stats()));
+        // The next check of Chromium comes 2.5 s after the last, and some pictures were on their way.
+        page.wait_for_frames(shown + 60);
+        assert!(moved.elapsed() < Duration::from_secs(8), "no picture for {:?}", moved.elapsed());
+    }
+    assert_eq!(sluice.metric("sluice_viewer_connects_total"), 1.0, "one session all along");
+    assert_eq!(sluice.metric("sluice_sessions"), 1.0);
+    page.screenshot("moved");
+}
+
+#[test]
+fn a_browser_that_lost_its_network_is_sent_nothing_for_long() {
+    let _turn = turn();
+    let namespace = Namespace::new(NEAR, FIRST);
+    let sluice = namespace.serve(&[]);
+    let mut page = Page::open_in(&namespace.name, sluice.http, "/demo/");
+    page.wait_for_frames(60);
+    namespace.ip(&format!("link set {FAR} down"));
+    std::thread::sleep(Duration::from_millis(7_500));
+    let (before, since) = (sent(&sluice), Instant::now());
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(sent(&sluice), before, "media for nobody, {:?} later", since.elapsed());
+    assert_eq!(sluice.metric("sluice_sessions"), 1.0, "consent is not over yet");
+}
