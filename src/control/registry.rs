@@ -50,6 +50,8 @@ pub struct StreamCounters {
     pub ingress_packets: Cell,
     /// Packets lost before they reached us.
     pub ingress_lost: Cell,
+    /// Times the source began anew within its session.
+    pub ingress_restarts: Cell,
     /// Access units or audio frames that could not be packetized.
     pub ingress_invalid: Cell,
     /// Keyframes.

@@ -37,6 +37,10 @@ pub struct Feedback {
     pub packets: Packets,
     /// NACK, PLI and FIR that named something else than the viewer's video.
     pub misdirected: Cell,
+    /// RTCP packets beyond what is acted on in a second.
+    pub over_rate_packets: Cell,
+    /// Packet numbers in NACKs beyond what is looked at in a second.
+    pub over_rate_numbers: Cell,
 }
 
 /// What receiver reports tell of one kind of track.
@@ -96,6 +100,8 @@ impl Default for Feedback {
             estimate_below_sent: Cell::new(),
             packets: Packets::default(),
             misdirected: Cell::new(),
+            over_rate_packets: Cell::new(),
+            over_rate_numbers: Cell::new(),
         }
     }
 }

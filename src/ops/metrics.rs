@@ -144,6 +144,10 @@ const FEEDBACK: [(&str, Read); 7] = [
     ("unread", |c| &c.feedback.packets.unread),
 ];
 
+/// RTCP of viewers that was not acted on because too much of it came in a second.
+const OVER_RATE: [(&str, Read); 2] =
+    [("packets", |c| &c.feedback.over_rate_packets), ("numbers", |c| &c.feedback.over_rate_numbers)];
+
 /// What receiver reports tell: name, help, what to read.
 const HEARD: [(&str, &str, ReadHeard); 3] = [
     ("viewer_loss_ratio", "Part of a track's packets that a viewer lost, before repair", |h| &h.loss),
@@ -188,11 +192,14 @@ impl Everything {
         let viewers = |stream: &Stream| stream.viewers.load(Ordering::Relaxed) as f64;
         let each = streams.iter().map(|s| (label(s), viewers(s)));
         out.gauge("stream_viewers", "Sessions that watch the stream", each)?;
-        let counters: [(&str, &str, ReadStream); 6] = [
+        let counters: [(&str, &str, ReadStream); 7] = [
             ("stream_ingress_bytes", "Payload bytes taken in", |s| &s.counters.ingress_bytes),
             ("stream_ingress_packets", "Packets made of what was taken in", |s| &s.counters.ingress_packets),
             ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| {
                 &s.counters.ingress_lost
+            }),
+            ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
+                &s.counters.ingress_restarts
             }),
             ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| {
                 &s.counters.ingress_invalid
@@ -281,6 +288,9 @@ impl Everything {
         out.counter("viewer_estimates_below_sent", help, [(vec![], below)])?;
         let packets = FEEDBACK.map(|(word, read)| (vec![("type", word.to_owned())], sum(read)));
         out.counter("feedback_packets", "RTCP packets of viewers, by type", packets)?;
+        let over_rate = OVER_RATE.map(|(word, read)| (vec![("of", word.to_owned())], sum(read)));
+        let help = "RTCP packets, and packet numbers in NACKs, beyond what a viewer may send in a second";
+        out.counter("feedback_over_rate", help, over_rate)?;
         let misdirected = sum(|c| &c.feedback.misdirected);
         let help = "NACK, PLI and FIR that named something else than the viewer's video";
         out.counter("feedback_misdirected", help, [(vec![], misdirected)])

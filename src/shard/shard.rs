@@ -346,8 +346,9 @@ impl Shard {
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
-    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's, unless another
-    /// one was heard there lately.
+    /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's; of another one
+    /// only if that has been silent there, and if this one has no address of its own: with a forged source
+    /// a viewer could else keep somebody's address from him, and lose nothing by it.
     fn handle_check(
         &mut self,
         now: Instant,
@@ -357,8 +358,11 @@ impl Shard {
         check: &Check<'_>,
         egress: &mut dyn Egress,
     ) {
+        let viewer = |slot: usize| &self.viewers[slot].viewer;
         let holder = self.demux.holder(source).filter(|&holder| holder != slot);
-        if holder.is_some_and(|holder| !self.viewers[holder].viewer.is_released(now, source)) {
+        if holder
+            .is_some_and(|holder| !viewer(holder).is_released(now, source) || viewer(slot).is_reachable(now))
+        {
             return self.counters.discarded_unauthenticated.add(1);
         }
         let mut admission = Admission::Refused;
@@ -404,12 +408,13 @@ impl Shard {
         }
         let counters = &self.counters;
         if outcome.repairs != Repairs::default() {
-            let Repairs { sent, repeated, unknown, over_budget, not_agreed } = outcome.repairs;
+            let Repairs { sent, repeated, unknown, over_budget, not_agreed, over_rate } = outcome.repairs;
             counters.repairs_sent.add(u64::from(sent));
             counters.repairs_repeated.add(u64::from(repeated));
             counters.repairs_unknown.add(u64::from(unknown));
             counters.repairs_over_budget.add(u64::from(over_budget));
             counters.repairs_not_agreed.add(u64::from(not_agreed));
+            counters.feedback.over_rate_numbers.add(u64::from(over_rate));
         }
         counters.withheld.add(u64::from(outcome.withheld));
         counters.discarded_application_data.add(u64::from(outcome.application_data));

@@ -219,4 +219,8 @@ impl Sink for Feed {
     fn lost(&mut self, packets: u64) {
         self.stream.counters.ingress_lost.add(packets);
     }
+
+    fn restarted(&mut self) {
+        self.stream.counters.ingress_restarts.add(1);
+    }
 }

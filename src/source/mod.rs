@@ -91,6 +91,9 @@ pub trait Sink: Send {
     fn audio(&mut self, frame: AudioFrame);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);
+    /// The source began anew within its session: another SSRC, or packet numbers that have nothing to do with those
+    /// before.
+    fn restarted(&mut self);
 }
 
 /// Lent, so that a stream's end of its source outlives a run of it that failed.
@@ -113,5 +116,9 @@ impl<S: Sink> Sink for &mut S {
 
     fn lost(&mut self, packets: u64) {
         S::lost(self, packets);
+    }
+
+    fn restarted(&mut self) {
+        S::restarted(self);
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod annex_b;
 pub(crate) mod h264;
+mod pace;
 mod packetize;
 mod packets;
 mod recent;

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::pace::Pace;
 use super::{Codec, Train};
 
 /// Frames that [`Recent::frame_interval`] looks back. More follow a changed frame rate later; fewer let
@@ -30,13 +31,27 @@ pub struct RecentLimits {
 pub struct Recent {
     codec: Codec,
     limits: RecentLimits,
-    trains: VecDeque<Arc<Train>>,
+    trains: VecDeque<Kept>,
     bytes: usize,
+    pace: Pace,
+    /// Frames that began so far, and bytes of all trains so far.
+    frames: u64,
+    total: u64,
     /// Sequence number of the last keyframe from which everything up to the newest train is here.
     keyframe: Option<u64>,
     /// Sequence number behind the newest train ever taken, `None` before the first.
     end: Option<u64>,
     evicted_over_bytes: u64,
+}
+
+/// A train, and what came before it.
+#[derive(Debug)]
+struct Kept {
+    train: Arc<Train>,
+    /// Frames that began before its own.
+    frame: u64,
+    /// Bytes of all trains before it.
+    before: u64,
 }
 
 impl Recent {
@@ -47,6 +62,9 @@ impl Recent {
             limits,
             trains: VecDeque::new(),
             bytes: 0,
+            pace: Pace::default(),
+            frames: 0,
+            total: 0,
             keyframe: None,
             end: None,
             evicted_over_bytes: 0,
@@ -69,8 +87,12 @@ impl Recent {
             self.keyframe = None;
         }
         self.end = Some(train.end());
-        self.bytes += train.bytes();
-        self.trains.push_back(train);
+        self.pace.note(train.received, train.bytes(), train.keyframe);
+        self.frames += u64::from(train.starts_frame);
+        let kept = Kept { frame: self.frames.saturating_sub(1), before: self.total, train };
+        self.bytes += kept.train.bytes();
+        self.total += kept.train.bytes() as u64;
+        self.trains.push_back(kept);
         self.evict();
         true
     }
@@ -87,12 +109,39 @@ impl Recent {
         &self,
         sequence: u64,
     ) -> impl ExactSizeIterator<Item = &Arc<Train>> + DoubleEndedIterator {
-        self.trains.range(self.index_of(sequence)..)
+        self.trains.range(self.index_of(sequence)..).map(|kept| &kept.train)
+    }
+
+    /// Payload bytes from the train that contains packet `sequence` to the newest. O(log n).
+    pub fn bytes_from(&self, sequence: u64) -> u64 {
+        self.trains.get(self.index_of(sequence)).map_or(0, |kept| self.total - kept.before)
+    }
+
+    /// Frames that began before the one of packet `sequence`, counted from any one point: their difference
+    /// tells how many frames two packets are apart. O(log n).
+    pub fn frame_of(&self, sequence: u64) -> Option<u64> {
+        self.trains.get(self.index_of(sequence)).map(|kept| kept.frame)
+    }
+
+    /// Payload bytes that the track carries in a second, over the last ten.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.pace.bytes_per_second()
+    }
+
+    /// When the newest keyframe came, whether or not a viewer can start there.
+    pub fn keyframe_received(&self) -> Option<Instant> {
+        self.pace.keyframe()
+    }
+
+    /// When the next keyframe comes if this group of pictures is as long as the last one. `None` before the
+    /// second keyframe.
+    pub fn next_keyframe(&self) -> Option<Instant> {
+        self.pace.next_keyframe()
     }
 
     /// The train that contains packet `sequence`, and the packet's index in it. O(log n).
     pub fn train_containing(&self, sequence: u64) -> Option<(&Arc<Train>, usize)> {
-        let train = self.trains.get(self.index_of(sequence))?;
+        let train = &self.trains.get(self.index_of(sequence))?.train;
         let index = sequence.checked_sub(train.sequence)?;
         Some((train, usize::try_from(index).ok()?))
     }
@@ -100,9 +149,9 @@ impl Recent {
     /// All trains of the newest keyframe that is here whole, in order; empty if there is none. Unlike
     /// [`Recent::since_keyframe`], what came or was missed behind it does not matter.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
-        for start in (0..self.trains.len()).rev().filter(|&index| self.trains[index].keyframe) {
+        for start in (0..self.trains.len()).rev().filter(|&index| self.trains[index].train.keyframe) {
             let mut unit: Vec<Arc<Train>> = Vec::new();
-            for train in self.trains.range(start..) {
+            for Kept { train, .. } in self.trains.range(start..) {
                 if unit.last().is_some_and(|before| before.end() != train.sequence || train.starts_frame) {
                     break;
                 }
@@ -117,7 +166,7 @@ impl Recent {
 
     /// The newest train.
     pub fn latest(&self) -> Option<&Arc<Train>> {
-        self.trains.back()
+        self.trains.back().map(|kept| &kept.train)
     }
 
     /// Payload bytes kept, at most [`RecentLimits::bytes`].
@@ -146,7 +195,7 @@ impl Recent {
     pub fn frame_interval(&self) -> Option<Duration> {
         let mut timestamps = [0; INTERVAL_FRAMES];
         let mut frames = 0;
-        let starts = self.trains.iter().rev().filter(|train| train.starts_frame);
+        let starts = self.trains.iter().rev().map(|kept| &kept.train).filter(|train| train.starts_frame);
         for (slot, train) in timestamps.iter_mut().zip(starts) {
             *slot = train.timestamp;
             frames += 1;
@@ -168,12 +217,12 @@ impl Recent {
 
     /// Index of the first train that ends behind `sequence`.
     fn index_of(&self, sequence: u64) -> usize {
-        self.trains.partition_point(|train| train.end() <= sequence)
+        self.trains.partition_point(|kept| kept.train.end() <= sequence)
     }
 
     fn evict(&mut self) {
-        let Some(newest) = self.trains.back().map(|train| train.received) else { return };
-        while let Some(oldest) = self.trains.front() {
+        let Some(newest) = self.latest().map(|train| train.received) else { return };
+        while let Some(oldest) = self.trains.front().map(|kept| &kept.train) {
             let over_bytes = self.bytes > self.limits.bytes;
             let needed_to_join = self.keyframe.is_some_and(|keyframe| oldest.sequence >= keyframe);
             let age = newest.saturating_duration_since(oldest.received);

@@ -1,8 +1,8 @@
 //! RTCP of a viewer: what it misses is sent again, what it reports is counted.
 //!
 //! Owns which packet is acted on, and for which track. A NACK, PLI or FIR is answered only where it
-//! names the viewer's video: audio has no ring, and no keyframes. REMB is read and counted; nothing
-//! acts on it.
+//! names the viewer's video: audio has no ring, and no keyframes. More than a browser ever sends is counted
+//! and not looked at. REMB is read and counted; nothing acts on it.
 
 use std::time::Instant;
 
@@ -46,6 +46,9 @@ impl Viewer {
     ) {
         let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
         let counts = around.feedback;
+        if !self.budget.take_packet(now) {
+            return counts.over_rate_packets.add(1);
+        }
         match rtcp {
             Rtcp::ReceiverReport(report) => {
                 counts.packets.receiver_report.add(1);
@@ -63,8 +66,9 @@ impl Viewer {
                 };
                 for entry in &nack.reports {
                     let asked = (entry.pid, entry.blp);
-                    let done = track.repair(now, asked, around.video, sealer, around.epoch, target, egress);
-                    outcome.repairs += done;
+                    let (recent, budget) = (around.video, &mut *self.budget);
+                    outcome.repairs +=
+                        track.repair(now, asked, recent, budget, sealer, around.epoch, target, egress);
                 }
             }
             Rtcp::Pli(pli) => {
@@ -88,7 +92,10 @@ impl Viewer {
 
     fn request_keyframe(&mut self, now: Instant, ssrc: u32, around: Surroundings<'_>, outcome: &mut Outcome) {
         match video(&mut self.tracks, ssrc) {
-            Some(track) => outcome.keyframes.note(track.forwarder.request_keyframe(now, around.video)),
+            Some(track) => {
+                let answer = track.forwarder.request_keyframe(now, around.video, &mut self.budget);
+                outcome.keyframes.note(answer);
+            }
             None => around.feedback.misdirected.add(1),
         }
     }

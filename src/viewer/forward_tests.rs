@@ -1,9 +1,10 @@
 //! The forwarder against a model: whatever a camera sends and whenever a viewer joins or asks, its
-//! packets are numbered without gaps, its timestamps only grow, and it starts at a keyframe.
+//! packets are numbered without gaps, its timestamps only grow, and what it gets can be decoded.
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use super::super::budget::KEYFRAME_INTERVAL;
 use super::*;
 use crate::track::{Codec, RecentLimits};
 
@@ -80,6 +81,7 @@ impl Sent {
 struct Bench {
     recent: Recent,
     forwarder: Forwarder,
+    budget: Budget,
     joined: bool,
     sent: Vec<(Instant, Sent)>,
 }
@@ -87,7 +89,8 @@ struct Bench {
 impl Bench {
     fn new(limits: RecentLimits) -> Bench {
         let recent = Recent::new(Codec::H264, limits);
-        Bench { recent, forwarder: Forwarder::new(FIRST), joined: false, sent: Vec::new() }
+        let budget = Budget::new(epoch());
+        Bench { recent, forwarder: Forwarder::new(FIRST), budget, joined: false, sent: Vec::new() }
     }
 
     fn join(&mut self, now: Instant) {
@@ -99,7 +102,7 @@ impl Bench {
 
     fn ask(&mut self, now: Instant) -> KeyframeAnswer {
         self.advance(now);
-        let answer = self.forwarder.request_keyframe(now, &self.recent);
+        let answer = self.forwarder.request_keyframe(now, &self.recent, &mut self.budget);
         self.advance(now);
         answer
     }
@@ -150,6 +153,14 @@ impl Bench {
         }
     }
 
+    /// Whatever is left out, what follows can be decoded.
+    fn check_order(&self) {
+        for ((_, before), (at, after)) in self.pairs() {
+            let decodable = after.train.sequence == before.train.end() || after.train.keyframe;
+            assert!(decodable, "{} behind {} at {at:?}", after.train.sequence, before.train.sequence);
+        }
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (&(Instant, Sent), &(Instant, Sent))> {
         self.sent.iter().zip(self.sent.iter().skip(1))
     }
@@ -173,7 +184,7 @@ proptest! {
     #![proptest_config(Config { cases: 200, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn a_join_gets_all_since_the_keyframe_once_and_in_order(
+    fn a_join_starts_at_the_keyframe_and_reaches_the_live_edge_in_order(
         frames in frames(),
         at in 0.0f64..1.0,
         split in any::<prop::sample::Index>(),
@@ -183,7 +194,7 @@ proptest! {
         let limits = RecentLimits { history: Duration::from_secs(60), ..AMPLE };
         let (mut camera, mut bench) = (Camera::new(), Bench::new(limits));
         let join_in = (at * frames.len() as f64) as usize;
-        let (mut all, mut edge, mut keyframe, mut joined_at) = (Vec::new(), None, None, camera.start);
+        let (mut all, mut keyframe, mut joined_at) = (Vec::new(), None, None);
         for (index, (is_keyframe, trains)) in frames.iter().enumerate() {
             let now = camera.next_frame_at();
             let trains = camera.frame(*is_keyframe, trains, FRAME_TICKS);
@@ -194,36 +205,31 @@ proptest! {
                 bench.train(now, train);
                 if index == join_in && place + 1 == behind {
                     keyframe = bench.recent.since_keyframe();
-                    edge = Some(train.clone());
-                    joined_at = if place + 1 < trains.len() { now } else { now + Duration::from_millis(phase) };
-                    bench.join(joined_at);
+                    let at = if place + 1 < trains.len() { now } else { now + Duration::from_millis(phase) };
+                    joined_at = Some(at);
+                    bench.join(at);
                 }
             }
         }
-        bench.advance(camera.next_frame_at() + Duration::from_secs(1));
-        prop_assume!(edge.is_some());
-        let edge = edge.expect("just checked");
+        bench.advance(camera.next_frame_at() + Duration::from_secs(10));
+        prop_assume!(joined_at.is_some());
+        let joined_at = joined_at.expect("just checked");
 
         bench.check_numbers();
+        bench.check_order();
         let keyframe = keyframe.expect("the ring is ample and its first frame is a keyframe");
-        prop_assert!(bench.sent[0].1.train.keyframe);
-        let expected: Vec<u64> =
-            all.iter().map(|train| train.sequence).filter(|&sequence| sequence >= keyframe).collect();
-        prop_assert_eq!(bench.trains(), expected);
-
-        let joined_with = bench.sent.iter().filter(|(_, forward)| forward.train.sequence <= edge.sequence);
-        let portions: Vec<Instant> = joined_with.map(|(at, _)| *at).collect();
-        prop_assert!(portions[portions.len() - 1] <= joined_at + CATCH_UP, "caught up in two frames");
-        let at_once = portions.iter().filter(|&&at| at == joined_at).count();
-        prop_assert!(at_once <= portions.len().div_ceil(16), "{} of {} in one portion", at_once, portions.len());
-        for (_, forward) in &bench.sent {
-            let own = forward.train.timestamp as u32;
-            if forward.train.sequence >= edge.sequence {
-                prop_assert_eq!(forward.timestamp, own, "the edge and what is behind it keep their time");
-                prop_assert_eq!(forward.captured, forward.train.captured);
-            } else {
-                prop_assert!((edge.timestamp as u32).wrapping_sub(forward.timestamp) < 1 << 31);
-                prop_assert!(forward.captured <= edge.captured);
+        prop_assert_eq!(bench.sent[0].1.train.sequence, keyframe);
+        let at_once = bench.sent.iter().filter(|(at, sent)| *at == joined_at && sent.train.starts_frame);
+        prop_assert_eq!(at_once.count(), 1, "the keyframe, and nothing else at once");
+        if !matches!(bench.forwarder.state, State::AwaitKeyframe) {
+            prop_assert_eq!(bench.trains().last().copied(), all.last().map(|train| train.sequence), "the live edge");
+        }
+        let first = bench.sent[0].1.timestamp;
+        for (at, sent) in &bench.sent {
+            if sent.timestamp != sent.train.timestamp as u32 {
+                let clock = ((*at - joined_at).as_secs_f64() * 90_000.0) as u32;
+                prop_assert!(sent.timestamp.wrapping_sub(first) <= clock + 1, "ahead of the clock");
+                prop_assert!(sent.captured + FRAME >= sent.train.captured, "the past is shown as if it were now");
             }
         }
     }
@@ -261,10 +267,7 @@ proptest! {
         bench.advance(camera.next_frame_at() + Duration::from_secs(1));
 
         bench.check_numbers();
-        for ((_, before), (at, after)) in bench.pairs() {
-            let decodable = after.train.sequence == before.train.end() || after.train.keyframe;
-            prop_assert!(decodable, "{} behind {} at {at:?}", after.train.sequence, before.train.sequence);
-        }
+        bench.check_order();
         prop_assert!(bench.sent.first().is_none_or(|(_, forward)| forward.train.keyframe));
     }
 }
@@ -297,7 +300,11 @@ fn requests_are_answered_once_a_second_and_lie_between_two_frames() {
     let live_again = &bench.sent[before + 10].1;
     assert_eq!(live_again.train.sequence, 1_020, "ten frames again, then live");
     assert_eq!(live_again.timestamp, live_again.train.timestamp as u32, "an even source needs no lift");
-    assert_eq!(bench.ask(asked + Duration::from_millis(1_000)), KeyframeAnswer::Replayed);
+    assert_eq!(bench.ask(asked + Duration::from_millis(1_000)), KeyframeAnswer::Awaited, "the same again");
+    bench.frame(&mut camera, true);
+    bench.frame(&mut camera, false);
+    let asked = camera.next_frame_at() - FRAME / 2;
+    assert_eq!(bench.ask(asked), KeyframeAnswer::Replayed, "another keyframe");
     bench.check_numbers();
 }
 
@@ -309,7 +316,7 @@ fn a_frame_that_comes_early_after_a_replay_is_lifted_and_the_next_ones_are_not()
     (0..9).for_each(|_| bench.frame(&mut camera, false));
     let asked = camera.next_frame_at() - FRAME / 2;
     assert_eq!(bench.ask(asked), KeyframeAnswer::Replayed);
-    bench.advance(asked + CATCH_UP);
+    bench.advance(asked + FRAME / 2);
     for ticks in [100, 100, 2_800, FRAME_TICKS] {
         let now = camera.next_frame_at();
         camera.frame(false, &[1, 1], ticks).iter().for_each(|train| bench.train(now, train));
@@ -320,16 +327,152 @@ fn a_frame_that_comes_early_after_a_replay_is_lifted_and_the_next_ones_are_not()
     assert_eq!(lifted, [true, true, true, true, false, false, false, false]);
 }
 
+/// Frames of 16 packets: 3.8 Mb/s.
+fn dear(bench: &mut Bench, camera: &mut Camera, frames: std::ops::Range<u32>, group: u32) {
+    for frame in frames {
+        let now = camera.next_frame_at();
+        for train in camera.frame(frame.is_multiple_of(group), &[16], FRAME_TICKS) {
+            bench.train(now, &train);
+        }
+    }
+}
+
+/// Frames sent from `from` on for `time`.
+fn sent_within(bench: &Bench, from: Instant, time: Duration) -> usize {
+    bench.sent.iter().filter(|(at, _)| *at >= from && *at < from + time).count()
+}
+
 #[test]
-fn a_long_group_of_pictures_is_replayed_in_timestamps_that_still_grow() {
-    // More frames since the keyframe than there are ticks between two frames.
+fn a_join_in_a_long_group_shows_its_keyframe_at_once_and_goes_on_at_four_times_the_pace() {
     let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
-    bench.frame(&mut camera, true);
-    bench.join(camera.next_frame_at());
-    (0..3_500).for_each(|_| bench.frame(&mut camera, false));
-    assert_eq!(bench.ask(camera.next_frame_at()), KeyframeAnswer::Replayed);
-    (0..60).for_each(|_| bench.frame(&mut camera, false));
+    dear(&mut bench, &mut camera, 0..240, 600);
+    let joined = camera.next_frame_at() - FRAME / 2;
+    bench.join(joined);
+    assert_eq!(bench.trains(), [1_000], "the keyframe");
+    dear(&mut bench, &mut camera, 240..600, 600);
+    let second = Duration::from_secs(1);
+    for tenth in 0..40 {
+        let within = sent_within(&bench, joined + second * tenth / 10, second / 10);
+        assert!(within <= 13, "{within} frames in a tenth of a second, four times three are made");
+    }
+    // Eight seconds behind, three seconds gained in each.
+    let late = |(at, sent): &&(Instant, Sent)| *at > sent.train.received;
+    let through = bench.sent.iter().rev().find(late).expect("the past").0 - joined;
+    assert!(through.as_secs_f64() > 2.4 && through.as_secs_f64() < 3.0, "{through:?}");
+    assert_eq!(bench.trains(), (0..600).map(|frame| 1_000 + 16 * frame).collect::<Vec<_>>());
+    // Timestamps pass as time does, to a frame, from the first to the last.
+    for (at, sent) in &bench.sent {
+        let clock = ((*at - joined).as_secs_f64() * 90_000.0) as i64;
+        let passed = i64::from(sent.timestamp.wrapping_sub(bench.sent[0].1.timestamp) as i32);
+        assert!((passed - clock).abs() <= FRAME_TICKS as i64, "{passed} ticks in {clock}");
+    }
     bench.check_numbers();
+}
+
+#[test]
+fn the_past_of_a_small_stream_goes_quicker() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    // 60 frames of 2,000 bytes: 1 MB/s is sixteen times that.
+    (0..60).for_each(|index| bench.frame(&mut camera, index == 0));
+    let joined = camera.next_frame_at() - FRAME / 2;
+    bench.join(joined);
+    (0..30).for_each(|_| bench.frame(&mut camera, false));
+    let late = |(at, sent): &&(Instant, Sent)| *at > sent.train.received;
+    let through = bench.sent.iter().rev().find(late).expect("the past").0 - joined;
+    assert!(through < Duration::from_millis(150), "{through:?}");
+    bench.check_numbers();
+}
+
+#[test]
+fn near_the_next_keyframe_a_join_gets_a_still_picture_and_no_past() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    dear(&mut bench, &mut camera, 0..114, 60);
+    bench.join(camera.next_frame_at() - FRAME / 2);
+    dear(&mut bench, &mut camera, 114..130, 60);
+    // The second group's keyframe, then the third group.
+    let expected: Vec<u64> = std::iter::once(60).chain(120..130).map(|frame| 1_000 + 16 * frame).collect();
+    assert_eq!(bench.trains(), expected);
+    bench.check_numbers();
+}
+
+#[test]
+fn a_keyframe_ends_the_past() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    // The first group: nobody knows when the next one begins.
+    dear(&mut bench, &mut camera, 0..290, 300);
+    bench.join(camera.next_frame_at() - FRAME / 2);
+    dear(&mut bench, &mut camera, 290..310, 300);
+    let skipped = bench.pairs().find(|((_, before), (_, after))| after.train.sequence != before.train.end());
+    let (at, next) = skipped.expect("something is left out").1;
+    assert!(next.train.keyframe && *at == next.train.received, "live from the keyframe on");
+    assert_eq!(bench.trains().last(), Some(&(1_000 + 16 * 309)));
+    assert!(bench.sent.len() < 70, "{}", bench.sent.len());
+    bench.check_numbers();
+    bench.check_order();
+}
+
+#[test]
+fn a_request_in_a_long_catch_up_says_that_the_line_does_not_carry_it() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    dear(&mut bench, &mut camera, 0..300, 900);
+    let joined = camera.next_frame_at() - FRAME / 2;
+    bench.join(joined);
+    dear(&mut bench, &mut camera, 300..309, 900);
+    let soon = joined + Duration::from_millis(300);
+    assert_eq!(bench.ask(soon), KeyframeAnswer::Coalesced, "the first picture may be on its way");
+    dear(&mut bench, &mut camera, 309..345, 900);
+    assert_eq!(bench.ask(joined + Duration::from_millis(1_500)), KeyframeAnswer::Awaited);
+    let before = bench.sent.len();
+    dear(&mut bench, &mut camera, 345..900, 900);
+    assert_eq!(bench.sent.len(), before);
+    dear(&mut bench, &mut camera, 900..903, 900);
+    assert_eq!(bench.sent.len(), before + 3);
+    bench.check_numbers();
+}
+
+#[test]
+fn a_group_that_the_budget_does_not_carry_is_not_replayed() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    dear(&mut bench, &mut camera, 0..600, 300);
+    bench.join(camera.next_frame_at() - FRAME / 2);
+    dear(&mut bench, &mut camera, 600..690, 300);
+    assert_eq!(bench.ask(camera.next_frame_at() - FRAME / 2), KeyframeAnswer::Awaited, "three seconds");
+    dear(&mut bench, &mut camera, 690..930, 300);
+    assert_eq!(bench.ask(camera.next_frame_at() - FRAME / 2), KeyframeAnswer::Replayed, "one second");
+    dear(&mut bench, &mut camera, 930..960, 300);
+    bench.check_numbers();
+    bench.check_order();
+}
+
+#[test]
+fn what_was_lost_before_us_is_never_gone_around() {
+    let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+    dear(&mut bench, &mut camera, 0..30, 300);
+    bench.join(camera.next_frame_at() - FRAME / 2);
+    let mut late = Bench::new(AMPLE);
+    let lost = |bench: &mut Bench, camera: &mut Camera| {
+        camera.frame(false, &[16], FRAME_TICKS);
+        dear(bench, camera, 31..60, 300);
+    };
+    lost(&mut bench, &mut camera);
+    // The picture before the gap stays, whatever is asked for.
+    let last = 1_000 + 16 * 29;
+    assert_eq!(bench.trains().last(), Some(&last));
+    assert_eq!(bench.ask(camera.next_frame_at() - FRAME / 2), KeyframeAnswer::Awaited);
+    assert_eq!(bench.trains().last(), Some(&last));
+
+    // Who joins behind it gets nothing that cannot be decoded; who is about to reach it stops there.
+    let mut camera = Camera::new();
+    dear(&mut late, &mut camera, 0..30, 300);
+    late.join(camera.next_frame_at() - FRAME * 9 / 10);
+    assert!(late.sent.len() < 5, "on its way");
+    lost(&mut late, &mut camera);
+    late.advance(camera.next_frame_at());
+    assert_eq!(late.trains(), (0..30).map(|frame| 1_000 + 16 * frame).collect::<Vec<_>>());
+    dear(&mut late, &mut camera, 300..302, 300);
+    assert_eq!(late.sent.len(), 32, "from the next keyframe on");
+    late.check_numbers();
+    late.check_order();
 }
 
 #[test]

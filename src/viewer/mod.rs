@@ -3,6 +3,8 @@
 //! Owns a viewer's life: waiting for STUN, connected, silent, gone. Its addresses are `paths`. Takes `now` and bytes; never
 //! reads a clock, opens a socket or knows other viewers.
 
+mod budget;
+mod catch_up;
 mod check;
 mod dtls;
 mod engine;
@@ -13,6 +15,7 @@ mod outgoing;
 mod paths;
 mod reception;
 mod rtcp;
+mod runs;
 pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +33,7 @@ pub use rtcp::{CNAME, Epoch};
 // Seen from outside by benches/seal.rs alone: whoever seals must never repeat an index.
 pub use seal::{Header, Sealer};
 
+use self::budget::Budget;
 use self::outgoing::Outgoing;
 use self::paths::{Path, Paths, Standing, Target};
 use self::reception::Estimates;
@@ -157,6 +161,8 @@ pub struct Viewer {
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
     estimates: Estimates,
+    /// Boxed as the engine is.
+    budget: Box<Budget>,
     /// Where media goes, as `paths` said last; good until `target_until`.
     target: Option<Target>,
     target_until: Instant,
@@ -203,6 +209,7 @@ impl Viewer {
             engine: Box::new(engine),
             sealer: None,
             estimates: Estimates::default(),
+            budget: Box::new(Budget::new(offered)),
             target: None,
             target_until: offered,
             paths: Box::new(Paths::new(limits.fresh)),
@@ -234,6 +241,11 @@ impl Viewer {
     /// Whether the viewer has said nothing on its address `remote` for so long that another one may have it.
     pub fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
         self.paths.is_released(now, remote)
+    }
+
+    /// Whether it is heard on some address of its own.
+    pub fn is_reachable(&self, now: Instant) -> bool {
+        self.paths.target(now).is_some()
     }
 
     /// The address is another viewer's now.
@@ -406,7 +418,7 @@ impl Viewer {
         if was_silent && self.target.is_some() {
             // It went without what came meanwhile: the ring brings it back to the live edge.
             for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
-                track.forwarder.request_keyframe(now, around.video);
+                track.forwarder.resume(now, around.video, &mut self.budget);
             }
         }
         if turn.connected && self.phase == Phase::Connecting {

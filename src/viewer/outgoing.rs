@@ -1,7 +1,7 @@
 //! One track on its way to one viewer: headers, reports and repairs around the sealed payload.
 //!
-//! Owns the counters of that way (what a sender report says, the next RTX number, what may be sent
-//! again). The one caller of [`Sealer::rtp`] for its two SSRCs, so that no index repeats: media takes
+//! Owns the counters of that way (what a sender report says, the next RTX number, what was sent again
+//! lately). The one caller of [`Sealer::rtp`] for its two SSRCs, so that no index repeats: media takes
 //! the forwarder's numbers, which only grow, and each repair takes a new one of its own SSRC.
 
 use std::collections::VecDeque;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use str0m::rtp::rtcp::ReceptionReport;
 
+use super::budget::Budget;
 use super::engine::MediaParams;
 use super::forward::{Forward, Forwarder, Repair};
 use super::paths::Target;
@@ -17,14 +18,7 @@ use super::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use super::seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
 use crate::ops::feedback::Feedback;
 use crate::shard::{Egress, Lane};
-use crate::track::{Recent, Train};
-
-/// Part of what a viewer is sent that may be spent on repairs, in percent. Lower leaves losses; higher
-/// lets one bad line, or a hostile viewer, multiply its traffic.
-const REPAIR_PERCENT: u64 = 15;
-
-/// Repairs that may be saved up, in bytes: enough for a lost keyframe of a 4 Mb/s camera.
-const REPAIR_BYTES_MAX: u64 = 128 * 1024;
+use crate::track::{MAX_PAYLOAD, Recent, Train};
 
 /// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss
 /// have the list, of 24 bytes a packet.
@@ -44,7 +38,6 @@ pub(super) struct Outgoing {
     next_report: Option<Instant>,
     reception: Reception,
     next_repair: u64,
-    repair_bytes: u64,
     resent: VecDeque<(u64, Instant)>,
 }
 
@@ -61,6 +54,8 @@ pub struct Repairs {
     pub over_budget: u32,
     /// Of a track that was answered without repair.
     pub not_agreed: u32,
+    /// More numbers than are looked at in a second.
+    pub over_rate: u32,
 }
 
 impl std::ops::AddAssign for Repairs {
@@ -70,6 +65,7 @@ impl std::ops::AddAssign for Repairs {
         self.unknown += other.unknown;
         self.over_budget += other.over_budget;
         self.not_agreed += other.not_agreed;
+        self.over_rate += other.over_rate;
     }
 }
 
@@ -85,7 +81,6 @@ impl Outgoing {
             next_report: None,
             reception: Reception::new(),
             next_repair: u64::from(first_sequence),
-            repair_bytes: REPAIR_BYTES_MAX / 4,
             resent: VecDeque::new(),
         }
     }
@@ -134,7 +129,6 @@ impl Outgoing {
         }
         self.packets = self.packets.wrapping_add(train.packets.len() as u32);
         self.octets = self.octets.wrapping_add(bytes as u32);
-        self.repair_bytes = (self.repair_bytes + bytes * REPAIR_PERCENT / 100).min(REPAIR_BYTES_MAX);
         self.newest = Some((forward.timestamp, forward.captured));
         self.next_report.get_or_insert(now);
     }
@@ -203,31 +197,43 @@ impl Outgoing {
         now: Instant,
         (first, bitmask): (u16, u16),
         recent: &Recent,
+        budget: &mut Budget,
         sealer: &Sealer,
         epoch: &Epoch,
         target: Target,
         egress: &mut dyn Egress,
     ) -> Repairs {
         let mut repairs = Repairs::default();
+        let asked = 1 + bitmask.count_ones();
         let Some(payload_type) = self.media.rtx_payload_type else {
-            repairs.not_agreed = 1 + bitmask.count_ones();
+            repairs.not_agreed = asked;
             return repairs;
         };
+        if !budget.take_numbers(now, asked) {
+            repairs.over_rate = asked;
+            return repairs;
+        }
+        // A packet is looked for only if there is something left for one of any size.
+        let mut left = budget.left(now, recent.bytes_per_second());
         let behind = (0..16).filter(|bit| bitmask >> bit & 1 == 1).map(|bit| first.wrapping_add(bit + 1));
-        for sequence in std::iter::once(first).chain(behind) {
-            let Some(repair) = self.forwarder.repair(sequence, recent) else {
+        for number in std::iter::once(first).chain(behind) {
+            let Some(sequence) = self.forwarder.extend(number) else {
                 repairs.unknown += 1;
                 continue;
             };
-            let bytes = repair.train.packets[repair.index].len() as u64;
-            if !self.may_resend(now, repair.sequence) {
+            if self.was_resent(now, sequence) {
                 repairs.repeated += 1;
-            } else if self.repair_bytes < bytes {
+            } else if left < MAX_PAYLOAD as u64 {
                 repairs.over_budget += 1;
-            } else {
-                self.repair_bytes -= bytes;
+            } else if let Some(repair) = self.forwarder.repair(sequence, recent) {
+                let bytes = repair.train.packets[repair.index].len() as u64;
+                left = left.saturating_sub(bytes);
+                budget.spend(bytes);
+                self.note_resent(now, sequence);
                 self.send_repair(now, &repair, payload_type, sealer, epoch, target, egress);
                 repairs.sent += 1;
+            } else {
+                repairs.unknown += 1;
             }
         }
         repairs
@@ -263,20 +269,20 @@ impl Outgoing {
         egress.write(Lane::Media, destination, source, max, &mut seal);
     }
 
-    /// Notes that a packet goes again, unless it went within the last round trip.
-    fn may_resend(&mut self, now: Instant, sequence: u64) -> bool {
+    /// Whether a packet went again within the last round trip.
+    fn was_resent(&mut self, now: Instant, sequence: u64) -> bool {
         let rtt = self.reception.round_trip();
         while self.resent.front().is_some_and(|(_, at)| now.saturating_duration_since(*at) >= rtt) {
             self.resent.pop_front();
         }
-        if self.resent.iter().any(|(other, _)| *other == sequence) {
-            return false;
-        }
+        self.resent.iter().any(|(other, _)| *other == sequence)
+    }
+
+    fn note_resent(&mut self, now: Instant, sequence: u64) {
         if self.resent.len() == RESENT_MAX {
             self.resent.pop_front();
         }
         self.resent.push_back((sequence, now));
-        true
     }
 
     /// The header extensions that packets carry now; empty if none was agreed on.

@@ -32,6 +32,9 @@ struct World {
     sealer: Sealer,
     recent: Recent,
     track: Outgoing,
+    budget: Budget,
+    /// Bytes of a packet.
+    payload: usize,
     next: u64,
     frame: u64,
     wire: Wire,
@@ -72,6 +75,8 @@ impl World {
             sealer: Sealer::new(&keys).expect("derived keys"),
             recent: Recent::new(Codec::H264, limits),
             track: Outgoing::new(media, 60_000),
+            budget: Budget::new(now),
+            payload: 50,
             next: 0,
             frame: 0,
             wire: Wire::default(),
@@ -93,7 +98,7 @@ impl World {
             marker: true,
             received: self.now,
             captured: self.now,
-            packets: std::iter::repeat_n([0; 50], packets).collect(),
+            packets: std::iter::repeat_n(vec![0; self.payload], packets).collect(),
         });
         self.next += packets as u64;
         self.frame += 1;
@@ -121,8 +126,8 @@ impl World {
     }
 
     fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {
-        let World { track, now, recent, sealer, epoch, wire, .. } = self;
-        track.repair(*now, (first, bitmask), recent, sealer, epoch, World::target(), wire)
+        let World { track, now, recent, budget, sealer, epoch, wire, .. } = self;
+        track.repair(*now, (first, bitmask), recent, budget, sealer, epoch, World::target(), wire)
     }
 
     /// A receiver report comes: when our report it answers was sent, and how long it was kept.
@@ -187,7 +192,7 @@ proptest! {
             match step {
                 Step::Frame { packets, keyframe } => world.live(packets, keyframe),
                 Step::Gap { packets } => { world.frame(packets, false); }
-                Step::KeyframeRequest => { world.track.forwarder.request_keyframe(world.now, &world.recent); }
+                Step::KeyframeRequest => { world.track.forwarder.request_keyframe(world.now, &world.recent, &mut world.budget); }
                 Step::Nack { back, bitmask } => {
                     let last = world.of(MEDIA).last().map_or(0, |sent| sent.0);
                     world.nack(last.wrapping_sub(back), bitmask);
@@ -208,13 +213,15 @@ proptest! {
     #[test]
     fn a_repair_has_the_timestamp_of_what_was_lost(frames in 1..80usize, packets in 1..5usize, live in 0..20usize) {
         let mut world = World::new();
+        world.payload = 1_000;
         for frame in 0..frames {
             let train = world.frame(packets, frame == 0);
             world.recent.push(train);
             world.now += Duration::from_millis(33);
         }
         world.track.forwarder.start(world.now, &world.recent);
-        for _ in 0..40 {
+        // Eighty frames at four times their pace.
+        for _ in 0..170 {
             world.now += Duration::from_millis(4);
             world.catch_up();
         }
@@ -224,8 +231,8 @@ proptest! {
         }
         let sent = world.of(MEDIA);
         prop_assert_eq!(sent.len(), (frames + live) * packets);
-        world.track.repair_bytes = u64::MAX / 2;
         for &(number, timestamp) in &sent {
+            world.budget = Budget::new(world.now);
             let repairs = world.nack(number, 0);
             prop_assert_eq!(repairs, Repairs { sent: 1, ..Repairs::default() });
             prop_assert_eq!(world.of(RTX).last().expect("a repair").1, timestamp);
@@ -296,6 +303,7 @@ fn repairs_take_at_most_their_share() {
 fn unknown_and_unsent_packets_are_counted_and_nothing_else() {
     let mut world = World::new();
     assert_eq!(world.nack(60_000, 0), Repairs { unknown: 1, ..Repairs::default() });
+    world.payload = 1_000;
     world.live(3, true);
     let before = world.wire.0.len();
     assert_eq!(world.nack(60_003, 0b1), Repairs { unknown: 2, ..Repairs::default() }, "not sent yet");

@@ -12,6 +12,11 @@
 // With --hold the page stays open, and each line on stdin has one line of JSON as its answer:
 //   stats              the report
 //   screenshot FILE    {"screenshot": FILE}
+//   eval CODE          {"value": what the expression, or the promise it is, becomes in the page}
+//   hover SELECTOR     {"hover": SELECTOR}, with the pointer on it
+//   press KEY          {"press": KEY}
+//   view WIDTH HEIGHT  {"view": "WIDTH HEIGHT"}
+//   media NAME=VALUE   {"media": NAME=VALUE}, a media feature from now on
 //   quit               the report; then the program ends, as it does when stdin closes
 // The first line, {"ready": true}, comes when the page is loaded.
 //
@@ -166,10 +171,36 @@ async function hold() {
       await page.screenshot({ path: rest.join(" ") });
       print({ screenshot: rest.join(" ") });
     } else {
-      print({ error: `unknown command: ${line}` });
+      print(await act(command, rest.join(" ")).catch((error) => ({ error: error.message })));
     }
   }
   return report();
+}
+
+async function act(command, text) {
+  switch (command) {
+    case "eval":
+      return { value: (await page.evaluate(text)) ?? null };
+    case "hover":
+      await page.hover(text);
+      break;
+    case "press":
+      await page.keyboard.press(text);
+      break;
+    case "view": {
+      const [width, height] = text.split(" ").map(Number);
+      await page.setViewport({ width, height });
+      break;
+    }
+    case "media": {
+      const [name, value] = text.split("=");
+      await page.emulateMediaFeatures([{ name, value }]);
+      break;
+    }
+    default:
+      throw new Error(`unknown command: ${command}`);
+  }
+  return { [command]: text };
 }
 
 // Leaves the page as a person would, so that it can free its session on the server (the request outlives it).

@@ -72,6 +72,38 @@ impl Page {
         self.answer()
     }
 
+    /// What an expression of JavaScript, or the promise it is, becomes in the page.
+    pub fn eval(&mut self, code: &str) -> Value {
+        let code: String = code.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let mut answer = self.ask(&format!("eval {code}"));
+        assert!(answer["error"].is_null(), "{code}: {answer}");
+        answer["value"].take()
+    }
+
+    /// Waits until an expression is true in the page, which may be on its way to another one.
+    #[track_caller]
+    pub fn wait_until(&mut self, code: &str) {
+        let line: String = code.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        wait_for(code, || {
+            std::thread::sleep(Duration::from_millis(50));
+            (self.ask(&format!("eval {line}"))["value"] == true).then_some(())
+        });
+    }
+
+    /// Does as a person would: `hover SELECTOR`, `press KEY`, `view WIDTH HEIGHT`, `media NAME=VALUE`.
+    #[track_caller]
+    pub fn act(&mut self, command: &str) {
+        let answer = self.ask(command);
+        assert!(answer["error"].is_null(), "{command}: {answer}");
+    }
+
+    /// Nothing went wrong in the page, and nothing was kept from it by its policy.
+    #[track_caller]
+    pub fn assert_sound(&mut self) {
+        let stats = self.stats();
+        assert_eq!(stats["errors"], serde_json::json!([]), "{stats:#}");
+    }
+
     /// What the browser measured so far.
     pub fn stats(&mut self) -> Value {
         self.ask("stats")

@@ -182,7 +182,7 @@ async fn a_camera_that_comes_back_plays_again() {
     pull.begun().await;
     drop(camera);
     let (error, _) = pull.waiting().await;
-    assert!(error.contains("closed the connection") || error.contains("broke the stream"), "{error}");
+    assert!(error.contains("closed the connection") || error.contains("broke the connection"), "{error}");
     // Some attempts on a closed port first.
     let (error, _) = pull.waiting().await;
     assert!(error.contains("cannot be reached") && error.contains(&port), "{error}");

@@ -33,6 +33,7 @@ enum Seen {
     Video(AccessUnit),
     Audio(AudioFrame),
     Lost(u64),
+    Restarted,
 }
 
 struct Collector(mpsc::UnboundedSender<Seen>);
@@ -52,6 +53,9 @@ impl Sink for Collector {
     }
     fn lost(&mut self, packets: u64) {
         let _ = self.0.send(Seen::Lost(packets));
+    }
+    fn restarted(&mut self) {
+        let _ = self.0.send(Seen::Restarted);
     }
 }
 
@@ -91,7 +95,7 @@ impl Pull {
             Seen::Begun(formats, parameter_sets) => Some((formats, parameter_sets)),
             Seen::Video(_) | Seen::Audio(_) => panic!("media before the beginning"),
             Seen::State(SourceState::Waiting { error, .. }) => panic!("the camera does not play: {error}"),
-            Seen::State(_) | Seen::Lost(_) => None,
+            Seen::State(_) | Seen::Lost(_) | Seen::Restarted => None,
         })
         .await
     }

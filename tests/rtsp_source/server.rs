@@ -26,23 +26,27 @@ where
     (Url::parse(&format!("rtsp://{address}/cam")).expect("a URL"), connections)
 }
 
-pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) {
+/// Writes all of it: `false` if the client is gone.
+pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         if stream.writable().await.is_err() {
-            return;
+            return false;
         }
         match stream.try_write(bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
+            Err(_) => return false,
         }
     }
+    true
 }
 
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) cseq: String,
     pub(crate) session: String,
+    /// All of it.
+    pub(crate) text: String,
 }
 
 /// The next request. `None` when the client is gone.
@@ -61,7 +65,8 @@ pub(crate) async fn request(stream: &TcpStream) -> Option<Request> {
     let method = text.split(' ').next().unwrap_or_default().to_owned();
     let header =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-    Some(Request { method, cseq: header("CSeq: "), session: header("Session: ") })
+    let (cseq, session) = (header("CSeq: "), header("Session: "));
+    Some(Request { method, cseq, session, text })
 }
 
 pub(crate) const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\
@@ -69,11 +74,6 @@ pub(crate) const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\
 
 pub(crate) const SDP_PCMU: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\
     m=audio 0 RTP/AVP 0\r\na=control:track1\r\n";
-
-/// Of an old live555, for which retina tries hard to end a session.
-pub(crate) const SDP_LIVE555: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\n\
-    a=tool:LIVE555 Streaming Media v2010.01.01\r\nt=0 0\r\n\
-    m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
 
 /// Answers requests as a camera does until PLAY is answered; the answer and `after_play` leave together.
 pub(crate) async fn up_to_play(stream: &TcpStream, sdp: &str, session: &str, after_play: &[u8]) {

@@ -33,6 +33,8 @@ pub struct Camera {
     pub frames: Vec<Vec<Bytes>>,
     /// Frames, with their sound, that will not reach the shard: its queue was full.
     pub withheld: u32,
+    /// Frames from one keyframe to the next.
+    pub group: u64,
     video: VideoPacketizer,
     sound: AudioPacketizer,
     started: Instant,
@@ -48,6 +50,7 @@ impl Camera {
             recent: Recent::new(Codec::H264, limits),
             frames: Vec::new(),
             withheld: 0,
+            group: GOP,
             video: VideoPacketizer::new(7_000),
             sound: AudioPacketizer::new(audio, 9_000),
             started: now,
@@ -95,7 +98,7 @@ impl Camera {
     pub fn poll(&mut self, random: &mut StdRng) -> Vec<Arc<Train>> {
         let (now, number) = (self.next_frame, self.frames.len() as u64);
         self.next_frame += FRAME;
-        let keyframe = number.is_multiple_of(GOP);
+        let keyframe = number.is_multiple_of(self.group);
         let nals = if keyframe {
             let slice = self.slice(0x65, random.random_range(20_000..30_000), random);
             vec![Bytes::from_static(SPS), Bytes::from_static(PPS), slice]

@@ -54,13 +54,16 @@ fn retransmissions_stay_a_small_part_of_what_a_viewer_is_sent() {
     assert!(again * 100 <= video * 30, "{again} sent again beside {video}");
 }
 
+/// An outage that ends just after a keyframe: sending the group again costs little.
+const FRESH: Duration = Duration::from_millis(4_400);
+
 #[test]
 fn a_short_outage_ends_with_a_picture() {
     let mut world = World::with_camera(13);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(5));
+    outage(&mut world, viewer, FRESH);
     let back = world.now;
     let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > back);
     assert!(world.run_until(Duration::from_millis(100), media), "media never stopped");
@@ -80,12 +83,34 @@ fn a_short_outage_ends_with_a_picture() {
 }
 
 #[test]
+fn what_repairs_left_of_the_budget_may_be_too_little_and_the_next_keyframe_does() {
+    let mut world = World::with_camera(13);
+    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(3));
+    // Ends in the middle of a group. All packets of the ring are asked for, and then a keyframe.
+    outage(&mut world, viewer, Duration::from_secs(5));
+    let back = world.now;
+    let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > back);
+    assert!(world.run_until(Duration::from_millis(100), media), "media never stopped");
+    world.request_keyframe(viewer);
+    world.run(Duration::from_millis(100));
+    assert!(world.counters.repairs_sent.get() >= 90, "{}", world.counters.repairs_sent.get());
+    assert_eq!((world.counters.keyframes_replayed.get(), world.counters.keyframes_awaited.get()), (0, 1));
+    let idr = |world: &World| {
+        let mut late = world.clients[viewer].video().filter(|packet| packet.at > back);
+        late.any(|packet| is_parameter_sets(&packet.payload))
+    };
+    assert!(world.run_until(Duration::from_secs(2), idr), "no keyframe within a group");
+}
+
+#[test]
 fn an_outage_that_the_players_ice_does_not_survive_ends_with_an_ice_restart_and_a_picture() {
     let mut world = World::with_camera(16);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(20));
+    outage(&mut world, viewer, FRESH + Duration::from_secs(16));
     world.restart_ice(viewer);
     // Media comes back by itself with the first check, from a keyframe on.
     let (back, had) = (world.now, world.clients[viewer].video().count());
@@ -113,7 +138,7 @@ fn a_viewer_whose_consent_has_not_run_out_yet_gets_its_keyframe() {
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
-    outage(&mut world, viewer, Duration::from_secs(20));
+    outage(&mut world, viewer, FRESH + Duration::from_secs(16));
     let (asked, had) = (world.now, world.clients[viewer].video().count());
     world.request_keyframe(viewer);
     let idr = |world: &World| {

@@ -71,11 +71,13 @@ pub struct Books {
     authenticated: HashSet<SocketAddr>,
     /// Media packets by viewer and SSRC: sequence number and when it was sent.
     pub media: HashMap<(usize, u32), Vec<(u16, Instant)>>,
+    /// When each viewer was sent media, repairs too, and how many bytes.
+    pub bytes: HashMap<usize, Vec<(Instant, usize)>>,
     /// Datagrams sent, by destination.
     pub sent_to: HashMap<SocketAddr, usize>,
     /// Media packets sent, repairs too.
     pub packets: usize,
-    /// Whether each media packet is left out of `media`: a long run has too many.
+    /// Whether each media packet is left out of `media` and `bytes`: a long run has too many.
     pub brief: bool,
     /// Under one key for SRTP (`false`) or SRTCP.
     indices: HashMap<(usize, u32, bool), Indices>,
@@ -144,6 +146,7 @@ impl Books {
                 self.packets += 1;
                 if !self.brief {
                     self.media.entry((viewer, ssrc)).or_default().push((sequence, now));
+                    self.bytes.entry(viewer).or_default().push((now, datagram.len()));
                 }
                 if let Some(srtp) = self.openers.get_mut(&viewer) {
                     let Datagram::Rtp(header) = packet::classify(datagram) else { panic!("RTP") };

@@ -66,7 +66,7 @@ export function start() {
   document.addEventListener("keydown", handleKey);
   setInterval(() => document.hidden || tiles.forEach((tile) => tile.show()), AGES_MS);
   // A debugging aid; the tests read it too.
-  window.wall = { counts: stills.counts, tiles, preview };
+  window.sluiceWall = { counts: stills.counts, tiles, preview };
 }
 
 // -------------------------------------------------------------------------------------------- the list

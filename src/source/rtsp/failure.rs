@@ -1,16 +1,17 @@
-//! Why an attempt on a camera failed, in a sentence that says what to do about it.
+//! Why an attempt on a camera failed, in a sentence for its owner: what it sent, what that means, what to do.
 //!
-//! Owns the words. Never lets credentials, paths or queries of a source into them: cameras are known to take
-//! passwords in each of these.
+//! Owns the words. What it quotes of a camera has gone through a [`Mask`](super::transcript::Mask): no credentials,
+//! and nothing of the source's path and query.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{RtspSettings, Transport};
-
-/// Characters of a library's or camera's text in a sentence, at most.
-const MAX_DETAIL: usize = 200;
+use super::Transport;
+use super::auth::Verdict;
+use super::message::Method;
+use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
 
 /// Why an attempt ended. Reads on behind "camera HOST:PORT ".
 #[derive(Debug, Error)]
@@ -18,159 +19,151 @@ pub(super) enum Failure {
     #[error("has no usable source URL: write rtsp://host[:port]/path, with user and password apart from it")]
     Url,
     #[error("cannot be reached: is it on, are host and port right? ({0})")]
-    Unreachable(Detail),
-    #[error("did not answer within {secs} s (TCP connect and DESCRIBE together): is it on, are host and port \
-        right?", secs = .0.as_secs_f32())]
-    NoAnswer(Duration),
-    #[error("did not answer {0} within {secs} s: restart it if this lasts", secs = .1.as_secs_f32())]
-    NoAnswerTo(Request, Duration),
-    #[error("refused {request}: {advice} ({detail})", advice = advice(*status, *transport, *has_credentials))]
-    Refused { request: Request, status: u16, transport: Transport, has_credentials: bool, detail: Detail },
-    #[error("failed at {0}: {1}")]
-    Broken(Request, Detail),
+    Unreachable(String),
+    #[error("did not accept a connection within {secs} s: is it on, are host and port right?", secs = .0.as_secs_f32())]
+    NoConnection(Duration),
+    #[error("did not answer {request} within {secs} s{hint}", secs = limit.as_secs_f32(),
+        hint = if *amid { ", its answer began and did not end: is the line to it good?" } else { ": restart it if this lasts" })]
+    NoAnswerTo { request: Method, limit: Duration, amid: bool },
+    #[error("answered with something that is not RTSP: is the port right? It sent \"{0}\"")]
+    NotRtsp(String),
+    #[error("{}", too_large(*.0))]
+    TooLarge(TooLarge),
+    #[error("refused {}: {} (\"{}\")", .0.request, .0.advice(), .0.detail)]
+    Refused(Refusal),
+    #[error("sends its viewers elsewhere: if {0} is your camera, put that address into the source URL")]
+    Redirected(String),
+    #[error("gave no list of what it sends: check the path of the source URL. It sent \"{0}\"")]
+    NoDescription(String),
+    #[error("sends media over UDP though TCP was asked for: set its rtsp_transport to udp. It said \"{0}\"")]
+    OnlyUdp(String),
     #[error("offers nothing that can be forwarded: set it to H.264 video ({})", .0.join("; "))]
     Nothing(Vec<String>),
     #[error("sent no {what} for {secs} s{hint}", secs = .limit.as_secs_f32(),
-        hint = silence_hint(*.transport, *.discarded))]
-    Silent { what: &'static str, limit: Duration, transport: Transport, discarded: u64 },
+        hint = silence_hint(*.transport, *.discarded, *.stranger))]
+    Silent {
+        what: &'static str,
+        limit: Duration,
+        transport: Transport,
+        discarded: u64,
+        /// Whose packets came to the ports of this session, if not the camera's.
+        stranger: Option<IpAddr>,
+    },
     #[error("sent a picture of more than {0} bytes: lower its bitrate, or raise rtsp.max_frame")]
     PictureTooLarge(usize),
-    #[error("closed the connection: is it restarting, or out of sessions?")]
-    Closed,
-    #[error("broke the stream: {0}")]
-    Stream(Detail),
-    #[error("sent something that the RTSP library could not take (it panicked): please report this camera")]
+    #[error("closed the connection{}: is it restarting, or out of sessions?",
+        .0.map(|request| format!(" instead of answering {request}")).unwrap_or_default())]
+    Closed(Option<Method>),
+    #[error("ended the session: does it allow one viewer only, or only for a time?")]
+    TornDown,
+    #[error("broke the connection: {0}")]
+    Broken(String),
+    #[error("gets no UDP port of this machine: {0}")]
+    NoPorts(String),
+    #[error("sent something that made Sluice stumble (it panicked): please report this camera")]
     Panic,
 }
 
-impl Failure {
-    /// From retina's answer to a request.
-    pub(super) fn of(request: Request, error: &retina::Error, settings: &RtspSettings) -> Failure {
-        let detail = Detail::of(error, settings);
-        match error.status_code() {
-            // A success whose headers or body are unusable comes as a "response error", too.
-            Some(status) if status >= 300 => Failure::Refused {
-                request,
-                status,
-                transport: settings.transport,
-                has_credentials: settings.credentials.is_some(),
-                detail,
-            },
-            // retina hides the kind of its errors; its text for this one is constant (error.rs).
-            None if detail.0.starts_with("Unable to connect") => Failure::Unreachable(detail),
-            _ => Failure::Broken(request, detail),
-        }
+/// A request that a camera refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) request: Method,
+    pub(super) status: u16,
+    /// What a 401 was about.
+    pub(super) verdict: Option<Verdict>,
+    pub(super) transport: Transport,
+    /// The camera's own words.
+    pub(super) detail: String,
+}
+
+impl Refusal {
+    /// Whether another URL for the same thing may be what the camera wants.
+    pub(super) fn is_about_url(&self) -> bool {
+        matches!(self.status, 400 | 404 | 405 | 451 | 455 | 459 | 460)
     }
 
+    fn advice(&self) -> String {
+        let advice = match (self.status, &self.verdict) {
+            (_, Some(Verdict::Wrong)) => "check user and password of the source",
+            (_, Some(Verdict::NoCredentials)) => {
+                "it wants credentials, put user and password into the source URL"
+            }
+            (_, Some(Verdict::Expired)) => {
+                "it says that its own challenge has expired, again and again: is its clock right? Restart it"
+            }
+            (_, Some(Verdict::Downgrade)) => {
+                "it wants the password in clear (Basic) and took it hidden (Digest) before, so it was not sent. If you \
+                 have changed that in the camera, restart Sluice"
+            }
+            (_, Some(Verdict::Unknown(schemes))) => {
+                let asked = if schemes.is_empty() { "in no way that it names" } else { schemes };
+                return format!(
+                    "it asks for credentials {asked}, known are Digest and Basic: set its RTSP authentication to Digest"
+                );
+            }
+            (401, _) => "check user and password of the source",
+            (403, _) => "this user may not view the stream, give it the right in the camera or use another",
+            (404, _) => "it has no such stream, check the path of the source URL",
+            (300..=399, _) => "it redirects: put the final address into the source URL",
+            (453 | 503, _) => "it has no room for another session, close other clients of the camera",
+            (461, _) if self.transport == Transport::Tcp => {
+                "it does not offer RTP over TCP, set its rtsp_transport to udp"
+            }
+            (461, _) => "it does not offer RTP over UDP, set its rtsp_transport to tcp",
+            (500.., _) => "it has an internal fault, restart it if this lasts",
+            _ => "check the path of the source URL and the camera's settings",
+        };
+        advice.to_owned()
+    }
+}
+
+impl Failure {
     /// Whether only an operator can cure it, so that trying often is useless. For credentials it does harm:
     /// many cameras lock a user after a few wrong passwords.
     pub(super) fn needs_operator(&self) -> bool {
-        matches!(self, Failure::Url | Failure::Nothing(_) | Failure::Refused { status: 401 | 403, .. })
+        match self {
+            Failure::Url | Failure::Nothing(_) | Failure::Redirected(_) | Failure::OnlyUdp(_) => true,
+            Failure::Refused(refusal) => {
+                matches!(refusal.status, 401 | 403) && refusal.verdict != Some(Verdict::Expired)
+            }
+            _ => false,
+        }
     }
 
     /// Equal for failures that need no second warning.
     pub(super) fn same_as(&self, other: &Failure) -> bool {
         match (self, other) {
-            (
-                Failure::Refused { request: a, status: b, .. },
-                Failure::Refused { request: c, status: d, .. },
-            ) => (a, b) == (c, d),
+            (Failure::Refused(a), Failure::Refused(b)) => {
+                (a.request, a.status, &a.verdict) == (b.request, b.status, &b.verdict)
+            }
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
 }
 
-/// The requests of RFC 2326 that an attempt makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Request {
-    Describe,
-    Setup,
-    Play,
-}
-
-impl std::fmt::Display for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Request::Describe => "DESCRIBE",
-            Request::Setup => "SETUP",
-            Request::Play => "PLAY",
-        })
+fn too_large(what: TooLarge) -> String {
+    match what {
+        TooLarge::Head => format!(
+            "sent an answer with more than {MAX_HEAD} bytes of headers, no camera does: is host and port right?"
+        ),
+        TooLarge::Body(bytes) => format!(
+            "sent an answer of {bytes} bytes, more than {MAX_BODY} are not read: is host and port right?"
+        ),
     }
 }
 
-fn advice(status: u16, transport: Transport, has_credentials: bool) -> &'static str {
-    match status {
-        401 if has_credentials => "check user and password of the source",
-        401 => "it wants credentials, put user and password into the source URL",
-        403 => "this user may not view the stream, give it the right in the camera or use another",
-        404 => "it has no such stream, check the path of the source URL",
-        300..=399 => "it redirects, which is not followed: put the final address into the source URL",
-        453 | 503 => "it has no room for another session, close other clients of the camera",
-        461 if transport == Transport::Tcp => "it does not offer RTP over TCP, set its rtsp_transport to udp",
-        461 => "it does not offer RTP over UDP, set its rtsp_transport to tcp",
-        500.. => "it has an internal fault, restart it if this lasts",
-        _ => "check the path of the source URL and the camera's settings",
-    }
-}
-
-fn silence_hint(transport: Transport, discarded: u64) -> &'static str {
-    match (discarded, transport) {
-        (1.., _) => ", though packets came: they are not what its session description announced",
-        (0, Transport::Udp) => ": does a firewall drop its UDP packets? Try its rtsp_transport tcp",
-        (0, Transport::Tcp) => ": does its encoder still run?",
-    }
-}
-
-/// Text of retina, and so in part of the camera, made fit for a log line and an API.
-#[derive(Debug)]
-pub(super) struct Detail(String);
-
-impl std::fmt::Display for Detail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Detail {
-    pub(super) fn of(error: &retina::Error, settings: &RtspSettings) -> Detail {
-        Detail::from_text(&error.to_string(), settings)
-    }
-
-    /// Keeps the first line (behind it are addresses, times and hex dumps, which differ each time), takes out
-    /// URLs, cuts it, and withholds it if it has the password in it.
-    fn from_text(text: &str, settings: &RtspSettings) -> Detail {
-        let secret = settings.credentials.as_ref().map(|credentials| credentials.password.as_str());
-        if secret.is_some_and(|secret| !secret.is_empty() && text.contains(secret)) {
-            return Detail("text withheld, it contains the password".to_owned());
+fn silence_hint(transport: Transport, discarded: u64, stranger: Option<IpAddr>) -> String {
+    match (discarded, transport, stranger) {
+        (_, _, Some(address)) => format!(
+            ", though packets came from {address}: only the address of the source URL is listened to. Put that one \
+             into it, or set its rtsp_transport to tcp"
+        ),
+        (1.., ..) => ", though packets came: they are not what its session description announced".to_owned(),
+        (0, Transport::Udp, _) => {
+            ": does a firewall drop its UDP packets? Try its rtsp_transport tcp".to_owned()
         }
-        let line = text.lines().next().unwrap_or_default().trim_end_matches("; buffered:");
-        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let mut line = without_urls(&line);
-        for part in [Some(settings.url.path()), settings.url.query()].into_iter().flatten() {
-            if part.len() > 1 {
-                line = line.replace(part, "...");
-            }
-        }
-        if line.chars().count() > MAX_DETAIL {
-            line = line.chars().take(MAX_DETAIL).chain("...".chars()).collect();
-        }
-        Detail(line)
+        (0, Transport::Tcp, _) => ": does its encoder still run?".to_owned(),
     }
-}
-
-/// `text` with each `scheme://...` cut down to its scheme.
-fn without_urls(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
-        clean.push_str(before);
-        clean.push_str("...");
-        let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '>'));
-        rest = &url[end.unwrap_or(url.len())..];
-    }
-    clean.push_str(rest);
-    clean
 }
 
 #[cfg(test)]

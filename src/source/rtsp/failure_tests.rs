@@ -1,43 +1,23 @@
 use url::Url;
 
-use super::super::Credentials;
+use super::super::{Credentials, RtspSettings};
 use super::*;
 
-fn settings(url: &str) -> RtspSettings {
-    let mut settings = RtspSettings::new("cam", Url::parse(url).expect("a URL"));
-    settings.credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
-    settings
-}
-
-fn detail(text: &str) -> String {
-    Detail::from_text(text, &settings("rtsp://10.0.0.9/user=admin_key=hunter2?token=t0ken")).to_string()
-}
-
-#[test]
-fn details_hold_one_line_and_no_url_path_query_or_password() {
-    let text = detail(
-        "bad Content-Base \"rtsp://10.0.0.9/user=admin_key=hunter2?token=t0ken\": empty\n\nconn: 1.2.3.4",
-    );
-    assert_eq!(text, "bad Content-Base \"rtsp://...\": empty");
-    assert_eq!(detail("unknown /user=admin_key=hunter2 and token=t0ken"), "unknown ... and ...");
-    assert_eq!(detail("you are s3cret"), "text withheld, it contains the password");
-    assert_eq!(detail("fine\nyou are s3cret"), "text withheld, it contains the password");
-    assert_eq!(detail("Invalid RTSP message: byte 0; buffered:\n00 01"), "Invalid RTSP message: byte 0");
-    assert_eq!(detail("a\x1b[31mb"), "a [31mb");
-    assert_eq!(detail(&"x".repeat(5_000)).len(), MAX_DETAIL + 3);
-    assert_eq!(detail("http://a rtsp://b/c>d ://"), "http://... rtsp://...>d ://...");
-}
-
-#[test]
-fn an_empty_password_withholds_nothing() {
-    let mut settings = settings("rtsp://10.0.0.9/");
-    settings.credentials = Some(Credentials { username: "admin".into(), password: String::new() });
-    assert_eq!(Detail::from_text("a / b", &settings).to_string(), "a / b");
+fn refusal(status: u16) -> Refusal {
+    Refusal {
+        request: Method::Setup,
+        status,
+        verdict: None,
+        transport: Transport::Tcp,
+        detail: format!("RTSP/1.0 {status} X"),
+    }
 }
 
 #[test]
 fn debug_shows_neither_credentials_nor_the_path() {
-    let settings = settings("rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken");
+    let url = Url::parse("rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken").expect("a URL");
+    let mut settings = RtspSettings::new("cam", url);
+    settings.credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
     let text = format!("{settings:?} {:?}", settings.credentials);
     for secret in ["s3cret", "hunter2", "t0ken", "admin"] {
         assert!(!text.contains(secret), "{secret} in {text}");
@@ -47,49 +27,75 @@ fn debug_shows_neither_credentials_nor_the_path() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    let sentence = |status, transport, has_credentials| {
-        let detail = Detail("X".into());
-        Failure::Refused { request: Request::Setup, status, transport, has_credentials, detail }.to_string()
-    };
+    let sentence = |refusal| Failure::Refused(refusal).to_string();
+    let about = |verdict| sentence(Refusal { verdict: Some(verdict), ..refusal(401) });
     assert_eq!(
-        sentence(401, Transport::Tcp, true),
-        "refused SETUP: check user and password of the source (X)"
+        about(Verdict::Wrong),
+        "refused SETUP: check user and password of the source (\"RTSP/1.0 401 X\")"
     );
-    assert!(sentence(401, Transport::Tcp, false).contains("put user and password"));
-    assert!(sentence(404, Transport::Tcp, true).contains("check the path"));
-    assert!(sentence(461, Transport::Tcp, true).contains("set its rtsp_transport to udp"));
-    assert!(sentence(461, Transport::Udp, true).contains("set its rtsp_transport to tcp"));
-    assert!(sentence(453, Transport::Udp, true).contains("close other clients"));
-    assert!(sentence(302, Transport::Udp, true).contains("final address"));
+    assert!(about(Verdict::NoCredentials).contains("put user and password"));
+    assert!(about(Verdict::Expired).contains("clock"));
+    assert!(about(Verdict::Downgrade).contains("in clear"));
+    assert!(about(Verdict::Unknown("ntlm".into())).contains("credentials ntlm, known are Digest and Basic"));
+    assert!(sentence(refusal(404)).contains("check the path"));
+    assert!(sentence(refusal(461)).contains("set its rtsp_transport to udp"));
+    assert!(
+        sentence(Refusal { transport: Transport::Udp, ..refusal(461) }).contains("rtsp_transport to tcp")
+    );
+    assert!(sentence(refusal(453)).contains("close other clients"));
+    assert!(sentence(refusal(302)).contains("final address"));
+}
+
+#[test]
+fn no_sentence_is_a_parsers() {
+    let sentences = [
+        Failure::NotRtsp("HTTP/1.1 400 Bad Request".into()),
+        Failure::TooLarge(TooLarge::Head),
+        Failure::TooLarge(TooLarge::Body(4_000_000_000)),
+        Failure::Redirected("rtsp://192.0.2.7/x".into()),
+        Failure::NoDescription("<html>".into()),
+        Failure::OnlyUdp("RTP/AVP;unicast".into()),
+        Failure::Closed(Some(Method::Describe)),
+        Failure::Closed(None),
+        Failure::NoAnswerTo { request: Method::Play, limit: Duration::from_secs(10), amid: true },
+        Failure::TornDown,
+    ];
+    for sentence in sentences.map(|failure| failure.to_string()) {
+        for term in ["byte ", "parse", "header >", "EOF", "invalid", "error"] {
+            assert!(!sentence.contains(term), "{term:?} in {sentence}");
+        }
+        let advice = sentence.contains('?') || sentence.contains("set ") || sentence.contains("put ");
+        assert!(advice || sentence.contains("check "), "nothing to do in {sentence:?}");
+    }
+}
+
+#[test]
+fn silence_names_who_else_was_heard() {
+    let silent = |discarded, transport, stranger| {
+        let limit = Duration::from_secs(10);
+        Failure::Silent { what: "whole picture", limit, transport, discarded, stranger }.to_string()
+    };
+    let stranger = Some([192, 0, 2, 7].into());
+    assert!(silent(0, Transport::Udp, stranger).contains("came from 192.0.2.7"));
+    assert!(silent(0, Transport::Udp, None).contains("firewall"));
+    assert!(silent(0, Transport::Tcp, None).contains("encoder"));
+    assert!(silent(3, Transport::Tcp, None).contains("not what its session description announced"));
 }
 
 #[test]
 fn only_what_trying_cannot_cure_waits_for_the_operator() {
-    let refused = |status| Failure::Refused {
-        request: Request::Describe,
-        status,
-        transport: Transport::Tcp,
-        has_credentials: true,
-        detail: Detail(String::new()),
-    };
-    assert!(refused(401).needs_operator() && refused(403).needs_operator());
+    let needs = |status| Failure::Refused(refusal(status)).needs_operator();
+    assert!(needs(401) && needs(403));
+    assert!(!Failure::Refused(Refusal { verdict: Some(Verdict::Expired), ..refusal(401) }).needs_operator());
     assert!(Failure::Nothing(Vec::new()).needs_operator() && Failure::Url.needs_operator());
-    assert!(
-        !refused(404).needs_operator() && !refused(503).needs_operator() && !Failure::Closed.needs_operator()
-    );
+    assert!(!needs(404) && !needs(503) && !Failure::Closed(None).needs_operator());
 }
 
 #[test]
 fn failures_are_the_same_by_kind_and_status_not_by_text() {
-    let refused = |status, text: &str| Failure::Refused {
-        request: Request::Describe,
-        status,
-        transport: Transport::Tcp,
-        has_credentials: true,
-        detail: Detail(text.into()),
-    };
+    let refused = |status, text: &str| Failure::Refused(Refusal { detail: text.into(), ..refusal(status) });
     assert!(refused(401, "a").same_as(&refused(401, "b")));
     assert!(!refused(401, "a").same_as(&refused(404, "a")));
-    assert!(Failure::Stream(Detail("seq 1".into())).same_as(&Failure::Stream(Detail("seq 2".into()))));
-    assert!(!Failure::Closed.same_as(&Failure::Panic));
+    assert!(Failure::Broken("1".into()).same_as(&Failure::Broken("2".into())));
+    assert!(!Failure::Closed(None).same_as(&Failure::Panic));
 }

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::sdp::Media;
 use crate::source::{AudioFormat, Formats, VideoFormat};
 use crate::track::{Codec, h264};
 
@@ -27,26 +28,22 @@ pub(super) struct Offer {
     pub(super) fmtp: String,
 }
 
-impl Offer {
-    /// From retina's reading of a section; `sdp` is the description that it is in.
-    pub(super) fn new(stream: &retina::client::Stream, sdp: &[u8]) -> Offer {
-        let payload_type = stream.rtp_payload_type();
-        let sdp = String::from_utf8_lossy(sdp);
-        let fmtp = sdp.lines().find_map(|line| {
-            let (format, parameters) = line.strip_prefix("a=fmtp:")?.split_once(' ')?;
-            (format.trim().parse() == Ok(payload_type)).then(|| parameters.to_owned())
-        });
+impl From<&Media> for Offer {
+    fn from(media: &Media) -> Offer {
+        let known = !media.encoding.is_empty() && media.payload_type.is_some();
         Offer {
-            media: stream.media().to_owned(),
-            encoding: stream.encoding_name().to_owned(),
-            clock_rate: stream.clock_rate_hz(),
-            channels: stream.channels().map(u16::from),
-            payload_type,
-            frame_rate: stream.framerate().filter(|rate| rate.is_finite() && *rate > 0.0),
-            fmtp: fmtp.unwrap_or_default(),
+            media: media.kind.clone(),
+            encoding: if known { media.encoding.clone() } else { "of no known format".to_owned() },
+            clock_rate: media.clock_rate,
+            channels: media.channels,
+            payload_type: media.payload_type.unwrap_or(u8::MAX),
+            frame_rate: media.frame_rate,
+            fmtp: media.fmtp.clone().unwrap_or_default(),
         }
     }
+}
 
+impl Offer {
     /// The SPS and PPS of `sprop-parameter-sets`, each as a NAL unit.
     pub(super) fn parameter_sets(&self) -> Vec<Bytes> {
         h264::parameter_sets(&self.fmtp)
@@ -67,9 +64,12 @@ impl Offer {
     }
 
     /// The stream in words: `audio mpeg4-generic`. What the camera chose of it is cut and made printable.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let printable = |text: &str| -> String {
-            text.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(MAX_NAME).collect()
+            text.chars()
+                .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+                .take(MAX_NAME)
+                .collect()
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
         if matches!(self.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma") && self.codec().is_none() {

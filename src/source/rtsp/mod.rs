@@ -10,55 +10,53 @@
 //!  run -> Connecting -> DESCRIBE -> SETUP (used streams only) -> PLAY -> begin, media -> failure
 //! ```
 //!
-//! # What is bounded, and what is not
+//! # What is bounded
 //!
-//! Every step has a deadline, a picture has a limit ([`RtspSettings::max_frame_bytes`]), and at most
-//! `MAX_TEARDOWNS` old sessions are being torn down at once. The size of one RTSP message is **not** bounded:
-//! retina 0.4.21 has no public limit for headers or `Content-Length` and buffers what arrives. So a hostile
-//! camera can make it hold what the line carries until the deadline: for each of DESCRIBE, SETUP and PLAY the
-//! rate times its timeout; while playing over TCP the rate times [`RtspSettings::data_timeout`], because media
-//! cannot overtake the message; over UDP it can, and the rate times a minute goes by until a keepalive has no
-//! answer. The buffer grows as bytes arrive (a `Content-Length` of 2 GB alone costs nothing) and is freed with
-//! the attempt. Cameras that are not trusted belong behind a rate limit.
+//! Every step has a deadline, and everything a camera can make us hold has a limit: the head and the body of a
+//! message (`wire::MAX_HEAD`, `wire::MAX_BODY`), a packet (64 KiB by its own format) and what is read with it, the
+//! sections of a session description (`sdp::MAX_SECTIONS`), packets held to be put in order (`order::MAX_HELD`), a
+//! picture ([`RtspSettings::max_frame_bytes`]), and what was said, for the log (`transcript::MAX_BYTES`).
+//!
+//! # What is read by whom
+//!
+//! RTP headers and H.264 parameter sets are read by retina. Its RTSP client and session descriptions are not used:
+//! they end a session at the first thing that is not as it should be, and with cameras something always is.
+//! docs/CAMERAS.md lists what is tolerated here.
 
+mod auth;
+mod connection;
+mod control;
+mod dialog;
+mod exchange;
 mod failure;
 mod formats;
 mod h264;
+mod message;
+mod order;
+mod sdp;
 mod session;
+mod transcript;
+mod wire;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use retina::client::{SessionGroup, TeardownPolicy};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 use url::Url;
 
 use self::failure::Failure;
-use self::session::Flow;
+use self::session::{Flow, Session};
 use crate::source::backoff::Backoff;
 use crate::source::{Sink, SourceState};
 
-/// Media has to flow this long before the waiting times start again at their minimum.
-///
-/// Shorter, and a camera that plays a moment and breaks is hammered; longer, and one that broke twice in a
-/// day comes back late.
-const STEADY: Duration = Duration::from_secs(10);
-
-/// How long the next attempt, or the end of the process, waits for the TEARDOWN of the last session.
+/// How long the next attempt, or the end of the process, waits for the answer to TEARDOWN.
 ///
 /// Cameras hold few sessions (live555 keeps a forgotten one for 65 s), so it is worth a moment. It is the
 /// longest delay of a shutdown, and must stay within the first wait of a second.
 const TEARDOWN_WAIT: Duration = Duration::from_secs(1);
-
-/// Sessions of one camera that retina may be tearing down in the background at once.
-///
-/// retina goes on trying until the session expires, by a timeout which the camera chose (up to 136 years).
-/// Beyond this many, attempts end without TEARDOWN. Each costs a task and at times a connection.
-const MAX_TEARDOWNS: usize = 4;
 
 /// How media travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,8 +64,8 @@ pub enum Transport {
     /// Interleaved with RTSP on its TCP connection (RFC 2326 §10.12).
     #[default]
     Tcp,
-    /// RTP over UDP. For a LAN only: nothing is put back in order (a packet that comes late counts as lost),
-    /// and the camera gets no receiver reports.
+    /// RTP over UDP, from the camera's address only. For a LAN: a packet that comes more than a few packets late
+    /// counts as lost, and the camera gets no receiver reports.
     Udp,
 }
 
@@ -97,11 +95,9 @@ pub struct RtspSettings {
     pub credentials: Option<Credentials>,
     /// How media travels.
     pub transport: Transport,
-    /// Time for the TCP connection (with name resolution). DESCRIBE shares it, see
-    /// [`RtspSettings::request_timeout`].
+    /// Time for the TCP connection (with name resolution).
     pub connect_timeout: Duration,
-    /// Time for SETUP and PLAY, each. retina connects inside DESCRIBE, so that one has
-    /// `connect_timeout + request_timeout` for both together.
+    /// Time for the answer to each of DESCRIBE, SETUP and PLAY.
     pub request_timeout: Duration,
     /// Time without a whole picture (or, in a stream without video, without audio) after which the camera
     /// counts as dead. Must be above the distance of its pictures.
@@ -153,39 +149,46 @@ impl fmt::Debug for RtspSettings {
 /// Pulls one camera into `sink` until `shutdown` holds `true` or its sender is gone. Ends within
 /// `TEARDOWN_WAIT` of that.
 ///
-/// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on. Failures end attempts only; so does a panic in retina, which parses what a camera
-/// sends.
+/// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
+/// Failures end attempts only; so does a panic in what reads a camera.
 pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watch::Receiver<bool>) {
-    let group = Arc::new(SessionGroup::default().named(settings.stream.clone()));
+    let mut session = Session::new(&settings);
     let mut backoff = Backoff::new(settings.backoff_min, settings.backoff_max);
     let mut journal = Journal::default();
 
     loop {
         sink.state(SourceState::Connecting);
         let mut flow = Flow::default();
-        let attempt =
-            session::attempt(&settings, &group, teardown_policy(&group), &mut sink, &mut journal, &mut flow);
+        let attempt = session.attempt(&settings, &mut sink, &mut journal, &mut flow);
         let failure = tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
             ended = AssertUnwindSafe(attempt).catch_unwind() => ended.unwrap_or(Failure::Panic),
         };
 
-        if flow.duration() >= STEADY {
+        // One that brought pictures is worth a prompt try, however short it was; long waits are for those without.
+        if flow.began() {
             backoff.reset();
         }
         let random = rand::random::<f64>();
         let retry_in = if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) };
         let error = format!("camera {} {failure}", settings.address());
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            debug!(stream = %settings.stream, "what was said (> by us, < by the camera):\n{}", session.transcript());
+        }
+        if matches!(failure, Failure::Panic) {
+            // Its state is not to be trusted.
+            session = Session::new(&settings);
+        }
         journal.failed(&settings.stream, failure, &error, retry_in);
         sink.state(SourceState::Waiting { error, retry_in });
         tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
-            ((), ()) = async { tokio::join!(wait(retry_in), torn_down(&group)) } => {}
+            ((), ()) = async { tokio::join!(wait(retry_in), session.end(TEARDOWN_WAIT)) } => {}
         }
     }
-    torn_down(&group).await;
+    session.end(TEARDOWN_WAIT).await;
     debug!(stream = %settings.stream, "camera let go");
 }
 
@@ -197,20 +200,6 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 #[expect(clippy::disallowed_methods, reason = "this shell waits between attempts")]
 async fn wait(time: Duration) {
     tokio::time::sleep(time).await;
-}
-
-/// Waits until the camera has confirmed the end of sessions that were playing, but not long.
-async fn torn_down(group: &SessionGroup) {
-    let _ = tokio::time::timeout(TEARDOWN_WAIT, group.await_stale_sessions(&group.stale_sessions())).await;
-}
-
-/// `Auto`, as long as few teardowns are under way.
-///
-/// Each of retina's background tasks holds the group, and nothing else does between two attempts. The group's
-/// own count would miss sessions that never got as far as PLAY.
-fn teardown_policy(group: &Arc<SessionGroup>) -> TeardownPolicy {
-    let under_way = Arc::strong_count(group) - 1;
-    if under_way < MAX_TEARDOWNS { TeardownPolicy::Auto } else { TeardownPolicy::Never }
 }
 
 /// What was already said about a camera, so that a dead one is one warning and not one every thirty seconds.

@@ -1,33 +1,22 @@
-//! One attempt on a camera: DESCRIBE, SETUP, PLAY, and its packets until something fails.
+//! One attempt on a camera: the dialog and its sockets, and its packets until something fails.
 //!
-//! Owns the dialogue with retina and its deadlines. Never retries: it ends with the reason.
+//! Owns what is driven by what, and the deadline for media. Never retries: it ends with the reason.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::StreamExt as _;
-use retina::client::{
-    self, Described, InitialSequenceNumberPolicy, InitialTimestampPolicy, PacketItem, PlayOptions, Playing,
-    Session, SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, TeardownPolicy,
-    UnknownRtcpSsrcPolicy,
-};
-use retina::rtp::ReceivedPacket;
-use tokio::time::{MissedTickBehavior, timeout};
 
-use super::failure::{Detail, Failure, Request};
+use super::connection::{Arrival, Connection, now};
+use super::dialog::{Dialog, Event, Track};
+use super::failure::Failure;
 use super::formats::{Choice, Offer, choose};
 use super::h264::{Depacketizer, Packet};
+use super::order::{Order, Ordered};
 use super::{Journal, RtspSettings, Transport};
 use crate::source::Sink;
+use crate::track::h264::{self, kind as nal_type};
 use crate::track::{AccessUnit, AudioFrame};
-
-/// How often a silent session is looked at: the precision of the data timeout.
-///
-/// Also the longest stall by a camera that sends requests of its own: retina 0.4.21 then goes to sleep
-/// without having asked to be woken by the connection (client/mod.rs:2605), and only our asking again wakes
-/// it. More often costs a wake-up per camera each.
-const TICK: Duration = Duration::from_millis(500);
 
 /// From when to when an attempt brought media.
 #[derive(Debug, Default)]
@@ -37,12 +26,9 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// How long media flowed; zero if it never did.
-    pub(super) fn duration(&self) -> Duration {
-        match (self.since, self.until) {
-            (Some(since), Some(until)) => until.saturating_duration_since(since),
-            _ => Duration::ZERO,
-        }
+    /// Whether it brought any.
+    pub(super) fn began(&self) -> bool {
+        self.since.is_some()
     }
 
     fn note(&mut self, received: Instant) -> bool {
@@ -51,100 +37,146 @@ impl Flow {
     }
 }
 
-/// Makes one attempt. Dropping the future ends the session, with a TEARDOWN as `teardown` says.
-pub(super) async fn attempt(
-    settings: &RtspSettings,
-    group: &Arc<SessionGroup>,
-    teardown: TeardownPolicy,
-    sink: &mut impl Sink,
-    journal: &mut Journal,
-    flow: &mut Flow,
-) -> Failure {
-    let url = &settings.url;
-    // retina's own error for these would hold the URL.
-    if url.scheme() != "rtsp"
-        || url.host().is_none()
-        || !url.username().is_empty()
-        || url.password().is_some()
-    {
-        return Failure::Url;
-    }
-    let session = match described(settings, group, teardown).await {
-        Ok(session) => session,
-        Err(failure) => return failure,
-    };
-    let offers: Vec<Offer> =
-        session.streams().iter().map(|stream| Offer::new(stream, session.sdp())).collect();
-    let choice = choose(&offers);
-    if choice.video.is_none() && choice.audio.is_none() {
-        return Failure::Nothing(choice.notes);
-    }
-    let session = match playing(session, settings, &choice).await {
-        Ok(session) => session,
-        Err(failure) => return failure,
-    };
-    let reader = Reader::new(settings, offers, choice, sink, journal, flow);
-    reader.read(session).await
+/// A camera's session, from attempt to attempt.
+pub(super) struct Session {
+    dialog: Dialog,
+    connection: Option<Connection>,
 }
 
-async fn described(
-    settings: &RtspSettings,
-    group: &Arc<SessionGroup>,
-    teardown: TeardownPolicy,
-) -> Result<Session<Described>, Failure> {
-    let credentials = settings.credentials.as_ref().map(|credentials| client::Credentials {
-        username: credentials.username.clone(),
-        password: credentials.password.clone(),
-    });
-    let options = SessionOptions::default()
-        .creds(credentials)
-        .session_group(group.clone())
-        .teardown(teardown)
-        .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")).to_owned())
-        // Some cameras answer each SETUP with another session, and mean the first.
-        .session_id(SessionIdPolicy::UseFirst);
-    let limit = settings.connect_timeout + settings.request_timeout;
-    match timeout(limit, Session::describe(settings.url.clone(), options)).await {
-        Ok(Ok(session)) => Ok(session),
-        Ok(Err(error)) => Err(Failure::of(Request::Describe, &error, settings)),
-        Err(_) => Err(Failure::NoAnswer(limit)),
+impl Session {
+    pub(super) fn new(settings: &RtspSettings) -> Session {
+        Session { dialog: Dialog::new(settings, rand::random()), connection: None }
     }
-}
 
-async fn playing(
-    mut session: Session<Described>,
-    settings: &RtspSettings,
-    choice: &Choice,
-) -> Result<Session<Playing>, Failure> {
-    let limit = settings.request_timeout;
-    for index in choice.video.into_iter().chain(choice.audio.map(|(index, _)| index)) {
-        let transport = match settings.transport {
-            Transport::Tcp => client::Transport::Tcp(client::TcpTransportOptions::default()),
-            Transport::Udp => client::Transport::Udp(client::UdpTransportOptions::default()),
-        };
-        let setup = session.setup(index, SetupOptions::default().transport(transport));
-        answered(Request::Setup, timeout(limit, setup).await, settings)?;
+    /// Makes one attempt. Dropping the future leaves the session to [`Session::end`].
+    pub(super) async fn attempt(
+        &mut self,
+        settings: &RtspSettings,
+        sink: &mut impl Sink,
+        journal: &mut Journal,
+        flow: &mut Flow,
+    ) -> Failure {
+        let url = &settings.url;
+        if url.scheme() != "rtsp"
+            || url.host().is_none()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Failure::Url;
+        }
+        self.dialog.begin();
+        let mut reader = Reader::new(settings, sink, journal, flow);
+        match self.connect(settings).await {
+            Ok(()) => self.read(settings, &mut reader).await,
+            Err(failure) => failure,
+        }
     }
-    // `RTP-Info` is wrong or missing in many cameras, and a wrong sequence number there ends a TCP session at
-    // its first packet. We place pictures by arrival and RTP timestamp, so the first packet may say where it
-    // all begins. An SSRC that RTCP names first would make retina refuse RTP with another; RTCP is not used,
-    // so it is let through. The limit on timestamp jumps stays unset: a jump ends the session there, here the
-    // timeline absorbs it.
-    let options = PlayOptions::default()
-        .initial_timestamp(InitialTimestampPolicy::Ignore)
-        .initial_seq(InitialSequenceNumberPolicy::Ignore)
-        .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::ProcessPackets);
-    answered(Request::Play, timeout(limit, session.play(options)).await, settings)
-}
 
-fn answered<T>(
-    request: Request,
-    outcome: Result<Result<T, retina::Error>, tokio::time::error::Elapsed>,
-    settings: &RtspSettings,
-) -> Result<T, Failure> {
-    match outcome {
-        Ok(answer) => answer.map_err(|error| Failure::of(request, &error, settings)),
-        Err(_) => Err(Failure::NoAnswerTo(request, settings.request_timeout)),
+    /// What was said in the last attempt.
+    pub(super) fn transcript(&self) -> String {
+        self.dialog.transcript()
+    }
+
+    /// Tells the camera that its session ends, and waits for its word for `limit`. Cameras hold few sessions.
+    pub(super) async fn end(&mut self, limit: Duration) {
+        let Session { dialog, connection } = self;
+        if let Some(connection) = connection
+            && dialog.tear_down(now())
+        {
+            let farewell = async {
+                while let Ok(Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..)) =
+                    connection.turn(dialog, None).await
+                {
+                    while let Some(event) = dialog.poll(now()) {
+                        if matches!(event, Event::Over | Event::Failed(_)) {
+                            return;
+                        }
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(limit, farewell).await;
+        }
+        self.connection = None;
+    }
+
+    async fn connect(&mut self, settings: &RtspSettings) -> Result<(), Failure> {
+        self.connection = None;
+        self.connection = Some(Connection::open(self.dialog.url(), settings).await?);
+        self.dialog.connected(now());
+        Ok(())
+    }
+
+    /// Reads until the attempt has failed.
+    async fn read<S: Sink>(&mut self, settings: &RtspSettings, reader: &mut Reader<'_, S>) -> Failure {
+        while let Some(connection) = &mut self.connection {
+            let deadline = self.dialog.deadline().into_iter().chain(reader.deadline()).min();
+            let arrival = connection.turn(&mut self.dialog, deadline).await;
+            let now = now();
+            let mut event = match arrival {
+                Ok(Arrival::Stream) => self.dialog.poll(now),
+                Ok(Arrival::Nothing) => None,
+                Ok(Arrival::Datagrams(media, packets)) => {
+                    for packet in packets {
+                        if let Err(failure) = reader.datagram(media, packet, now) {
+                            return failure;
+                        }
+                    }
+                    None
+                }
+                Ok(Arrival::Closed) => Some(self.dialog.handle_close()),
+                Err(error) => Some(match self.dialog.handle_close() {
+                    Event::Failed(Failure::Closed(None)) => Event::Failed(Failure::Broken(error.to_string())),
+                    event => event,
+                }),
+            };
+            // One read may bring many packets. Deadlines are looked at whatever came: a flood is no sign of life.
+            loop {
+                let Some(this) = event.take() else {
+                    if self.dialog.deadline().is_some_and(|deadline| deadline <= now) {
+                        event = self.dialog.handle_timeout(now);
+                    }
+                    if event.is_some() {
+                        continue;
+                    }
+                    break;
+                };
+                if let Err(failure) = self.handle(this, settings, reader, now).await {
+                    return failure;
+                }
+                event = self.dialog.poll(now);
+            }
+            let stranger = self.connection.as_ref().and_then(Connection::stranger);
+            if let Err(failure) = reader.handle_timeout(self.dialog.is_playing(), stranger, now) {
+                return failure;
+            }
+        }
+        Failure::Closed(None)
+    }
+
+    async fn handle<S: Sink>(
+        &mut self,
+        event: Event,
+        settings: &RtspSettings,
+        reader: &mut Reader<'_, S>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        match event {
+            Event::Packet(channel, packet) => reader.interleaved(channel, packet, now)?,
+            Event::Connect => self.connect(settings).await?,
+            Event::Described => {
+                let tracks = reader.choose(&self.dialog, settings.transport, self.connection.as_mut())?;
+                self.dialog.set_up(tracks, now);
+            }
+            Event::Ready => {
+                if let Some(connection) = &mut self.connection {
+                    connection.punch(self.dialog.tracks());
+                }
+                reader.prepare(self.dialog.tracks(), self.dialog.notes());
+            }
+            Event::Failed(failure) => return Err(failure),
+            Event::Over => return Err(Failure::Closed(None)),
+        }
+        Ok(())
     }
 }
 
@@ -153,103 +185,215 @@ struct Reader<'a, S> {
     settings: &'a RtspSettings,
     offers: Vec<Offer>,
     choice: Choice,
+    routes: Vec<Route>,
+    ordered: Vec<Ordered>,
     depacketizer: Depacketizer,
     units: Vec<AccessUnit>,
-    /// Packets of a payload type that was not announced.
+    /// Packets that belong to no track.
     strangers: u64,
+    begun: bool,
+    /// Since when media should come.
+    playing: Option<Instant>,
     sink: &'a mut S,
     journal: &'a mut Journal,
     flow: &'a mut Flow,
 }
 
+/// How packets get to their track.
+struct Route {
+    /// Which of the offers.
+    media: usize,
+    /// The channel of its packets, if they come interleaved.
+    channel: Option<u8>,
+    order: Order,
+}
+
 impl<'a, S: Sink> Reader<'a, S> {
     fn new(
         settings: &'a RtspSettings,
-        offers: Vec<Offer>,
-        choice: Choice,
         sink: &'a mut S,
         journal: &'a mut Journal,
         flow: &'a mut Flow,
     ) -> Reader<'a, S> {
-        let parameter_sets = choice.video.map(|index| offers[index].parameter_sets()).unwrap_or_default();
-        sink.begin(choice.formats(&offers), &parameter_sets);
         Reader {
             settings,
-            offers,
-            choice,
+            offers: Vec::new(),
+            choice: Choice { video: None, audio: None, notes: Vec::new() },
+            routes: Vec::new(),
+            ordered: Vec::new(),
             depacketizer: Depacketizer::new(settings.max_frame_bytes),
             units: Vec::new(),
             strangers: 0,
+            begun: false,
+            playing: None,
             sink,
             journal,
             flow,
         }
     }
 
-    /// Reads until the session ends. An error is the end: retina forbids asking it again.
-    async fn read(mut self, mut session: Session<Playing>) -> Failure {
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let start = ticks.tick().await.into_std();
-        loop {
-            tokio::select! {
-                biased;
-                now = ticks.tick() => {
-                    let last = self.flow.until.unwrap_or(start);
-                    if now.into_std().saturating_duration_since(last) >= self.settings.data_timeout {
-                        return self.silent();
-                    }
-                }
-                item = session.next() => match item {
-                    Some(Ok(PacketItem::Rtp(packet))) => if let Err(failure) = self.packet(packet) {
-                        return failure;
-                    },
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Failure::Stream(Detail::of(&error, self.settings)),
-                    None => return Failure::Closed,
-                },
-            }
+    /// Chooses what to set up of what the camera offers.
+    fn choose(
+        &mut self,
+        dialog: &Dialog,
+        transport: Transport,
+        mut connection: Option<&mut Connection>,
+    ) -> Result<Vec<Track>, Failure> {
+        let description = dialog.description();
+        self.offers = description.media.iter().map(Offer::from).collect();
+        self.choice = choose(&self.offers);
+        if description.more > 0 {
+            self.choice.notes.push(format!("{} more streams are not looked at", description.more));
         }
+        let Choice { video, audio, .. } = &self.choice;
+        if video.is_none() && audio.is_none() {
+            return Err(Failure::Nothing(std::mem::take(&mut self.choice.notes)));
+        }
+        let essential = video.or(audio.map(|(index, _)| index));
+        let chosen = video.iter().copied().chain(audio.map(|(index, _)| index));
+        let track = |media: usize| {
+            let port = match (transport, connection.as_deref_mut()) {
+                (Transport::Udp, Some(connection)) => Some(connection.open_ports(media)?),
+                _ => None,
+            };
+            let name = self.offers[media].name();
+            let essential = essential == Some(media);
+            Ok(Track { media, essential, name, port, channels: (0, 1), server_port: None })
+        };
+        chosen.map(track).collect()
     }
 
-    fn silent(&self) -> Failure {
+    /// Media may come for `tracks`; `notes` are about those that were chosen and are not among them.
+    fn prepare(&mut self, tracks: &[Track], notes: &[String]) {
+        self.choice.audio.take_if(|(audio, _)| !tracks.iter().any(|track| track.media == *audio));
+        self.choice.notes.extend_from_slice(notes);
+        let route = |track: &Track| Route {
+            media: track.media,
+            channel: track.port.is_none().then_some(track.channels.0),
+            order: Order::new(self.offers[track.media].payload_type, track.port.is_some()),
+        };
+        self.routes = tracks.iter().map(route).collect();
+    }
+
+    /// The session is established: PLAY is answered, or media came before that.
+    fn begin(&mut self) {
+        self.begun = true;
+        let video = self.choice.video.map(|index| &self.offers[index]);
+        let parameter_sets = video.map(Offer::parameter_sets).unwrap_or_default();
+        self.sink.begin(self.choice.formats(&self.offers), &parameter_sets);
+    }
+
+    /// When [`Reader::handle_timeout`] has something to do.
+    fn deadline(&self) -> Option<Instant> {
+        let orders = self.routes.iter().filter_map(|route| route.order.deadline());
+        let silence = self.playing.map(|since| self.flow.until.unwrap_or(since) + self.settings.data_timeout);
+        orders.chain(silence).min()
+    }
+
+    fn handle_timeout(
+        &mut self,
+        playing: bool,
+        stranger: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if playing && self.playing.is_none() {
+            self.playing = Some(now);
+            if !self.begun {
+                self.begin();
+            }
+        }
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return Ok(());
+        }
+        for at in 0..self.routes.len() {
+            self.routes[at].order.release(now, &mut self.ordered);
+            self.forward(at)?;
+        }
+        let since = self.playing.map(|since| self.flow.until.unwrap_or(since));
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= self.settings.data_timeout) {
+            return Err(self.silent(stranger));
+        }
+        Ok(())
+    }
+
+    fn silent(&self, stranger: Option<IpAddr>) -> Failure {
+        let disordered: u64 = self.routes.iter().map(|route| route.order.discarded()).sum();
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
             limit: self.settings.data_timeout,
             transport: self.settings.transport,
-            discarded: self.strangers + self.depacketizer.discarded(),
+            discarded: self.strangers + disordered + self.depacketizer.discarded(),
+            stranger,
         }
     }
 
-    fn packet(&mut self, packet: ReceivedPacket) -> Result<(), Failure> {
-        let index = packet.stream_id();
-        let lost = packet.loss();
-        if lost > 0 {
-            self.sink.lost(u64::from(lost));
+    /// A packet out of the RTSP connection.
+    fn interleaved(&mut self, channel: u8, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets.
+        let Some(kind) = packet.get(1).filter(|kind| !(192..=223).contains(*kind)) else { return Ok(()) };
+        let payload_type = kind & 0x7f;
+        let is_its = |route: &Route| self.offers[route.media].payload_type == payload_type;
+        // What the camera said about channels is often wrong; payload types tell as well.
+        let by_channel = self.routes.iter().position(|route| route.channel == Some(channel));
+        let by_type = || self.routes.iter().position(|route| route.channel.is_some() && is_its(route));
+        match by_channel.filter(|at| is_its(&self.routes[*at])).or_else(by_type).or(by_channel) {
+            Some(at) => self.arrived(at, packet, received),
+            None => {
+                self.strangers += 1;
+                Ok(())
+            }
         }
-        let header = packet.header();
+    }
+
+    /// A packet that came to the ports of section `media`.
+    fn datagram(&mut self, media: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        match self.routes.iter().position(|route| route.media == media) {
+            Some(at) => self.arrived(at, packet, received),
+            None => Ok(()),
+        }
+    }
+
+    fn arrived(&mut self, at: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        if !self.begun {
+            self.begin();
+        }
+        self.routes[at].order.push(packet, received, &mut self.ordered);
+        self.forward(at)
+    }
+
+    /// Takes the packets of a track that are in order.
+    fn forward(&mut self, at: usize) -> Result<(), Failure> {
+        let media = self.routes[at].media;
+        let mut ordered = std::mem::take(&mut self.ordered);
+        let result = ordered.drain(..).try_for_each(|packet| self.packet(media, packet));
+        self.ordered = ordered;
+        result
+    }
+
+    fn packet(&mut self, media: usize, packet: Ordered) -> Result<(), Failure> {
+        if packet.lost > 0 {
+            self.sink.lost(u64::from(packet.lost));
+        }
+        if packet.restarted {
+            self.sink.restarted();
+        }
         // Comfort noise, events, and what else shares a channel. Other clients drop these too.
-        if self.offers[index].payload_type != header.payload_type() {
+        if self.offers[media].payload_type != packet.payload_type {
             self.strangers += 1;
             return Ok(());
         }
-        let timestamp = packet.timestamp().timestamp();
-        let received = packet.ctx().received();
-        let payload = packet.into_payload_bytes();
+        let Ordered { payload, marker, timestamp, lost, restarted, received, .. } = packet;
         if payload.is_empty() {
             return Ok(());
         }
         match self.choice.audio {
-            Some((audio, _)) if audio == index => self.audio(payload, timestamp, received),
+            Some((audio, _)) if audio == media => self.audio(own(&payload), timestamp, received),
             _ => {
-                let after_loss = lost > 0;
-                return self.video(Packet {
-                    payload,
-                    timestamp,
-                    marker: header.mark(),
-                    after_loss,
-                    received,
-                });
+                // Behind a restart nothing is missing if it begins with a picture of its own.
+                let after_loss = lost > 0 || restarted && !begins_group(&payload);
+                // Fragments are put together by copying; what is kept as it is must not keep a whole read.
+                let payload = if nal_type(&payload) == h264::FU_A { payload } else { own(&payload) };
+                return self.video(Packet { payload, timestamp, marker, after_loss, received });
             }
         }
         Ok(())
@@ -285,19 +429,35 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 }
 
+/// The same bytes in memory of their own: a slice would keep all that was read with it.
+fn own(payload: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(payload)
+}
+
+/// Whether a payload begins what can be decoded without anything before it: parameter sets and the like, or an IDR
+/// picture.
+fn begins_group(payload: &[u8]) -> bool {
+    let kind = match nal_type(payload) {
+        h264::STAP_A => payload.get(3..).map_or(0, nal_type),
+        h264::FU_A => payload.get(1).filter(|header| **header & 0x80 != 0).map_or(0, |header| header & 0x1f),
+        kind => kind,
+    };
+    (h264::IDR..=h264::DELIMITER).contains(&kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
-    fn flow_lasts_from_the_first_unit_to_the_last_and_only_the_first_begins_it() {
+    fn only_the_first_unit_begins_a_flow() {
         let start = Instant::now();
         let mut flow = Flow::default();
-        assert_eq!(flow.duration(), Duration::ZERO);
+        assert!(!flow.began());
         assert!(flow.note(start));
         assert!(!flow.note(start + Duration::from_secs(4)));
-        assert!(!flow.note(start + Duration::from_secs(9)));
-        assert_eq!(flow.duration(), Duration::from_secs(9));
+        assert!(flow.began());
+        assert_eq!(flow.until, Some(start + Duration::from_secs(4)));
     }
 }

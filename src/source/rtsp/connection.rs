@@ -1,0 +1,226 @@
+//! The sockets of one session: RTSP over TCP, and RTP over UDP where that is asked for. A shell: it connects, reads
+//! and writes.
+//!
+//! Owns that one arrival costs one read, and that UDP comes from and goes to the camera's address only.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Sleep, timeout};
+use url::{Host, Url};
+
+use super::RtspSettings;
+use super::dialog::{Dialog, Track};
+use super::failure::Failure;
+
+/// Kernel buffer of a UDP socket: a keyframe arrives at once. Less loses packets while the thread is busy; more is
+/// kernel memory per camera.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The same of one for reports, which are small and not looked at.
+const REPORT_BUFFER: usize = 4 << 10;
+
+/// Bytes of a datagram, at most (RFC 768).
+const MAX_DATAGRAM: usize = 64 << 10;
+
+/// Pairs of ports that are tried before there are none.
+const PORT_TRIES: usize = 50;
+
+/// Datagrams read from one socket before others have their turn.
+const MAX_ROUND: usize = 64;
+
+/// A session's sockets.
+pub(super) struct Connection {
+    stream: TcpStream,
+    ports: Ports,
+    /// Fires at a deadline or before it: to move it with every picture would cost more than to look too often.
+    timer: Pin<Box<Sleep>>,
+}
+
+/// The UDP sockets of a session.
+struct Ports {
+    pairs: Vec<Pair>,
+    peer: IpAddr,
+    stranger: Option<IpAddr>,
+    buffer: Vec<u8>,
+}
+
+/// RTP and RTCP of one track.
+struct Pair {
+    media: usize,
+    packets: UdpSocket,
+    /// Nobody else gets the port, and what comes there is left to the kernel.
+    reports: UdpSocket,
+}
+
+/// What came.
+pub(super) enum Arrival {
+    /// The dialog has new bytes.
+    Stream,
+    Closed,
+    /// Of which section of the description, and each packet.
+    Datagrams(usize, Vec<Bytes>),
+    /// Nothing: a deadline may have passed, or there is room to write.
+    Nothing,
+}
+
+impl Connection {
+    /// Connects to the host of `url`, names resolved, in the time that the settings give.
+    pub(super) async fn open(url: &Url, settings: &RtspSettings) -> Result<Connection, Failure> {
+        let port = url.port().unwrap_or(554);
+        let connecting = async {
+            match url.host() {
+                Some(Host::Ipv4(address)) => TcpStream::connect((address, port)).await,
+                Some(Host::Ipv6(address)) => TcpStream::connect((address, port)).await,
+                Some(Host::Domain(name)) => TcpStream::connect((name, port)).await,
+                None => Err(io::Error::other("no host")),
+            }
+        };
+        let limit = settings.connect_timeout;
+        let stream = timeout(limit, connecting).await.map_err(|_| Failure::NoConnection(limit))?;
+        let opened = stream.and_then(|stream| {
+            stream.set_nodelay(true)?;
+            let peer = stream.peer_addr()?.ip();
+            let ports = Ports { pairs: Vec::new(), peer, stranger: None, buffer: Vec::new() };
+            let timer = Box::pin(tokio::time::sleep_until((now() + settings.data_timeout).into()));
+            Ok(Connection { stream, ports, timer })
+        });
+        opened.map_err(|error| Failure::Unreachable(error.to_string()))
+    }
+
+    /// Opens a pair of UDP ports for the packets of section `media`; the even one.
+    pub(super) fn open_ports(&mut self, media: usize) -> Result<u16, Failure> {
+        let address = self.stream.local_addr().map_err(|error| Failure::NoPorts(error.to_string()))?.ip();
+        let mut last = io::Error::other("no pair of ports is free");
+        for _ in 0..PORT_TRIES {
+            match pair(address) {
+                Ok(Some((packets, reports, port))) => {
+                    self.ports.pairs.push(Pair { media, packets, reports });
+                    return Ok(port);
+                }
+                Ok(None) => {}
+                Err(error) => last = error,
+            }
+        }
+        Err(Failure::NoPorts(last.to_string()))
+    }
+
+    /// Opens the way through firewalls between us and the camera's ports, and closes ports of tracks that were not
+    /// set up.
+    pub(super) fn punch(&mut self, tracks: &[Track]) {
+        self.ports
+            .pairs
+            .retain(|pair| tracks.iter().any(|track| track.media == pair.media && track.port.is_some()));
+        for pair in &self.ports.pairs {
+            let track = tracks.iter().find(|track| track.media == pair.media);
+            let Some((packets, reports)) = track.and_then(|track| track.server_port) else { continue };
+            // RTP without a payload, and an empty receiver report (RFC 3550 §6.4.2). Lost is lost.
+            let _ = pair
+                .packets
+                .try_send_to(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], (self.ports.peer, packets).into());
+            let _ =
+                pair.reports.try_send_to(&[0x80, 201, 0, 1, 0, 0, 0, 0], (self.ports.peer, reports).into());
+        }
+    }
+
+    /// Who else sent to our ports.
+    pub(super) fn stranger(&self) -> Option<IpAddr> {
+        self.ports.stranger
+    }
+
+    /// Writes what the dialog has to say and waits for what comes, until `deadline` at most.
+    pub(super) async fn turn(
+        &mut self,
+        dialog: &mut Dialog,
+        deadline: Option<Instant>,
+    ) -> io::Result<Arrival> {
+        let Connection { stream, ports, timer } = self;
+        let (mut reader, writer) = stream.split();
+        if !dialog.output().is_empty() {
+            // Almost always there is room, and reading goes on at once.
+            match writer.try_write(dialog.output()) {
+                Ok(count) => dialog.output().advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let pending = !dialog.output().is_empty();
+        if let Some(deadline) = deadline
+            && (timer.is_elapsed() || timer.deadline().into_std() > deadline)
+        {
+            timer.as_mut().reset(deadline.into());
+        }
+        tokio::select! {
+            biased;
+            // A read that does not fill its room needs no second one to learn that nothing is left.
+            read = reader.read_buf(dialog.input()) => {
+                Ok(if read? == 0 { Arrival::Closed } else { Arrival::Stream })
+            }
+            at = poll_fn(|context| ports.poll_ready(context)), if !ports.pairs.is_empty() => {
+                Ok(ports.read(at))
+            }
+            written = writer.writable(), if pending => written.map(|()| Arrival::Nothing),
+            () = timer, if deadline.is_some() => Ok(Arrival::Nothing),
+        }
+    }
+}
+
+impl Ports {
+    /// The index of a pair that has packets.
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<usize> {
+        let ready = |pair: &Pair| pair.packets.poll_recv_ready(context).is_ready();
+        self.pairs.iter().position(ready).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// What has arrived at a pair from the camera.
+    fn read(&mut self, at: usize) -> Arrival {
+        let pair = &self.pairs[at];
+        self.buffer.resize(MAX_DATAGRAM, 0);
+        let mut packets = Vec::new();
+        for _ in 0..MAX_ROUND {
+            match pair.packets.try_recv_from(&mut self.buffer) {
+                Ok((length, from)) if from.ip() == self.peer => {
+                    packets.push(Bytes::copy_from_slice(&self.buffer[..length]));
+                }
+                Ok((_, from)) => self.stranger = Some(from.ip()),
+                Err(_) => break,
+            }
+        }
+        Arrival::Datagrams(pair.media, packets)
+    }
+}
+
+/// The time: this shell's clock.
+#[expect(clippy::disallowed_methods, reason = "this shell reads the clock")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Two UDP sockets, the first on an even port and the second on the next. `None` if that port is taken.
+fn pair(address: IpAddr) -> io::Result<Option<(UdpSocket, UdpSocket, u16)>> {
+    let first = bind(SocketAddr::new(address, 0))?;
+    let port = first.local_addr()?.port();
+    let (even, odd) = (port & !1, port | 1);
+    let Ok(second) = bind(SocketAddr::new(address, if port == even { odd } else { even })) else {
+        return Ok(None);
+    };
+    let (packets, reports) = if port == even { (first, second) } else { (second, first) };
+    // The kernel gives what net.core.rmem_max allows.
+    let _ = socket2::SockRef::from(&packets).set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket2::SockRef::from(&reports).set_recv_buffer_size(REPORT_BUFFER);
+    Ok(Some((packets, reports, even)))
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}

@@ -1,0 +1,543 @@
+use super::super::Credentials;
+use super::*;
+
+const SDP: &str = "v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n\
+    m=audio 0 RTP/AVP 0\r\na=control:trackID=2\r\n";
+
+/// A dialog in virtual time, and the camera's side of it as text.
+struct Rig {
+    dialog: Dialog,
+    now: Instant,
+    /// What the dialog wrote and the camera has not read.
+    sent: String,
+    events: Vec<String>,
+}
+
+impl Rig {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn with(settings: &RtspSettings) -> Rig {
+        let mut rig = Rig {
+            dialog: Dialog::new(settings, 1),
+            now: Instant::now(),
+            sent: String::new(),
+            events: Vec::new(),
+        };
+        rig.dialog.begin();
+        rig.connected();
+        rig
+    }
+
+    fn new() -> Rig {
+        Rig::with(&settings())
+    }
+
+    fn connected(&mut self) {
+        self.dialog.connected(self.now);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        let output = self.dialog.output().split();
+        self.sent += std::str::from_utf8(&output).expect("requests are text");
+    }
+
+    /// Bytes of the camera; what came of them.
+    fn says(&mut self, bytes: impl AsRef<[u8]>) -> Vec<String> {
+        self.dialog.input().extend_from_slice(bytes.as_ref());
+        while let Some(event) = self.dialog.poll(self.now) {
+            self.note(event);
+        }
+        self.collect();
+        std::mem::take(&mut self.events)
+    }
+
+    fn note(&mut self, event: Event) {
+        let failed = matches!(event, Event::Failed(_));
+        let described = matches!(event, Event::Described);
+        self.events.push(match event {
+            Event::Failed(failure) => failure.to_string(),
+            Event::Packet(channel, packet) => format!("packet of {} on {channel}", packet.len()),
+            event => format!("{event:?}"),
+        });
+        assert!(!failed || self.events.len() < 100);
+        if described {
+            self.dialog.set_up(tracks(), self.now);
+        }
+    }
+
+    /// The next request: its first line and one header.
+    fn request(&mut self) -> String {
+        let (request, rest) = self.sent.split_once("\r\n\r\n").expect("a request was sent");
+        let request = request.to_owned();
+        self.sent = rest.to_owned();
+        request
+    }
+
+    fn header(&mut self, name: &str) -> (String, String) {
+        let request = self.request();
+        let line = request.lines().next().unwrap_or_default().trim_end_matches(" RTSP/1.0").to_owned();
+        let value = request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        (line, value.unwrap_or_default().to_owned())
+    }
+
+    /// An answer of `status` to whatever was asked.
+    fn answers(&mut self, status: &str, headers: &str) -> Vec<String> {
+        self.says(format!("RTSP/1.0 {status}\r\nCSeq: 0\r\n{headers}\r\n"))
+    }
+
+    fn describes(&mut self, sdp: &str) -> Vec<String> {
+        self.request();
+        let headers = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n", sdp.len());
+        self.says(format!("RTSP/1.0 200 OK\r\nCSeq: 1\r\n{headers}\r\n{sdp}"))
+    }
+
+    /// Goes on to where PLAY is to be answered.
+    fn up_to_play(&mut self) {
+        assert_eq!(self.describes(SDP), ["Described"]);
+        for pair in ["0-1", "2-3"] {
+            self.request();
+            let transport =
+                format!("Transport: RTP/AVP/TCP;unicast;interleaved={pair}\r\nSession: 9;timeout=30\r\n");
+            self.answers("200 OK", &transport);
+        }
+    }
+
+    fn playing() -> Rig {
+        let mut rig = Rig::new();
+        rig.up_to_play();
+        rig.request();
+        assert_eq!(rig.answers("200 OK", ""), [""; 0]);
+        assert!(rig.dialog.is_playing());
+        rig
+    }
+
+    /// Lets time pass up to the next deadline.
+    fn waits(&mut self) -> Vec<String> {
+        self.now = self.dialog.deadline().expect("there is a deadline");
+        if let Some(event) = self.dialog.handle_timeout(self.now) {
+            self.note(event);
+        }
+        self.collect();
+        std::mem::take(&mut self.events)
+    }
+}
+
+fn settings() -> RtspSettings {
+    RtspSettings::new("cam", Url::parse("rtsp://10.0.0.9/cam").expect("a URL"))
+}
+
+fn with_login() -> RtspSettings {
+    let credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
+    RtspSettings { credentials, ..settings() }
+}
+
+fn tracks() -> Vec<Track> {
+    let track = |media, name: &str| Track {
+        media,
+        essential: media == 0,
+        name: name.into(),
+        port: None,
+        channels: (0, 0),
+        server_port: None,
+    };
+    vec![track(0, "video h264"), track(1, "audio pcmu")]
+}
+
+#[test]
+fn a_session_from_describe_to_teardown() {
+    let mut rig = Rig::new();
+    let request = rig.sent.clone();
+    assert!(
+        request.starts_with("DESCRIBE rtsp://10.0.0.9/cam RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: sluice/"),
+        "{request}"
+    );
+    assert!(request.ends_with("\r\nAccept: application/sdp\r\n\r\n"), "{request}");
+    assert_eq!(rig.describes(SDP), ["Described"]);
+    let setup = rig.header("Transport");
+    assert_eq!(
+        (&*setup.0, &*setup.1),
+        ("SETUP rtsp://10.0.0.9/cam/trackID=1", "RTP/AVP/TCP;unicast;interleaved=0-1")
+    );
+    assert_eq!(
+        rig.answers("200 OK", "Session: 9;timeout=30\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n"),
+        [""; 0]
+    );
+    let request = rig.request();
+    assert!(request.contains("Session: 9\r\n") && request.contains("interleaved=2-3"), "{request}");
+    // Another name for the session: the first one counts.
+    assert_eq!(rig.answers("200 OK", "Session: 10\r\n"), ["Ready"]);
+    let play = rig.header("Session");
+    assert_eq!((&*play.0, &*play.1), ("PLAY rtsp://10.0.0.9/cam", "9"));
+    assert_eq!(rig.answers("200 OK", "RTP-Info: nonsense\r\n"), [""; 0]);
+    assert!(rig.dialog.is_playing());
+    assert_eq!(rig.says([b'$', 0, 0, 8, 0x80, 0, 0, 0, 0, 0, 0, 0]), ["packet of 8 on 0"]);
+
+    // A third of 30 s later.
+    let since = rig.now;
+    assert_eq!((rig.waits(), rig.now - since), (vec![], Duration::from_secs(10)));
+    assert_eq!(rig.header("Session"), ("OPTIONS rtsp://10.0.0.9/cam".into(), "9".into()));
+    rig.answers("200 OK", "Public: DESCRIBE, GET_PARAMETER\r\n");
+    rig.waits();
+    assert_eq!(rig.header("Session").0, "GET_PARAMETER rtsp://10.0.0.9/cam");
+    rig.answers("200 OK", "");
+
+    assert!(rig.dialog.tear_down(rig.now));
+    rig.collect();
+    assert_eq!(rig.header("Session"), ("TEARDOWN rtsp://10.0.0.9/cam".into(), "9".into()));
+    assert_eq!(rig.answers("200 OK", ""), ["Over"]);
+}
+
+#[test]
+fn the_next_answer_is_the_answer_but_for_one_that_comes_late() {
+    let mut rig = Rig::new();
+    for number in ["", "CSeq: 0\r\n", "CSeq: 99\r\n", "CSeq: x\r\n"] {
+        rig = Rig::new();
+        rig.says("RTSP/1.0 100 Continue\r\n\r\n");
+        rig.request();
+        let answer = format!("RTSP/1.0 200 OK\r\n{number}Content-Length: {}\r\n\r\n{SDP}", SDP.len());
+        assert_eq!(rig.says(answer), ["Described"], "{number}");
+    }
+    rig.answers("200 OK", "Session: 9\r\n");
+    // The sound's SETUP has no answer, and then has one when PLAY is outstanding.
+    assert_eq!(rig.waits(), ["Ready"]);
+    assert_eq!(rig.says("RTSP/1.0 500 Late\r\nCSeq: 3\r\n\r\n"), [""; 0]);
+    assert!(!rig.dialog.is_playing());
+    rig.says("RTSP/1.0 200 OK\r\nCSeq: 0\r\n\r\n");
+    assert!(rig.dialog.is_playing());
+}
+
+#[test]
+fn what_setup_does_not_say_is_what_was_asked_for() {
+    for (transport, wanted) in [
+        ("", (0, 1)),
+        ("Transport: RTP/AVP/TCP;unicast\r\n", (0, 1)),
+        ("Transport: RTP/AVP/TCP;unicast;interleaved=1-2\r\n", (1, 2)),
+        ("Transport: RTP/AVP/TCP;unicast;interleaved=4-5;ssrc=zz\r\n", (4, 5)),
+        ("Transport: \r\n", (0, 1)),
+    ] {
+        let mut rig = Rig::new();
+        rig.describes(SDP);
+        rig.answers("200 OK", transport);
+        assert_eq!(rig.dialog.tracks()[0].channels, wanted, "{transport}");
+        assert_eq!(rig.answers("200 OK", "Transport: RTP/AVP/TCP;interleaved=0-1\r\n"), ["Ready"]);
+        let sound = if wanted.0 == 0 { (2, 3) } else { (0, 1) };
+        assert_eq!(rig.dialog.tracks()[1].channels, sound, "channels that the video has are not the sound's");
+    }
+}
+
+#[test]
+fn sound_that_cannot_be_had_is_left_out_and_named() {
+    let refused = "audio pcmu is left out: the camera refused it (RTSP/1.0 461 Unsupported Transport...)";
+    for (status, note) in [
+        ("461 Unsupported Transport", refused),
+        (
+            "200 OK\r\nTransport: RTP/AVP;unicast;client_port=5-6",
+            "audio pcmu is left out: the camera sends it over UDP only",
+        ),
+    ] {
+        let mut rig = Rig::new();
+        rig.describes(SDP);
+        rig.answers("200 OK", "Session: 9\r\n");
+        assert_eq!(rig.answers(status, ""), ["Ready"]);
+        assert_eq!(rig.dialog.tracks().len(), 1);
+        assert_eq!(rig.dialog.notes().len(), 1);
+        assert!(rig.dialog.notes()[0].starts_with(note.trim_end_matches("...)")), "{:?}", rig.dialog.notes());
+    }
+    let mut rig = Rig::new();
+    rig.describes(SDP);
+    rig.answers("200 OK", "Session: 9\r\n");
+    assert_eq!(rig.waits(), ["Ready"]);
+    assert_eq!(rig.dialog.notes(), ["audio pcmu is left out: the camera does not answer its SETUP"]);
+
+    // Closed instead: once more, without it.
+    let mut rig = Rig::new();
+    rig.describes(SDP);
+    rig.answers("200 OK", "Session: 9\r\n");
+    assert!(matches!(rig.dialog.handle_close(), Event::Connect));
+    rig.sent.clear();
+    rig.connected();
+    rig.describes(SDP);
+    assert_eq!(rig.answers("200 OK", "Session: 9\r\n"), ["Ready"]);
+    assert_eq!(rig.dialog.tracks().len(), 1);
+    assert_eq!(rig.dialog.notes(), ["audio pcmu is left out: the camera closes the connection at its SETUP"]);
+
+    // Video is what it is about.
+    let mut rig = Rig::new();
+    rig.describes(SDP);
+    let failure = rig.answers("461 Unsupported Transport", "");
+    assert!(failure[0].contains("set its rtsp_transport to udp"), "{failure:?}");
+}
+
+#[test]
+fn a_udp_answer_to_a_tcp_setup_says_what_to_set() {
+    let mut rig = Rig::new();
+    rig.describes(SDP);
+    let failure = rig.answers("200 OK", "Transport: RTP/AVP;unicast;client_port=5-6;server_port=7-8\r\n");
+    assert!(failure[0].contains("set its rtsp_transport to udp"), "{failure:?}");
+}
+
+#[test]
+fn another_reading_of_a_url_is_tried_when_one_is_refused() {
+    let mut rig = Rig::new();
+    rig.request();
+    let sdp = SDP.replace("trackID=1", "/trackID=1");
+    let base = "Content-Base: rtsp://10.0.0.9/other/\r\n";
+    rig.says(format!("RTSP/1.0 200 OK\r\n{base}Content-Length: {}\r\n\r\n{sdp}", sdp.len()));
+    let mut tried = Vec::new();
+    while rig.sent.starts_with("SETUP") {
+        tried.push(rig.header("CSeq").0);
+        if rig.answers("404 Not Found", "").last().is_some_and(|failure| failure.contains("check the path")) {
+            break;
+        }
+    }
+    let urls = ["/other/trackID=1", "/cam/trackID=1", "/trackID=1"];
+    assert_eq!(tried, urls.map(|url| format!("SETUP rtsp://10.0.0.9{url}")));
+
+    let mut rig = Rig::new();
+    rig.up_to_play();
+    for (status, url) in [
+        ("457 Invalid Range", "/cam"),
+        ("404 Not Found", "/cam"),
+        ("200 OK", "/cam/trackID=1"),
+        ("200 OK", "/cam/trackID=2"),
+    ] {
+        assert_eq!(rig.header("Range").0, format!("PLAY rtsp://10.0.0.9{url}"));
+        assert_eq!(rig.answers(status, ""), [""; 0]);
+    }
+    assert!(rig.dialog.is_playing());
+}
+
+#[test]
+fn keepalives_never_end_a_session() {
+    // No answer: the other kind is tried.
+    let mut rig = Rig::playing();
+    for kind in ["OPTIONS", "GET_PARAMETER", "OPTIONS"] {
+        assert_eq!(rig.waits(), [""; 0]);
+        assert!(rig.request().starts_with(kind));
+    }
+    // Errors of every kind.
+    for status in
+        ["400 Bad Request", "401 Unauthorized", "454 Session Not Found", "500 Internal", "551 Option"]
+    {
+        let mut rig = Rig::playing();
+        rig.waits();
+        rig.request();
+        assert_eq!(rig.answers(status, ""), [""; 0], "{status}");
+        assert!(rig.dialog.is_playing());
+    }
+    let mut rig = Rig::playing();
+    rig.waits();
+    rig.answers("200 OK", "Public: GET_PARAMETER\r\n");
+    rig.sent.clear();
+    rig.waits();
+    rig.answers("400 Bad Request", "");
+    rig.sent.clear();
+    rig.waits();
+    assert!(rig.request().starts_with("OPTIONS"), "GET_PARAMETER was refused");
+}
+
+#[test]
+fn keepalives_fit_any_timeout() {
+    for (session, seconds) in
+        [("9", 20), ("9;timeout=0", 20), ("9;timeout=4294967295", 20), ("9;timeout=6", 2), ("9;timeout=1", 1)]
+    {
+        let mut rig = Rig::new();
+        rig.describes(SDP.split("m=audio").next().unwrap_or_default());
+        rig.dialog.tracks.truncate(1);
+        rig.answers("200 OK", &format!("Session: {session}\r\n"));
+        rig.answers("200 OK", "");
+        let since = rig.now;
+        rig.waits();
+        assert_eq!(rig.now - since, Duration::from_secs(seconds), "{session}");
+    }
+}
+
+fn challenge(nonce: u32) -> String {
+    format!("WWW-Authenticate: Digest realm=\"x\", nonce=\"n{nonce}\"\r\n")
+}
+
+#[test]
+fn new_nonces_are_answered_in_keepalives_too() {
+    let mut rig = Rig::with(&with_login());
+    assert!(!rig.request().contains("Authorization"));
+    rig.answers("401 Unauthorized", &challenge(1));
+    assert_eq!(rig.describes(SDP), ["Described"]);
+    rig.request();
+    // Each request wants another nonce.
+    rig.answers("401 Unauthorized", &challenge(2));
+    assert!(rig.request().contains("nonce=\"n2\""));
+    rig.answers("200 OK", "Session: 9\r\n");
+    rig.request();
+    rig.answers("200 OK", "Session: 9\r\n");
+    rig.request();
+    rig.answers("200 OK", "");
+    rig.waits();
+    rig.request();
+    assert_eq!(rig.answers("401 Unauthorized", &challenge(3)), [""; 0]);
+    assert!(rig.request().contains("nonce=\"n3\""));
+    assert_eq!(rig.answers("401 Unauthorized", &challenge(3)), [""; 0]);
+    assert!(rig.dialog.is_playing() && rig.sent.is_empty(), "a keepalive that stays refused is let be");
+
+    // Remembered by the next attempt.
+    rig.dialog.begin();
+    rig.connected();
+    assert!(rig.request().contains("nonce=\"n3\""));
+}
+
+#[test]
+fn a_connection_closed_behind_a_challenge_is_made_again() {
+    for challenge in [challenge(1), "WWW-Authenticate: Basic realm=\"x\"\r\n".to_owned()] {
+        let mut rig = Rig::with(&with_login());
+        rig.answers("401 Unauthorized", &challenge);
+        assert!(matches!(rig.dialog.handle_close(), Event::Connect));
+        rig.sent.clear();
+        rig.connected();
+        assert!(rig.request().contains("Authorization: "));
+    }
+    // Without end it is not.
+    let mut rig = Rig::with(&with_login());
+    let mut connections = 1;
+    loop {
+        rig.answers("401 Unauthorized", &challenge(connections));
+        match rig.dialog.handle_close() {
+            Event::Connect => rig.connected(),
+            _ => break,
+        }
+        connections += 1;
+        assert!(connections < 20);
+    }
+}
+
+#[test]
+fn refusals_are_told_apart() {
+    let mut rig = Rig::with(&with_login());
+    rig.answers("401 Unauthorized", &challenge(1));
+    let failure = rig.answers("401 Unauthorized", &challenge(1));
+    assert!(failure[0].contains("check user and password"), "{failure:?}");
+    let mut rig = Rig::new();
+    let failure = rig.answers("401 Unauthorized", &challenge(1));
+    assert!(failure[0].contains("wants credentials"), "{failure:?}");
+    let mut rig = Rig::new();
+    let failure = rig.answers("404 Stream Not Found", "");
+    assert!(
+        failure[0].ends_with("check the path of the source URL (\"RTSP/1.0 404 Stream Not Found\")"),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn redirects_are_followed_on_the_same_host_only() {
+    let mut rig = Rig::with(&with_login());
+    rig.sent.clear();
+    assert_eq!(rig.answers("302 Moved", "Location: rtsp://a:b@10.0.0.9:8554/cam2\r\n"), ["Connect"]);
+    assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9:8554/cam2");
+    rig.connected();
+    assert!(rig.request().starts_with("DESCRIBE rtsp://10.0.0.9:8554/cam2 "));
+    assert_eq!(rig.answers("301 Moved", "Location: /cam3\r\n"), ["Connect"]);
+    assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9:8554/cam3");
+    rig.dialog.begin();
+    assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9/cam", "the next attempt asks the source again");
+
+    for (location, shown) in [
+        ("rtsp://a:b@192.0.2.7/x", "rtsp://192.0.2.7/x"),
+        ("http://10.0.0.9/x", "http://10.0.0.9/x"),
+        ("rtsp://192.0.2.7/user=a&pw=hunter2", "rtsp://192.0.2.7/..."),
+    ] {
+        let mut rig = Rig::new();
+        let failure = rig.answers("302 Moved", &format!("Location: {location}\r\n"));
+        assert!(failure[0].contains(shown) && !failure[0].contains("hunter2"), "{failure:?}");
+    }
+    // In a circle.
+    let mut rig = Rig::new();
+    let mut hops = 0;
+    while rig.answers("302 Moved", "Location: rtsp://10.0.0.9/cam\r\n") == ["Connect"] {
+        rig.connected();
+        hops += 1;
+    }
+    assert!(hops < MAX_CONNECTIONS);
+}
+
+#[test]
+fn media_before_the_answer_to_play_counts_and_may_stand_for_it() {
+    let packet = [b'$', 0, 0, 8, 0x80, 0, 0, 0, 0, 0, 0, 0];
+    let mut rig = Rig::new();
+    assert_eq!(rig.says(packet), [""; 0], "nothing is set up yet");
+    rig.up_to_play();
+    assert_eq!(rig.says(packet), ["packet of 8 on 0"]);
+    assert_eq!(rig.waits(), [""; 0]);
+    assert!(rig.dialog.is_playing());
+
+    let mut rig = Rig::new();
+    rig.up_to_play();
+    assert_eq!(rig.waits(), ["did not answer PLAY within 10 s: restart it if this lasts"]);
+}
+
+#[test]
+fn requests_of_the_camera_are_answered() {
+    let mut rig = Rig::playing();
+    for (method, status) in
+        [("OPTIONS", "200 OK"), ("SET_PARAMETER", "200 OK"), ("ANNOUNCE", "200 OK"), ("DESCRIBE", "501")]
+    {
+        assert_eq!(
+            rig.says(format!("{method} rtsp://x/ RTSP/1.0\r\nCSeq: 5\r\nSession: 9\r\n\r\n")),
+            [""; 0]
+        );
+        let reply = rig.request();
+        assert!(reply.starts_with(&format!("RTSP/1.0 {status}")) && reply.contains("CSeq: 5"), "{reply}");
+    }
+    // One that does not read its answers gets no more of them.
+    let flood = "OPTIONS rtsp://x/ RTSP/1.0\r\nCSeq: 5\r\n\r\n".repeat(1_000);
+    rig.dialog.input().extend_from_slice(flood.as_bytes());
+    assert!(rig.dialog.poll(rig.now).is_none());
+    assert!(rig.dialog.output().len() < 20_000, "{}", rig.dialog.output().len());
+    assert_eq!(rig.says("TEARDOWN rtsp://x/ RTSP/1.0\r\n\r\n").len(), 1);
+}
+
+#[test]
+fn descriptions_of_a_wrong_length_are_taken_as_they_are() {
+    for length in ["", "Content-Length: 5000\r\n"] {
+        let mut rig = Rig::new();
+        let head = format!("RTSP/1.0 200 OK\r\nContent-Type: application/sdp; charset=x\r\n{length}\r\n");
+        assert_eq!(rig.says(format!("{head}{SDP}")), [""; 0]);
+        assert_eq!(rig.waits(), ["Described"], "{length:?}");
+    }
+}
+
+#[test]
+fn what_is_no_rtsp_is_quoted() {
+    for (said, wanted) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "is the port right? It sent \"HTTP/1.1 400 Bad Request"),
+        ("RTSP/1.0 OK 200\r\n\r\n", "It sent \"RTSP/1.0 OK 200"),
+        (
+            "RTSP/1.0 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+            "check the path of the source URL. It sent \"<html>\"",
+        ),
+        ("RTSP/1.0 200 OK\r\nContent-Length: 3000000\r\n\r\n", "answer of 3000000 bytes"),
+    ] {
+        let failure = Rig::new().says(said);
+        assert!(failure.len() == 1 && failure[0].contains(wanted), "{said:?}: {failure:?}");
+    }
+    let mut rig = Rig::new();
+    assert_eq!(rig.says("SSH-2.0-dropbear\r\n"), [""; 0]);
+    let failure = rig.waits();
+    assert!(failure[0].contains("is the port right? It sent \"SSH-2.0-dropbear"), "{failure:?}");
+}
+
+#[test]
+fn over_udp_ports_are_asked_for_and_unusable_ones_left_alone() {
+    for (answer, port, server) in [
+        ("RTP/AVP;unicast;client_port=5000-5001;server_port=7-8", Some(5_000), Some((7, 8))),
+        ("RTP/AVP;unicast;client_port=5000-5001;server_port=0-1;source=192.0.2.9", Some(5_000), None),
+        ("RTP/AVP/TCP;unicast;interleaved=6-7", None, None),
+    ] {
+        let mut rig = Rig::new();
+        rig.describes(SDP);
+        rig.sent.clear();
+        rig.dialog.set_up(vec![Track { port: Some(5_000), ..tracks().swap_remove(0) }], rig.now);
+        rig.collect();
+        assert_eq!(rig.header("Transport").1, "RTP/AVP;unicast;client_port=5000-5001");
+        assert_eq!(rig.answers("200 OK", &format!("Transport: {answer}\r\n")), ["Ready"]);
+        let track = &rig.dialog.tracks()[0];
+        assert_eq!((track.port, track.server_port), (port, server), "{answer}");
+    }
+}

@@ -1,0 +1,235 @@
+//! The packets of one track in their order: lost ones counted, late ones put back, restarts told from losses.
+//!
+//! Owns what is known of a sender: its SSRC, its next sequence number, its timestamps unwrapped. retina reads the
+//! packet's header. Never looks into a payload.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use retina::rtp::PacketHeader;
+
+/// A gap up to this is loss (RFC 3550 §A.1, `MAX_DROPOUT`); beyond it the numbers have jumped. Raising it counts
+/// restarts as losses.
+const MAX_GAP: u16 = 3_000;
+
+/// A step back up to this is a packet that comes late (RFC 3550 §A.1, `MAX_MISORDER`).
+const MAX_LATE: u16 = 100;
+
+/// Packets that come late one after another before it is believed that the numbers have been set back.
+const MAX_LATE_RUN: u8 = 16;
+
+/// Restarts one after another, without two packets in order between, before numbers are not believed any more.
+const MAX_RESTARTS: u8 = 8;
+
+/// Packets over UDP held for one that is missing. More puts back what is further out of order, and costs a packet's
+/// memory each and delay after each loss.
+const MAX_HELD: usize = 16;
+
+/// How long they are held at most. The delay of a picture after a loss; less than the distance of two pictures.
+const HOLD: Duration = Duration::from_millis(30);
+
+/// A packet in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ordered {
+    pub(super) payload: Bytes,
+    pub(super) payload_type: u8,
+    pub(super) marker: bool,
+    /// Unwrapped, in ticks.
+    pub(super) timestamp: i64,
+    /// Packets missing just before this one.
+    pub(super) lost: u16,
+    /// The sender began anew with this one: what came before says nothing about it.
+    pub(super) restarted: bool,
+    pub(super) received: Instant,
+}
+
+/// One as it came.
+#[derive(Debug)]
+struct Raw {
+    header: PacketHeader,
+    payload: Bytes,
+    received: Instant,
+}
+
+/// Puts the packets of a track into order.
+#[derive(Debug)]
+pub(super) struct Order {
+    payload_type: u8,
+    /// Packets may overtake each other.
+    udp: bool,
+    sender: Option<Sender>,
+    /// By sequence number, all ahead of the next.
+    held: Vec<Raw>,
+    /// The first packet of what may be new numbers.
+    stray: Option<Raw>,
+    late_run: u8,
+    restarts: u8,
+    /// Numbers that mean nothing.
+    disbelieved: bool,
+    discarded: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    ssrc: u32,
+    next: u16,
+    timestamp: i64,
+}
+
+impl Order {
+    pub(super) fn new(payload_type: u8, udp: bool) -> Order {
+        Order {
+            payload_type,
+            udp,
+            sender: None,
+            held: Vec::new(),
+            stray: None,
+            late_run: 0,
+            restarts: 0,
+            disbelieved: false,
+            discarded: 0,
+        }
+    }
+
+    /// Packets that were none, came too late, or are somebody else's.
+    pub(super) fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    /// When [`Order::release`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.held.iter().map(|raw| raw.received).min().map(|oldest| oldest + HOLD)
+    }
+
+    /// Takes a packet and appends those that are in order now.
+    pub(super) fn push(&mut self, mut packet: Bytes, received: Instant, out: &mut Vec<Ordered>) {
+        let Ok((header, range)) = PacketHeader::validate(&packet[..]) else {
+            self.discarded += 1;
+            return;
+        };
+        packet.truncate(usize::from(range.end));
+        let raw = Raw { header, payload: packet.split_off(usize::from(range.start)), received };
+        let known = self.sender.is_some_and(|sender| sender.ssrc == header.ssrc());
+        if !known {
+            // Another stream on the same channel or port, with types and numbers of its own.
+            if header.payload_type() != self.payload_type {
+                self.discarded += 1;
+                return;
+            }
+            return self.restart(raw, out);
+        }
+        let next = self.sender.map_or(0, |sender| sender.next);
+        let ahead = header.sequence_number().wrapping_sub(next);
+        match ahead {
+            _ if self.disbelieved => self.deliver(raw, 0, false, out),
+            0 => {
+                self.restarts = 0;
+                self.deliver(raw, 0, false, out);
+                self.drain(out);
+            }
+            1..=MAX_GAP if self.udp => {
+                self.hold(raw);
+                if self.held.len() > MAX_HELD {
+                    self.release_first(out);
+                }
+                self.release(received, out);
+            }
+            1..=MAX_GAP => self.deliver(raw, ahead, false, out),
+            _ if ahead >= MAX_LATE.wrapping_neg() && self.late_run < MAX_LATE_RUN => {
+                self.late_run += 1;
+                self.discarded += 1;
+            }
+            // Over UDP one packet may be an accident; the next one tells.
+            _ if self.udp => match self.stray.take() {
+                Some(stray) if follows(&stray.header, &header) => {
+                    self.restart(stray, out);
+                    self.deliver(raw, 0, false, out);
+                }
+                _ => self.stray = Some(raw),
+            },
+            _ => self.restart(raw, out),
+        }
+    }
+
+    /// Gives up waiting for what is overdue.
+    pub(super) fn release(&mut self, now: Instant, out: &mut Vec<Ordered>) {
+        while self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.release_first(out);
+        }
+    }
+
+    fn hold(&mut self, raw: Raw) {
+        let next = self.sender.map_or(0, |sender| sender.next);
+        let ahead = |raw: &Raw| raw.header.sequence_number().wrapping_sub(next);
+        match self.held.binary_search_by_key(&ahead(&raw), ahead) {
+            Ok(_) => self.discarded += 1,
+            Err(at) => self.held.insert(at, raw),
+        }
+    }
+
+    /// Delivers the first that is held, with the loss before it, and those that follow without a gap.
+    fn release_first(&mut self, out: &mut Vec<Ordered>) {
+        if self.held.is_empty() {
+            return;
+        }
+        let raw = self.held.remove(0);
+        let next = self.sender.map_or(0, |sender| sender.next);
+        let lost = raw.header.sequence_number().wrapping_sub(next);
+        self.deliver(raw, lost, false, out);
+        self.drain(out);
+    }
+
+    fn drain(&mut self, out: &mut Vec<Ordered>) {
+        while let (Some(sender), Some(first)) = (self.sender, self.held.first())
+            && first.header.sequence_number() == sender.next
+        {
+            let raw = self.held.remove(0);
+            self.deliver(raw, 0, false, out);
+        }
+    }
+
+    /// A new SSRC, or numbers that have nothing to do with those before.
+    fn restart(&mut self, raw: Raw, out: &mut Vec<Ordered>) {
+        while !self.held.is_empty() {
+            self.release_first(out);
+        }
+        let first = self.sender.is_none();
+        let same = self.sender.is_some_and(|sender| sender.ssrc == raw.header.ssrc());
+        self.restarts = if same { self.restarts + 1 } else { 0 };
+        self.disbelieved = self.restarts >= MAX_RESTARTS;
+        self.deliver(raw, 0, !first, out);
+    }
+
+    fn deliver(&mut self, raw: Raw, lost: u16, restarted: bool, out: &mut Vec<Ordered>) {
+        let Raw { header, payload, received } = raw;
+        self.late_run = 0;
+        self.stray = None;
+        let timestamp = match self.sender {
+            // The step from the last one, as the shorter way round 32 bits.
+            Some(sender) => {
+                let step = header.timestamp().wrapping_sub(sender.timestamp as u32) as i32;
+                sender.timestamp + i64::from(step)
+            }
+            None => i64::from(header.timestamp()),
+        };
+        let next = header.sequence_number().wrapping_add(1);
+        self.sender = Some(Sender { ssrc: header.ssrc(), next, timestamp });
+        out.push(Ordered {
+            payload,
+            payload_type: header.payload_type(),
+            marker: header.mark(),
+            timestamp,
+            lost,
+            restarted,
+            received,
+        });
+    }
+}
+
+fn follows(first: &PacketHeader, second: &PacketHeader) -> bool {
+    second.sequence_number() == first.sequence_number().wrapping_add(1)
+}
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;

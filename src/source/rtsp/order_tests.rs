@@ -1,0 +1,162 @@
+use super::*;
+
+/// What comes out of packets given as (SSRC, number, timestamp): number or timestamp is in the payload.
+struct Rig {
+    order: Order,
+    now: Instant,
+    out: Vec<Ordered>,
+}
+
+impl Rig {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn new(udp: bool) -> Rig {
+        Rig { order: Order::new(96, udp), now: Instant::now(), out: Vec::new() }
+    }
+
+    fn push(&mut self, ssrc: u32, number: u16, timestamp: u32) {
+        self.order.push(packet(96, ssrc, number, timestamp), self.now, &mut self.out);
+    }
+
+    fn numbers(&mut self, ssrc: u32, numbers: impl IntoIterator<Item = u16>) {
+        numbers.into_iter().for_each(|number| self.push(ssrc, number, 0));
+    }
+
+    /// Number, loss before it, restart.
+    fn seen(&mut self) -> Vec<(u16, u16, bool)> {
+        let number = |packet: &Ordered| u16::from_be_bytes([packet.payload[0], packet.payload[1]]);
+        self.out.drain(..).map(|packet| (number(&packet), packet.lost, packet.restarted)).collect()
+    }
+}
+
+fn packet(payload_type: u8, ssrc: u32, number: u16, timestamp: u32) -> Bytes {
+    let mut packet = vec![0x80, payload_type];
+    packet.extend_from_slice(&number.to_be_bytes());
+    packet.extend_from_slice(&timestamp.to_be_bytes());
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(&number.to_be_bytes());
+    packet.into()
+}
+
+fn whole(numbers: impl IntoIterator<Item = u16>) -> Vec<(u16, u16, bool)> {
+    numbers.into_iter().map(|number| (number, 0, false)).collect()
+}
+
+#[test]
+fn gaps_are_losses_also_where_numbers_wrap() {
+    for udp in [false, true] {
+        let mut rig = Rig::new(udp);
+        rig.numbers(1, [65_533, 65_534, 2]);
+        rig.now += HOLD;
+        rig.order.release(rig.now, &mut rig.out);
+        assert_eq!(rig.seen(), [(65_533, 0, false), (65_534, 0, false), (2, 3, false)], "udp {udp}");
+    }
+}
+
+#[test]
+fn a_new_ssrc_is_a_restart_and_no_loss() {
+    for udp in [false, true] {
+        let mut rig = Rig::new(udp);
+        rig.numbers(1, [10, 11]);
+        rig.numbers(2, [40_000, 40_001]);
+        assert_eq!(rig.seen(), [(10, 0, false), (11, 0, false), (40_000, 0, true), (40_001, 0, false)]);
+    }
+}
+
+#[test]
+fn numbers_that_jump_are_a_restart_and_no_loss() {
+    for (to, udp) in [(40_000, false), (11, false), (4_000, false), (40_000, true), (9_000, true)] {
+        let mut rig = Rig::new(udp);
+        rig.numbers(1, [500, 501, to, to + 1, to + 2]);
+        let mut wanted = whole([500, 501, to, to + 1, to + 2]);
+        wanted[2].2 = true;
+        assert_eq!(rig.seen(), wanted, "to {to}");
+    }
+}
+
+#[test]
+fn one_odd_number_over_udp_restarts_nothing() {
+    let mut rig = Rig::new(true);
+    rig.numbers(1, [500, 501, 40_000, 502, 7, 503]);
+    assert_eq!(rig.seen(), whole([500, 501, 502, 503]));
+}
+
+#[test]
+fn packets_over_udp_are_put_back_in_order() {
+    for sent in [[1, 3, 2, 4, 5, 6], [1, 2, 6, 5, 4, 3], [1, 4, 3, 3, 2, 5], [1, 3, 4, 5, 6, 2]] {
+        let mut rig = Rig::new(true);
+        rig.numbers(1, sent);
+        let last = *sent.iter().max().expect("there is one");
+        assert_eq!(rig.seen(), whole(1..=last), "{sent:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_waited_for_neither_long_nor_for_many_packets() {
+    let mut rig = Rig::new(true);
+    rig.numbers(1, [1, 3]);
+    assert_eq!(rig.seen(), whole([1]));
+    assert_eq!(rig.order.deadline(), Some(rig.now + HOLD));
+    rig.now += HOLD;
+    rig.order.release(rig.now, &mut rig.out);
+    assert_eq!((rig.seen(), rig.order.deadline()), (vec![(3, 1, false)], None));
+    // It comes at last: too late.
+    rig.numbers(1, [2, 4]);
+    assert_eq!(rig.seen(), whole([4]));
+
+    let mut rig = Rig::new(true);
+    rig.numbers(1, [1]);
+    rig.numbers(1, 3..200);
+    let seen = rig.seen();
+    assert_eq!((seen.len(), seen[1]), (198, (3, 1, false)));
+    assert!(rig.order.held.is_empty());
+
+    // Each second one is missing: the room is bounded.
+    let mut rig = Rig::new(true);
+    rig.numbers(1, (0..1_000).map(|number| number * 2));
+    assert!(rig.order.held.len() <= MAX_HELD);
+}
+
+#[test]
+fn numbers_that_mean_nothing_are_not_believed_for_ever() {
+    // The same number on every packet, and random ones.
+    for numbers in [vec![7; 400], (0..400).map(|n: u16| n.wrapping_mul(40_503)).collect::<Vec<_>>()] {
+        let mut rig = Rig::new(false);
+        rig.numbers(1, numbers);
+        rig.seen();
+        rig.numbers(1, [7, 7, 7, 9_000, 7]);
+        assert_eq!(rig.seen(), whole([7, 7, 7, 9_000, 7]));
+    }
+}
+
+#[test]
+fn timestamps_are_unwrapped() {
+    let mut rig = Rig::new(false);
+    for (number, timestamp) in [(1, u32::MAX - 10), (2, 20), (3, 10), (4, 3_000_000_000)] {
+        rig.push(1, number, timestamp);
+    }
+    let seen: Vec<i64> = rig.out.iter().map(|packet| packet.timestamp - i64::from(u32::MAX)).collect();
+    assert_eq!(seen, [-10, 21, 11, 3_000_000_001 - (1 << 32)]);
+}
+
+#[test]
+fn what_is_no_rtp_or_somebody_elses_is_counted_and_changes_nothing() {
+    let mut rig = Rig::new(false);
+    rig.numbers(1, [1]);
+    let now = rig.now;
+    for other in [
+        packet(107, 2, 900, 0),
+        packet(13, 3, 5, 0),
+        Bytes::from_static(b""),
+        Bytes::from_static(b"\x80\x60\x00"),
+        Bytes::from_static(&[0x40; 20]),
+        Bytes::from_static(&[0xbf; 20]),
+    ] {
+        rig.order.push(other, now, &mut rig.out);
+    }
+    rig.numbers(1, [2]);
+    // Comfort noise shares numbers with the sound around it, and goes on to be left out by its type.
+    rig.order.push(packet(13, 1, 3, 0), now, &mut rig.out);
+    rig.numbers(1, [4]);
+    assert_eq!(rig.seen(), whole([1, 2, 3, 4]));
+    assert_eq!(rig.order.discarded(), 6);
+}

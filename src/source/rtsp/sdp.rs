@@ -1,0 +1,196 @@
+//! Session descriptions (RFC 8866) as cameras write them.
+//!
+//! Owns the reading of `m=`, `a=rtpmap`, `a=fmtp`, `a=control` and `a=framerate`. Every other line is skipped unread,
+//! and so is each of these that cannot be read: a session name in GBK or a `c=` cut short is no reason to have no
+//! picture.
+
+/// Sections that are read. Cameras have three or four; those behind are only counted. Raising it costs memory and
+/// time for a camera that lists thousands.
+pub(super) const MAX_SECTIONS: usize = 32;
+
+/// `a=rtpmap` and `a=fmtp` lines of one section that are kept, each.
+const MAX_FORMATS: usize = 16;
+
+/// What a camera offers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Description {
+    /// `a=control` of the session as a whole.
+    pub(super) control: Option<String>,
+    pub(super) media: Vec<Media>,
+    /// Sections that were not read, because there are too many.
+    pub(super) more: usize,
+}
+
+/// One `m=` section.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Media {
+    /// `video`, `audio`, `application`, in lower case.
+    pub(super) kind: String,
+    /// Of its first format that we carry, else of the first. `None` if it is no number, as in private sections.
+    pub(super) payload_type: Option<u8>,
+    /// Encoding name in lower case; empty if it cannot be told.
+    pub(super) encoding: String,
+    pub(super) clock_rate: u32,
+    pub(super) channels: Option<u16>,
+    /// Format parameters, as they came.
+    pub(super) fmtp: Option<String>,
+    pub(super) control: Option<String>,
+    pub(super) frame_rate: Option<f32>,
+}
+
+/// A section as its lines have it.
+#[derive(Default)]
+struct Lines<'a> {
+    kind: &'a str,
+    formats: Vec<&'a str>,
+    maps: Vec<(&'a str, &'a str)>,
+    parameters: Vec<(&'a str, &'a str)>,
+    control: Option<&'a str>,
+    frame_rate: Option<f32>,
+}
+
+/// Reads a session description; of what is none, nothing.
+pub(super) fn read(body: &[u8]) -> Description {
+    let text = String::from_utf8_lossy(body);
+    let mut description = Description::default();
+    let mut section: Option<Lines<'_>> = None;
+    for line in text.split(['\n', '\r']).map(str::trim) {
+        if let Some(value) = line.strip_prefix("m=") {
+            description.media.extend(section.take().map(Lines::media));
+            if description.media.len() == MAX_SECTIONS {
+                description.more += 1;
+            } else {
+                section = Some(Lines::new(value));
+            }
+        } else if let Some(value) = line.strip_prefix("a=") {
+            match &mut section {
+                Some(section) => section.attribute(value),
+                None if description.media.is_empty() => {
+                    let control =
+                        value.strip_prefix("control:").map(str::trim).filter(|text| !text.is_empty());
+                    description.control = description.control.or(control.map(str::to_owned));
+                }
+                None => {}
+            }
+        }
+    }
+    description.media.extend(section.map(Lines::media));
+    description
+}
+
+impl<'a> Lines<'a> {
+    /// `video 0 RTP/AVP 96 97`. The port means nothing here, whatever it is.
+    fn new(value: &'a str) -> Lines<'a> {
+        let mut words = value.split_whitespace();
+        let kind = words.next().unwrap_or_default();
+        let formats = words.skip(2).take(MAX_FORMATS).collect();
+        Lines { kind, formats, ..Lines::default() }
+    }
+
+    fn attribute(&mut self, attribute: &'a str) {
+        let Some((name, value)) = attribute.split_once(':') else { return };
+        let value = value.trim();
+        let by_format = || {
+            let (format, value) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+            (format, value.trim())
+        };
+        match name.trim().to_ascii_lowercase().as_str() {
+            "rtpmap" if self.maps.len() < MAX_FORMATS => self.maps.push(by_format()),
+            "fmtp" if self.parameters.len() < MAX_FORMATS => self.parameters.push(by_format()),
+            "control" if !value.is_empty() => self.control = self.control.or(Some(value)),
+            "framerate" => {
+                let rate = value.parse::<f32>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+                self.frame_rate = self.frame_rate.or(rate);
+            }
+            _ => {}
+        }
+    }
+
+    fn media(self) -> Media {
+        let kind = self.kind.to_ascii_lowercase();
+        let formats: Vec<&str> = match self.formats.as_slice() {
+            // `m=video` cut short: what is mapped is what is offered.
+            [] => self.maps.iter().map(|(format, _)| *format).collect(),
+            formats => formats.to_vec(),
+        };
+        let described = || formats.iter().map(|format| self.describe(&kind, format));
+        let carried = |media: &Media| matches!(media.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma");
+        let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
+        Media { kind, control: self.control.map(str::to_owned), frame_rate: self.frame_rate, ..media }
+    }
+
+    /// One of the section's formats.
+    fn describe(&self, kind: &str, format: &str) -> Media {
+        let payload_type = format.parse().ok().filter(|number| *number < 128_u8);
+        let only = |lines: &[(&'a str, &'a str)]| match lines {
+            [(_, only)] if self.formats.len() <= 1 => Some(*only),
+            _ => None,
+        };
+        let mapped = || self.maps.first().and_then(|(number, _)| number.parse().ok());
+        let payload_type =
+            payload_type.or_else(|| only(&self.maps).and_then(|_| mapped()).filter(|number| *number < 128));
+        let of = |lines: &[(&'a str, &'a str)]| {
+            lines.iter().find(|(this, _)| *this == format).map(|(_, value)| *value)
+        };
+        // A map or parameters for another number, in a section of one format, can only mean that one.
+        let known = payload_type.and_then(static_format);
+        let map = of(&self.maps).or_else(|| if known.is_none() { only(&self.maps) } else { None });
+        let fmtp =
+            of(&self.parameters).or_else(|| if kind == "video" { only(&self.parameters) } else { None });
+        let (encoding, clock_rate, channels) = match (map, known) {
+            (Some(map), _) => {
+                let mut parts = map.split('/').map(str::trim);
+                let encoding = parts.next().unwrap_or_default().to_ascii_lowercase();
+                let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
+                let channels =
+                    parts.next().and_then(|channels| channels.parse().ok()).filter(|count| *count > 0);
+                let usual = if encoding == "opus" {
+                    48_000
+                } else if kind == "video" {
+                    90_000
+                } else {
+                    8_000
+                };
+                (encoding, clock_rate.unwrap_or(usual), channels)
+            }
+            (None, Some((encoding, clock_rate, channels))) => (encoding.to_owned(), clock_rate, channels),
+            // Only H.264 has these (RFC 6184 §8.1).
+            (None, None) if fmtp.is_some_and(|text| text.contains("packetization-mode")) => {
+                ("h264".to_owned(), 90_000, None)
+            }
+            (None, None) => (String::new(), 0, None),
+        };
+        Media {
+            payload_type,
+            encoding,
+            clock_rate,
+            channels,
+            fmtp: fmtp.filter(|text| !text.is_empty()).map(str::to_owned),
+            ..Media::default()
+        }
+    }
+}
+
+/// Payload types with a fixed meaning (RFC 3551 §6): name, clock rate, channels of sound.
+fn static_format(payload_type: u8) -> Option<(&'static str, u32, Option<u16>)> {
+    Some(match payload_type {
+        0 => ("pcmu", 8_000, Some(1)),
+        3 => ("gsm", 8_000, Some(1)),
+        4 => ("g723", 8_000, Some(1)),
+        8 => ("pcma", 8_000, Some(1)),
+        9 => ("g722", 8_000, Some(1)),
+        10 => ("l16", 44_100, Some(2)),
+        11 => ("l16", 44_100, Some(1)),
+        14 => ("mpa", 90_000, None),
+        18 => ("g729", 8_000, Some(1)),
+        26 => ("jpeg", 90_000, None),
+        32 => ("mpv", 90_000, None),
+        33 => ("mp2t", 90_000, None),
+        34 => ("h263", 90_000, None),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "sdp_tests.rs"]
+mod tests;

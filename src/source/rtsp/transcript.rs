@@ -1,0 +1,155 @@
+//! What was said in an attempt, for the log when it fails: enough to report a camera by.
+//!
+//! Owns the masking: nothing gets in here with credentials, nor with the path and query of the source, where
+//! cameras hide passwords too.
+
+use std::collections::VecDeque;
+
+use super::RtspSettings;
+
+/// Bytes that are kept of an attempt. The newest: failures are at the end.
+const MAX_BYTES: usize = 16 << 10;
+
+/// Bytes that are kept of one message.
+const MAX_MESSAGE: usize = 4 << 10;
+
+/// Characters of a line that are kept.
+const MAX_LINE: usize = 1 << 10;
+
+/// Characters of a camera's text in a sentence, at most.
+const MAX_QUOTE: usize = 120;
+
+/// Headers whose values are never kept.
+const SECRET_HEADERS: [&str; 2] = ["authorization:", "proxy-authorization:"];
+
+/// Takes what must not be shown out of text.
+#[derive(Clone)]
+pub(super) struct Mask {
+    /// Each with what stands for it.
+    secrets: Vec<(String, &'static str)>,
+}
+
+impl Mask {
+    pub(super) fn new(settings: &RtspSettings) -> Mask {
+        let mut secrets = Vec::new();
+        if let Some(credentials) = &settings.credentials {
+            secrets.push((credentials.password.clone(), "(password)"));
+            let encoded = url::form_urlencoded::byte_serialize(credentials.password.as_bytes()).collect();
+            secrets.push((encoded, "(password)"));
+        }
+        for (part, name) in [(Some(settings.url.path()), "/(path)"), (settings.url.query(), "(query)")] {
+            secrets.extend(part.map(|part| (part.to_owned(), name)));
+        }
+        // A single character would take the text apart; so would the root path.
+        secrets.retain(|(secret, _)| secret.len() > 1);
+        Mask { secrets }
+    }
+
+    /// `text` without secrets, controls and what is no text.
+    pub(super) fn text(&self, bytes: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(bytes).replace('\r', "");
+        for (secret, name) in &self.secrets {
+            text = text.replace(secret, name);
+        }
+        let text = text.lines().map(|line| {
+            let lower = line.to_ascii_lowercase();
+            match SECRET_HEADERS.iter().find(|name| lower.starts_with(**name)) {
+                Some(name) => format!("{} ***", &line[..name.len()]),
+                None => without_user(line),
+            }
+        });
+        let text: Vec<String> = text.collect();
+        text.join("\n").chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+    }
+
+    /// A line of the camera's for the middle of a sentence.
+    pub(super) fn quote(&self, bytes: &[u8]) -> String {
+        let text = self.text(bytes);
+        let line = text.lines().next().unwrap_or_default().replace('"', "'");
+        let mut quote: String = line.chars().take(MAX_QUOTE).collect();
+        if line.chars().count() > MAX_QUOTE || text.lines().nth(1).is_some() {
+            quote += "...";
+        }
+        quote
+    }
+}
+
+/// `rtsp://user:password@host` without what is before the `@`.
+fn without_user(line: &str) -> String {
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '>' | '<'));
+        let (url, behind) = url.split_at(end.unwrap_or(url.len()));
+        match url.rfind('@') {
+            Some(at) => clean = clean + "***" + &url[at..],
+            None => clean.push_str(url),
+        }
+        rest = behind;
+    }
+    clean + rest
+}
+
+/// The newest messages of an attempt, masked.
+pub(super) struct Transcript {
+    mask: Mask,
+    messages: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Transcript {
+    pub(super) fn new(mask: Mask) -> Transcript {
+        Transcript { mask, messages: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Forgets what was said: another attempt begins.
+    pub(super) fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes = 0;
+    }
+
+    pub(super) fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    pub(super) fn sent(&mut self, message: &[u8]) {
+        self.note("> ", message);
+    }
+
+    pub(super) fn received(&mut self, message: &[u8]) {
+        self.note("< ", message);
+    }
+
+    fn note(&mut self, who: &str, message: &[u8]) {
+        if message.is_empty() {
+            return;
+        }
+        // Masked before it is cut: half a password is one too.
+        let text = self.mask.text(message);
+        let mut lines = String::new();
+        for line in text.trim_end().lines() {
+            if lines.len() > MAX_MESSAGE {
+                lines += &format!("{who}... ({} bytes)\n", message.len());
+                break;
+            }
+            let end = line.char_indices().nth(MAX_LINE).map_or(line.len(), |(end, _)| end);
+            lines.extend([who, &line[..end], "\n"]);
+        }
+        self.bytes += lines.len();
+        self.messages.push_back(lines);
+        while self.bytes > MAX_BYTES && self.messages.len() > 1 {
+            self.bytes -= self.messages.pop_front().map_or(0, |message| message.len());
+        }
+    }
+
+    /// All of it.
+    pub(super) fn text(&self) -> String {
+        self.messages.iter().map(String::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "transcript_tests.rs"]
+mod tests;

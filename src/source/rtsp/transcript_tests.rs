@@ -1,0 +1,63 @@
+use url::Url;
+
+use super::super::Credentials;
+use super::*;
+
+fn mask() -> Mask {
+    let url = Url::parse("rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken").expect("a URL");
+    let mut settings = RtspSettings::new("cam", url);
+    settings.credentials = Some(Credentials { username: "admin".into(), password: "s3cr/t".into() });
+    Mask::new(&settings)
+}
+
+#[test]
+fn secrets_do_not_get_in() {
+    let said = "DESCRIBE rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken RTSP/1.0\r\n\
+        Authorization: Digest username=\"admin\", response=\"6629fae49393a05397450978507c4ef1\"\r\n\
+        authorization: Basic YWRtaW46czNjci90\r\n\
+        X: you are s3cr/t, s3cr%2Ft\r\n\
+        Location: rtsp://admin:s3cr@t@10.0.0.9/x and rtsp://b:c@d/\r\n\x1b[2J\r\n";
+    let mut transcript = Transcript::new(mask());
+    transcript.sent(said.as_bytes());
+    let text = transcript.text();
+    for secret in
+        ["hunter2", "t0ken", "6629fae", "YWRtaW", "s3cr/t", "s3cr%2Ft", "admin:", "b:c", "\x1b", "\r"]
+    {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    assert!(
+        text.starts_with("> DESCRIBE rtsp://10.0.0.9:8554/(path)?(query) RTSP/1.0\n> Authorization: ***\n")
+    );
+    assert!(text.contains("rtsp://***@10.0.0.9/x and rtsp://***@d/"), "{text}");
+}
+
+#[test]
+fn quotes_are_one_short_line() {
+    let mask = mask();
+    assert_eq!(mask.quote(b"RTSP/1.0 200 \"s3cr/t\"\r\nmore"), "RTSP/1.0 200 '(password)'...");
+    assert_eq!(mask.quote(b"a\x1b[31mb\xff"), "a?[31mb\u{fffd}");
+    assert_eq!(mask.quote(&[b'x'; 5_000]).len(), MAX_QUOTE + 3);
+    assert_eq!(mask.quote(b""), "");
+}
+
+#[test]
+fn an_empty_password_and_a_root_path_hide_nothing() {
+    let mut settings = RtspSettings::new("cam", Url::parse("rtsp://10.0.0.9/").expect("a URL"));
+    settings.credentials = Some(Credentials { username: "admin".into(), password: String::new() });
+    assert_eq!(Mask::new(&settings).quote(b"a / b"), "a / b");
+}
+
+#[test]
+fn it_is_bounded_and_keeps_what_was_said_last() {
+    let mut transcript = Transcript::new(mask());
+    for number in 0..1_000 {
+        transcript.received(
+            format!("RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{}", "X: y\r\n".repeat(5_000)).as_bytes(),
+        );
+    }
+    let text = transcript.text();
+    assert!(text.len() <= MAX_BYTES + 2 * MAX_MESSAGE, "{}", text.len());
+    assert!(text.contains("CSeq: 999") && !text.contains("CSeq: 9\n"));
+    transcript.received(&vec![b'x'; 200_000]);
+    assert!(transcript.text().len() <= MAX_BYTES + 2 * MAX_MESSAGE);
+}

@@ -1,0 +1,116 @@
+//! The way back from a viewer's sequence number to the packet in the ring.
+//!
+//! Owns the short list of runs that stands for a list of all packets: nothing is kept per packet.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::track::{Recent, Train};
+
+/// Runs remembered for repairs. One begins with each catch-up and each gap, so this many reach far
+/// beyond the history of the ring; each costs 48 bytes.
+const RUNS_MAX: usize = 8;
+
+/// One packet to be sent again.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    /// The train it is in.
+    pub train: Arc<Train>,
+    /// Its place there.
+    pub index: usize,
+    /// The viewer's extended sequence number under which it was sent.
+    pub sequence: u64,
+    /// The RTP timestamp under which it was sent.
+    pub timestamp: u32,
+}
+
+/// What a viewer was sent: the run that goes on, at hand because every train looks at it, and those that
+/// have ended.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    current: Option<Run>,
+    earlier: VecDeque<Run>,
+}
+
+/// Packets that follow each other both in the track and in what the viewer got, under one rule for
+/// timestamps, up to where the next run begins.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// The viewer's sequence number of its first packet.
+    sequence: u64,
+    /// The track's sequence number of the same.
+    track: u64,
+    /// Timestamp of its first frame.
+    first: u64,
+    /// Timestamp of its newest frame.
+    newest: u64,
+    /// How rewritten timestamps go on.
+    rewritten: Rewritten,
+    /// Every frame kept its own timestamp.
+    own: bool,
+}
+
+/// How timestamps go on from a frame that did not keep its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rewritten {
+    /// The ring's count of the frame, modulo 2^32. Where it is not known, packets of the run can be found as
+    /// long as the ring has the first.
+    pub(super) frame: Option<u32>,
+    /// Distance to the next one.
+    pub(super) ticks: u32,
+}
+
+impl Run {
+    /// Whether `train` under `sequence` and `timestamp` belongs to this run.
+    fn takes(&self, train: &Train, sequence: u64, timestamp: u64) -> bool {
+        let expected = match self.own {
+            true => train.timestamp,
+            false if train.starts_frame => self.newest + u64::from(self.rewritten.ticks),
+            false => self.newest,
+        };
+        self.track + (sequence - self.sequence) == train.sequence && timestamp == expected
+    }
+}
+
+impl Runs {
+    /// Notes that `train` was sent under `sequence` and `timestamp`.
+    pub(super) fn note(&mut self, train: &Train, sequence: u64, timestamp: u64, rewritten: Rewritten) {
+        match &mut self.current {
+            Some(run) if run.takes(train, sequence, timestamp) => run.newest = timestamp,
+            current => {
+                let run = Run {
+                    sequence,
+                    track: train.sequence,
+                    first: timestamp,
+                    newest: timestamp,
+                    rewritten,
+                    own: timestamp == train.timestamp,
+                };
+                if self.earlier.len() + 1 == RUNS_MAX {
+                    self.earlier.pop_front();
+                }
+                self.earlier.extend(current.replace(run));
+            }
+        }
+    }
+
+    /// The packet that was sent under `sequence`, if the ring still has it. O(log n).
+    pub(super) fn find(&self, sequence: u64, recent: &Recent) -> Option<Repair> {
+        let mut newest_first = self.current.iter().chain(self.earlier.iter().rev());
+        let run = newest_first.find(|run| run.sequence <= sequence)?;
+        let track = run.track + (sequence - run.sequence);
+        let (train, index) = recent.train_containing(track)?;
+        let timestamp = if run.own {
+            train.timestamp
+        } else {
+            let Rewritten { frame, ticks } = run.rewritten;
+            let from = match frame {
+                Some(frame) => frame,
+                None => recent.train_containing(run.track).and_then(|_| recent.frame_of(run.track))? as u32,
+            };
+            let frames = (recent.frame_of(track)? as u32).wrapping_sub(from);
+            run.first + u64::from(frames) * u64::from(ticks)
+        };
+        Some(Repair { train: train.clone(), index, sequence, timestamp: timestamp as u32 })
+    }
+}

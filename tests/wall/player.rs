@@ -1,0 +1,43 @@
+//! What the player can do besides playing.
+
+use super::*;
+
+#[test]
+fn the_player_goes_to_its_neighbours_saves_a_picture_and_tells_its_figures() {
+    let _turn = turn();
+    let sluice = demos(&["cam1", "cam2", "cam10"], &[]);
+    let mut page = Page::open(sluice.http, "/cam2/?muted=1");
+    page.wait_for_frames(5);
+    page.eval(
+        "(() => { let file = null; const make = URL.createObjectURL; globalThis.saved = [];
+         URL.createObjectURL = (blob) => { file = blob; return make.call(URL, blob); };
+         HTMLAnchorElement.prototype.click = function () {
+         saved.push([this.download, file.type, file.size > 5000].join()); }; })()",
+    );
+    page.act("press c");
+    page.wait_until("saved.length === 1");
+    let saved = page.eval("saved[0]");
+    let saved = saved.as_str().expect("text");
+    assert!(saved.starts_with("cam2 20") && saved.ends_with(".png,image/png,true"), "{saved}");
+
+    page.act("press s");
+    page.eval(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => { copied = text; }}})",
+    );
+    page.wait_until("document.querySelector('#stats-rows').innerText.includes('kb/s')");
+    page.eval("document.querySelector('#copy-stats').click()");
+    page.wait_until("document.querySelector('#copy-stats').innerText === 'Copied'");
+    let copied = page.eval("copied");
+    let copied = copied.as_str().expect("text");
+    for line in ["Page: http://", "Browser: ", "Video: video/H264", "Encryption: SRTP_AEAD_AES_256_GCM"] {
+        assert!(copied.contains(line), "no {line} in {copied}");
+    }
+
+    for (key, path) in [("ArrowRight", "cam10"), ("ArrowRight", "cam1"), ("ArrowLeft", "cam10")] {
+        page.act(&format!("press {key}"));
+        page.wait_until(&format!("location.pathname + location.search === '/{path}/?muted=1'"));
+        page.wait_until("document.querySelector('video').videoWidth > 0");
+    }
+    wait_for_sessions(&sluice, 1.0);
+    page.assert_sound();
+}
