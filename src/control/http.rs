@@ -27,6 +27,7 @@ use super::offer::OFFER_MAX;
 use super::problem::Problem;
 use super::still;
 use super::whep::{Request, Whep, allow_origin, unknown_stream};
+use crate::ops::log::Repeated;
 use crate::ops::pages;
 use crate::ops::streams::StreamList;
 
@@ -216,6 +217,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let mut trouble = Repeated::default();
     loop {
         let permit = places.clone().acquire_owned();
         let accepted = tokio::select! {
@@ -237,7 +239,9 @@ pub async fn serve(
             }
             (Err(error), _) => {
                 // Out of file descriptors, most likely: connections that end will free some.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(times) = trouble.tell(Instant::now()) {
+                    tracing::warn!(%error, times, "connections could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

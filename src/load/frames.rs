@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::cameras::send_time;
 use super::delay::{Age, Delays};
+use crate::track::h264::{FU_A, IDR, PPS, SEI, SLICES, SPS, STAP_A, begins_picture, kind};
 
 /// How long a packet waits for one before it. Longer than a NACK's third try.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -34,7 +35,7 @@ pub struct Verdict {
     pub keyframes: u64,
     /// Frames with packets missing.
     pub incomplete: u64,
-    /// Frames that break RFC 6184 although no packet of them was missing.
+    /// Frames that break RFC 6184, or begin in the middle of a picture, although no packet of them was missing.
     pub malformed: u64,
     /// Viewers whose first frame was not a keyframe with parameter sets.
     pub bad_starts: u64,
@@ -107,6 +108,8 @@ struct Frame {
     pps: bool,
     idr: bool,
     slices: u64,
+    /// Whether the first slice is not the first of its picture: another frame has that.
+    torn: bool,
     /// Type of the fragmented unit that has begun and not ended.
     fragments: Option<u8>,
     malformed: bool,
@@ -231,7 +234,7 @@ impl Frames {
         if frame.incomplete {
             verdict.incomplete += 1;
             self.shown = None;
-        } else if frame.malformed || frame.fragments.is_some() || frame.slices == 0 {
+        } else if frame.malformed || frame.torn || frame.fragments.is_some() || frame.slices == 0 {
             verdict.malformed += 1;
             self.shown = None;
         } else {
@@ -267,14 +270,14 @@ impl Frames {
 impl Frame {
     /// One payload: a unit, an aggregate (RFC 6184 §5.7.1) or a fragment (§5.8).
     fn read(&mut self, payload: &[u8]) {
-        let unit = payload[0] & 0x1f;
-        if unit != 28 && self.fragments.take().is_some() {
+        let unit = kind(payload);
+        if unit != FU_A && self.fragments.take().is_some() {
             self.malformed = true;
         }
         match unit {
             1..=23 => self.unit(payload),
-            24 => self.aggregate(&payload[1..]),
-            28 => self.fragment(payload),
+            STAP_A => self.aggregate(&payload[1..]),
+            FU_A => self.fragment(payload),
             // Other modes of packetization were not offered.
             _ => self.malformed = true,
         }
@@ -299,10 +302,10 @@ impl Frame {
             return;
         };
         let (start, end, unit) = (header & 0x80 != 0, header & 0x40 != 0, header & 0x1f);
-        let slice = (1..=5).contains(&unit);
+        let slice = SLICES.contains(&unit);
         match (start, self.fragments) {
             (true, None) => {
-                self.begin(unit);
+                self.begin(unit, begins_picture(&[unit, payload[2]]));
                 if slice {
                     self.digest.write(&[(payload[0] & 0xe0) | unit]);
                 }
@@ -318,27 +321,22 @@ impl Frame {
 
     /// A whole unit.
     fn unit(&mut self, nal: &[u8]) {
-        let unit = nal[0] & 0x1f;
-        self.begin(unit);
+        let unit = kind(nal);
+        self.begin(unit, begins_picture(nal));
         match unit {
-            1..=5 => self.digest.write(nal),
-            6 => self.sent = self.sent.or(send_time::read(nal)),
+            unit if SLICES.contains(&unit) => self.digest.write(nal),
+            SEI => self.sent = self.sent.or(send_time::read(nal)),
             _ => {}
         }
     }
 
-    /// A unit of this type is there, or its first fragment.
-    fn begin(&mut self, unit: u8) {
-        match unit {
-            1..=4 => self.slices += 1,
-            5 => {
-                self.slices += 1;
-                self.idr = true;
-            }
-            7 => self.sps = true,
-            8 => self.pps = true,
-            _ => {}
-        }
+    /// A unit of this type is there, or its first fragment; of a slice is known whether it begins a picture.
+    fn begin(&mut self, unit: u8, begins_picture: Option<bool>) {
+        self.torn |= self.slices == 0 && begins_picture == Some(false);
+        self.slices += u64::from(SLICES.contains(&unit));
+        self.idr |= unit == IDR;
+        self.sps |= unit == SPS;
+        self.pps |= unit == PPS;
     }
 }
 

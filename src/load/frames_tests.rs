@@ -11,10 +11,10 @@ fn plain(timestamp: u32, marker: bool, payload: &[u8]) -> Plain {
 fn good() -> Vec<Plain> {
     vec![
         plain(1, false, &[24, 0, 2, 0x67, 1, 0, 1, 0x68]),
-        plain(1, false, &[0x7c, 0x85, 1]),
+        plain(1, false, &[0x7c, 0x85, 0x81]),
         plain(1, false, &[0x7c, 0x05, 1]),
         plain(1, true, &[0x7c, 0x45, 1]),
-        plain(2, true, &[0x41, 1]),
+        plain(2, true, &[0x41, 0x81]),
     ]
 }
 
@@ -64,13 +64,29 @@ fn a_missing_end_breaks_its_own_frame_and_not_more_than_the_next() {
 }
 
 #[test]
+fn a_frame_that_begins_in_the_middle_of_a_picture_is_broken() {
+    let mut packets = good();
+    // A picture cut in two, each half with a marker: in a slice, and in a fragment.
+    for later in [&[0x41, 0x41][..], &[0x41, 0x41]] {
+        packets.push(plain(packets.len() as u32, true, later));
+    }
+    packets.push(plain(90, false, &[0x5c, 0x81, 0x41]));
+    packets.push(plain(90, true, &[0x5c, 0x41, 1]));
+    // Together with its beginning it is none of that.
+    packets.push(plain(91, false, &[0x41, 0x81]));
+    packets.push(plain(91, true, &[0x41, 0x41]));
+    let verdict = check(numbered(packets));
+    assert_eq!((verdict.frames, verdict.malformed, verdict.errors()), (3, 3, 3));
+}
+
+#[test]
 fn rules_broken_without_a_gap_are_the_servers_fault() {
     for (what, packets) in [
         ("a fragment without a beginning", vec![plain(1, true, &[0x7c, 0x45, 1])]),
-        ("a fragment without an end", vec![plain(1, true, &[0x7c, 0x85, 1])]),
-        ("no marker", vec![plain(1, false, &[0x65, 1]), plain(2, true, &[0x41, 1])]),
+        ("a fragment without an end", vec![plain(1, true, &[0x7c, 0x85, 0x81])]),
+        ("no marker", vec![plain(1, false, &[0x65, 1]), plain(2, true, &[0x41, 0x81])]),
         ("an aggregate cut short", vec![plain(1, true, &[24, 0, 9, 0x65])]),
-        ("a unit amid fragments", vec![plain(1, false, &[0x7c, 0x85, 1]), plain(1, true, &[0x65, 1])]),
+        ("a unit amid fragments", vec![plain(1, false, &[0x7c, 0x85, 0x81]), plain(1, true, &[0x65, 1])]),
         ("no picture at all", vec![plain(1, true, &[0x67, 1])]),
         ("an unknown unit", vec![plain(1, true, &[30, 1])]),
     ] {
@@ -81,16 +97,17 @@ fn rules_broken_without_a_gap_are_the_servers_fault() {
 
 #[test]
 fn a_start_without_a_keyframe_or_its_parameter_sets_is_bad() {
-    assert_eq!(check(numbered(vec![plain(1, true, &[0x41, 1])])).bad_starts, 1);
+    assert_eq!(check(numbered(vec![plain(1, true, &[0x41, 0x81])])).bad_starts, 1);
     assert_eq!(check(numbered(vec![plain(1, true, &[0x65, 1])])).bad_starts, 1);
 }
 
 #[test]
 fn a_picture_that_comes_again_and_again_is_frozen() {
     // Cut in another way each time: what counts is the picture.
-    let cut =
-        |timestamp| vec![plain(timestamp, false, &[0x7c, 0x81, 7]), plain(timestamp, true, &[0x7c, 0x41, 8])];
-    let whole = |timestamp, last| vec![plain(timestamp, true, &[0x61, 7, last])];
+    let cut = |timestamp| {
+        vec![plain(timestamp, false, &[0x7c, 0x81, 0x87]), plain(timestamp, true, &[0x7c, 0x41, 8])]
+    };
+    let whole = |timestamp, last| vec![plain(timestamp, true, &[0x61, 0x87, last])];
     let verdict = check(numbered([good(), whole(3, 8), cut(4), whole(5, 8), cut(6)].concat()));
     assert_eq!((verdict.frames, verdict.frozen, verdict.malformed), (6, 2, 0), "the third and the fourth");
     let verdict = check(numbered([good(), whole(3, 8), cut(4), whole(5, 9), cut(6), whole(7, 8)].concat()));
@@ -104,7 +121,7 @@ fn pictures_have_the_age_of_their_last_packet() {
     let picture = |timestamp, sent_ms: u64, ending: u8| {
         let sei = send_time::write((1_000 + sent_ms) * 1_000_000);
         let aggregate = [&[24, 0, sei.len() as u8][..], &sei, &[0, 2, 0x67, 1, 0, 1, 0x68]].concat();
-        [plain(timestamp, false, &aggregate), plain(timestamp, true, &[0x65, ending])]
+        [plain(timestamp, false, &aggregate), plain(timestamp, true, &[0x65, 0x80 | ending])]
     };
     let ms = Duration::from_millis;
     let [first, last] = picture(1, 10, 1);

@@ -147,6 +147,28 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// Trouble that repeats, told once in a while: often enough to be seen, and bounded whatever causes it.
+#[derive(Debug, Default)]
+pub struct Repeated {
+    said: Option<Instant>,
+    times: u64,
+}
+
+/// Time between two lines about the same trouble.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
+
+impl Repeated {
+    /// It happened, `now`. Gives how often since it was last told, if it is time to tell.
+    pub fn tell(&mut self, now: Instant) -> Option<u64> {
+        self.times += 1;
+        if self.said.is_some_and(|said| now.saturating_duration_since(said) < SAY_AGAIN) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.times))
+    }
+}
+
 /// What is logged, from `log.level`.
 ///
 /// A level alone is for our own words. Libraries speak for each packet that they cannot use, and their
@@ -282,6 +304,13 @@ mod tests {
         lines.flush();
         assert_eq!(out.text().len(), LINE_MAX + 1);
         assert!(out.text().ends_with("x\n"));
+    }
+
+    #[test]
+    fn trouble_that_repeats_is_told_once_in_a_while_with_its_count() {
+        let (mut trouble, began) = (Repeated::default(), Instant::now());
+        let told: Vec<u64> = (0..600u32).filter_map(|n| trouble.tell(began + n * SAY_AGAIN / 200)).collect();
+        assert_eq!(told, [1, 200, 200]);
     }
 
     /// Whether a target may speak at a level under the filter of `log.level`.

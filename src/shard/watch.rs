@@ -82,6 +82,7 @@ impl Watch {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 mod tests {
     use super::*;
     use crate::shard::place::tests::shards;

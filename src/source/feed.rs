@@ -189,7 +189,7 @@ impl Sink for Feed {
                 }
             }
             Err(error) => {
-                self.keyframes.other(received, is_keyframe.then(|| error.to_string()));
+                self.keyframes.other(received, is_keyframe.then(|| error.reason()));
                 self.invalid(&error, received);
             }
         }

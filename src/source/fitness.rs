@@ -21,17 +21,17 @@ pub(super) fn notes(facts: &VideoFacts) -> Vec<String> {
     if let Some(profile) = facts.profile.filter(|profile| !FIT.contains(profile)) {
         let name = profile_name(profile);
         notes.push(format!(
-            "profile {name}: most browsers cannot show it; set the camera's profile to Baseline, Main or High"
+            "profile {name}: many browsers cannot show it; set the camera's profile to Baseline, Main or High"
         ));
     } else if facts.chroma_format.is_some_and(|format| format != 1) {
         notes.push(
-            "pictures without colour samples in 4:2:0: most browsers cannot show them; set the camera to colour 4:2:0"
+            "pictures that are not 4:2:0: many browsers cannot show them; set the camera to colour, 4:2:0"
                 .to_owned(),
         );
     }
     if facts.interlaced {
         notes.push(
-            "interlaced pictures: browsers show them with combs, or not at all; set the camera to progressive".to_owned(),
+            "interlaced pictures: browsers show them with combs, and some not at all; set the camera to progressive".to_owned(),
         );
     }
     notes

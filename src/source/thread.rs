@@ -3,7 +3,6 @@
 //! Owns that one source cannot delay another: what a camera sends is parsed on this thread and no other,
 //! and the kernel shares the cores among them. Owns, too, what is told of a source whose run failed. A
 //! shell: it makes a thread.
-#![expect(clippy::disallowed_methods, reason = "this file is a shell: it makes a thread")]
 
 use std::io;
 use std::sync::Arc;
@@ -61,6 +60,7 @@ impl Drop for Ending {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "this test watches a real thread")]
 mod tests {
     use std::time::Instant;
 

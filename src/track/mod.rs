@@ -5,6 +5,7 @@
 
 pub(crate) mod annex_b;
 pub(crate) mod h264;
+mod opus;
 mod pace;
 mod packetize;
 mod packets;

@@ -486,7 +486,10 @@ impl Camera {
     fn audio(&mut self, now: Instant) -> Vec<Arc<Train>> {
         let timestamp = self.sounds * 960;
         self.sounds += 1;
-        let frame = AudioFrame { payload: vec![0x55; 120].into(), timestamp, received: now };
+        // Opus, one frame of 20 ms.
+        let mut payload = vec![0x55; 120];
+        payload[0] = 0xf8;
+        let frame = AudioFrame { payload: payload.into(), timestamp, received: now };
         self.audio.packetize(frame).expect("a sound packet")
     }
 }

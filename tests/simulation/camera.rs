@@ -115,8 +115,10 @@ impl Camera {
         for part in 0..2 {
             let rate = i64::from(self.audio.clock_rate());
             let timestamp = (number as i64 * 2 + part) * rate / 50;
-            let payload = self.payload(120, random).into();
-            let frame = AudioFrame { payload, timestamp, received: now };
+            let mut payload = self.payload(120, random);
+            // Opus of 20 ms: one frame, or two of 10 ms.
+            payload[0] = [0xf8, 0xf1][usize::from(self.mark())];
+            let frame = AudioFrame { payload: payload.into(), timestamp, received: now };
             trains.extend(self.sound.packetize(frame).expect("a sound packet"));
         }
         trains

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::clip::{Clip, IDR, PPS, SPS, kind};
+use super::clip::Clip;
 use super::faults::Faults;
 use super::send_time;
+use crate::track::h264::{IDR, PPS, SPS, kind};
 use crate::track::{Packets, payloads};
 
 /// Time of one Opus packet.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::mp4::{self, Mp4Error};
 use crate::source::demo;
 use crate::track::annex_b;
+use crate::track::h264::{IDR, PPS, SPS, SliceHead, SliceKind, is_slice, kind};
 
 /// Bytes of a file at the most. It is held in memory; raising it costs that.
 const MAX_FILE: u64 = 256 << 20;
@@ -21,11 +22,6 @@ const BYTE_STREAM_FPS: f64 = 30.0;
 
 /// Pictures a second that a clip may have; an MP4 file that says otherwise is broken, or no video.
 const FPS: std::ops::RangeInclusive<f64> = 1.0..=240.0;
-
-/// `nal_unit_type` of what makes a keyframe, and of the parameter sets it needs.
-pub const IDR: u8 = 5;
-pub const SPS: u8 = 7;
-pub const PPS: u8 = 8;
 
 /// Pictures and sound to be repeated without end. They begin with a keyframe.
 #[derive(Debug)]
@@ -126,18 +122,10 @@ impl Clip {
     }
 }
 
-/// `nal_unit_type`.
-pub fn kind(nal: &[u8]) -> u8 {
-    nal.first().map_or(0, |header| header & 0x1f)
-}
-
-/// Whether a picture's first slice is a B slice: `first_mb_in_slice` is ue(v) 0, so that `slice_type`
-/// follows behind one bit, and 1 (`010`) or 6 (`00111`) is B (ITU-T H.264 Table 7-6).
+/// Whether a picture's first slice is a B slice.
 fn is_b(picture: &[Bytes]) -> bool {
-    let slice = picture.iter().find(|nal| (1..=IDR).contains(&kind(nal)));
-    slice
-        .and_then(|nal| nal.get(1))
-        .is_some_and(|bits| bits & 0xf0 == 0b1010_0000 || bits & 0xfc == 0b1001_1100)
+    let slice = picture.iter().find(|nal| is_slice(nal));
+    slice.and_then(|nal| SliceHead::read(nal)).is_some_and(|head| head.kind == SliceKind::B)
 }
 
 #[cfg(test)]
@@ -167,7 +155,7 @@ mod tests {
         for (bits, b) in
             [(0xa0, true), (0x9c, true), (0x9a, false), (0xe0, false), (0x88, false), (0xb8, false)]
         {
-            let slice = Bytes::copy_from_slice(&[0x01, bits]);
+            let slice = Bytes::copy_from_slice(&[0x01, bits, 0x80]);
             assert_eq!(is_b(&[Bytes::from_static(&[0x06, 0xa0]), slice]), b, "{bits:08b}");
         }
     }

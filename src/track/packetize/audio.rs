@@ -1,13 +1,13 @@
-//! Audio into RTP payloads: each packet of the source goes on as it came.
+//! Audio into RTP payloads: each packet of the source goes on as it came, right behind the one before it.
 //!
-//! Owns the track's sequence numbers and its timeline. Never looks into a payload; only G.711, where a
+//! Owns the track's sequence numbers and its timeline. Of a payload only its duration is read; G.711, where a
 //! byte is a sample, is cut when it does not fit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{PacketizeError, Unit, trains};
-use crate::track::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, Stamp, Timeline, Train};
+use crate::track::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, Stamp, Timeline, Train, opus};
 
 /// Payload bytes of one audio frame at the most, before it is split: 8 seconds of G.711.
 ///
@@ -15,12 +15,29 @@ use crate::track::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, Stamp, Timelin
 /// (cameras send 20 to 128 ms).
 const MAX_FRAME: usize = 64_000;
 
+/// How far the source's timestamps may stray from the sound's own duration before they are followed.
+///
+/// A player that finds a packet a few ticks off its place makes up sound for the hole, or drops some: cameras that
+/// stamp by a clock of their own jitter, and sound is continuous. Raising it lets sound drift from pictures by
+/// as much, which nobody sees up to 40 ms; lowering it lets jitter through.
+const STRAY: Duration = Duration::from_millis(40);
+
+/// How far sound may run ahead of the source's timestamps, where those went back.
+///
+/// Lowering it says twice what a clock that was set back counts twice; raising it lets a source whose packets are
+/// longer than its timestamps tell drift away by that much.
+const LEAD: Duration = Duration::from_secs(1);
+
 /// Makes trains of the packets of one audio track: one packet, one train.
 #[derive(Debug)]
 pub struct AudioPacketizer {
     codec: Codec,
     timeline: Timeline,
     next_sequence: u64,
+    /// The timestamp behind the last packet, by its duration.
+    next_timestamp: Option<u64>,
+    /// The timestamp of the last packet.
+    last_timestamp: u64,
     /// The next packet is the first of a talkspurt: nothing was sent in the time before it.
     talkspurt: bool,
 }
@@ -34,6 +51,8 @@ impl AudioPacketizer {
             codec,
             timeline: Timeline::new(codec, first_timestamp),
             next_sequence: 0,
+            next_timestamp: None,
+            last_timestamp: 0,
             talkspurt: true,
         }
     }
@@ -47,10 +66,15 @@ impl AudioPacketizer {
     /// numbers and timestamps go on.
     pub fn restart(&mut self) {
         self.timeline.restart();
+        self.next_timestamp = None;
         self.talkspurt = true;
     }
 
     /// Makes the train of `frame`; several if it is G.711 and over [`MAX_PAYLOAD`] bytes.
+    ///
+    /// A packet's timestamp is that of the one before it and its duration, as long as the source's own stays near:
+    /// behind a silence it steps ahead, and it never
+    /// steps back.
     ///
     /// The marker is set where a talkspurt starts (RFC 3551 §4.1): on the first packet, and on the first
     /// one after [`restart`](Self::restart). Players may take up or drop delay there.
@@ -66,6 +90,9 @@ impl AudioPacketizer {
         }
 
         let stamp = self.timeline.stamp(timestamp, frame.received);
+        let stamp = Stamp { timestamp: self.in_place(stamp.timestamp), ..stamp };
+        self.last_timestamp = stamp.timestamp;
+        self.next_timestamp = self.ticks(&frame.payload).map(|ticks| stamp.timestamp + ticks);
         // Pieces of equal length: a run of them is one message to the kernel.
         let piece_bytes = bytes.div_ceil(bytes.div_ceil(MAX_PAYLOAD));
         let mut all = Vec::with_capacity(1);
@@ -82,6 +109,28 @@ impl AudioPacketizer {
             all.extend(trains(unit, Packets::from_iter([piece]), &mut self.next_sequence));
         }
         Ok(all)
+    }
+
+    /// Where a packet goes whose source says `timestamp`.
+    fn in_place(&self, timestamp: u64) -> u64 {
+        let Some(next) = self.next_timestamp else { return timestamp };
+        let ticks = |time: Duration| time.as_micros() as u64 * u64::from(self.codec.clock_rate()) / 1_000_000;
+        if timestamp > next + ticks(STRAY) {
+            timestamp
+        } else if timestamp + ticks(LEAD) < next {
+            timestamp.max(self.last_timestamp + 1)
+        } else {
+            next
+        }
+    }
+
+    /// The duration of a payload in ticks of the codec's clock, where it can be told.
+    fn ticks(&self, payload: &[u8]) -> Option<u64> {
+        if self.splits() {
+            return Some(payload.len() as u64);
+        }
+        let duration = opus::duration(payload)?;
+        Some(duration.as_micros() as u64 * u64::from(self.codec.clock_rate()) / 1_000_000)
     }
 
     fn splits(&self) -> bool {

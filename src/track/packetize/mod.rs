@@ -92,6 +92,32 @@ pub enum PacketizeError {
     },
 }
 
+impl PacketizeError {
+    /// What is wrong and what to do, without the time: the same words for every unit of the same kind, fit for
+    /// everybody to read.
+    pub fn reason(&self) -> String {
+        match self {
+            PacketizeError::NoParameterSets { .. } => {
+                "no SPS/PPS, in band or in the session description: let the camera send its parameter sets before \
+                 each keyframe"
+                    .to_owned()
+            }
+            PacketizeError::TooLarge { limit, .. } => format!(
+                "they have more than {limit} bytes: lower the bitrate or the resolution of the camera"
+            ),
+            PacketizeError::TooManyNals { limit, .. } => {
+                format!("they have more than {limit} NAL units: let the camera cut pictures into fewer slices")
+            }
+            PacketizeError::Empty { .. } | PacketizeError::EmptyPayload { .. } => {
+                "nothing in them can be sent: check the encoder of the camera".to_owned()
+            }
+            PacketizeError::PayloadTooLarge { limit, .. } => {
+                format!("packets have more than {limit} bytes: lower the audio bitrate of the camera")
+            }
+        }
+    }
+}
+
 /// What the trains of one access unit or audio packet have in common.
 #[derive(Debug, Clone, Copy)]
 struct Unit {

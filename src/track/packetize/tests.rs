@@ -269,13 +269,14 @@ fn audio_goes_on_as_it_came() {
     let t = epoch();
     let mut packetizer = AudioPacketizer::new(Codec::Opus, 5);
     let mut packetize = |bytes: usize, timestamp| {
-        packetizer.packetize(AudioFrame { payload: vec![7; bytes].into(), timestamp, received: t })
+        // CELT, one frame of 20 ms.
+        packetizer.packetize(AudioFrame { payload: vec![0xf8; bytes].into(), timestamp, received: t })
     };
     let (first, second) = (packetize(100, 0).unwrap(), packetize(1_200, 960).unwrap());
     assert_eq!((first[0].sequence, first[0].timestamp as u32, first[0].marker(0)), (0, 5, true));
     assert_eq!((second[0].sequence, second[0].timestamp as u32, second[0].marker(0)), (1, 965, false));
     assert!(second[0].keyframe && second[0].starts_frame && second[0].ends_frame);
-    assert_eq!(payloads(&second), [[7u8; 1_200]]);
+    assert_eq!(payloads(&second), [[0xf8_u8; 1_200]]);
 
     assert_eq!(packetize(0, 0).unwrap_err(), PacketizeError::EmptyPayload { timestamp: 0 });
     let error = packetize(1_201, 0).unwrap_err();
@@ -286,6 +287,58 @@ fn audio_goes_on_as_it_came() {
     packetizer.restart();
     let frame = AudioFrame { payload: vec![7].into(), timestamp: 0, received: t };
     assert!(packetizer.packetize(frame).unwrap()[0].marker, "a reconnect starts a talkspurt");
+}
+
+/// Timestamps, from that of the first on, of packets that the source gives `(timestamp, bytes, arrival in ms)`.
+fn sound(codec: Codec, packets: impl IntoIterator<Item = (i64, Vec<u8>, u64)>) -> Vec<u32> {
+    let (start, mut packetizer) = (epoch(), AudioPacketizer::new(codec, 0));
+    let mut timestamps = Vec::new();
+    for (timestamp, payload, at) in packets {
+        let frame =
+            AudioFrame { payload: payload.into(), timestamp, received: start + Duration::from_millis(at) };
+        timestamps.push(packetizer.packetize(frame).unwrap()[0].timestamp as u32);
+    }
+    timestamps
+}
+
+#[test]
+fn sound_follows_sound_where_the_source_s_clock_jitters() {
+    // CELT, one frame of 20 ms: 960 ticks.
+    let packet = || vec![0b1111_1000, 1, 2];
+    let jitter = [0, -7, 4, 7, -4, 0, 300, -300];
+    let packets = (0..8).map(|n| (n * 960 + jitter[n as usize], packet(), n as u64 * 20));
+    assert_eq!(sound(Codec::Opus, packets), [0, 960, 1_920, 2_880, 3_840, 4_800, 5_760, 6_720]);
+    // Of 10 and 60 ms in turn.
+    let packets = [(0, vec![0], 0), (483, vec![0b0001_1000], 10), (3_350, vec![0], 70), (3_845, vec![0], 80)];
+    assert_eq!(sound(Codec::Opus, packets), [0, 480, 3_360, 3_840]);
+    // G.711: a byte is a sample; the packet that was cut is followed by its end.
+    let packets = [(0, vec![7; 2_000], 0), (1_990, vec![7; 160], 250), (2_170, vec![7; 160], 270)];
+    assert_eq!(sound(Codec::Pcmu, packets), [0, 2_000, 2_160]);
+}
+
+#[test]
+fn sound_behind_a_silence_goes_where_the_source_says_and_never_back() {
+    let packet = || vec![0b1111_1000, 1, 2];
+    let packets =
+        [(0, packet(), 0), (960, packet(), 20), (960 * 52, packet(), 1_040), (960 * 53, packet(), 1_060)];
+    assert_eq!(sound(Codec::Opus, packets), [0, 960, 960 * 52, 960 * 53]);
+    // 100 ms back: what was said is not said again at the same time.
+    let packets = [(9_600, packet(), 0), (4_800, packet(), 20), (5_760, packet(), 40)];
+    assert_eq!(sound(Codec::Opus, packets), [0, 960, 1_920]);
+    // A clock that is slow by 2 % is followed in steps of more than the 40 ms that nobody hears.
+    let packets = (0..200).map(|n| (n * 980, packet(), n as u64 * 20));
+    let timestamps = sound(Codec::Opus, packets);
+    let steps: Vec<u32> = timestamps.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(steps.iter().filter(|step| **step != 960).count() <= 3 && steps.iter().all(|step| *step >= 960));
+    assert!(980 * 199 - timestamps[199] <= 48 * 40, "{timestamps:?}");
+}
+
+#[test]
+fn sound_whose_packets_are_longer_than_its_timestamps_tell_does_not_run_away() {
+    let packets = (0..1_000).map(|n| (n * 160, vec![7; 320], n as u64 * 20));
+    let timestamps = sound(Codec::Pcmu, packets);
+    assert!(timestamps.is_sorted_by(|a, b| a < b));
+    assert!(timestamps[999] <= 999 * 160 + 8_000 + 320, "{}", timestamps[999]);
 }
 
 #[test]
