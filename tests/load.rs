@@ -176,19 +176,19 @@ fn who_comes_when_the_shard_has_no_room_is_refused_and_who_watches_loses_nothing
     // Of one percent a few viewers take more, in a build without optimizations at that.
     let (sluice, url) = demo(&["--set", "shards.count=1", "--set", "limits.busy=1"]);
     let expected = "sluice_shard_expected_ratio{shard=\"0\"}";
-    let watching = std::thread::spawn({
-        let url = url.clone();
-        move || Load::run_to(0, &url, &["--viewers=20", "--rate=1000", "--duration=6s", "--require=loss<=0"])
-    });
-    sluice.wait_for_metric(expected, "is over the mark", |ratio| ratio > 0.02);
     let offer = || common::Request::offer("/demo/whep", include_str!("data/chromium-156.sdp"));
-    let refusal = sluice.request(offer());
-    assert_eq!(refusal.status, 503, "{}", refusal.text());
-    assert!(refusal.header("retry-after").is_some());
-    let why = refusal.json()["detail"].as_str().expect("a sentence").to_owned();
-    assert!(why.contains("limits.busy") && why.contains("shard 0"), "{why}");
+    let arguments = ["--viewers=20", "--rate=1000", "--duration=6s", "--require=loss<=0"];
+    let load = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| Load::run_to(0, &url, &arguments));
+        sluice.wait_for_metric(expected, "is over the mark", |ratio| ratio > 0.02);
+        let refusal = sluice.request(offer());
+        assert_eq!(refusal.status, 503, "{}", refusal.text());
+        assert!(refusal.header("retry-after").is_some());
+        let why = refusal.json()["detail"].as_str().expect("a sentence").to_owned();
+        assert!(why.contains("limits.busy") && why.contains("shard 0"), "{why}");
+        watching.join().expect("the load")
+    });
     assert!(sluice.metric("sluice_shard_joins_refused_total{shard=\"0\"}") >= 1.0);
-    let load = watching.join().expect("the load");
     assert!(load.number("/joined") >= 1.0, "{:#}", load.report);
     // Without viewers it is taken again.
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);

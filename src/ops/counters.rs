@@ -122,6 +122,8 @@ cells! {
         dropped_socket_full,
         /// Datagrams of trains dropped before sealing: they waited too long for the socket or the core.
         dropped_late,
+        /// Datagrams of trains not sealed for viewers that go without media.
+        dropped_shed,
         /// Datagrams the kernel refused for their destination or size.
         dropped_refused,
         /// Datagrams dropped because the kernel had no memory for them.

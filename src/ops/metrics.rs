@@ -103,9 +103,10 @@ const SUMS: [(&str, &str, Read); 11] = [
 ];
 
 /// Datagrams not sent, by reason.
-const DROPS: [(&str, Read); 4] = [
+const DROPS: [(&str, Read); 5] = [
     ("socket_full", |c| &c.dropped_socket_full),
     ("late", |c| &c.dropped_late),
+    ("shed", |c| &c.dropped_shed),
     ("refused", |c| &c.dropped_refused),
     ("no_memory", |c| &c.dropped_no_memory),
 ];
@@ -221,6 +222,9 @@ impl Everything {
         let refused = self.sessions.admission.refused();
         let refused = refused.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
         out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
+        let without = sum(|c| &c.without_media) as f64;
+        let help = "Connected viewers that get no media, because it does not suffice for all";
+        out.gauge("viewers_without_media", help, [(vec![], without)])?;
         let ended = EndReason::ALL.map(|reason| {
             let count = self.shards.iter().map(|shard| shard.counters.ended(reason).get()).sum();
             (vec![("reason", reason.label().to_owned())], count)

@@ -24,8 +24,18 @@ const STALL_PATIENCE: Duration = Duration::from_millis(100);
 /// the end of the list would never get one if this was shorter. Raising it lets an overloaded server lag.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Sound held back at the most, whatever the time: what comes sooner than one packet in 10 ms is sent.
+/// A picture that waits for this long beyond its time is late: sound may ride with it though it is a piece of a
+/// larger one. Lower lets sound wait for large pictures, higher sends it on its own while too much is to do.
+const RIDE: Duration = Duration::from_millis(10);
+
+/// Sound held back, or behind one picture, at the most: what comes sooner than one packet in 10 ms is sent. More
+/// makes sound wait longer, less makes it dearer.
 const HELD_MAX: usize = 4;
+
+/// What a picture's message costs beside its bytes, as so many of them: about a microsecond of the kernel's. Sound is
+/// counted by its bytes alone, for the more there is to do the more of it rides. Too much or too little makes it harder
+/// to tell what can be done from a few pictures.
+const MESSAGE: usize = 1_500;
 
 /// Bytes of headers and tag around a payload at the most: RTP 12, extensions 28, tag 16.
 const OVERHEAD: usize = 56;
@@ -72,6 +82,10 @@ pub(crate) struct FanOut {
     sound: VecDeque<Job>,
     held: Vec<Arc<Train>>,
     held_until: Option<Instant>,
+    /// Whether the turn that was given last is of sound.
+    sound_turn: bool,
+    /// Sound went on its own while a picture waited: that is next.
+    owed: bool,
     /// Turns left of the portion of a paced picture; the next one begins at `portion_due`.
     portion: usize,
     portion_due: Option<Instant>,
@@ -85,6 +99,8 @@ impl FanOut {
             sound: VecDeque::new(),
             held: Vec::new(),
             held_until: None,
+            sound_turn: false,
+            owed: false,
             portion: 0,
             portion_due: None,
         }
@@ -123,7 +139,8 @@ impl FanOut {
 
     /// When [`FanOut::peek`] has a turn to give: a past time if it has one already.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        let job = self.front().map(|job| match self.portion_due.filter(|_| job.paced_until.is_some()) {
+        let front = if self.sound_first(now) { self.sound.front() } else { self.pictures.front() };
+        let job = front.map(|job| match self.portion_due.filter(|_| job.paced_until.is_some()) {
             Some(due) if self.portion == 0 => due,
             _ => now,
         });
@@ -139,6 +156,8 @@ impl FanOut {
         for lane in [&mut self.pictures, &mut self.sound] {
             while lane.pop_front_if(|job| job.place >= viewers).is_some() {}
         }
+        self.board(now);
+        self.sound_turn = self.sound_first(now);
         let job = self.front()?;
         if let Some(until) = job.paced_until
             && self.portion == 0
@@ -154,14 +173,20 @@ impl FanOut {
 
     /// The turn that [`FanOut::peek`] gave was taken.
     pub(crate) fn advance(&mut self, viewers: usize) {
-        let lane = if self.sound_first() { &mut self.sound } else { &mut self.pictures };
+        self.skip(1, viewers);
+    }
+
+    /// The turn that [`FanOut::peek`] gave, and those of the next ones in the list, are over: `turns` of them.
+    pub(super) fn skip(&mut self, turns: usize, viewers: usize) {
+        let lane = if self.sound_turn { &mut self.sound } else { &mut self.pictures };
         let Some(job) = lane.front_mut() else { return };
-        job.place += 1;
+        job.place += turns;
         if job.paced_until.is_some() {
-            self.portion = self.portion.saturating_sub(1);
+            self.portion = self.portion.saturating_sub(turns);
         }
         if job.place >= viewers {
             lane.pop_front();
+            self.owed = self.sound_turn && !self.pictures.is_empty();
         }
         if self.pictures.front().is_none_or(|job| job.paced_until.is_none()) {
             (self.portion, self.portion_due) = (0, None);
@@ -176,9 +201,7 @@ impl FanOut {
             while let Some(job) =
                 lane.pop_front_if(|job| now.saturating_duration_since(job.since) >= patience)
             {
-                let trains = std::iter::once(&job.train).chain(&job.companions);
-                let packets: usize = trains.map(|train| train.packets.len()).sum();
-                expired.datagrams += (packets * viewers.saturating_sub(job.place)) as u64;
+                expired.datagrams += (job.packets() * viewers.saturating_sub(job.place)) as u64;
                 expired.served = expired.served.max(job.place);
             }
         }
@@ -196,14 +219,44 @@ impl FanOut {
         }
     }
 
-    fn front(&self) -> Option<&Job> {
-        if self.sound_first() { self.sound.front() } else { self.pictures.front() }
+    /// Since when the oldest train waits, for longer than it shall.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        [&self.pictures, &self.sound].into_iter().filter_map(|lane| Some(lane.front()?.since)).min()
     }
 
-    /// Sound does not wait behind a picture that is paced; but where a picture carries sound, that is
-    /// the older one.
-    fn sound_first(&self) -> bool {
-        !self.sound.is_empty() && self.pictures.front().is_none_or(|job| job.companions.is_empty())
+    fn front(&self) -> Option<&Job> {
+        if self.sound_turn { self.sound.front() } else { self.pictures.front() }
+    }
+
+    /// Sound does not wait behind a picture that is paced. But where pictures carry sound, that is the older one;
+    /// and on its own it takes turns with pictures that wait, or fifty packets a second would leave none to them.
+    fn sound_first(&self, now: Instant) -> bool {
+        let (Some(sound), Some(picture)) = (self.sound.front(), self.pictures.front()) else {
+            return !self.sound.is_empty();
+        };
+        let pauses = picture.paced_until.is_some() && self.portion == 0;
+        let pauses = pauses && self.portion_due.is_some_and(|due| now < due);
+        let older = || self.pictures.iter().any(|job| !job.companions.is_empty());
+        sound.place > 0 || ((!self.owed || pauses) && !older())
+    }
+
+    /// Puts sound that waits behind a picture that waits too: a message less for each viewer the more there is to do.
+    fn board(&mut self, now: Instant) {
+        while let Some(sound) = self.sound.front().filter(|sound| sound.place == 0) {
+            // Never before sound that rides already.
+            let last = self.pictures.iter().rposition(|job| !job.companions.is_empty()).unwrap_or(0);
+            let trains = 1 + sound.companions.len();
+            let takes = |job: &&mut Job| {
+                let whole = job.paced_until.is_none() && job.train.starts_frame && job.train.ends_frame;
+                let late = now.saturating_duration_since(job.since) >= RIDE;
+                job.place == 0 && job.companions.len() + trains <= HELD_MAX && (whole || late)
+            };
+            let Some(picture) = self.pictures.iter_mut().skip(last).find(takes) else { return };
+            let Some(sound) = self.sound.pop_front() else { return };
+            picture.bytes += sound.bytes;
+            picture.companions.push(sound.train);
+            picture.companions.extend(sound.companions);
+        }
     }
 
     /// How many turns of the picture in front may be taken now: evenly spread over the steps left.
@@ -229,6 +282,14 @@ impl FanOut {
     /// Sends sound that waited for a picture on its own.
     fn send_held(&mut self, now: Instant) {
         let mut trains = self.release().into_iter();
+        // What waits for its first turn may wait with it: it is one message then, or fewer.
+        while let Some(job) =
+            self.sound.back_mut().filter(|job| job.place == 0 && job.companions.len() < HELD_MAX)
+            && let Some(train) = trains.next()
+        {
+            job.bytes += bytes_of(&train);
+            job.companions.push(train);
+        }
         let Some(train) = trains.next() else { return };
         self.sound.push_back(Job::new(train, trains.collect(), now));
     }
@@ -236,9 +297,18 @@ impl FanOut {
 
 impl Job {
     fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, since: Instant) -> Job {
-        let trains = std::iter::once(&train).chain(&companions);
-        let bytes = trains.map(|train| train.bytes() + train.packets.len() * OVERHEAD).sum();
+        let bytes = std::iter::once(&train).chain(&companions).map(|train| bytes_of(train)).sum();
         Job { place: 0, since, paced_until: None, bytes, companions, train }
+    }
+
+    /// What it costs for one viewer, as bytes.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes + message_of(&self.train)
+    }
+
+    /// Its packets, for one viewer.
+    pub(super) fn packets(&self) -> usize {
+        std::iter::once(&self.train).chain(&self.companions).map(|train| train.packets.len()).sum()
     }
 
     /// Its trains in order, each with the padding that lets the next one share its message.
@@ -249,6 +319,20 @@ impl Job {
             .zip(behind)
             .map(|(train, next)| (train, next.map_or(0, |next| padding(train, next))))
     }
+}
+
+/// What a train costs for one viewer, as bytes.
+pub(super) fn cost_of(train: &Train) -> usize {
+    bytes_of(train) + message_of(train)
+}
+
+fn message_of(train: &Train) -> usize {
+    if train.codec.kind() == Kind::Video { MESSAGE } else { 0 }
+}
+
+/// Bytes of a train's datagrams at the most.
+fn bytes_of(train: &Train) -> usize {
+    train.bytes() + train.packets.len() * OVERHEAD
 }
 
 /// Bytes behind the last packet of `train` that make it as long as the others, so that the first of

@@ -153,6 +153,57 @@ fn sound_does_not_wait_behind_a_spread_picture() {
 }
 
 #[test]
+fn sound_rides_with_a_picture_that_waits() {
+    let now = start();
+    let mut fan_out = FanOut::new(AT_ONCE);
+    fan_out.push_picture(now, picture(1, now), INTERVAL);
+    fan_out.peek(now, 2).expect("a turn");
+    fan_out.advance(2);
+    // One has its turn behind it, so the next one takes the sound, and all of it.
+    fan_out.push_picture(now + ms(33), picture(4, now), INTERVAL);
+    fan_out.push_sound(now + ms(34), sound(7, now), true);
+    fan_out.push_sound(now + ms(54), sound(8, now), true);
+    let turns = drain(&mut fan_out, now + ms(60), 2);
+    let order: Vec<_> = turns.iter().map(|turn| (turn.0, turn.1, turn.2)).collect();
+    let both = |place| [(place, Codec::H264, 4), (place, Codec::Opus, 7), (place, Codec::Opus, 8)];
+    assert_eq!(order, [&[(1, Codec::H264, 1)][..], &both(0), &both(1)].concat());
+}
+
+#[test]
+fn sound_that_cannot_ride_takes_turns_with_pictures() {
+    let now = start();
+    let mut fan_out = FanOut::new(AT_ONCE);
+    // Pieces of a large picture are in the middle of the list all the time.
+    let piece = |number| train(Codec::H264, number * 16, (number == 0, false), now, &[1_200; 16]);
+    fan_out.push_picture(now, piece(0), INTERVAL);
+    let mut order = Vec::new();
+    for number in 0..6 {
+        fan_out.push_picture(now, piece(number + 1), INTERVAL);
+        fan_out.push_sound(now, sound(number, now), true);
+        for _ in 0..3 {
+            let (_, job) = fan_out.peek(now, 3).expect("a turn");
+            order.push(job.trains().next().expect("a train").0.codec);
+            fan_out.advance(3);
+        }
+    }
+    let pictures = order.iter().filter(|codec| **codec == Codec::H264).count();
+    assert!((6..=12).contains(&pictures), "every second one is of a picture, or nearly: {order:?}");
+}
+
+#[test]
+fn sound_that_waits_for_its_first_turn_goes_together() {
+    let now = start();
+    let mut fan_out = FanOut::new(AT_ONCE);
+    (0..7).for_each(|number| fan_out.push_sound(now, sound(number, now), false));
+    let mut jobs = Vec::new();
+    while let Some((_, job)) = fan_out.peek(now, 1) {
+        jobs.push(job.trains().map(|(train, _)| train.sequence).collect::<Vec<_>>());
+        fan_out.advance(1);
+    }
+    assert_eq!(jobs, [vec![0, 1, 2, 3, 4], vec![5, 6]]);
+}
+
+#[test]
 fn padding_only_where_it_lets_sound_share_the_message() {
     let now = start();
     let video = |lengths: &[usize]| train(Codec::H264, 0, (true, true), now, lengths);

@@ -16,6 +16,7 @@ mod rate;
 mod room;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
+mod shed;
 pub mod watch;
 pub mod worker;
 

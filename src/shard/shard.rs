@@ -16,7 +16,8 @@ use super::Egress;
 use super::command::{Command, Media};
 use super::deadlines::Deadlines;
 use super::demux::{Demux, Owner};
-use super::fan_out::{FanOut, Pacing};
+use super::fan_out::{FanOut, Pacing, cost_of};
+use super::shed::Shed;
 use crate::contain::contain;
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
@@ -77,6 +78,11 @@ pub struct Shard {
     by_stream: HashMap<StreamId, usize>,
     /// Streams with trains that wait, each once.
     active: Vec<usize>,
+    /// Who goes without media, and the ring that they are shown: nothing to catch up with.
+    shed: Shed,
+    nothing: Recent,
+    /// The number of the next viewer.
+    next_number: u64,
     limits: RecentLimits,
     pacing: Pacing,
     epoch: Epoch,
@@ -91,6 +97,8 @@ struct Seat {
     viewer: Viewer,
     /// Where its stream is.
     stream: usize,
+    /// Its place among those who ever joined here.
+    number: u64,
     connected: bool,
 }
 
@@ -98,8 +106,8 @@ struct Seat {
 struct Stream {
     video: Recent,
     fan_out: FanOut,
-    /// Slots of its viewers, in the order of their turns.
-    viewers: Vec<usize>,
+    /// Slots and numbers of its viewers, in the order of their turns.
+    viewers: Vec<(usize, u64)>,
     /// Whether it is among the active ones.
     active: bool,
 }
@@ -115,6 +123,9 @@ impl Shard {
             streams: Slab::new(),
             by_stream: HashMap::new(),
             active: Vec::new(),
+            shed: Shed::default(),
+            nothing: Recent::new(Codec::H264, limits),
+            next_number: 0,
             limits,
             pacing,
             epoch,
@@ -231,7 +242,9 @@ impl Shard {
 
     /// Gives viewers their turns, as many as the pace, the socket and a bound allow.
     pub fn poll_fan_out(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
-        let Shard { viewers, streams, active, deadlines, counters, epoch, .. } = self;
+        self.look(now, egress.is_stalled());
+        let Shard { viewers, streams, active, deadlines, counters, epoch, shed, .. } = self;
+        let horizon = shed.horizon();
         let mut turns = TURNS_AT_ONCE;
         let mut index = 0;
         while let Some(&key) = active.get(index) {
@@ -241,6 +254,13 @@ impl Shard {
             let served = expired.served.min(roll.len());
             roll.rotate_left(served);
             while let Some((place, job)) = fan_out.peek(now, roll.len()) {
+                let (slot, number) = roll[place];
+                if number >= horizon {
+                    let without = roll[place..].iter().take_while(|(_, number)| *number >= horizon).count();
+                    counters.dropped_shed.add((job.packets() * without) as u64);
+                    fan_out.skip(without, roll.len());
+                    continue;
+                }
                 let stopped = match turns {
                     0 => Some(Progress::More),
                     _ => (!egress.ready(job.bytes)).then_some(Progress::Blocked),
@@ -251,13 +271,14 @@ impl Shard {
                     return progress;
                 }
                 turns -= 1;
-                let seat = &mut viewers[roll[place]];
+                shed.done(job.cost() as u64);
+                let seat = &mut viewers[slot];
                 let mut first = false;
                 for (train, padding) in job.trains() {
                     first |= seat.viewer.handle_train(now, train, padding, epoch, egress);
                 }
                 if first {
-                    deadlines.set(roll[place], seat.viewer.deadline());
+                    deadlines.set(slot, seat.viewer.deadline());
                 }
                 fan_out.advance(roll.len());
             }
@@ -310,23 +331,45 @@ impl Shard {
         self.streams.clear();
         self.by_stream.clear();
         self.active.clear();
+        self.shed = Shed::default();
+        self.counters.without_media.set(0);
         self.connected = 0;
         self.counters.viewers.set(0);
         self.counters.connected_now.set(0);
     }
 
+    /// Decides who goes without media.
+    fn look(&mut self, now: Instant, stalled: bool) {
+        let waits = self.active.iter().filter_map(|&key| self.streams[key].fan_out.waits_since()).min();
+        let late = waits.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.shed.look(now, late, stalled);
+        self.counters.without_media.set(self.shed.without_media() as u64);
+    }
+
     fn queue(&mut self, now: Instant, stream: StreamId, train: Arc<Train>) {
         self.counters.trains.add(1);
         let Some(&key) = self.by_stream.get(&stream) else { return };
-        let Stream { video, fan_out, active, .. } = &mut self.streams[key];
+        let Stream { video, fan_out, active, viewers } = &mut self.streams[key];
+        let served = match self.shed.horizon() {
+            u64::MAX => viewers.len(),
+            horizon => viewers.iter().filter(|(_, number)| *number < horizon).count(),
+        };
+        self.shed.asked(now, (cost_of(&train) * served) as u64);
         match train.codec.kind() {
             Kind::Video => {
+                if train.keyframe {
+                    self.shed.begins();
+                }
                 video.push(train.clone());
                 fan_out.push_picture(now, train, video.frame_interval());
             }
             Kind::Audio => {
                 let flowing = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < FLOWING;
-                fan_out.push_sound(now, train, video.latest().is_some_and(flowing));
+                let flows = video.latest().is_some_and(flowing);
+                if !flows {
+                    self.shed.begins();
+                }
+                fan_out.push_sound(now, train, flows);
             }
         }
         if !std::mem::replace(active, true) {
@@ -338,11 +381,13 @@ impl Shard {
         let (session, deadline) = (viewer.session, viewer.deadline());
         let ufrag = viewer.ufrag.clone();
         let stream = self.stream(viewer.stream);
-        let slot = self.viewers.insert(Seat { viewer, stream, connected: false });
+        let number = self.next_number;
+        self.next_number += 1;
+        let slot = self.viewers.insert(Seat { viewer, stream, number, connected: false });
         self.by_session.insert(session, slot);
         self.demux.insert_ufrag(ufrag, slot);
         self.deadlines.set(slot, deadline);
-        self.streams[stream].viewers.push(slot);
+        self.streams[stream].viewers.push((slot, number));
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
@@ -392,7 +437,8 @@ impl Shard {
     /// Calls one viewer and does what its outcome asks for.
     fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Surroundings<'_>) -> Outcome) {
         let Some(seat) = self.viewers.get_mut(slot) else { return };
-        let video = &self.streams[seat.stream].video;
+        let without = seat.number >= self.shed.horizon();
+        let video = if without { &self.nothing } else { &self.streams[seat.stream].video };
         let around = Surroundings { video, epoch: &self.epoch, feedback: &self.counters.feedback };
         let outcome = call(&mut seat.viewer, around);
         if let Some(reason) = outcome.ended {
@@ -401,6 +447,7 @@ impl Shard {
         if let Some(took) = outcome.connected {
             seat.connected = true;
             self.arrived.push(seat.viewer.session);
+            self.shed.connected(seat.number);
             self.connected += 1;
             self.counters.connected_now.set(self.connected);
             self.counters.connected.add(1);
@@ -429,7 +476,9 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: EndReason) {
-        let Seat { viewer, stream, connected } = self.viewers.remove(slot);
+        let Seat { viewer, stream, number, connected } = self.viewers.remove(slot);
+        self.shed.left(number);
+        self.counters.without_media.set(self.shed.without_media() as u64);
         self.by_session.remove(&viewer.session);
         self.demux.remove_ufrag(&viewer.ufrag);
         for address in viewer.addresses() {
@@ -437,7 +486,7 @@ impl Shard {
         }
         self.deadlines.clear(slot);
         let stream = &mut self.streams[stream];
-        if let Some(place) = stream.viewers.iter().position(|&other| other == slot) {
+        if let Some(place) = stream.viewers.iter().position(|&(other, _)| other == slot) {
             // In order, so that those behind keep their turns of the trains under way.
             stream.viewers.remove(place);
             stream.fan_out.removed(place);

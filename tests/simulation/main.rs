@@ -15,6 +15,7 @@ mod indices;
 mod link;
 mod loss;
 mod moving;
+mod overload;
 mod refused;
 mod strangers;
 mod tracks;

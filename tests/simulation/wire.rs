@@ -40,6 +40,9 @@ fn srtcp_index(datagram: &[u8]) -> (u32, u32) {
     (word(4), word(datagram.len() - 4) & 0x7fff_ffff)
 }
 
+/// What a message costs beside its bytes.
+const TURN: f64 = 1_500.0;
+
 /// The server's egress of one call.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -48,15 +51,26 @@ pub struct Outbox {
     pub full: bool,
     /// Whether that has been so for long.
     pub stalled: bool,
+    /// What may still be spent on media, if that is limited, and what was.
+    pub budget: Option<f64>,
+    pub spent: f64,
 }
 
 impl Egress for Outbox {
     fn transmit(&mut self, destination: SocketAddr, _source: Option<IpAddr>, datagram: &[u8]) {
         self.sent.push((destination, datagram.to_vec()));
+        if class(datagram) == Class::Rtp {
+            self.spent += datagram.len() as f64;
+        }
     }
 
     fn ready(&mut self, _bytes: usize) -> bool {
-        !self.full
+        if self.full || self.budget.is_some_and(|budget| budget <= self.spent) {
+            return false;
+        }
+        // As in the kernel: a message costs as much as some bytes.
+        self.spent += TURN;
+        true
     }
 
     fn is_stalled(&self) -> bool {

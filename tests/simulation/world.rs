@@ -42,6 +42,10 @@ const EVENTS_AT_ONCE: usize = 100_000;
 /// Time between two looks at a full socket.
 const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 
+/// Time between two looks at a line that is used up, and what it may save up, in seconds: as the worker's.
+const RATE_WAIT: Duration = Duration::from_millis(1);
+const BURST: f64 = 0.002;
+
 /// From when on a full socket counts as stalled, as in the worker's outbox.
 const STALL: Duration = Duration::from_millis(100);
 
@@ -63,6 +67,10 @@ pub struct World {
     pub ended: Vec<(Instant, Ended)>,
     /// Since when the shard's socket is full, if it is: it takes no media then.
     full_since: Option<Instant>,
+    /// What media may spend a second, if that is limited; what it may spend now; and what it has spent.
+    rate: Option<f64>,
+    credit: (f64, Instant),
+    pub spent: f64,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
     /// How clients authenticate their checks: our credentials, and the name that they go by.
@@ -108,6 +116,9 @@ impl World {
             books: Books::default(),
             ended: Vec::new(),
             full_since: None,
+            rate: None,
+            credit: (0.0, start),
+            spent: 0.0,
             tap: Vec::new(),
             keys: Vec::new(),
             recent,
@@ -231,6 +242,11 @@ impl World {
         self.full_since = full.then_some(self.now);
     }
 
+    /// Lets media spend so much a second from now on: bytes, and 1,500 for each turn.
+    pub fn limit(&mut self, rate: Option<f64>) {
+        (self.rate, self.credit) = (rate, (0.0, self.now));
+    }
+
     /// Loses what `filter` says, from now on.
     pub fn lose(&mut self, filter: impl FnMut(Instant, Way, &[u8]) -> bool + 'static) {
         self.filter = Some(Box::new(filter));
@@ -349,6 +365,7 @@ impl World {
         // As the worker's thread does it while its socket is full.
         let fan_out = match self.full_since.is_some() {
             true => Some(self.now + BLOCKED_WAIT),
+            false if self.rate.is_some() && self.credit.0 <= 0.0 => Some(self.now + RATE_WAIT),
             false => self.shard.fan_out_due(self.now),
         };
         let shard = self.shard.next_deadline().into_iter().chain(fan_out);
@@ -392,8 +409,14 @@ impl World {
     /// Calls the shard, and takes what it sends and whom it ends.
     fn with_shard(&mut self, call: impl FnOnce(&mut Shard, Instant, &mut Outbox)) {
         let stalled = self.full_since.is_some_and(|since| self.now - since >= STALL);
-        let mut outbox = Outbox { full: self.full_since.is_some(), stalled, ..Outbox::default() };
+        let budget = self.rate.map(|rate| {
+            let passed = (self.now - self.credit.1).as_secs_f64();
+            (self.credit.0 + rate * passed).min(rate * BURST)
+        });
+        let mut outbox = Outbox { full: self.full_since.is_some(), stalled, budget, ..Outbox::default() };
         call(&mut self.shard, self.now, &mut outbox);
+        self.spent += outbox.spent;
+        self.credit = (budget.unwrap_or_default() - outbox.spent, self.now);
         for (remote, bytes) in outbox.sent {
             let owner = self.owners.get(&remote).copied();
             self.books.sent(self.now, owner, remote, &bytes);

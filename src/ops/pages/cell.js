@@ -40,7 +40,8 @@ export class Cell {
       if (detail.state === "connected") this.#reason = null;
       else if (detail.reason) this.#reason = detail.reason;
       // A kiosk has nobody to press a button.
-      if (detail.state === "stopped" && detail.reason) setTimeout(() => this.element.isConnected && this.#player.start(), 10_000);
+      if (detail.state === "stopped" && detail.reason)
+        setTimeout(() => this.element.isConnected && this.#player.start(), 10_000);
     });
     this.#watch();
     this.#player.start();
@@ -69,7 +70,9 @@ export class Cell {
     const lines = late ? this.#lines(silent) : [];
     if (this.#words.innerText.trim() === lines.join("\n")) return;
     this.#words.replaceChildren(
-      ...lines.map((line, place) => Object.assign(document.createElement(place ? "small" : "span"), { textContent: line })),
+      ...lines.map((line, place) =>
+        Object.assign(document.createElement(place ? "small" : "span"), { textContent: line }),
+      ),
     );
   }
 
@@ -84,7 +87,9 @@ export class Cell {
             ? "The server does not answer"
             : this.#reason?.detail
               ? sentence(this.#reason.detail)
-              : "Connecting …";
+              : this.#shown
+                ? "No new picture"
+                : "Connecting …";
     return this.#shown ? [why, `Picture of ${lengthOfTime(silent)} ago`] : [why];
   }
 

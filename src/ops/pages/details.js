@@ -3,7 +3,15 @@
 
 import { copyText } from "./copy.js";
 import { streamUrl } from "./streams.js";
-import { channelWords, codecName, count, lengthOfTime, sentence, setText, sizeWords, troubleWords } from "./words.js";
+import {
+  channelWords,
+  codecName,
+  lengthOfTime,
+  sentence,
+  setText,
+  sizeWords,
+  troubleWords,
+} from "./words.js";
 
 export class Details {
   #dialog;
@@ -44,7 +52,9 @@ export class Details {
     const key = JSON.stringify(rows);
     if (this.#dialog.dataset.rows === key) return;
     this.#dialog.dataset.rows = key;
-    this.#find(".facts").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
+    this.#find(".facts").replaceChildren(
+      ...rows.flatMap(([name, value]) => [element("dt", name), element("dd", value)]),
+    );
   }
 
   #find(selector) {
@@ -55,15 +65,22 @@ export class Details {
 function stateWords({ state }, trouble, since) {
   const words = trouble
     ? troubleWords(trouble).title
-    : { playing: "Playing", starting: "No picture yet", connecting: "Connecting" }[state] ?? "No connection";
+    : ({ playing: "Playing", starting: "No picture yet", connecting: "Connecting" }[state] ??
+      "No connection");
   return since === null ? words : `${words} for ${lengthOfTime(since)}`;
 }
 
 function facts({ video, audio, viewers, source, notes }) {
   return [
-    ["Video", video && [codecName(video.codec), sizeWords(video), video.profile && `profile ${video.profile}`].filter(Boolean).join(", ")],
+    [
+      "Video",
+      video &&
+        [codecName(video.codec), sizeWords(video), video.profile && `profile ${video.profile}`]
+          .filter(Boolean)
+          .join(", "),
+    ],
     ["Audio", audio && `${codecName(audio.codec)}, ${channelWords(audio.channels)}`],
-    ["Viewers", count(viewers, "viewer").replace(" viewers", "").replace(" viewer", "")],
+    ["Viewers", String(viewers)],
     ["Source", source === "demo" ? "Demo, from inside the program" : source],
     ["Notes", notes.map(sentence).join(" ")],
   ];
@@ -75,7 +92,10 @@ function waysTo(url, name) {
   return [
     ["Page", url.href],
     ["WHEP address, for players", new URL("whep", url).href],
-    ["In another page", `<iframe src="${url.href}?controls=0" allow="autoplay; fullscreen" width="640" height="360"></iframe>`],
+    [
+      "In another page",
+      `<iframe src="${url.href}?controls=0" allow="autoplay; fullscreen" width="640" height="360"></iframe>`,
+    ],
     ["Newest picture, as a file", `curl -o ${file} ${quoted(new URL("frame.mp4", url).href)}`],
     ["Load test", `sluice load whep ${quoted(new URL("whep", url).href)} --viewers 100`],
   ];

@@ -65,10 +65,15 @@ function showServer(words) {
 // The streams that the address names, in its order. A name that is not there yet has a place all the same.
 function choose(all) {
   const sorted = [...all].sort((a, b) => compareNames(a.name, b.name));
-  const wanted = query.get("streams")?.split(",").map((name) => name.trim()).filter(Boolean);
+  const wanted = query
+    .get("streams")
+    ?.split(",")
+    .map((name) => name.trim())
+    .filter(Boolean);
   if (!wanted?.length) return sorted;
   const found = wanted.flatMap((pattern) => {
-    if (!pattern.includes("*")) return [all.find(({ name }) => name === pattern) ?? { name: pattern, missing: true }];
+    if (!pattern.includes("*"))
+      return [all.find(({ name }) => name === pattern) ?? { name: pattern, missing: true }];
     const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
     const fits = new RegExp(`^${parts.join(".*")}$`, "su");
     return sorted.filter(({ name }) => fits.test(name));
@@ -83,14 +88,19 @@ function grid(count) {
   const { innerWidth: width, innerHeight: height } = window;
   const most = Math.max(1, Math.min(COLUMNS_MAX, Math.floor(width / CELL_MIN_PX)));
   const rowsOf = (columns) => Math.max(1, Math.round(height / ((width / columns) * (9 / 16))));
-  if (columnsWanted) return { columns: columnsWanted, rows: Math.min(rowsOf(columnsWanted), Math.ceil(count / columnsWanted)) };
+  if (columnsWanted)
+    return {
+      columns: columnsWanted,
+      rows: Math.min(rowsOf(columnsWanted), Math.ceil(count / columnsWanted)),
+    };
   let best = null;
   for (let columns = 1; columns <= most; columns++) {
     const rows = Math.min(Math.ceil(count / columns), rowsOf(most) * 2);
     const size = Math.min(width / columns, (height / rows) * (16 / 9));
     const shown = Math.min(count, columns * rows);
     if (size < Math.min(CELL_MIN_PX, width)) continue;
-    if (!best || shown > best.shown || (shown === best.shown && size >= best.size)) best = { columns, rows, size, shown };
+    if (!best || shown > best.shown || (shown === best.shown && size >= best.size))
+      best = { columns, rows, size, shown };
   }
   return best ?? { columns: most, rows: rowsOf(most) };
 }
@@ -114,7 +124,8 @@ function layOut() {
   kiosk.querySelector(".notice")?.remove();
   shown.forEach((stream, place) => {
     const cell = cells.get(stream.name) ?? enter(stream);
-    if (kiosk.children[place] !== cell.element) kiosk.insertBefore(cell.element, kiosk.children[place] ?? null);
+    if (kiosk.children[place] !== cell.element)
+      kiosk.insertBefore(cell.element, kiosk.children[place] ?? null);
   });
   clearTimeout(cycleTimer);
   if (pages > 1) cycleTimer = setTimeout(turn, cycle);

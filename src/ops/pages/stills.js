@@ -40,7 +40,13 @@ export class Stills {
   want(name, { url, canvas, done }) {
     if (this.#wanted.has(name)) return;
     const kept = canvas.still ?? {};
-    this.#wanted.set(name, { url, canvas, done, etag: kept.etag ?? null, askedAt: kept.askedAt ?? -Infinity });
+    this.#wanted.set(name, {
+      url,
+      canvas,
+      done,
+      etag: kept.etag ?? null,
+      askedAt: kept.askedAt ?? -Infinity,
+    });
     this.#next();
   }
 

@@ -66,7 +66,11 @@ export class StreamList {
     try {
       const signal = AbortSignal.any([stop, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
       const headers = this.#etag ? { "If-None-Match": this.#etag } : {};
-      const response = await fetch(new URL("streams.json", this.#root), { cache: "no-store", headers, signal });
+      const response = await fetch(new URL("streams.json", this.#root), {
+        cache: "no-store",
+        headers,
+        signal,
+      });
       if (response.status !== 304) {
         if (!response.ok) return `The server answered with status ${response.status}.`;
         const list = await response.json();

@@ -77,8 +77,20 @@ export class Tile {
     const facts = this.#find(".facts");
     facts.hidden = Boolean(trouble);
     const { video, audio } = stream;
-    setText(this.#find(".codec"), connecting ? "" : video ? codecName(video.codec) : audio ? codecName(audio.codec) : "");
-    setText(this.#find(".size"), connecting ? WAITING[stream.state] ?? "Connecting …" : video ? sizeWords(video) : audio ? "sound only" : "");
+    setText(
+      this.#find(".codec"),
+      connecting ? "" : video ? codecName(video.codec) : audio ? codecName(audio.codec) : "",
+    );
+    setText(
+      this.#find(".size"),
+      connecting
+        ? (WAITING[stream.state] ?? "Connecting …")
+        : video
+          ? sizeWords(video)
+          : audio
+            ? "sound only"
+            : "",
+    );
 
     const viewers = this.#find(".viewers");
     viewers.hidden = stream.viewers === 0;

@@ -124,7 +124,8 @@ function arrange() {
     `${troubled.length} of ${all.length} need${troubled.length === 1 ? "s" : ""} attention`,
   );
   byId("controls").hidden = all.length === 0;
-  const some = shown.length < all.length ? `&streams=${shown.map((tile) => encodeURIComponent(tile.name)).join()}` : "";
+  const some =
+    shown.length < all.length ? `&streams=${shown.map((tile) => encodeURIComponent(tile.name)).join()}` : "";
   byId("screen").href = `?wall${some}`;
   byId("empty").hidden = !loaded || all.length > 0;
   byId("none").hidden = all.length === 0 || shown.length > 0;
@@ -141,7 +142,8 @@ function placeGroups(groups) {
     const places = section.querySelector("ul");
     places.setAttribute("aria-label", words || "Streams");
     items.forEach((tile, place) => {
-      if (places.children[place] !== tile.element) places.insertBefore(tile.element, places.children[place] ?? null);
+      if (places.children[place] !== tile.element)
+        places.insertBefore(tile.element, places.children[place] ?? null);
     });
     while (places.children.length > items.length) places.lastElementChild.remove();
     return section;
@@ -218,7 +220,12 @@ function pointAt(event) {
   const tile = tileOf(event.target);
   if (!tile || !event.target.closest(".view")) return preview.stop();
   if (tile.playing && tile.stream.video)
-    preview.start({ name: tile.name, url: streamUrl(root, tile.name, "whep"), view: tile.view, canvas: tile.canvas });
+    preview.start({
+      name: tile.name,
+      url: streamUrl(root, tile.name, "whep"),
+      view: tile.view,
+      canvas: tile.canvas,
+    });
 }
 
 function openDetails(event) {

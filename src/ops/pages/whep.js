@@ -87,7 +87,7 @@ export class WhepPlayer extends EventTarget {
       const { signal } = this.#page;
       // A page that goes away frees its session on the server; one that comes back (from the
       // back/forward cache) makes another.
-      addEventListener("pagehide", () => this.#release(), { signal });
+      addEventListener("pagehide", () => this.#release({ leaving: true }), { signal });
       addEventListener("pageshow", (event) => event.persisted && this.start(), { signal });
       addEventListener("online", () => this.#state === "waiting" && this.start(), { signal });
     }
@@ -235,7 +235,7 @@ export class WhepPlayer extends EventTarget {
   }
 
   // Frees the attempt under way, here and on the server.
-  #release() {
+  #release({ leaving = false } = {}) {
     clearTimeout(this.#retryTimer);
     const attempt = this.#attempt;
     if (!attempt) return;
@@ -243,9 +243,11 @@ export class WhepPlayer extends EventTarget {
     clearTimers(attempt);
     attempt.abort.abort();
     const close = () => attempt.pc?.close();
-    if (!attempt.session) return close();
     // First the session: the server ends it by itself when the connection closes, and would know nothing of it.
-    this.#delete(attempt).then(close);
+    const deleted = attempt.session ? this.#delete(attempt) : null;
+    // A page that leaves has no time for the answer, and is kept by no browser while it is connected.
+    if (!deleted || leaving) return close();
+    deleted.then(close);
     setTimeout(close, RELEASE_MS);
   }
 

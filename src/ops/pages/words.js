@@ -5,8 +5,7 @@ const CODECS = { H264: "H.264", H265: "H.265", OPUS: "Opus", PCMU: "G.711 µ-law
 const TROUBLES = {
   away: {
     title: "No connection",
-    advice:
-      "Sluice keeps trying. Whoever watches stays connected and sees the picture come back by itself.",
+    advice: "Sluice keeps trying. Whoever watches stays connected and sees the picture come back by itself.",
   },
   silent: {
     title: "No pictures",
@@ -24,7 +23,8 @@ const TROUBLES = {
   },
   undecodable: {
     title: "Cannot be shown",
-    advice: "This browser cannot decode the picture. Another browser may; H.264 Baseline or Main plays everywhere.",
+    advice:
+      "This browser cannot decode the picture. Another browser may; H.264 Baseline or Main plays everywhere.",
   },
 };
 

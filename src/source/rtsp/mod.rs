@@ -19,7 +19,7 @@
 //!
 //! # What is read by whom
 //!
-//! RTP headers and H.264 parameter sets are read by retina. Its RTSP client and session descriptions are not used:
+//! RTP headers are read by retina. Its RTSP client and its reader of session descriptions are not used:
 //! they end a session at the first thing that is not as it should be, and with cameras something always is.
 //! docs/CAMERAS.md lists what is tolerated here.
 
@@ -33,6 +33,7 @@ mod formats;
 mod h264;
 mod message;
 mod order;
+mod reader;
 mod sdp;
 mod session;
 mod transcript;
@@ -48,7 +49,8 @@ use tracing::{debug, warn};
 use url::Url;
 
 use self::failure::Failure;
-use self::session::{Flow, Session};
+use self::reader::Flow;
+use self::session::Session;
 use crate::source::backoff::Backoff;
 use crate::source::{Sink, SourceState};
 

@@ -1,0 +1,224 @@
+//! What each answer of a camera means: what is asked next, and by which URL.
+
+use std::time::Instant;
+
+use url::Url;
+
+use super::super::auth::Verdict;
+use super::super::control::Base;
+use super::super::failure::{Failure, Refusal};
+use super::super::message::{Headers, Method, Start, read_transport};
+use super::super::sdp;
+use super::super::wire::Message;
+use super::{Dialog, Event, MAX_CONNECTIONS, Step, Track};
+
+/// "Invalid Range" (RFC 2326 §11.3.8).
+const INVALID_RANGE: u16 = 457;
+
+impl Dialog {
+    pub(super) fn message(&mut self, message: &Message, now: Instant) -> Option<Event> {
+        if self.step != Step::Playing {
+            self.exchange.transcript.received(&message.raw);
+            self.exchange.transcript.received(&message.body);
+        }
+        let headers = &message.head.headers;
+        let status = match &message.head.start {
+            Start::Unreadable => {
+                let said = self.mask().quote(&message.raw);
+                return Some(Event::Failed(Failure::NotRtsp(said)));
+            }
+            Start::Request(method) => {
+                self.exchange.reply(method, headers);
+                return (method == "TEARDOWN").then_some(Event::Failed(Failure::TornDown));
+            }
+            Start::Response(status) => *status,
+        };
+        if status < 200 {
+            return None;
+        }
+        if message.raw.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/")) {
+            return Some(Event::Failed(Failure::NotRtsp(self.mask().quote(&message.raw))));
+        }
+        let answered = self.exchange.answered(message)?;
+        let request = answered.method;
+        let mut verdict = None;
+        if status == 401 {
+            let judged = self.exchange.refused(answered, headers, now);
+            if judged == Verdict::Again {
+                return None;
+            }
+            verdict = Some(judged);
+        }
+        let refusal = || Refusal {
+            request,
+            status,
+            verdict,
+            transport: self.settings.transport,
+            detail: self.mask().quote(message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default()),
+        };
+        match self.step {
+            Step::TearDown => Some(self.over()),
+            Step::Playing => {
+                self.keepalive.handle_answer(request, status, headers);
+                None
+            }
+            Step::Describe if (300..400).contains(&status) => Some(self.redirected(headers)),
+            Step::Describe if status < 300 => Some(self.described(message)),
+            Step::Setup if status < 300 => self.track_set_up(headers, now),
+            Step::Play if status < 300 => {
+                self.played(now);
+                None
+            }
+            Step::Setup => {
+                let refusal = refusal();
+                self.setup_refused(refusal, now)
+            }
+            Step::Play => {
+                let refusal = refusal();
+                self.play_refused(refusal, now)
+            }
+            _ => Some(Event::Failed(Failure::Refused(refusal()))),
+        }
+    }
+
+    fn redirected(&mut self, headers: &Headers) -> Event {
+        let location = headers.get("location").unwrap_or_default().into_owned();
+        let target = Url::parse(&location).or_else(|_| self.url.join(&location));
+        let Ok(mut target) = target else {
+            return Event::Failed(Failure::Redirected(self.mask().quote(location.as_bytes())));
+        };
+        // Credentials in it are not ours to send.
+        let _ = target.set_username("");
+        let _ = target.set_password(None);
+        let known = target.scheme() == "rtsp" && target.host() == self.settings.url.host();
+        if known && self.connections < MAX_CONNECTIONS {
+            self.url = target;
+            return Event::Connect;
+        }
+        let shown = format!(
+            "{}://{}{}",
+            target.scheme(),
+            target.host_str().unwrap_or_default(),
+            target.port().map(|port| format!(":{port}")).unwrap_or_default()
+        );
+        let path = if target.path().contains(['=', '@', ':']) { "/..." } else { target.path() };
+        Event::Failed(Failure::Redirected(self.mask().quote(format!("{shown}{path}").as_bytes())))
+    }
+
+    fn described(&mut self, message: &Message) -> Event {
+        let headers = &message.head.headers;
+        self.description = sdp::read(&message.body);
+        if self.description.media.is_empty() {
+            let said = self.mask().quote(&message.body);
+            return Event::Failed(Failure::NoDescription(said));
+        }
+        let named = headers.get("content-base").or_else(|| headers.get("content-location"));
+        self.base = Some(Base::new(&self.url, named.as_deref()));
+        self.step = Step::Described;
+        Event::Described
+    }
+
+    /// The track being set up, if the session can do without it.
+    pub(super) fn optional(&self) -> Option<&Track> {
+        self.tracks.get(self.set_up).filter(|track| !track.essential)
+    }
+
+    pub(super) fn leave_out(&mut self, why: &str) {
+        let track = self.tracks.remove(self.set_up);
+        self.notes.push(format!("{} is left out: {why}", track.name));
+    }
+
+    /// Asks for the next track, or plays if there is none.
+    pub(super) fn next_track(&mut self, now: Instant) -> Option<Event> {
+        let base = self.base.as_ref()?;
+        if let Some(track) = self.tracks.get(self.set_up) {
+            let control = self.description.media.get(track.media).and_then(|media| media.control.as_deref());
+            self.urls = base.track(control).into();
+            self.try_setup(now);
+            return None;
+        }
+        self.step = Step::Play;
+        self.urls = base.session(self.description.control.as_deref()).into();
+        self.try_play(now);
+        Some(Event::Ready)
+    }
+
+    /// SETUP at the next URL: `false` if there is none.
+    fn try_setup(&mut self, now: Instant) -> bool {
+        let (Some(url), Some(track)) = (self.urls.pop_front(), self.tracks.get(self.set_up)) else {
+            return false;
+        };
+        let transport = match track.port {
+            Some(port) => format!("RTP/AVP;unicast;client_port={port}-{}", port.saturating_add(1)),
+            None => format!("RTP/AVP/TCP;unicast;interleaved={}-{}", track.channels.0, track.channels.1),
+        };
+        self.exchange.send(Method::Setup, &url, vec![("Transport", transport)], now);
+        self.track_urls.truncate(self.set_up);
+        self.track_urls.push(url);
+        true
+    }
+
+    fn track_set_up(&mut self, headers: &Headers, now: Instant) -> Option<Event> {
+        self.exchange.learn_session(headers);
+        let said = headers.get("transport").unwrap_or_default();
+        let answer = read_transport(&said);
+        let essential = self.optional().is_none();
+        if answer.udp && self.tracks[self.set_up].port.is_none() {
+            if essential {
+                return Some(Event::Failed(Failure::OnlyUdp(self.mask().quote(said.as_bytes()))));
+            }
+            self.leave_out("the camera sends it over UDP only");
+            return self.next_track(now);
+        }
+        let (before, rest) = self.tracks.split_at_mut(self.set_up);
+        if let Some(track) = rest.first_mut() {
+            track.settle(&answer, before);
+        }
+        self.set_up += 1;
+        self.next_track(now)
+    }
+
+    fn setup_refused(&mut self, refusal: Refusal, now: Instant) -> Option<Event> {
+        if refusal.is_about_url() && self.try_setup(now) {
+            return None;
+        }
+        if self.optional().is_none() {
+            return Some(Event::Failed(Failure::Refused(refusal)));
+        }
+        self.leave_out(&format!("the camera refused it ({})", refusal.detail));
+        self.next_track(now)
+    }
+
+    /// PLAY at the next URL: `false` if there is none.
+    fn try_play(&mut self, now: Instant) -> bool {
+        let Some(url) = self.urls.pop_front() else { return false };
+        let range = (!self.without_range).then(|| ("Range", "npt=0.000-".to_owned()));
+        self.exchange.send(Method::Play, &url, range.into_iter().collect(), now);
+        self.session_url = url;
+        true
+    }
+
+    fn play_refused(&mut self, refusal: Refusal, now: Instant) -> Option<Event> {
+        if refusal.status == INVALID_RANGE && !self.without_range {
+            self.without_range = true;
+            self.urls.push_front(self.session_url.clone());
+        } else if !refusal.is_about_url() {
+            return Some(Event::Failed(Failure::Refused(refusal)));
+        } else if !self.one_by_one && self.urls.is_empty() {
+            self.one_by_one = true;
+            self.urls = self.track_urls.iter().cloned().collect();
+        } else if self.one_by_one {
+            return Some(Event::Failed(Failure::Refused(refusal)));
+        }
+        self.try_play(now);
+        None
+    }
+
+    pub(super) fn played(&mut self, now: Instant) {
+        if self.one_by_one && self.try_play(now) {
+            return;
+        }
+        self.step = Step::Playing;
+        self.keepalive.schedule(self.exchange.session_timeout, now);
+    }
+}

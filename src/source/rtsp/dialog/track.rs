@@ -1,0 +1,41 @@
+//! A track between its choice and its media: what was asked for, and what the camera made of it.
+
+use super::super::message::TransportAnswer;
+
+/// A track to be set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::source::rtsp) struct Track {
+    /// Which section of the description.
+    pub(in crate::source::rtsp) media: usize,
+    /// Whether the session is worth nothing without it.
+    pub(in crate::source::rtsp) essential: bool,
+    /// What it is, in words.
+    pub(in crate::source::rtsp) name: String,
+    /// Our port for its packets, and the one above for its reports, over UDP.
+    pub(in crate::source::rtsp) port: Option<u16>,
+    /// The channels of its packets and reports: those asked for, then those that the camera chose.
+    pub(in crate::source::rtsp) channels: (u8, u8),
+    /// The camera's ports, if it named usable ones.
+    pub(in crate::source::rtsp) server_port: Option<(u16, u16)>,
+}
+
+impl Track {
+    /// A track of section `media`, before anything is known of how it comes.
+    pub(in crate::source::rtsp) fn new(media: usize, essential: bool, name: String) -> Track {
+        Track { media, essential, name, port: None, channels: (0, 1), server_port: None }
+    }
+
+    /// Takes what the camera chose. What it left out is what was asked for, and channels that another track has
+    /// already cannot be this one's.
+    pub(super) fn settle(&mut self, answer: &TransportAnswer, before: &[Track]) {
+        self.server_port = answer.server_port.filter(|(packets, _)| *packets > 0);
+        if answer.tcp {
+            self.port = None;
+        }
+        if let Some(chosen) = answer.interleaved
+            && !before.iter().any(|track| track.channels.0 == chosen.0)
+        {
+            self.channels = chosen;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! From the packets of a session to units of media for the sink.
+//!
+//! Owns which tracks are chosen, how packets get to them, and the deadline for media. Never knows RTSP or a socket.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::dialog::Track;
+use super::failure::Failure;
+use super::formats::{Choice, Offer, choose};
+use super::h264::{Depacketizer, Packet};
+use super::order::{Order, Ordered};
+use super::sdp::Description;
+use super::{Journal, RtspSettings};
+use crate::source::Sink;
+use crate::track::h264::{self, kind as nal_type};
+use crate::track::{AccessUnit, AudioFrame};
+
+/// From when to when an attempt brought media.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    since: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl Flow {
+    /// Whether it brought any.
+    pub(super) fn began(&self) -> bool {
+        self.since.is_some()
+    }
+
+    fn note(&mut self, received: Instant) -> bool {
+        self.until = Some(received);
+        self.since.replace(self.since.unwrap_or(received)).is_none()
+    }
+}
+
+/// Turns the packets of one session into units of media.
+pub(super) struct Reader<'a, S> {
+    settings: &'a RtspSettings,
+    offers: Vec<Offer>,
+    choice: Choice,
+    routes: Vec<Route>,
+    ordered: Vec<Ordered>,
+    depacketizer: Depacketizer,
+    units: Vec<AccessUnit>,
+    /// Packets that belong to no track.
+    strangers: u64,
+    begun: bool,
+    /// Since when media should come.
+    playing: Option<Instant>,
+    sink: &'a mut S,
+    journal: &'a mut Journal,
+    flow: &'a mut Flow,
+}
+
+/// How packets get to their track.
+struct Route {
+    /// Which of the offers.
+    media: usize,
+    /// The channel of its packets, if they come interleaved.
+    channel: Option<u8>,
+    order: Order,
+}
+
+impl<'a, S: Sink> Reader<'a, S> {
+    pub(super) fn new(
+        settings: &'a RtspSettings,
+        sink: &'a mut S,
+        journal: &'a mut Journal,
+        flow: &'a mut Flow,
+    ) -> Reader<'a, S> {
+        Reader {
+            settings,
+            offers: Vec::new(),
+            choice: Choice { video: None, audio: None, notes: Vec::new() },
+            routes: Vec::new(),
+            ordered: Vec::new(),
+            depacketizer: Depacketizer::new(settings.max_frame_bytes),
+            units: Vec::new(),
+            strangers: 0,
+            begun: false,
+            playing: None,
+            sink,
+            journal,
+            flow,
+        }
+    }
+
+    /// Chooses what to set up of what the camera offers.
+    pub(super) fn choose(&mut self, description: &Description) -> Result<Vec<Track>, Failure> {
+        self.offers = description.media.iter().map(Offer::from).collect();
+        self.choice = choose(&self.offers);
+        if description.more > 0 {
+            self.choice.notes.push(format!("{} more streams are not looked at", description.more));
+        }
+        let Choice { video, audio, .. } = &self.choice;
+        let chosen = video.iter().copied().chain(audio.map(|(index, _)| index));
+        let track = |(at, media): (usize, usize)| Track::new(media, at == 0, self.offers[media].name());
+        let tracks: Vec<Track> = chosen.enumerate().map(track).collect();
+        if tracks.is_empty() {
+            return Err(Failure::Nothing(std::mem::take(&mut self.choice.notes)));
+        }
+        Ok(tracks)
+    }
+
+    /// Media may come for `tracks`; `notes` are about those that were chosen and are not among them.
+    pub(super) fn prepare(&mut self, tracks: &[Track], notes: &[String]) {
+        self.choice.audio.take_if(|(audio, _)| !tracks.iter().any(|track| track.media == *audio));
+        self.choice.notes.extend_from_slice(notes);
+        let route = |track: &Track| Route {
+            media: track.media,
+            channel: track.port.is_none().then_some(track.channels.0),
+            order: Order::new(self.offers[track.media].payload_type, track.port.is_some()),
+        };
+        self.routes = tracks.iter().map(route).collect();
+    }
+
+    /// The session is established: PLAY is answered, or media came before that.
+    fn begin(&mut self) {
+        self.begun = true;
+        let video = self.choice.video.map(|index| &self.offers[index]);
+        let parameter_sets = video.map(Offer::parameter_sets).unwrap_or_default();
+        self.sink.begin(self.choice.formats(&self.offers), &parameter_sets);
+    }
+
+    /// When [`Reader::handle_timeout`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let orders = self.routes.iter().filter_map(|route| route.order.deadline());
+        let silence = self.playing.map(|since| self.flow.until.unwrap_or(since) + self.settings.data_timeout);
+        orders.chain(silence).min()
+    }
+
+    pub(super) fn handle_timeout(
+        &mut self,
+        playing: bool,
+        stranger: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if playing && self.playing.is_none() {
+            self.playing = Some(now);
+            if !self.begun {
+                self.begin();
+            }
+        }
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return Ok(());
+        }
+        for at in 0..self.routes.len() {
+            self.routes[at].order.release(now, &mut self.ordered);
+            self.forward(at)?;
+        }
+        let since = self.playing.map(|since| self.flow.until.unwrap_or(since));
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= self.settings.data_timeout) {
+            return Err(self.silent(stranger));
+        }
+        Ok(())
+    }
+
+    fn silent(&self, stranger: Option<IpAddr>) -> Failure {
+        let disordered: u64 = self.routes.iter().map(|route| route.order.discarded()).sum();
+        Failure::Silent {
+            what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
+            limit: self.settings.data_timeout,
+            transport: self.settings.transport,
+            discarded: self.strangers + disordered + self.depacketizer.discarded(),
+            stranger,
+        }
+    }
+
+    /// A packet out of the RTSP connection.
+    pub(super) fn interleaved(&mut self, channel: u8, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets.
+        let Some(kind) = packet.get(1).filter(|kind| !(192..=223).contains(*kind)) else { return Ok(()) };
+        let payload_type = kind & 0x7f;
+        let is_its = |route: &Route| self.offers[route.media].payload_type == payload_type;
+        // What the camera said about channels is often wrong; payload types tell as well.
+        let by_channel = self.routes.iter().position(|route| route.channel == Some(channel));
+        let by_type = || self.routes.iter().position(|route| route.channel.is_some() && is_its(route));
+        match by_channel.filter(|at| is_its(&self.routes[*at])).or_else(by_type).or(by_channel) {
+            Some(at) => self.arrived(at, packet, received),
+            None => {
+                self.strangers += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// A packet that came to the ports of section `media`.
+    pub(super) fn datagram(&mut self, media: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        match self.routes.iter().position(|route| route.media == media) {
+            Some(at) => self.arrived(at, packet, received),
+            None => Ok(()),
+        }
+    }
+
+    fn arrived(&mut self, at: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
+        if !self.begun {
+            self.begin();
+        }
+        self.routes[at].order.push(packet, received, &mut self.ordered);
+        self.forward(at)
+    }
+
+    /// Takes the packets of a track that are in order.
+    fn forward(&mut self, at: usize) -> Result<(), Failure> {
+        let media = self.routes[at].media;
+        let mut ordered = std::mem::take(&mut self.ordered);
+        let result = ordered.drain(..).try_for_each(|packet| self.packet(media, packet));
+        self.ordered = ordered;
+        result
+    }
+
+    fn packet(&mut self, media: usize, packet: Ordered) -> Result<(), Failure> {
+        if packet.lost > 0 {
+            self.sink.lost(u64::from(packet.lost));
+        }
+        if packet.restarted {
+            self.sink.restarted();
+        }
+        // Comfort noise, events, and what else shares a channel. Other clients drop these too.
+        if self.offers[media].payload_type != packet.payload_type {
+            self.strangers += 1;
+            return Ok(());
+        }
+        let Ordered { payload, marker, timestamp, lost, restarted, received, .. } = packet;
+        if payload.is_empty() {
+            return Ok(());
+        }
+        match self.choice.audio {
+            Some((audio, _)) if audio == media => self.audio(own(&payload), timestamp, received),
+            _ => {
+                // Behind a restart nothing is missing if it begins with a picture of its own.
+                let after_loss = lost > 0 || restarted && !begins_group(&payload);
+                // Fragments are put together by copying; what is kept as it is must not keep a whole read.
+                let payload = if nal_type(&payload) == h264::FU_A { payload } else { own(&payload) };
+                return self.video(Packet { payload, timestamp, marker, after_loss, received });
+            }
+        }
+        Ok(())
+    }
+
+    fn video(&mut self, packet: Packet) -> Result<(), Failure> {
+        let mut units = std::mem::take(&mut self.units);
+        self.depacketizer
+            .push(packet, &mut units)
+            .map_err(|_| Failure::PictureTooLarge(self.settings.max_frame_bytes))?;
+        for unit in units.drain(..) {
+            self.flows(unit.received);
+            self.sink.video(unit);
+        }
+        self.units = units;
+        Ok(())
+    }
+
+    fn audio(&mut self, payload: Bytes, timestamp: i64, received: Instant) {
+        // With video, only pictures show that the camera lives: its encoder can hang while the microphone
+        // goes on.
+        if self.choice.video.is_none() {
+            self.flows(received);
+        }
+        self.sink.audio(AudioFrame { payload, timestamp, received });
+    }
+
+    /// Notes a sign of life.
+    fn flows(&mut self, received: Instant) {
+        if self.flow.note(received) {
+            self.journal.flows(&self.settings.stream);
+        }
+    }
+}
+
+/// The same bytes in memory of their own: a slice would keep all that was read with it.
+fn own(payload: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(payload)
+}
+
+/// Whether a payload begins what can be decoded without anything before it: parameter sets and the like, or an IDR
+/// picture.
+fn begins_group(payload: &[u8]) -> bool {
+    let kind = match nal_type(payload) {
+        h264::STAP_A => payload.get(3..).map_or(0, nal_type),
+        h264::FU_A => payload.get(1).filter(|header| **header & 0x80 != 0).map_or(0, |header| header & 0x1f),
+        kind => kind,
+    };
+    (h264::IDR..=h264::DELIMITER).contains(&kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn only_the_first_unit_begins_a_flow() {
+        let start = Instant::now();
+        let mut flow = Flow::default();
+        assert!(!flow.began());
+        assert!(flow.note(start));
+        assert!(!flow.note(start + Duration::from_secs(4)));
+        assert!(flow.began());
+        assert_eq!(flow.until, Some(start + Duration::from_secs(4)));
+    }
+}

@@ -1,0 +1,118 @@
+//! More to send than can be sent, for long: who goes without, what the others get, and how it ends.
+
+use std::time::{Duration, Instant};
+
+use crate::camera::{FRAME, GOP};
+use crate::client::Player;
+use crate::link::Link;
+use crate::world::World;
+
+const VIEWERS: usize = 20;
+
+/// Time over which it is looked at what viewers get.
+const TIME: Duration = Duration::from_secs(16);
+
+/// A world whose viewers watch, and what all of them cost a second.
+fn watching(seed: u64) -> (World, f64) {
+    let mut world = World::with_camera(seed);
+    for _ in 0..VIEWERS {
+        world.join(0, Player::PACKETS, Link::GOOD);
+    }
+    world.connect(0..VIEWERS);
+    world.run(Duration::from_secs(3));
+    let (before, began) = (world.spent, world.now);
+    world.run(FRAME * GOP as u32 * 2);
+    let cost = (world.spent - before) / (world.now - began).as_secs_f64();
+    (world, cost)
+}
+
+/// What happened in [`TIME`].
+struct Seen {
+    /// Part of the packets of pictures, and of sound, that each viewer got.
+    pictures: Vec<f64>,
+    sound: Vec<f64>,
+    /// Part of what was asked for that went out.
+    sent: f64,
+}
+
+fn watch(world: &mut World, cost: f64) -> Seen {
+    let made = |world: &World| world.cameras[0].recent.latest().expect("a picture").end();
+    let (first, began, spent) = (made(world), world.now, world.spent);
+    world.run(TIME);
+    let packets = (made(world) - first) as f64;
+    // Nothing is lost here, so what is not of the pictures is sound.
+    let got = |pictures: bool, of: f64| {
+        let since = |viewer: usize| {
+            let video = world.clients[viewer].video_ssrc;
+            let tracks = world
+                .books
+                .media
+                .iter()
+                .filter(|((owner, ssrc), _)| *owner == viewer && (*ssrc == video) == pictures);
+            tracks.flat_map(|(_, all)| all).filter(|(_, at): &&(u16, Instant)| *at > began).count()
+        };
+        (0..VIEWERS).map(|viewer| since(viewer) as f64 / of).collect()
+    };
+    Seen {
+        pictures: got(true, packets),
+        sound: got(false, TIME.as_secs_f64() * 50.0),
+        sent: (world.spent - spent) / (cost * TIME.as_secs_f64()),
+    }
+}
+
+/// How many of the oldest got nine tenths; nobody younger did unless all older did.
+fn whole(parts: &[f64]) -> usize {
+    parts.iter().take_while(|&&part| part >= 0.9).count()
+}
+
+#[test]
+fn where_a_part_can_be_sent_as_many_are_served_whole_and_all_of_them_when_it_is_over() {
+    for (part, least) in [(0.4, 7), (0.6, 10), (0.8, 14)] {
+        let (mut world, cost) = watching(71);
+        world.limit(Some(cost * part));
+        let seen = watch(&mut world, cost);
+        let pictures = &seen.pictures;
+        assert!(whole(pictures) >= least, "at {part}: {pictures:.2?}");
+        assert!(seen.sent > part - 0.05, "at {part} only {:.2} of what was asked for went out", seen.sent);
+        assert!(world.counters.without_media.get() > 0 && world.counters.dropped_shed.get() > 0);
+        assert!(world.ended.is_empty(), "who goes without stays connected: {:?}", world.ended);
+
+        // What is asked for is nine tenths of what can be sent: five groups of pictures later all have theirs.
+        world.limit(Some(cost / 0.9));
+        world.run(FRAME * GOP as u32 * 5);
+        assert_eq!(world.counters.without_media.get(), 0, "after {part}");
+        let seen = watch(&mut world, cost);
+        assert_eq!(whole(&seen.pictures), VIEWERS, "after {part}: {:.2?}", seen.pictures);
+    }
+}
+
+#[test]
+fn pictures_flow_for_those_who_stay_though_sound_alone_could_take_it_all() {
+    let (mut world, cost) = watching(72);
+    world.limit(Some(cost / 3.0));
+    world.run(Duration::from_secs(2));
+    let seen = watch(&mut world, cost);
+    assert!(whole(&seen.pictures) >= 5, "{:.2?}", seen.pictures);
+    assert!(whole(&seen.sound) >= 5, "{:.2?}", seen.sound);
+}
+
+#[test]
+fn one_who_goes_without_cannot_ask_for_more_than_those_who_are_served() {
+    let (mut world, cost) = watching(73);
+    world.limit(Some(cost * 0.5));
+    world.run(Duration::from_secs(4));
+    let newest = VIEWERS - 1;
+    let ssrc = world.clients[newest].video_ssrc;
+    let before = world.books.media[&(newest, ssrc)].len();
+    for _ in 0..5 {
+        world.request_keyframe(newest);
+        world.run(Duration::from_millis(1_100));
+    }
+    assert_eq!(world.books.media[&(newest, ssrc)].len(), before, "nothing is sent again to it");
+    assert!(world.counters.keyframes_awaited.get() >= 5);
+    // Nor does one who joins now get what the others have no room for.
+    let late = world.join(0, Player::PACKETS, Link::GOOD);
+    world.connect(late..late + 1);
+    world.run(Duration::from_secs(1));
+    assert!(!world.books.media.contains_key(&(late, world.clients[late].video_ssrc)));
+}
