@@ -122,7 +122,7 @@ fn the_list_of_streams_says_what_each_does() {
     let list = answer.json();
     assert_eq!(list["version"], env!("CARGO_PKG_VERSION"));
     let (cam, demo) = (&list["streams"][0], &list["streams"][1]);
-    assert_eq!((&cam["name"], &cam["source"]), (&"cam".into(), &"rtsp://127.0.0.1:1".into()));
+    assert_eq!((&cam["name"], &cam["source"]), (&"cam".into(), &"rtsp".into()));
     assert!(cam["state"] == "connecting" || cam["state"] == "waiting", "{cam}");
     assert_eq!(cam["picture"], false, "{cam}");
     assert_eq!((&demo["name"], &demo["state"]), (&"demo".into(), &"playing".into()));
@@ -142,7 +142,7 @@ fn a_stream_that_needs_attention_says_why_and_since_when() {
     });
     assert_eq!(cam["trouble"]["kind"], "away");
     let detail = cam["trouble"]["detail"].as_str().expect("why").to_owned();
-    assert!(!detail.is_empty(), "{cam}");
+    assert!(detail.contains("the camera") && !cam.to_string().contains("127.0.0.1"), "{cam}");
     assert!(cam["since"].as_str().is_some_and(|date| date.ends_with(" GMT")), "{cam}");
     // While it is tried again the reason stays: a page would flicker.
     let tried = wait_for("the next attempt", || {
