@@ -2,7 +2,6 @@
 //!
 //! Owns what a client can do to us without saying anything: not reading, reading slowly, never leaving, and
 //! coming a thousand times. A shell: it reads the clock and owns sockets.
-#![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock")]
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
