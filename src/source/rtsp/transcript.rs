@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::RtspSettings;
 
 /// Bytes that are kept of an attempt. The newest: failures are at the end.
@@ -36,6 +39,8 @@ impl Mask {
             secrets.push((credentials.password.clone(), "(password)"));
             let encoded = url::form_urlencoded::byte_serialize(credentials.password.as_bytes()).collect();
             secrets.push((encoded, "(password)"));
+            // As a camera that sends back what it was sent by Basic has it.
+            secrets.push((STANDARD.encode(format!("{}:{}", credentials.username, credentials.password)), "(password)"));
         }
         for (part, name) in [(Some(settings.url.path()), "/(path)"), (settings.url.query(), "(query)")] {
             secrets.extend(part.map(|part| (part.to_owned(), name)));
