@@ -158,7 +158,7 @@ static KEYS: [Key<Config>; 41] = [
     key(
         "rtsp.max_frame",
         "\"4MiB\"",
-        Kind::Bytes(Bytes::kib(64), Bytes::mib(64), |c, v| c.rtsp.max_frame = v),
+        Kind::Bytes(Bytes::kib(64), Bytes::mib(4), |c, v| c.rtsp.max_frame = v),
     ),
     key("nack.enabled", "true", Kind::Bool(|c, v| c.nack.enabled = v)),
     key("nack.history", "\"1s\"", Kind::Duration(TENTH, TEN_SECONDS, |c, v| c.nack.history = v)),
@@ -399,6 +399,8 @@ mod tests {
             let text = match &key.kind {
                 Kind::Bool(_) => "false".to_owned(),
                 Kind::Integer(_, max, _) => max.to_string(),
+                // Its default is its most.
+                Kind::Bytes(min, _, _) if key.path == "rtsp.max_frame" => min.to_string(),
                 Kind::Bytes(_, max, _) => max.to_string(),
                 Kind::Duration(_, max, _) => crate::format_duration(*max),
                 Kind::Choice(words, _) => words[words.len() - 1].to_owned(),
