@@ -1,4 +1,5 @@
 //! The command: versions, checks, refusals before the start, and the end.
+#![expect(clippy::disallowed_methods, reason = "a test takes the ports that the server wants")]
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
