@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Bitrate, Bytes, Stream, StreamName};
+use crate::{Bitrate, Bytes, Network, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -73,6 +73,8 @@ pub struct Http {
     /// Open connections at most; each costs a file descriptor and its buffers. 0: 4096, or what the limit of
     /// open files leaves if that is less.
     pub connections: u32,
+    /// Proxies whose `X-Forwarded-For` says who asks.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Http {
@@ -82,6 +84,7 @@ impl Default for Http {
             allow_origin: Origin::Any,
             header_timeout: Duration::from_secs(5),
             connections: 0,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -100,11 +103,13 @@ pub enum Origin {
 pub struct Admin {
     /// Where metrics, health, the API and profiles are served. There is no password: keep it off public networks.
     pub listen: SocketAddr,
+    /// Names that it answers to, besides `localhost` and IP addresses.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)) }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new() }
     }
 }
 
@@ -159,7 +164,8 @@ impl Default for Egress {
 /// `[ice]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ice {
-    /// Announced instead of the interfaces' addresses; empty: announce the interfaces'.
+    /// Announced instead of the interfaces' addresses, or with them where [`IceAddress::Interfaces`] is among them;
+    /// empty: announce the interfaces'.
     pub addresses: Vec<IceAddress>,
     /// Names of the interfaces whose addresses are announced; empty: all.
     pub interfaces: Vec<String>,
@@ -180,6 +186,8 @@ pub enum IceAddress {
     Ip(IpAddr),
     /// A host name, for the server to resolve.
     Host(String),
+    /// `interfaces`: those of the interfaces.
+    Interfaces,
 }
 
 /// `[shards]`.
@@ -206,6 +214,10 @@ pub struct Limits {
     pub viewers_per_stream: Option<NonZeroU32>,
     /// Viewers that have an answer and are not connected yet.
     pub pending: u32,
+    /// Percent that one address may have of viewers, of pending joins and of HTTP connections.
+    pub share_per_address: u8,
+    /// Joins of one address a second.
+    pub joins_per_address: u32,
     /// Percent of a shard's time, socket or line over which it gets no more viewers; 0: it gets all.
     pub busy: u8,
     /// From the answer to the end of the DTLS handshake.
@@ -220,6 +232,8 @@ impl Default for Limits {
             viewers: 10_000,
             viewers_per_stream: None,
             pending: 1000,
+            share_per_address: 50,
+            joins_per_address: 200,
             busy: 90,
             setup_timeout: Duration::from_secs(10),
             consent_timeout: Duration::from_secs(30),

@@ -43,7 +43,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 37] = [
+static KEYS: [Key<Config>; 41] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -59,9 +59,23 @@ static KEYS: [Key<Config>; 37] = [
     key("http.header_timeout", "\"5s\"", Kind::Duration(TENTH, MINUTE, |c, v| c.http.header_timeout = v)),
     key("http.connections", "0", Kind::Integer(0, 1_000_000, |c, v| c.http.connections = v as u32)),
     key(
+        "http.trusted_proxies",
+        "[]",
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |c, v| {
+            each(v, parse::network).map(|networks| c.http.trusted_proxies = networks)
+        }),
+    ),
+    key(
         "admin.listen",
         "\"127.0.0.1:9997\"",
         Kind::Text(LISTEN, |c, v| parse::listen(v).map(|a| c.admin.listen = a)),
+    ),
+    key(
+        "admin.hosts",
+        "[]",
+        Kind::List("host names, without ports", |c, v| {
+            each(v, parse::host_name).map(|hosts| c.admin.hosts = hosts)
+        }),
     ),
     key(
         "udp.address",
@@ -92,7 +106,7 @@ static KEYS: [Key<Config>; 37] = [
     key(
         "ice.addresses",
         "[]",
-        Kind::List("IP addresses and host names, without ports", |c, v| {
+        Kind::List("IP addresses and host names, without ports, and \"interfaces\"", |c, v| {
             each(v, parse::ice_address).map(|addresses| c.ice.addresses = addresses)
         }),
     ),
@@ -115,6 +129,16 @@ static KEYS: [Key<Config>; 37] = [
         }),
     ),
     key("limits.pending", "1000", Kind::Integer(1, 100_000, |c, v| c.limits.pending = v as u32)),
+    key(
+        "limits.share_per_address",
+        "50",
+        Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8),
+    ),
+    key(
+        "limits.joins_per_address",
+        "200",
+        Kind::Integer(1, 100_000, |c, v| c.limits.joins_per_address = v as u32),
+    ),
     key("limits.busy", "90", Kind::Integer(0, 100, |c, v| c.limits.busy = v as u8)),
     key("limits.setup_timeout", "\"10s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.limits.setup_timeout = v)),
     key(
@@ -380,6 +404,7 @@ mod tests {
                 Kind::Bytes(_, max, _) => max.to_string(),
                 Kind::Duration(_, max, _) => crate::format_duration(*max),
                 Kind::Choice(words, _) => words[words.len() - 1].to_owned(),
+                Kind::List(..) if key.path == "http.trusted_proxies" => "::1".to_owned(),
                 Kind::List(..) => "lo".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
                 Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),

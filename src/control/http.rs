@@ -4,7 +4,7 @@
 //! many connections. What a request means is decided in `whep` and `ops`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens and reads the clock")]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,9 +18,13 @@ use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use sluice_config::Network;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::client::{self, Client, Share};
+use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
 use super::offer::OFFER_MAX;
 use super::problem::Problem;
 use super::still;
@@ -33,17 +37,31 @@ use crate::ops::streams::StreamList;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What a listener allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HttpLimits {
     /// Time for a request's headers; so also the time that a connection may stay idle.
     pub headers: Duration,
-    /// Connections at the most; more wait in the kernel's queue.
+    /// Connections that are served at the most. A few more wait here, the rest in the kernel's queue.
     pub connections: usize,
+    /// What one address may have of them.
+    pub share: Share,
+    /// Proxies: no single client, so without a share of their own.
+    pub proxies: Arc<[Network]>,
 }
 
-/// Our address that a connection came in on.
+impl HttpLimits {
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(peer.to_canonical()))
+    }
+}
+
+/// The addresses of a connection.
 #[derive(Debug, Clone, Copy)]
-struct LocalAddress(IpAddr);
+struct Ends {
+    /// Ours, that it came in on.
+    local: Option<IpAddr>,
+    peer: IpAddr,
+}
 
 /// The state of the public routes.
 #[derive(Clone)]
@@ -54,6 +72,8 @@ pub struct Public {
     pub list: Arc<StreamList>,
     /// Who may call from other origins.
     pub origin: HeaderValue,
+    /// Proxies that say truly who asks.
+    pub trusted: Arc<[Network]>,
     /// Time for a request's body.
     pub body_timeout: Duration,
 }
@@ -68,6 +88,7 @@ pub fn public(state: Public) -> Router {
         .route("/{stream}/", get(player))
         .route("/{stream}/frame.mp4", get(frame))
         .route("/{stream}/whep", any(endpoint))
+        .route("/{stream}/whep/", any(endpoint))
         .route("/{stream}/whep/{session}", any(session))
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
@@ -122,7 +143,7 @@ async fn endpoint(
     request: HttpRequest,
 ) -> Response {
     let origin = public.origin.clone();
-    let answered = match read(request, public.body_timeout).await {
+    let answered = match read(request, &public).await {
         Ok(request) => contain(|| public.whep.endpoint(Instant::now(), &stream, &request)),
         Err(problem) => Err(problem),
     };
@@ -135,7 +156,7 @@ async fn session(
     request: HttpRequest,
 ) -> Response {
     let origin = public.origin.clone();
-    let answered = match read(request, public.body_timeout).await {
+    let answered = match read(request, &public).await {
         Ok(request) => contain(|| public.whep.session(&stream, &id, &request)),
         Err(problem) => Err(problem),
     };
@@ -160,9 +181,13 @@ fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Res
 }
 
 /// Reads a bounded body in bounded time.
-async fn read(request: HttpRequest, timeout: Duration) -> Result<Request, Problem> {
-    let local = request.extensions().get::<LocalAddress>().map(|address| address.0);
+async fn read(request: HttpRequest, public: &Public) -> Result<Request, Problem> {
+    let timeout = public.body_timeout;
+    let ends = request.extensions().get::<Ends>().copied();
     let (parts, body) = request.into_parts();
+    let peer = ends.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ends| ends.peer);
+    let client = client::origin(peer, &parts.headers, &public.trusted);
+    let is_folder = parts.uri.path().ends_with('/');
     let body = match tokio::time::timeout(timeout, Limited::new(body, OFFER_MAX).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => {
@@ -178,7 +203,8 @@ async fn read(request: HttpRequest, timeout: Duration) -> Result<Request, Proble
             ));
         }
     };
-    Ok(Request { method: parts.method, headers: parts.headers, body, local })
+    let local = ends.and_then(|ends| ends.local);
+    Ok(Request { method: parts.method, headers: parts.headers, body, local, client, is_folder })
 }
 
 /// Why a listener cannot start.
@@ -192,17 +218,22 @@ pub struct ListenError {
 
 /// Opens a listener; `key` is the configuration key that names its address.
 pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError { address, key, source })
+    connection::socket(address)
+        .and_then(connection::listen)
+        .map_err(|source| ListenError { address, key, source })
 }
 
 /// Serves `router` until `stop` turns true, then lets answers under way finish.
 pub async fn serve(
     listener: &TcpListener,
     router: Router,
-    limits: HttpLimits,
+    limits: &HttpLimits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let all = limits.connections + WAITING;
+    let places = Arc::new(Semaphore::new(all));
+    let waiting = Arc::new(Places::new(limits.connections + WAITING, limits.share));
+    let served = Arc::new(Places::new(limits.connections, limits.share));
     let mut trouble = Repeated::default();
     loop {
         let permit = places.clone().acquire_owned();
@@ -215,12 +246,24 @@ pub async fn serve(
             } => accepted,
         };
         match accepted {
-            (Ok((stream, _)), permit) => {
-                let router = router.clone();
-                let stop = stop.clone();
+            (Ok((stream, peer)), permit) => {
+                // Many are behind a proxy, and it has fairness of its own.
+                let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
+                let Some(waits) = waiting.take(client) else {
+                    refuse(&stream);
+                    continue;
+                };
+                let (router, stop, limits, served) =
+                    (router.clone(), stop.clone(), limits.clone(), served.clone());
                 tokio::spawn(async move {
-                    connection(stream, router, limits, stop).await;
-                    drop(permit);
+                    match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
+                        Ok(place) => {
+                            connection(stream, peer.ip(), router, limits, stop).await;
+                            drop(place);
+                        }
+                        Err(_) => refuse(&stream),
+                    }
+                    drop((waits, permit));
                 });
             }
             (Err(error), _) => {
@@ -232,16 +275,15 @@ pub async fn serve(
             }
         }
     }
-    let _ = tokio::time::timeout(GRACE, places.acquire_many(limits.connections as u32)).await;
+    let _ = tokio::time::timeout(GRACE, places.acquire_many(all as u32)).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
-    let local = stream.local_addr().ok().map(|address| address.ip().to_canonical());
-    let _ = stream.set_nodelay(true);
+async fn connection(stream: TcpStream, peer: IpAddr, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
+    let ends =
+        Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
+    let stream = Watched::new(stream, limits.headers);
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        if let Some(local) = local {
-            request.extensions_mut().insert(LocalAddress(local));
-        }
+        request.extensions_mut().insert(ends);
         tower::ServiceExt::oneshot(router.clone(), request.map(Body::new))
     });
     // The header timer also runs while a kept connection waits for its next request.
@@ -256,7 +298,26 @@ async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut s
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
+        () = tokio::time::sleep(AGE_MAX) => {
+            // What is being answered has its own deadline, and a stream has none.
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
     }
+}
+
+/// Tells a client that it has its share. What does not fit into an empty socket, or is not read, is lost.
+fn refuse(stream: &TcpStream) {
+    let why = "this address has its share of the connections (http.connections, limits.share_per_address)";
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nRetry-After: 5\r\n\
+         Connection: close\r\n\r\n{why}",
+        why.len()
+    );
+    let _ = SockRef::from(stream).send(answer.as_bytes());
 }
 
 /// Waits until the server stops, and holds no lock afterwards.
