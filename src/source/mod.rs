@@ -5,11 +5,13 @@
 
 pub mod backoff;
 pub mod demo;
+mod excess;
 mod feed;
 mod fitness;
 mod keyframes;
 pub mod rtsp;
 pub mod thread;
+mod told;
 
 pub use feed::Feed;
 
