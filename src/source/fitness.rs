@@ -36,7 +36,8 @@ pub(super) fn notes(facts: &VideoFacts) -> Vec<String> {
     }
     if facts.by_arrival {
         notes.push(
-            "the camera's timestamps do not fit its pictures: they are shown by time of arrival, and less evenly; another              firmware of the camera may mend it"
+            "the camera's timestamps do not fit its pictures: they are shown by time of arrival, and less evenly; another \
+             firmware of the camera may mend it"
                 .to_owned(),
         );
     }
@@ -79,6 +80,7 @@ mod tests {
             (VideoFacts { interlaced: true, ..VideoFacts::default() }, ["interlaced", "progressive"]),
         ] {
             let notes = notes(&facts);
+            assert!(notes.iter().all(|note| !note.contains("  ")), "{notes:?}");
             assert!(notes.len() == 1 && words.iter().all(|word| notes[0].contains(word)), "{notes:?}");
         }
     }
