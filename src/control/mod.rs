@@ -8,6 +8,8 @@ pub mod announce;
 pub mod answer;
 pub mod conditional;
 pub mod client;
+pub mod connection;
+pub mod discreet;
 pub mod http;
 pub mod offer;
 pub mod problem;
