@@ -171,7 +171,12 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     /// A packet out of the RTSP connection.
-    pub(super) fn interleaved(&mut self, channel: u8, packet: Bytes, received: Instant) -> Result<(), Failure> {
+    pub(super) fn interleaved(
+        &mut self,
+        channel: u8,
+        packet: Bytes,
+        received: Instant,
+    ) -> Result<(), Failure> {
         // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets.
         let Some(kind) = packet.get(1).filter(|kind| !(192..=223).contains(*kind)) else { return Ok(()) };
         let payload_type = kind & 0x7f;
