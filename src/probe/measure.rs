@@ -242,4 +242,4 @@ impl Measure {
 
 #[cfg(test)]
 #[path = "measure_tests.rs"]
-mod tests;
+pub(in crate::probe) mod tests;

@@ -4,6 +4,7 @@
 //! ([`rtsp::once`]) into a sink that measures instead of publishing ([`measure`]); [`report`] judges, and [`text`] has
 //! the words. Never reconnects, and never prints a password.
 
+mod lines;
 mod measure;
 mod report;
 mod text;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sluice_config::{RtspUrl, StreamName};
 
+use super::lines::lines;
 use super::measure::{Interval, Measure};
 use crate::source::advice::Advice;
 use crate::source::fitness;
@@ -18,8 +19,8 @@ use crate::track::Kind;
 /// long. Lower names cameras that are set like this to save bits; higher leaves still pictures unexplained.
 const LONG_INTERVAL: f64 = 5.0;
 
-/// What stands for secrets in the lines to paste.
-pub(super) const PLACEHOLDER: &str = "PASSWORD";
+/// What to change where there is no video that browsers take.
+const H264: &str = "set its video to H.264";
 
 /// All that there is to judge.
 pub(super) struct Found<'a> {
@@ -172,7 +173,7 @@ impl Report {
             restarts: measure.restarts(),
             notes: formats.map(|formats| formats.notes.clone()).unwrap_or_default(),
             seconds: rounded(found.time.as_secs_f64()),
-            toml: outcome.transport.map(|transport| toml(found.url, found.name, transport)),
+            toml: outcome.transport.map(|transport| lines(found.url, found.name, transport)),
         }
     }
 
@@ -196,7 +197,12 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
         } else {
             String::new()
         };
-        all.push(stops(format!("{when}camera {} {}", found.address, failed.words)));
+        let unfit = !outcome.offered.is_empty() && !outcome.offered.iter().any(|offered| offered.fit);
+        all.push(Advice {
+            what: format!("{when}camera {} {}", found.address, failed.words),
+            remedy: unfit.then(|| H264.to_owned()),
+            stops: true,
+        });
     }
     let Some(formats) = measure.formats() else {
         if all.is_empty() {
@@ -231,14 +237,14 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
             ));
         }
     } else if measure.sounds() > 0 {
-        all.push(flaw("sound only: no video that is carried".to_owned(), Some("set its video to H.264")));
+        all.push(flaw("sound only: no video that is carried".to_owned(), Some(H264)));
     } else if outcome.failed.is_none() {
         all.push(stops("no sound came, and there is no video that is carried".to_owned()));
     }
     if measure.packets_lost() > 0 {
         let hint = match outcome.transport {
             Some(Transport::Udp) => ": try --transport tcp",
-            _ => " in the camera, or before it",
+            _ => " by the camera: is its network, or the camera itself, too slow for its bitrate?",
         };
         all.push(flaw(format!("{} packets were lost{hint}", measure.packets_lost()), None));
     }
@@ -325,30 +331,6 @@ fn transport_name(transport: Transport) -> &'static str {
         Transport::Tcp => "tcp",
         Transport::Udp => "udp",
     }
-}
-
-/// The lines of a stream for the configuration file. The transport only where it is not the default.
-fn toml(url: &RtspUrl, name: &StreamName, transport: Transport) -> String {
-    let source = url.template(PLACEHOLDER);
-    // A string of JSON is one of TOML, too.
-    let quoted = serde_json::Value::from(source.as_str());
-    let mut lines = format!("[streams.{name}]\n");
-    if source.contains(PLACEHOLDER) {
-        lines += &format!(
-            "# Write the password for {PLACEHOLDER}, in it % as %25, @ as %40, / as %2F, ? as %3F and # as %23"
-        );
-        lines += &match name.source_variable() {
-            Some(variable) => {
-                format!(";\n# or leave this line out and give the URL as the variable {variable}.\n")
-            }
-            None => ".\n".to_owned(),
-        };
-    }
-    lines += &format!("source = {quoted}\n");
-    if transport == Transport::Udp {
-        lines += "rtsp_transport = \"udp\"\n";
-    }
-    lines
 }
 
 /// To a thousandth.
