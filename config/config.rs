@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Bitrate, Bytes, Stream, StreamName};
+use crate::{Bitrate, Bytes, Network, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -73,6 +73,8 @@ pub struct Http {
     /// Open connections at most; each costs a file descriptor and its buffers. 0: 4096, or what the limit of
     /// open files leaves if that is less.
     pub connections: u32,
+    /// Proxies whose `X-Forwarded-For` says who asks.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Http {
@@ -82,6 +84,7 @@ impl Default for Http {
             allow_origin: Origin::Any,
             header_timeout: Duration::from_secs(5),
             connections: 0,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -206,6 +209,10 @@ pub struct Limits {
     pub viewers_per_stream: Option<NonZeroU32>,
     /// Viewers that have an answer and are not connected yet.
     pub pending: u32,
+    /// Percent that one address may have of viewers, of pending joins and of HTTP connections.
+    pub share_per_address: u8,
+    /// Joins of one address a second.
+    pub joins_per_address: u32,
     /// Percent of a shard's time, socket or line over which it gets no more viewers; 0: it gets all.
     pub busy: u8,
     /// From the answer to the end of the DTLS handshake.
@@ -220,6 +227,8 @@ impl Default for Limits {
             viewers: 10_000,
             viewers_per_stream: None,
             pending: 1000,
+            share_per_address: 50,
+            joins_per_address: 200,
             busy: 90,
             setup_timeout: Duration::from_secs(10),
             consent_timeout: Duration::from_secs(30),

@@ -9,6 +9,7 @@
 mod config;
 mod error;
 mod load;
+mod network;
 mod parse;
 mod redact;
 mod rtsp_url;
@@ -24,6 +25,7 @@ pub use config::{
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, environment, load};
+pub use network::Network;
 pub use rtsp_url::{RtspUrl, RtspUrlError, Secret};
 pub use schema::{KeyInfo, keys};
 pub use stream::{Source, Stream, StreamName, StreamNameError};

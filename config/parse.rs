@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::Url;
 
 use crate::{
-    Bitrate, IceAddress, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest, value::Refusal,
+    Bitrate, IceAddress, Network, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest, value::Refusal,
 };
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -51,6 +51,13 @@ pub(crate) fn ip(text: &str) -> Result<IpAddr, Refusal> {
             ("localhost", _) => refusal.meant(Ipv4Addr::LOCALHOST),
             _ => refusal,
         }
+    })
+}
+
+/// An address, or a network as `ADDRESS/BITS`.
+pub(crate) fn network(text: &str) -> Result<Network, Refusal> {
+    text.parse().map_err(|()| {
+        Refusal::new(format!("`{}` is neither an IP address nor a network like 10.0.0.0/8", shown(text)))
     })
 }
 

@@ -43,7 +43,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 37] = [
+static KEYS: [Key<Config>; 40] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -58,6 +58,13 @@ static KEYS: [Key<Config>; 37] = [
     ),
     key("http.header_timeout", "\"5s\"", Kind::Duration(TENTH, MINUTE, |c, v| c.http.header_timeout = v)),
     key("http.connections", "0", Kind::Integer(0, 1_000_000, |c, v| c.http.connections = v as u32)),
+    key(
+        "http.trusted_proxies",
+        "[]",
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |c, v| {
+            each(v, parse::network).map(|networks| c.http.trusted_proxies = networks)
+        }),
+    ),
     key(
         "admin.listen",
         "\"127.0.0.1:9997\"",
@@ -115,6 +122,16 @@ static KEYS: [Key<Config>; 37] = [
         }),
     ),
     key("limits.pending", "1000", Kind::Integer(1, 100_000, |c, v| c.limits.pending = v as u32)),
+    key(
+        "limits.share_per_address",
+        "50",
+        Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8),
+    ),
+    key(
+        "limits.joins_per_address",
+        "200",
+        Kind::Integer(1, 100_000, |c, v| c.limits.joins_per_address = v as u32),
+    ),
     key("limits.busy", "90", Kind::Integer(0, 100, |c, v| c.limits.busy = v as u8)),
     key("limits.setup_timeout", "\"10s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.limits.setup_timeout = v)),
     key(
@@ -134,7 +151,7 @@ static KEYS: [Key<Config>; 37] = [
     key(
         "rtsp.max_frame",
         "\"4MiB\"",
-        Kind::Bytes(Bytes::kib(64), Bytes::mib(64), |c, v| c.rtsp.max_frame = v),
+        Kind::Bytes(Bytes::kib(64), Bytes::mib(4), |c, v| c.rtsp.max_frame = v),
     ),
     key("nack.enabled", "true", Kind::Bool(|c, v| c.nack.enabled = v)),
     key("nack.history", "\"1s\"", Kind::Duration(TENTH, TEN_SECONDS, |c, v| c.nack.history = v)),
@@ -375,9 +392,12 @@ mod tests {
             let text = match &key.kind {
                 Kind::Bool(_) => "false".to_owned(),
                 Kind::Integer(_, max, _) => max.to_string(),
+                // Its default is its most.
+                Kind::Bytes(min, _, _) if key.path == "rtsp.max_frame" => min.to_string(),
                 Kind::Bytes(_, max, _) => max.to_string(),
                 Kind::Duration(_, max, _) => crate::format_duration(*max),
                 Kind::Choice(words, _) => words[words.len() - 1].to_owned(),
+                Kind::List(..) if key.path == "http.trusted_proxies" => "::1".to_owned(),
                 Kind::List(..) => "lo".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
                 Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),

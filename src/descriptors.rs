@@ -24,8 +24,8 @@ pub const ADMIN_CONNECTIONS: u32 = 16;
 /// Connections of the public listener where the configuration leaves it to us. Media uses none.
 const CONNECTIONS: u32 = 4_096;
 
-/// With fewer than this, a page with its scripts is not served to two people.
-const CONNECTIONS_MIN: u64 = 16;
+/// With fewer than this, one browser that loads the page keeps everybody else waiting.
+const CONNECTIONS_MIN: u64 = 4;
 
 /// More descriptors are needed than there may be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +105,7 @@ mod tests {
         let others = PROCESS + u64::from(ADMIN_CONNECTIONS) + 4 * PER_SOURCE + PER_SHARD;
         assert_eq!(u64::from(connections) + others + RESERVE, 1_024);
         let small = plan(0, 1, 1, 128).unwrap();
+        assert_eq!(plan(0, 1, 1, 64), Ok(Plan { connections: 4, lowered: true }));
         assert!(small.lowered && (16..60).contains(&small.connections), "{small:?}");
     }
 
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn too_many_streams_are_refused_in_words() {
         let refusal = plan(0, 100, 1, 1_024).unwrap_err().to_string();
-        assert!(refusal.starts_with("16 connections and 100 streams need 1323 open files"), "{refusal}");
+        assert!(refusal.starts_with("4 connections and 100 streams need 1311 open files"), "{refusal}");
         assert!(refusal.contains("1024: serve fewer streams, or raise the limit"), "{refusal}");
         assert!(plan(16, 100, 1, 1_024).is_err());
     }

@@ -18,11 +18,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::control::admission::{Admission, AdmissionLimits};
 use crate::control::announce::{self, AnnounceError};
+use crate::control::client::Share;
 use crate::control::http::{self, HttpLimits, ListenError, Public};
 use crate::control::registry::Registry;
 use crate::control::sessions::Sessions;
-use crate::control::whep::{Whep, WhepLimits};
+use crate::control::whep::Whep;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::ops::admin::{self, Admin};
@@ -30,7 +32,7 @@ use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
-use crate::shard::{Ended, Pacing};
+use crate::shard::{News, Pacing};
 use crate::source::{self, Feed, demo, rtsp};
 use crate::supervise::{Ends, Task, Watched};
 use crate::track::RecentLimits;
@@ -108,23 +110,23 @@ impl Server {
         let (sockets, v6) = sockets(config)?;
         let announced = announce::addresses(&config.ice, v6).await?;
         let viewers = config.limits.viewers as usize;
-        // One message per viewer at the most: never full (see `Ended`).
-        let (ended_in, ended) = mpsc::channel(viewers + 1);
+        // Two messages per viewer at the most: never full (see `News`).
+        let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = recent_limits(config);
         let ends = Arc::new(Ends::default());
-        let workers = workers(config, sockets, recent, &ended_in, &ends)?;
+        let workers = workers(config, sockets, recent, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let names = config.streams.iter().map(|(name, stream)| (name.to_string(), label(&stream.source)));
         let registry = Arc::new(Registry::new(names, &shards, recent));
-        let sessions = Arc::new(Sessions::default());
+        let sessions = Arc::new(Sessions::new(Arc::new(Admission::new(admission_limits(config)))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
             announced: RwLock::new(announced.as_slice().into()),
-            limits: whep_limits(config),
+            viewer: viewer_limits(config),
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
@@ -154,6 +156,7 @@ impl Server {
             whep: whep.clone(),
             list: Arc::default(),
             origin: origin(config)?,
+            trusted: config.http.trusted_proxies.as_slice().into(),
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
@@ -163,7 +166,7 @@ impl Server {
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, ..limits };
         let routes = admin::routes(admin_state.clone());
         tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
-        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, ended));
+        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, news));
         let sources = sources(config, &registry, &stopping, watched).map_err(ServerError::Thread)?;
         let (ice, pulse, stop_watching) = (config.ice.clone(), watchdog_pulse.clone(), stopping.clone());
         let setup = WatchdogSetup { whep, ice, v6, ends: ends.clone(), pulse, stop: stop_watching };
@@ -309,7 +312,7 @@ fn workers(
     config: &Config,
     sockets: Vec<Socket>,
     recent: RecentLimits,
-    ended: &mpsc::Sender<Ended>,
+    news: &mpsc::Sender<News>,
     ends: &Arc<Ends>,
 ) -> Result<Vec<Worker>, ServerError> {
     let gso = gso_mode(config);
@@ -322,8 +325,8 @@ fn workers(
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
-        let (ended, ends) = (ended.clone(), ends.clone());
-        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, ended, ends };
+        let (news, ends) = (news.clone(), ends.clone());
+        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news, ends };
         workers.push(worker::start(setup)?);
     }
     Ok(workers)
@@ -360,18 +363,23 @@ fn recent_limits(config: &Config) -> RecentLimits {
     RecentLimits { bytes: config.track.history_bytes.as_usize(), history }
 }
 
-fn whep_limits(config: &Config) -> WhepLimits {
+fn admission_limits(config: &Config) -> AdmissionLimits {
     let limits = &config.limits;
-    WhepLimits {
+    AdmissionLimits {
         viewers: limits.viewers as usize,
         viewers_per_stream: limits.viewers_per_stream.map_or(0, |limit| limit.get() as usize),
         pending: limits.pending as usize,
-        viewer: ViewerLimits {
-            setup: limits.setup_timeout,
-            consent: limits.consent_timeout,
-            report_interval: config.rtcp.report_interval,
-            fresh: crate::viewer::FRESH,
-        },
+        share: Share(limits.share_per_address),
+        joins_per_second: limits.joins_per_address,
+    }
+}
+
+fn viewer_limits(config: &Config) -> ViewerLimits {
+    ViewerLimits {
+        setup: config.limits.setup_timeout,
+        consent: config.limits.consent_timeout,
+        report_interval: config.rtcp.report_interval,
+        fresh: crate::viewer::FRESH,
     }
 }
 
@@ -455,11 +463,11 @@ pub(crate) fn rtsp_settings(
     }
 }
 
-/// Closes the books of viewers that ended, until the last shard is gone.
-async fn keep_books(mut watched: Watched, sessions: Arc<Sessions>, mut ended: mpsc::Receiver<Ended>) {
+/// Keeps the books of viewers that connect and end, until the last shard is gone.
+async fn keep_books(mut watched: Watched, sessions: Arc<Sessions>, mut news: mpsc::Receiver<News>) {
     let mut books = async || {
-        while let Some(ended) = ended.recv().await {
-            sessions.ended(&ended);
+        while let Some(news) = news.recv().await {
+            sessions.hear(&news);
         }
     };
     while let Some(pause) = watched.run(books()).await {

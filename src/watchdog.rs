@@ -209,6 +209,8 @@ fn look_at_interfaces(setup: &WatchdogSetup) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::admission::{Admission, AdmissionLimits};
+    use crate::control::client::{Client, Share};
     use crate::control::registry::{Registry, Stream};
     use crate::control::sessions::Session;
     use crate::id::SessionId;
@@ -231,7 +233,15 @@ mod tests {
             let recent = RecentLimits { bytes: 1, history: Duration::ZERO };
             let registry = Registry::new([("demo".to_owned(), String::new())], &shards, recent);
             let stream = registry.stream("demo").unwrap().clone();
-            let (sessions, ends, now) = (Arc::<Sessions>::default(), Arc::<Ends>::default(), Instant::now());
+            let (ends, now) = (Arc::<Ends>::default(), Instant::now());
+            let limits = AdmissionLimits {
+                viewers: 1_000,
+                viewers_per_stream: 0,
+                pending: 1_000,
+                share: Share(100),
+                joins_per_second: 1_000,
+            };
+            let sessions = Arc::new(Sessions::new(Arc::new(Admission::new(limits))));
             let watches = shards.iter().map(|shard| Watch::new(shard.clone(), now)).collect();
             let looks = Looks { shards: watches, sessions: sessions.clone(), ends: ends.clone(), last: now };
             World { shards, stream, sessions, ends, looks, now }
@@ -241,7 +251,10 @@ mod tests {
             // The test's shards have no thread, so their queues have no end: the books alone count here.
             self.stream.viewers.fetch_add(1, Ordering::Relaxed);
             let handle = self.shards[shard].clone();
-            let session = Session::new(self.stream.clone(), handle, String::new(), String::new(), Vec::new());
+            let client = Client::of(std::net::Ipv4Addr::LOCALHOST.into());
+            let place = self.sessions.admission.admit(self.now, client, self.stream.id).unwrap();
+            let stream = self.stream.clone();
+            let session = Session::new(stream, handle, place, String::new(), String::new(), Vec::new());
             self.sessions.insert(SessionId(id), session);
         }
 

@@ -4,7 +4,7 @@
 //! many connections. What a request means is decided in `whep` and `ops`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens and reads the clock")]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,9 +18,11 @@ use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use sluice_config::Network;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::client;
 use super::offer::OFFER_MAX;
 use super::problem::Problem;
 use super::still;
@@ -41,9 +43,13 @@ pub struct HttpLimits {
     pub connections: usize,
 }
 
-/// Our address that a connection came in on.
+/// The addresses of a connection.
 #[derive(Debug, Clone, Copy)]
-struct LocalAddress(IpAddr);
+struct Ends {
+    /// Ours, that it came in on.
+    local: Option<IpAddr>,
+    peer: IpAddr,
+}
 
 /// The state of the public routes.
 #[derive(Clone)]
@@ -54,6 +60,8 @@ pub struct Public {
     pub list: Arc<StreamList>,
     /// Who may call from other origins.
     pub origin: HeaderValue,
+    /// Proxies that say truly who asks.
+    pub trusted: Arc<[Network]>,
     /// Time for a request's body.
     pub body_timeout: Duration,
 }
@@ -68,6 +76,7 @@ pub fn public(state: Public) -> Router {
         .route("/{stream}/", get(player))
         .route("/{stream}/frame.mp4", get(frame))
         .route("/{stream}/whep", any(endpoint))
+        .route("/{stream}/whep/", any(endpoint))
         .route("/{stream}/whep/{session}", any(session))
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
@@ -122,7 +131,7 @@ async fn endpoint(
     request: HttpRequest,
 ) -> Response {
     let origin = public.origin.clone();
-    let answered = match read(request, public.body_timeout).await {
+    let answered = match read(request, &public).await {
         Ok(request) => contain(|| public.whep.endpoint(Instant::now(), &stream, &request)),
         Err(problem) => Err(problem),
     };
@@ -135,7 +144,7 @@ async fn session(
     request: HttpRequest,
 ) -> Response {
     let origin = public.origin.clone();
-    let answered = match read(request, public.body_timeout).await {
+    let answered = match read(request, &public).await {
         Ok(request) => contain(|| public.whep.session(&stream, &id, &request)),
         Err(problem) => Err(problem),
     };
@@ -160,9 +169,13 @@ fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Res
 }
 
 /// Reads a bounded body in bounded time.
-async fn read(request: HttpRequest, timeout: Duration) -> Result<Request, Problem> {
-    let local = request.extensions().get::<LocalAddress>().map(|address| address.0);
+async fn read(request: HttpRequest, public: &Public) -> Result<Request, Problem> {
+    let timeout = public.body_timeout;
+    let ends = request.extensions().get::<Ends>().copied();
     let (parts, body) = request.into_parts();
+    let peer = ends.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ends| ends.peer);
+    let client = client::origin(peer, &parts.headers, &public.trusted);
+    let is_folder = parts.uri.path().ends_with('/');
     let body = match tokio::time::timeout(timeout, Limited::new(body, OFFER_MAX).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => {
@@ -178,7 +191,8 @@ async fn read(request: HttpRequest, timeout: Duration) -> Result<Request, Proble
             ));
         }
     };
-    Ok(Request { method: parts.method, headers: parts.headers, body, local })
+    let local = ends.and_then(|ends| ends.local);
+    Ok(Request { method: parts.method, headers: parts.headers, body, local, client, is_folder })
 }
 
 /// Why a listener cannot start.
@@ -215,11 +229,11 @@ pub async fn serve(
             } => accepted,
         };
         match accepted {
-            (Ok((stream, _)), permit) => {
+            (Ok((stream, peer)), permit) => {
                 let router = router.clone();
                 let stop = stop.clone();
                 tokio::spawn(async move {
-                    connection(stream, router, limits, stop).await;
+                    connection(stream, peer.ip(), router, limits, stop).await;
                     drop(permit);
                 });
             }
@@ -235,13 +249,12 @@ pub async fn serve(
     let _ = tokio::time::timeout(GRACE, places.acquire_many(limits.connections as u32)).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
-    let local = stream.local_addr().ok().map(|address| address.ip().to_canonical());
+async fn connection(stream: TcpStream, peer: IpAddr, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
+    let ends =
+        Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
     let _ = stream.set_nodelay(true);
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        if let Some(local) = local {
-            request.extensions_mut().insert(LocalAddress(local));
-        }
+        request.extensions_mut().insert(ends);
         tower::ServiceExt::oneshot(router.clone(), request.map(Body::new))
     });
     // The header timer also runs while a kept connection waits for its next request.

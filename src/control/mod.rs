@@ -3,9 +3,11 @@
 //! Runs on a few unpinned tokio threads and may lock and allocate; it reaches shards only through
 //! their bounded queues and never touches media packet by packet.
 
+pub mod admission;
 pub mod announce;
 pub mod answer;
 pub mod conditional;
+pub mod client;
 pub mod http;
 pub mod offer;
 pub mod problem;

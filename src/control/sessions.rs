@@ -9,14 +9,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::contain::lock;
+use crate::control::admission::{Admission, Place};
 use crate::control::registry::Stream;
 use crate::id::SessionId;
-use crate::shard::Ended;
+use crate::shard::News;
 use crate::shard::command::ShardHandle;
 
 /// All sessions of this process.
-#[derive(Default)]
 pub struct Sessions {
+    /// The door that they come in by.
+    pub admission: Arc<Admission>,
     table: Mutex<HashMap<SessionId, Session>>,
 }
 
@@ -27,6 +29,8 @@ pub struct Session {
     pub stream: Arc<Stream>,
     /// Where its viewer lives.
     pub shard: Arc<ShardHandle>,
+    /// Its place in the house, given back with the last copy of this.
+    pub place: Arc<Place>,
     /// Entity tag of the current ICE session, with its quotes (RFC 9725 §4.3.1).
     pub etag: String,
     /// The peer's current ICE user name fragment.
@@ -42,15 +46,21 @@ impl Session {
     pub fn new(
         stream: Arc<Stream>,
         shard: Arc<ShardHandle>,
+        place: Place,
         etag: String,
         remote_ufrag: String,
         mids: Vec<String>,
     ) -> Session {
-        Session { stream, shard, etag, remote_ufrag, mids, deleted: false }
+        Session { stream, shard, place: Arc::new(place), etag, remote_ufrag, mids, deleted: false }
     }
 }
 
 impl Sessions {
+    /// No sessions, behind this door.
+    pub fn new(admission: Arc<Admission>) -> Sessions {
+        Sessions { admission, table: Mutex::default() }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
         lock(&self.table)
     }
@@ -106,9 +116,17 @@ impl Sessions {
         lost.len()
     }
 
-    /// As [`Sessions::end`], with a line in the log.
-    pub fn ended(&self, ended: &Ended) {
-        tracing::debug!(session = ?ended.session, reason = ended.reason.label(), connected = ended.connected, "viewer ended");
-        self.end(ended.session);
+    /// What a shard tells of a viewer.
+    pub fn hear(&self, news: &News) {
+        match news {
+            News::Connected(id) => {
+                let place = self.lock().get(id).map(|session| session.place.clone());
+                place.inspect(|place| place.connected());
+            }
+            News::Ended(ended) => {
+                tracing::debug!(session = ?ended.session, reason = ended.reason.label(), connected = ended.connected, "viewer ended");
+                self.end(ended.session);
+            }
+        }
     }
 }

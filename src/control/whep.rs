@@ -5,7 +5,6 @@
 //! socket: `now` and the address that a request came in on are given to it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,9 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::admission::Refusal;
 use super::answer::{Identity, answer, negotiate, restart_fragment};
+use super::client::Client;
 use super::offer::{Offer, OfferError, Setup, shown};
 use super::problem::Problem;
 use super::registry::{Registry, Stream};
@@ -28,6 +29,9 @@ use crate::viewer::{Credentials, Engine, EngineParams, SharedDtls, Viewer, Viewe
 
 /// Time to try again when the server is full.
 const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// Time to try again when one address joins too fast.
+const RATE_RETRY: Duration = Duration::from_secs(1);
 
 /// Time to try again when a source is being connected: a camera takes one or two seconds.
 const CONNECTING_RETRY: Duration = Duration::from_secs(1);
@@ -44,23 +48,10 @@ pub struct Whep {
     pub dtls: SharedDtls,
     /// Addresses to announce, best first.
     pub announced: RwLock<Arc<[IpAddr]>>,
-    /// Bounds.
-    pub limits: WhepLimits,
+    /// Bounds of each viewer.
+    pub viewer: ViewerLimits,
     /// Whether lost packets are sent again (`nack.enabled`).
     pub repair: bool,
-}
-
-/// Bounds of admission and of viewers.
-#[derive(Debug, Clone, Copy)]
-pub struct WhepLimits {
-    /// Sessions at the most.
-    pub viewers: usize,
-    /// Sessions of one stream at the most; 0 for no bound of its own.
-    pub viewers_per_stream: usize,
-    /// Sessions not connected yet at the most.
-    pub pending: usize,
-    /// How long a viewer may take.
-    pub viewer: ViewerLimits,
 }
 
 /// One request, as far as WHEP looks at it.
@@ -73,6 +64,10 @@ pub struct Request {
     pub body: Bytes,
     /// Our address that it came in on.
     pub local: Option<IpAddr>,
+    /// Who sent it.
+    pub client: IpAddr,
+    /// Whether its path ends with a slash, so that what is relative to it begins one level deeper.
+    pub is_folder: bool,
 }
 
 impl Whep {
@@ -115,7 +110,8 @@ impl Whep {
         expect_content_type(&request.headers, "application/sdp")?;
         let status = stream.status();
         let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
-        self.admit(stream)?;
+        let place = self.sessions.admission.admit(now, Client::of(request.client), stream.id);
+        let taken = place.map_err(|refusal| refused(stream, refusal))?;
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
@@ -156,9 +152,10 @@ impl Whep {
         })?;
         // Below 32,768, so that the first rollover is far from the start (RFC 3711 §3.3.1).
         let first_sequences = (rand::random::<u16>() >> 1, rand::random::<u16>() >> 1);
-        let viewer = Viewer::new(id, stream.id, engine, self.limits.viewer, first_sequences, now);
+        let viewer = Viewer::new(id, stream.id, engine, self.viewer, first_sequences, now);
         let etag = new_etag();
-        self.enter(id, stream, shard, viewer, etag.clone(), remote_ufrag, mids)?;
+        let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), remote_ufrag, mids);
+        self.enter(id, session, viewer)?;
         tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");
 
         let mut response = (StatusCode::CREATED, sdp).into_response();
@@ -166,49 +163,18 @@ impl Whep {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
         // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
         // clients that put it in the place of the whole path, or resolve it against a page at the root.
-        set(headers, header::LOCATION, &format!("../{}/whep/{id}", stream.name));
+        let up = if request.is_folder { "../.." } else { ".." };
+        set(headers, header::LOCATION, &format!("{up}/{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         Ok(response)
     }
 
-    fn admit(&self, stream: &Stream) -> Result<(), Problem> {
-        let limits = &self.limits;
-        if self.sessions.len() >= limits.viewers {
-            return Err(overloaded(format!(
-                "the server has its {} viewers (limits.viewers)",
-                limits.viewers
-            )));
-        }
-        let watching = stream.viewers.load(Ordering::Relaxed);
-        if limits.viewers_per_stream > 0 && watching >= limits.viewers_per_stream {
-            return Err(overloaded(format!(
-                "stream {:?} has its {} viewers (limits.viewers_per_stream)",
-                stream.name, limits.viewers_per_stream
-            )));
-        }
-        let connected: u64 = self.shards.iter().map(|shard| shard.counters.connected_now.get()).sum();
-        let pending = self.sessions.len().saturating_sub(connected as usize);
-        if pending >= limits.pending {
-            return Err(overloaded(format!("{pending} joins are not connected yet (limits.pending)")));
-        }
-        Ok(())
-    }
-
     /// Writes the session down and hands the viewer to its shard; all of it or nothing.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one session, used once")]
-    fn enter(
-        &self,
-        id: SessionId,
-        stream: &Arc<Stream>,
-        shard: &Arc<ShardHandle>,
-        viewer: Viewer,
-        etag: String,
-        remote_ufrag: String,
-        mids: Vec<String>,
-    ) -> Result<(), Problem> {
-        stream.subscribe(shard.index).map_err(|busy| overloaded(busy.to_string()))?;
-        self.sessions.insert(id, Session::new(stream.clone(), shard.clone(), etag, remote_ufrag, mids));
+    fn enter(&self, id: SessionId, session: Session, viewer: Viewer) -> Result<(), Problem> {
+        let shard = session.shard.clone();
+        session.stream.subscribe(shard.index).map_err(|busy| overloaded(busy.to_string()))?;
+        self.sessions.insert(id, session);
         shard.command(Command::Join(Box::new(viewer))).map_err(|busy| {
             self.sessions.end(id);
             overloaded(busy.to_string())
@@ -363,6 +329,20 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
         )
         .retry_after(CONNECTING_RETRY),
     }
+}
+
+/// 429 where this client asks for too much, 503 where all do.
+fn refused(stream: &Stream, refusal: Refusal) -> Problem {
+    let why = match refusal {
+        Refusal::StreamViewers(_) => format!("stream {:?} {refusal}", stream.name),
+        _ => refusal.to_string(),
+    };
+    let status = match refusal.is_of_client() {
+        true => StatusCode::TOO_MANY_REQUESTS,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let wait = if matches!(refusal, Refusal::Rate(_)) { RATE_RETRY } else { FULL_RETRY };
+    Problem::new(status, why).retry_after(wait)
 }
 
 fn overloaded(why: impl Into<String>) -> Problem {

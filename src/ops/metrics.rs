@@ -219,6 +219,9 @@ impl Everything {
         out.gauge("sessions", "WHEP sessions, connected or not", [(vec![], self.sessions.len() as f64)])?;
         let now = sum(|c| &c.connected_now) as f64;
         out.gauge("viewers", "Viewers that are connected", [(vec![], now)])?;
+        let refused = self.sessions.admission.refused();
+        let refused = refused.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
+        out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
         let without = sum(|c| &c.without_media) as f64;
         let help = "Connected viewers that get no media, because it does not suffice for all";
         out.gauge("viewers_without_media", help, [(vec![], without)])?;

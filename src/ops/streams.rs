@@ -91,7 +91,8 @@ fn describe(stream: &Stream) -> Value {
         .map(|audio| json!({ "codec": audio.codec.encoding_name(), "channels": audio.channels }));
     json!({
         "name": stream.name,
-        "source": stream.source,
+        // Its kind and no more: where cameras are is nothing for everybody who may see the page.
+        "source": stream.source.split("://").next(),
         "state": state,
         // Of the page's own clock, which may be wrong, it would make "since 1970".
         "since": watch.since.map(httpdate::fmt_http_date),

@@ -26,7 +26,7 @@ pub(crate) use fan_out::FanOut;
 pub use fan_out::Pacing;
 pub(crate) use outbox::MESSAGES_PER_TURN;
 pub use room::{NoRoom, RoomLimits};
-pub use shard::{Ended, Progress, Shard};
+pub use shard::{Ended, News, Progress, Shard};
 
 /// How much a datagram matters when the socket is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -59,6 +59,15 @@ pub struct Ended {
     pub connected: bool,
 }
 
+/// What the control plane's books hear of a viewer: at most one of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It is connected.
+    Connected(SessionId),
+    /// It is over.
+    Ended(Ended),
+}
+
 /// A set of viewers on one thread.
 pub struct Shard {
     viewers: Slab<Seat>,
@@ -79,6 +88,7 @@ pub struct Shard {
     epoch: Epoch,
     counters: Arc<ShardCounters>,
     ended: Vec<Ended>,
+    arrived: Vec<SessionId>,
     /// Viewers that are connected.
     connected: u64,
 }
@@ -121,6 +131,7 @@ impl Shard {
             epoch,
             counters,
             ended: Vec::new(),
+            arrived: Vec::new(),
             connected: 0,
         }
     }
@@ -148,6 +159,11 @@ impl Shard {
     /// Takes what ended since the last call.
     pub fn drain_ended(&mut self) -> std::vec::Drain<'_, Ended> {
         self.ended.drain(..)
+    }
+
+    /// Takes who connected since the last call.
+    pub fn drain_arrived(&mut self) -> std::vec::Drain<'_, SessionId> {
+        self.arrived.drain(..)
     }
 
     /// One datagram from `source` to our address `local`.
@@ -430,6 +446,7 @@ impl Shard {
         }
         if let Some(took) = outcome.connected {
             seat.connected = true;
+            self.arrived.push(seat.viewer.session);
             self.shed.connected(seat.number);
             self.connected += 1;
             self.counters.connected_now.set(self.connected);

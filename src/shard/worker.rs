@@ -25,7 +25,7 @@ use super::fan_out::Pacing;
 use super::live::{Duty, live};
 use super::outbox::Outbox;
 use super::room::RoomLimits;
-use super::shard::{Ended, Progress, Shard};
+use super::shard::{Ended, News, Progress, Shard};
 use crate::contain::contain;
 use crate::id::{SessionId, StreamId};
 use crate::ops::counters::ShardCounters;
@@ -84,8 +84,8 @@ pub struct WorkerSetup {
     pub rate: Option<f64>,
     /// Part of the thread's time over which it gets no viewer more, if there is a limit.
     pub busy: Option<f64>,
-    /// Where ended viewers are told. Holds as many as there may be viewers, so it is never full.
-    pub ended: mpsc::Sender<Ended>,
+    /// Where viewers that connected or ended are told. Holds two for each that there may be, so it is never full.
+    pub news: mpsc::Sender<News>,
     /// Where a round that panicked is counted.
     pub ends: Arc<Ends>,
 }
@@ -139,7 +139,7 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         wake,
         health: handle.health.clone(),
         counters,
-        ended: setup.ended,
+        news: setup.news,
         ends: setup.ends,
         gso: setup.gso,
         rate: setup.rate,
@@ -194,7 +194,7 @@ struct Rounds {
     wake: Arc<Wake>,
     health: Arc<Health>,
     counters: Arc<ShardCounters>,
-    ended: mpsc::Sender<Ended>,
+    news: mpsc::Sender<News>,
     ends: Arc<Ends>,
     gso: GsoMode,
     rate: Option<f64>,
@@ -241,7 +241,7 @@ impl Duty for Rounds {
         self.more = unfinished;
         self.outbox.flush();
         self.await_writable();
-        self.tell_ended();
+        self.tell_news();
         let done = Instant::now();
         self.counters.busy_nanos.add(done.duration_since(began).as_nanos() as u64);
         if let Some(from) = self.media_from.take() {
@@ -269,19 +269,23 @@ impl Duty for Rounds {
         if let InHand::Joining(session, stream) = in_hand {
             // It may be among the abandoned too; books close a session once.
             let reason = EndReason::ShardFailed;
-            let _ = self.ended.try_send(Ended { session, stream, reason, connected: false });
+            let ended = Ended { session, stream, reason, connected: false };
+            let _ = self.news.try_send(News::Ended(ended));
         }
-        self.tell_ended();
+        self.tell_news();
         self.more = true;
         in_hand != InHand::Shutdown
     }
 }
 
 impl Rounds {
-    fn tell_ended(&mut self) {
+    fn tell_news(&mut self) {
+        // Sized for every viewer there may be: never full while the control plane lives.
+        for session in self.shard.drain_arrived() {
+            let _ = self.news.try_send(News::Connected(session));
+        }
         for ended in self.shard.drain_ended() {
-            // Sized for every viewer there may be: never full while the control plane lives.
-            let _ = self.ended.try_send(ended);
+            let _ = self.news.try_send(News::Ended(ended));
         }
     }
 

@@ -122,7 +122,7 @@ fn the_list_of_streams_says_what_each_does() {
     let list = answer.json();
     assert_eq!(list["version"], env!("CARGO_PKG_VERSION"));
     let (cam, demo) = (&list["streams"][0], &list["streams"][1]);
-    assert_eq!((&cam["name"], &cam["source"]), (&"cam".into(), &"rtsp://127.0.0.1:1".into()));
+    assert_eq!((&cam["name"], &cam["source"]), (&"cam".into(), &"rtsp".into()));
     assert!(cam["state"] == "connecting" || cam["state"] == "waiting", "{cam}");
     assert_eq!(cam["picture"], false, "{cam}");
     assert_eq!((&demo["name"], &demo["state"]), (&"demo".into(), &"playing".into()));

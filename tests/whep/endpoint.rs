@@ -1,5 +1,6 @@
 //! The endpoint besides answering offers: other methods, limits, streams without a picture, the form of refusals.
 
+use crate::common::player::Player;
 use crate::common::{Request, Sluice, wait_for};
 use crate::{AIORTC, CHROMIUM, ENDPOINT, join, playing, refused, retry_after};
 
@@ -108,6 +109,80 @@ fn e18_the_limit_of_one_stream_leaves_the_others_alone() {
     join(&sluice, CHROMIUM);
     refused(&sluice.request(Request::offer(ENDPOINT, CHROMIUM)), 503);
     assert_eq!(sluice.request(Request::offer("/other/whep", CHROMIUM)).status, 201);
+}
+
+/// As many addresses as a test wants, behind a proxy that says which.
+fn from(address: &str) -> Request {
+    Request::offer(ENDPOINT, CHROMIUM).header("X-Forwarded-For", address)
+}
+
+const PROXY: &str = "http.trusted_proxies=127.0.0.1";
+
+#[test]
+fn e18_one_address_cannot_take_the_pending_places_of_others() {
+    let sluice = playing(&["--set", PROXY, "--set", "limits.pending=40"]);
+    // Offers that are never followed up, one behind the other.
+    let flood: Vec<_> = (0..60).map(|_| sluice.request(from("198.51.100.1, 198.51.100.2"))).collect();
+    assert_eq!(flood.iter().filter(|answer| answer.status == 201).count(), 21, "half of the places");
+    let sentence = refused(&flood[59], 429);
+    assert!(sentence.starts_with("21 joins of this address are not connected yet"), "{sentence}");
+    assert!(sentence.contains("(limits.share_per_address is 50 %)"), "{sentence}");
+    retry_after(&flood[59]);
+    assert_eq!(sluice.metric("sluice_joins_refused_total{reason=\"address_pending\"}"), 39.0);
+    // An IPv6 customer is one, however many addresses he uses; the first of the two above is hearsay.
+    for (address, joins) in [("2001:db8::1", true), ("2001:db8:0:1::1", true), ("198.51.100.1", true)] {
+        assert_eq!(sluice.request(from(address)).status == 201, joins, "{address}");
+    }
+    // A place is pending until its viewer is connected, and not a moment longer.
+    let peers: Vec<Player> = (0..3)
+        .map(|_| {
+            let mut peer = Player::join(&sluice, ENDPOINT);
+            peer.run_until("media", |peer| peer.connected && peer.packets > 0);
+            peer
+        })
+        .collect();
+    wait_for("places that are not pending", || {
+        (sluice.request(from("198.51.100.7")).status == 201).then_some(())
+    });
+    drop(peers);
+}
+
+#[test]
+fn e18_one_address_cannot_take_the_viewers_of_others() {
+    let sluice = playing(&["--set", PROXY, "--set", "limits.viewers=10", "--set", "limits.share_per_address=20"]);
+    let statuses: Vec<u16> = (0..5).map(|_| sluice.request(from("198.51.100.1")).status).collect();
+    assert_eq!(statuses, [201, 201, 201, 429, 429]);
+    let sentence = refused(&sluice.request(from("198.51.100.1")), 429);
+    assert!(sentence.starts_with("this address has 3 viewers; the places that are left are for others"), "{sentence}");
+    assert_eq!(sluice.request(from("198.51.100.2")).status, 201);
+}
+
+#[test]
+fn e23_one_address_joins_at_a_rate_whatever_it_calls_itself() {
+    let sluice = playing(&["--set", "limits.joins_per_address=1"]);
+    // Nobody is told to trust 127.0.0.1 here.
+    let answers: Vec<_> = (1..=9).map(|n| sluice.request(from(&format!("198.51.100.{n}")))).collect();
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses[..5], [201; 5], "a burst of five seconds' worth");
+    let last = answers.iter().rev().find(|answer| answer.status == 429).expect("a refusal");
+    assert_eq!(refused(last, 429), "this address joins more than 1 times a second (limits.joins_per_address)");
+    assert_eq!(retry_after(last), 1);
+    assert!(sluice.metric("sluice_joins_refused_total{reason=\"address_rate\"}") >= 1.0);
+    // What is wrong with an offer is not looked for before: that is what the rate is for.
+    assert_eq!(sluice.request(Request::offer(ENDPOINT, "v=0")).status, 429);
+    wait_for("another join", || (sluice.request(from("198.51.100.1")).status == 201).then_some(()));
+}
+
+#[test]
+fn a_slash_behind_the_endpoint_does_no_harm() {
+    let sluice = playing(&[]);
+    for path in ["/demo/whep/", "/demo/whep/?x=y"] {
+        let answer = sluice.request(Request::offer(path, CHROMIUM));
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let session = answer.session(path).expect("a session");
+        assert!(session.starts_with("/demo/whep/"), "{session}");
+        assert_eq!(sluice.request(Request::new("DELETE", &session)).status, 200);
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ function facts({ video, audio, viewers, source, notes }) {
     ],
     ["Audio", audio && `${codecName(audio.codec)}, ${channelWords(audio.channels)}`],
     ["Viewers", String(viewers)],
-    ["Source", source === "demo" ? "Demo, from inside the program" : source],
+    ["Source", source === "demo" ? "Demo, from inside the program" : source.toUpperCase()],
     ["Notes", notes.map(sentence).join(" ")],
   ];
 }

@@ -49,7 +49,7 @@ pub(super) enum Failure {
         /// Whose packets came to the ports of this session, if not the camera's.
         stranger: Option<IpAddr>,
     },
-    #[error("sent a picture of more than {0} bytes: lower its bitrate, or raise rtsp.max_frame")]
+    #[error("sent a picture of more than {0} bytes: lower its bitrate, or raise rtsp.max_frame, up to 4MiB")]
     PictureTooLarge(usize),
     #[error("closed the connection{}: is it restarting, or out of sessions?",
         .0.map(|request| format!(" instead of answering {request}")).unwrap_or_default())]

@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+
 use super::RtspSettings;
 
 /// Bytes that are kept of an attempt. The newest: failures are at the end.
@@ -19,8 +22,9 @@ const MAX_LINE: usize = 1 << 10;
 /// Characters of a camera's text in a sentence, at most.
 const MAX_QUOTE: usize = 120;
 
-/// Headers whose values are never kept.
-const SECRET_HEADERS: [&str; 2] = ["authorization:", "proxy-authorization:"];
+/// What is behind these words in a line is never kept, wherever in the line they stand: cameras send back what
+/// they were sent, as the reason of a refusal too. A header may be `Proxy-Authorization`.
+const SECRET_BEHIND: [&str; 3] = ["authorization:", "basic ", "response="];
 
 /// Takes what must not be shown out of text.
 #[derive(Clone)]
@@ -36,12 +40,18 @@ impl Mask {
             secrets.push((credentials.password.clone(), "(password)"));
             let encoded = url::form_urlencoded::byte_serialize(credentials.password.as_bytes()).collect();
             secrets.push((encoded, "(password)"));
+            // As Basic sends it, with and without what pads it.
+            let basic = format!("{}:{}", credentials.username, credentials.password);
+            secrets.push((BASE64_STANDARD_NO_PAD.encode(basic), "(password)"));
+            secrets.push((BASE64_STANDARD_NO_PAD.encode(&credentials.password), "(password)"));
         }
         for (part, name) in [(Some(settings.url.path()), "/(path)"), (settings.url.query(), "(query)")] {
             secrets.extend(part.map(|part| (part.to_owned(), name)));
         }
         // A single character would take the text apart; so would the root path.
         secrets.retain(|(secret, _)| secret.len() > 1);
+        // The longest first: what is left of one after a part of it was replaced would be shown.
+        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
         Mask { secrets }
     }
 
@@ -53,9 +63,13 @@ impl Mask {
         }
         let text = text.lines().map(|line| {
             let lower = line.to_ascii_lowercase();
-            match SECRET_HEADERS.iter().find(|name| lower.starts_with(**name)) {
-                Some(name) => format!("{} ***", &line[..name.len()]),
-                None => without_user(line),
+            let behind = SECRET_BEHIND.iter().filter_map(|word| Some(lower.find(word)? + word.len())).min();
+            match behind {
+                // A challenge names its scheme, and what follows is no secret.
+                Some(end) if !lower.starts_with("www-authenticate:") => {
+                    format!("{} ***", line[..end].trim_end())
+                }
+                _ => without_user(line),
             }
         });
         let text: Vec<String> = text.collect();

@@ -32,6 +32,24 @@ fn secrets_do_not_get_in() {
 }
 
 #[test]
+fn what_a_camera_sends_back_is_masked_wherever_it_stands() {
+    let mask = mask();
+    for line in [
+        "RTSP/1.0 500 Authorization: Basic YWRtaW46czNjci90",
+        "RTSP/1.0 400 bad Proxy-AUTHORIZATION: Digest response=\"6629fae49393a05397450978507c4ef1\"",
+        "X-Echo: username=\"admin\", response=6629fae49393a05397450978507c4ef1",
+        "X-Echo: YWRtaW46czNjci90 and czNjci90 and s3cr%2Ft",
+        "X-Echo: basic YWRtaW46czNjci90",
+    ] {
+        let quote = mask.quote(line.as_bytes());
+        let shown = ["YWRtaW", "czNjci", "6629fae", "s3cr"].iter().find(|secret| quote.contains(**secret));
+        assert_eq!(shown, None, "in {quote}");
+    }
+    let challenge = "WWW-Authenticate: Basic realm=\"cam\"";
+    assert_eq!(mask.text(challenge.as_bytes()), challenge);
+}
+
+#[test]
 fn quotes_are_one_short_line() {
     let mask = mask();
     assert_eq!(mask.quote(b"RTSP/1.0 200 \"s3cr/t\"\r\nmore"), "RTSP/1.0 200 '(password)'...");

@@ -45,9 +45,15 @@ impl Serving {
 
     fn room(viewers: u32) -> Vec<String> {
         let viewers = viewers.max(1_000);
-        // A bench finds out what a core carries: nobody is refused for what it measures.
-        let sets = [format!("limits.viewers={}", viewers * 2), format!("limits.pending={viewers}")];
-        sets.into_iter().chain(["limits.busy=0".to_owned()]).collect()
+        vec![
+            format!("limits.viewers={}", viewers * 2),
+            format!("limits.pending={viewers}"),
+            // They all come from one address.
+            "limits.share_per_address=100".to_owned(),
+            "limits.joins_per_address=100000".to_owned(),
+            // A bench finds out what a core carries: nobody is refused for what it measures.
+            "limits.busy=0".to_owned(),
+        ]
     }
 }
 

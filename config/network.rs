@@ -1,0 +1,70 @@
+//! A network of IP addresses: one address, or a prefix of some bits (`10.0.0.0/8`).
+
+use std::{net::IpAddr, str::FromStr};
+
+/// Addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    /// Bits that count: up to 32 of IPv4, up to 128 of IPv6.
+    bits: u8,
+}
+
+impl Network {
+    /// Whether `address` is one of it. An IPv4 address in IPv6 form is taken for what it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let rest = 32 - u32::from(self.bits);
+                (own.to_bits() ^ other.to_bits()).checked_shr(rest).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let rest = 128 - u32::from(self.bits);
+                (own.to_bits() ^ other.to_bits()).checked_shr(rest).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| ())?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| ())?;
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(all);
+        if bits > all { Err(()) } else { Ok(Self { address, bits }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_belong_by_their_first_bits() {
+        for (network, address, belongs) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "::ffff:127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("0.0.0.0/0", "192.0.2.1", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("2001:db8::/32", "2001:db8:ffff::1", true),
+            ("::/0", "2001:db8::1", true),
+            ("::1", "::1", true),
+        ] {
+            let network: Network = network.parse().expect(network);
+            assert_eq!(network.contains(address.parse().expect(address)), belongs, "{network:?} {address}");
+        }
+        for wrong in ["", "x", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "/8"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+}
