@@ -1,7 +1,7 @@
 //! `sluice probe`: looks at a camera as the server would, and says what is there. A shell: it waits.
 //!
 //! Owns the options, the time and the exit code. The camera is read by the server's own session
-//! ([`rtsp::once`]) into a sink that measures instead of publishing ([`measure`]); [`report`] judges, and [`text`] has
+//! ([`rtsp::once`]) into a sink that measures instead of publishing (`measure`); `report` judges, and `text` has
 //! the words. Never reconnects, and never prints a password.
 
 mod lines;
