@@ -103,11 +103,13 @@ pub enum Origin {
 pub struct Admin {
     /// Where metrics, health, the API and profiles are served. There is no password: keep it off public networks.
     pub listen: SocketAddr,
+    /// Names that it answers to, besides `localhost` and IP addresses.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)) }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new() }
     }
 }
 
@@ -162,7 +164,8 @@ impl Default for Egress {
 /// `[ice]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ice {
-    /// Announced instead of the interfaces' addresses; empty: announce the interfaces'.
+    /// Announced instead of the interfaces' addresses, or with them where [`IceAddress::Interfaces`] is among them;
+    /// empty: announce the interfaces'.
     pub addresses: Vec<IceAddress>,
     /// Names of the interfaces whose addresses are announced; empty: all.
     pub interfaces: Vec<String>,
@@ -183,6 +186,8 @@ pub enum IceAddress {
     Ip(IpAddr),
     /// A host name, for the server to resolve.
     Host(String),
+    /// `interfaces`: those of the interfaces.
+    Interfaces,
 }
 
 /// `[shards]`.

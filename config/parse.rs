@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::Url;
 
 use crate::{
-    Bitrate, IceAddress, Network, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest, value::Refusal,
+    Bitrate, IceAddress, Network, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest,
+    value::Refusal,
 };
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -54,6 +55,11 @@ pub(crate) fn ip(text: &str) -> Result<IpAddr, Refusal> {
     })
 }
 
+/// A host name as clients write it in a URL.
+pub(crate) fn host_name(text: &str) -> Result<String, Refusal> {
+    ice_address(text).map(|_| text.to_ascii_lowercase())
+}
+
 /// An address, or a network as `ADDRESS/BITS`.
 pub(crate) fn network(text: &str) -> Result<Network, Refusal> {
     text.parse().map_err(|()| {
@@ -80,6 +86,9 @@ pub(crate) fn origin(text: &str) -> Result<Origin, Refusal> {
 
 /// An address browsers can send to, or a host name (RFC 1123 §2.1).
 pub(crate) fn ice_address(text: &str) -> Result<IceAddress, Refusal> {
+    if text == "interfaces" {
+        return Ok(IceAddress::Interfaces);
+    }
     if let Ok(ip) = text.parse::<IpAddr>() {
         return match ip.is_unspecified() || ip.is_multicast() {
             true => Err(Refusal::new(format!("nobody can send to `{ip}`"))),
@@ -206,6 +215,7 @@ mod tests {
     #[test]
     fn ice_addresses() {
         assert_eq!(ice_address("192.0.2.1"), Ok(IceAddress::Ip(IpAddr::from([192, 0, 2, 1]))));
+        assert_eq!(ice_address("interfaces"), Ok(IceAddress::Interfaces));
         assert_eq!(ice_address("sfu-1.example.com"), Ok(IceAddress::Host("sfu-1.example.com".to_owned())));
         refused(ice_address("0.0.0.0"), "nobody can send to `0.0.0.0`", None);
         refused(ice_address("a.b:8189"), "`a.b:8189` is neither an IP address nor a host name", Some("a.b"));

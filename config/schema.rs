@@ -43,7 +43,7 @@ const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 40] = [
+static KEYS: [Key<Config>; 41] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -69,6 +69,13 @@ static KEYS: [Key<Config>; 40] = [
         "admin.listen",
         "\"127.0.0.1:9997\"",
         Kind::Text(LISTEN, |c, v| parse::listen(v).map(|a| c.admin.listen = a)),
+    ),
+    key(
+        "admin.hosts",
+        "[]",
+        Kind::List("host names, without ports", |c, v| {
+            each(v, parse::host_name).map(|hosts| c.admin.hosts = hosts)
+        }),
     ),
     key(
         "udp.address",
@@ -99,7 +106,7 @@ static KEYS: [Key<Config>; 40] = [
     key(
         "ice.addresses",
         "[]",
-        Kind::List("IP addresses and host names, without ports", |c, v| {
+        Kind::List("IP addresses and host names, without ports, and \"interfaces\"", |c, v| {
             each(v, parse::ice_address).map(|addresses| c.ice.addresses = addresses)
         }),
     ),
@@ -122,11 +129,7 @@ static KEYS: [Key<Config>; 40] = [
         }),
     ),
     key("limits.pending", "1000", Kind::Integer(1, 100_000, |c, v| c.limits.pending = v as u32)),
-    key(
-        "limits.share_per_address",
-        "50",
-        Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8),
-    ),
+    key("limits.share_per_address", "50", Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8)),
     key(
         "limits.joins_per_address",
         "200",

@@ -109,16 +109,25 @@ fn main() -> ExitCode {
     match run(&config, qr, &shown) {
         Ok(code) => code,
         Err(error) => {
-            complain(&format!("sluice: {error:#}\n"));
+            complain(&format!("sluice: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
+/// An error and its causes, without those that it has named itself.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
+}
+
 /// Says why the command ends; its exit code says it where nobody reads standard error.
 fn complain(text: &str) {
     let Ok(lines) = standard_error() else { return };
-    lines.put_all(text);
+    lines.put_all(&format!("{}\n", text.trim_end()));
     lines.flush();
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::control::admission::{Admission, AdmissionLimits};
-use crate::control::announce::{self, AnnounceError};
+use crate::control::announce::{AnnounceError, Announcer};
 use crate::control::client::Share;
 use crate::control::http::{self, HttpLimits, ListenError, Public};
 use crate::control::registry::Registry;
@@ -108,7 +108,8 @@ impl Server {
     ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = sockets(config)?;
-        let announced = announce::addresses(&config.ice, v6).await?;
+        let announcer = Announcer::resolve(&config.ice, v6).await?;
+        let announced = announcer.now()?;
         let viewers = config.limits.viewers as usize;
         // Two messages per viewer at the most: never full (see `News`).
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
@@ -140,6 +141,7 @@ impl Server {
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
+            hosts: config.admin.hosts.as_slice().into(),
             stopping: AtomicBool::new(false),
         });
 
@@ -147,7 +149,12 @@ impl Server {
         let mut tasks = JoinSet::new();
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
-        let limits = HttpLimits { headers: config.http.header_timeout, connections: connections(config)? };
+        let limits = HttpLimits {
+            headers: config.http.header_timeout,
+            connections: connections(config)?,
+            share: Share(config.limits.share_per_address),
+            proxies: config.http.trusted_proxies.as_slice().into(),
+        };
         let private = http::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, http::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
@@ -156,20 +163,22 @@ impl Server {
             whep: whep.clone(),
             list: Arc::default(),
             origin: origin(config)?,
-            trusted: config.http.trusted_proxies.as_slice().into(),
+            trusted: limits.proxies.clone(),
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let serving = listen(watched(Task::Http, "http"), public, http::public(state), limits, &stopping);
+        let serving =
+            listen(watched(Task::Http, "http"), public, http::public(state), limits.clone(), &stopping);
         tasks.spawn_on(serving, http_executor.handle());
         http_executor.handle().spawn(beat(http_pulse.clone()));
-        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, ..limits };
+        // Whoever reaches it is the operator.
+        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
         let routes = admin::routes(admin_state.clone());
         tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
         tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, news));
         let sources = sources(config, &registry, &stopping, watched).map_err(ServerError::Thread)?;
-        let (ice, pulse, stop_watching) = (config.ice.clone(), watchdog_pulse.clone(), stopping.clone());
-        let setup = WatchdogSetup { whep, ice, v6, ends: ends.clone(), pulse, stop: stop_watching };
+        let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
+        let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
         let _http_executor = http_executor;
@@ -250,7 +259,7 @@ fn listen(
     let stop = stop.clone();
     async move {
         while let Some(pause) =
-            watched.run(http::serve(&listener, router.clone(), limits, stop.clone())).await
+            watched.run(http::serve(&listener, router.clone(), &limits, stop.clone())).await
         {
             watched.pause(pause).await;
         }

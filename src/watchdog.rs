@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sluice_config::Ice;
 use tokio::sync::{oneshot, watch};
 
 use crate::contain::{contain, write};
-use crate::control::announce;
+use crate::control::announce::Announcer;
 use crate::control::sessions::Sessions;
 use crate::control::whep::Whep;
 use crate::shard::watch::{Finding, Watch};
@@ -127,9 +126,7 @@ pub struct WatchdogSetup {
     /// WHEP: its shards are watched, its announced addresses kept.
     pub whep: Arc<Whep>,
     /// How addresses are announced.
-    pub ice: Ice,
-    /// Whether the sockets take IPv6.
-    pub v6: bool,
+    pub announcer: Announcer,
     /// Ends that nobody asked for.
     pub ends: Arc<Ends>,
     /// The watchdog's own sign of life.
@@ -195,10 +192,10 @@ fn look_at_streams(setup: &WatchdogSetup) {
 
 /// Configured addresses are not resolved again and again; interfaces come and go.
 fn look_at_interfaces(setup: &WatchdogSetup) {
-    if !setup.ice.addresses.is_empty() {
+    if !setup.announcer.follows_interfaces() {
         return;
     }
-    let Ok(found) = announce::of_interfaces(&setup.ice, setup.v6) else { return };
+    let Ok(found) = setup.announcer.now() else { return };
     let mut announced = write(&setup.whep.announced);
     if announced[..] != found[..] {
         tracing::info!(addresses = ?found, "the announced addresses changed");
@@ -254,7 +251,7 @@ mod tests {
             let client = Client::of(std::net::Ipv4Addr::LOCALHOST.into());
             let place = self.sessions.admission.admit(self.now, client, self.stream.id).unwrap();
             let stream = self.stream.clone();
-            let session = Session::new(stream, handle, place, String::new(), String::new(), Vec::new());
+            let session = Session::new(stream, handle, place, String::new(), Vec::new(), Vec::new());
             self.sessions.insert(SessionId(id), session);
         }
 

@@ -165,7 +165,7 @@ fn one_faulty_element_of_a_list() {
    :   ^^^^^^^^^^^|^^^^^^^^^^
    :              `-- did you mean `"sfu.example.com"`?
    `----
-  help: allowed: a list of IP addresses and host names, without ports
+  help: allowed: a list of IP addresses and host names, without ports, and "interfaces"
 
 1 problem in the configuration"#,
     );

@@ -26,26 +26,49 @@ pub enum AnnounceError {
     Nothing(&'static str),
 }
 
-/// Finds the addresses to announce; `v6` tells whether the sockets take IPv6.
-pub async fn addresses(ice: &Ice, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
-    if ice.addresses.is_empty() { of_interfaces(ice, v6) } else { ordered(configured(ice).await?, v6) }
+/// What is announced: configured addresses, resolved once, and those of the interfaces, as they are now.
+#[derive(Debug)]
+pub struct Announcer {
+    ice: Ice,
+    fixed: Vec<IpAddr>,
+    v6: bool,
 }
 
-/// As [`addresses`] where none are configured: those of the interfaces, as they are now.
-pub fn of_interfaces(ice: &Ice, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
-    ordered(interfaces(ice)?, v6)
+impl Announcer {
+    /// Resolves what is configured; `v6` tells whether the sockets take IPv6.
+    pub async fn resolve(ice: &Ice, v6: bool) -> Result<Announcer, AnnounceError> {
+        Ok(Announcer { ice: ice.clone(), fixed: configured(ice).await?, v6 })
+    }
+
+    /// Whether the interfaces' addresses are announced, which come and go.
+    pub fn follows_interfaces(&self) -> bool {
+        self.ice.addresses.is_empty() || self.ice.addresses.contains(&IceAddress::Interfaces)
+    }
+
+    /// The addresses to announce, best first.
+    pub fn now(&self) -> Result<Vec<IpAddr>, AnnounceError> {
+        let mut found = self.fixed.clone();
+        if self.follows_interfaces() {
+            found.extend(interfaces(&self.ice)?);
+        }
+        ordered(found, self.v6)
+    }
 }
 
-fn ordered(mut found: Vec<IpAddr>, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
-    found.retain(|address| v6 || address.is_ipv4());
+fn ordered(found: Vec<IpAddr>, v6: bool) -> Result<Vec<IpAddr>, AnnounceError> {
+    let mut kept: Vec<IpAddr> = Vec::new();
+    for address in found {
+        if (v6 || address.is_ipv4()) && !kept.contains(&address) {
+            kept.push(address);
+        }
+    }
     // Loopback last; IPv4 first among equals, because clients that take one candidate only take the
     // first and want IPv4 (FFmpeg).
-    found.sort_by_key(|address| (address.is_loopback(), address.is_ipv6()));
-    found.dedup();
-    if found.is_empty() {
+    kept.sort_by_key(|address| (address.is_loopback(), address.is_ipv6()));
+    if kept.is_empty() {
         return Err(AnnounceError::Nothing("check ice.addresses, ice.interfaces and ice.loopback"));
     }
-    Ok(found)
+    Ok(kept)
 }
 
 fn interfaces(ice: &Ice) -> Result<Vec<IpAddr>, AnnounceError> {
@@ -67,6 +90,7 @@ async fn configured(ice: &Ice) -> Result<Vec<IpAddr>, AnnounceError> {
     for address in &ice.addresses {
         match address {
             IceAddress::Ip(ip) => found.push(*ip),
+            IceAddress::Interfaces => {}
             IceAddress::Host(host) => {
                 let resolved = tokio::net::lookup_host((host.as_str(), 0))
                     .await
@@ -76,4 +100,27 @@ async fn configured(ice: &Ice) -> Result<Vec<IpAddr>, AnnounceError> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn announced(addresses: &[IceAddress]) -> Vec<IpAddr> {
+        let ice = Ice { addresses: addresses.to_vec(), ..Ice::default() };
+        Announcer::resolve(&ice, false).await.and_then(|announcer| announcer.now()).expect("addresses")
+    }
+
+    #[tokio::test]
+    async fn configured_addresses_replace_the_interfaces_or_are_added_to_them() {
+        let outside = IpAddr::from([203, 0, 113, 9]);
+        let interfaces = announced(&[]).await;
+        assert!(interfaces.iter().any(IpAddr::is_loopback), "{interfaces:?}");
+        let fixed = IceAddress::Ip(outside);
+        assert_eq!(announced(&[fixed.clone(), fixed.clone()]).await, [outside]);
+        let both = announced(&[IceAddress::Interfaces, fixed]).await;
+        assert_eq!(both[0], outside);
+        assert_eq!(both.len(), interfaces.len() + 1);
+        assert!(interfaces.iter().all(|address| both.contains(address)), "{both:?}");
+    }
 }

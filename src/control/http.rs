@@ -19,10 +19,12 @@ use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sluice_config::Network;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::client;
+use super::client::{self, Client, Share};
+use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
 use super::offer::OFFER_MAX;
 use super::problem::Problem;
 use super::still;
@@ -35,12 +37,22 @@ use crate::ops::streams::StreamList;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What a listener allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HttpLimits {
     /// Time for a request's headers; so also the time that a connection may stay idle.
     pub headers: Duration,
-    /// Connections at the most; more wait in the kernel's queue.
+    /// Connections that are served at the most. A few more wait here, the rest in the kernel's queue.
     pub connections: usize,
+    /// What one address may have of them.
+    pub share: Share,
+    /// Proxies: no single client, so without a share of their own.
+    pub proxies: Arc<[Network]>,
+}
+
+impl HttpLimits {
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(peer.to_canonical()))
+    }
 }
 
 /// The addresses of a connection.
@@ -206,17 +218,24 @@ pub struct ListenError {
 
 /// Opens a listener; `key` is the configuration key that names its address.
 pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError { address, key, source })
+    connection::socket(address).and_then(connection::listen).map_err(|source| ListenError {
+        address,
+        key,
+        source,
+    })
 }
 
 /// Serves `router` until `stop` turns true, then lets answers under way finish.
 pub async fn serve(
     listener: &TcpListener,
     router: Router,
-    limits: HttpLimits,
+    limits: &HttpLimits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let all = limits.connections + WAITING;
+    let places = Arc::new(Semaphore::new(all));
+    let waiting = Arc::new(Places::new(limits.connections + WAITING, limits.share));
+    let served = Arc::new(Places::new(limits.connections, limits.share));
     let mut trouble = Repeated::default();
     loop {
         let permit = places.clone().acquire_owned();
@@ -230,11 +249,23 @@ pub async fn serve(
         };
         match accepted {
             (Ok((stream, peer)), permit) => {
-                let router = router.clone();
-                let stop = stop.clone();
+                // Many are behind a proxy, and it has fairness of its own.
+                let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
+                let Some(waits) = waiting.take(client) else {
+                    refuse(&stream);
+                    continue;
+                };
+                let (router, stop, limits, served) =
+                    (router.clone(), stop.clone(), limits.clone(), served.clone());
                 tokio::spawn(async move {
-                    connection(stream, peer.ip(), router, limits, stop).await;
-                    drop(permit);
+                    match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
+                        Ok(place) => {
+                            connection(stream, peer.ip(), router, limits, stop).await;
+                            drop(place);
+                        }
+                        Err(_) => refuse(&stream),
+                    }
+                    drop((waits, permit));
                 });
             }
             (Err(error), _) => {
@@ -246,13 +277,18 @@ pub async fn serve(
             }
         }
     }
-    let _ = tokio::time::timeout(GRACE, places.acquire_many(limits.connections as u32)).await;
+    let _ = tokio::time::timeout(GRACE, places.acquire_many(all as u32)).await;
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
-    let ends =
-        Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
-    let _ = stream.set_nodelay(true);
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    router: Router,
+    limits: HttpLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let ends = Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
+    let stream = Watched::new(stream, limits.headers);
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ends);
         tower::ServiceExt::oneshot(router.clone(), request.map(Body::new))
@@ -269,7 +305,26 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, limits: Htt
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
+        () = tokio::time::sleep(AGE_MAX) => {
+            // What is being answered has its own deadline, and a stream has none.
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
     }
+}
+
+/// Tells a client that it has its share. What does not fit into an empty socket, or is not read, is lost.
+fn refuse(stream: &TcpStream) {
+    let why = "this address has its share of the connections (http.connections, limits.share_per_address)";
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nRetry-After: 5\r\n\
+         Connection: close\r\n\r\n{why}",
+        why.len()
+    );
+    let _ = SockRef::from(stream).send(answer.as_bytes());
 }
 
 /// Waits until the server stops, and holds no lock afterwards.

@@ -43,7 +43,7 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, OfferError> {
 }
 
 /// The beginning of somebody's text, to be repeated in a sentence.
-pub(super) fn shown(text: &str) -> &str {
+pub(crate) fn shown(text: &str) -> &str {
     let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= SHOWN_MAX).last();
     text.get(..cut.unwrap_or(0)).unwrap_or_default()
 }

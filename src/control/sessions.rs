@@ -33,8 +33,8 @@ pub struct Session {
     pub place: Arc<Place>,
     /// Entity tag of the current ICE session, with its quotes (RFC 9725 §4.3.1).
     pub etag: String,
-    /// The peer's current ICE user name fragment.
-    pub remote_ufrag: String,
+    /// The peer's current ICE user name fragments.
+    pub remote_ufrags: Vec<String>,
     /// Tags of the sections that carry something.
     pub mids: Vec<String>,
     /// Deleted by the client; its viewer is about to go.
@@ -48,10 +48,10 @@ impl Session {
         shard: Arc<ShardHandle>,
         place: Place,
         etag: String,
-        remote_ufrag: String,
+        remote_ufrags: Vec<String>,
         mids: Vec<String>,
     ) -> Session {
-        Session { stream, shard, place: Arc::new(place), etag, remote_ufrag, mids, deleted: false }
+        Session { stream, shard, place: Arc::new(place), etag, remote_ufrags, mids, deleted: false }
     }
 }
 
@@ -94,10 +94,10 @@ impl Sessions {
     }
 
     /// A session restarted ICE.
-    pub fn restarted(&self, id: SessionId, etag: String, remote_ufrag: String) {
+    pub fn restarted(&self, id: SessionId, etag: String, remote_ufrags: Vec<String>) {
         if let Some(session) = self.lock().get_mut(&id) {
             session.etag = etag;
-            session.remote_ufrag = remote_ufrag;
+            session.remote_ufrags = remote_ufrags;
         }
     }
 

@@ -15,10 +15,11 @@ use axum::response::{IntoResponse, Response};
 use super::admission::Refusal;
 use super::answer::{Identity, answer, negotiate, restart_fragment};
 use super::client::Client;
+use super::discreet::discreet;
 use super::offer::{Offer, OfferError, Setup, shown};
 use super::problem::Problem;
 use super::registry::{Registry, Stream};
-use super::sdpfrag::Fragment;
+use super::sdpfrag::{Fragment, ufrags_of};
 use super::sessions::{Session, Sessions};
 use crate::contain::read;
 use crate::id::SessionId;
@@ -137,7 +138,6 @@ impl Whep {
         let media: Vec<_> = negotiated.media.iter().flatten().cloned().collect();
         let mids = negotiated.mids(&offer);
         let remote = negotiated.transport(&offer).clone();
-        let remote_ufrag = remote.credentials.ufrag.clone();
         let params = EngineParams {
             local_credentials: local_credentials.clone(),
             remote_credentials: remote.credentials,
@@ -154,7 +154,7 @@ impl Whep {
         let first_sequences = (rand::random::<u16>() >> 1, rand::random::<u16>() >> 1);
         let viewer = Viewer::new(id, stream.id, engine, self.viewer, first_sequences, now);
         let etag = new_etag();
-        let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), remote_ufrag, mids);
+        let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), ufrags_of(text), mids);
         self.enter(id, session, viewer)?;
         tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");
 
@@ -213,8 +213,7 @@ impl Whep {
                 "If-Match names another ICE session than the current one: it was restarted since",
             ));
         }
-        let restart = fragment.credentials.filter(|new| new.ufrag != session.remote_ufrag);
-        let Some(remote) = restart else {
+        let Some(remote) = fragment.restart(&session.remote_ufrags) else {
             // Trickled candidates: nothing to do for an ICE-lite agent (RFC 9725 §4.3.2).
             return Ok(StatusCode::NO_CONTENT.into_response());
         };
@@ -224,22 +223,21 @@ impl Whep {
                 "new ICE credentials restart ICE: send If-Match with \"*\" or the session's ETag",
             ));
         }
-        self.restart(id, session, remote, request.local)
+        self.restart(id, session, (remote, ufrags_of(text)), request.local)
     }
 
     fn restart(
         &self,
         id: SessionId,
         session: &Session,
-        remote: Credentials,
+        (remote, remote_ufrags): (Credentials, Vec<String>),
         local_address: Option<IpAddr>,
     ) -> Result<Response, Problem> {
         let local = new_credentials();
-        let remote_ufrag = remote.ufrag.clone();
         let command = Command::RestartIce { session: id, local: local.clone(), remote };
         session.shard.command(command).map_err(|busy| overloaded(busy.to_string()))?;
         let etag = new_etag();
-        self.sessions.restarted(id, etag.clone(), remote_ufrag);
+        self.sessions.restarted(id, etag.clone(), remote_ufrags);
         let identity = Identity {
             credentials: &local,
             fingerprint: self.dtls.fingerprint(),
@@ -316,13 +314,14 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
     match state {
         SourceState::Waiting { error, retry_in } => Problem::new(
             StatusCode::CONFLICT,
-            format!("stream {name:?} has no picture yet: {error}; trying again"),
+            format!("stream {name:?} has no picture yet: {}; trying again", discreet(error, &stream.source)),
         )
         .retry_after(*retry_in),
-        SourceState::Starting { why } => {
-            Problem::new(StatusCode::CONFLICT, format!("stream {name:?} has no picture yet: {why}"))
-                .retry_after(CONNECTING_RETRY)
-        }
+        SourceState::Starting { why } => Problem::new(StatusCode::CONFLICT, {
+            let why = discreet(why, &stream.source);
+            format!("stream {name:?} has no picture yet: {why}")
+        })
+        .retry_after(CONNECTING_RETRY),
         SourceState::Connecting | SourceState::Playing => Problem::new(
             StatusCode::CONFLICT,
             format!("stream {name:?} has no picture yet: its source is being connected"),

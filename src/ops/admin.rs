@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::hosts::{self, Hosts};
 use super::metrics::Metrics;
+use super::streams;
 use crate::control::problem::Problem;
 use crate::control::registry::Registry;
 use crate::shard::command::ShardHandle;
@@ -23,6 +25,7 @@ const INDEX: &str = "\
 sluice, for operators
 
 /metrics   everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
+/streams   what every stream does and where it comes from, and what exactly is wrong (JSON)
 /livez     200 while the server works, 503 with the reason while it does not: restart on 503
 /readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
 ";
@@ -37,6 +40,8 @@ pub struct Admin {
     pub shards: Vec<Arc<ShardHandle>>,
     /// Signs of life of threads that nobody waits for, by name.
     pub pulses: [(&'static str, Arc<Pulse>); 2],
+    /// Names that it answers to.
+    pub hosts: Hosts,
     /// Set once the server stops.
     pub stopping: AtomicBool,
 }
@@ -45,11 +50,17 @@ pub struct Admin {
 pub fn routes(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/", get(index))
+        .route("/streams", get(streams))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: / lists what is here") })
+        .layer(axum::middleware::from_fn_with_state(admin.hosts.clone(), hosts::check))
         .with_state(admin)
+}
+
+async fn streams(State(admin): State<Arc<Admin>>) -> Response {
+    axum::Json(streams::whole(&admin.registry)).into_response()
 }
 
 /// What is here, for whoever opens the port in a browser or with curl.

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod counters;
 pub mod feedback;
 pub mod histogram;
+pub mod hosts;
 pub mod log;
 pub mod metrics;
 pub mod pages;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::contain::lock;
 use crate::control::conditional::{etag_of, has_already};
+use crate::control::discreet::{discreet, kind};
 use crate::control::registry::{Registry, Stream};
 use crate::control::trouble::Trouble;
 use crate::source::SourceState;
@@ -62,8 +63,21 @@ impl StreamList {
     }
 }
 
+/// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
+pub fn whole(registry: &Registry) -> Value {
+    let whole = registry.streams().map(|stream| {
+        let mut told = describe(stream);
+        told["source"] = stream.source.as_str().into();
+        told["error"] = stream.status().failure.into();
+        told
+    });
+    json!({ "version": env!("CARGO_PKG_VERSION"), "streams": whole.collect::<Vec<_>>() })
+}
+
+/// What everybody may know of a stream: not where its camera is.
 fn describe(stream: &Stream) -> Value {
     let (status, watch) = (stream.status(), stream.watch());
+    let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source));
     let (state, retry_in) = match &status.state {
         SourceState::Connecting => ("connecting", None),
         SourceState::Starting { .. } => ("starting", None),
@@ -72,7 +86,7 @@ fn describe(stream: &Stream) -> Value {
     };
     let trouble = watch.trouble.map(|trouble| {
         let detail = match trouble {
-            Trouble::Away | Trouble::NoKeyframe => status.failure.clone(),
+            Trouble::Away | Trouble::NoKeyframe => failure.clone(),
             _ => None,
         };
         json!({ "kind": trouble.name(), "detail": detail })
@@ -91,13 +105,12 @@ fn describe(stream: &Stream) -> Value {
         .map(|audio| json!({ "codec": audio.codec.encoding_name(), "channels": audio.channels }));
     json!({
         "name": stream.name,
-        // Its kind and no more: where cameras are is nothing for everybody who may see the page.
-        "source": stream.source.split("://").next(),
+        "source": kind(&stream.source),
         "state": state,
         // Of the page's own clock, which may be wrong, it would make "since 1970".
         "since": watch.since.map(httpdate::fmt_http_date),
         "trouble": trouble,
-        "error": status.failure,
+        "error": failure,
         "retry_in_ms": retry_in,
         "picture": stream.has_picture(),
         "video": video,

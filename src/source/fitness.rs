@@ -1,6 +1,6 @@
 //! What browsers cannot show of a video, or show badly, in words that say what to set.
 //!
-//! Owns the judgement of profile, fields and B pictures. Never stops a picture: players that are no browsers may
+//! Owns the judgement of profile, fields, B pictures and timestamps. Never stops a picture: players that are no browsers may
 //! take it.
 
 use super::advice::Advice;
@@ -37,6 +37,14 @@ pub(crate) fn advice(facts: &VideoFacts) -> Vec<Advice> {
         all.push(advice(
             "interlaced pictures: browsers show them with combs, and some not at all".to_owned(),
             "set the camera to progressive",
+            false,
+        ));
+    }
+    if facts.by_arrival {
+        all.push(advice(
+            "the camera's timestamps do not fit its pictures: they are shown by time of arrival, and less evenly"
+                .to_owned(),
+            "another firmware of the camera may mend it",
             false,
         ));
     }
@@ -108,9 +116,11 @@ mod tests {
             (VideoFacts { profile: Some(110), ..VideoFacts::default() }, ["10 bits", "profile to Baseline"]),
             (VideoFacts { profile: Some(7), ..VideoFacts::default() }, ["number 7", "profile to Baseline"]),
             (VideoFacts { chroma_format: Some(0), ..VideoFacts::default() }, ["colour", "4:2:0"]),
+            (VideoFacts { by_arrival: true, ..VideoFacts::default() }, ["time of arrival", "firmware"]),
             (VideoFacts { interlaced: true, ..VideoFacts::default() }, ["interlaced", "progressive"]),
         ] {
             let notes: Vec<String> = advice(&facts).iter().map(Advice::to_string).collect();
+            assert!(notes.iter().all(|note| !note.contains("  ")), "{notes:?}");
             assert!(notes.len() == 1 && words.iter().all(|word| notes[0].contains(word)), "{notes:?}");
         }
     }

@@ -154,7 +154,7 @@ fn free_tcp_address() -> SocketAddr {
 }
 
 /// The first of `count` free UDP ports in a row, below the range that the kernel hands out itself.
-fn free_udp_ports(count: u16) -> u16 {
+pub fn free_udp_ports(count: u16) -> u16 {
     for _ in 0..1_000 {
         let first = 10_000 + rand::random::<u16>() % 20_000;
         let free = (first..first + count).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok());

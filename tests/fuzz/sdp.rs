@@ -76,7 +76,7 @@ fn a_fragment_is_refused_or_read() {
         let Ok(fragment) = Fragment::parse(&text) else { return };
         read += 1;
         assert!(fragment.candidates <= text.lines().count());
-        if let Some(Credentials { ufrag, pwd }) = fragment.credentials {
+        for Credentials { ufrag, pwd } in fragment.credentials {
             assert!((4..=256).contains(&ufrag.len()) && (22..=256).contains(&pwd.len()));
         }
     });

@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::common::{PATIENCE, Request};
 use crate::playing;
 
@@ -19,6 +21,15 @@ struct Client {
 impl Client {
     fn connect(to: SocketAddr) -> Client {
         Client { stream: TcpStream::connect(to).expect("a connection"), got: Vec::new() }
+    }
+
+    /// From this address of ours, with little room for what it does not read.
+    fn connect_from(from: [u8; 4], to: SocketAddr) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(8 * 1024).expect("a small window");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("an address of ours");
+        socket.connect(&to.into()).expect("a connection");
+        Client { stream: socket.into(), got: Vec::new() }
     }
 
     fn send(&mut self, text: &str) {
@@ -150,6 +161,57 @@ fn over_the_limit_connections_wait_while_the_admin_listener_answers() {
     assert!(second.answer().starts_with("HTTP/1.1 204 "));
     drop(first);
     assert!(third.answer().starts_with("HTTP/1.1 204 "));
+}
+
+const SCRIPT: &str = "GET /static/player.js HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[test]
+fn who_asks_much_and_reads_nothing_loses_his_place() {
+    let sluice = playing(&["--set", "http.connections=2", "--set", "http.header_timeout=1s"]);
+    let mut deaf: Vec<Client> = (0..2).map(|_| Client::connect_from([127, 0, 0, 1], sluice.http)).collect();
+    deaf.iter_mut().for_each(|client| client.send(&SCRIPT.repeat(400)));
+    let began = Instant::now();
+    assert_eq!(sluice.request(Request::get("/demo/whep")).status, 204);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    const ANSWERS: usize = 60;
+    let sluice = playing(&["--set", "http.header_timeout=1s"]);
+    let mut slow = Client::connect_from([127, 0, 0, 1], sluice.http);
+    slow.send(&SCRIPT.repeat(ANSWERS - 1));
+    slow.send("GET /static/player.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let began = Instant::now();
+    while !slow.read(PATIENCE) {
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(began.elapsed() < 2 * PATIENCE, "it does not end");
+    }
+    assert!(began.elapsed() > Duration::from_secs(2), "not slow at all: {} bytes", slow.got.len());
+    let script = sluice.request(Request::get("/static/player.js")).body;
+    assert_eq!(slow.text().matches("HTTP/1.1 200 ").count(), ANSWERS);
+    assert!(slow.got.ends_with(&script));
+}
+
+#[test]
+fn one_address_cannot_take_the_connections_of_others() {
+    let sluice = playing(&["--set", "http.connections=4", "--set", "http.header_timeout=4s"]);
+    let mut greedy: Vec<Client> = (0..8).map(|_| Client::connect(sluice.http)).collect();
+    for client in &mut greedy {
+        client.send("GET /demo/whep HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    greedy[0].answer();
+    let mut other = Client::connect_from([127, 0, 0, 2], sluice.http);
+    other.send("GET /demo/whep HTTP/1.1\r\nHost: x\r\n\r\n");
+    let began = Instant::now();
+    assert!(other.answer().starts_with("HTTP/1.1 204 "));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    // Some of many wait for a place, and the rest are told.
+    let mut crowd: Vec<Client> = (0..20).map(|_| Client::connect(sluice.http)).collect();
+    let mut last = crowd.pop().expect("the last");
+    while !last.read(PATIENCE) {}
+    let said = last.text();
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("limits.share_per_address"), "{said}");
 }
 
 #[test]

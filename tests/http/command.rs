@@ -1,11 +1,12 @@
 //! The command: versions, checks, refusals before the start, and the end.
+#![expect(clippy::disallowed_methods, reason = "a test takes the ports that the server wants")]
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use crate::common::{Request, Sluice, wait_for};
+use crate::common::{Request, Sluice, free_udp_ports, wait_for};
 use crate::playing;
 
 fn sluice(arguments: &[&str]) -> Output {
@@ -135,6 +136,40 @@ fn what_is_printed_first_is_where_to_look() {
         let page = sluice.request(Request::get("/gate/"));
         (page.status == 200).then_some(())
     });
+}
+
+#[test]
+fn what_hinders_the_start_is_said_once() {
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let (tcp, udp) =
+        (tcp.local_addr().map(|address| (tcp, address)), udp.local_addr().map(|address| (udp, address)));
+    let ((_tcp, tcp), (_udp, udp)) = (tcp.expect("its address"), udp.expect("its address"));
+    for (key, value, name) in [
+        ("http.listen", tcp.to_string(), tcp.to_string()),
+        ("admin.listen", tcp.to_string(), tcp.to_string()),
+        ("udp.port", udp.port().to_string(), udp.to_string()),
+        ("ice.addresses", "nowhere.invalid".to_owned(), "nowhere.invalid".to_owned()),
+    ] {
+        let mut settings = vec![
+            "http.listen=127.0.0.1:0".to_owned(),
+            "admin.listen=127.0.0.1:0".to_owned(),
+            "udp.address=127.0.0.1".to_owned(),
+            "shards.count=1".to_owned(),
+            format!("udp.port={}", free_udp_ports(1)),
+        ];
+        settings.push(format!("{key}={value}"));
+        let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let output = sluice(&arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{key}: {said}");
+        let line = said.lines().last().expect("a line");
+        assert!(line.contains(key) && said.ends_with('\n'), "{said:?}");
+        assert_eq!(line.matches(&name).count(), 1, "{line}");
+        let clauses: Vec<&str> = line.split(": ").collect();
+        let is_said_once = |clause| clauses.iter().filter(|other| **other == clause).count() == 1;
+        assert!(clauses.iter().all(|clause| is_said_once(*clause)), "{line}");
+    }
 }
 
 #[test]

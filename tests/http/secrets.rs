@@ -69,8 +69,15 @@ fn no_page_metric_log_or_refusal_holds_a_password() {
         seen.push(sluice.request(Request::get(&format!("/{stream}/"))).text());
     }
     let list = sluice.request(Request::get("/streams.json"));
+    // Where a camera is, everybody need not know; the operator must.
     assert_eq!(list.json()["streams"][0]["source"], "rtsp");
     seen.push(list.text());
+    for text in &seen {
+        assert!(!text.contains("127.0.0.1:1"), "{text}");
+    }
+    let whole = Request::get("/streams").send(sluice.admin);
+    assert_eq!(whole.json()["streams"][0]["source"], "rtsp://127.0.0.1:1");
+    seen.push(whole.text());
     for path in ["/metrics", "/readyz", "/livez"] {
         seen.push(Request::get(path).send(sluice.admin).text());
     }

@@ -230,6 +230,27 @@ fn s9_new_credentials_restart_ice_and_get_a_new_etag() {
 }
 
 #[test]
+fn s7_the_own_credentials_of_a_bundled_section_restart_nothing() {
+    let sluice = playing(&[]);
+    let ufrag = offered("a=ice-ufrag:");
+    // The last section says another name, as offers do whose sections could stand alone.
+    let (before, last) = CHROMIUM.rsplit_once(&format!("a=ice-ufrag:{ufrag}")).expect("more sections");
+    let (_, url) = join(&sluice, &format!("{before}a=ice-ufrag:Own7{last}"));
+    let own = trickle().replace(ufrag, "Own7");
+    assert_eq!(sluice.request(patch(&url, &own).header("If-Match", "*")).status, 204);
+    assert_eq!(sluice.request(patch(&url, &restart("wxyz")).header("If-Match", "*")).status, 200);
+}
+
+#[test]
+fn a_tag_that_a_proxy_made_weak_is_still_the_tag() {
+    let sluice = playing(&[]);
+    let (answer, url) = join(&sluice, CHROMIUM);
+    let etag = answer.header("etag").expect("an ETag").to_owned();
+    assert_eq!(sluice.request(patch(&url, &trickle()).header("If-Match", &format!("W/{etag}"))).status, 204);
+    refused(&sluice.request(patch(&url, &trickle()).header("If-Match", "W/\"other\"")), 412);
+}
+
+#[test]
 fn s9_s11_media_goes_on_after_a_restart() {
     let sluice = playing(&[]);
     let mut peer = Player::join(&sluice, ENDPOINT);
