@@ -45,6 +45,8 @@ enum Do {
         /// The file.
         file: PathBuf,
     },
+    /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
+    Probe(sluice::probe::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice::load::Load),
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
+        Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Load(load)) => return sluice::load::run(load),
         Some(Do::Bench(bench)) => return sluice::load::bench::run(bench),
         Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
@@ -237,12 +240,8 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
 /// Every user of a machine can read the arguments of its processes.
 fn warn_of_passwords(streams: &[String]) {
     for name in streams {
-        // Names of streams in variables come out in lower case, and `-` cannot be in one.
-        let variable = if name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            format!(" or as the variable SLUICE_STREAMS_{}_SOURCE", name.to_uppercase())
-        } else {
-            String::new()
-        };
+        let variable = name.parse().ok().and_then(|name: StreamName| name.source_variable());
+        let variable = variable.map(|name| format!(" or as the variable {name}")).unwrap_or_default();
         tracing::warn!(
             stream = name,
             "the password of this camera stands on the command line, where `ps` shows it to every user of this \

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::advice::Advice;
 use super::fitness;
 use super::keyframes::Keyframes;
 use super::{Formats, Sink, SourceState};
@@ -90,10 +91,10 @@ impl Feed {
             video.profile_level_id = facts.profile_level_id.or(video.profile_level_id);
             video.size = facts.size.or(video.size);
             video.frame_rate = video.frame_rate.or(facts.frame_rate);
-            formats.notes.extend(fitness::notes(&facts));
+            formats.notes.extend(fitness::advice(&facts).iter().map(Advice::to_string));
         }
         if self.playing {
-            formats.notes.extend(self.keyframes.trouble());
+            formats.notes.extend(self.keyframes.trouble().map(|trouble| trouble.to_string()));
         }
         if formats == self.formats {
             return;
@@ -116,7 +117,7 @@ impl Feed {
             self.describe();
             return;
         }
-        let Some(why) = self.keyframes.trouble() else { return };
+        let Some(why) = self.keyframes.trouble().map(|trouble| trouble.to_string()) else { return };
         if self.keyframes.is_serious() && !std::mem::replace(&mut self.trouble_logged, true) {
             tracing::warn!(stream = self.stream.name, "no picture can be shown: {why}");
         }

@@ -3,11 +3,12 @@
 //! Owns the words between a source and its stream ([`Sink`], [`SourceState`], [`Formats`]) and the
 //! waiting time between attempts. Never knows shards or viewers.
 
+pub(crate) mod advice;
 pub mod backoff;
 pub mod demo;
 mod feed;
-mod fitness;
-mod keyframes;
+pub(crate) mod fitness;
+pub(crate) mod keyframes;
 pub mod rtsp;
 pub mod thread;
 
