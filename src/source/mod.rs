@@ -6,11 +6,13 @@
 pub(crate) mod advice;
 pub mod backoff;
 pub mod demo;
+mod excess;
 mod feed;
 pub(crate) mod fitness;
 pub(crate) mod keyframes;
 pub mod rtsp;
 pub mod thread;
+mod told;
 
 pub use feed::Feed;
 
