@@ -27,7 +27,7 @@ impl World {
         let shard = Arc::new(ShardHandle::new(0, 1, counters, commands, media, wake, room));
         let limits = RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) };
         let streams = ["bad", "good"].map(|name| (name.to_owned(), String::new()));
-        World { registry: Registry::new(streams, &[shard.clone()], limits), queue, shard, next: 0 }
+        World { registry: Registry::new(streams, std::slice::from_ref(&shard), limits), queue, shard, next: 0 }
     }
 
     fn stream(&self, name: &str) -> Arc<Stream> {
