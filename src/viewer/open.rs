@@ -22,24 +22,29 @@ const WORD: usize = 4;
 /// asks for.
 const WINDOW: u32 = 64;
 
+/// Senders of reports in one session: a browser has one for each track that it receives, and counts the reports of
+/// each apart. More cost 20 bytes each.
+const SENDERS_MAX: usize = 8;
+
 /// Opens the reports of one viewer.
 pub(super) struct Opener {
     cipher: Cipher,
-    seen: Seen,
+    /// By the SSRC of the sender.
+    seen: Vec<(u32, Seen)>,
 }
 
 /// Which indices came: the newest, and those of the [`WINDOW`] below it.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Seen {
     newest: u32,
-    /// Bit `n`: the newest less `n` came. Zero before anything came.
+    /// Bit `n`: the newest less `n` came.
     came: u64,
 }
 
 impl Opener {
     /// An opener over derived keys; nothing if their lengths do not fit the profile.
     pub(super) fn new(keys: &ReportKeys) -> Option<Opener> {
-        Some(Opener { cipher: Cipher::new(keys.profile, &keys.session)?, seen: Seen::default() })
+        Some(Opener { cipher: Cipher::new(keys.profile, &keys.session)?, seen: Vec::new() })
     }
 
     /// The compound in `datagram`; nothing if it is forged, damaged, in clear, or came before.
@@ -53,12 +58,13 @@ impl Opener {
         let value = u32::from_be_bytes(*word);
         // WebRTC always encrypts (RFC 8834 §4.1).
         let index = value.checked_sub(0x8000_0000)?;
-        if sealed.len() < CLEAR || !self.seen.is_new(index) {
+        let ssrc = u32::from_be_bytes(*sealed.get(4..CLEAR)?.first_chunk()?);
+        let known = self.seen.iter().position(|(sender, _)| *sender == ssrc);
+        if !known.map_or(self.seen.len() < SENDERS_MAX, |at| self.seen[at].1.is_new(index)) {
             return None;
         }
         let out = room.get_mut(..sealed.len())?;
         out.copy_from_slice(sealed);
-        let ssrc = u32::from_be_bytes([out[4], out[5], out[6], out[7]]);
         let length = match &self.cipher {
             Cipher::Gcm { key, salt } => {
                 let mut aad = [0u8; CLEAR + WORD];
@@ -78,7 +84,10 @@ impl Opener {
                 sealed.len()
             }
         };
-        self.seen.note(index);
+        match known {
+            Some(at) => self.seen[at].1.note(index),
+            None => self.seen.push((ssrc, Seen { newest: index, came: 1 })),
+        }
         Some(&room[..length])
     }
 }

@@ -55,6 +55,26 @@ fn reports_may_come_out_of_order_within_the_window_and_each_once() {
 }
 
 #[test]
+fn each_sender_of_a_session_counts_its_own_reports_and_there_is_a_bound_of_them() {
+    let profile = SrtpProfile::AEAD_AES_256_GCM;
+    let mut room = [0; MAX_DATAGRAM];
+    let (mut video, mut opener) = ends(profile);
+    let report = |ssrc: u8| [0x80, 201, 0, 1, 0, 0, 0, ssrc];
+    for _ in 0..200 {
+        let sealed = video.seal_reports(&report(1)).expect("an index is left");
+        assert!(opener.open(&sealed, &mut room).is_some());
+    }
+    // The sound's first report, as a browser numbers it: from the beginning.
+    for ssrc in 2..=SENDERS_MAX as u8 {
+        let sealed = ends(profile).0.seal_reports(&report(ssrc)).expect("an index is left");
+        assert!(opener.open(&sealed, &mut room).is_some(), "sender {ssrc}");
+        assert!(opener.open(&sealed, &mut room).is_none(), "it came before");
+    }
+    let sealed = ends(profile).0.seal_reports(&report(99)).expect("an index is left");
+    assert!(opener.open(&sealed, &mut room).is_none(), "one more than there may be");
+}
+
+#[test]
 fn nothing_opens_what_is_in_clear_too_long_or_of_another_key() {
     let (mut viewer, mut opener) = ends(SrtpProfile::AEAD_AES_128_GCM);
     let mut room = [0; MAX_DATAGRAM];
