@@ -142,7 +142,8 @@ fn what_is_printed_first_is_where_to_look() {
 fn what_hinders_the_start_is_said_once() {
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let (tcp, udp) = (tcp.local_addr().map(|address| (tcp, address)), udp.local_addr().map(|address| (udp, address)));
+    let (tcp, udp) =
+        (tcp.local_addr().map(|address| (tcp, address)), udp.local_addr().map(|address| (udp, address)));
     let ((_tcp, tcp), (_udp, udp)) = (tcp.expect("its address"), udp.expect("its address"));
     for (key, value, name) in [
         ("http.listen", tcp.to_string(), tcp.to_string()),

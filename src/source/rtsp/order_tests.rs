@@ -160,3 +160,42 @@ fn what_is_no_rtp_or_somebody_elses_is_counted_and_changes_nothing() {
     assert_eq!(rig.seen(), whole([1, 2, 3, 4]));
     assert_eq!(rig.order.discarded(), 6);
 }
+
+#[test]
+fn padding_that_is_not_there_is_not_taken_off() {
+    let mut rig = Rig::new(false);
+    for number in 1..4 {
+        let mut packet = packet(96, 1, number, 0).to_vec();
+        packet[0] |= 0x20;
+        packet.extend_from_slice(&[0xff; 8]);
+        rig.order.push(packet.into(), rig.now, &mut rig.out);
+    }
+    assert!(rig.out.iter().all(|packet| packet.payload.len() == 10));
+    assert_eq!(rig.seen(), whole([1, 2, 3]));
+    // What is there is.
+    let mut padded = packet(96, 1, 4, 0).to_vec();
+    padded[0] |= 0x20;
+    padded.extend_from_slice(&[0, 0, 3]);
+    rig.order.push(padded.into(), rig.now, &mut rig.out);
+    assert_eq!(rig.out[0].payload.len(), 2);
+}
+
+/// Inside a connection nothing overtakes: another payload with the last number is no repetition.
+#[test]
+fn one_number_for_all_packets_of_a_picture_loses_none() {
+    for (udp, wanted) in [(false, 12), (true, 4)] {
+        let mut rig = Rig::new(udp);
+        for picture in 1..5_u16 {
+            for part in 0..3_u8 {
+                let mut packet = packet(96, 1, picture, u32::from(picture) * 3_600).to_vec();
+                packet.push(part);
+                // And one of them twice.
+                for _ in 0..=u8::from(part == 2) {
+                    rig.order.push(packet.clone().into(), rig.now, &mut rig.out);
+                }
+            }
+        }
+        assert_eq!(rig.out.len(), wanted, "udp {udp}");
+        assert!(rig.seen().iter().all(|(_, lost, restarted)| *lost == 0 && !restarted));
+    }
+}

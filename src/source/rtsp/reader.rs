@@ -18,6 +18,9 @@ use crate::source::Sink;
 use crate::track::h264::{self, kind as nal_type};
 use crate::track::{AccessUnit, AudioFrame};
 
+/// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
+const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;
+
 /// From when to when an attempt brought media.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -177,9 +180,17 @@ impl<'a, S: Sink> Reader<'a, S> {
         packet: Bytes,
         received: Instant,
     ) -> Result<(), Failure> {
-        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets.
-        let Some(kind) = packet.get(1).filter(|kind| !(192..=223).contains(*kind)) else { return Ok(()) };
+        let Some(kind) = packet.get(1) else { return Ok(()) };
         let payload_type = kind & 0x7f;
+        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets. A marked packet of a
+        // type that no camera should choose looks like one.
+        let is_named = || {
+            let mut routes = self.routes.iter().filter(|route| route.channel == Some(channel));
+            routes.any(|route| self.offers[route.media].payload_type == payload_type)
+        };
+        if (192..=223).contains(kind) && (REPORTS.contains(kind) || !is_named()) {
+            return Ok(());
+        }
         let is_its = |route: &Route| self.offers[route.media].payload_type == payload_type;
         // What the camera said about channels is often wrong; payload types tell as well.
         let by_channel = self.routes.iter().position(|route| route.channel == Some(channel));
