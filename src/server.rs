@@ -443,7 +443,8 @@ fn sources(
     Ok(all_done)
 }
 
-fn rtsp_settings(
+/// How to treat the camera of a stream, by the configuration.
+pub(crate) fn rtsp_settings(
     config: &Config,
     name: &sluice_config::StreamName,
     stream: &sluice_config::Stream,

@@ -80,7 +80,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Labels of metrics, by [`Refusal::index`].
+    /// Labels of metrics, in the order of the refusals.
     pub const LABELS: [&str; 6] =
         ["viewers", "viewers_per_stream", "pending", "address_rate", "address_pending", "address_viewers"];
 

@@ -21,7 +21,9 @@ pub fn discreet(text: &str, source: &str) -> String {
             word.to_owned()
         }
     });
-    words.collect::<Vec<_>>().join(" ").replace(&format!("{CAMERA} {CAMERA}"), CAMERA)
+    let words = words.collect::<Vec<_>>().join(" ").replace(&format!("{CAMERA} {CAMERA}"), CAMERA);
+    // Failures begin with "camera HOST:PORT".
+    words.replace(&format!("camera {CAMERA}"), CAMERA)
 }
 
 fn names_a_place(word: &str, host: &str) -> bool {
@@ -50,6 +52,11 @@ mod tests {
                 "cannot connect to 192.0.2.7:554: connection refused (os error 111)",
                 "rtsp://192.0.2.7:554",
                 "cannot connect to the camera: connection refused (os error 111)",
+            ),
+            (
+                "camera 192.0.2.7:554 cannot be reached: is it on?",
+                "rtsp://192.0.2.7:554",
+                "the camera cannot be reached: is it on?",
             ),
             ("gate.lan:554 does not answer", "rtsp://gate.lan:554", "the camera does not answer"),
             (

@@ -54,6 +54,8 @@ pub struct StreamCounters {
     pub ingress_restarts: Cell,
     /// Access units or audio frames that could not be packetized.
     pub ingress_invalid: Cell,
+    /// Pictures and audio packets left out because the source sends more of them than any camera.
+    pub ingress_excess: Cell,
     /// Keyframes.
     pub keyframes: Cell,
     /// Times the source began to play.
@@ -159,11 +161,8 @@ impl Stream {
 
     /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
     pub fn look(&self, now: Instant, date: SystemTime) {
-        let (newest, startable) = {
-            let publisher = lock(&self.publisher);
-            let video = &publisher.video;
-            (video.latest().map(|train| train.received), video.since_keyframe().is_some())
-        };
+        let startable = self.has_start();
+        let newest = lock(&self.publisher).video.latest().map(|train| train.received);
         let status = self.status();
         let has = |part: fn(&Formats) -> bool| status.formats.as_ref().is_some_and(part);
         // Pictures that nobody could begin with are not kept.
@@ -204,6 +203,11 @@ impl Stream {
     /// Whether there is a keyframe to show.
     pub fn has_picture(&self) -> bool {
         !self.newest_keyframe().is_empty()
+    }
+
+    /// Whether a viewer that comes now can start before the next keyframe.
+    pub fn has_start(&self) -> bool {
+        lock(&self.publisher).video.since_keyframe().is_some()
     }
 
     /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.

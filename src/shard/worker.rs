@@ -42,6 +42,11 @@ const RECEIVES_PER_ROUND: usize = 16;
 /// more; fewer let the socket's buffer fill up while many viewers join.
 const DATAGRAMS_PER_ROUND: usize = 1_024;
 
+/// Time that one round takes from the socket, and that of the call that reaches it. Some datagrams are dearer than
+/// others (a handshake is 200 µs): longer lets a flood of those delay media, shorter lets the socket's buffer fill
+/// up while many viewers join.
+const INTAKE_PER_ROUND: Duration = Duration::from_millis(10);
+
 /// Commands between two receives. A join is about 5 µs here; more of them delay media, fewer let STUN
 /// requests overtake the joins they belong to.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -345,7 +350,7 @@ impl Rounds {
                 more = false;
                 break;
             }
-            intake.note(datagrams);
+            intake.note(datagrams, now.elapsed());
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
         for message in self.media.try_iter().take(media) {
@@ -419,17 +424,22 @@ impl Rounds {
 struct Intake {
     calls: usize,
     datagrams: usize,
+    /// Since the round began.
+    took: Duration,
 }
 
 impl Intake {
     fn has_room(&self) -> bool {
-        self.calls < RECEIVES_PER_ROUND && self.datagrams < DATAGRAMS_PER_ROUND
+        self.calls < RECEIVES_PER_ROUND
+            && self.datagrams < DATAGRAMS_PER_ROUND
+            && self.took < INTAKE_PER_ROUND
     }
 
-    /// One more call brought `datagrams`.
-    fn note(&mut self, datagrams: usize) {
+    /// One more call brought `datagrams`; the round began `took` ago.
+    fn note(&mut self, datagrams: usize, took: Duration) {
         self.calls += 1;
         self.datagrams += datagrams;
+        self.took = took;
     }
 }
 
@@ -437,23 +447,26 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// Of a kernel that gives `each` datagrams a call, for ever: calls and datagrams of one round.
-    fn round(each: usize) -> (usize, usize) {
+    /// Of a kernel that gives `each` datagrams a call, for ever, and `cost` of one: calls and datagrams of one
+    /// round.
+    fn round(each: usize, cost: Duration) -> (usize, usize) {
         let mut intake = Intake::default();
         while intake.has_room() {
-            intake.note(each);
+            intake.note(each, intake.took + cost * each as u32);
         }
         (intake.calls, intake.datagrams)
     }
 
     #[test]
-    fn a_round_is_bounded_in_calls_and_in_datagrams() {
-        assert_eq!(round(32), (16, 512), "one datagram a message");
-        assert_eq!(round(0), (16, 0), "whatever the kernel says");
+    fn a_round_is_bounded_in_calls_in_datagrams_and_in_time() {
+        let check = Duration::from_micros(5);
+        assert_eq!(round(32, check), (16, 512), "one datagram a message");
+        assert_eq!(round(0, check), (16, 0), "whatever the kernel says");
         // As many as 32 messages of 64 hold.
-        assert_eq!(round(2_048), (1, 2_048));
+        assert_eq!(round(2_048, check), (1, 2_048));
         for each in 1..=2_048 {
-            assert!(round(each).1 < DATAGRAMS_PER_ROUND + each, "{each}");
+            assert!(round(each, check).1 < DATAGRAMS_PER_ROUND + each, "{each}");
         }
+        assert_eq!(round(32, Duration::from_micros(200)), (2, 64), "dear ones");
     }
 }

@@ -32,6 +32,7 @@ mod failure;
 mod formats;
 mod h264;
 mod message;
+mod once;
 mod order;
 mod reader;
 mod sdp;
@@ -48,7 +49,10 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 use url::Url;
 
+pub use self::auth::SignIn;
 use self::failure::Failure;
+pub use self::failure::Stage;
+pub use self::once::{Failed, Offered, Outcome, once};
 use self::reader::Flow;
 use self::session::Session;
 use crate::source::backoff::Backoff;
@@ -131,7 +135,7 @@ impl RtspSettings {
     }
 
     /// Host and port, the only part of the URL that may be shown: passwords also hide in paths and queries.
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let port = self.url.port().unwrap_or(554);
         format!("{}:{port}", self.url.host_str().unwrap_or("?"))
     }
