@@ -123,7 +123,10 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             ("video", None, Some(_)) => ": serving audio only",
             _ => "",
         };
+        // Once is enough.
+        let is_first = offers.iter().position(|other| other.media == offer.media) == Some(index);
         let way_out = match offer.media.as_str() {
+            _ if !is_first => "",
             "audio" if audio.is_none() => "; set the camera's audio to G.711 at 8 kHz or Opus",
             "video" if video.is_none() => "; set the camera's video to H.264",
             _ => "",

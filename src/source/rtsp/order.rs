@@ -104,8 +104,15 @@ impl Order {
         self.held.iter().map(|raw| raw.received).min().map(|oldest| oldest + HOLD)
     }
 
-    /// Takes a packet and appends those that are in order now.
-    pub(super) fn push(&mut self, mut packet: Bytes, received: Instant, out: &mut Vec<Ordered>) {
+    /// Takes a packet and appends those that are in order now. `missing`: how many are before it, where that is
+    /// known though other tracks use up numbers.
+    pub(super) fn push(
+        &mut self,
+        mut packet: Bytes,
+        received: Instant,
+        missing: Option<u16>,
+        out: &mut Vec<Ordered>,
+    ) {
         if PacketHeader::validate(&packet[..]).is_err() {
             packet = without_padding_bit(&packet);
         }
@@ -140,7 +147,7 @@ impl Order {
                 }
                 self.release(received, out);
             }
-            1..=MAX_GAP => self.deliver(raw, ahead, false, out),
+            1..=MAX_GAP => self.deliver(raw, missing.map_or(ahead, |missing| missing.min(ahead)), false, out),
             // Nothing overtakes inside a connection: one number for all packets of a picture.
             u16::MAX if !self.udp && self.is_beside_last(&raw) => self.deliver(raw, 0, false, out),
             _ if ahead >= MAX_LATE.wrapping_neg() && self.late_run < MAX_LATE_RUN => {
