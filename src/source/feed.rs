@@ -224,3 +224,7 @@ impl Sink for Feed {
         self.stream.counters.ingress_restarts.add(1);
     }
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! What browsers cannot show of a video, or show badly, in words that say what to set.
 //!
-//! Owns the judgement of profile, fields and B pictures. Never stops a picture: players that are no browsers may
+//! Owns the judgement of profile, fields, B pictures and timestamps. Never stops a picture: players that are no browsers may
 //! take it.
 
 use crate::track::VideoFacts;
@@ -32,6 +32,12 @@ pub(super) fn notes(facts: &VideoFacts) -> Vec<String> {
     if facts.interlaced {
         notes.push(
             "interlaced pictures: browsers show them with combs, and some not at all; set the camera to progressive".to_owned(),
+        );
+    }
+    if facts.by_arrival {
+        notes.push(
+            "the camera's timestamps do not fit its pictures: they are shown by time of arrival, and less evenly; another              firmware of the camera may mend it"
+                .to_owned(),
         );
     }
     notes
@@ -69,6 +75,7 @@ mod tests {
             (VideoFacts { profile: Some(110), ..VideoFacts::default() }, ["10 bits", "profile to Baseline"]),
             (VideoFacts { profile: Some(7), ..VideoFacts::default() }, ["number 7", "profile to Baseline"]),
             (VideoFacts { chroma_format: Some(0), ..VideoFacts::default() }, ["colour", "4:2:0"]),
+            (VideoFacts { by_arrival: true, ..VideoFacts::default() }, ["time of arrival", "firmware"]),
             (VideoFacts { interlaced: true, ..VideoFacts::default() }, ["interlaced", "progressive"]),
         ] {
             let notes = notes(&facts);

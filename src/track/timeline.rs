@@ -1,12 +1,15 @@
 //! The timeline of a track: from a source's clock to RTP timestamps that never break, and to the time
 //! of capture by ours.
 //!
-//! Owns the judgement of a source's timestamps (is this a jump?) and the estimate of its clock. Never
-//! reads a clock: the time of arrival is passed in.
+//! Owns the judgement of a source's timestamps (is this a jump? do they pass as time does?) and the estimate of its
+//! clock. Never reads a clock: the time of arrival is passed in.
+
+mod fit;
 
 use std::time::{Duration, Instant};
 
 use super::Codec;
+use fit::{Arrivals, Fit, Step};
 
 /// A step back beyond this is a jump; a smaller one is a picture sent out of display order.
 ///
@@ -52,7 +55,8 @@ pub struct Stamp {
 ///
 /// Between units the track's timestamps step exactly as the source's do, small steps back included.
 /// Where the source's jump ([`restart`](Self::restart), far back, or into the future) the track's go
-/// on by the time that passed between the arrivals.
+/// on by the time that passed between the arrivals. Where its clock proves unfit (it stands still, or its rate is far
+/// from what it should be) they follow arrival alone, until it fits again.
 #[derive(Debug)]
 pub struct Timeline {
     clock_rate: i128,
@@ -60,6 +64,15 @@ pub struct Timeline {
     restarted: bool,
     jumps: u64,
     newest: Option<Newest>,
+    fit: Fit,
+    by_arrival: Option<Place>,
+}
+
+/// Where the last unit was put by its arrival alone.
+#[derive(Debug)]
+struct Place {
+    stamp: Stamp,
+    arrivals: Arrivals,
 }
 
 /// The unit with the highest timestamp so far: what steps are measured from.
@@ -68,6 +81,8 @@ struct Newest {
     source: i64,
     timestamp: u64,
     received: Instant,
+    /// When the last unit was received, be it the newest or not.
+    last_received: Instant,
     /// By the source's clock plus the least delay seen: no unit can arrive before it was captured, so
     /// the fastest ones tell the clocks' offset, and jitter, which only delays, does not.
     captured: Instant,
@@ -83,12 +98,20 @@ impl Timeline {
             restarted: false,
             jumps: 0,
             newest: None,
+            fit: Fit::default(),
+            by_arrival: None,
         }
     }
 
     /// The next unit's timestamp has nothing to do with the ones before it.
     pub fn restart(&mut self) {
         self.restarted = true;
+        self.fit.restart();
+    }
+
+    /// Whether timestamps follow arrival, because the source's do not fit.
+    pub fn is_by_arrival(&self) -> bool {
+        self.by_arrival.is_some()
     }
 
     /// How often the source's timestamps jumped of themselves, without a [`restart`](Self::restart).
@@ -99,17 +122,51 @@ impl Timeline {
     /// The stamp of a unit with timestamp `source`, in ticks, that arrived at `received`. Call it in the
     /// order of arrival.
     pub fn stamp(&mut self, source: i64, received: Instant) -> Stamp {
-        let restarted = std::mem::take(&mut self.restarted);
         let Some(newest) = &mut self.newest else {
             let timestamp = FIRST_CYCLE + u64::from(self.first_timestamp);
             self.newest = Some(Newest::anchored(source, timestamp, received));
+            self.restarted = false;
             return Stamp { timestamp, captured: received };
         };
+        let gap = received.saturating_duration_since(std::mem::replace(&mut newest.last_received, received));
+        let by_source = self.by_source(source, nanos(gap), received);
+        if !self.fit.is_unfit() {
+            let Some(place) = self.by_arrival.take() else { return by_source };
+            // The clock fits again: it goes on from where arrival led.
+            let stamp = place.onward(received, self.clock_rate);
+            self.newest = Some(Newest::anchored(source, stamp.timestamp, received));
+            return stamp;
+        }
+        let clock_rate = self.clock_rate;
+        let place = match &mut self.by_arrival {
+            Some(place) => {
+                place.move_on(nanos(gap), received, clock_rate);
+                place
+            }
+            // It goes on behind the last that the source had its say in.
+            none => {
+                let newest = self.newest.as_ref().map_or(0, |newest| newest.timestamp);
+                let timestamp = newest.max(by_source.timestamp) + 1;
+                none.insert(Place {
+                    stamp: Stamp { timestamp, ..by_source },
+                    arrivals: Arrivals::new(nanos(gap)),
+                })
+            }
+        };
+        place.stamp
+    }
 
+    /// By the source's clock. `gap` is the time since the last arrival.
+    fn by_source(&mut self, source: i64, gap: i128, received: Instant) -> Stamp {
+        let restarted = std::mem::take(&mut self.restarted);
+        let newest = self.newest.get_or_insert(Newest::anchored(source, FIRST_CYCLE, received));
         let ticks = i128::from(source) - i128::from(newest.source);
         let step = ticks * NANOS_PER_SECOND / self.clock_rate;
         let delay = nanos_between(newest.captured, received) - step;
         let jumped = step < -nanos(BACKWARD_LIMIT) || delay < -nanos(EARLY_LIMIT);
+        if !restarted {
+            self.fit.note(Step { source: step, arrival: gap, ahead: -delay, jumped });
+        }
         if restarted || jumped {
             self.jumps += u64::from(!restarted);
             let passed = received.saturating_duration_since(newest.received);
@@ -125,15 +182,34 @@ impl Timeline {
         let captured = earlier(received, (delay - correction).max(0));
         // A unit that goes back tells nothing new: it arrived later than the newest, captured earlier.
         if ticks > 0 {
-            *newest = Newest { source, timestamp, received, captured, late_since: newest.late_since };
+            let late_since = newest.late_since;
+            *newest = Newest { source, timestamp, received, captured, late_since, last_received: received };
         }
         Stamp { timestamp, captured }
     }
 }
 
+impl Place {
+    /// The place of a unit that arrived at `received`, `gap` after the one before.
+    fn move_on(&mut self, gap: i128, received: Instant, clock_rate: i128) {
+        let behind = nanos_between(self.stamp.captured, received);
+        let step = self.arrivals.step(behind, gap);
+        let ticks = (step * clock_rate / NANOS_PER_SECOND).max(1);
+        // By whole ticks, so that the rest is not lost. More than one unit a tick is a burst that ends.
+        let captured = earlier(received, (behind - ticks * NANOS_PER_SECOND / clock_rate).max(0));
+        self.stamp = Stamp { timestamp: self.stamp.timestamp + ticks as u64, captured };
+    }
+
+    /// The stamp of a unit by its arrival at `received` and nothing else.
+    fn onward(&self, received: Instant, clock_rate: i128) -> Stamp {
+        let passed = nanos_between(self.stamp.captured, received) * clock_rate / NANOS_PER_SECOND;
+        Stamp { timestamp: self.stamp.timestamp + (passed.max(1) as u64), captured: received }
+    }
+}
+
 impl Newest {
     fn anchored(source: i64, timestamp: u64, received: Instant) -> Newest {
-        Newest { source, timestamp, received, captured: received, late_since: None }
+        Newest { source, timestamp, received, last_received: received, captured: received, late_since: None }
     }
 
     /// By how much to move the estimate for a unit that came `step` after this one and `delay` after

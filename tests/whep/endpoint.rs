@@ -1,5 +1,9 @@
 //! The endpoint besides answering offers: other methods, limits, streams without a picture, the form of refusals.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
 use crate::common::player::Player;
 use crate::common::{Request, Sluice, wait_for};
 use crate::{AIORTC, CHROMIUM, ENDPOINT, join, playing, refused, retry_after};
@@ -204,6 +208,65 @@ fn e19_a_stream_without_a_picture_is_409_and_one_that_cannot_be_is_404() {
         "there is no stream named \"nothing\"; the start page / lists those there are"
     );
     assert_eq!(answer.header("retry-after"), None);
+}
+
+/// Plays a camera whose pictures all refer to ones before, until the other end closes.
+#[expect(clippy::disallowed_methods, reason = "the pace of a camera")]
+fn camera_without_keyframes(stream: TcpStream) -> std::io::Result<()> {
+    const SDP: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\
+        m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
+    let (mut lines, mut stream) = (BufReader::new(stream.try_clone()?).lines(), stream);
+    loop {
+        let request: Vec<String> = lines
+            .by_ref()
+            .take_while(|line| line.as_ref().is_ok_and(|l| !l.is_empty()))
+            .collect::<Result<_, _>>()?;
+        let Some(first) = request.first() else { return Ok(()) };
+        let cseq = request.iter().find(|line| line.starts_with("CSeq")).map_or("", String::as_str);
+        let (headers, body) = match first.split(' ').next() {
+            Some("DESCRIBE") => {
+                (format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n", SDP.len()), SDP)
+            }
+            Some("SETUP") => {
+                ("Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n".to_owned(), "")
+            }
+            _ => (String::new(), ""),
+        };
+        stream.write_all(format!("RTSP/1.0 200 OK\r\n{cseq}\r\n{headers}\r\n{body}").as_bytes())?;
+        if first.starts_with("PLAY") {
+            break;
+        }
+    }
+    for sequence in 0..=u8::MAX {
+        let ticks = u32::from(sequence) * 9_000;
+        let mut packet = vec![b'$', 0, 0, 16, 0x80, 0xe0, 0, sequence];
+        packet.extend_from_slice(&ticks.to_be_bytes());
+        // An SSRC, and the head of a P slice: ue 0, ue 0, ue 0.
+        packet.extend_from_slice(&[1, 2, 3, 4, 0x41, 0b1110_0000, 0x80, 1]);
+        stream.write_all(&packet)?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a camera is none of the server's threads")]
+fn a_camera_that_sends_pictures_but_no_keyframe_is_409_with_the_way_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let source = format!("cam=rtsp://{}/x", listener.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = camera_without_keyframes(stream);
+        }
+    });
+    let sluice = Sluice::start(&[&source]);
+    wait_for("the camera's pictures", || {
+        let answer = sluice.request(Request::offer("/cam/whep", CHROMIUM));
+        retry_after(&answer);
+        let sentence = refused(&answer, 409);
+        assert!(sentence.starts_with("stream \"cam\" has no picture yet: "), "{sentence}");
+        (sentence.contains("no keyframe for") && sentence.contains("intra refresh")).then_some(())
+    });
 }
 
 #[test]

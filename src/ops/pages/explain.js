@@ -1,6 +1,8 @@
 // Why a stream does not play, in words.
 
-import { sentence } from "./words.js";
+import { sentence, troubleWords } from "./words.js";
+
+const REQUEST_TIMEOUT_MS = 5_000;
 
 // {title, detail} of why `name` does not play; the reason is that of WhepPlayer's event "state".
 export function explain(name, { kind, status, detail, ports }) {
@@ -34,6 +36,23 @@ export function explain(name, { kind, status, detail, ports }) {
   }
 }
 
+// What the server says of a connected stream `name` that shows no new picture, in sentences; empty when it says nothing.
+// `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
+export async function explainStill(root, name, arrives) {
+  try {
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    const response = await fetch(new URL("streams.json", root), { cache: "no-store", signal });
+    const { streams } = await response.json();
+    const { trouble, error, notes } = streams.find((stream) => stream.name === name);
+    if (arrives) return notes.map(sentence).join(" ");
+    const words = error ?? trouble?.detail;
+    return words ? sentence(words) : trouble ? troubleWords(trouble.kind).advice : "";
+  } catch {
+    // That the server is away is said elsewhere.
+    return "";
+  }
+}
+
 function explainStatus(name, status, detail) {
   const say = (title, otherwise) => ({ title, detail: detail ? sentence(detail) : otherwise });
   switch (status) {
@@ -50,7 +69,7 @@ function explainStatus(name, status, detail) {
       );
     case 409:
       return say(
-        "The camera is not connected yet.",
+        "There is no picture yet.",
         "The picture starts by itself as soon as the camera sends one.",
       );
     case 422:

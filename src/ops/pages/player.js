@@ -8,7 +8,7 @@
 // plain object, described at `readStats`.
 
 import { copyText } from "./copy.js";
-import { explain } from "./explain.js";
+import { explain, explainStill } from "./explain.js";
 import { Neighbours } from "./neighbours.js";
 import { saveSnapshot } from "./snapshot.js";
 import { readStats, statsRow, statsRows } from "./stats.js";
@@ -17,6 +17,8 @@ import { WhepPlayer } from "./whep.js";
 // As long without a new picture, and the page says so.
 const STALL_MS = 3_000;
 const POLL_MS = 1_000;
+// Time after which the server is asked again why no picture comes.
+const ASK_MS = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const video = byId("video");
@@ -176,8 +178,11 @@ const stall = {
   frames: 0,
   packets: 0,
   since: performance.now(),
+  // What the server says of it, and when it was asked.
+  words: "",
+  asked: -Infinity,
   reset() {
-    Object.assign(this, { frames: 0, packets: 0, since: performance.now() });
+    Object.assign(this, { frames: 0, packets: 0, since: performance.now(), words: "", asked: -Infinity });
   },
   look(stats) {
     if (!stats.hasVideo) {
@@ -188,15 +193,24 @@ const stall = {
     const now = performance.now();
     if (framesDecoded > this.frames || video.paused) {
       if (framesDecoded > 0) hideMessage();
-      Object.assign(this, { frames: framesDecoded, packets: packetsReceived, since: now });
+      this.reset();
+      Object.assign(this, { frames: framesDecoded, packets: packetsReceived });
     } else if (now - this.since >= STALL_MS) {
-      const detail =
-        packetsReceived > this.packets
-          ? "Video packets do arrive. The browser waits for a keyframe, or cannot decode this video."
-          : "No video packets arrive. The camera may be away; the picture comes back by itself.";
-      showMessage({ title: "Connected, but no new picture arrives.", detail });
+      const arrives = packetsReceived > this.packets;
+      this.ask(now, arrives);
+      const otherwise = arrives
+        ? "Video packets do arrive. The browser waits for a keyframe, or cannot decode this video."
+        : "No video packets arrive. The camera may be away; the picture comes back by itself.";
+      showMessage({ title: "Connected, but no new picture arrives.", detail: this.words || otherwise });
       byId("message-retry").textContent = `Waiting for ${Math.floor((now - this.since) / 1000)} s.`;
     }
+  },
+  async ask(now, arrives) {
+    if (now - this.asked < ASK_MS) return;
+    this.asked = now;
+    const words = await explainStill(new URL("..", location.href), name, arrives);
+    // The picture may have come back meanwhile.
+    if (this.asked === now) this.words = words;
   },
 };
 

@@ -111,7 +111,12 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             ("video", None, Some(_)) => ": serving audio only",
             _ => "",
         };
-        Some(format!("{name} is not carried yet{consequence}"))
+        let way_out = match offer.media.as_str() {
+            "audio" if audio.is_none() => "; set the camera's audio to G.711 at 8 kHz or Opus",
+            "video" if video.is_none() => "; set the camera's video to H.264",
+            _ => "",
+        };
+        Some(format!("{name} is not carried yet{consequence}{way_out}"))
     };
     let mut notes: Vec<String> = offers.iter().enumerate().filter_map(left_out).collect();
     if notes.len() > MAX_NOTES {

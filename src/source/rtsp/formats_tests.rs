@@ -41,14 +41,28 @@ fn the_first_h264_and_the_first_audio_that_browsers_take_are_chosen() {
 fn what_is_missing_in_consequence_is_said() {
     let aac =
         choose(&[offer("video", "h264", 90_000, None), offer("audio", "mpeg4-generic", 16_000, Some(1))]);
-    assert_eq!(aac.notes, ["audio mpeg4-generic is not carried yet: serving video only"]);
+    assert_eq!(
+        aac.notes,
+        [
+            "audio mpeg4-generic is not carried yet: serving video only; set the camera's audio to G.711 at 8 kHz or Opus"
+        ]
+    );
 
     let h265 = choose(&[offer("video", "h265", 90_000, None), offer("audio", "pcmu", 8_000, None)]);
-    assert_eq!(h265.notes, ["video h265 is not carried yet: serving audio only"]);
+    assert_eq!(
+        h265.notes,
+        ["video h265 is not carried yet: serving audio only; set the camera's video to H.264"]
+    );
 
     let nothing = choose(&[offer("video", "h265", 90_000, None), offer("audio", "g726-32", 8_000, None)]);
     assert_eq!((nothing.video, nothing.audio), (None, None));
-    assert_eq!(nothing.notes, ["video h265 is not carried yet", "audio g726-32 is not carried yet"]);
+    assert_eq!(
+        nothing.notes,
+        [
+            "video h265 is not carried yet; set the camera's video to H.264",
+            "audio g726-32 is not carried yet; set the camera's audio to G.711 at 8 kHz or Opus"
+        ]
+    );
 }
 
 #[test]
@@ -58,8 +72,8 @@ fn g711_of_another_shape_is_not_forwarded_as_if_it_were_telephone_sound() {
     assert_eq!(
         choice.notes,
         [
-            "audio pcmu at 16000 Hz with 1 channels is not carried yet",
-            "audio pcma at 8000 Hz with 2 channels is not carried yet",
+            "audio pcmu at 16000 Hz with 1 channels is not carried yet; set the camera's audio to G.711 at 8 kHz or Opus",
+            "audio pcma at 8000 Hz with 2 channels is not carried yet; set the camera's audio to G.711 at 8 kHz or Opus",
         ]
     );
 }
@@ -71,7 +85,7 @@ fn a_hostile_description_makes_neither_long_nor_many_nor_unprintable_notes() {
     let notes = choose(&offers).notes;
     assert_eq!(notes.len(), MAX_NOTES);
     assert_eq!(notes.last().map(String::as_str), Some("993 more streams are not carried"));
-    assert!(notes.iter().all(|note| note.len() < 100 && !note.contains(char::is_control)), "{notes:?}");
+    assert!(notes.iter().all(|note| note.len() < 140 && !note.contains(char::is_control)), "{notes:?}");
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub struct VideoFacts {
     pub interlaced: bool,
     /// Whether there are B pictures that are shown in another order than they come.
     pub b_pictures: bool,
+    /// Whether pictures follow their arrival, because the source's timestamps do not fit.
+    pub by_arrival: bool,
 }
 
 /// Makes trains of the access units of one H.264 track.
@@ -91,7 +93,8 @@ impl VideoPacketizer {
     /// What is known of the video: by the SPS of the last keyframe, or before one by the newest, and by its slices.
     pub fn facts(&self) -> VideoFacts {
         let found = self.active.and_then(|pps| self.sets.behind(pps)).or_else(|| self.sets.newest());
-        let Some((nal, sps)) = found else { return VideoFacts::default() };
+        let by_arrival = self.timeline.is_by_arrival();
+        let Some((nal, sps)) = found else { return VideoFacts { by_arrival, ..VideoFacts::default() } };
         let profile_level_id = profile_level_id(nal);
         VideoFacts {
             profile_level_id,
@@ -101,6 +104,7 @@ impl VideoPacketizer {
             chroma_format: sps.map(|sps| sps.chroma_format),
             interlaced: sps.is_some_and(|sps| !sps.progressive),
             b_pictures: self.b_slices && sps.is_none_or(Sps::reorders),
+            by_arrival,
         }
     }
 

@@ -1,0 +1,155 @@
+use super::super::{AudioFormat, VideoFormat};
+use super::*;
+use crate::control::registry::Registry;
+use crate::track::RecentLimits;
+
+const SPS: &[u8] = &[
+    0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x03, 0xc5, 0x68, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00, 0x0c,
+    0x03, 0xc5, 0x8b, 0x92,
+];
+const PPS: &[u8] = &[0x68, 0xcb, 0x8c, 0xb2];
+/// Heads of slices: ue 0, ue 7 or 0, ue 0.
+const IDR: &[u8] = &[0x65, 0b1000_1000, 0x80, 1, 2, 3];
+const P: &[u8] = &[0x41, 0b1110_0000, 0x80, 1, 2, 3];
+
+/// A feed of a stream that nobody watches, and the time of the next unit.
+struct Rig {
+    stream: Arc<Stream>,
+    feed: Feed,
+    now: Instant,
+    ticks: i64,
+}
+
+impl Rig {
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+    fn new(video: bool, audio: bool) -> Rig {
+        let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
+        let registry = Registry::new([("gate".to_owned(), "rtsp".to_owned())], &[], limits);
+        let stream = registry.stream("gate").expect("it was made").clone();
+        let feed = Feed::new(stream.clone(), (1, 1));
+        let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), ticks: 0 };
+        rig.begin(video, audio);
+        rig
+    }
+
+    fn begin(&mut self, video: bool, audio: bool) {
+        self.feed.state(SourceState::Connecting);
+        let video = video.then_some(VideoFormat {
+            codec: Codec::H264,
+            profile_level_id: None,
+            size: None,
+            frame_rate: None,
+        });
+        let audio = audio.then_some(AudioFormat { codec: Codec::Pcmu, channels: 1 });
+        self.feed.begin(Formats { video, audio, notes: Vec::new() }, &[]);
+    }
+
+    /// A picture 40 ms after the last.
+    fn picture(&mut self, nals: &[&[u8]]) {
+        self.now += Duration::from_millis(40);
+        self.ticks += 3_600;
+        let nals = nals.iter().map(|nal| Bytes::copy_from_slice(nal)).collect();
+        let unit = AccessUnit { nals, timestamp: self.ticks, received: self.now, after_gap: false };
+        self.feed.video(unit);
+    }
+
+    fn sound(&mut self) {
+        let payload = Bytes::from_static(&[0xff; 160]);
+        self.feed.audio(AudioFrame { payload, timestamp: self.ticks / 11, received: self.now });
+    }
+
+    fn starting(&self) -> String {
+        match self.stream.status().state {
+            SourceState::Starting { why } => why,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    fn plays(&self) -> bool {
+        let playing = self.stream.status().state == SourceState::Playing;
+        assert_eq!(playing, self.stream.status().playable().is_some());
+        playing
+    }
+}
+
+#[test]
+fn a_stream_plays_with_its_first_keyframe_and_not_before() {
+    let mut rig = Rig::new(true, true);
+    assert_eq!(rig.starting(), "the first picture is awaited");
+    rig.picture(&[P]);
+    rig.sound();
+    assert!(rig.starting().starts_with("no keyframe for 0 s"));
+    assert_eq!(rig.stream.counters.ingress_packets.get(), 0, "nobody could use it");
+    rig.picture(&[SPS, PPS, IDR]);
+    assert!(rig.plays());
+    assert!(rig.stream.has_picture(), "who comes because it plays finds the keyframe");
+    let counters = &rig.stream.counters;
+    assert_eq!((counters.keyframes.get(), counters.starts.get()), (1, 1));
+    let video = rig.stream.status().formats.and_then(|formats| formats.video).expect("video");
+    assert_eq!(video.profile_level_id, Some([0x42, 0xc0, 0x1e]));
+    let before = counters.ingress_packets.get();
+    rig.sound();
+    assert!(rig.stream.counters.ingress_packets.get() > before, "sound goes on, too");
+    // Another session begins as the first did.
+    rig.begin(true, true);
+    assert!(!rig.plays());
+    rig.picture(&[IDR]);
+    assert!(rig.plays(), "by the parameter sets of before");
+    assert_eq!(rig.stream.counters.starts.get(), 2);
+}
+
+#[test]
+fn a_keyframe_that_is_refused_is_the_reason_and_nothing_plays() {
+    let mut rig = Rig::new(true, false);
+    rig.picture(&[IDR]);
+    for _ in 0..300 {
+        rig.picture(&[P]);
+    }
+    let why = rig.starting();
+    assert!(why.starts_with("its keyframes cannot be forwarded: no SPS/PPS"), "{why}");
+    assert_eq!(rig.stream.status().failure, Some(why));
+    let counters = &rig.stream.counters;
+    assert_eq!((counters.ingress_invalid.get(), counters.keyframes.get()), (1, 0));
+    assert_eq!(counters.ingress_packets.get(), 0);
+    rig.picture(&[SPS, PPS, IDR]);
+    assert!(rig.plays());
+    assert_eq!(rig.stream.status().failure, None);
+}
+
+#[test]
+fn pictures_that_nobody_can_begin_with_are_said_with_the_time() {
+    let mut rig = Rig::new(true, true);
+    for _ in 0..=300 {
+        rig.picture(&[SPS, PPS, P]);
+        rig.sound();
+    }
+    let why = rig.starting();
+    assert!(why.starts_with("no keyframe for 12 s") && why.contains("intra refresh"), "{why}");
+    assert!(!rig.stream.has_picture());
+}
+
+#[test]
+fn sound_alone_plays_with_its_first_packet() {
+    let mut rig = Rig::new(false, true);
+    assert!(!rig.plays());
+    rig.sound();
+    assert!(rig.plays());
+    assert_eq!((rig.stream.counters.starts.get(), rig.stream.counters.keyframes.get()), (1, 0));
+}
+
+#[test]
+fn timestamps_that_do_not_fit_get_a_note_once_that_is_sure() {
+    let mut rig = Rig::new(true, false);
+    let notes = |rig: &Rig| rig.stream.status().formats.expect("it plays").notes;
+    rig.picture(&[SPS, PPS, IDR]);
+    for _ in 0..100 {
+        rig.picture(&[P]);
+    }
+    assert_eq!(notes(&rig), [""; 0]);
+    for _ in 0..100 {
+        rig.picture(&[P]);
+        rig.ticks -= 3_600;
+    }
+    let notes = notes(&rig);
+    assert!(notes.len() == 1 && notes[0].contains("time of arrival"), "{notes:?}");
+}
