@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::Url;
 
 use crate::{
-    Bitrate, IceAddress, Network, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest, value::Refusal,
+    Bitrate, IceAddress, Network, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest,
+    value::Refusal,
 };
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

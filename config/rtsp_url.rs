@@ -127,21 +127,36 @@ fn decode(text: &str) -> Result<String, RtspUrlError> {
     percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| RtspUrlError::Encoding)
 }
 
-impl fmt::Display for RtspUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("rtsp://")?;
-        match (&self.username, &self.password) {
+impl RtspUrl {
+    /// The URL as it is written into a file, with `placeholder` for each secret. In a path a secret has no end that
+    /// can be told, so there the placeholder stands for all the rest.
+    pub fn template(&self, placeholder: &str) -> String {
+        let mut encoded = self.url.clone();
+        // A URL that was read has a host, and takes a name.
+        let _ = encoded.set_username(self.username.as_deref().unwrap_or_default());
+        self.without_secrets(Some(encoded.username()).filter(|name| !name.is_empty()), placeholder)
+    }
+
+    fn without_secrets(&self, username: Option<&str>, placeholder: &str) -> String {
+        let mut text = "rtsp://".to_owned();
+        match (username, &self.password) {
             (None, None) => {}
-            (Some(name), None) => write!(f, "{name}@")?,
-            (name, Some(password)) => write!(f, "{}:{password}@", name.as_deref().unwrap_or_default())?,
+            (Some(name), None) => text.extend([name, "@"]),
+            (name, Some(_)) => text.extend([name.unwrap_or_default(), ":", placeholder, "@"]),
         }
         let url = self.url.as_str();
         let mut at = "rtsp://".len();
         for secret in secret_parameters(url) {
-            write!(f, "{}***", &url[at..secret.start])?;
+            text.extend([&url[at..secret.start], placeholder]);
             at = secret.end;
         }
-        f.write_str(&url[at..])
+        text + &url[at..]
+    }
+}
+
+impl fmt::Display for RtspUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_secrets(self.username.as_deref(), "***"))
     }
 }
 
@@ -218,6 +233,22 @@ mod tests {
         ] {
             assert_eq!(parse(text).to_string(), printed);
             assert_eq!(format!("{:?}", parse(text)), format!("RtspUrl({printed})"));
+        }
+    }
+
+    #[test]
+    fn a_template_can_be_read_again_and_has_the_placeholder_for_each_secret() {
+        for (text, template) in [
+            ("rtsp://u:canary@host/x", "rtsp://u:PASSWORD@host/x"),
+            ("rtsp://u%40site:canary@host/x", "rtsp://u%40site:PASSWORD@host/x"),
+            ("rtsp://pass:canary@host/x", "rtsp://pass:PASSWORD@host/x"),
+            ("rtsp://u@host:8554/x", "rtsp://u@host:8554/x"),
+            ("rtsp://host/x", "rtsp://host/x"),
+            ("rtsp://host/?password=canary&ch=1", "rtsp://host/?password=PASSWORD&ch=1"),
+        ] {
+            assert_eq!(parse(text).template("PASSWORD"), template);
+            let (read, again) = (parse(text), parse(template));
+            assert_eq!((read.username, read.url.host_str()), (again.username, again.url.host_str()));
         }
     }
 

@@ -129,11 +129,7 @@ static KEYS: [Key<Config>; 41] = [
         }),
     ),
     key("limits.pending", "1000", Kind::Integer(1, 100_000, |c, v| c.limits.pending = v as u32)),
-    key(
-        "limits.share_per_address",
-        "50",
-        Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8),
-    ),
+    key("limits.share_per_address", "50", Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8)),
     key(
         "limits.joins_per_address",
         "200",

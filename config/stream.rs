@@ -60,6 +60,13 @@ impl StreamName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The environment variable that sets this stream's source, if one can: names out of variables are in lower case,
+    /// and no variable has a `-`.
+    pub fn source_variable(&self) -> Option<String> {
+        let can = self.0.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        can.then(|| format!("SLUICE_STREAMS_{}_SOURCE", self.0.to_ascii_uppercase()))
+    }
 }
 
 impl FromStr for StreamName {

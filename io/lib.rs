@@ -50,6 +50,6 @@ mod sockopt;
 pub use batch::{AppendError, Batch, BatchLimits};
 pub use gso::{GsoMode, GsoVerdict};
 pub use outcome::DropReason;
-pub use receiver::{Datagram, ReceiveReport, Receiver};
+pub use receiver::{Datagram, MAX_DATAGRAM, ReceiveReport, Receiver};
 pub use sender::{Drops, FlushReport, Sender};
 pub use socket::{BufferGrant, Socket, SocketError, SocketOptions};

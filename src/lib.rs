@@ -3,7 +3,8 @@
 //! Modules in the order in which a frame passes them (docs/ARCHITECTURE.md has the picture):
 //! [`source`] reads cameras, [`track`] packetizes once, [`shard`] fans out on pinned threads,
 //! [`viewer`] numbers and seals for one player, and `sluice-io` hands batches to the kernel. Beside
-//! the way: [`control`] (streams, sessions, HTTP) and [`ops`] (metrics, health, pages).
+//! the way: [`control`] (streams, sessions, HTTP), [`ops`] (metrics, health, pages) and [`probe`] (what a camera
+//! is like).
 #![forbid(unsafe_code)]
 
 pub mod contain;
@@ -13,6 +14,7 @@ pub mod executor;
 pub mod id;
 pub mod load;
 pub mod ops;
+pub mod probe;
 pub mod server;
 pub mod shard;
 pub mod source;

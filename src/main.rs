@@ -13,6 +13,7 @@ use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
 use sluice::watchdog::FAILED;
 use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -44,6 +45,8 @@ enum Do {
         /// The file.
         file: PathBuf,
     },
+    /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
+    Probe(sluice::probe::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice::load::Load),
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
+        Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Load(load)) => return sluice::load::run(load),
         Some(Do::Bench(bench)) => return sluice::load::bench::run(bench),
         Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
@@ -147,14 +151,17 @@ fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         // Before the start, so that a signal during it is not lost.
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        ignore_signals()?;
         let mut server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
         greet(config, &server, qr)?;
         let mut code = ExitCode::SUCCESS;
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+            () = received(&mut hangup) => tracing::info!("SIGHUP: stopping"),
             why = server.failed() => {
                 tracing::error!("{why}: stopping, to be started again");
                 code = ExitCode::from(FAILED);
@@ -166,6 +173,44 @@ fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
     // A name that is still being resolved sits in a thread that cannot be stopped.
     runtime.shutdown_background();
     served
+}
+
+/// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is number 1, the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+/// Waits for a signal; for ever without one.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes the signals whose default is the end of the process and that mean nothing to it. A log file at the limit
+/// of its size (`LimitFSIZE=`) sends SIGXFSZ: then the line is lost, and not the server.
+fn ignore_signals() -> std::io::Result<()> {
+    /// Linux's number of SIGXFSZ, which tokio has no name for.
+    const FILE_SIZE: i32 = 25;
+    for (kind, name) in [
+        (SignalKind::from_raw(FILE_SIZE), "SIGXFSZ"),
+        (SignalKind::user_defined1(), "SIGUSR1"),
+        (SignalKind::user_defined2(), "SIGUSR2"),
+    ] {
+        let mut signals = signal(kind)?;
+        tokio::spawn(async move {
+            // Said once: each line that is over the limit brings one more.
+            if signals.recv().await.is_some() {
+                tracing::info!("{name} means nothing here: going on");
+            }
+            while signals.recv().await.is_some() {}
+        });
+    }
+    Ok(())
 }
 
 /// Says where to look; the one thing that goes to standard output. By a thread of its own, because nobody
@@ -195,12 +240,8 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
 /// Every user of a machine can read the arguments of its processes.
 fn warn_of_passwords(streams: &[String]) {
     for name in streams {
-        // Names of streams in variables come out in lower case, and `-` cannot be in one.
-        let variable = if name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            format!(" or as the variable SLUICE_STREAMS_{}_SOURCE", name.to_uppercase())
-        } else {
-            String::new()
-        };
+        let variable = name.parse().ok().and_then(|name: StreamName| name.source_variable());
+        let variable = variable.map(|name| format!(" or as the variable {name}")).unwrap_or_default();
         tracing::warn!(
             stream = name,
             "the password of this camera stands on the command line, where `ps` shows it to every user of this \

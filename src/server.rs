@@ -167,7 +167,8 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let serving = listen(watched(Task::Http, "http"), public, http::public(state), limits.clone(), &stopping);
+        let serving =
+            listen(watched(Task::Http, "http"), public, http::public(state), limits.clone(), &stopping);
         tasks.spawn_on(serving, http_executor.handle());
         http_executor.handle().spawn(beat(http_pulse.clone()));
         // Whoever reaches it is the operator.
@@ -442,7 +443,8 @@ fn sources(
     Ok(all_done)
 }
 
-fn rtsp_settings(
+/// How to treat the camera of a stream, by the configuration.
+pub(crate) fn rtsp_settings(
     config: &Config,
     name: &sluice_config::StreamName,
     stream: &sluice_config::Stream,

@@ -80,7 +80,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Labels of metrics, by [`Refusal::index`].
+    /// Labels of metrics, in the order of the refusals.
     pub const LABELS: [&str; 6] =
         ["viewers", "viewers_per_stream", "pending", "address_rate", "address_pending", "address_viewers"];
 
@@ -182,12 +182,8 @@ impl Book {
         let rate = f64::from(limits.joins_per_second);
         let client = self.known(limits, now, client);
         let full = rate * BURST_SECONDS;
-        let account = self.clients.entry(client).or_insert(Account {
-            viewers: 0,
-            pending: 0,
-            joins: full,
-            at: now,
-        });
+        let account =
+            self.clients.entry(client).or_insert(Account { viewers: 0, pending: 0, joins: full, at: now });
         account.joins = account.joins_at(now, rate);
         account.at = account.at.max(now);
         // First what costs least to find out, and what is this client's own doing.

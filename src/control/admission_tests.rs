@@ -40,8 +40,12 @@ fn a_place_comes_back_however_it_ends() {
     assert_eq!(admission.pending(), 1);
     drop((first, second));
     assert_eq!(admission.pending(), 0);
-    let again: Vec<_> = (1..=2).map(|n| admission.admit(now, client(n), StreamId(n)).expect("again")).collect();
-    assert_eq!((again.len(), refused(&admission, "viewers"), refused(&admission, "viewers_per_stream")), (2, 1, 1));
+    let again: Vec<_> =
+        (1..=2).map(|n| admission.admit(now, client(n), StreamId(n)).expect("again")).collect();
+    assert_eq!(
+        (again.len(), refused(&admission, "viewers"), refused(&admission, "viewers_per_stream")),
+        (2, 1, 1)
+    );
 }
 
 /// A flood of joins that are never followed up, from one address and from several.

@@ -90,7 +90,8 @@ mod tests {
             }
         }
         // Alone: its share of the whole, rounded up.
-        let alone = |percent, places| (0..places).take_while(|&own| Share(percent).allows(own, places - own)).count();
+        let alone =
+            |percent, places| (0..places).take_while(|&own| Share(percent).allows(own, places - own)).count();
         assert_eq!([alone(50, 1_000), alone(25, 1_000), alone(100, 1_000)], [501, 251, 1_000]);
         assert_eq!([alone(50, 1), alone(50, 2)], [1, 2], "small houses are for whoever comes");
     }
@@ -110,7 +111,9 @@ mod tests {
             ("127.0.0.1", &["", "10.1.2.3"], "10.1.2.3"),
         ] {
             let mut headers = HeaderMap::new();
-            lines.iter().for_each(|line| _ = headers.append("x-forwarded-for", line.parse().expect("a value")));
+            lines
+                .iter()
+                .for_each(|line| _ = headers.append("x-forwarded-for", line.parse().expect("a value")));
             assert_eq!(origin(ip(peer), &headers, &trusted), ip(expected), "{peer} {lines:?}");
         }
     }

@@ -15,9 +15,15 @@ pub fn discreet(text: &str, source: &str) -> String {
     let words = text.split(' ').map(|word| {
         let core = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '[' | ']' | ':' | '/'));
         let bare = core.trim_end_matches([':', '/']);
-        if !bare.is_empty() && names_a_place(bare, host) { word.replacen(bare, CAMERA, 1) } else { word.to_owned() }
+        if !bare.is_empty() && names_a_place(bare, host) {
+            word.replacen(bare, CAMERA, 1)
+        } else {
+            word.to_owned()
+        }
     });
-    words.collect::<Vec<_>>().join(" ").replace(&format!("{CAMERA} {CAMERA}"), CAMERA)
+    let words = words.collect::<Vec<_>>().join(" ").replace(&format!("{CAMERA} {CAMERA}"), CAMERA);
+    // Failures begin with "camera HOST:PORT".
+    words.replace(&format!("camera {CAMERA}"), CAMERA)
 }
 
 fn names_a_place(word: &str, host: &str) -> bool {
@@ -47,10 +53,23 @@ mod tests {
                 "rtsp://192.0.2.7:554",
                 "cannot connect to the camera: connection refused (os error 111)",
             ),
+            (
+                "camera 192.0.2.7:554 cannot be reached: is it on?",
+                "rtsp://192.0.2.7:554",
+                "the camera cannot be reached: is it on?",
+            ),
             ("gate.lan:554 does not answer", "rtsp://gate.lan:554", "the camera does not answer"),
-            ("GATE.lan, 10.0.0.7 and [fd00::7]:554!", "rtsp://gate.lan:554", "the camera, the camera and the camera!"),
+            (
+                "GATE.lan, 10.0.0.7 and [fd00::7]:554!",
+                "rtsp://gate.lan:554",
+                "the camera, the camera and the camera!",
+            ),
             ("it says \"moved to rtsp://10.0.0.9/x\".", "rtsp://a:554", "it says \"moved to the camera\"."),
-            ("fd00::7 at 12:30 sent 4.5 MB (404)", "rtsp://[fd00::7]:554", "the camera at 12:30 sent 4.5 MB (404)"),
+            (
+                "fd00::7 at 12:30 sent 4.5 MB (404)",
+                "rtsp://[fd00::7]:554",
+                "the camera at 12:30 sent 4.5 MB (404)",
+            ),
             ("the demo ended", "demo", "the demo ended"),
         ] {
             assert_eq!(discreet(text, source), expected);

@@ -218,9 +218,11 @@ pub struct ListenError {
 
 /// Opens a listener; `key` is the configuration key that names its address.
 pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
-    connection::socket(address)
-        .and_then(connection::listen)
-        .map_err(|source| ListenError { address, key, source })
+    connection::socket(address).and_then(connection::listen).map_err(|source| ListenError {
+        address,
+        key,
+        source,
+    })
 }
 
 /// Serves `router` until `stop` turns true, then lets answers under way finish.
@@ -278,9 +280,14 @@ pub async fn serve(
     let _ = tokio::time::timeout(GRACE, places.acquire_many(all as u32)).await;
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, router: Router, limits: HttpLimits, mut stop: watch::Receiver<bool>) {
-    let ends =
-        Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    router: Router,
+    limits: HttpLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let ends = Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
     let stream = Watched::new(stream, limits.headers);
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ends);

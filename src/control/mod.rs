@@ -6,8 +6,8 @@
 pub mod admission;
 pub mod announce;
 pub mod answer;
-pub mod conditional;
 pub mod client;
+pub mod conditional;
 pub mod connection;
 pub mod discreet;
 pub mod http;

@@ -13,7 +13,7 @@ use super::trouble::{Seen, Watch};
 use crate::contain::{lock, read, write};
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
-use crate::shard::command::{Media, ShardBusy, ShardHandle};
+use crate::shard::command::{Media, ShardBusy, ShardHandle, QueueShare};
 use crate::source::{Formats, SourceState};
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
 
@@ -54,6 +54,8 @@ pub struct StreamCounters {
     pub ingress_restarts: Cell,
     /// Access units or audio frames that could not be packetized.
     pub ingress_invalid: Cell,
+    /// Pictures and audio packets left out because the source sends more of them than any camera.
+    pub ingress_excess: Cell,
     /// Keyframes.
     pub keyframes: Cell,
     /// Times the source began to play.
@@ -100,6 +102,8 @@ struct Publisher {
 struct Subscription {
     shard: Arc<ShardHandle>,
     viewers: usize,
+    /// Of the shard's queue.
+    share: QueueShare,
 }
 
 impl Registry {
@@ -110,7 +114,11 @@ impl Registry {
         limits: RecentLimits,
     ) -> Registry {
         let made = streams.into_iter().enumerate().map(|(index, (name, source))| {
-            let subscriptions = shards.iter().map(|shard| Subscription { shard: shard.clone(), viewers: 0 });
+            let subscriptions = shards.iter().map(|shard| Subscription {
+                shard: shard.clone(),
+                viewers: 0,
+                share: QueueShare::default(),
+            });
             let stream = Stream {
                 id: StreamId(index as u32),
                 name: name.clone(),
@@ -159,11 +167,8 @@ impl Stream {
 
     /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
     pub fn look(&self, now: Instant, date: SystemTime) {
-        let (newest, startable) = {
-            let publisher = lock(&self.publisher);
-            let video = &publisher.video;
-            (video.latest().map(|train| train.received), video.since_keyframe().is_some())
-        };
+        let startable = self.has_start();
+        let newest = lock(&self.publisher).video.latest().map(|train| train.received);
         let status = self.status();
         let has = |part: fn(&Formats) -> bool| status.formats.as_ref().is_some_and(part);
         // Pictures that nobody could begin with are not kept.
@@ -188,7 +193,7 @@ impl Stream {
             for subscription in publisher.shards.iter().filter(|subscription| subscription.viewers > 0) {
                 // A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
                 let media = Media::Train { stream: self.id, train: train.clone() };
-                let _ = subscription.shard.media(media);
+                let _ = subscription.shard.media(media, &subscription.share);
             }
             if train.codec.kind() == Kind::Video {
                 publisher.video.push(train);
@@ -206,13 +211,19 @@ impl Stream {
         !self.newest_keyframe().is_empty()
     }
 
+    /// Whether a viewer that comes now can start before the next keyframe.
+    pub fn has_start(&self) -> bool {
+        lock(&self.publisher).video.since_keyframe().is_some()
+    }
+
     /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.
     pub fn subscribe(&self, shard: usize) -> Result<(), ShardBusy> {
         let mut publisher = lock(&self.publisher);
         if publisher.shards[shard].viewers == 0 {
             let from = publisher.video.since_keyframe().unwrap_or(u64::MAX);
             let recent = publisher.video.trains_from(from).cloned().collect();
-            publisher.shards[shard].shard.media(Media::Subscribe { stream: self.id, recent })?;
+            let Subscription { shard, share, .. } = &publisher.shards[shard];
+            shard.media(Media::Subscribe { stream: self.id, recent }, share)?;
         }
         publisher.shards[shard].viewers += 1;
         self.viewers.fetch_add(1, Ordering::Relaxed);
@@ -226,8 +237,12 @@ impl Stream {
         subscription.viewers = subscription.viewers.saturating_sub(1);
         if subscription.viewers == 0 {
             // If this does not fit, the shard keeps one stale ring, bounded, until the next viewer.
-            let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id });
+            let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id }, &subscription.share);
         }
         self.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -317,13 +317,11 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
             format!("stream {name:?} has no picture yet: {}; trying again", discreet(error, &stream.source)),
         )
         .retry_after(*retry_in),
-        SourceState::Starting { why } => {
-            Problem::new(StatusCode::CONFLICT, {
-                let why = discreet(why, &stream.source);
-                format!("stream {name:?} has no picture yet: {why}")
-            })
-            .retry_after(CONNECTING_RETRY)
-        }
+        SourceState::Starting { why } => Problem::new(StatusCode::CONFLICT, {
+            let why = discreet(why, &stream.source);
+            format!("stream {name:?} has no picture yet: {why}")
+        })
+        .retry_after(CONNECTING_RETRY),
         SourceState::Connecting | SourceState::Playing => Problem::new(
             StatusCode::CONFLICT,
             format!("stream {name:?} has no picture yet: its source is being connected"),

@@ -193,7 +193,7 @@ impl Everything {
         let viewers = |stream: &Stream| stream.viewers.load(Ordering::Relaxed) as f64;
         let each = streams.iter().map(|s| (label(s), viewers(s)));
         out.gauge("stream_viewers", "Sessions that watch the stream", each)?;
-        let counters: [(&str, &str, ReadStream); 7] = [
+        let counters: [(&str, &str, ReadStream); 8] = [
             ("stream_ingress_bytes", "Payload bytes taken in", |s| &s.counters.ingress_bytes),
             ("stream_ingress_packets", "Packets made of what was taken in", |s| &s.counters.ingress_packets),
             ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| {
@@ -205,6 +205,11 @@ impl Everything {
             ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| {
                 &s.counters.ingress_invalid
             }),
+            (
+                "stream_ingress_excess_frames",
+                "Frames left out because the source sends too many a second",
+                |s| &s.counters.ingress_excess,
+            ),
             ("stream_keyframes", "Keyframes taken in", |s| &s.counters.keyframes),
             ("stream_starts", "Times that the source began to play", |s| &s.counters.starts),
         ];

@@ -21,8 +21,7 @@ const MEMORY: f64 = 3.0;
 /// shorter refuses some for a single key frame.
 const PRESENT: f64 = 1.0;
 
-/// What STUN, reports and timers take beside media while joins hide it: measured 1.05 to 1.08 of the media's
-/// own time. Raising it leaves that much of a core unused in a rush.
+/// What STUN, reports and timers take beside media: measured 1.05 to 1.08 of the media's own time. Raising it leaves that much of a core unused in a rush.
 const BESIDE_MEDIA: f64 = 1.1;
 
 /// How many times the viewers that are connected may be foretold from them. A few viewers cost more each than
@@ -120,8 +119,6 @@ pub(crate) struct Room {
     /// The newest sample, and the newest that viewers' cost was learnt from.
     last: Option<(Instant, Sample)>,
     learnt: Option<(Instant, Sample)>,
-    /// Whether somebody connected before the latter.
-    joining: bool,
     /// Averages that fade with [`MEMORY`]: seconds of steady work, and viewer-seconds.
     work: f64,
     viewers: f64,
@@ -132,16 +129,7 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(limits: RoomLimits) -> Room {
-        Room {
-            limits,
-            last: None,
-            learnt: None,
-            joining: false,
-            work: 0.0,
-            viewers: 0.0,
-            present: 0.0,
-            full: false,
-        }
+        Room { limits, last: None, learnt: None, work: 0.0, viewers: 0.0, present: 0.0, full: false }
     }
 
     /// Learns from the counters as they are `now`, if that is worth a sample yet.
@@ -167,9 +155,9 @@ impl Room {
             return;
         }
         self.learnt = Some(newest);
-        // While somebody joins, the rest of the work is mostly theirs and will pass.
-        let calm = !std::mem::replace(&mut self.joining, joins) && !joins;
-        let busy = if calm { parts.busy } else { parts.busy.min(parts.media * BESIDE_MEDIA) };
+        // Work beside media is that of joins, which will pass, or of a flood: it must not be foretold of those who
+        // come, or few datagrams would close the door. While it lasts it counts as present work.
+        let busy = parts.busy.min(parts.media * BESIDE_MEDIA);
         let keep = (-parts.seconds / MEMORY).exp();
         let viewers = (learnt.1.connected_now + newest.1.connected_now) as f64 / 2.0;
         self.work = self.work * keep + Parts { busy, ..parts }.most() * parts.seconds;

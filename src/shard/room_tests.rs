@@ -170,6 +170,19 @@ fn work_that_is_not_the_viewers_closes_the_door_while_it_lasts() {
 }
 
 #[test]
+fn work_beside_media_is_not_foretold_of_those_who_come() {
+    let mut model = Model::new(COST);
+    // Five watch, and an eighth of the core goes to something else.
+    model.run(5, 1);
+    model.run(500, 0);
+    model.other = 0.125;
+    model.run(2_000, 0);
+    let foretold = model.room.expected(40);
+    assert!(foretold < 0.1, "{foretold}: forty would take what the flood takes");
+    assert!(model.room.check(3, 40).is_ok());
+}
+
+#[test]
 fn a_line_that_is_used_up_has_no_room_though_the_core_has() {
     // 150 kB/s each on a line of 30 MB/s.
     let mut model = Model::with(COST, RoomLimits { busy: Some(0.9), rate: Some(30e6) });

@@ -20,7 +20,7 @@ use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Receiver, Sender, Socket};
 use tokio::sync::mpsc;
 
-use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Media, ShardHandle, Wake};
+use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Queued, ShardHandle, Wake};
 use super::fan_out::Pacing;
 use super::live::{Duty, live};
 use super::outbox::Outbox;
@@ -41,6 +41,11 @@ const RECEIVES_PER_ROUND: usize = 16;
 /// of a call's 32 messages, so calls alone bound little. A check is about 5 µs, so more of them delay media by
 /// more; fewer let the socket's buffer fill up while many viewers join.
 const DATAGRAMS_PER_ROUND: usize = 1_024;
+
+/// Time that one round takes from the socket, and that of the call that reaches it. Some datagrams are dearer than
+/// others (a handshake is 200 µs): longer lets a flood of those delay media, shorter lets the socket's buffer fill
+/// up while many viewers join.
+const INTAKE_PER_ROUND: Duration = Duration::from_millis(10);
 
 /// Commands between two receives. A join is about 5 µs here; more of them delay media, fewer let STUN
 /// requests overtake the joins they belong to.
@@ -190,7 +195,7 @@ struct Rounds {
     events: Events,
     receiver: Receiver,
     commands: Queue<Command>,
-    media: Queue<Media>,
+    media: Queue<Queued>,
     wake: Arc<Wake>,
     health: Arc<Health>,
     counters: Arc<ShardCounters>,
@@ -345,11 +350,12 @@ impl Rounds {
                 more = false;
                 break;
             }
-            intake.note(datagrams);
+            intake.note(datagrams, now.elapsed());
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
-        for message in self.media.try_iter().take(media) {
-            self.shard.handle_media(now, message);
+        for queued in self.media.try_iter().take(media) {
+            let media = queued.take();
+            self.shard.handle_media(now, media);
         }
         more |= !self.commands.is_empty() || !self.media.is_empty();
         self.shard.handle_timeout(now, &mut self.outbox);
@@ -419,17 +425,22 @@ impl Rounds {
 struct Intake {
     calls: usize,
     datagrams: usize,
+    /// Since the round began.
+    took: Duration,
 }
 
 impl Intake {
     fn has_room(&self) -> bool {
-        self.calls < RECEIVES_PER_ROUND && self.datagrams < DATAGRAMS_PER_ROUND
+        self.calls < RECEIVES_PER_ROUND
+            && self.datagrams < DATAGRAMS_PER_ROUND
+            && self.took < INTAKE_PER_ROUND
     }
 
-    /// One more call brought `datagrams`.
-    fn note(&mut self, datagrams: usize) {
+    /// One more call brought `datagrams`; the round began `took` ago.
+    fn note(&mut self, datagrams: usize, took: Duration) {
         self.calls += 1;
         self.datagrams += datagrams;
+        self.took = took;
     }
 }
 
@@ -437,23 +448,26 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// Of a kernel that gives `each` datagrams a call, for ever: calls and datagrams of one round.
-    fn round(each: usize) -> (usize, usize) {
+    /// Of a kernel that gives `each` datagrams a call, for ever, and `cost` of one: calls and datagrams of one
+    /// round.
+    fn round(each: usize, cost: Duration) -> (usize, usize) {
         let mut intake = Intake::default();
         while intake.has_room() {
-            intake.note(each);
+            intake.note(each, intake.took + cost * each as u32);
         }
         (intake.calls, intake.datagrams)
     }
 
     #[test]
-    fn a_round_is_bounded_in_calls_and_in_datagrams() {
-        assert_eq!(round(32), (16, 512), "one datagram a message");
-        assert_eq!(round(0), (16, 0), "whatever the kernel says");
+    fn a_round_is_bounded_in_calls_in_datagrams_and_in_time() {
+        let check = Duration::from_micros(5);
+        assert_eq!(round(32, check), (16, 512), "one datagram a message");
+        assert_eq!(round(0, check), (16, 0), "whatever the kernel says");
         // As many as 32 messages of 64 hold.
-        assert_eq!(round(2_048), (1, 2_048));
+        assert_eq!(round(2_048, check), (1, 2_048));
         for each in 1..=2_048 {
-            assert!(round(each).1 < DATAGRAMS_PER_ROUND + each, "{each}");
+            assert!(round(each, check).1 < DATAGRAMS_PER_ROUND + each, "{each}");
         }
+        assert_eq!(round(32, Duration::from_micros(200)), (2, 64), "dear ones");
     }
 }

@@ -9,15 +9,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::advice::Advice;
+use super::excess::Excess;
 use super::fitness;
 use super::keyframes::Keyframes;
+use super::told::{self, Told};
 use super::{Formats, Sink, SourceState};
 use crate::control::registry::Stream;
 use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, PacketizeError, Train, VideoPacketizer};
 
-/// A source whose frames cannot be used is told once in this time: often enough to be seen, and bounded
-/// whatever the source sends.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+/// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log
+/// with a failure as its last word for longer; lowering it lets a camera of short sessions write more.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// A stream's end of its source.
 pub struct Feed {
@@ -33,10 +36,18 @@ pub struct Feed {
     announced: Formats,
     /// What was found out besides, as it was published.
     formats: Formats,
-    /// Notes that were logged: a camera that comes and goes is not logged again and again.
-    logged: Vec<String>,
+    /// Notes that were logged: what comes and goes is not logged again and again.
+    told: Told,
     keyframes: Keyframes,
+    /// Of all sessions: one that ends gives no right to a burst in the next.
+    excess: Excess,
+    /// Whether a picture was left out for being over, and none came behind it.
+    gap: bool,
+    /// The newest arrival.
+    now: Option<Instant>,
     playing: bool,
+    /// Since when this session plays, if that is not logged.
+    plays_untold: Option<Instant>,
     /// Whether this session's trouble was logged as a warning.
     trouble_logged: bool,
     /// When a discarded frame was told last.
@@ -54,9 +65,13 @@ impl Feed {
             first_audio_timestamp: timestamps.1,
             announced: Formats::default(),
             formats: Formats::default(),
-            logged: Vec::new(),
+            told: Told::default(),
             keyframes: Keyframes::default(),
+            excess: Excess::new(),
+            gap: false,
+            now: None,
             playing: false,
+            plays_untold: None,
             trouble_logged: false,
             warned: None,
         }
@@ -72,14 +87,40 @@ impl Feed {
     }
 
     /// From now on whoever comes gets something.
-    fn play(&mut self) {
+    fn play(&mut self, received: Instant) {
         self.playing = true;
         self.trouble_logged = false;
         self.stream.counters.starts.add(1);
         self.describe();
+        self.plays_untold = Some(received);
+        if self.told.is_due("plays", self.now) {
+            self.tell_that_it_plays();
+        }
+        self.stream.update(|status| status.enter(SourceState::Playing));
+    }
+
+    fn tell_that_it_plays(&mut self) {
+        self.plays_untold = None;
         let Formats { video, audio, .. } = &self.formats;
         tracing::info!(stream = self.stream.name, ?video, ?audio, "plays");
-        self.stream.update(|status| status.enter(SourceState::Playing));
+    }
+
+    /// Something came.
+    fn arrived(&mut self, received: Instant) {
+        self.now = Some(received);
+        let untold = self.plays_untold.filter(|_| self.playing);
+        if untold.is_some_and(|since| received.saturating_duration_since(since) >= STEADY) {
+            self.tell_that_it_plays();
+        }
+    }
+
+    /// A picture or sound packet is left out: its source sends too many.
+    fn exceeded(&mut self, received: Instant) {
+        self.stream.counters.ingress_excess.add(1);
+        // Once in a while is enough to tell: there are very many.
+        if self.told.is_due("too many", Some(received)) {
+            self.describe();
+        }
     }
 
     /// Tells what is known of the formats now, if that changed.
@@ -90,22 +131,25 @@ impl Feed {
             video.profile_level_id = facts.profile_level_id.or(video.profile_level_id);
             video.size = facts.size.or(video.size);
             video.frame_rate = video.frame_rate.or(facts.frame_rate);
-            formats.notes.extend(fitness::notes(&facts));
+            formats.notes.extend(fitness::advice(&facts).iter().map(Advice::to_string));
         }
         if self.playing {
-            formats.notes.extend(self.keyframes.trouble());
+            formats.notes.extend(self.keyframes.trouble().map(|trouble| trouble.to_string()));
         }
+        formats.notes.extend(self.excess.notes(self.now));
         if formats == self.formats {
             return;
         }
-        for note in formats.notes.iter().filter(|note| !self.logged.contains(note)) {
+        for note in formats.notes.iter().filter(|note| !self.formats.notes.contains(note)) {
+            if !self.told.is_due(note, self.now) {
+                continue;
+            }
             if self.announced.notes.contains(note) {
                 tracing::info!(stream = self.stream.name, "{note}");
             } else {
                 tracing::warn!(stream = self.stream.name, "{note}");
             }
         }
-        self.logged.clone_from(&formats.notes);
         self.formats = formats.clone();
         self.stream.update(|status| status.formats = Some(formats));
     }
@@ -116,7 +160,7 @@ impl Feed {
             self.describe();
             return;
         }
-        let Some(why) = self.keyframes.trouble() else { return };
+        let Some(why) = self.keyframes.trouble().map(|trouble| trouble.to_string()) else { return };
         if self.keyframes.is_serious() && !std::mem::replace(&mut self.trouble_logged, true) {
             tracing::warn!(stream = self.stream.name, "no picture can be shown: {why}");
         }
@@ -130,7 +174,7 @@ impl Feed {
         let counter = &self.stream.counters.ingress_invalid;
         counter.add(1);
         let (stream, discarded) = (&self.stream.name, counter.get());
-        let told = |at: Instant| received.saturating_duration_since(at) < WARNING_INTERVAL;
+        let told = |at: Instant| received.saturating_duration_since(at) < told::INTERVAL;
         if self.warned.is_some_and(told) {
             tracing::debug!(stream, discarded, %error, "a frame was discarded");
         } else {
@@ -165,8 +209,16 @@ impl Sink for Feed {
         self.explain();
     }
 
-    fn video(&mut self, unit: AccessUnit) {
+    fn video(&mut self, mut unit: AccessUnit) {
         let received = unit.received;
+        self.arrived(received);
+        if !self.excess.admits_picture(&unit) {
+            self.gap = true;
+            self.keyframes.other(received, None);
+            self.exceeded(received);
+            return;
+        }
+        unit.after_gap |= std::mem::take(&mut self.gap);
         let is_keyframe = unit.is_keyframe();
         match self.video.packetize(unit) {
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
@@ -177,7 +229,7 @@ impl Sink for Feed {
                 if self.playing {
                     self.describe();
                 } else {
-                    self.play();
+                    self.play(received);
                 }
                 return;
             }
@@ -202,6 +254,11 @@ impl Sink for Feed {
             return;
         }
         let received = frame.received;
+        self.arrived(received);
+        if !self.excess.admits_sound(&frame) {
+            self.exceeded(received);
+            return;
+        }
         let Some(audio) = self.audio.iter_mut().find(|audio| Some(audio.codec()) == self.audio_codec) else {
             return;
         };
@@ -209,7 +266,7 @@ impl Sink for Feed {
             Ok(trains) => {
                 self.publish(trains);
                 if !self.playing {
-                    self.play();
+                    self.play(received);
                 }
             }
             Err(error) => self.invalid(&error, received),

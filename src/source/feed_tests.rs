@@ -153,3 +153,102 @@ fn timestamps_that_do_not_fit_get_a_note_once_that_is_sure() {
     let notes = notes(&rig);
     assert!(notes.len() == 1 && notes[0].contains("time of arrival"), "{notes:?}");
 }
+
+/// What a feed logged, by the words that it holds.
+fn logged(run: impl FnOnce()) -> Vec<String> {
+    use std::io::Write;
+    #[derive(Clone, Default)]
+    struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(log, run);
+    let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("text");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_flood_of_tiny_pictures_is_left_out_counted_and_told_once() {
+    let lines = logged(|| {
+        let mut rig = Rig::new(true, true);
+        rig.picture(&[SPS, PPS, IDR]);
+        let before = rig.stream.counters.ingress_packets.get();
+        // 20,000 pictures and as many sounds in 10 s.
+        for _ in 0..20_000 {
+            rig.now += Duration::from_micros(500);
+            rig.ticks += 45;
+            let nals = vec![Bytes::from_static(P)];
+            rig.feed.video(AccessUnit { nals, timestamp: rig.ticks, received: rig.now, after_gap: false });
+            rig.sound();
+        }
+        let counters = &rig.stream.counters;
+        let made = counters.ingress_packets.get() - before;
+        let (most, least) = (11 * (240 + 1_000) + 3_200, 10 * (240 + 1_000));
+        assert!((least..most).contains(&made), "{made}");
+        assert_eq!(made + counters.ingress_excess.get(), 40_000);
+        let notes = rig.stream.status().formats.expect("it plays").notes;
+        assert!(notes.iter().any(|note| note.contains("pictures a second")), "{notes:?}");
+        assert!(notes.iter().any(|note| note.contains("sound packets a second")), "{notes:?}");
+        // The decoder of whoever joins would miss a reference.
+        assert!(!rig.stream.has_start(), "what is left out is a gap");
+        rig.now += Duration::from_secs(5);
+        rig.picture(&[SPS, PPS, IDR]);
+        assert!(rig.stream.has_start());
+    });
+    for words in ["pictures a second", "sound packets a second"] {
+        assert_eq!(lines.iter().filter(|line| line.contains(words)).count(), 1, "{lines:#?}");
+    }
+}
+
+#[test]
+fn notes_that_come_and_go_are_logged_once_in_a_while() {
+    let lines = logged(|| {
+        let mut rig = Rig::new(true, false);
+        rig.picture(&[SPS, PPS, IDR]);
+        // For ten minutes every second keyframe names a PPS that there is not, and profiles change in between.
+        for index in 0..15_000_u32 {
+            let profile = [66, 1, 2][index as usize % 3];
+            let sps = [&SPS[..1], &[profile], &SPS[2..]].concat();
+            match index % 4 {
+                0 => rig.picture(&[&sps, PPS, IDR]),
+                2 => rig.picture(&[&[0x65, 0x88, 0x10, 0x80, 0x10, 0x20]]),
+                _ => rig.picture(&[P]),
+            }
+        }
+    });
+    for words in ["keyframes cannot be forwarded", "profile number 1:", "profile number 2:"] {
+        let count = lines.iter().filter(|line| line.contains(words)).count();
+        assert!((2..=10).contains(&count), "{words}: {count}");
+    }
+    assert!(lines.len() < 60, "{}", lines.len());
+}
+
+#[test]
+fn short_sessions_are_told_once_in_a_while_and_long_ones_always() {
+    let count = |seconds: u32| {
+        let lines = logged(|| {
+            let mut rig = Rig::new(true, false);
+            let mut left = 120 * 25_i32;
+            while left > 0 {
+                rig.begin(true, false);
+                rig.picture(&[SPS, PPS, IDR]);
+                for _ in 0..seconds * 25 {
+                    rig.picture(&[P]);
+                }
+                left -= 1 + seconds as i32 * 25;
+            }
+        });
+        lines.iter().filter(|line| line.contains("plays")).count()
+    };
+    assert!((2..=3).contains(&count(0)), "{}", count(0));
+    assert!((18..=22).contains(&count(6)), "{}", count(6));
+}

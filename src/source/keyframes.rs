@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::advice::Advice;
+
 /// A session without a keyframe for this long is worth a warning.
 ///
 /// Cameras begin a session with one. Behind recorders and other servers it may take a group of pictures, 1 to 10 s.
@@ -17,7 +19,7 @@ const NEXT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The watch on one session.
 #[derive(Debug, Default)]
-pub(super) struct Keyframes {
+pub(crate) struct Keyframes {
     /// When the session's first picture came, or the last keyframe that was forwarded.
     since: Option<Instant>,
     /// The newest arrival.
@@ -30,39 +32,53 @@ pub(super) struct Keyframes {
 
 impl Keyframes {
     /// A keyframe was forwarded.
-    pub(super) fn forwarded(&mut self, received: Instant) {
+    pub(crate) fn forwarded(&mut self, received: Instant) {
         *self = Keyframes { since: Some(received), now: Some(received), begun: true, refused: None };
     }
 
     /// A picture came that is none, or is one and was refused for the reason `refused`.
-    pub(super) fn other(&mut self, received: Instant, refused: Option<String>) {
+    pub(crate) fn other(&mut self, received: Instant, refused: Option<String>) {
         self.since.get_or_insert(received);
         self.now = Some(received);
         self.refused = refused.or(self.refused.take());
     }
 
     /// What is wrong, if something is; before the first keyframe there always is.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<Advice> {
         let seconds = self.waited().as_secs();
-        match (&self.refused, self.begun) {
-            (Some(why), _) => Some(format!("its keyframes cannot be forwarded: {why}")),
-            (None, false) if self.now.is_none() => Some("the first picture is awaited".to_owned()),
-            (None, false) => Some(format!(
-                "no keyframe for {seconds} s: pictures come, but none that a player can begin with; switch intra refresh \
-                 off in the camera, or make its keyframe interval shorter"
-            )),
-            (None, true) if self.waited() >= NEXT_PATIENCE => Some(format!(
-                "no keyframe for {} s: who loses a packet sees a still picture until the next; make the camera's \
-                 keyframe interval shorter",
-                // Not each second a new sentence.
-                seconds - seconds % NEXT_PATIENCE.as_secs()
-            )),
-            (None, true) => None,
-        }
+        let remedy = |words: &str| Some(words.to_owned());
+        Some(match (&self.refused, self.begun) {
+            (Some(why), _) => {
+                let what = format!("its keyframes cannot be forwarded: {why}");
+                Advice { what, remedy: None, stops: true }
+            }
+            (None, false) if self.now.is_none() => {
+                Advice { what: "the first picture is awaited".to_owned(), remedy: None, stops: true }
+            }
+            (None, false) => Advice {
+                what: format!(
+                    "no keyframe for {seconds} s: pictures come, but none that a player can begin with"
+                ),
+                remedy: remedy(
+                    "switch intra refresh off in the camera, or make its keyframe interval shorter",
+                ),
+                stops: true,
+            },
+            (None, true) if self.waited() >= NEXT_PATIENCE => Advice {
+                what: format!(
+                    "no keyframe for {} s: who loses a packet sees a still picture until the next",
+                    // Not each second a new sentence.
+                    seconds - seconds % NEXT_PATIENCE.as_secs()
+                ),
+                remedy: remedy("make the camera's keyframe interval shorter"),
+                stops: false,
+            },
+            (None, true) => return None,
+        })
     }
 
     /// Whether the trouble, if there is some, is worth a warning by now.
-    pub(super) fn is_serious(&self) -> bool {
+    pub(crate) fn is_serious(&self) -> bool {
         self.refused.is_some() || self.begun || self.waited() >= FIRST_PATIENCE
     }
 
@@ -78,6 +94,10 @@ impl Keyframes {
 mod tests {
     use super::*;
 
+    fn words(watch: &Keyframes) -> Option<String> {
+        watch.trouble().map(|trouble| trouble.to_string())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn epoch() -> Instant {
         Instant::now()
@@ -86,10 +106,10 @@ mod tests {
     #[test]
     fn before_the_first_keyframe_there_are_words_and_after_a_while_a_warning() {
         let (start, mut watch) = (epoch(), Keyframes::default());
-        assert_eq!(watch.trouble().as_deref(), Some("the first picture is awaited"));
+        assert_eq!(words(&watch).as_deref(), Some("the first picture is awaited"));
         for second in 0..=10 {
             watch.other(start + Duration::from_secs(second), None);
-            let words = watch.trouble().expect("no keyframe yet");
+            let words = words(&watch).expect("no keyframe yet");
             assert!(
                 words.starts_with(&format!("no keyframe for {second} s: "))
                     && words.contains("intra refresh")
@@ -97,7 +117,7 @@ mod tests {
             assert_eq!(watch.is_serious(), second == 10);
         }
         watch.forwarded(start + Duration::from_secs(11));
-        assert_eq!(watch.trouble(), None);
+        assert_eq!(words(&watch), None);
     }
 
     #[test]
@@ -105,12 +125,12 @@ mod tests {
         let (start, mut watch) = (epoch(), Keyframes::default());
         watch.other(start, Some("too large".to_owned()));
         watch.other(start, None);
-        assert_eq!(watch.trouble().as_deref(), Some("its keyframes cannot be forwarded: too large"));
+        assert_eq!(words(&watch).as_deref(), Some("its keyframes cannot be forwarded: too large"));
         assert!(watch.is_serious());
         watch.forwarded(start);
-        assert_eq!(watch.trouble(), None);
+        assert_eq!(words(&watch), None);
         watch.other(start, Some("too large".to_owned()));
-        assert!(watch.trouble().is_some(), "it plays, and says what is wrong");
+        assert!(words(&watch).is_some(), "it plays, and says what is wrong");
     }
 
     #[test]
@@ -120,7 +140,7 @@ mod tests {
         let mut sentences = Vec::new();
         for second in 1..100 {
             watch.other(start + Duration::from_secs(second), None);
-            sentences.extend(watch.trouble());
+            sentences.extend(words(&watch));
         }
         sentences.dedup();
         assert_eq!(sentences.len(), 3, "at 30, 60 and 90 s: {sentences:?}");

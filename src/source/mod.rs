@@ -3,13 +3,16 @@
 //! Owns the words between a source and its stream ([`Sink`], [`SourceState`], [`Formats`]) and the
 //! waiting time between attempts. Never knows shards or viewers.
 
+pub(crate) mod advice;
 pub mod backoff;
 pub mod demo;
+mod excess;
 mod feed;
-mod fitness;
-mod keyframes;
+pub(crate) mod fitness;
+pub(crate) mod keyframes;
 pub mod rtsp;
 pub mod thread;
+mod told;
 
 pub use feed::Feed;
 

@@ -14,12 +14,11 @@ use std::time::Instant;
 
 use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RawPacket;
-use str0m::rtp::rtcp::Rtcp;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
 use super::dtls::{KeySlot, SharedDtls, with_key_slot};
-use super::keys::SendKeys;
+use super::keys::{ReportKeys, SendKeys};
+use super::open::Opener;
 use super::seal::Sealer;
 use crate::shard::Egress;
 use crate::track::Codec;
@@ -29,9 +28,6 @@ use crate::track::Codec;
 /// A keyframe is a few hundred packets. Lower ends good viewers in a burst; higher lets a broken
 /// engine hold its shard longer (one poll is about 2 µs).
 const MAX_POLLS: usize = 4_096;
-
-/// RTCP packets read in one call at the most; a compound of a browser has two or three.
-const FEEDBACK_MAX: usize = 64;
 
 /// One media section as negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,22 +121,19 @@ pub struct Turn {
     pub closed: bool,
     /// RTP or RTCP datagrams of the engine's own that were withheld.
     pub withheld: u32,
-    /// RTCP packets of the peer that were more than are read in one call.
-    pub unread: u32,
     /// DTLS records of the peer that carry application data.
     pub application_data: u32,
     /// DTLS records of the peer that the library refused.
     pub dtls_refused: u32,
 }
 
-/// str0m's `Rtc`: ICE, DTLS, and the reading of RTCP. It is given no media, so it emits none.
+/// str0m's `Rtc`: ICE and DTLS. It is given no media and no RTCP, so it emits none.
 pub struct Engine {
     rtc: Rtc,
     media: Vec<MediaParams>,
     candidates: Vec<SocketAddr>,
     keys: KeySlot,
     crypto: Arc<CryptoProvider>,
-    feedback: Vec<Rtcp>,
 }
 
 impl Engine {
@@ -175,14 +168,10 @@ impl Engine {
         Sealer::new(&SendKeys::derive(self.keys.get()?, &self.crypto)?)
     }
 
-    /// Takes the RTCP that came in during the last call.
-    pub(super) fn take_feedback(&mut self) -> Vec<Rtcp> {
-        std::mem::take(&mut self.feedback)
-    }
-
-    /// Whether RTCP came in during the last call: authentic, because it was opened.
-    pub(super) fn has_feedback(&self) -> bool {
-        !self.feedback.is_empty()
+    /// What opens this viewer's reports, once the handshake is done. Call it once: each knows for itself what
+    /// came before.
+    pub(super) fn opener(&self) -> Option<Opener> {
+        Opener::new(&ReportKeys::derive(self.keys.get()?, &self.crypto)?)
     }
 
     /// The announced address that stands for a datagram's local address.
@@ -225,20 +214,19 @@ impl Engine {
         egress: &mut dyn Egress,
         mutate: impl FnOnce(&mut Rtc) -> Result<(), RtcError>,
     ) -> Result<Turn, EngineError> {
-        let (rtc, feedback) = (&mut self.rtc, &mut self.feedback);
-        feedback.clear();
+        let rtc = &mut self.rtc;
         let turn = catch_unwind(AssertUnwindSafe(|| {
             mutate(rtc)?;
-            drain(rtc, feedback, egress)
+            drain(rtc, egress)
         }));
         let (application_data, dtls_refused) = self.keys.take_discarded();
         turn.unwrap_or(Err(EngineError::Panic)).map(|turn| Turn { application_data, dtls_refused, ..turn })
     }
 }
 
-fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
+fn drain(rtc: &mut Rtc, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
     let (mut connected, mut ice, mut closed) = (false, None, false);
-    let (mut withheld, mut unread) = (0, 0);
+    let mut withheld = 0;
     for _ in 0..MAX_POLLS {
         match rtc.poll_output()? {
             // One emitter per SRTP key: whatever the engine makes of RTP or RTCP never leaves.
@@ -252,11 +240,6 @@ fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Re
                 IceConnectionState::Disconnected => ice = Some(false),
                 _ => {}
             },
-            Output::Event(Event::RawPacket(packet)) => match *packet {
-                RawPacket::RtcpRx(rtcp) if feedback.len() < FEEDBACK_MAX => feedback.push(rtcp),
-                RawPacket::RtcpRx(_) => unread += 1,
-                _ => {}
-            },
             Output::Event(Event::Closed) => closed = true,
             Output::Event(_) => {}
             Output::Timeout(deadline) => {
@@ -268,7 +251,6 @@ fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Re
                     ice,
                     closed,
                     withheld,
-                    unread,
                     application_data,
                     dtls_refused,
                 });
@@ -279,7 +261,7 @@ fn drain(rtc: &mut Rtc, feedback: &mut Vec<Rtcp>, egress: &mut dyn Egress) -> Re
 }
 
 /// RTP and RTCP by the first byte (RFC 7983 §7).
-fn is_srtp(datagram: &[u8]) -> bool {
+pub(super) fn is_srtp(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(128..=191))
 }
 
@@ -292,9 +274,7 @@ fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engi
         .set_rtp_mode(true)
         .set_stats_interval(None)
         .clear_codecs()
-        .clear_extension_map()
-        // The only way to read RTCP; nothing else is received, so nothing else is copied.
-        .enable_raw_packets(true);
+        .clear_extension_map();
     let (mut rtc, keys) = with_key_slot(|| config.build(now));
 
     for &address in &params.candidates {
@@ -307,12 +287,5 @@ fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engi
     let (hash_func, bytes) = params.remote_fingerprint;
     api.set_remote_fingerprint(Fingerprint { hash_func, bytes });
     api.start_dtls(params.dtls_active)?;
-    Ok(Engine {
-        rtc,
-        media: params.media,
-        candidates: params.candidates,
-        keys,
-        crypto: shared.provider(),
-        feedback: Vec::new(),
-    })
+    Ok(Engine { rtc, media: params.media, candidates: params.candidates, keys, crypto: shared.provider() })
 }

@@ -4,14 +4,19 @@
 //! names the viewer's video: audio has no ring, and no keyframes. More than a browser ever sends is counted
 //! and not looked at. REMB is read and counted; nothing acts on it.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
+use sluice_io::MAX_DATAGRAM;
 use str0m::rtp::rtcp::Rtcp;
 
 use super::outgoing::Outgoing;
-use super::{KeyframeAnswer, Outcome, Surroundings, Viewer};
+use super::{KeyframeAnswer, Outcome, Surroundings, Viewer, compound};
 use crate::shard::Egress;
 use crate::track::Kind;
+
+/// RTCP packets of one datagram that are read; a compound of a browser has two or three.
+const FEEDBACK_MAX: usize = 64;
 
 /// What became of the keyframe requests of one datagram.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,8 +40,37 @@ impl Keyframes {
 }
 
 impl Viewer {
+    /// A datagram of RTCP from a known address.
+    pub(super) fn handle_reports(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        datagram: &[u8],
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut room = [0; MAX_DATAGRAM];
+        let opened = self.opener.as_mut().and_then(|opener| opener.open(datagram, &mut room));
+        let Some(packets) = opened.map(compound::packets) else { return outcome };
+        // What was opened with its keys is as good a sign of life as a check.
+        self.paths.heard(now, remote);
+        self.aim_as_heard(now, around);
+        let counts = &around.feedback.packets;
+        for (number, packet) in packets.enumerate() {
+            if number >= FEEDBACK_MAX {
+                counts.unread.add(1);
+            } else if let Some(rtcp) = compound::read(packet) {
+                self.handle_feedback(now, &rtcp, around, egress, &mut outcome);
+            } else {
+                counts.other.add(1);
+            }
+        }
+        outcome
+    }
+
     /// One RTCP packet of the viewer.
-    pub(super) fn handle_feedback(
+    fn handle_feedback(
         &mut self,
         now: Instant,
         rtcp: &Rtcp,

@@ -1,7 +1,7 @@
 //! SRTP keys of one viewer: derived from the DTLS handshake, wiped when the viewer goes.
 //!
-//! Owns the key derivation of RFC 3711 §4.3 for the profiles of RFC 5764 and RFC 7714, and only our
-//! sending side of it. Never seals anything.
+//! Owns the key derivation of RFC 3711 §4.3 for the profiles of RFC 5764 and RFC 7714: of what we send, and of
+//! the viewer's reports. Never seals or opens anything.
 
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, CryptoProvider, SrtpProvider};
@@ -38,6 +38,12 @@ pub struct SendKeys {
     pub(super) rtcp: SessionKeys,
 }
 
+/// Keys of the reports that a viewer sends.
+pub(super) struct ReportKeys {
+    pub(super) profile: SrtpProfile,
+    pub(super) session: SessionKeys,
+}
+
 struct Labels {
     key: u8,
     auth: u8,
@@ -47,21 +53,32 @@ struct Labels {
 impl SendKeys {
     /// Derives our sending keys. Nothing if the profile is none of ours or the material is too short.
     pub fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<SendKeys> {
-        let (key_len, salt_len, auth_len) = lengths(keying.profile)?;
-        if keying.material.len() < 2 * (key_len + salt_len) {
-            return None;
-        }
-        // client_write_key | server_write_key | client_write_salt | server_write_salt
-        let ours = usize::from(!keying.active);
-        let key = &keying.material[ours * key_len..][..key_len];
-        let salt = &keying.material[2 * key_len + ours * salt_len..][..salt_len];
-        let session = |labels: Labels| SessionKeys {
-            key: derive(crypto.srtp_provider, key, salt, labels.key, key_len),
-            salt: derive(crypto.srtp_provider, key, salt, labels.salt, salt_len),
-            auth: derive(crypto.srtp_provider, key, salt, labels.auth, auth_len),
-        };
-        Some(SendKeys { profile: keying.profile, rtp: session(RTP), rtcp: session(RTCP) })
+        let session = |labels| session(keying, keying.active, labels, crypto);
+        Some(SendKeys { profile: keying.profile, rtp: session(RTP)?, rtcp: session(RTCP)? })
     }
+}
+
+impl ReportKeys {
+    /// Derives the viewer's keys. Nothing if the profile is none of ours or the material is too short.
+    pub(super) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<ReportKeys> {
+        let session = session(keying, !keying.active, RTCP, crypto)?;
+        Some(ReportKeys { profile: keying.profile, session })
+    }
+}
+
+/// What one end sends with: the DTLS client or the server.
+fn session(keying: &Keying, client: bool, labels: Labels, crypto: &CryptoProvider) -> Option<SessionKeys> {
+    let (key_len, salt_len, auth_len) = lengths(keying.profile)?;
+    // client_write_key | server_write_key | client_write_salt | server_write_salt
+    let side = usize::from(!client);
+    let key = keying.material.get(side * key_len..)?.get(..key_len)?;
+    let salt = keying.material.get(2 * key_len + side * salt_len..)?.get(..salt_len)?;
+    let provider = crypto.srtp_provider;
+    Some(SessionKeys {
+        key: derive(provider, key, salt, labels.key, key_len),
+        salt: derive(provider, key, salt, labels.salt, salt_len),
+        auth: derive(provider, key, salt, labels.auth, auth_len),
+    })
 }
 
 /// Bytes of encryption key, salt and authentication key.

@@ -6,11 +6,13 @@
 mod budget;
 mod catch_up;
 mod check;
+mod compound;
 mod dtls;
 mod engine;
 mod feedback;
 mod forward;
 pub(crate) mod keys;
+mod open;
 mod outgoing;
 mod paths;
 mod reception;
@@ -34,6 +36,7 @@ pub use rtcp::{CNAME, Epoch};
 pub use seal::{Header, Sealer};
 
 use self::budget::Budget;
+use self::open::Opener;
 use self::outgoing::Outgoing;
 use self::paths::{Path, Paths, Standing, Target};
 use self::reception::Estimates;
@@ -160,6 +163,8 @@ pub struct Viewer {
     /// What it is sent, at most one video and one audio track.
     tracks: Vec<Outgoing>,
     sealer: Option<Sealer>,
+    /// Boxed as the engine is.
+    opener: Option<Box<Opener>>,
     estimates: Estimates,
     /// Boxed as the engine is.
     budget: Box<Budget>,
@@ -208,6 +213,7 @@ impl Viewer {
                 .collect(),
             engine: Box::new(engine),
             sealer: None,
+            opener: None,
             estimates: Estimates::default(),
             budget: Box::new(Budget::new(offered)),
             target: None,
@@ -279,7 +285,7 @@ impl Viewer {
         let mut way = PathEgress { paths: &mut self.paths, target, arrival: Some(arrival), inner: egress };
         let turn = self.engine.handle_datagram(now, remote, announced, check.datagram, &mut way);
         let admission = way.arrival.map_or(Admission::Refused, |arrival| arrival.admission);
-        (self.settle(now, turn, around, egress), admission)
+        (self.settle(now, turn, around), admission)
     }
 
     /// A datagram other than STUN from a known address.
@@ -292,14 +298,13 @@ impl Viewer {
         egress: &mut dyn Egress,
     ) -> Outcome {
         let Some(path) = self.paths.get(remote) else { return Outcome::default() };
+        if engine::is_srtp(datagram) {
+            return self.handle_reports(now, remote, datagram, around, egress);
+        }
         let target = self.aim(now);
         let mut way = PathEgress { paths: &mut self.paths, target, arrival: None, inner: egress };
         let turn = self.engine.handle_datagram(now, remote, path.announced, datagram, &mut way);
-        // What was opened with its keys: as good a sign of life as a check.
-        if self.engine.has_feedback() {
-            self.paths.heard(now, remote);
-        }
-        self.settle(now, turn, around, egress)
+        self.settle(now, turn, around)
     }
 
     /// The time is `now`: what is due is done.
@@ -324,7 +329,7 @@ impl Viewer {
         let target = self.aim(now);
         let mut way = PathEgress { paths: &mut self.paths, target, arrival: None, inner: egress };
         let turn = self.engine.handle_timeout(now, &mut way);
-        self.settle(now, turn, around, egress)
+        self.settle(now, turn, around)
     }
 
     /// It is this viewer's turn of a live train of its stream; `padding` bytes go behind the last
@@ -382,6 +387,18 @@ impl Viewer {
         self.target_until = found.map_or(now, |(_, until)| until);
     }
 
+    /// Looks where media goes after something was heard from the viewer.
+    fn aim_as_heard(&mut self, now: Instant, around: Surroundings<'_>) {
+        let was_silent = self.sealer.is_some() && self.target.is_none();
+        self.aim_anew(now);
+        if was_silent && self.target.is_some() {
+            // It went without what came meanwhile: the ring brings it back to the live edge.
+            for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+                track.forwarder.resume(now, around.video, &mut self.budget);
+            }
+        }
+    }
+
     /// Trains of a catch-up, and reports.
     fn send_what_is_due(&mut self, now: Instant, around: Surroundings<'_>, egress: &mut dyn Egress) {
         let (Some(target), Some(sealer)) = (self.aim(now), &mut self.sealer) else { return };
@@ -395,13 +412,7 @@ impl Viewer {
         }
     }
 
-    fn settle(
-        &mut self,
-        now: Instant,
-        turn: Result<Turn, EngineError>,
-        around: Surroundings<'_>,
-        egress: &mut dyn Egress,
-    ) -> Outcome {
+    fn settle(&mut self, now: Instant, turn: Result<Turn, EngineError>, around: Surroundings<'_>) -> Outcome {
         let turn = match turn {
             Ok(turn) => turn,
             Err(error) => return self.failed(&error.to_string()),
@@ -413,17 +424,11 @@ impl Viewer {
             dtls_refused: turn.dtls_refused,
             ..Outcome::default()
         };
-        let was_silent = self.sealer.is_some() && self.target.is_none();
-        self.aim_anew(now);
-        if was_silent && self.target.is_some() {
-            // It went without what came meanwhile: the ring brings it back to the live edge.
-            for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
-                track.forwarder.resume(now, around.video, &mut self.budget);
-            }
-        }
+        self.aim_as_heard(now, around);
         if turn.connected && self.phase == Phase::Connecting {
             self.sealer = self.engine.sealer();
-            if self.sealer.is_none() {
+            self.opener = self.engine.opener().map(Box::new);
+            if self.sealer.is_none() || self.opener.is_none() {
                 return self.failed("the handshake gave no SRTP keys");
             }
             self.phase = Phase::Playing;
@@ -438,10 +443,6 @@ impl Viewer {
             }
             (Some(true), Phase::Silent(_)) => self.phase = Phase::Playing,
             _ => {}
-        }
-        around.feedback.packets.unread.add(u64::from(turn.unread));
-        for rtcp in self.engine.take_feedback() {
-            self.handle_feedback(now, &rtcp, around, egress, &mut outcome);
         }
         if turn.closed {
             outcome.ended = Some(EndReason::PeerClosed);

@@ -50,7 +50,8 @@ pub struct Sealer {
     srtcp_index: u32,
 }
 
-enum Cipher {
+/// One key's cipher, for the direction it is used in.
+pub(super) enum Cipher {
     Gcm {
         key: LessSafeKey,
         salt: [u8; 12],
@@ -60,10 +61,10 @@ enum Cipher {
     Cm(Box<CounterMode>),
 }
 
-struct CounterMode {
-    key: EncryptingKey,
-    salt: [u8; 14],
-    auth: hmac::Key,
+pub(super) struct CounterMode {
+    pub(super) key: EncryptingKey,
+    pub(super) salt: [u8; 14],
+    pub(super) auth: hmac::Key,
 }
 
 impl Sealer {
@@ -158,7 +159,7 @@ impl Sealer {
 }
 
 impl Cipher {
-    fn new(profile: SrtpProfile, keys: &SessionKeys) -> Option<Cipher> {
+    pub(super) fn new(profile: SrtpProfile, keys: &SessionKeys) -> Option<Cipher> {
         let gcm = |algorithm| {
             let key = LessSafeKey::new(UnboundKey::new(algorithm, &keys.key).ok()?);
             Some(Cipher::Gcm { key, salt: keys.salt[..].try_into().ok()? })
@@ -192,7 +193,7 @@ fn seal_gcm(key: &LessSafeKey, nonce: [u8; 12], out: &mut [u8], body: usize, end
     Some(())
 }
 
-fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
+pub(super) fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
     key.less_safe_encrypt(text, EncryptionContext::Iv128(FixedLength::from(iv))).ok().map(drop)
 }
 

@@ -31,6 +31,9 @@ VIDEO = {
     # config-interval -1: parameter sets before every IDR; 0: only in the session description.
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast bitrate={kbps} key-int-max={gop} {headers}! "
     "video/x-h264,profile=constrained-baseline{format} ! rtph264pay name=pay0 pt=96 config-interval={interval} mtu={mtu}",
+    # B pictures, which encoders only make with some time to look ahead.
+    "h264-b": "x264enc speed-preset=veryfast bframes=2 b-adapt=false rc-lookahead=4 bitrate={kbps} key-int-max={gop} ! "
+    "video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=-1 mtu={mtu}",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate={kbps} key-int-max={gop} ! "
     "rtph265pay name=pay0 pt=96 config-interval=-1 mtu={mtu}",
 }

@@ -113,9 +113,19 @@ impl Sluice {
     }
 
     /// Sends SIGTERM and waits for the end.
-    pub fn terminate(mut self) -> (ExitStatus, String) {
+    pub fn terminate(self) -> (ExitStatus, String) {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill runs");
+    }
+
+    /// Waits for the end of it: its status and its whole log.
+    pub fn ended(mut self) -> (ExitStatus, String) {
         let status = wait_for("the server to end", || self.child.try_wait().expect("its status"));
         (status, self.log())
     }

@@ -168,8 +168,7 @@ const SCRIPT: &str = "GET /static/player.js HTTP/1.1\r\nHost: x\r\n\r\n";
 #[test]
 fn who_asks_much_and_reads_nothing_loses_his_place() {
     let sluice = playing(&["--set", "http.connections=2", "--set", "http.header_timeout=1s"]);
-    let mut deaf: Vec<Client> =
-        (0..2).map(|_| Client::connect_from([127, 0, 0, 1], sluice.http)).collect();
+    let mut deaf: Vec<Client> = (0..2).map(|_| Client::connect_from([127, 0, 0, 1], sluice.http)).collect();
     deaf.iter_mut().for_each(|client| client.send(&SCRIPT.repeat(400)));
     let began = Instant::now();
     assert_eq!(sluice.request(Request::get("/demo/whep")).status, 204);

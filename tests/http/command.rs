@@ -115,6 +115,23 @@ fn sigterm_ends_cleanly() {
 }
 
 #[test]
+fn a_hangup_ends_cleanly_and_signals_that_mean_nothing_do_nothing() {
+    let sluice = playing(&[]);
+    // SIGXFSZ comes where a log file is as large as it may be.
+    for name in ["USR1", "USR2", "XFSZ"] {
+        sluice.signal(name);
+        wait_for("a word about it", || {
+            sluice.log().contains(&format!("SIG{name} means nothing here")).then_some(())
+        });
+    }
+    assert_eq!(sluice.request(Request::get("/streams.json")).status, 200);
+    sluice.signal("HUP");
+    let (status, log) = sluice.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("SIGHUP: stopping"), "{log}");
+}
+
+#[test]
 fn sigterm_waits_for_nobody_who_hangs_on() {
     let sluice = playing(&["--set", "http.header_timeout=1m"]);
     let idle = TcpStream::connect(sluice.http).expect("a connection");
@@ -142,7 +159,8 @@ fn what_is_printed_first_is_where_to_look() {
 fn what_hinders_the_start_is_said_once() {
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let (tcp, udp) = (tcp.local_addr().map(|address| (tcp, address)), udp.local_addr().map(|address| (udp, address)));
+    let (tcp, udp) =
+        (tcp.local_addr().map(|address| (tcp, address)), udp.local_addr().map(|address| (udp, address)));
     let ((_tcp, tcp), (_udp, udp)) = (tcp.expect("its address"), udp.expect("its address"));
     for (key, value, name) in [
         ("http.listen", tcp.to_string(), tcp.to_string()),

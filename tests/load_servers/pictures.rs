@@ -34,6 +34,10 @@ pub fn payloads(number: u32, shown: u32, old: Duration) -> Vec<Vec<u8>> {
     let fragment = |index: u32| {
         let edges = u8::from(index == 0) << 7 | u8::from(index == fragments - 1) << 6;
         let mut payload = vec![0x7c, edges | slice];
+        if index == 0 {
+            // Its first bit says that the slice begins the picture (`first_mb_in_slice` 0).
+            payload.push(0x88);
+        }
         payload.extend(shown.to_be_bytes().repeat(100));
         payload
     };

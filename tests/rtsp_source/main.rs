@@ -7,6 +7,7 @@ mod cameras;
 mod hostile;
 mod lifecycle;
 mod oddities;
+mod probe;
 mod server;
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -25,6 +26,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SPS: u8 = 7;
 const PPS: u8 = 8;
 const IDR: u8 = 5;
+
+/// Parameter sets of a camera: 1280x720, Constrained Baseline.
+const SPS_NAL: &[u8] = b"\x67\x42\xc0\x1f\xd9\x00\x50\x05\xbb\x01\x6a\x02\x02\x02\x80\x00\x00\x03\x00\x80\
+    \x00\x00\x1e\x47\x8c\x19\x24";
+const PPS_NAL: &[u8] = b"\x68\xcb\x8c\xb2";
 
 #[derive(Debug)]
 enum Seen {

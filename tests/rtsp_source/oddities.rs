@@ -10,7 +10,7 @@ use sluice::source::rtsp::{RtspSettings, Transport};
 use tokio::net::UdpSocket;
 
 use crate::server::{Request, SDP, SDP_PCMU, interleaved, player, request, server, write};
-use crate::{IDR, PPS, Pull, SPS, Seen, impatient, log, login, quick, types};
+use crate::{IDR, PPS, PPS_NAL, Pull, SPS, SPS_NAL, Seen, impatient, log, login, quick, types};
 
 #[tokio::test]
 async fn pictures_behind_a_request_and_a_stray_report_of_the_camera_arrive() {
@@ -40,9 +40,7 @@ async fn lost_packets_are_counted_and_the_picture_behind_them_says_so() {
 
 #[tokio::test]
 async fn parameter_sets_that_come_with_the_stream_stay_with_their_picture() {
-    let sps = b"\x67\x42\xc0\x1f\xd9\x00\x50\x05\xbb\x01\x6a\x02\x02\x02\x80\x00\x00\x03\x00\x80\
-        \x00\x00\x1e\x47\x8c\x19\x24";
-    let packets = [&sps[..], b"\x68\xcb\x8c\xb2", b"\x65\x88"];
+    let packets = [SPS_NAL, PPS_NAL, b"\x65\x88"];
     let packets = (1..).zip(packets).flat_map(|(n, nal)| interleaved(n, 96, nal)).collect();
     let mut pull = Pull::start(quick(player(SDP, packets).await));
     assert_eq!(types(&pull.video(1).await[0]), [SPS, PPS, IDR]);
@@ -58,7 +56,7 @@ async fn long_g711_packets_go_on_whole() {
 }
 
 /// An interleaved packet of the video of another sender.
-fn of(ssrc: u8, number: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn of(ssrc: u8, number: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![b'$', 0];
     packet.extend_from_slice(&((12 + payload.len()) as u16).to_be_bytes());
     packet.extend_from_slice(&[0x80, 0x80 | 96]);

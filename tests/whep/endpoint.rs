@@ -153,11 +153,15 @@ fn e18_one_address_cannot_take_the_pending_places_of_others() {
 
 #[test]
 fn e18_one_address_cannot_take_the_viewers_of_others() {
-    let sluice = playing(&["--set", PROXY, "--set", "limits.viewers=10", "--set", "limits.share_per_address=20"]);
+    let sluice =
+        playing(&["--set", PROXY, "--set", "limits.viewers=10", "--set", "limits.share_per_address=20"]);
     let statuses: Vec<u16> = (0..5).map(|_| sluice.request(from("198.51.100.1")).status).collect();
     assert_eq!(statuses, [201, 201, 201, 429, 429]);
     let sentence = refused(&sluice.request(from("198.51.100.1")), 429);
-    assert!(sentence.starts_with("this address has 3 viewers; the places that are left are for others"), "{sentence}");
+    assert!(
+        sentence.starts_with("this address has 3 viewers; the places that are left are for others"),
+        "{sentence}"
+    );
     assert_eq!(sluice.request(from("198.51.100.2")).status, 201);
 }
 
@@ -169,7 +173,10 @@ fn e23_one_address_joins_at_a_rate_whatever_it_calls_itself() {
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses[..5], [201; 5], "a burst of five seconds' worth");
     let last = answers.iter().rev().find(|answer| answer.status == 429).expect("a refusal");
-    assert_eq!(refused(last, 429), "this address joins more than 1 times a second (limits.joins_per_address)");
+    assert_eq!(
+        refused(last, 429),
+        "this address joins more than 1 times a second (limits.joins_per_address)"
+    );
     assert_eq!(retry_after(last), 1);
     assert!(sluice.metric("sluice_joins_refused_total{reason=\"address_rate\"}") >= 1.0);
     // What is wrong with an offer is not looked for before: that is what the rate is for.

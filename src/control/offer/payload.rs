@@ -27,7 +27,7 @@ pub struct Payload {
     pub channels: u8,
     /// `a=fmtp` value, empty if there is none.
     pub format: String,
-    /// Which of [`FEEDBACK`] it is offered with, in an `a=rtcp-fb` of its own or for all (`*`).
+    /// Which kinds of feedback it is offered with, in an `a=rtcp-fb` of its own or for all (`*`).
     pub feedback: [bool; FEEDBACK.len()],
 }
 

@@ -66,6 +66,20 @@ pub(super) enum Verdict {
     Unknown(String),
 }
 
+/// How a camera asks who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignIn {
+    /// Not at all.
+    #[default]
+    None,
+    /// Basic: the password goes over the line in clear.
+    Basic,
+    /// Digest, by this hash.
+    Digest(&'static str),
+    /// In a way that is not known here.
+    Unknown,
+}
+
 /// What was sent with a request, to judge the answer by.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sent {
@@ -88,6 +102,8 @@ pub(super) struct Authenticator {
     challenge: Option<Challenge>,
     /// The camera takes Digest: a later request for Basic is somebody else's, or a fault.
     digest_seen: bool,
+    /// What it asked for last.
+    asked: SignIn,
     count: u32,
     /// Makes client nonces differ. Random, given by the shell.
     seed: u64,
@@ -104,6 +120,11 @@ impl Authenticator {
         if self.challenge == Some(Challenge::Basic) {
             self.challenge = None;
         }
+    }
+
+    /// What the camera asked for last.
+    pub(super) fn asked(&self) -> SignIn {
+        self.asked
     }
 
     /// The value of `Authorization`, if a challenge is in force.
@@ -141,6 +162,13 @@ impl Authenticator {
                 other => names += &format!(" {other}"),
             }
         }
+        self.asked = match &digest {
+            Some(digest) => SignIn::Digest(digest.algorithm.name()),
+            None if basic => SignIn::Basic,
+            // One that only says no, after it has asked.
+            None if sent.nonce.is_some() => self.asked,
+            None => SignIn::Unknown,
+        };
         if self.credentials.is_none() {
             return Verdict::NoCredentials;
         }
@@ -257,6 +285,14 @@ fn printable(name: &str) -> String {
 }
 
 impl Algorithm {
+    fn name(self) -> &'static str {
+        match self {
+            Algorithm::Md5 => "MD5",
+            Algorithm::Sha256 => "SHA-256",
+            Algorithm::Sha512_256 => "SHA-512-256",
+        }
+    }
+
     fn hash(self, bytes: &[u8]) -> String {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {

@@ -21,7 +21,7 @@ use url::Url;
 use self::keepalive::Keepalive;
 pub(super) use self::track::Track;
 use super::RtspSettings;
-use super::auth::Authenticator;
+use super::auth::{Authenticator, SignIn};
 use super::control::Base;
 use super::exchange::{Exchange, Outstanding};
 use super::failure::Failure;
@@ -187,6 +187,11 @@ impl Dialog {
     /// Sentences about tracks that were not set up.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// How the camera asked who is there.
+    pub(super) fn sign_in(&self) -> SignIn {
+        self.exchange.auth.asked()
     }
 
     pub(super) fn mask(&self) -> &Mask {

@@ -64,6 +64,17 @@ pub(super) enum Failure {
     Panic,
 }
 
+/// How far an attempt came before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// No camera answered.
+    Unreached,
+    /// A camera answered, and did not let us in.
+    SignIn,
+    /// A camera answered, and no media is to be had.
+    Reached,
+}
+
 /// A request that a camera refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -126,6 +137,32 @@ impl Failure {
             Failure::Refused(refusal) => {
                 matches!(refusal.status, 401 | 403) && refusal.verdict != Some(Verdict::Expired)
             }
+            _ => false,
+        }
+    }
+
+    /// How far the attempt came.
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Failure::Url
+            | Failure::Unreachable(_)
+            | Failure::NoConnection(_)
+            | Failure::NotRtsp(_)
+            | Failure::TooLarge(_)
+            | Failure::NoAnswerTo { request: Method::Describe, .. }
+            | Failure::Closed(Some(Method::Describe)) => Stage::Unreached,
+            Failure::Refused(Refusal { verdict: Some(_), .. } | Refusal { status: 401 | 403, .. }) => {
+                Stage::SignIn
+            }
+            _ => Stage::Reached,
+        }
+    }
+
+    /// Whether the camera says that it sends over UDP only.
+    pub(super) fn wants_udp(&self) -> bool {
+        match self {
+            Failure::OnlyUdp(_) => true,
+            Failure::Refused(refusal) => refusal.status == 461 && refusal.transport == Transport::Tcp,
             _ => false,
         }
     }

@@ -52,7 +52,7 @@ impl Offer {
     /// The codec as which the stream is forwarded, if it can be.
     ///
     /// G.711 counts only as browsers take it: 8 kHz, one channel.
-    fn codec(&self) -> Option<Codec> {
+    pub(super) fn codec(&self) -> Option<Codec> {
         let mono = self.channels.is_none_or(|channels| channels == 1);
         match (self.media.as_str(), self.encoding.as_str(), self.clock_rate) {
             ("video", "h264", 90_000) => Some(Codec::H264),

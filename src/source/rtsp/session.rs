@@ -51,6 +51,11 @@ impl Session {
         self.dialog.transcript()
     }
 
+    /// What is known of the camera by now.
+    pub(super) fn dialog(&self) -> &Dialog {
+        &self.dialog
+    }
+
     /// Tells the camera that its session ends, and waits for its word for `limit`. Cameras hold few sessions.
     pub(super) async fn end(&mut self, limit: Duration) {
         let Session { dialog, connection } = self;

@@ -1,0 +1,34 @@
+//! The lines of a stream for the configuration file.
+//!
+//! Owns that they can be read as they are and hold no secret.
+
+use sluice_config::{RtspUrl, StreamName};
+
+use crate::source::rtsp::Transport;
+
+/// What stands for secrets.
+const PLACEHOLDER: &str = "PASSWORD";
+
+/// The lines. The transport only where it is not the default.
+pub(super) fn lines(url: &RtspUrl, name: &StreamName, transport: Transport) -> String {
+    let source = url.template(PLACEHOLDER);
+    // A string of JSON is one of TOML, too.
+    let quoted = serde_json::Value::from(source.as_str());
+    let mut text = format!("[streams.{name}]\n");
+    if source.contains(PLACEHOLDER) {
+        text += &format!(
+            "# Write the password for {PLACEHOLDER}, in it % as %25, @ as %40, / as %2F, ? as %3F and # as %23"
+        );
+        text += &match name.source_variable() {
+            Some(variable) => {
+                format!(";\n# or leave `source` out, and give the whole URL as the variable {variable}.\n")
+            }
+            None => ".\n".to_owned(),
+        };
+    }
+    text += &format!("source = {quoted}\n");
+    if transport == Transport::Udp {
+        text += "rtsp_transport = \"udp\"\n";
+    }
+    text
+}

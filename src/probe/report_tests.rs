@@ -1,0 +1,177 @@
+use super::super::measure::tests::Camera;
+use super::*;
+use crate::source::rtsp::{Failed, Offered};
+
+const URL: &str = "rtsp://admin:canary@192.0.2.10/stream";
+
+fn outcome(transport: Option<Transport>) -> Outcome {
+    Outcome { failed: None, sign_in: SignIn::Digest("MD5"), transport, offered: Vec::new() }
+}
+
+fn failed(words: &str, stage: Stage) -> Outcome {
+    let failed = Failed { words: words.to_owned(), stage, wants_udp: false };
+    Outcome { failed: Some(failed), ..outcome(None) }
+}
+
+fn report_as(name: &str, outcome: &Outcome, measure: &Measure) -> Report {
+    let report = Report::new(&Found {
+        address: "192.0.2.10:554".to_owned(),
+        url: &URL.parse().expect("a URL"),
+        name: &name.parse().expect("a name"),
+        credentials: true,
+        outcome,
+        measure,
+        time: Duration::from_millis(4_321),
+        interrupted: false,
+    });
+    let (text, json) = (report.to_string(), report.json());
+    assert!(!text.contains("canary") && !json.contains("canary"), "a password is in {text}{json}");
+    serde_json::from_str::<serde_json::Value>(&json).expect("JSON");
+    report
+}
+
+fn report(outcome: &Outcome, measure: &Measure) -> Report {
+    report_as("gate", outcome, measure)
+}
+
+/// `seconds` of a camera with a keyframe each `group` pictures.
+fn camera(group: u32, seconds: u32) -> Camera {
+    let mut camera = Camera::new(false);
+    while camera.pictures < seconds * 25 {
+        camera.keyframe();
+        camera.others(group - 1);
+    }
+    camera.keyframe();
+    camera
+}
+
+#[test]
+fn a_good_camera_plays_and_gets_its_lines() {
+    let report = report(&outcome(Some(Transport::Tcp)), &camera(50, 4).measure);
+    assert_eq!((report.plays, report.exit_code), (Plays::Yes, 0));
+    assert_eq!(
+        report.to_string(),
+        "camera     192.0.2.10:554\n\
+         transport  tcp\n\
+         sign-in    Digest MD5\n\
+         video      H264 Main 3.0, 320x240, 25.0 pictures/s, 1.0 Mb/s, keyframe every 2.0 s, no B-frames\n\
+         audio      none\n\
+         verdict    plays in browsers\n\
+         \n\
+         [streams.gate]\n\
+         # Write the password for PASSWORD, in it % as %25, @ as %40, / as %2F, ? as %3F and # as %23;\n\
+         # or leave `source` out, and give the whole URL as the variable SLUICE_STREAMS_GATE_SOURCE.\n\
+         source = \"rtsp://admin:PASSWORD@192.0.2.10/stream\"\n"
+    );
+}
+
+#[test]
+fn the_lines_are_a_configuration_and_say_udp_where_it_must_be_set() {
+    for (transport, expected) in
+        [(Transport::Tcp, None), (Transport::Udp, Some(sluice_config::Transport::Udp))]
+    {
+        let report = report_as("Gate-1", &outcome(Some(transport)), &camera(50, 4).measure);
+        let text = report.toml.expect("lines");
+        assert!(!text.contains("SLUICE_"), "no variable can name it: {text}");
+        let file = sluice_config::File::Text { name: "probe".to_owned(), text };
+        let inputs = sluice_config::Inputs { file: Some(file), ..sluice_config::Inputs::default() };
+        let config = sluice_config::load(inputs).expect("a configuration");
+        assert_eq!(config.streams["Gate-1"].rtsp_transport, expected);
+    }
+}
+
+#[test]
+fn flaws_are_named_with_what_to_change_and_it_plays() {
+    let mut b_frames = camera(50, 4);
+    b_frames.b_picture();
+    let mut lossy = camera(50, 4);
+    lossy.measure.lost(7);
+    let mut once = Camera::new(false);
+    once.keyframe();
+    once.others(150);
+    let mut silent = Camera::new(true);
+    silent.keyframe();
+    let sound = |fit| Outcome {
+        offered: vec![Offered {
+            kind: Some(Kind::Audio),
+            name: "audio mpeg4-generic".to_owned(),
+            fit,
+            carried: false,
+        }],
+        ..outcome(Some(Transport::Tcp))
+    };
+    let (tcp, udp) = (outcome(Some(Transport::Tcp)), outcome(Some(Transport::Udp)));
+    for (outcome, camera, reason, change) in [
+        (&tcp, &b_frames, "B-frames", Some("B-frames to 0")),
+        (&tcp, &camera(150, 12), "keyframes are up to 6.0 s apart", Some("to 2 s")),
+        (&tcp, &once, "no second keyframe within 6.0 s", Some("to 2 s")),
+        (&sound(false), &camera(50, 4), "without its sound (audio mpeg4-generic)", Some("G.711")),
+        (&sound(true), &camera(50, 4), "without its sound", None),
+        (&tcp, &silent, "no sound came", None),
+        (&udp, &lossy, "7 packets were lost: try --transport tcp", None),
+    ] {
+        let report = report(outcome, &camera.measure);
+        assert_eq!((report.plays, report.exit_code), (Plays::But, 0), "{reason}");
+        assert!(report.reasons.len() == 1 && report.reasons[0].contains(reason), "{:?}", report.reasons);
+        assert_eq!(report.changes.len(), usize::from(change.is_some()), "{:?}", report.changes);
+        assert!(change.is_none_or(|change| report.changes[0].contains(change)), "{:?}", report.changes);
+        assert!(report.to_string().contains("plays, but "));
+    }
+}
+
+#[test]
+fn basic_is_a_change_and_no_flaw() {
+    let basic = Outcome { sign_in: SignIn::Basic, ..outcome(Some(Transport::Tcp)) };
+    let report = report(&basic, &camera(50, 4).measure);
+    assert_eq!((report.plays, report.exit_code), (Plays::Yes, 0));
+    assert!(report.changes.len() == 1 && report.changes[0].contains("Digest"), "{:?}", report.changes);
+}
+
+#[test]
+fn what_does_not_play_says_why_and_how_far_it_came() {
+    let mut without_keyframe = Camera::new(false);
+    without_keyframe.others(100);
+    let mut without_sets = Camera::new(false);
+    without_sets.keyframe_without_sets();
+    let (nothing, silent) = (Measure::default(), Camera::new(false).measure);
+    let there = outcome(Some(Transport::Tcp));
+    let h265 =
+        vec![Offered { kind: Some(Kind::Video), name: "video h265".to_owned(), fit: false, carried: false }];
+    for (outcome, measure, reason, change, code) in [
+        (&failed("cannot be reached", Stage::Unreached), &nothing, "camera 192.0.2.10:554 cannot be", "", 3),
+        (&failed("refused", Stage::SignIn), &nothing, "refused", "", 3),
+        (&failed("offers nothing", Stage::Reached), &nothing, "offers nothing", "", 1),
+        (
+            &Outcome { offered: h265, ..failed("offers nothing", Stage::Reached) },
+            &nothing,
+            "offers",
+            "H.264",
+            1,
+        ),
+        (
+            &failed("closed the connection", Stage::Reached),
+            &camera(50, 4).measure,
+            "after 4.3 s camera",
+            "",
+            1,
+        ),
+        (&outcome(None), &nothing, "4.3 s did not suffice", "", 3),
+        (&there, &silent, "no whole picture came within 4.3 s", "", 1),
+        (&there, &without_keyframe.measure, "no keyframe for 3 s", "intra refresh", 1),
+        (&there, &without_sets.measure, "no SPS/PPS", "", 1),
+    ] {
+        let report = report(outcome, measure);
+        assert_eq!((report.plays, report.exit_code), (Plays::No, code), "{reason}");
+        assert!(report.reasons[0].contains(reason), "{reason}: {:?}", report.reasons);
+        assert_eq!(report.changes.is_empty(), change.is_empty(), "{:?}", report.changes);
+        assert!(report.changes.iter().all(|line| line.contains(change)), "{:?}", report.changes);
+        assert_eq!(report.toml.is_some(), outcome.transport.is_some(), "lines once there is something");
+        let text = report.to_string();
+        assert!(text.contains("does not play: "), "{text}");
+        assert_eq!(text.contains("Digest MD5, refused"), outcome_is_sign_in(outcome), "{text}");
+    }
+}
+
+fn outcome_is_sign_in(outcome: &Outcome) -> bool {
+    outcome.failed.as_ref().is_some_and(|failed| failed.stage == Stage::SignIn)
+}

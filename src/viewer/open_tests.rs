@@ -1,0 +1,68 @@
+use str0m::crypto::dtls::SrtpProfile;
+use str0m::crypto::from_feature_flags;
+use zeroize::Zeroizing;
+
+use super::super::keys::Keying;
+use super::*;
+use crate::load::srtp::Srtp;
+
+/// A viewer that seals, by other code than ours, and the opener of its reports.
+fn ends(profile: SrtpProfile) -> (Srtp, Opener) {
+    let crypto = from_feature_flags();
+    let material: Vec<u8> = (0..profile.keying_material_len() as u8).collect();
+    let keying = |active| Keying { material: Zeroizing::new(material.clone()), profile, active };
+    let viewer = Srtp::new(&crypto, &keying(true)).expect("a known profile");
+    let keys = ReportKeys::derive(&keying(false), &crypto).expect("a known profile");
+    (viewer, Opener::new(&keys).expect("keys that fit"))
+}
+
+fn compound() -> Vec<u8> {
+    let mut compound = vec![0x80, 201, 0, 1, 0, 0, 0, 77];
+    compound.extend([0x81, 206, 0, 2, 0, 0, 0, 77, 0, 0, 0, 88]);
+    compound
+}
+
+#[test]
+fn what_a_viewer_seals_is_opened_once_and_nothing_that_differs_in_a_byte() {
+    for profile in SrtpProfile::ALL {
+        let (mut viewer, mut opener) = ends(*profile);
+        let mut room = [0; MAX_DATAGRAM];
+        for _ in 0..3 {
+            let sealed = viewer.seal_reports(&compound()).expect("an index is left");
+            for at in 0..sealed.len() {
+                let mut damaged = sealed.clone();
+                damaged[at] ^= 1;
+                assert_eq!(opener.open(&damaged, &mut room), None, "{profile}, byte {at}");
+                assert_eq!(opener.open(&sealed[..at], &mut room), None, "{profile}, cut at {at}");
+            }
+            assert_eq!(opener.open(&sealed, &mut room), Some(&compound()[..]), "{profile}");
+            assert_eq!(opener.open(&sealed, &mut room), None, "{profile}: it came before");
+        }
+    }
+}
+
+#[test]
+fn reports_may_come_out_of_order_within_the_window_and_each_once() {
+    let (mut viewer, mut opener) = ends(SrtpProfile::AEAD_AES_256_GCM);
+    let sealed: Vec<_> = (0..200).filter_map(|_| viewer.seal_reports(&compound())).collect();
+    let mut room = [0; MAX_DATAGRAM];
+    let mut opens = |index: usize| opener.open(&sealed[index], &mut room).is_some();
+    assert!(opens(100) && opens(99) && opens(37));
+    assert!(!opens(36), "too old to tell");
+    assert!(!opens(100) && !opens(37), "they came before");
+    assert!(opens(163) && opens(101) && !opens(99), "it is at the edge now");
+    assert!(opens(199));
+}
+
+#[test]
+fn nothing_opens_what_is_in_clear_too_long_or_of_another_key() {
+    let (mut viewer, mut opener) = ends(SrtpProfile::AEAD_AES_128_GCM);
+    let mut room = [0; MAX_DATAGRAM];
+    let mut clear = compound();
+    clear.extend([0, 0, 0, 1]);
+    assert_eq!(opener.open(&clear, &mut room), None);
+    assert_eq!(opener.open(&[0x80; 4_000], &mut room), None);
+    let (_, mut other) = ends(SrtpProfile::AEAD_AES_256_GCM);
+    let sealed = viewer.seal_reports(&compound()).expect("an index is left");
+    assert_eq!(other.open(&sealed, &mut room), None);
+}

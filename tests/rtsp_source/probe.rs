@@ -1,0 +1,263 @@
+//! `sluice probe`, the binary itself: what it says of good and bad cameras, and its exit codes.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::net::{TcpStream, UdpSocket};
+use url::Url;
+
+use crate::camera::Camera;
+use crate::oddities::of;
+use crate::server::{Request, SDP, request, server, up_to_play, write};
+use crate::{DEADLINE, PPS_NAL, SPS_NAL};
+
+/// What it printed, and its exit code.
+struct Probed {
+    out: String,
+    complaint: String,
+    code: Option<i32>,
+}
+
+impl Probed {
+    #[track_caller]
+    fn json(&self) -> Value {
+        let json: Value =
+            serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out));
+        assert_eq!(json["exit_code"].as_i64(), self.code.map(i64::from), "{json}");
+        json
+    }
+
+    #[track_caller]
+    fn says(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.complaint);
+        for word in words {
+            assert!(self.out.contains(word), "{word:?} is not in {}", self.out);
+        }
+    }
+}
+
+async fn probe(url: &str, arguments: &[&str]) -> Probed {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command.args(["probe", url]).args(arguments).env("RUST_LOG", "trace").stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let output = tokio::time::timeout(DEADLINE, output).await.expect("it ends").expect("no panic");
+    let output = output.expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let probed =
+        Probed { out: text(output.stdout), complaint: text(output.stderr), code: output.status.code() };
+    for said in [&probed.out, &probed.complaint] {
+        assert!(!said.contains("canary"), "a password is in {said}");
+    }
+    probed
+}
+
+/// The camera's URL with credentials in it.
+fn with_password(url: &Url, password: &str) -> String {
+    url.as_str().replace("rtsp://", &format!("rtsp://viewer:{password}@"))
+}
+
+#[tokio::test]
+async fn a_good_camera_plays_and_is_left_with_teardown() {
+    let login = ["--user", "viewer", "--password", "canary-right"];
+    let mut camera = Camera::start(&[&login[..], &["--audio", "pcma", "--gop", "30"]].concat());
+    let url = with_password(&camera.url, "canary-right");
+    let probed = probe(&url, &["--json", "--name", "gate"]).await;
+    let json = probed.json();
+    assert_eq!((probed.code, &json["plays"]), (Some(0), &Value::from("yes")), "{json}");
+    assert_eq!((&json["reasons"], &json["changes"]), (&Value::from([""; 0]), &Value::from([""; 0])));
+    assert_eq!((&json["transport"], &json["sign_in"]["scheme"]), (&"tcp".into(), &"digest".into()));
+    let video = &json["video"];
+    assert_eq!((&video["codec"], &video["profile"]), (&"H264".into(), &"Constrained Baseline".into()));
+    assert_eq!((&video["width"], &video["height"]), (&320.into(), &180.into()));
+    assert_eq!((&video["b_frames"], &json["audio"]["codec"]), (&false.into(), &"PCMA".into()));
+    let figure = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("no figure in {json}"));
+    assert!((figure(&video["pictures_per_second"]) - 30.0).abs() < 3.0, "{json}");
+    assert!((figure(&video["keyframe_interval_seconds"]["mean"]) - 1.0).abs() < 0.1, "{json}");
+    assert!(figure(&video["bits_per_second"]) > 10_000.0, "{json}");
+    assert!((figure(&json["audio"]["bits_per_second"]) - 64_000.0).abs() < 10_000.0, "{json}");
+    assert!(figure(&json["seconds"]) < 10.0);
+    let source = format!("source = {:?}", with_password(&camera.url, "PASSWORD"));
+    let toml = json["toml"].as_str().expect("lines");
+    assert!(toml.starts_with("[streams.gate]\n") && toml.contains(&source), "{toml}");
+    assert_eq!(["SESSION", "TEARDOWN"].map(|_| camera.line()), ["SESSION", "TEARDOWN"]);
+}
+
+#[tokio::test]
+async fn passwords_that_are_wrong_or_missing_are_told_apart() {
+    for (auth, name) in [("digest", "Digest MD5"), ("basic", "Basic")] {
+        let camera = Camera::start(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
+        let probed = probe(&with_password(&camera.url, "canary-wrong"), &[]).await;
+        probed.says(3, &[&format!("{name}, refused"), "does not play: ", "check user and password"]);
+        let probed = probe(camera.url.as_str(), &[]).await;
+        probed.says(3, &["the URL has no user and password", "it wants credentials"]);
+        assert!(!probed.out.contains("[streams."), "nothing to paste yet: {}", probed.out);
+    }
+}
+
+#[tokio::test]
+async fn b_frames_are_seen_and_the_way_out_is_named() {
+    let camera = Camera::start(&["--video", "h264-b", "--gop", "30"]);
+    let probed = probe(camera.url.as_str(), &[]).await;
+    probed.says(
+        0,
+        &["H264 Main", ", B-frames", "plays, but B-frames", "change on the camera: set the camera's"],
+    );
+}
+
+#[tokio::test]
+async fn sound_that_is_not_carried_is_named_and_the_pictures_play_over_udp() {
+    let camera = Camera::start(&["--audio", "aac", "--gop", "30"]);
+    let probed = probe(camera.url.as_str(), &["--transport", "udp"]).await;
+    probed.says(
+        0,
+        &["transport  udp", "without its sound (audio mpeg4-generic)", "G.711", "rtsp_transport = \"udp\"\n"],
+    );
+}
+
+#[tokio::test]
+async fn video_that_is_not_carried_does_not_play() {
+    let camera = Camera::start(&["--video", "h265"]);
+    let probed = probe(camera.url.as_str(), &["--json"]).await;
+    let json = probed.json();
+    assert_eq!((probed.code, &json["plays"]), (Some(1), &Value::from("no")), "{json}");
+    assert_eq!(json["tracks"][0]["name"], "video h265");
+    assert_eq!(json["changes"], Value::from(["set its video to H.264"]));
+}
+
+#[tokio::test]
+async fn nobody_there_and_somebody_else_there_are_not_reached() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let closed = closed.expect("a port that is closed again");
+    probe(&format!("rtsp://u:canary@{closed}/x"), &[])
+        .await
+        .says(3, &["does not play: camera", "cannot be reached"]);
+    let (web, _) = server(|stream| async move {
+        request(&stream).await;
+        write(&stream, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    })
+    .await;
+    probe(web.as_str(), &[]).await.says(3, &["something that is not RTSP"]);
+    let (silent, _) = server(|stream| async move { while request(&stream).await.is_some() {} }).await;
+    let began = Instant::now();
+    let probed = probe(silent.as_str(), &["--timeout", "2s"]).await;
+    probed.says(3, &["did not answer DESCRIBE within 1.5 s"]);
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn what_is_no_url_and_no_name_is_refused_without_repeating_it() {
+    for (url, arguments, words) in [
+        ("http://u:canary@127.0.0.1/x", &[][..], "not by `http://`"),
+        ("u:canary@127.0.0.1", &[], "does not begin with `rtsp://`"),
+        ("rtsp://u:can/ary@127.0.0.1/x", &[], "in a password write `/` as %2F"),
+        ("rtsp://127.0.0.1/x", &["--name", "u:canary@h"], "stream name"),
+        ("rtsp://127.0.0.1/x", &["--timeout", "2h"], "1s to 10m"),
+        ("rtsp://127.0.0.1/x", &["--transport", "quic"], "tcp, udp"),
+    ] {
+        let probed = probe(url, arguments).await;
+        assert_eq!((probed.code, &probed.out[..]), (Some(2), ""));
+        assert!(probed.complaint.contains(words), "{}", probed.complaint);
+    }
+    let json = probe("http://u:canary@127.0.0.1/x", &["--json"]).await.json();
+    assert_eq!(json["exit_code"], 2);
+}
+
+/// Serves one session: a keyframe if that is wanted, then pictures that refer to others, 25 a second.
+async fn pictures(stream: TcpStream, keyframe: bool) {
+    up_to_play(&stream, SDP, "1", b"").await;
+    let first = if keyframe { &[SPS_NAL, PPS_NAL, b"\x65\x88\x84"][..] } else { &[] };
+    let mut number = 0_u16;
+    for nal in first {
+        number += 1;
+        write(&stream, &of(1, number, 3_600, nal)).await;
+    }
+    for picture in 2.. {
+        number += 1;
+        if !write(&stream, &of(1, number, picture * 3_600, b"\x41\x9a\x02")).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_keyframe_that_never_comes_or_never_again_is_said_and_not_guessed() {
+    let (url, _) = server(|stream| pictures(stream, false)).await;
+    let probed = probe(url.as_str(), &["--timeout", "4s"]).await;
+    probed.says(1, &["does not play: no keyframe for ", "change on the camera: switch intra refresh off"]);
+    let (url, _) = server(|stream| pictures(stream, true)).await;
+    let probed = probe(url.as_str(), &["--timeout", "4s"]).await;
+    probed.says(0, &["no second keyframe within ", "plays in browsers"]);
+}
+
+#[tokio::test]
+async fn a_session_that_breaks_does_not_play() {
+    let (url, _) = server(|stream| async move {
+        let _ = tokio::time::timeout(Duration::from_secs(2), pictures(stream, true)).await;
+    })
+    .await;
+    let probed = probe(url.as_str(), &[]).await;
+    probed.says(1, &["does not play: after ", "closed the connection"]);
+}
+
+/// A camera that has UDP alone is asked once more, and the lines to paste say so.
+#[tokio::test]
+async fn udp_is_tried_where_the_camera_has_nothing_else() {
+    let (url, connections) = server(|stream| async move {
+        let mut port = None;
+        while let Some(Request { method, cseq, text, .. }) = request(&stream).await {
+            let head = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n");
+            let answer = match method.as_str() {
+                "DESCRIBE" => format!("{head}Content-Length: {}\r\n\r\n{SDP}", SDP.len()),
+                "SETUP" => {
+                    let ours = text.split("client_port=").nth(1).and_then(|rest| rest.split('-').next());
+                    port = ours.and_then(|digits| digits.parse::<u16>().ok());
+                    if port.is_some() {
+                        format!("{head}Session: 1\r\nTransport: RTP/AVP;unicast\r\n\r\n")
+                    } else {
+                        format!("RTSP/1.0 461 Unsupported Transport\r\nCSeq: {cseq}\r\n\r\n")
+                    }
+                }
+                _ => format!("{head}\r\n"),
+            };
+            write(&stream, answer.as_bytes()).await;
+            if let (Some(port), "PLAY") = (port, method.as_str()) {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+                let nals = [SPS_NAL, PPS_NAL, b"\x65\x88\x84"];
+                for (number, nal) in (1..).zip(nals) {
+                    let packet = &of(1, number, 3_600, nal)[4..];
+                    socket.send_to(packet, ("127.0.0.1", port)).await.expect("loopback");
+                }
+            }
+        }
+    })
+    .await;
+    let probed = probe(url.as_str(), &["--timeout", "3s", "--transport", "tcp"]).await;
+    probed.says(1, &["set its rtsp_transport to udp"]);
+    let probed = probe(url.as_str(), &["--json", "--timeout", "1s"]).await;
+    let json = probed.json();
+    assert_eq!((&json["transport"], &json["video"]["keyframes"]), (&"udp".into(), &1.into()), "{json}");
+    assert!(json["toml"].as_str().is_some_and(|toml| toml.contains("rtsp_transport = \"udp\"")), "{json}");
+    assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn ctrl_c_takes_leave_of_the_camera_and_reports() {
+    let mut camera = Camera::start(&["--gop", "10000"]);
+    let child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["probe", camera.url.as_str(), "--timeout", "10m"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    assert_eq!(camera.line(), "SESSION");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let output = tokio::time::timeout(Duration::from_secs(10), output).await.expect("it ends at once");
+    let output = output.expect("no panic").expect("its end");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.success() && text.contains("no second keyframe within"), "{text}");
+    assert_eq!(camera.line(), "TEARDOWN");
+}
