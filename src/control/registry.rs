@@ -13,7 +13,7 @@ use super::trouble::{Seen, Watch};
 use crate::contain::{lock, read, write};
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
-use crate::shard::command::{Media, ShardBusy, ShardHandle};
+use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
 use crate::source::{Formats, SourceState};
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
 
@@ -102,6 +102,8 @@ struct Publisher {
 struct Subscription {
     shard: Arc<ShardHandle>,
     viewers: usize,
+    /// Of the shard's queue.
+    share: QueueShare,
 }
 
 impl Registry {
@@ -112,7 +114,11 @@ impl Registry {
         limits: RecentLimits,
     ) -> Registry {
         let made = streams.into_iter().enumerate().map(|(index, (name, source))| {
-            let subscriptions = shards.iter().map(|shard| Subscription { shard: shard.clone(), viewers: 0 });
+            let subscriptions = shards.iter().map(|shard| Subscription {
+                shard: shard.clone(),
+                viewers: 0,
+                share: QueueShare::default(),
+            });
             let stream = Stream {
                 id: StreamId(index as u32),
                 name: name.clone(),
@@ -187,7 +193,7 @@ impl Stream {
             for subscription in publisher.shards.iter().filter(|subscription| subscription.viewers > 0) {
                 // A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
                 let media = Media::Train { stream: self.id, train: train.clone() };
-                let _ = subscription.shard.media(media);
+                let _ = subscription.shard.media(media, &subscription.share);
             }
             if train.codec.kind() == Kind::Video {
                 publisher.video.push(train);
@@ -216,7 +222,8 @@ impl Stream {
         if publisher.shards[shard].viewers == 0 {
             let from = publisher.video.since_keyframe().unwrap_or(u64::MAX);
             let recent = publisher.video.trains_from(from).cloned().collect();
-            publisher.shards[shard].shard.media(Media::Subscribe { stream: self.id, recent })?;
+            let Subscription { shard, share, .. } = &publisher.shards[shard];
+            shard.media(Media::Subscribe { stream: self.id, recent }, share)?;
         }
         publisher.shards[shard].viewers += 1;
         self.viewers.fetch_add(1, Ordering::Relaxed);
@@ -230,8 +237,12 @@ impl Stream {
         subscription.viewers = subscription.viewers.saturating_sub(1);
         if subscription.viewers == 0 {
             // If this does not fit, the shard keeps one stale ring, bounded, until the next viewer.
-            let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id });
+            let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id }, &subscription.share);
         }
         self.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -21,6 +21,11 @@ pub const COMMANDS_MAX: usize = 4_096;
 /// memory (a keyframe's train is up to 60 KB, shared by all shards) and lets delay grow.
 pub const MEDIA_MAX: usize = 2_560;
 
+/// Of these, messages of one stream: three of the largest pictures, or what a line brings after a stall. What is over is
+/// dropped and counted, so that no source takes the place of the others. Raising it lets one stream take more of it;
+/// lowering it drops more behind a stall.
+pub const STREAM_MEDIA_MAX: usize = MEDIA_MAX / 4;
+
 /// From the control plane to one viewer's shard.
 pub enum Command {
     /// A viewer begins here.
@@ -64,6 +69,25 @@ pub enum Media {
     },
 }
 
+/// How much of one shard's media queue one stream takes.
+#[derive(Debug, Clone, Default)]
+pub struct QueueShare(Arc<AtomicUsize>);
+
+/// A message in a shard's media queue.
+#[derive(Debug)]
+pub struct Queued {
+    media: Media,
+    share: QueueShare,
+}
+
+impl Queued {
+    /// The message, out of the queue: its place in the stream's share is free again.
+    pub fn take(self) -> Media {
+        self.share.0.fetch_sub(1, Ordering::Relaxed);
+        self.media
+    }
+}
+
 /// How the control plane reaches one shard.
 pub struct ShardHandle {
     /// Its number, from 0.
@@ -80,7 +104,7 @@ pub struct ShardHandle {
     pub refused: Cell,
     room: Mutex<Room>,
     commands: Sender<Command>,
-    media: Sender<Media>,
+    media: Sender<Queued>,
     wake: Arc<Wake>,
 }
 
@@ -174,7 +198,7 @@ impl ShardHandle {
         port: u16,
         counters: Arc<ShardCounters>,
         commands: Sender<Command>,
-        media: Sender<Media>,
+        media: Sender<Queued>,
         wake: Arc<Wake>,
         room: RoomLimits,
     ) -> ShardHandle {
@@ -225,13 +249,21 @@ impl ShardHandle {
         }
     }
 
-    /// Hands over media; what does not fit is dropped and counted.
-    pub fn media(&self, media: Media) -> Result<(), ShardBusy> {
-        let sent = self.media.try_send(media);
+    /// Hands over media of the stream with that share; what does not fit into the queue, or into its share
+    /// ([`STREAM_MEDIA_MAX`]), is dropped and counted.
+    pub fn media(&self, media: Media, share: &QueueShare) -> Result<(), ShardBusy> {
+        // Its publisher's lock is held: nobody else adds to it.
+        if share.0.load(Ordering::Relaxed) >= STREAM_MEDIA_MAX {
+            self.counters.media_queue_full.add_shared(1);
+            return Err(ShardBusy(self.index));
+        }
+        share.0.fetch_add(1, Ordering::Relaxed);
+        let sent = self.media.try_send(Queued { media, share: share.clone() });
         self.wake.wake();
         match sent {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+            Err(TrySendError::Full(queued) | TrySendError::Disconnected(queued)) => {
+                queued.take();
                 self.counters.media_queue_full.add_shared(1);
                 Err(ShardBusy(self.index))
             }

@@ -20,7 +20,7 @@ use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Receiver, Sender, Socket};
 use tokio::sync::mpsc;
 
-use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Media, ShardHandle, Wake};
+use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Queued, ShardHandle, Wake};
 use super::fan_out::Pacing;
 use super::live::{Duty, live};
 use super::outbox::Outbox;
@@ -195,7 +195,7 @@ struct Rounds {
     events: Events,
     receiver: Receiver,
     commands: Queue<Command>,
-    media: Queue<Media>,
+    media: Queue<Queued>,
     wake: Arc<Wake>,
     health: Arc<Health>,
     counters: Arc<ShardCounters>,
@@ -353,8 +353,9 @@ impl Rounds {
             intake.note(datagrams, now.elapsed());
         }
         let media = self.media.len().min(MEDIA_PER_ROUND);
-        for message in self.media.try_iter().take(media) {
-            self.shard.handle_media(now, message);
+        for queued in self.media.try_iter().take(media) {
+            let media = queued.take();
+            self.shard.handle_media(now, media);
         }
         more |= !self.commands.is_empty() || !self.media.is_empty();
         self.shard.handle_timeout(now, &mut self.outbox);

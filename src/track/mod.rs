@@ -21,7 +21,7 @@ pub use h264::profile_level_id;
 pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
 pub use packets::Packets;
-pub use recent::{Recent, RecentLimits};
+pub use recent::{MAX_TRAINS, Recent, RecentLimits};
 pub use still::{StillError, still};
 pub use timeline::{Stamp, Timeline};
 
@@ -167,6 +167,13 @@ impl Train {
     /// Payload bytes of all packets.
     pub fn bytes(&self) -> usize {
         self.packets.bytes()
+    }
+
+    /// Bytes of memory that it holds: of a small one most are not payload.
+    pub fn held(&self) -> usize {
+        /// The counts of the `Arc`, and what the allocator adds to each of three pieces of memory.
+        const AROUND: usize = 2 * size_of::<usize>() + 3 * 16;
+        size_of::<Train>() + AROUND + self.packets.held()
     }
 
     /// Whether packet `index` carries the RTP marker bit.

@@ -46,6 +46,11 @@ impl Packets {
         self.bytes.len()
     }
 
+    /// Bytes of memory that the two buffers hold.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+
     /// The payloads in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
         (0..self.len()).map(|index| &self[index])

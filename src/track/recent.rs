@@ -14,10 +14,17 @@ use super::{Codec, Train};
 /// two odd timestamps among them through.
 const INTERVAL_FRAMES: usize = 16;
 
+/// Trains that a ring keeps at the most: nine minutes of 30 pictures a second in one group, if they are small.
+///
+/// A subscription takes all of them in one go, under the stream's lock and then in one step of the shard. Raising
+/// it makes that step longer (a millisecond is about 10,000); lowering it lets nobody join between the keyframes
+/// of long groups.
+pub const MAX_TRAINS: usize = 16_384;
+
 /// How much of a track is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecentLimits {
-    /// Payload bytes at the most. It has to hold a keyframe and all behind it, else nobody can join between
+    /// Bytes of memory at the most, with what is around the payloads. It has to hold a keyframe and all behind it, else nobody can join between
     /// keyframes. Raising it costs that much memory per track and shard.
     pub bytes: usize,
     /// How far back packets are kept for retransmission, also those before the last keyframe. Raising it
@@ -26,13 +33,15 @@ pub struct RecentLimits {
 }
 
 /// The newest trains of one track, in order of sequence: all since the last keyframe, and all of the
-/// last [`RecentLimits::history`], as far as [`RecentLimits::bytes`] holds them.
+/// last [`RecentLimits::history`], as far as [`RecentLimits::bytes`] and [`MAX_TRAINS`] hold them.
 #[derive(Debug)]
 pub struct Recent {
     codec: Codec,
     limits: RecentLimits,
     trains: VecDeque<Kept>,
     bytes: usize,
+    /// Bytes of memory that the trains and their places hold.
+    held: usize,
     pace: Pace,
     /// Frames that began so far, and bytes of all trains so far.
     frames: u64,
@@ -41,7 +50,7 @@ pub struct Recent {
     keyframe: Option<u64>,
     /// Sequence number behind the newest train ever taken, `None` before the first.
     end: Option<u64>,
-    evicted_over_bytes: u64,
+    evicted_early: u64,
 }
 
 /// A train, and what came before it.
@@ -54,6 +63,13 @@ struct Kept {
     before: u64,
 }
 
+impl Kept {
+    /// Bytes of memory that it holds.
+    fn held(&self) -> usize {
+        size_of::<Kept>() + self.train.held()
+    }
+}
+
 impl Recent {
     /// Keeps trains of a track of `codec` within `limits`.
     pub fn new(codec: Codec, limits: RecentLimits) -> Recent {
@@ -62,12 +78,13 @@ impl Recent {
             limits,
             trains: VecDeque::new(),
             bytes: 0,
+            held: 0,
             pace: Pace::default(),
             frames: 0,
             total: 0,
             keyframe: None,
             end: None,
-            evicted_over_bytes: 0,
+            evicted_early: 0,
         }
     }
 
@@ -91,6 +108,7 @@ impl Recent {
         self.frames += u64::from(train.starts_frame);
         let kept = Kept { frame: self.frames.saturating_sub(1), before: self.total, train };
         self.bytes += kept.train.bytes();
+        self.held += kept.held();
         self.total += kept.train.bytes() as u64;
         self.trains.push_back(kept);
         self.evict();
@@ -169,12 +187,17 @@ impl Recent {
         self.trains.back().map(|kept| &kept.train)
     }
 
-    /// Payload bytes kept, at most [`RecentLimits::bytes`].
+    /// Payload bytes kept.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Trains kept.
+    /// Bytes of memory that what is kept holds, at most [`RecentLimits::bytes`].
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Trains kept, at most [`MAX_TRAINS`].
     pub fn len(&self) -> usize {
         self.trains.len()
     }
@@ -184,10 +207,10 @@ impl Recent {
         self.trains.is_empty()
     }
 
-    /// Trains that went for want of bytes before their time, since the start. If it grows, raise
+    /// Trains that went for want of room before their time, since the start. If it grows, raise
     /// [`RecentLimits::bytes`] or let the source send keyframes more often.
-    pub fn evicted_over_bytes(&self) -> u64 {
-        self.evicted_over_bytes
+    pub fn evicted_early(&self) -> u64 {
+        self.evicted_early
     }
 
     /// Time between frames: the median over the last ones, by their timestamps in order of display.
@@ -222,19 +245,21 @@ impl Recent {
 
     fn evict(&mut self) {
         let Some(newest) = self.latest().map(|train| train.received) else { return };
-        while let Some(oldest) = self.trains.front().map(|kept| &kept.train) {
-            let over_bytes = self.bytes > self.limits.bytes;
+        while let Some(kept) = self.trains.front() {
+            let (oldest, held) = (&kept.train, kept.held());
+            let is_over = self.held > self.limits.bytes || self.trains.len() > MAX_TRAINS;
             let needed_to_join = self.keyframe.is_some_and(|keyframe| oldest.sequence >= keyframe);
             let age = newest.saturating_duration_since(oldest.received);
             let outlived = !needed_to_join && age > self.limits.history;
-            if !over_bytes && !outlived {
+            if !is_over && !outlived {
                 return;
             }
             if needed_to_join {
                 self.keyframe = None;
             }
-            self.evicted_over_bytes += u64::from(!outlived);
+            self.evicted_early += u64::from(!outlived);
             self.bytes -= oldest.bytes();
+            self.held -= held;
             self.trains.pop_front();
         }
     }

@@ -174,12 +174,7 @@ pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watc
             ended = AssertUnwindSafe(attempt).catch_unwind() => ended.unwrap_or(Failure::Panic),
         };
 
-        // One that brought pictures is worth a prompt try, however short it was; long waits are for those without.
-        if flow.began() {
-            backoff.reset();
-        }
-        let random = rand::random::<f64>();
-        let retry_in = if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) };
+        let retry_in = pause(&mut backoff, &flow, &failure, rand::random());
         let error = format!("camera {} {failure}", settings.address());
         if tracing::enabled!(tracing::Level::DEBUG) {
             debug!(stream = %settings.stream, "what was said (> by us, < by the camera):\n{}", session.transcript());
@@ -198,6 +193,16 @@ pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watc
     }
     session.end(TEARDOWN_WAIT).await;
     debug!(stream = %settings.stream, "camera let go");
+}
+
+/// How long to wait after an attempt.
+fn pause(backoff: &mut Backoff, flow: &Flow, failure: &Failure, random: f64) -> Duration {
+    // One that worked for a while is worth a prompt try. One that brought a picture and broke is not: it may do so
+    // for ever.
+    if flow.is_steady() {
+        backoff.reset();
+    }
+    if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) }
 }
 
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
@@ -221,7 +226,7 @@ impl Journal {
     fn failed(&mut self, stream: &str, failure: Failure, error: &str, retry_in: Duration) {
         self.failures += 1;
         let failures = self.failures;
-        if self.last.as_ref().is_some_and(|last| last.same_as(&failure)) {
+        if !self.is_news(&failure) {
             debug!(stream, failures, ?retry_in, "{error}");
         } else {
             warn!(stream, failures, ?retry_in, "{error}");
@@ -229,10 +234,18 @@ impl Journal {
         self.last = Some(failure);
     }
 
-    /// The camera sends media: what it did before is forgotten.
+    fn is_news(&self, failure: &Failure) -> bool {
+        !self.last.as_ref().is_some_and(|last| last.same_as(failure))
+    }
+
+    /// The camera has sent media for a while: what it did before is forgotten.
     fn flows(&mut self, stream: &str) {
         let failures = std::mem::take(&mut self.failures);
         self.last = None;
         debug!(stream, failures, "camera sends");
     }
 }
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;

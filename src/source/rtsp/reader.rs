@@ -3,7 +3,7 @@
 //! Owns which tracks are chosen, how packets get to them, and the deadline for media. Never knows RTSP or a socket.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -26,6 +26,12 @@ const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;
 /// Packets of a type that was not announced, and none of the other, before that is told.
 const MANY_OTHERS: u32 = 50;
 
+/// An attempt that brought media for so long has worked: it may be tried again at once, and its end is news.
+///
+/// Raising it makes the pauses longer after sessions that break soon; lowering it lets a camera that brings a picture
+/// and closes be asked, and written of, several times a second for ever.
+const STEADY: Duration = Duration::from_secs(5);
+
 /// From when to when an attempt brought media.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -34,14 +40,19 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// Whether it brought any.
-    pub(super) fn began(&self) -> bool {
-        self.since.is_some()
+    /// Whether it brought media for a while.
+    pub(super) fn is_steady(&self) -> bool {
+        self.since
+            .zip(self.until)
+            .is_some_and(|(since, until)| until.saturating_duration_since(since) >= STEADY)
     }
 
-    fn note(&mut self, received: Instant) -> bool {
+    /// Notes media. Returns whether it is steady since now.
+    pub(super) fn note(&mut self, received: Instant) -> bool {
+        let was_steady = self.is_steady();
+        self.since.get_or_insert(received);
         self.until = Some(received);
-        self.since.replace(self.since.unwrap_or(received)).is_none()
+        self.is_steady() && !was_steady
     }
 }
 
@@ -374,19 +385,19 @@ fn begins_group(payload: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
-    fn only_the_first_unit_begins_a_flow() {
+    fn a_flow_is_steady_after_a_while_and_that_is_news_once() {
         let start = Instant::now();
         let mut flow = Flow::default();
-        assert!(!flow.began());
-        assert!(flow.note(start));
-        assert!(!flow.note(start + Duration::from_secs(4)));
-        assert!(flow.began());
-        assert_eq!(flow.until, Some(start + Duration::from_secs(4)));
+        let news: Vec<u64> =
+            (0..20).filter(|second| flow.note(start + Duration::from_secs(*second))).collect();
+        assert_eq!(news, [STEADY.as_secs()]);
+        assert!(flow.is_steady());
+        assert_eq!(flow.until, Some(start + Duration::from_secs(19)));
+        let mut short = Flow::default();
+        assert!(!short.is_steady() && !short.note(start) && !short.is_steady());
     }
 }

@@ -47,7 +47,7 @@ fn keeps_back_to_the_keyframe_and_one_second() {
         recent.push(train(t, frame * 2, 2, false, frame * 100));
     }
     assert_eq!(sequences(recent.trains_from(0))[0], 40, "a keyframe stays however old it is");
-    assert_eq!(recent.evicted_over_bytes(), 0);
+    assert_eq!(recent.evicted_early(), 0);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn without_a_history_keeps_back_to_the_keyframe_alone() {
             (keyframe..=frame).map(|frame| frame * 2).collect::<Vec<_>>()
         );
     }
-    assert_eq!(recent.evicted_over_bytes(), 0);
+    assert_eq!(recent.evicted_early(), 0);
 }
 
 #[test]
@@ -113,22 +113,51 @@ fn older_trains_are_refused() {
 
 #[test]
 fn bytes_win_over_the_keyframe() {
-    let limits = RecentLimits { bytes: 5_000, ..LIMITS };
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, limits));
+    let t = epoch();
+    // Room for trains of 3 and of 2 packets, and for no more.
+    let held = |packets| size_of::<Kept>() + train(t, 0, packets, true, 0).held();
+    let limits = RecentLimits { bytes: held(3) + held(2), ..LIMITS };
+    let mut recent = Recent::new(Codec::H264, limits);
     recent.push(train(t, 0, 3, true, 0));
     recent.push(train(t, 3, 2, false, 40));
-    assert_eq!((recent.since_keyframe(), recent.bytes()), (Some(0), 5_000));
+    assert_eq!((recent.since_keyframe(), recent.bytes(), recent.held()), (Some(0), 5_000, limits.bytes));
 
     recent.push(train(t, 5, 1, false, 80));
-    assert_eq!((recent.since_keyframe(), recent.bytes(), recent.evicted_over_bytes()), (None, 3_000, 1));
+    assert_eq!((recent.since_keyframe(), recent.bytes(), recent.evicted_early()), (None, 3_000, 1));
 
     // One train beyond the limit leaves nothing; the order of sequences is still known.
-    recent.push(train(t, 6, 6, true, 120));
-    assert_eq!((recent.since_keyframe(), recent.len(), recent.bytes()), (None, 0, 0));
-    assert_eq!(recent.evicted_over_bytes(), 4);
-    assert!(!recent.push(train(t, 11, 1, true, 160)));
-    assert!(recent.push(train(t, 12, 1, true, 160)));
-    assert_eq!(recent.since_keyframe(), Some(12));
+    recent.push(train(t, 6, 9, true, 120));
+    assert_eq!((recent.since_keyframe(), recent.len(), recent.bytes(), recent.held()), (None, 0, 0, 0));
+    assert_eq!(recent.evicted_early(), 4);
+    assert!(!recent.push(train(t, 14, 1, true, 160)));
+    assert!(recent.push(train(t, 15, 1, true, 160)));
+    assert_eq!(recent.since_keyframe(), Some(15));
+}
+
+#[test]
+fn tiny_trains_are_bounded_by_the_memory_they_hold_and_by_their_number() {
+    let t = epoch();
+    let tiny = |sequence| {
+        let mut train = Arc::into_inner(train(t, sequence, 0, sequence == 0, 0)).expect("nobody has it");
+        train.packets = std::iter::once([0x41, 0x9a]).collect();
+        Arc::new(train)
+    };
+    let (mut small, mut large) = (
+        Recent::new(Codec::H264, RecentLimits { bytes: 1 << 20, history: Duration::from_secs(1) }),
+        Recent::new(Codec::H264, RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) }),
+    );
+    for sequence in 0..MAX_TRAINS as u64 {
+        small.push(tiny(sequence));
+        large.push(tiny(sequence));
+    }
+    assert!(small.held() <= 1 << 20 && small.len() < (1 << 20) / size_of::<Train>(), "{}", small.len());
+    assert_eq!((large.len(), large.since_keyframe()), (MAX_TRAINS, Some(0)));
+    large.push(tiny(MAX_TRAINS as u64));
+    assert_eq!(
+        (large.len(), large.since_keyframe()),
+        (MAX_TRAINS, None),
+        "no more, whatever the bytes allow"
+    );
 }
 
 #[test]
@@ -207,12 +236,14 @@ proptest! {
             let tail = &all[all.len() - kept.len()..];
             prop_assert!(kept.iter().zip(tail).all(|(a, b)| Arc::ptr_eq(a, b)));
             prop_assert_eq!(recent.bytes(), kept.iter().map(|train| train.bytes()).sum::<usize>());
-            prop_assert!(recent.bytes() <= LIMITS.bytes);
+            let held = |train: &Arc<Train>| size_of::<Kept>() + train.held();
+            prop_assert_eq!(recent.held(), kept.iter().map(held).sum::<usize>());
+            prop_assert!(recent.held() <= LIMITS.bytes);
 
             // The young stay if they fit; the old go unless a late joiner needs them.
             let evicted = &all[..all.len() - kept.len()];
             let young = |train: &Arc<Train>| all[all.len() - 1].received - train.received <= LIMITS.history;
-            if recent.evicted_over_bytes() == 0 {
+            if recent.evicted_early() == 0 {
                 prop_assert!(!evicted.last().is_some_and(young));
             }
             if let Some(oldest) = kept.first() {

@@ -1,0 +1,107 @@
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use super::*;
+use crate::ops::counters::ShardCounters;
+use crate::shard::RoomLimits;
+use crate::shard::command::{MEDIA_MAX, Queued, STREAM_MEDIA_MAX, Wake};
+use crate::track::MAX_TRAINS;
+
+/// Two streams over one shard, which reads its queue when the test does.
+struct World {
+    registry: Registry,
+    queue: Receiver<Queued>,
+    shard: Arc<ShardHandle>,
+    next: u64,
+}
+
+impl World {
+    fn new() -> World {
+        let poll = mio::Poll::new().expect("a poll");
+        let wake = Arc::new(Wake::new(mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker")));
+        let (commands, _) = crossbeam_channel::bounded(1);
+        let (media, queue) = crossbeam_channel::bounded(MEDIA_MAX);
+        let counters = Arc::<ShardCounters>::default();
+        let room = RoomLimits { busy: Some(0.9), rate: None };
+        let shard = Arc::new(ShardHandle::new(0, 1, counters, commands, media, wake, room));
+        let limits = RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) };
+        let streams = ["bad", "good"].map(|name| (name.to_owned(), String::new()));
+        World {
+            registry: Registry::new(streams, std::slice::from_ref(&shard), limits),
+            queue,
+            shard,
+            next: 0,
+        }
+    }
+
+    fn stream(&self, name: &str) -> Arc<Stream> {
+        self.registry.stream(name).expect("it was made").clone()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn publish(&mut self, name: &str) {
+        let received = Instant::now();
+        let train = Train {
+            codec: Codec::H264,
+            sequence: self.next,
+            timestamp: self.next,
+            keyframe: self.next == 0,
+            starts_frame: true,
+            ends_frame: true,
+            marker: true,
+            received,
+            captured: received,
+            packets: std::iter::once([0x41, 0x9a]).collect(),
+        };
+        self.next += 1;
+        self.stream(name).publish([Arc::new(train)]);
+    }
+
+    /// What the shard takes out of its queue.
+    fn taken(&self) -> Vec<Media> {
+        self.queue.try_iter().map(Queued::take).collect()
+    }
+}
+
+#[test]
+fn one_stream_cannot_fill_the_queue_of_a_shard() {
+    let mut world = World::new();
+    for name in ["bad", "good"] {
+        world.stream(name).subscribe(0).expect("there is room");
+    }
+    world.taken();
+    for _ in 0..2 {
+        (0..2 * MEDIA_MAX).for_each(|_| world.publish("bad"));
+        let full = world.shard.counters.media_queue_full.get();
+        assert!(full >= (2 * MEDIA_MAX - STREAM_MEDIA_MAX) as u64, "what is over is dropped and counted");
+        // Pictures of others and their viewers come through.
+        (0..100).for_each(|_| world.publish("good"));
+        world.stream("good").unsubscribe(0);
+        world.stream("good").subscribe(0).expect("a join of another stream");
+        assert_eq!(world.shard.counters.media_queue_full.get(), full);
+        let good = world.stream("good").id;
+        let taken = world.taken();
+        let of_good = |media: &&Media| matches!(media, Media::Train { stream, .. } if *stream == good);
+        assert_eq!(taken.iter().filter(of_good).count(), 100);
+        assert_eq!(taken.len(), STREAM_MEDIA_MAX + 102);
+        // And when the queue was read, the first has its share again.
+    }
+}
+
+#[test]
+fn a_subscription_hands_over_a_bounded_number_of_trains() {
+    let mut world = World::new();
+    (0..MAX_TRAINS).for_each(|_| world.publish("bad"));
+    let handed = |world: &mut World| {
+        world.stream("bad").subscribe(0).expect("there is room");
+        world.stream("bad").unsubscribe(0);
+        world.taken().iter().fold(0, |count, media| match media {
+            Media::Subscribe { recent, .. } => count + recent.len(),
+            _ => count,
+        })
+    };
+    assert_eq!(handed(&mut world), MAX_TRAINS);
+    world.publish("bad");
+    assert_eq!(handed(&mut world), 0, "more is no start any more");
+}
