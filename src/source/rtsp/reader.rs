@@ -34,7 +34,9 @@ pub(super) struct Flow {
 impl Flow {
     /// Whether it brought media for a while.
     pub(super) fn is_steady(&self) -> bool {
-        self.since.zip(self.until).is_some_and(|(since, until)| until.saturating_duration_since(since) >= STEADY)
+        self.since
+            .zip(self.until)
+            .is_some_and(|(since, until)| until.saturating_duration_since(since) >= STEADY)
     }
 
     /// Notes media. Returns whether it is steady since now.
