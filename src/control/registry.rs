@@ -13,7 +13,7 @@ use super::trouble::{Seen, Watch};
 use crate::contain::{lock, read, write};
 use crate::id::StreamId;
 use crate::ops::counters::Cell;
-use crate::shard::command::{Media, ShardBusy, ShardHandle, QueueShare};
+use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
 use crate::source::{Formats, SourceState};
 use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
 

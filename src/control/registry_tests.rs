@@ -4,8 +4,8 @@ use crossbeam_channel::Receiver;
 
 use super::*;
 use crate::ops::counters::ShardCounters;
-use crate::shard::command::{MEDIA_MAX, Queued, STREAM_MEDIA_MAX, Wake};
 use crate::shard::RoomLimits;
+use crate::shard::command::{MEDIA_MAX, Queued, STREAM_MEDIA_MAX, Wake};
 use crate::track::MAX_TRAINS;
 
 /// Two streams over one shard, which reads its queue when the test does.
@@ -27,7 +27,12 @@ impl World {
         let shard = Arc::new(ShardHandle::new(0, 1, counters, commands, media, wake, room));
         let limits = RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) };
         let streams = ["bad", "good"].map(|name| (name.to_owned(), String::new()));
-        World { registry: Registry::new(streams, std::slice::from_ref(&shard), limits), queue, shard, next: 0 }
+        World {
+            registry: Registry::new(streams, std::slice::from_ref(&shard), limits),
+            queue,
+            shard,
+            next: 0,
+        }
     }
 
     fn stream(&self, name: &str) -> Arc<Stream> {

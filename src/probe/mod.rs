@@ -233,6 +233,9 @@ impl Sink for Probe<'_> {
         self.measure.lost(packets);
     }
 
+    /// Losses are measured here, and the rest is in the report's own words.
+    fn remark(&mut self, _: &[String]) {}
+
     fn restarted(&mut self) {
         self.measure.restarted();
     }

@@ -34,6 +34,8 @@ pub struct Feed {
     first_audio_timestamp: u32,
     /// What the session told of itself.
     announced: Formats,
+    /// What its source found out since.
+    remarks: Vec<String>,
     /// What was found out besides, as it was published.
     formats: Formats,
     /// Notes that were logged: what comes and goes is not logged again and again.
@@ -64,6 +66,7 @@ impl Feed {
             audio_codec: None,
             first_audio_timestamp: timestamps.1,
             announced: Formats::default(),
+            remarks: Vec::new(),
             formats: Formats::default(),
             told: Told::default(),
             keyframes: Keyframes::default(),
@@ -126,6 +129,7 @@ impl Feed {
     /// Tells what is known of the formats now, if that changed.
     fn describe(&mut self) {
         let mut formats = self.announced.clone();
+        formats.notes.extend_from_slice(&self.remarks);
         if let Some(video) = &mut formats.video {
             let facts = self.video.facts();
             video.profile_level_id = facts.profile_level_id.or(video.profile_level_id);
@@ -205,6 +209,7 @@ impl Sink for Feed {
             self.audio.push(AudioPacketizer::new(codec, self.first_audio_timestamp));
         }
         self.announced = formats;
+        self.remarks.clear();
         self.describe();
         self.explain();
     }
@@ -275,6 +280,11 @@ impl Sink for Feed {
 
     fn lost(&mut self, packets: u64) {
         self.stream.counters.ingress_lost.add(packets);
+    }
+
+    fn remark(&mut self, notes: &[String]) {
+        self.remarks = notes.to_vec();
+        self.describe();
     }
 
     fn restarted(&mut self) {

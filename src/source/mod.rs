@@ -94,6 +94,8 @@ pub trait Sink: Send {
     fn audio(&mut self, frame: AudioFrame);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);
+    /// Sentences about the session that were found out since it began, in place of those told before.
+    fn remark(&mut self, notes: &[String]);
     /// The source began anew within its session: another SSRC, or packet numbers that have nothing to do with those
     /// before.
     fn restarted(&mut self);
@@ -119,6 +121,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn lost(&mut self, packets: u64) {
         S::lost(self, packets);
+    }
+
+    fn remark(&mut self, notes: &[String]) {
+        S::remark(self, notes);
     }
 
     fn restarted(&mut self) {

@@ -222,3 +222,18 @@ fn what_is_not_http_is_answered_400() {
     let said = other.drip_until_closed(b"");
     assert!(said.starts_with("HTTP/1.1 400 "), "{said}");
 }
+
+#[test]
+fn the_admin_listener_answers_to_addresses_and_to_the_names_it_is_given() {
+    let sluice = playing(&["--set", "admin.hosts=metrics.example"]);
+    for (host, expected) in
+        [("127.0.0.1:9997", 200), ("localhost", 200), ("Metrics.example:80", 200), ("evil.example", 421)]
+    {
+        let mut client = Client::connect(sluice.admin);
+        client.send(&format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        while !client.read(PATIENCE) {}
+        let said = client.text();
+        assert!(said.starts_with(&format!("HTTP/1.1 {expected} ")), "{host}: {said}");
+        assert_eq!(said.contains("admin.hosts"), expected == 421, "{host}");
+    }
+}

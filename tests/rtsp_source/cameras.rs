@@ -94,7 +94,8 @@ async fn aac_is_named_and_left_out() {
     let mut pull = Pull::start(camera.settings());
     let (formats, _) = pull.begun().await;
     assert_eq!(formats.audio, None);
-    assert_eq!(formats.notes, ["audio mpeg4-generic is not carried yet: serving video only"]);
+    let note = "audio mpeg4-generic is not carried yet: serving video only; set the camera's audio to G.711 at 8 kHz or Opus";
+    assert_eq!(formats.notes, [note]);
     check_pictures(&pull.video(10).await);
     pull.stop().await;
 }

@@ -36,6 +36,7 @@ impl Sink for Bomb {
     fn video(&mut self, _: AccessUnit) {}
     fn audio(&mut self, _: AudioFrame) {}
     fn lost(&mut self, _: u64) {}
+    fn remark(&mut self, _: &[String]) {}
     fn restarted(&mut self) {}
 }
 

@@ -39,6 +39,7 @@ enum Seen {
     Video(AccessUnit),
     Audio(AudioFrame),
     Lost(u64),
+    Remarked(Vec<String>),
     Restarted,
 }
 
@@ -59,6 +60,9 @@ impl Sink for Collector {
     }
     fn lost(&mut self, packets: u64) {
         let _ = self.0.send(Seen::Lost(packets));
+    }
+    fn remark(&mut self, notes: &[String]) {
+        let _ = self.0.send(Seen::Remarked(notes.to_vec()));
     }
     fn restarted(&mut self) {
         let _ = self.0.send(Seen::Restarted);
@@ -101,7 +105,7 @@ impl Pull {
             Seen::Begun(formats, parameter_sets) => Some((formats, parameter_sets)),
             Seen::Video(_) | Seen::Audio(_) => panic!("media before the beginning"),
             Seen::State(SourceState::Waiting { error, .. }) => panic!("the camera does not play: {error}"),
-            Seen::State(_) | Seen::Lost(_) | Seen::Restarted => None,
+            Seen::State(_) | Seen::Lost(_) | Seen::Remarked(_) | Seen::Restarted => None,
         })
         .await
     }

@@ -233,3 +233,26 @@ async fn udp_comes_from_the_camera_whatever_its_port_and_is_put_in_order() {
     assert!(error.contains("packets came from 127.0.0.2"), "{error}");
     pull.stop().await;
 }
+
+#[tokio::test]
+async fn packets_of_another_type_than_announced_are_named() {
+    let packets = (1..=60).flat_map(|number| interleaved(number, 97, &[7; 160])).collect();
+    let mut pull = Pull::start(quick(player(SDP_PCMU, packets).await));
+    let notes =
+        pull.find("a remark", |seen| if let Seen::Remarked(notes) = seen { Some(notes) } else { None }).await;
+    assert!(
+        notes.len() == 1 && notes[0].contains("payload type 97") && notes[0].contains("announces 0"),
+        "{notes:?}"
+    );
+    pull.stop().await;
+}
+
+/// A marked packet of type 95 looks like a report.
+#[tokio::test]
+async fn a_payload_type_that_looks_like_a_report_is_the_tracks_where_it_is_announced() {
+    const SDP_95: &str = "v=0\r\nm=video 0 RTP/AVP 95\r\na=rtpmap:95 H264/90000\r\na=control:track1\r\n";
+    let packets = [interleaved(1, 95, &[0x65, 0x88]), interleaved(2, 95, &[0x41, 0x9a])].concat();
+    let mut pull = Pull::start(quick(player(SDP_95, packets).await));
+    assert_eq!(pull.video(2).await.len(), 2);
+    pull.stop().await;
+}

@@ -37,8 +37,8 @@ struct Digest {
     /// As it was named, to be repeated.
     algorithm_name: Option<String>,
     session: bool,
-    /// `qop="auth"` is offered.
-    qop: bool,
+    /// The `qop` that is taken, if one is offered: `auth`, or `auth-int` where that is all.
+    qop: Option<&'static str>,
     stale: bool,
 }
 
@@ -222,7 +222,7 @@ impl Digest {
             algorithm,
             algorithm_name: name,
             session,
-            qop: offers("auth"),
+            qop: ["auth", "auth-int"].into_iter().find(|qop| offers(qop)),
             stale: get("stale").is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"true")),
         })
     }
@@ -233,15 +233,21 @@ impl Digest {
         if self.session {
             secret = hash(&[secret.as_bytes(), &self.nonce, cnonce.as_bytes()]);
         }
-        let asked = hash(&[method.as_str().as_bytes(), uri.as_bytes()]);
+        let mut asked = vec![method.as_str().as_bytes(), uri.as_bytes()];
+        // Of the body too (RFC 7616 §3.4.3): no request of ours has one.
+        let nothing = self.algorithm.hash(b"");
+        if self.qop == Some("auth-int") {
+            asked.push(nothing.as_bytes());
+        }
+        let asked = hash(&asked);
         let count = format!("{count:08x}");
-        let response = if self.qop {
+        let response = if let Some(qop) = self.qop {
             hash(&[
                 secret.as_bytes(),
                 &self.nonce,
                 count.as_bytes(),
                 cnonce.as_bytes(),
-                b"auth",
+                qop.as_bytes(),
                 asked.as_bytes(),
             ])
         } else {
@@ -266,15 +272,15 @@ impl Digest {
         if let Some(opaque) = &self.opaque {
             quoted("opaque", opaque);
         }
-        if self.qop || self.session {
+        if self.qop.is_some() || self.session {
             quoted("cnonce", cnonce.as_bytes());
         }
         value.truncate(value.len() - 2);
         if let Some(name) = &self.algorithm_name {
             value.extend_from_slice(format!(", algorithm={}", printable(name)).as_bytes());
         }
-        if self.qop {
-            value.extend_from_slice(format!(", qop=auth, nc={count}").as_bytes());
+        if let Some(qop) = self.qop {
+            value.extend_from_slice(format!(", qop={qop}, nc={count}").as_bytes());
         }
         value
     }

@@ -39,9 +39,21 @@ impl Base {
     }
 
     /// Where SETUP goes for a section whose `a=control` is `control`. The first is how live555 and FFmpeg join it;
-    /// the others are tried if the camera does not know that one.
-    pub(super) fn track(&self, control: Option<&str>) -> Vec<String> {
-        dedup(self.candidates(control))
+    /// the others are tried if the camera does not know that one, at last what the `session`'s own control makes
+    /// of it.
+    pub(super) fn track(&self, control: Option<&str>, session: Option<&str>) -> Vec<String> {
+        let mut urls = self.candidates(control);
+        let control = control.map(str::trim).filter(|control| !matches!(*control, "" | "*"));
+        if session.is_some_and(|session| !matches!(session.trim(), "" | "*")) {
+            for session in self.candidates(session) {
+                match control {
+                    None => urls.push(session),
+                    Some(control) if is_absolute(control) => {}
+                    Some(control) => urls.push(join(&session, control)),
+                }
+            }
+        }
+        dedup(urls)
     }
 
     fn candidates(&self, control: Option<&str>) -> Vec<String> {
@@ -51,11 +63,7 @@ impl Base {
             None => vec![base.clone()],
             Some(control) if is_absolute(control) => vec![with_authority(control, authority)],
             Some(control) => {
-                let joined = |base: &str| {
-                    let slash = if base.ends_with('/') || control.starts_with('/') { "" } else { "/" };
-                    let base = if control.starts_with('/') { base.trim_end_matches('/') } else { base };
-                    clean(&format!("{base}{slash}{control}"))
-                };
+                let joined = |base: &str| join(base, control);
                 let mut urls = vec![joined(base)];
                 if let Some((path, query)) = base.split_once('?') {
                     urls.push(clean(&format!("{}?{query}", joined(path))));
@@ -70,6 +78,13 @@ impl Base {
             }
         }
     }
+}
+
+/// A relative `control` behind `base`.
+fn join(base: &str, control: &str) -> String {
+    let slash = if base.ends_with('/') || control.starts_with('/') { "" } else { "/" };
+    let base = if control.starts_with('/') { base.trim_end_matches('/') } else { base };
+    clean(&format!("{base}{slash}{control}"))
 }
 
 fn dedup(urls: Vec<String>) -> Vec<String> {

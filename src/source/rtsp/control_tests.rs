@@ -5,7 +5,7 @@ fn base(request: &str, named: Option<&str>) -> Base {
 }
 
 fn track(request: &str, named: Option<&str>, control: Option<&str>) -> String {
-    base(request, named).track(control).swap_remove(0)
+    base(request, named).track(control, None).swap_remove(0)
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn tracks_are_below_the_base() {
 fn queries_stay_in_front_of_what_is_appended() {
     let url = "rtsp://h/cam/realmonitor?channel=1&subtype=0";
     assert_eq!(track(url, None, Some("trackID=1")), format!("{url}/trackID=1"));
-    let others = base(url, None).track(Some("trackID=1"));
+    let others = base(url, None).track(Some("trackID=1"), None);
     assert_eq!(others[1], "rtsp://h/cam/realmonitor/trackID=1?channel=1&subtype=0");
 }
 
@@ -46,7 +46,10 @@ fn no_url_leaves_the_host_that_we_are_connected_to() {
         (Some("rtsp://192.0.2.77/cam/"), "/cam/trackID=1"),
     ] {
         let base = base("rtsp://[2001:db8::1]:8554/cam", named);
-        let urls = base.track(Some(control)).into_iter().chain(base.session(Some(control)));
+        let urls = base
+            .track(Some(control), Some("rtsp://192.0.2.79/cam/s/"))
+            .into_iter()
+            .chain(base.session(Some(control)));
         for url in urls {
             assert!(url.starts_with("rtsp://[2001:db8::1]:8554/cam"), "{url}");
         }
@@ -66,4 +69,17 @@ fn nothing_can_be_smuggled_into_a_request_line() {
     let url = track("rtsp://h/cam", None, Some("a b\r\nX: y\u{e9}"));
     assert_eq!(url, "rtsp://h/cam/a%20b%0D%0AX:%20y%C3%A9");
     assert!(track("rtsp://h/cam", None, Some(&"x".repeat(100_000))).len() <= MAX_URL);
+}
+
+#[test]
+fn the_sessions_own_control_is_a_tracks_last_reading() {
+    let base = base("rtsp://h/cam", None);
+    assert_eq!(base.track(None, Some("trackID=1")), ["rtsp://h/cam", "rtsp://h/cam/trackID=1"]);
+    assert_eq!(
+        base.track(Some("trackID=1"), Some("rtsp://h/other/")),
+        ["rtsp://h/cam/trackID=1", "rtsp://h/other/trackID=1"]
+    );
+    for session in [None, Some("*"), Some(" ")] {
+        assert_eq!(base.track(Some("rtsp://h/cam/t"), session), ["rtsp://h/cam/t"]);
+    }
 }

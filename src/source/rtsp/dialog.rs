@@ -6,6 +6,8 @@
 //! begin -> DESCRIBE -> Described -> set_up -> SETUP, each track -> PLAY, Ready -> keepalives ... tear_down -> Over
 //!             ^  |                                |
 //!             +--+ Connect: closed behind a challenge, redirected, or closed at the SETUP of optional sound
+//!
+//! OPTIONS goes before DESCRIBE where the camera closes at DESCRIBE, or says that it is too early for it.
 //! ```
 
 mod answers;
@@ -28,7 +30,7 @@ use super::failure::Failure;
 use super::message::Method;
 use super::sdp::Description;
 use super::transcript::{Mask, Transcript};
-use super::wire::{Item, Wire};
+use super::wire::{Expected, Item, Wire};
 
 /// Connections of one attempt: the first, and those because of a challenge, a redirect or a refused sound.
 const MAX_CONNECTIONS: u8 = 5;
@@ -57,6 +59,7 @@ pub(super) enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Idle,
+    Options,
     Describe,
     Described,
     Setup,
@@ -91,6 +94,12 @@ pub(super) struct Dialog {
     without_range: bool,
     /// Sound is left out: the camera closed the connection at its SETUP.
     without_optional: bool,
+    /// OPTIONS comes first in this attempt.
+    options_first: bool,
+    /// That was what the camera wanted.
+    options_helped: bool,
+    /// The keepalive at which the camera closed a session.
+    avoided: Option<Method>,
     notes: Vec<String>,
     /// Where keepalives and TEARDOWN go.
     session_url: String,
@@ -120,9 +129,12 @@ impl Dialog {
             one_by_one: false,
             without_range: false,
             without_optional: false,
+            options_first: false,
+            options_helped: false,
+            avoided: None,
             notes: Vec::new(),
             session_url: String::new(),
-            keepalive: Keepalive::new(),
+            keepalive: Keepalive::new(None),
             packets: 0,
         }
     }
@@ -134,6 +146,7 @@ impl Dialog {
         self.url = self.settings.url.clone();
         self.connections = 0;
         self.without_optional = false;
+        self.options_first = self.options_helped;
         self.step = Step::Idle;
     }
 
@@ -154,10 +167,25 @@ impl Dialog {
         self.notes.clear();
         self.one_by_one = false;
         self.without_range = false;
-        self.keepalive = Keepalive::new();
+        self.keepalive = Keepalive::new(self.avoided);
         self.packets = 0;
+        if self.options_first { self.greet(now) } else { self.describe(now) }
+    }
+
+    fn request_url(&self) -> String {
+        Base::new(&self.url, None).session(None).swap_remove(0)
+    }
+
+    /// What some cameras wait for before they describe anything.
+    fn greet(&mut self, now: Instant) {
+        self.step = Step::Options;
+        let url = self.request_url();
+        self.exchange.send(Method::Options, &url, Vec::new(), now);
+    }
+
+    fn describe(&mut self, now: Instant) {
         self.step = Step::Describe;
-        let url = Base::new(&self.url, None).session(None).swap_remove(0);
+        let url = self.request_url();
         self.exchange.send(Method::Describe, &url, vec![("Accept", "application/sdp".to_owned())], now);
     }
 
@@ -234,6 +262,11 @@ impl Dialog {
     pub(super) fn poll(&mut self, now: Instant) -> Option<Event> {
         self.heard = Some(now);
         while !matches!(self.step, Step::Idle | Step::Over) {
+            self.wire.expect(match self.step {
+                Step::Describe => Expected::Description,
+                Step::Play | Step::Playing => Expected::Media,
+                _ => Expected::Answer,
+            });
             match self.wire.next() {
                 Ok(None) => return None,
                 Ok(Some(Item::Packet(channel, packet))) => {
@@ -261,7 +294,10 @@ impl Dialog {
         match self.step {
             Step::TearDown | Step::Over => return self.over(),
             _ if self.connections >= MAX_CONNECTIONS => {}
-            Step::Describe | Step::Setup | Step::Play if challenged => return Event::Connect,
+            Step::Options | Step::Describe | Step::Setup | Step::Play if challenged => return Event::Connect,
+            Step::Describe if !std::mem::replace(&mut self.options_first, true) => return Event::Connect,
+            // The other kind may be welcome in the next session.
+            Step::Playing if request.is_some() => self.avoided = request,
             Step::Setup if self.optional().is_some() => {
                 self.without_optional = true;
                 return Event::Connect;

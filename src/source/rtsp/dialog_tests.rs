@@ -541,3 +541,174 @@ fn over_udp_ports_are_asked_for_and_unusable_ones_left_alone() {
         assert_eq!((track.port, track.server_port), (port, server), "{answer}");
     }
 }
+
+/// An answer with the number of the newest request that was read.
+fn numbered(status: &str, number: u32, headers: &str) -> String {
+    format!("RTSP/1.0 {status}\r\nCSeq: {number}\r\n{headers}\r\n")
+}
+
+fn description(number: u32) -> String {
+    numbered("200 OK", number, &format!("Content-Length: {}\r\n", SDP.len())) + SDP
+}
+
+#[test]
+fn an_answer_that_comes_twice_is_not_the_next_requests() {
+    let mut rig = Rig::with(&with_login());
+    let mut said = Vec::new();
+    for answer in [
+        numbered("401 Unauthorized", 1, &challenge(1)),
+        description(2),
+        numbered("200 OK", 3, "Session: 9\r\n"),
+        numbered("200 OK", 4, "Session: 9\r\nTransport: RTP/AVP/TCP;interleaved=2-3\r\n"),
+        numbered("200 OK", 5, "Session: 9\r\n"),
+    ] {
+        said.extend(rig.says(answer.repeat(2)));
+    }
+    assert_eq!(said, ["Described", "Ready"]);
+    assert!(rig.dialog.is_playing());
+    assert_eq!(rig.sent.matches("PLAY ").count(), 1);
+    assert_eq!(rig.sent.matches("CSeq").count(), 5, "{}", rig.sent);
+
+    // Where all answers have the same number, it tells nothing.
+    let mut rig = Rig::new();
+    rig.says(description(1));
+    rig.says(numbered("200 OK", 1, "Session: 9\r\n"));
+    rig.says(numbered("200 OK", 1, "Session: 9\r\nTransport: RTP/AVP/TCP;interleaved=2-3\r\n"));
+    rig.says(numbered("200 OK", 1, "Session: 9\r\n"));
+    assert!(rig.dialog.is_playing());
+}
+
+#[test]
+fn a_refusal_behind_what_was_taken_for_the_answer_to_play_counts() {
+    let mut rig = Rig::playing();
+    let failure = rig.answers("454 Session Not Found", "");
+    assert!(failure[0].starts_with("refused PLAY") && failure[0].contains("454"), "{failure:?}");
+    // Not where media came.
+    let mut rig = Rig::playing();
+    rig.says([b'$', 0, 0, 8, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(rig.answers("454 Session Not Found", ""), [""; 0]);
+}
+
+#[test]
+fn the_session_may_be_named_by_the_answer_to_play() {
+    let mut rig = Rig::new();
+    rig.describes(SDP);
+    rig.answers("200 OK", "");
+    rig.answers("200 OK", "");
+    rig.answers("200 OK", "Session: 77;timeout=6\r\n");
+    rig.sent.clear();
+    let since = rig.now;
+    rig.waits();
+    assert_eq!(rig.header("Session").1, "77");
+    assert_eq!(rig.now - since, Duration::from_secs(2));
+}
+
+#[test]
+fn the_keepalive_that_ends_a_session_is_not_sent_in_the_next() {
+    let mut rig = Rig::playing();
+    rig.waits();
+    assert!(rig.request().starts_with("OPTIONS"));
+    assert!(matches!(rig.dialog.handle_close(), Event::Failed(Failure::Closed(None))));
+    rig.dialog.begin();
+    rig.connected();
+    rig.up_to_play();
+    rig.request();
+    rig.answers("200 OK", "");
+    for _ in 0..3 {
+        rig.waits();
+        assert!(rig.request().starts_with("GET_PARAMETER"), "whether it is answered or not");
+    }
+    assert!(matches!(rig.dialog.handle_close(), Event::Failed(_)));
+    rig.dialog.begin();
+    rig.connected();
+    rig.up_to_play();
+    rig.request();
+    rig.answers("200 OK", "");
+    rig.waits();
+    assert!(rig.request().starts_with("OPTIONS"));
+    rig.answers("200 OK", "Public: GET_PARAMETER\r\n");
+    rig.waits();
+    assert!(rig.request().starts_with("OPTIONS"), "GET_PARAMETER ended the last session");
+}
+
+#[test]
+fn options_come_first_where_the_camera_wants_them() {
+    let mut rig = Rig::new();
+    rig.request();
+    rig.answers("455 Method Not Valid in This State", "");
+    assert!(rig.request().starts_with("OPTIONS rtsp://10.0.0.9/cam "));
+    assert_eq!(rig.answers("200 OK", "Public: DESCRIBE\r\n"), [""; 0]);
+    assert!(rig.sent.starts_with("DESCRIBE "));
+    assert_eq!(rig.describes(SDP), ["Described"]);
+    // Remembered, as it helped.
+    rig.dialog.begin();
+    rig.sent.clear();
+    rig.connected();
+    assert!(rig.sent.starts_with("OPTIONS "), "{}", rig.sent);
+
+    // A camera that closes is asked once more, and not again and again.
+    let mut rig = Rig::new();
+    assert!(matches!(rig.dialog.handle_close(), Event::Connect));
+    rig.sent.clear();
+    rig.connected();
+    assert!(rig.request().starts_with("OPTIONS "));
+    rig.answers("501 Not Implemented", "");
+    assert!(rig.sent.starts_with("DESCRIBE "));
+    let failed = rig.dialog.handle_close();
+    assert!(matches!(failed, Event::Failed(Failure::Closed(Some(Method::Describe)))), "{failed:?}");
+    rig.dialog.begin();
+    rig.sent.clear();
+    rig.connected();
+    assert!(rig.sent.starts_with("DESCRIBE "));
+    assert!(rig.answers("455 x", "").is_empty() && rig.answers("200 OK", "").is_empty());
+    assert_eq!(rig.answers("455 Method Not Valid", "").len(), 1);
+}
+
+#[test]
+fn play_is_tried_without_range_and_setup_below_the_other_url() {
+    for status in ["400 Bad Request", "455 Method Not Valid in This State", "457 Invalid Range"] {
+        let mut rig = Rig::new();
+        rig.up_to_play();
+        assert!(rig.request().contains("\r\nRange: "));
+        assert_eq!(rig.answers(status, ""), [""; 0]);
+        let request = rig.request();
+        assert!(request.starts_with("PLAY rtsp://10.0.0.9/cam ") && !request.contains("Range"), "{request}");
+        rig.answers("200 OK", "");
+        assert!(rig.dialog.is_playing());
+    }
+    let mut rig = Rig::new();
+    rig.request();
+    let base = "Content-Base: rtsp://10.0.0.9/x/\r\n";
+    rig.says(format!("RTSP/1.0 200 OK\r\n{base}Content-Length: {}\r\n\r\n{SDP}", SDP.len()));
+    rig.request();
+    assert_eq!(rig.answers("500 Internal Server Error", ""), [""; 0]);
+    assert!(rig.request().starts_with("SETUP rtsp://10.0.0.9/cam/trackID=1 "));
+}
+
+#[test]
+fn what_leads_nowhere_is_said_as_it_is() {
+    let mut rig = Rig::new();
+    rig.describes(SDP);
+    let failure =
+        rig.answers("200 OK", "Transport: RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001\r\n");
+    assert!(failure[0].contains("multicast only") && failure[0].contains("unicast"), "{failure:?}");
+    let failure = Rig::new().answers("302 Moved", "Location: rtsp://10.0.0.9/cam\r\n");
+    assert!(failure[0].contains("the very address"), "{failure:?}");
+}
+
+#[test]
+fn keepalive_answers_of_every_kind_leave_the_media_alone() {
+    let packet = [b'$', 0, 0, 12, 0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+    for answer in [
+        "RTSP/1.0 200 OK\r\nCSeq: 5\r\n",
+        "RTSP/1.0 200 OK\r\nContent-Length: 30000\r\n\r\n",
+        "RTSP/1.0 OK\r\n\r\n",
+        "RTSP/1.0 200 OK\r\nContent-Length: 4000000\r\n\r\n",
+    ] {
+        let mut rig = Rig::playing();
+        rig.says(packet);
+        rig.waits();
+        let said = rig.says([answer.as_bytes(), &packet, &packet].concat());
+        assert_eq!(said, ["packet of 12 on 0"; 2], "{answer}");
+    }
+}

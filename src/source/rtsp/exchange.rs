@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::auth::{Authenticator, Sent, Verdict};
 use super::message::{Headers, Method, read_session};
@@ -48,6 +48,10 @@ pub(super) struct Exchange {
     number: u32,
     outstanding: Option<Outstanding>,
     abandoned: Vec<u32>,
+    /// Answers that had the number of their request, as long as all had.
+    echoed: Option<u32>,
+    /// The head of the last answer.
+    last: Bytes,
     session: Option<String>,
     pub(super) session_timeout: Duration,
 }
@@ -62,6 +66,8 @@ impl Exchange {
             number: 0,
             outstanding: None,
             abandoned: Vec::new(),
+            echoed: Some(0),
+            last: Bytes::new(),
             session: None,
             session_timeout: DEFAULT_SESSION,
         }
@@ -72,6 +78,8 @@ impl Exchange {
         self.output.clear();
         self.outstanding = None;
         self.abandoned.clear();
+        self.echoed = Some(0);
+        self.last.clear();
         self.session = None;
         self.session_timeout = DEFAULT_SESSION;
     }
@@ -107,11 +115,30 @@ impl Exchange {
     }
 
     /// The request that `message` answers. One is outstanding, so whatever number the answer has, it is that one's,
-    /// but for the number of one given up.
+    /// but for the number of one given up, and an answer that comes twice.
     pub(super) fn answered(&mut self, message: &Message) -> Option<Outstanding> {
-        let number: Option<u32> = message.head.headers.get("cseq").and_then(|value| value.parse().ok());
-        let late = number.is_some_and(|number| self.abandoned.contains(&number));
-        if late { None } else { self.outstanding.take() }
+        if self.is_late(message) {
+            return None;
+        }
+        let outstanding = self.outstanding.take()?;
+        let echoes = number(message) == Some(outstanding.number);
+        self.echoed = self.echoed.filter(|_| echoes).map(|count| count.saturating_add(1));
+        self.last = message.raw.clone();
+        Some(outstanding)
+    }
+
+    /// Whether it answers a request that is answered already, or was given up.
+    ///
+    /// Cameras that number all answers alike are not rare, so an old number tells only where two numbers were right
+    /// so far, or where the answer is the last one again.
+    pub(super) fn is_late(&self, message: &Message) -> bool {
+        let Some(number) = number(message) else { return false };
+        let next = self.outstanding.as_ref().map_or(self.number + 1, |outstanding| outstanding.number);
+        let tells = match self.echoed {
+            Some(count) => count >= 2 || count == 1 && message.raw == self.last,
+            None => false,
+        };
+        self.abandoned.contains(&number) || tells && (1..next).contains(&number)
     }
 
     /// Judges a 401, and asks again if that may help.
@@ -188,4 +215,9 @@ impl Exchange {
         let deadline = now + self.timeout;
         self.outstanding = Some(Outstanding { method, url, extra, number, credentials, deadline });
     }
+}
+
+/// The number of the request that an answer says it is for.
+fn number(message: &Message) -> Option<u32> {
+    message.head.headers.get("cseq").and_then(|value| value.trim().parse().ok())
 }

@@ -33,10 +33,18 @@ pub(super) enum Failure {
     Refused(Refusal),
     #[error("sends its viewers elsewhere: if {0} is your camera, put that address into the source URL")]
     Redirected(String),
+    #[error(
+        "redirects its viewers to the very address that it was asked at: restart it, and check its RTSP settings"
+    )]
+    RedirectedToItself,
     #[error("gave no list of what it sends: check the path of the source URL. It sent \"{0}\"")]
     NoDescription(String),
     #[error("sends media over UDP though TCP was asked for: set its rtsp_transport to udp. It said \"{0}\"")]
     OnlyUdp(String),
+    #[error(
+        "sends media by multicast only, which is not read: set the stream to unicast in the camera. It said \"{0}\""
+    )]
+    OnlyMulticast(String),
     #[error("offers nothing that can be forwarded: set it to H.264 video ({})", .0.join("; "))]
     Nothing(Vec<String>),
     #[error("sent no {what} for {secs} s{hint}", secs = .limit.as_secs_f32(),
@@ -90,7 +98,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// Whether another URL for the same thing may be what the camera wants.
     pub(super) fn is_about_url(&self) -> bool {
-        matches!(self.status, 400 | 404 | 405 | 451 | 455 | 459 | 460)
+        matches!(self.status, 400 | 404 | 405 | 451 | 455 | 459 | 460 | 500)
     }
 
     fn advice(&self) -> String {
@@ -133,7 +141,11 @@ impl Failure {
     /// many cameras lock a user after a few wrong passwords.
     pub(super) fn needs_operator(&self) -> bool {
         match self {
-            Failure::Url | Failure::Nothing(_) | Failure::Redirected(_) | Failure::OnlyUdp(_) => true,
+            Failure::Url
+            | Failure::Nothing(_)
+            | Failure::Redirected(_)
+            | Failure::OnlyUdp(_)
+            | Failure::OnlyMulticast(_) => true,
             Failure::Refused(refusal) => {
                 matches!(refusal.status, 401 | 403) && refusal.verdict != Some(Verdict::Expired)
             }

@@ -24,6 +24,8 @@ pub(super) struct Offer {
     pub(super) channels: Option<u16>,
     pub(super) payload_type: u8,
     pub(super) frame_rate: Option<f32>,
+    /// Perhaps the way back: taken only where there is nothing else.
+    pub(super) send_only: bool,
     /// What stands behind the payload type in `a=fmtp`; empty without one.
     pub(super) fmtp: String,
 }
@@ -38,6 +40,7 @@ impl From<&Media> for Offer {
             channels: media.channels,
             payload_type: media.payload_type.unwrap_or(u8::MAX),
             frame_rate: media.frame_rate,
+            send_only: media.send_only,
             fmtp: media.fmtp.clone().unwrap_or_default(),
         }
     }
@@ -88,10 +91,14 @@ pub(super) struct Choice {
     pub(super) notes: Vec<String>,
 }
 
-/// Chooses the first H.264 video and the first audio that browsers take.
+/// Chooses the first H.264 video and the first audio that browsers take, of several rather one that is not
+/// `sendonly`.
 pub(super) fn choose(offers: &[Offer]) -> Choice {
     let first = |wanted: fn(&Codec) -> bool| {
-        offers.iter().enumerate().find_map(|(index, offer)| Some((index, offer.codec().filter(wanted)?)))
+        let fitting =
+            |(index, offer): (usize, &Offer)| Some((index, offer.codec().filter(wanted)?, offer.send_only));
+        let first = offers.iter().enumerate().filter_map(fitting).min_by_key(|(.., send_only)| *send_only);
+        first.map(|(index, codec, _)| (index, codec))
     };
     let video = first(|codec| *codec == Codec::H264).map(|(index, _)| index);
     let audio = first(|codec| *codec != Codec::H264);
@@ -101,6 +108,11 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             return None;
         }
         let name = offer.name();
+        if offer.codec().is_some() && offer.send_only {
+            return Some(format!(
+                "{name} is left out: the camera seems to mean it for sound sent to it (sendonly)"
+            ));
+        }
         if offer.codec().is_some() {
             return Some(format!(
                 "{name} is left out: a stream carries one video and one audio, the first of each"
@@ -111,7 +123,10 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             ("video", None, Some(_)) => ": serving audio only",
             _ => "",
         };
+        // Once is enough.
+        let is_first = offers.iter().position(|other| other.media == offer.media) == Some(index);
         let way_out = match offer.media.as_str() {
+            _ if !is_first => "",
             "audio" if audio.is_none() => "; set the camera's audio to G.711 at 8 kHz or Opus",
             "video" if video.is_none() => "; set the camera's video to H.264",
             _ => "",

@@ -8,6 +8,7 @@ fn offer(media: &str, encoding: &str, clock_rate: u32, channels: Option<u16>) ->
         channels,
         payload_type: 96,
         frame_rate: None,
+        send_only: false,
         fmtp: String::new(),
     }
 }
@@ -73,7 +74,7 @@ fn g711_of_another_shape_is_not_forwarded_as_if_it_were_telephone_sound() {
         choice.notes,
         [
             "audio pcmu at 16000 Hz with 1 channels is not carried yet; set the camera's audio to G.711 at 8 kHz or Opus",
-            "audio pcma at 8000 Hz with 2 channels is not carried yet; set the camera's audio to G.711 at 8 kHz or Opus",
+            "audio pcma at 8000 Hz with 2 channels is not carried yet",
         ]
     );
 }
@@ -101,4 +102,18 @@ fn formats_are_what_the_description_tells_of_the_chosen_streams() {
     assert_eq!(formats.video.and_then(|video| video.frame_rate), Some(12.5));
     offers[0].fmtp = "packetization-mode=1;sprop-parameter-sets=Z0IAHpWoKA9k,aM48gA==;".to_owned();
     assert_eq!(offers[0].parameter_sets().len(), 2);
+}
+
+#[test]
+fn the_way_back_is_taken_for_sound_only_where_there_is_no_other() {
+    let video = offer("video", "h264", 90_000, None);
+    let back = Offer { send_only: true, ..offer("audio", "pcmu", 8_000, None) };
+    let microphone = offer("audio", "pcma", 8_000, None);
+    let choice = choose(&[video.clone(), back.clone(), microphone]);
+    assert_eq!(choice.audio, Some((2, Codec::Pcma)));
+    assert!(choice.notes.len() == 1 && choice.notes[0].contains("sendonly"), "{:?}", choice.notes);
+    // Many cameras say it of what they send.
+    let choice = choose(&[Offer { send_only: true, ..video }, back]);
+    assert_eq!((choice.video, choice.audio), (Some(0), Some((1, Codec::Pcmu))));
+    assert_eq!(choice.notes, [""; 0]);
 }

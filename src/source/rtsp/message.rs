@@ -136,6 +136,8 @@ pub(super) struct TransportAnswer {
     pub(super) tcp: bool,
     /// Named as one over UDP: it has ports, and nothing of TCP.
     pub(super) udp: bool,
+    /// Sent to a group, not to us.
+    pub(super) multicast: bool,
     /// Channels of RTP and RTCP.
     pub(super) interleaved: Option<(u8, u8)>,
     /// The camera's ports of RTP and RTCP.
@@ -157,10 +159,12 @@ pub(super) fn read_transport(value: &str) -> TransportAnswer {
         match name.to_ascii_lowercase().as_str() {
             "interleaved" => answer.interleaved = pair(value, |first: u8| first.saturating_add(1)),
             "server_port" => answer.server_port = pair(value, |first: u16| first.saturating_add(1)),
+            "multicast" => answer.multicast = true,
             "client_port" | "port" => answer.udp = true,
             _ => {}
         }
     }
+    answer.multicast &= answer.interleaved.is_none();
     answer.tcp |= answer.interleaved.is_some();
     answer.udp = !answer.tcp && (answer.udp || answer.server_port.is_some());
     answer

@@ -78,6 +78,11 @@ fn transports_say_what_they_say_and_no_more() {
             TransportAnswer { server_port: Some((50_002, 50_003)), ..udp },
         ),
         ("RTP/AVP;unicast", TransportAnswer::default()),
+        (
+            "RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=16",
+            TransportAnswer { multicast: true, ..udp },
+        ),
+        ("RTP/AVP/TCP;multicast;interleaved=0-1", TransportAnswer { interleaved: Some((0, 1)), ..tcp }),
         ("", TransportAnswer::default()),
     ] {
         assert_eq!(read_transport(value), wanted, "{value}");

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use retina::rtp::PacketHeader;
 
 /// A gap up to this is loss (RFC 3550 §A.1, `MAX_DROPOUT`); beyond it the numbers have jumped. Raising it counts
@@ -66,6 +66,8 @@ pub(super) struct Order {
     restarts: u8,
     /// Numbers that mean nothing.
     disbelieved: bool,
+    /// What tells the last packet from another one.
+    last: (usize, [u8; 16]),
     discarded: u64,
 }
 
@@ -87,6 +89,7 @@ impl Order {
             late_run: 0,
             restarts: 0,
             disbelieved: false,
+            last: (0, [0; 16]),
             discarded: 0,
         }
     }
@@ -101,8 +104,18 @@ impl Order {
         self.held.iter().map(|raw| raw.received).min().map(|oldest| oldest + HOLD)
     }
 
-    /// Takes a packet and appends those that are in order now.
-    pub(super) fn push(&mut self, mut packet: Bytes, received: Instant, out: &mut Vec<Ordered>) {
+    /// Takes a packet and appends those that are in order now. `missing`: how many are before it, where that is
+    /// known though other tracks use up numbers.
+    pub(super) fn push(
+        &mut self,
+        mut packet: Bytes,
+        received: Instant,
+        missing: Option<u16>,
+        out: &mut Vec<Ordered>,
+    ) {
+        if PacketHeader::validate(&packet[..]).is_err() {
+            packet = without_padding_bit(&packet);
+        }
         let Ok((header, range)) = PacketHeader::validate(&packet[..]) else {
             self.discarded += 1;
             return;
@@ -134,7 +147,9 @@ impl Order {
                 }
                 self.release(received, out);
             }
-            1..=MAX_GAP => self.deliver(raw, ahead, false, out),
+            1..=MAX_GAP => self.deliver(raw, missing.map_or(ahead, |missing| missing.min(ahead)), false, out),
+            // Nothing overtakes inside a connection: one number for all packets of a picture.
+            u16::MAX if !self.udp && self.is_beside_last(&raw) => self.deliver(raw, 0, false, out),
             _ if ahead >= MAX_LATE.wrapping_neg() && self.late_run < MAX_LATE_RUN => {
                 self.late_run += 1;
                 self.discarded += 1;
@@ -149,6 +164,12 @@ impl Order {
             },
             _ => self.restart(raw, out),
         }
+    }
+
+    /// Whether it is of the last packet's picture, and not that packet again.
+    fn is_beside_last(&self, raw: &Raw) -> bool {
+        let timestamp = self.sender.map(|sender| sender.timestamp as u32);
+        timestamp == Some(raw.header.timestamp()) && self.last != begin_of(&raw.payload)
     }
 
     /// Gives up waiting for what is overdue.
@@ -204,6 +225,7 @@ impl Order {
         let Raw { header, payload, received } = raw;
         self.late_run = 0;
         self.stray = None;
+        self.last = begin_of(&payload);
         let timestamp = match self.sender {
             // The step from the last one, as the shorter way round 32 bits.
             Some(sender) => {
@@ -224,6 +246,23 @@ impl Order {
             received,
         });
     }
+}
+
+/// The same with its padding bit cleared: some cameras set it and pad nothing.
+fn without_padding_bit(packet: &Bytes) -> Bytes {
+    let mut copy = BytesMut::from(&packet[..]);
+    if let Some(first) = copy.first_mut() {
+        *first &= !0x20;
+    }
+    copy.freeze()
+}
+
+/// Length and first bytes.
+fn begin_of(payload: &[u8]) -> (usize, [u8; 16]) {
+    let mut begin = [0; 16];
+    let length = payload.len().min(begin.len());
+    begin[..length].copy_from_slice(&payload[..length]);
+    (payload.len(), begin)
 }
 
 fn follows(first: &PacketHeader, second: &PacketHeader) -> bool {

@@ -14,7 +14,7 @@ impl Rig {
     }
 
     fn push(&mut self, ssrc: u32, number: u16, timestamp: u32) {
-        self.order.push(packet(96, ssrc, number, timestamp), self.now, &mut self.out);
+        self.order.push(packet(96, ssrc, number, timestamp), self.now, None, &mut self.out);
     }
 
     fn numbers(&mut self, ssrc: u32, numbers: impl IntoIterator<Item = u16>) {
@@ -151,12 +151,60 @@ fn what_is_no_rtp_or_somebody_elses_is_counted_and_changes_nothing() {
         Bytes::from_static(&[0x40; 20]),
         Bytes::from_static(&[0xbf; 20]),
     ] {
-        rig.order.push(other, now, &mut rig.out);
+        rig.order.push(other, now, None, &mut rig.out);
     }
     rig.numbers(1, [2]);
     // Comfort noise shares numbers with the sound around it, and goes on to be left out by its type.
-    rig.order.push(packet(13, 1, 3, 0), now, &mut rig.out);
+    rig.order.push(packet(13, 1, 3, 0), now, None, &mut rig.out);
     rig.numbers(1, [4]);
     assert_eq!(rig.seen(), whole([1, 2, 3, 4]));
     assert_eq!(rig.order.discarded(), 6);
+}
+
+#[test]
+fn padding_that_is_not_there_is_not_taken_off() {
+    let mut rig = Rig::new(false);
+    for number in 1..4 {
+        let mut packet = packet(96, 1, number, 0).to_vec();
+        packet[0] |= 0x20;
+        packet.extend_from_slice(&[0xff; 8]);
+        rig.order.push(packet.into(), rig.now, None, &mut rig.out);
+    }
+    assert!(rig.out.iter().all(|packet| packet.payload.len() == 10));
+    assert_eq!(rig.seen(), whole([1, 2, 3]));
+    // What is there is.
+    let mut padded = packet(96, 1, 4, 0).to_vec();
+    padded[0] |= 0x20;
+    padded.extend_from_slice(&[0, 0, 3]);
+    rig.order.push(padded.into(), rig.now, None, &mut rig.out);
+    assert_eq!(rig.out[0].payload.len(), 2);
+}
+
+/// Inside a connection nothing overtakes: another payload with the last number is no repetition.
+#[test]
+fn one_number_for_all_packets_of_a_picture_loses_none() {
+    for (udp, wanted) in [(false, 12), (true, 4)] {
+        let mut rig = Rig::new(udp);
+        for picture in 1..5_u16 {
+            for part in 0..3_u8 {
+                let mut packet = packet(96, 1, picture, u32::from(picture) * 3_600).to_vec();
+                packet.push(part);
+                // And one of them twice.
+                for _ in 0..=u8::from(part == 2) {
+                    rig.order.push(packet.clone().into(), rig.now, None, &mut rig.out);
+                }
+            }
+        }
+        assert_eq!(rig.out.len(), wanted, "udp {udp}");
+        assert!(rig.seen().iter().all(|(_, lost, restarted)| *lost == 0 && !restarted));
+    }
+}
+
+#[test]
+fn numbers_that_other_tracks_used_up_are_no_losses() {
+    let mut rig = Rig::new(false);
+    for (number, missing) in [(1, None), (4, Some(0)), (9, Some(2)), (11, None)] {
+        rig.order.push(packet(96, 1, number, 0), rig.now, missing, &mut rig.out);
+    }
+    assert_eq!(rig.seen(), [(1, 0, false), (4, 0, false), (9, 2, false), (11, 1, false)]);
 }

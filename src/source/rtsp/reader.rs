@@ -11,12 +11,20 @@ use super::dialog::Track;
 use super::failure::Failure;
 use super::formats::{Choice, Offer, choose};
 use super::h264::{Depacketizer, Packet};
+use super::losses::Losses;
+use super::numbers::Numbers;
 use super::order::{Order, Ordered};
 use super::sdp::Description;
 use super::{Journal, RtspSettings};
 use crate::source::Sink;
 use crate::track::h264::{self, kind as nal_type};
 use crate::track::{AccessUnit, AudioFrame};
+
+/// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
+const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;
+
+/// Packets of a type that was not announced, and none of the other, before that is told.
+const MANY_OTHERS: u32 = 50;
 
 /// An attempt that brought media for so long has worked: it may be tried again at once, and its end is news.
 ///
@@ -34,7 +42,9 @@ pub(super) struct Flow {
 impl Flow {
     /// Whether it brought media for a while.
     pub(super) fn is_steady(&self) -> bool {
-        self.since.zip(self.until).is_some_and(|(since, until)| until.saturating_duration_since(since) >= STEADY)
+        self.since
+            .zip(self.until)
+            .is_some_and(|(since, until)| until.saturating_duration_since(since) >= STEADY)
     }
 
     /// Notes media. Returns whether it is steady since now.
@@ -55,6 +65,8 @@ pub(super) struct Reader<'a, S> {
     ordered: Vec<Ordered>,
     depacketizer: Depacketizer,
     units: Vec<AccessUnit>,
+    losses: Losses,
+    numbers: Numbers,
     /// Packets that belong to no track.
     strangers: u64,
     begun: bool,
@@ -72,6 +84,25 @@ struct Route {
     /// The channel of its packets, if they come interleaved.
     channel: Option<u8>,
     order: Order,
+    /// Whether a packet came as it was announced.
+    as_announced: bool,
+    /// Those with another payload type before.
+    others: u32,
+    /// The type of the last of them.
+    other_type: u8,
+}
+
+impl Route {
+    /// Takes the type of a packet: `true` if it is time to tell of it.
+    fn is_odd(&mut self, announced: u8, payload_type: u8) -> bool {
+        self.as_announced |= payload_type == announced;
+        if self.as_announced {
+            return false;
+        }
+        self.other_type = payload_type;
+        self.others = self.others.saturating_add(1);
+        self.others == MANY_OTHERS
+    }
 }
 
 impl<'a, S: Sink> Reader<'a, S> {
@@ -89,6 +120,8 @@ impl<'a, S: Sink> Reader<'a, S> {
             ordered: Vec::new(),
             depacketizer: Depacketizer::new(settings.max_frame_bytes),
             units: Vec::new(),
+            losses: Losses::new(settings.transport),
+            numbers: Numbers::default(),
             strangers: 0,
             begun: false,
             playing: None,
@@ -123,6 +156,9 @@ impl<'a, S: Sink> Reader<'a, S> {
             media: track.media,
             channel: track.port.is_none().then_some(track.channels.0),
             order: Order::new(self.offers[track.media].payload_type, track.port.is_some()),
+            as_announced: false,
+            others: 0,
+            other_type: 0,
         };
         self.routes = tracks.iter().map(route).collect();
     }
@@ -186,15 +222,27 @@ impl<'a, S: Sink> Reader<'a, S> {
         packet: Bytes,
         received: Instant,
     ) -> Result<(), Failure> {
-        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets.
-        let Some(kind) = packet.get(1).filter(|kind| !(192..=223).contains(*kind)) else { return Ok(()) };
+        let Some(kind) = packet.get(1) else { return Ok(()) };
         let payload_type = kind & 0x7f;
+        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets. A marked packet of a
+        // type that no camera should choose looks like one.
+        let is_named = || {
+            let mut routes = self.routes.iter().filter(|route| route.channel == Some(channel));
+            routes.any(|route| self.offers[route.media].payload_type == payload_type)
+        };
+        if (192..=223).contains(kind) && (REPORTS.contains(kind) || !is_named()) {
+            return Ok(());
+        }
         let is_its = |route: &Route| self.offers[route.media].payload_type == payload_type;
         // What the camera said about channels is often wrong; payload types tell as well.
         let by_channel = self.routes.iter().position(|route| route.channel == Some(channel));
         let by_type = || self.routes.iter().position(|route| route.channel.is_some() && is_its(route));
         match by_channel.filter(|at| is_its(&self.routes[*at])).or_else(by_type).or(by_channel) {
-            Some(at) => self.arrived(at, packet, received),
+            Some(at) => {
+                let number = packet.get(2..4).map(|number| u16::from_be_bytes([number[0], number[1]]));
+                let missing = number.and_then(|number| self.numbers.missing(at, number));
+                self.arrived(at, packet, missing, received)
+            }
             None => {
                 self.strangers += 1;
                 Ok(())
@@ -205,17 +253,47 @@ impl<'a, S: Sink> Reader<'a, S> {
     /// A packet that came to the ports of section `media`.
     pub(super) fn datagram(&mut self, media: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
         match self.routes.iter().position(|route| route.media == media) {
-            Some(at) => self.arrived(at, packet, received),
+            Some(at) => self.arrived(at, packet, None, received),
             None => Ok(()),
         }
     }
 
-    fn arrived(&mut self, at: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
+    fn arrived(
+        &mut self,
+        at: usize,
+        packet: Bytes,
+        missing: Option<u16>,
+        received: Instant,
+    ) -> Result<(), Failure> {
         if !self.begun {
             self.begin();
         }
-        self.routes[at].order.push(packet, received, &mut self.ordered);
+        let route = &mut self.routes[at];
+        let announced = self.offers[route.media].payload_type;
+        let is_odd = packet.get(1).is_some_and(|kind| route.is_odd(announced, kind & 0x7f));
+        route.order.push(packet, received, missing, &mut self.ordered);
+        if is_odd {
+            self.remark();
+        }
         self.forward(at)
+    }
+
+    /// Tells what was found out about the session.
+    fn remark(&mut self) {
+        let odd = |route: &Route| {
+            let offer = &self.offers[route.media];
+            (!route.as_announced && route.others >= MANY_OTHERS).then(|| {
+                format!(
+                    "{} is left out: its packets have payload type {}, the camera announces {}; set its codec anew",
+                    offer.name(),
+                    route.other_type,
+                    offer.payload_type
+                )
+            })
+        };
+        let notes: Vec<String> =
+            self.losses.note().into_iter().chain(self.routes.iter().filter_map(odd)).collect();
+        self.sink.remark(&notes);
     }
 
     /// Takes the packets of a track that are in order.
@@ -228,6 +306,9 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     fn packet(&mut self, media: usize, packet: Ordered) -> Result<(), Failure> {
+        if self.losses.count(packet.lost, packet.received) {
+            self.remark();
+        }
         if packet.lost > 0 {
             self.sink.lost(u64::from(packet.lost));
         }

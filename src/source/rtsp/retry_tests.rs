@@ -33,7 +33,10 @@ fn a_minute(lasts: Duration) -> (Vec<Duration>, usize) {
 fn a_camera_that_brings_a_picture_and_closes_is_asked_ever_less_and_told_once() {
     for lasts in [Duration::ZERO, Duration::from_secs(1)] {
         let (pauses, news) = a_minute(lasts);
-        assert!(pauses.windows(2).all(|pair| pair[1] > pair[0] || pair[1] > Duration::from_secs(15)), "{pauses:?}");
+        assert!(
+            pauses.windows(2).all(|pair| pair[1] > pair[0] || pair[1] > Duration::from_secs(15)),
+            "{pauses:?}"
+        );
         assert!(pauses.len() < 9, "{pauses:?}");
         assert_eq!(news, 1);
     }
@@ -42,6 +45,9 @@ fn a_camera_that_brings_a_picture_and_closes_is_asked_ever_less_and_told_once() 
 #[test]
 fn a_session_that_worked_for_a_while_is_tried_again_at_once_and_its_end_is_news() {
     let (pauses, news) = a_minute(Duration::from_secs(6));
-    assert!(pauses.len() >= 9 && pauses.iter().all(|pause| *pause <= Duration::from_millis(500)), "{pauses:?}");
+    assert!(
+        pauses.len() >= 9 && pauses.iter().all(|pause| *pause <= Duration::from_millis(500)),
+        "{pauses:?}"
+    );
     assert_eq!(news, pauses.len());
 }

@@ -36,6 +36,8 @@ pub(super) struct Media {
     pub(super) fmtp: Option<String>,
     pub(super) control: Option<String>,
     pub(super) frame_rate: Option<f32>,
+    /// Says `a=sendonly`: in ONVIF the way back, for sound to the camera. Others say it of what they send.
+    pub(super) send_only: bool,
 }
 
 /// A section as its lines have it.
@@ -47,14 +49,15 @@ struct Lines<'a> {
     parameters: Vec<(&'a str, &'a str)>,
     control: Option<&'a str>,
     frame_rate: Option<f32>,
+    send_only: bool,
 }
 
 /// Reads a session description; of what is none, nothing.
 pub(super) fn read(body: &[u8]) -> Description {
-    let text = String::from_utf8_lossy(body);
+    let text = unfolded(&String::from_utf8_lossy(body));
     let mut description = Description::default();
     let mut section: Option<Lines<'_>> = None;
-    for line in text.split(['\n', '\r']).map(str::trim) {
+    for line in text.split('\n') {
         if let Some(value) = line.strip_prefix("m=") {
             description.media.extend(section.take().map(Lines::media));
             if description.media.len() == MAX_SECTIONS {
@@ -78,6 +81,24 @@ pub(super) fn read(body: &[u8]) -> Description {
     description
 }
 
+/// One line each, without what is no text at its ends. One that begins with a blank goes on with the line before,
+/// unless it has a type of its own: some cameras fold long lines, others indent all.
+fn unfolded(text: &str) -> String {
+    let is_nothing = |c: char| c.is_whitespace() || c == '\0';
+    let mut lines = String::with_capacity(text.len());
+    for line in text.split(['\n', '\r']) {
+        let trimmed = line.trim_matches(is_nothing);
+        let has_type = matches!(trimmed.as_bytes(), [b'a'..=b'z', b'=', ..]);
+        match trimmed.is_empty() {
+            true => continue,
+            false if line.starts_with([' ', '\t']) && !has_type => lines.push(' '),
+            false => lines.push('\n'),
+        }
+        lines.push_str(trimmed);
+    }
+    lines
+}
+
 impl<'a> Lines<'a> {
     /// `video 0 RTP/AVP 96 97`. The port means nothing here, whatever it is.
     fn new(value: &'a str) -> Lines<'a> {
@@ -88,7 +109,10 @@ impl<'a> Lines<'a> {
     }
 
     fn attribute(&mut self, attribute: &'a str) {
-        let Some((name, value)) = attribute.split_once(':') else { return };
+        let Some((name, value)) = attribute.split_once(':') else {
+            self.send_only |= attribute.eq_ignore_ascii_case("sendonly");
+            return;
+        };
         let value = value.trim();
         let by_format = || {
             let (format, value) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
@@ -116,7 +140,8 @@ impl<'a> Lines<'a> {
         let described = || formats.iter().map(|format| self.describe(&kind, format));
         let carried = |media: &Media| matches!(media.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma");
         let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
-        Media { kind, control: self.control.map(str::to_owned), frame_rate: self.frame_rate, ..media }
+        let control = self.control.map(str::to_owned);
+        Media { kind, control, frame_rate: self.frame_rate, send_only: self.send_only, ..media }
     }
 
     /// One of the section's formats.
@@ -135,13 +160,22 @@ impl<'a> Lines<'a> {
         // A map or parameters for another number, in a section of one format, can only mean that one.
         let known = payload_type.and_then(static_format);
         let map = of(&self.maps).or_else(|| if known.is_none() { only(&self.maps) } else { None });
-        let fmtp =
-            of(&self.parameters).or_else(|| if kind == "video" { only(&self.parameters) } else { None });
+        // Parameters of one format may be spread over lines.
+        let joined = |format: &str| {
+            let lines = self.parameters.iter().filter(|(this, _)| *this == format);
+            let values: Vec<&str> = lines.map(|(_, value)| value.trim_matches([' ', ';'])).collect();
+            (!values.is_empty()).then(|| values.join(";"))
+        };
+        let other = || match self.parameters.first() {
+            Some((number, _)) if kind == "video" && self.formats.len() <= 1 => joined(number),
+            _ => None,
+        };
+        let fmtp = joined(format).or_else(other);
         let (encoding, clock_rate, channels) = match (map, known) {
             (Some(map), _) => {
                 let mut parts = map.split('/').map(str::trim);
                 let encoding = parts.next().unwrap_or_default().to_ascii_lowercase();
-                let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
+                let clock_rate = parts.next().and_then(|rate| rate.parse().ok()).filter(|rate| *rate > 0);
                 let channels =
                     parts.next().and_then(|channels| channels.parse().ok()).filter(|count| *count > 0);
                 let usual = if encoding == "opus" {
@@ -154,10 +188,7 @@ impl<'a> Lines<'a> {
                 (encoding, clock_rate.unwrap_or(usual), channels)
             }
             (None, Some((encoding, clock_rate, channels))) => (encoding.to_owned(), clock_rate, channels),
-            // Only H.264 has these (RFC 6184 §8.1).
-            (None, None) if fmtp.is_some_and(|text| text.contains("packetization-mode")) => {
-                ("h264".to_owned(), 90_000, None)
-            }
+            (None, None) if fmtp.as_deref().is_some_and(is_h264) => ("h264".to_owned(), 90_000, None),
             (None, None) => (String::new(), 0, None),
         };
         Media {
@@ -165,10 +196,23 @@ impl<'a> Lines<'a> {
             encoding,
             clock_rate,
             channels,
-            fmtp: fmtp.filter(|text| !text.is_empty()).map(str::to_owned),
+            fmtp: fmtp.filter(|text| !text.is_empty()),
             ..Media::default()
         }
     }
+}
+
+/// Whether parameters are those that only H.264 has (RFC 6184 §8.1). The `profile-level-id` of MPEG-4 is a number of
+/// few digits.
+fn is_h264(parameters: &str) -> bool {
+    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "packetization-mode" | "sprop-parameter-sets" => true,
+            "profile-level-id" => value.len() == 6 && value.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            _ => false,
+        }
+    })
 }
 
 /// Payload types with a fixed meaning (RFC 3551 §6): name, clock rate, channels of sound.

@@ -14,6 +14,7 @@ fn video() -> Media {
         fmtp: Some("packetization-mode=1".into()),
         control: Some("trackID=1".into()),
         frame_rate: Some(25.0),
+        send_only: false,
     }
 }
 
@@ -109,5 +110,45 @@ fn well_behaved_descriptions_read_as_by_sdp_types() {
         assert_eq!(theirs.media, ours.kind);
         assert_eq!(theirs.fmt.parse().ok(), ours.payload_type);
         assert_eq!(theirs.get_first_attribute_value("control").ok().flatten(), ours.control.as_deref());
+    }
+}
+
+#[test]
+fn ends_of_strings_and_folds_do_no_harm() {
+    let plain = format!("{HEAD}{VIDEO}");
+    for text in [
+        plain.replace("\r\n", "\0\r\n"),
+        format!("{}\0", plain.trim_end()),
+        plain.replace("packetization-", "\r\n packetization-"),
+        plain.replace("\r\n", "\r\n\t"),
+    ] {
+        assert_eq!(read(text.as_bytes()).media, [video()], "{text:?}");
+    }
+}
+
+#[test]
+fn parameters_over_several_lines_are_one_formats() {
+    let text = VIDEO.replace(
+        "a=fmtp:96 packetization-mode=1",
+        "a=fmtp:96 packetization-mode=1;\r\na=fmtp:97 x=y\r\na=fmtp:96 sprop-parameter-sets=Z0I=",
+    );
+    let media = read(text.as_bytes()).media.swap_remove(0);
+    assert_eq!(media.fmtp.as_deref(), Some("packetization-mode=1;sprop-parameter-sets=Z0I="));
+}
+
+#[test]
+fn h264_is_known_by_what_only_it_has() {
+    let media = |text: &str| read(text.as_bytes()).media.swap_remove(0);
+    assert_eq!(media(&VIDEO.replace("H264/90000", "H264/0")), video());
+    for (parameters, encoding) in [
+        ("packetization-mode=1", "h264"),
+        ("profile-level-id=42c014;sprop-parameter-sets=Z0I=", "h264"),
+        ("sprop-parameter-sets=Z0I=", "h264"),
+        ("profile-level-id=42C014", "h264"),
+        ("profile-level-id=1; config=000001b0", ""),
+        ("x-sprop-parameter-sets=Z0I=", ""),
+    ] {
+        let read = media(&format!("m=video 0 RTP/AVP 96\r\na=fmtp:96 {parameters}\r\n"));
+        assert_eq!(read.encoding, encoding, "{parameters}");
     }
 }

@@ -73,7 +73,7 @@ impl Mask {
             }
         });
         let text: Vec<String> = text.collect();
-        text.join("\n").chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+        text.join("\n").chars().map(|c| if is_unprintable(c) && c != '\n' { '?' } else { c }).collect()
     }
 
     /// A line of the camera's for the middle of a sentence.
@@ -86,6 +86,12 @@ impl Mask {
         }
         quote
     }
+}
+
+/// What would break a line of the log, or turn what follows around.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `rtsp://user:password@host` without what is before the `@`.

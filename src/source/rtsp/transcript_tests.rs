@@ -55,6 +55,8 @@ fn quotes_are_one_short_line() {
     assert_eq!(mask.quote(b"RTSP/1.0 200 \"s3cr/t\"\r\nmore"), "RTSP/1.0 200 '(password)'...");
     assert_eq!(mask.quote(b"a\x1b[31mb\xff"), "a?[31mb\u{fffd}");
     assert_eq!(mask.quote(&[b'x'; 5_000]).len(), MAX_QUOTE + 3);
+    let turned = "a\u{202e}b\u{2028}c\u{2066}d\u{2069}e\u{200f}f\u{feff}g \u{e9}";
+    assert_eq!(mask.quote(turned.as_bytes()), "a?b?c?d?e?f?g \u{e9}");
     assert_eq!(mask.quote(b""), "");
 }
 

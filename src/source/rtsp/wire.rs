@@ -5,7 +5,7 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::message::{Head, begins_response, read_head};
+use super::message::{Head, Start, begins_response, read_head};
 
 /// Bytes of a message's head, at most. Cameras send hundreds. Raising it costs that memory per camera at worst.
 pub(super) const MAX_HEAD: usize = 16 << 10;
@@ -31,6 +31,9 @@ const MIN_PACKET: usize = 8;
 /// Bytes of an interleaved packet that is neither RTP nor RTCP, at most: what claims more is no packet, and waiting
 /// for its end would swallow those that are.
 const MAX_FOREIGN: usize = 2 << 10;
+
+/// Where the SSRC of an interleaved packet of RTP ends.
+const SENDER_END: usize = 16;
 
 /// Channels whose senders are remembered: those of two tracks.
 const SENDERS: usize = 4;
@@ -63,6 +66,17 @@ pub(super) struct Message {
     pub(super) body: Bytes,
 }
 
+/// What the camera is about to send, as far as it decides how its bytes are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Expected {
+    #[default]
+    Answer,
+    /// An answer with a session description, whatever its headers say of a body.
+    Description,
+    /// Packets. Nothing that a message gets wrong is worth them.
+    Media,
+}
+
 /// More than is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooLarge {
@@ -77,6 +91,12 @@ pub(super) struct Wire {
     /// How much of `buffer` has no end of a head in it, or of a body without a length.
     scanned: usize,
     pending: Option<Pending>,
+    expected: Expected,
+    /// How much of `buffer` was looked through for a packet inside of another: it is not done twice.
+    searched: usize,
+    /// Bytes looked through for that, ever.
+    #[cfg(test)]
+    search_work: usize,
     /// Out of step: looking for a plausible beginning.
     skipping: bool,
     skipped: u64,
@@ -92,6 +112,11 @@ impl Wire {
             self.buffer.reserve(READ);
         }
         &mut self.buffer
+    }
+
+    /// What comes next is read as this.
+    pub(super) fn expect(&mut self, expected: Expected) {
+        self.expected = expected;
     }
 
     /// Bytes that belonged to nothing.
@@ -117,28 +142,18 @@ impl Wire {
     /// The next whole message or packet. `None` wants more bytes.
     pub(super) fn next(&mut self) -> Result<Option<Item>, TooLarge> {
         loop {
-            if let Some(pending) = &self.pending {
-                let length = match &pending.wanted {
-                    Some(wanted) if self.buffer.len() >= *wanted => *wanted,
-                    // Text goes on until something else begins.
-                    None => match text_end(&self.buffer, &mut self.scanned) {
-                        Some(end) => end,
-                        None if self.buffer.len() > MAX_BODY => {
-                            return Err(TooLarge::Body(self.buffer.len() as u64));
-                        }
-                        None => return Ok(None),
-                    },
-                    Some(_) => return Ok(None),
-                };
+            if self.pending.is_some() {
+                let Some(length) = self.body_length()? else { return Ok(None) };
                 return Ok(self.take_body(length));
             }
             match self.begin() {
                 Begin::More => return Ok(None),
-                Begin::Blank => self.buffer.advance(1),
-                Begin::Message => match self.head()? {
-                    None => return Ok(None),
-                    Some(pending) => self.pending = Some(pending),
-                },
+                Begin::Blank => self.pass(1),
+                Begin::Message => {
+                    if !self.head()? {
+                        return Ok(None);
+                    }
+                }
                 Begin::Packet(length) => {
                     if let Some(packet) = self.packet(length) {
                         return Ok(Some(packet));
@@ -158,9 +173,51 @@ impl Wire {
         self.pending.is_some().then(|| self.take_body(self.buffer.len())).flatten()
     }
 
+    /// How long the pending body is. `None` wants more bytes.
+    fn body_length(&mut self) -> Result<Option<usize>, TooLarge> {
+        let Some(pending) = &mut self.pending else { return Ok(None) };
+        let Some(wanted) = pending.wanted else {
+            // Text goes on until something else begins.
+            return match text_end(&self.buffer, &mut self.scanned) {
+                Some(end) => Ok(Some(end)),
+                None if self.buffer.len() > MAX_BODY => Err(TooLarge::Body(self.buffer.len() as u64)),
+                None => Ok(None),
+            };
+        };
+        if pending.is_description && self.buffer.len() >= wanted && goes_on(&self.buffer, wanted) {
+            let before = &self.buffer[..wanted];
+            self.scanned = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            pending.wanted = None;
+            return self.body_length();
+        }
+        // The length of a body that is not there would take packets along.
+        let there = wanted.min(self.buffer.len());
+        let ended = if begins_response(&self.buffer[..there]) { Some(0) } else { self.media_within(there) };
+        self.scanned = there;
+        Ok(ended.or((there == wanted).then_some(wanted)))
+    }
+
+    /// Where a packet begins before `end`, though a message has not ended: behind a line's end, or one of a sender
+    /// that is known. The search goes on from `scanned`.
+    fn media_within(&self, end: usize) -> Option<usize> {
+        let data = &self.buffer[..];
+        (self.scanned.saturating_sub(SENDER_END)..end).find(|at| {
+            data[*at] == b'$'
+                && is_packet(data, *at)
+                && (*at == 0 || data[*at - 1] == b'\n' || self.is_known(&data[*at..]))
+        })
+    }
+
+    /// Forgets the first `bytes`.
+    fn pass(&mut self, bytes: usize) {
+        self.searched = self.searched.saturating_sub(bytes);
+        self.buffer.advance(bytes);
+    }
+
     fn take_body(&mut self, length: usize) -> Option<Item> {
         let Pending { head, raw, .. } = self.pending.take()?;
         self.scanned = 0;
+        self.searched = 0;
         let body = self.buffer.split_to(length.min(self.buffer.len())).freeze();
         Some(Item::Message(Message { head, raw, body }))
     }
@@ -169,7 +226,7 @@ impl Wire {
         let room = SAMPLE - self.sample.len().min(SAMPLE);
         self.sample.extend_from_slice(&self.buffer[..bytes.min(room)]);
         self.skipped += bytes as u64;
-        self.buffer.advance(bytes);
+        self.pass(bytes);
     }
 
     /// What the buffer begins with.
@@ -218,11 +275,18 @@ impl Wire {
         if !begins_at(&self.buffer, end) {
             // Either rubbish follows, or the camera lost a part of this packet on its way into the connection.
             let data = &self.buffer[..];
-            let inside = (4..end).find(|at| {
+            let from = self.searched.clamp(4, end);
+            let inside = (from..end).find(|at| {
                 let next = frame_end(data, *at).unwrap_or(data.len());
                 is_packet(data, *at)
                     && (is_packet(data, next) || begins_message(&data[next.min(data.len())..]) == Some(true))
             });
+            // What looks like a beginning every few bytes would have each byte looked at thousands of times.
+            self.searched = self.searched.max(inside.unwrap_or(end));
+            #[cfg(test)]
+            {
+                self.search_work += inside.unwrap_or(end) - from;
+            }
             // What looks like no packet and leads nowhere never was one.
             if let Some(at) = inside.or((!is_packet(data, 0)).then_some(1)) {
                 self.skipping = true;
@@ -233,32 +297,60 @@ impl Wire {
         self.skipping = false;
         let channel = self.buffer[1];
         self.senders[usize::from(channel) % SENDERS] = sender(&self.buffer);
-        self.buffer.advance(4);
+        self.pass(4);
+        self.searched = self.searched.saturating_sub(length);
         Some(Item::Packet(channel, self.buffer.split_to(length).freeze()))
     }
 
-    /// The head at the buffer's beginning, with the length of its body.
-    fn head(&mut self) -> Result<Option<Pending>, TooLarge> {
-        let Some(end) = head_end(&self.buffer, self.scanned) else {
+    /// Reads the head at the buffer's beginning, or skips what is none after all. `false` wants more bytes.
+    fn head(&mut self) -> Result<bool, TooLarge> {
+        let ended = head_end(&self.buffer, self.scanned);
+        let media = self.media_within(ended.unwrap_or(self.buffer.len()));
+        let Some(end) = media.or(ended) else {
             self.scanned = self.buffer.len();
-            return if self.scanned > MAX_HEAD { Err(TooLarge::Head) } else { Ok(None) };
+            return if self.scanned > MAX_HEAD { self.head_too_large(self.scanned) } else { Ok(false) };
         };
         self.scanned = 0;
         if end > MAX_HEAD {
-            return Err(TooLarge::Head);
+            return self.head_too_large(end);
         }
+        if media.is_some() && !self.buffer[..end].contains(&b'\n') {
+            self.skipping = true;
+            self.skip(end);
+            return Ok(true);
+        }
+        self.searched = 0;
         let raw = self.buffer.split_to(end).freeze();
         let head = read_head(&raw);
         self.skipping = false;
         let announced = head.headers.get("content-length");
         let digits = announced.as_deref().map(|value| value.trim_end_matches(|c: char| !c.is_ascii_digit()));
-        let wanted = match digits.and_then(|digits| digits.parse::<u64>().ok()) {
+        let announced = digits.and_then(|digits| digits.parse::<u64>().ok());
+        let is_description =
+            self.expected == Expected::Description && matches!(head.start, Start::Response(200..=299));
+        let is_text =
+            is_description || head.headers.get("content-type").is_some_and(|kind| kind.contains("sdp"));
+        let wanted = match announced {
+            _ if media.is_some() => Some(0),
+            Some(length) if length > MAX_BODY as u64 && self.expected == Expected::Media => Some(0),
             Some(length) if length > MAX_BODY as u64 => return Err(TooLarge::Body(length)),
             Some(length) => Some(length as usize),
-            None if head.headers.get("content-type").is_some_and(|kind| kind.contains("sdp")) => None,
+            None if is_text => None,
             None => Some(0),
         };
-        Ok(Some(Pending { head, raw, wanted }))
+        self.pending = Some(Pending { head, raw, wanted, is_description });
+        Ok(true)
+    }
+
+    /// A head of at least `bytes`: skipped where media are worth more than an answer.
+    fn head_too_large(&mut self, bytes: usize) -> Result<bool, TooLarge> {
+        if self.expected != Expected::Media {
+            return Err(TooLarge::Head);
+        }
+        self.scanned = 0;
+        self.skipping = true;
+        self.skip(bytes);
+        Ok(true)
     }
 }
 
@@ -269,6 +361,8 @@ struct Pending {
     raw: Bytes,
     /// How long it is, if the head says so.
     wanted: Option<usize>,
+    /// A session description is asked for, and its length may be wrong.
+    is_description: bool,
 }
 
 enum Begin {
@@ -315,7 +409,7 @@ fn is_packet(data: &[u8], at: usize) -> bool {
 
 /// Channel and SSRC of RTP.
 fn sender(packet: &[u8]) -> Option<(u8, [u8; 4])> {
-    Some((*packet.get(1)?, packet.get(12..16)?.try_into().ok()?))
+    Some((*packet.get(1)?, packet.get(12..SENDER_END)?.try_into().ok()?))
 }
 
 /// Where the packet at `at` ends.
@@ -334,6 +428,14 @@ fn head_end(data: &[u8], scanned: usize) -> Option<usize> {
             _ => None,
         }
     })
+}
+
+/// Whether a session description goes on behind its announced end: in the middle of a line, or with another one.
+fn goes_on(data: &[u8], end: usize) -> bool {
+    let rest = &data[end..];
+    let something_else = begins_response(rest) || is_packet(data, end);
+    let is_amid_line = data[..end].last() != Some(&b'\n') && (end < 2 || data[1] == b'=');
+    !something_else && (is_amid_line || rest.get(1) == Some(&b'='))
 }
 
 /// Where a session description of unknown length ends: at the first line that is none of it.

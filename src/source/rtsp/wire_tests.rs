@@ -198,3 +198,101 @@ proptest! {
         prop_assert!(seen.ends_with(&[248, 249]));
     }
 }
+
+/// A packet of RTP as one sender numbers them.
+fn media(number: u8) -> Vec<u8> {
+    packet(0, number, 100)
+}
+
+#[test]
+fn an_answer_without_its_end_takes_no_packets_along() {
+    let answers: [&[u8]; 6] = [
+        b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n",
+        b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nContent-Length: 30000\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 90\r\n\r\na: b\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 90\r\n\r\na: b",
+        b"RTSP/1.0 200 OK\r\nCSeq",
+        b"RTSP/1.0 200 OK\n",
+    ];
+    for answer in answers {
+        let bytes = [&media(1)[..], answer, &media(2), &media(3)].concat();
+        for step in [1, 3, 40, bytes.len()] {
+            let (seen, wire) = read(&bytes, step);
+            assert_eq!(seen, [1, 200, 2, 3], "{} in steps of {step}", answer.escape_ascii());
+            assert_eq!(wire.skipped(), 0);
+        }
+    }
+    // Cut amid its first line it is no answer, and its rest is rubbish.
+    let bytes = [&media(1)[..], b"RTSP/1.0 2", &media(2), b"00 OK\r\n\r\n", &media(3), &media(4)].concat();
+    assert_eq!(read(&bytes, bytes.len()).0, [1, 2, 3, 4]);
+}
+
+#[test]
+fn while_media_are_expected_nothing_is_too_large() {
+    let mut wire = Wire::default();
+    wire.expect(Expected::Media);
+    let endless = [b"RTSP/1.0 200 OK\r\nX: ", &[b'x'; 40_000][..]].concat();
+    let large = b"RTSP/1.0 200 OK\r\nContent-Length: 4000000000\r\n\r\n";
+    let bytes = [&media(1)[..], &endless, &media(2), large, &media(3)].concat();
+    let mut numbers = Vec::new();
+    for piece in bytes.chunks(1_000) {
+        wire.input().extend_from_slice(piece);
+        while let Some(item) = wire.next().expect("nothing ends the session") {
+            if let Item::Packet(_, packet) = item {
+                numbers.push(packet[3]);
+            }
+        }
+    }
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[test]
+fn a_description_does_not_end_before_its_end_whatever_its_headers_say() {
+    let text = "v=0\r\nm=video 0 RTP/AVP 96\r\na=control:trackID=1\r\n";
+    let body = |headers: &str, step: usize| {
+        let mut wire = Wire::default();
+        wire.expect(Expected::Description);
+        let bytes = format!("RTSP/1.0 200 OK\r\n{headers}\r\n{text}");
+        for piece in bytes.as_bytes().chunks(step) {
+            wire.input().extend_from_slice(piece);
+            match wire.next() {
+                Ok(Some(Item::Message(message))) => return (message.body, false),
+                Ok(None) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        match wire.cut_short() {
+            Some(Item::Message(message)) => (message.body, true),
+            other => panic!("{other:?}"),
+        }
+    };
+    let length = |length: usize| format!("Content-Length: {length}\r\n");
+    for headers in [
+        String::new(),
+        length(0),
+        length(10),
+        length(text.len() - 1),
+        length(text.len() - 10),
+        length(text.find("a=").expect("it is there")),
+    ] {
+        let whole = 10_000;
+        let (body, _) = body(&headers, whole);
+        assert_eq!(body, text.as_bytes(), "{headers}");
+    }
+    // One that is right is not waited for.
+    for step in [1, 10_000] {
+        assert_eq!(body(&length(text.len()), step), (Bytes::from(text), false), "in steps of {step}");
+    }
+}
+
+/// False beginnings that each claim what is behind them: looking through it for packets is done once.
+#[test]
+fn rubbish_costs_work_by_its_length() {
+    let mut wire = Wire::default();
+    let block = [&packet(0, 1, 13)[..], b"$\x09\x7f\x00\x00"].concat().repeat(2_900);
+    for _ in 0..10 {
+        wire.input().extend_from_slice(&block);
+        while wire.next().expect("nothing is too large").is_some() {}
+    }
+    assert!(wire.search_work <= 20 * block.len(), "{} for {}", wire.search_work, 10 * block.len());
+}

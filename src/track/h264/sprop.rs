@@ -33,8 +33,15 @@ pub(crate) fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
             continue;
         }
         for part in value.split(',') {
-            let text: String =
-                part.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '=')).collect();
+            let characters = part.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '='));
+            // The alphabet of URLs (RFC 4648 §5), from some.
+            let text: String = characters
+                .map(|c| match c {
+                    '-' => '+',
+                    '_' => '/',
+                    c => c,
+                })
+                .collect();
             let Ok(bytes) = LENIENT.decode(text) else { continue };
             sets.extend(units(&bytes));
         }
@@ -85,6 +92,13 @@ mod tests {
         ] {
             assert_eq!(parameter_sets(fmtp), [SPS_NAL, PPS_NAL], "{fmtp}");
         }
+    }
+
+    #[test]
+    fn the_alphabet_of_urls_is_read_too() {
+        let plain = parameter_sets("sprop-parameter-sets=Z0IA+/+/,aP+/+/8=");
+        assert_eq!(plain.len(), 2);
+        assert_eq!(parameter_sets("sprop-parameter-sets=Z0IA-_-_,aP-_-_8"), plain);
     }
 
     #[test]

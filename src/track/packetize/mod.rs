@@ -50,7 +50,7 @@ pub enum PacketizeError {
     /// The access unit has more NAL units than one picture can need.
     #[error(
         "access unit at source timestamp {timestamp} has {nals} NAL units, the limit is {limit}; \
-         let the encoder of the source cut pictures into fewer slices"
+         let the encoder of the source cut pictures into fewer slices, or send less beside them (SEI)"
     )]
     TooManyNals {
         /// Source timestamp in ticks of 90 kHz.
@@ -106,7 +106,10 @@ impl PacketizeError {
                 "they have more than {limit} bytes: lower the bitrate or the resolution of the camera"
             ),
             PacketizeError::TooManyNals { limit, .. } => {
-                format!("they have more than {limit} NAL units: let the camera cut pictures into fewer slices")
+                format!(
+                    "they have more than {limit} NAL units: let the camera cut pictures into fewer slices, or send \
+                     less beside them (SEI)"
+                )
             }
             PacketizeError::Empty { .. } | PacketizeError::EmptyPayload { .. } => {
                 "nothing in them can be sent: check the encoder of the camera".to_owned()

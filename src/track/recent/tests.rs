@@ -153,7 +153,11 @@ fn tiny_trains_are_bounded_by_the_memory_they_hold_and_by_their_number() {
     assert!(small.held() <= 1 << 20 && small.len() < (1 << 20) / size_of::<Train>(), "{}", small.len());
     assert_eq!((large.len(), large.since_keyframe()), (MAX_TRAINS, Some(0)));
     large.push(tiny(MAX_TRAINS as u64));
-    assert_eq!((large.len(), large.since_keyframe()), (MAX_TRAINS, None), "no more, whatever the bytes allow");
+    assert_eq!(
+        (large.len(), large.since_keyframe()),
+        (MAX_TRAINS, None),
+        "no more, whatever the bytes allow"
+    );
 }
 
 #[test]

@@ -12,8 +12,11 @@ use super::super::sdp;
 use super::super::wire::Message;
 use super::{Dialog, Event, MAX_CONNECTIONS, Step, Track};
 
-/// "Invalid Range" (RFC 2326 §11.3.8).
-const INVALID_RANGE: u16 = 457;
+/// "Method Not Valid in This State" (RFC 2326 §11.3.6).
+const TOO_EARLY: u16 = 455;
+
+/// What cameras answer to a PLAY whose `Range` they do not take: 457 is meant for it (RFC 2326 §11.3.8).
+const ABOUT_RANGE: [u16; 7] = [400, 406, 451, 455, 457, 501, 551];
 
 impl Dialog {
     pub(super) fn message(&mut self, message: &Message, now: Instant) -> Option<Event> {
@@ -23,6 +26,8 @@ impl Dialog {
         }
         let headers = &message.head.headers;
         let status = match &message.head.start {
+            // While it plays, media tell whether it lives, and no answer is worth them.
+            Start::Unreadable if self.step == Step::Playing => return None,
             Start::Unreadable => {
                 let said = self.mask().quote(&message.raw);
                 return Some(Event::Failed(Failure::NotRtsp(said)));
@@ -39,7 +44,17 @@ impl Dialog {
         if message.raw.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/")) {
             return Some(Event::Failed(Failure::NotRtsp(self.mask().quote(&message.raw))));
         }
-        let answered = self.exchange.answered(message)?;
+        let Some(answered) = self.exchange.answered(message) else {
+            // Nothing else was asked: what was taken for the answer to PLAY was another one.
+            let is_about_play = self.step == Step::Playing
+                && status >= 400
+                && self.packets == 0
+                && self.tracks.iter().all(|track| track.port.is_none())
+                && self.exchange.outstanding().is_none()
+                && !self.exchange.is_late(message);
+            return is_about_play
+                .then(|| Event::Failed(Failure::Refused(self.refusal(Method::Play, status, None, message))));
+        };
         let request = answered.method;
         let mut verdict = None;
         if status == 401 {
@@ -49,17 +64,23 @@ impl Dialog {
             }
             verdict = Some(judged);
         }
-        let refusal = || Refusal {
-            request,
-            status,
-            verdict,
-            transport: self.settings.transport,
-            detail: self.mask().quote(message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default()),
-        };
+        if status < 300 && matches!(self.step, Step::Setup | Step::Play | Step::Playing) {
+            self.exchange.learn_session(headers);
+        }
+        let refusal = |dialog: &Dialog| dialog.refusal(request, status, verdict, message);
         match self.step {
             Step::TearDown => Some(self.over()),
             Step::Playing => {
                 self.keepalive.handle_answer(request, status, headers);
+                None
+            }
+            // Whether it knows OPTIONS does not matter.
+            Step::Options if status != 401 => {
+                self.describe(now);
+                None
+            }
+            Step::Describe if status == TOO_EARLY && !std::mem::replace(&mut self.options_first, true) => {
+                self.greet(now);
                 None
             }
             Step::Describe if (300..400).contains(&status) => Some(self.redirected(headers)),
@@ -70,15 +91,21 @@ impl Dialog {
                 None
             }
             Step::Setup => {
-                let refusal = refusal();
+                let refusal = refusal(self);
                 self.setup_refused(refusal, now)
             }
             Step::Play => {
-                let refusal = refusal();
+                let refusal = refusal(self);
                 self.play_refused(refusal, now)
             }
-            _ => Some(Event::Failed(Failure::Refused(refusal()))),
+            _ => Some(Event::Failed(Failure::Refused(refusal(self)))),
         }
+    }
+
+    fn refusal(&self, request: Method, status: u16, verdict: Option<Verdict>, message: &Message) -> Refusal {
+        let first = message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let transport = self.settings.transport;
+        Refusal { request, status, verdict, transport, detail: self.mask().quote(first) }
     }
 
     fn redirected(&mut self, headers: &Headers) -> Event {
@@ -90,6 +117,9 @@ impl Dialog {
         // Credentials in it are not ours to send.
         let _ = target.set_username("");
         let _ = target.set_password(None);
+        if target == self.url {
+            return Event::Failed(Failure::RedirectedToItself);
+        }
         let known = target.scheme() == "rtsp" && target.host() == self.settings.url.host();
         if known && self.connections < MAX_CONNECTIONS {
             self.url = target;
@@ -107,6 +137,7 @@ impl Dialog {
 
     fn described(&mut self, message: &Message) -> Event {
         let headers = &message.head.headers;
+        self.options_helped = self.options_first;
         self.description = sdp::read(&message.body);
         if self.description.media.is_empty() {
             let said = self.mask().quote(&message.body);
@@ -133,7 +164,7 @@ impl Dialog {
         let base = self.base.as_ref()?;
         if let Some(track) = self.tracks.get(self.set_up) {
             let control = self.description.media.get(track.media).and_then(|media| media.control.as_deref());
-            self.urls = base.track(control).into();
+            self.urls = base.track(control, self.description.control.as_deref()).into();
             self.try_setup(now);
             return None;
         }
@@ -159,10 +190,16 @@ impl Dialog {
     }
 
     fn track_set_up(&mut self, headers: &Headers, now: Instant) -> Option<Event> {
-        self.exchange.learn_session(headers);
         let said = headers.get("transport").unwrap_or_default();
         let answer = read_transport(&said);
         let essential = self.optional().is_none();
+        if answer.multicast {
+            if essential {
+                return Some(Event::Failed(Failure::OnlyMulticast(self.mask().quote(said.as_bytes()))));
+            }
+            self.leave_out("the camera sends it by multicast only");
+            return self.next_track(now);
+        }
         if answer.udp && self.tracks[self.set_up].port.is_none() {
             if essential {
                 return Some(Event::Failed(Failure::OnlyUdp(self.mask().quote(said.as_bytes()))));
@@ -199,7 +236,7 @@ impl Dialog {
     }
 
     fn play_refused(&mut self, refusal: Refusal, now: Instant) -> Option<Event> {
-        if refusal.status == INVALID_RANGE && !self.without_range {
+        if ABOUT_RANGE.contains(&refusal.status) && !self.without_range {
             self.without_range = true;
             self.urls.push_front(self.session_url.clone());
         } else if !refusal.is_about_url() {

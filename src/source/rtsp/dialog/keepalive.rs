@@ -15,13 +15,16 @@ const KEEPALIVES: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 #[derive(Debug)]
 pub(super) struct Keepalive {
     method: Method,
+    /// What the camera closes the connection at.
+    avoided: Option<Method>,
     at: Option<Instant>,
 }
 
 impl Keepalive {
-    /// None are due before [`Keepalive::schedule`].
-    pub(super) fn new() -> Keepalive {
-        Keepalive { method: Method::Options, at: None }
+    /// None are due before [`Keepalive::schedule`]. `avoided` closed the session before.
+    pub(super) fn new(avoided: Option<Method>) -> Keepalive {
+        let method = if avoided == Some(Method::Options) { Method::GetParameter } else { Method::Options };
+        Keepalive { method, avoided, at: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -39,20 +42,26 @@ impl Keepalive {
             return None;
         }
         if unanswered {
-            self.method = match self.method {
+            self.choose(match self.method {
                 Method::Options => Method::GetParameter,
                 _ => Method::Options,
-            };
+            });
         }
         Some(self.method)
+    }
+
+    fn choose(&mut self, method: Method) {
+        if self.avoided != Some(method) {
+            self.method = method;
+        }
     }
 
     /// Learns from an answer, whatever it is. The first one is OPTIONS, and tells whether there is GET_PARAMETER.
     pub(super) fn handle_answer(&mut self, request: Method, status: u16, headers: &Headers) {
         let named = || headers.get("public").is_some_and(|names| names.contains("GET_PARAMETER"));
         match (request, status < 300) {
-            (Method::GetParameter, false) => self.method = Method::Options,
-            (Method::Options, true) if named() => self.method = Method::GetParameter,
+            (Method::GetParameter, false) => self.choose(Method::Options),
+            (Method::Options, true) if named() => self.choose(Method::GetParameter),
             _ => {}
         }
     }
