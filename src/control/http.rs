@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sluice_config::Network;
 use socket2::SockRef;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
@@ -225,6 +226,14 @@ pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListene
     })
 }
 
+/// Clients that are turned away and may read why, at once. Their descriptors come out of the reserve; of more than
+/// that some see a reset.
+const LEAVING: usize = 16;
+
+/// How long such a client may take for that. Longer lets one address keep the sentence from others, shorter
+/// resets those on slow lines.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Serves `router` until `stop` turns true, then lets answers under way finish.
 pub async fn serve(
     listener: &TcpListener,
@@ -236,6 +245,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(all));
     let waiting = Arc::new(Places::new(limits.connections + WAITING, limits.share));
     let served = Arc::new(Places::new(limits.connections, limits.share));
+    let leaving = Arc::new(Semaphore::new(LEAVING));
     let mut trouble = Repeated::default();
     loop {
         let permit = places.clone().acquire_owned();
@@ -252,18 +262,19 @@ pub async fn serve(
                 // Many are behind a proxy, and it has fairness of its own.
                 let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
                 let Some(waits) = waiting.take(client) else {
-                    refuse(&stream);
+                    drop(permit);
+                    refuse(stream, &leaving);
                     continue;
                 };
-                let (router, stop, limits, served) =
-                    (router.clone(), stop.clone(), limits.clone(), served.clone());
+                let (router, stop, limits, served, leaving) =
+                    (router.clone(), stop.clone(), limits.clone(), served.clone(), leaving.clone());
                 tokio::spawn(async move {
                     match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
                         Ok(place) => {
                             connection(stream, peer.ip(), router, limits, stop).await;
                             drop(place);
                         }
-                        Err(_) => refuse(&stream),
+                        Err(_) => refuse(stream, &leaving),
                     }
                     drop((waits, permit));
                 });
@@ -316,15 +327,34 @@ async fn connection(
     }
 }
 
-/// Tells a client that it has its share. What does not fit into an empty socket, or is not read, is lost.
-fn refuse(stream: &TcpStream) {
+/// Tells a client that it has its share. What does not fit into an empty socket is lost.
+fn refuse(stream: TcpStream, leaving: &Arc<Semaphore>) {
     let why = "this address has its share of the connections (http.connections, limits.share_per_address)";
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nRetry-After: 5\r\n\
          Connection: close\r\n\r\n{why}",
         why.len()
     );
-    let _ = SockRef::from(stream).send(answer.as_bytes());
+    let socket = SockRef::from(&stream);
+    let _ = socket.send(answer.as_bytes());
+    let _ = socket.shutdown(std::net::Shutdown::Write);
+    // A close with a request unread is a reset, which takes the answer along.
+    let Ok(permit) = leaving.clone().try_acquire_owned() else { return };
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(LINGER, drain(stream)).await;
+        drop(permit);
+    });
+}
+
+/// Reads what a client that is turned away asks for, a request's head at the most, and forgets it.
+async fn drain(mut stream: TcpStream) {
+    let mut room = [0; 1_024];
+    for _ in 0..16 {
+        match stream.read(&mut room).await {
+            Ok(1..) => {}
+            _ => return,
+        }
+    }
 }
 
 /// Waits until the server stops, and holds no lock afterwards.
