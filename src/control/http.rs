@@ -210,11 +210,24 @@ async fn read(request: HttpRequest, public: &Public) -> Result<Request, Problem>
 
 /// Why a listener cannot start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({key}): {source}")]
+#[error("cannot listen on {address} ({key}): {source}{}", advice(.source, address.port()))]
 pub struct ListenError {
     address: SocketAddr,
     key: &'static str,
     source: std::io::Error,
+}
+
+/// What to do about it, where that is known.
+fn advice(error: &std::io::Error, port: u16) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("; stop the process that holds it (ss -tlpn 'sport = :{port}'), or choose another port")
+        }
+        std::io::ErrorKind::PermissionDenied if port < 1_024 => {
+            "; ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// Opens a listener; `key` is the configuration key that names its address.

@@ -105,7 +105,9 @@ impl Feed {
     fn tell_that_it_plays(&mut self) {
         self.plays_untold = None;
         let Formats { video, audio, .. } = &self.formats;
-        tracing::info!(stream = self.stream.name, ?video, ?audio, "plays");
+        let video = video.as_ref().map(tracing::field::display);
+        let audio = audio.as_ref().map(tracing::field::display);
+        tracing::info!(stream = self.stream.name, video, audio, "plays");
     }
 
     /// Something came.

@@ -56,6 +56,23 @@ pub struct VideoFormat {
     pub frame_rate: Option<f32>,
 }
 
+impl std::fmt::Display for VideoFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.codec.encoding_name())?;
+        if let Some((width, height)) = self.size {
+            write!(f, " {width}x{height}")?;
+        }
+        self.frame_rate.map_or(Ok(()), |rate| write!(f, " {rate}/s"))
+    }
+}
+
+impl std::fmt::Display for AudioFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let channels = if self.channels == 1 { "mono" } else { "stereo" };
+        write!(f, "{} {channels}", self.codec.encoding_name())
+    }
+}
+
 /// The audio of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioFormat {

@@ -178,6 +178,8 @@ async fn servers_that_pour() {
                         return;
                     }
                 }
+                // A close would be another failure.
+                tokio::time::sleep(Duration::from_secs(10)).await;
             }
         };
         let (url, _) = server(pour).await;

@@ -96,7 +96,7 @@ function waysTo(url, name) {
       "In another page",
       `<iframe src="${url.href}?controls=0" allow="autoplay; fullscreen" width="640" height="360"></iframe>`,
     ],
-    ["Newest picture, as a file", `curl -o ${file} ${quoted(new URL("frame.mp4", url).href)}`],
+    ["Newest picture, as a file", `curl -fo ${file} ${quoted(new URL("frame.mp4", url).href)}`],
     ["Load test", `sluice load whep ${quoted(new URL("whep", url).href)} --viewers 100`],
   ];
 }
