@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Request, Sluice};
+use common::{Request, Sluice, wait_for};
 
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_one() {
@@ -41,7 +41,11 @@ fn clients_who_hold_every_place_leave_the_listener_and_health_alone() {
         .collect();
     assert_eq!(Request::get("/livez").send(sluice.admin).status, 200);
     drop(held);
-    assert_eq!(sluice.request(Request::get("/demo/whep")).status, 204);
+    // Their places are free once their ends are seen.
+    wait_for("a place", || {
+        let answer = Request::get("/demo/whep").try_send(sluice.http);
+        answer.is_ok_and(|answer| answer.status == 204).then_some(())
+    });
     assert_eq!(sluice.metric("sluice_task_ends_total{task=\"http\"}"), 0.0);
     assert_eq!(sluice.metric("sluice_shard_up{shard=\"0\"}"), 1.0);
 }
