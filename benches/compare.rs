@@ -18,7 +18,7 @@ use super::rig::{Loading, Rig, Serving};
 use super::site::Site;
 use super::spread::{Spread, number, percent, text};
 use super::tell;
-use crate::load::process::Sample;
+use sluice_load::process::Sample;
 
 /// How far the floor's packets and bytes may be from a server's to be a floor of the same bytes.
 const SAME: f64 = 0.1;

@@ -17,7 +17,7 @@ mod compare;
 mod egress;
 mod error;
 mod flatness;
-mod floor;
+pub mod floor;
 mod join;
 mod loss;
 mod measured;
@@ -27,6 +27,7 @@ mod quality;
 mod report;
 mod rig;
 mod setting;
+pub mod sink;
 mod site;
 mod soak;
 mod spread;
@@ -40,18 +41,7 @@ use self::options::Common;
 use self::report::Report;
 use self::rig::Rig;
 use self::site::Site;
-use super::{CANNOT_RUN, MISSED};
-
-/// Which figures.
-#[derive(Debug, clap::Subcommand)]
-pub enum Bench {
-    /// Figures.
-    #[command(flatten)]
-    Profile(Profile),
-    /// The same bytes sealed and sent with nothing around them; the profiles start it.
-    #[command(subcommand, hide = true)]
-    Floor(floor::Command),
-}
+use sluice_load::{CANNOT_RUN, MISSED};
 
 /// The profiles.
 #[derive(Debug, clap::Subcommand)]
@@ -74,16 +64,12 @@ pub enum Profile {
     Report(quality::Options),
 }
 
-/// Measures, prints the report, and writes it. The exit code is 0, 1 if something was
+/// Measures, prints the report, and writes it. `version` is that of the program with its commit. The exit code is 0, 1 if something was
 /// found bad, or 2 if something could not be measured.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
-pub fn run(bench: Bench) -> ExitCode {
-    let profile = match bench {
-        Bench::Profile(profile) => profile,
-        Bench::Floor(command) => return floor::run(&command),
-    };
+pub fn run(profile: &Profile, version: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = runtime.map_err(BenchError::Start).and_then(|runtime| runtime.block_on(profile.report()));
+    let outcome = runtime.map_err(BenchError::Start).and_then(|runtime| runtime.block_on(profile.report(version)));
     match outcome {
         Ok(report) => {
             print!("{report}");
@@ -98,7 +84,7 @@ pub fn run(bench: Bench) -> ExitCode {
 
 impl Profile {
     /// Measures and writes the report. A signal drops what measures, and with it every process and namespace.
-    async fn report(&self) -> Result<Report, BenchError> {
+    async fn report(&self, version: &str) -> Result<Report, BenchError> {
         // Before anything is made that would have to be unmade.
         let mut signals = Signals::new()?;
         let (name, common) = self.common();
@@ -110,7 +96,7 @@ impl Profile {
             Profile::Compare(_) => compare::site(common)?,
             _ => Site::new(common.network)?,
         };
-        let rig = Rig::new(name, common, site)?;
+        let rig = Rig::new(name, version, common, site)?;
         let report = match self {
             Profile::Egress(options) => signals.unless(egress::run(&rig, options)).await,
             Profile::Cameras(options) => signals.unless(cameras::run(&rig, options)).await,

@@ -179,7 +179,7 @@ mod tests {
     fn report() -> Report {
         Report {
             title: "Egress".to_owned(),
-            setting: Setting::look("loopback".to_owned(), "server on core 0".to_owned()),
+            setting: Setting::look("0", "loopback".to_owned(), "server on core 0".to_owned()),
             warnings: Vec::new(),
             failed: false,
             figures: serde_json::Value::Null,

@@ -49,10 +49,15 @@ pub struct Rig {
     warnings: Vec<String>,
 }
 
+/// Where reports go unless `--out` says: a folder of this run's own, under the system's for temporary files.
+fn default_out(profile: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("sluice-bench-{profile}-{}", std::process::id()))
+}
+
 impl Rig {
     /// Divides the machine and makes DIR; this thread leaves the server's core.
-    pub fn new(profile: &str, common: &Common, site: Site) -> Result<Rig, BenchError> {
-        let out = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("sluice-bench-{profile}")));
+    pub fn new(profile: &str, version: &str, common: &Common, site: Site) -> Result<Rig, BenchError> {
+        let out = common.out.clone().unwrap_or_else(|| default_out(profile));
         fs::create_dir_all(&out).map_err(BenchError::file(&out))?;
         let exe = std::env::current_exe().map_err(BenchError::Start)?;
         let (server_core, load_cores, mut warnings) = divide(&affinity::cores(), common)?;
@@ -61,7 +66,7 @@ impl Rig {
             server_core.index(),
             cores_text(&load_cores)
         );
-        let setting = Setting::look(site.describe(), cores);
+        let setting = Setting::look(version, site.describe(), cores);
         if !affinity::pin_to_any(&load_cores) {
             warnings.push("the kernel refused to keep this process off the server's core".to_owned());
         }

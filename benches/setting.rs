@@ -7,7 +7,7 @@
 use std::fs;
 use std::time::SystemTime;
 
-use crate::load::machine::{self, Machine};
+use sluice_load::machine::{self, Machine};
 
 /// A machine, a moment, a version and a division of labour.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -32,7 +32,7 @@ pub struct Setting {
 
 impl Setting {
     /// Looks at this machine; on all its cores, so before the bench takes some for itself.
-    pub fn look(network: String, cores: String) -> Setting {
+    pub fn look(version: &str, network: String, cores: String) -> Setting {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let average = read("/proc/loadavg");
         let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
@@ -42,7 +42,7 @@ impl Setting {
             is_virtual: read("/proc/cpuinfo").contains(" hypervisor"),
             load_average: average.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0),
             date: format!("{now:.0}"),
-            version: format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("COMMIT_OF_BUILD")),
+            version: version.to_owned(),
             network,
             cores,
         }
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_date_is_that_of_utc_to_the_second() {
-        let Setting { date, .. } = Setting::look(String::new(), String::new());
+        let Setting { date, .. } = Setting::look("0", String::new(), String::new());
         assert!(date.ends_with('Z') && date.len() == "2026-11-23T10:00:00Z".len(), "{date}");
     }
 }

@@ -18,7 +18,7 @@ use super::report::{Report, Table};
 use super::rig::{Loading, Rig, Server, Serving};
 use super::spread::{Spread, number, percent};
 use super::{Signals, probe, tell};
-use crate::load::process::Sample;
+use sluice_load::process::Sample;
 
 /// Time between two rows, and with `--quick`.
 const ROW: Duration = Duration::from_secs(60);

@@ -37,6 +37,7 @@ compile_error!("sluice-io needs Linux: sendmmsg with UDP_SEGMENT, recvmmsg with 
 pub mod affinity;
 pub mod batch;
 mod cmsg;
+pub mod deadlines;
 pub mod descriptors;
 pub mod gso;
 mod mmsg;

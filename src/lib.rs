@@ -8,17 +8,20 @@
 #![forbid(unsafe_code)]
 
 pub mod contain;
-pub mod control;
+pub mod count;
 pub mod descriptors;
 pub mod executor;
+pub mod floor;
+pub mod http;
 pub mod id;
-pub mod load;
 pub mod ops;
+pub mod peer;
 pub mod probe;
 pub mod server;
+pub mod session;
 pub mod shard;
 pub mod source;
+pub mod stream;
 pub mod supervise;
 pub mod track;
 pub mod viewer;
-pub mod watchdog;

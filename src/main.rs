@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
-use sluice::watchdog::FAILED;
+use sluice::server::watchdog::FAILED;
 use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -49,10 +49,29 @@ enum Do {
     Probe(sluice::probe::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
-    Load(sluice::load::Load),
+    Load(sluice_load::Load),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
-    Bench(sluice::load::bench::Bench),
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Figures.
+    #[command(flatten)]
+    Profile(sluice_bench::Profile),
+    /// The same bytes sealed and sent with nothing around them; the profiles start it.
+    #[command(subcommand, hide = true)]
+    Floor(Floor),
+}
+
+/// The two processes of the floor.
+#[derive(Debug, Subcommand)]
+enum Floor {
+    /// Send to the destinations in a file, and print what it cost as JSON.
+    Send(sluice::floor::Options),
+    /// Be destinations: print their addresses, and receive until standard input ends.
+    Sink(sluice_bench::sink::Options),
 }
 
 #[derive(Debug, Args)]
@@ -79,8 +98,9 @@ fn main() -> ExitCode {
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
-        Some(Do::Load(load)) => return sluice::load::run(load),
-        Some(Do::Bench(bench)) => return sluice::load::bench::run(bench),
+        Some(Do::Load(load)) => return sluice_load::run(load),
+        Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
+        Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
         None => Inputs {
             file: serve.config.map(File::Path),
@@ -112,6 +132,20 @@ fn main() -> ExitCode {
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_floor(floor: &Floor) -> ExitCode {
+    let ran = match floor {
+        Floor::Send(options) => sluice::floor::run(options),
+        Floor::Sink(options) => sluice_bench::sink::run(options),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("sluice bench floor: {error}"));
+            ExitCode::from(sluice_load::CANNOT_RUN)
         }
     }
 }

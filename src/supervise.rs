@@ -7,14 +7,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::contain::dispose;
-use crate::ops::counters::Cell;
+use crate::count::counters::Cell;
 
 /// The pause before what ended begins again: the first, and after failures in a row the longest. Shorter
 /// spends a core on what cannot run; longer leaves a stream dark.
@@ -142,6 +142,31 @@ impl Drop for Watched {
 /// Whether the server stops, or whoever could say so is gone.
 fn is_stop(stop: &watch::Receiver<bool>) -> bool {
     *stop.borrow() || stop.has_changed().is_err()
+}
+
+/// A sign of life, given again and again.
+#[derive(Debug)]
+pub struct Pulse {
+    since: Instant,
+    at_ms: AtomicU64,
+}
+
+impl Default for Pulse {
+    fn default() -> Pulse {
+        Pulse { since: Instant::now(), at_ms: AtomicU64::new(0) }
+    }
+}
+
+impl Pulse {
+    /// There is life.
+    pub fn beat(&self) {
+        self.at_ms.store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Time since the last sign.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.at_ms.load(Ordering::Relaxed)))
+    }
 }
 
 #[cfg(test)]

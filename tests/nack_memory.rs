@@ -18,8 +18,9 @@ use std::time::Duration;
 use client::Player;
 use link::Link;
 use sluice::shard::Shard;
-use sluice::track::{Codec, RecentLimits};
-use sluice::viewer::Epoch;
+use sluice_media::Codec;
+use sluice::track::RecentLimits;
+use sluice_media::rtcp::Epoch;
 use world::World;
 
 /// Bytes of heap that a shard with `viewers` on bad lines holds alone, and bytes in the ring.

@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice::viewer::{Header, Keying, Sealer, SendKeys};
+use sluice_media::srtp::{Header, Keying, Sealer, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::from_feature_flags;
 use str0m::rtp::{Extension, ExtensionMap};

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::Options;
 use super::check::{Check, Verdict};
 use super::chromium::{self, Join, Seen};
-use crate::load::bench::error::BenchError;
-use crate::load::bench::report::Table;
-use crate::load::bench::rig::{Rig, Server};
-use crate::load::bench::spread::number;
+use crate::error::BenchError;
+use crate::report::Table;
+use crate::rig::{Rig, Server};
+use crate::spread::number;
 
 const NAME: &str = "Joins of a browser without mDNS";
 

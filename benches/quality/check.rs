@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::load::bench::report::Table;
+use crate::report::Table;
 
 /// Whether what was found is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

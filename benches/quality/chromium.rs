@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use url::Url;
 
-use crate::load::bench::child::What;
-use crate::load::bench::error::BenchError;
-use crate::load::bench::rig::Rig;
+use crate::child::What;
+use crate::error::BenchError;
+use crate::rig::Rig;
 
 const PAGE: &str = include_str!("page.html");
 

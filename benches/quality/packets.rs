@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::Options;
 use super::check::{Check, Verdict};
-use crate::load::bench::error::BenchError;
-use crate::load::bench::measured::{Measured, share};
-use crate::load::bench::rig::{Loading, Rig, Server};
-use crate::load::bench::spread::{number, percent};
+use crate::error::BenchError;
+use crate::measured::{Measured, share};
+use crate::rig::{Loading, Rig, Server};
+use crate::spread::{number, percent};
 
 /// Part of the video that may be missing for good on a clean line. Sockets of a busy machine drop now and then.
 const CLEAN_LOSS: f64 = 0.000_1;

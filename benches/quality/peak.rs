@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::check::{Check, Verdict, whole_percent};
 use super::{Options, reading};
-use crate::load::bench::error::BenchError;
-use crate::load::bench::measured::Measured;
-use crate::load::bench::report::Table;
-use crate::load::bench::rig::{Loading, Rig, Server};
-use crate::load::bench::spread::{number, percent};
-use crate::load::bench::tell;
+use crate::error::BenchError;
+use crate::measured::Measured;
+use crate::report::Table;
+use crate::rig::{Loading, Rig, Server};
+use crate::spread::{number, percent};
+use crate::tell;
 
 /// Part of its one core at which the server is at its limit, and of a core at which the generator is.
 const FULL: f64 = 0.9;

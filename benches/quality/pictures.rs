@@ -15,10 +15,10 @@ use super::check::{Check, Verdict};
 use super::chromium::{Seen, Shot};
 use super::source;
 use super::ssim::Plane;
-use crate::load::bench::error::BenchError;
-use crate::load::bench::report::Table;
-use crate::load::bench::rig::Rig;
-use crate::load::bench::spread::number;
+use crate::error::BenchError;
+use crate::report::Table;
+use crate::rig::Rig;
+use crate::spread::number;
 
 const NAME: &str = "Pictures";
 

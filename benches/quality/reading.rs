@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::check::{Check, Verdict};
-use crate::load::bench::error::BenchError;
-use crate::load::bench::probe;
-use crate::load::bench::report::Table;
-use crate::load::bench::rig::Server;
-use crate::load::bench::spread::number;
+use crate::error::BenchError;
+use crate::probe;
+use crate::report::Table;
+use crate::rig::Server;
+use crate::spread::number;
 
 /// Time for the last viewers to be gone: the server waits 30 s for the consent of one that did not say goodbye.
 const LEAVING: Duration = Duration::from_secs(40);

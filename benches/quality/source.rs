@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::ssim::Plane;
-use crate::load::bench::error::BenchError;
-use crate::source::demo;
+use crate::error::BenchError;
+use sluice_media::clip;
 
 /// Size of the demo clip's pictures.
 pub const WIDTH: usize = 1_280;
@@ -25,7 +25,7 @@ pub fn is_there() -> bool {
 /// Decodes the demo clip, which is put into `directory` first, and gives its pictures one after the other.
 pub fn clip(directory: &Path, mut each: impl FnMut(usize, Plane)) -> Result<(), BenchError> {
     let file = directory.join("source.h264");
-    std::fs::write(&file, demo::byte_stream()).map_err(BenchError::file(&file))?;
+    std::fs::write(&file, clip::byte_stream()).map_err(BenchError::file(&file))?;
     let mut index = 0;
     decode(&file, |plane| {
         each(index, plane);

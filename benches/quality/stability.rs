@@ -12,10 +12,10 @@ use serde_json::json;
 use super::Options;
 use super::check::{Check, Verdict, whole_percent};
 use super::reading::mebibytes;
-use crate::load::bench::error::BenchError;
-use crate::load::bench::report::Table;
-use crate::load::bench::rig::{Loading, Rig, Server};
-use crate::load::bench::spread::{number, percent};
+use crate::error::BenchError;
+use crate::report::Table;
+use crate::rig::{Loading, Rig, Server};
+use crate::spread::{number, percent};
 
 /// Looks at the server, evenly spread over the whole time, a second apart if that makes fewer. More show shorter
 /// waves and cost rows.

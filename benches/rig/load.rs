@@ -12,7 +12,7 @@ use super::super::error::BenchError;
 use super::super::measured::Measured;
 use super::super::site::{Place, cores_text};
 use super::{Rig, Server};
-use crate::load::process;
+use sluice_load::process;
 
 /// Files that the generator has open beside one a viewer; it checks the same itself.
 const OTHER_FILES: u64 = 192;

@@ -11,7 +11,7 @@ use super::super::error::BenchError;
 use super::super::probe;
 use super::super::site::Place;
 use super::Rig;
-use crate::load::process::Sample;
+use sluice_load::process::Sample;
 
 /// What a server shall serve, and with which settings over the defaults.
 #[derive(Debug, Clone, Default)]

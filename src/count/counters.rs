@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::feedback::Feedback;
-use crate::viewer::EndReason;
+use crate::count::EndReason;
 
 /// A number with one writer.
 #[derive(Debug, Default)]

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use sluice_config::Config;
 
-use super::CLIP;
-use crate::load::cameras::send_time;
+use sluice_bench::floor::CLIP;
+use sluice_load::cameras::send_time;
 use crate::shard::{FanOut, Pacing};
-use crate::source::demo;
-use crate::track::h264::is_slice;
-use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, Kind, Train, VideoPacketizer};
+use sluice_media::clip;
+use sluice_media::h264::is_slice;
+use sluice_media::{AccessUnit, AudioFrame, Codec, Kind};
+use crate::track::{AudioPacketizer, Train, VideoPacketizer};
 
 /// Time of one audio packet of the clip, and of one picture.
 const PACKET: Duration = Duration::from_millis(20);
@@ -65,7 +66,7 @@ impl Pattern {
 /// first has no past.
 fn fanned_out(viewers: usize, send_times: bool, now: Instant) -> Vec<Step> {
     let (mut video, mut audio) = (VideoPacketizer::new(0), AudioPacketizer::new(Codec::Opus, 0));
-    let (pictures, packets) = (demo::pictures(), demo::packets());
+    let (pictures, packets) = (clip::pictures(), clip::packets());
     let mut pictures = pictures.iter().cycle().zip(0_u32..).peekable();
     let mut line = Line::new(viewers, now);
     // Every 20 ms a packet of sound, and the pictures that begin before the next one.

@@ -12,14 +12,14 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::hosts::{self, Hosts};
-use super::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 use super::streams;
-use crate::control::problem::Problem;
-use crate::control::registry::Registry;
+use super::problem::Problem;
+use crate::stream::registry::Registry;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
-use crate::source::SourceState;
-use crate::watchdog::Pulse;
+use crate::stream::SourceState;
+use crate::supervise::Pulse;
 
 const INDEX: &str = "\
 sluice, for operators

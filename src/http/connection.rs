@@ -17,7 +17,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-use super::client::{Client, Share};
+use crate::session::client::{Client, Share};
 use crate::contain::lock;
 
 /// What to ask of the kernel for each direction of a connection; it takes twice as much. A client that does not

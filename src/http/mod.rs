@@ -1,21 +1,13 @@
-//! The control plane: streams, sessions, and the HTTP that viewers and operators speak.
-//!
-//! Runs on a few unpinned tokio threads and may lock and allocate; it reaches shards only through
-//! their bounded queues and never touches media packet by packet.
+//! HTTP: listeners and their limits, WHEP, stills, pages, and what operators ask for.
 
-pub mod admission;
-pub mod announce;
-pub mod answer;
-pub mod client;
+pub mod admin;
 pub mod conditional;
 pub mod connection;
 pub mod discreet;
-pub mod http;
-pub mod offer;
+pub mod hosts;
+pub mod listen;
+pub mod pages;
 pub mod problem;
-pub mod registry;
-pub mod sdpfrag;
-pub mod sessions;
-pub mod still;
-pub mod trouble;
+mod still;
+pub mod streams;
 pub mod whep;

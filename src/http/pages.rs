@@ -3,9 +3,9 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::control::conditional::{etag_of, has_already};
-use crate::control::http::CONTENT_SECURITY_POLICY;
-use crate::control::problem::Problem;
+use super::conditional::{etag_of, has_already};
+use super::listen::CONTENT_SECURITY_POLICY;
+use super::problem::Problem;
 
 const INDEX: &str = include_str!("pages/index.html");
 const PLAYER: &str = include_str!("pages/player.html");

@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::contain::lock;
-use crate::control::conditional::{etag_of, has_already};
-use crate::control::discreet::{discreet, kind};
-use crate::control::registry::{Registry, Stream};
-use crate::control::trouble::Trouble;
-use crate::source::SourceState;
+use super::conditional::{etag_of, has_already};
+use super::discreet::{discreet, kind};
+use crate::stream::registry::{Registry, Stream};
+use crate::stream::trouble::Trouble;
+use crate::stream::SourceState;
 
 /// For how long a list is given again. Raising it makes pages late; lowering it costs CPU for each page that is
 /// open.

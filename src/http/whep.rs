@@ -12,21 +12,23 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::admission::Refusal;
-use super::answer::{Identity, answer, negotiate, restart_fragment};
-use super::client::Client;
+use crate::session::admission::Refusal;
+use crate::session::answer::{Identity, answer, negotiate, restart_fragment};
+use crate::session::client::Client;
 use super::discreet::discreet;
-use super::offer::{Offer, OfferError, Setup, shown};
+use crate::session::offer::{Offer, OfferError, Setup, shown};
 use super::problem::Problem;
-use super::registry::{Registry, Stream};
-use super::sdpfrag::{Fragment, ufrags_of};
-use super::sessions::{Session, Sessions};
+use crate::stream::registry::{Registry, Stream};
+use crate::session::sdpfrag::{Fragment, ufrags_of};
+use crate::session::table::{Session, Sessions};
 use crate::contain::read;
 use crate::id::SessionId;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
-use crate::source::SourceState;
-use crate::viewer::{Credentials, Engine, EngineParams, SharedDtls, Viewer, ViewerLimits};
+use crate::stream::SourceState;
+use crate::peer::{Credentials, Engine, EngineParams};
+use sluice_media::dtls::SharedDtls;
+use crate::viewer::{Viewer, ViewerLimits};
 
 /// Time to try again when the server is full.
 const FULL_RETRY: Duration = Duration::from_secs(5);

@@ -25,7 +25,7 @@ use super::packet::{self, Datagram};
 use super::sequence::Sequence;
 use super::srtp::Srtp;
 use super::track::Track;
-use crate::viewer::{KeySlot, SharedDtls, with_key_slot};
+use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 
 mod feedback;
 mod media;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::cameras::send_time;
 use super::delay::{Age, Delays};
-use crate::track::h264::{FU_A, IDR, PPS, SEI, SLICES, SPS, STAP_A, begins_picture, kind};
+use sluice_media::h264::{FU_A, IDR, PPS, SEI, SLICES, SPS, STAP_A, begins_picture, kind};
 
 /// How long a packet waits for one before it. Longer than a NACK's third try.
 const PATIENCE: Duration = Duration::from_millis(500);

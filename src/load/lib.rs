@@ -2,10 +2,8 @@
 //!
 //! [`client`] is one viewer without a socket: tests can use it too, and [`srtp`] and [`rtcp`] to write as a viewer of
 //! their own. [`worker`] runs thousands of them on pinned threads, [`whep`] paces them, [`report`] adds up.
-//! [`cameras`] are what a server pulls, and [`mod@bench`] runs a server of ours with all of these. Nothing else here
-//! knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who run it.
+//! [`cameras`] are what a server pulls. Nothing here knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who run it.
 
-pub mod bench;
 pub mod cameras;
 pub mod client;
 pub mod delay;
@@ -42,10 +40,10 @@ use std::process::ExitCode;
 use options::Options;
 
 /// Exit code when a bound was not kept, or nothing could be measured.
-const MISSED: u8 = 1;
+pub const MISSED: u8 = 1;
 
 /// Exit code when the test could not be run.
-const CANNOT_RUN: u8 = 2;
+pub const CANNOT_RUN: u8 = 2;
 
 /// What to load.
 #[derive(Debug, clap::Subcommand)]

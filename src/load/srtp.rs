@@ -11,7 +11,7 @@ use str0m::crypto::{
 };
 
 use super::packet::Header;
-use crate::viewer::Keying;
+use sluice_media::srtp::Keying;
 
 /// Key derivation labels (RFC 3711 §4.3.2); those of RTCP are 3 higher.
 const ENCRYPTION: u8 = 0;

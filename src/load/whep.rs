@@ -28,7 +28,7 @@ use super::process::{self, Sample};
 use super::report::{Report, Run, Setting, Window};
 use super::series::{Recorder, STEP};
 use super::worker::{self, Command, Event, Handle, Mark};
-use crate::viewer::{DtlsSetupError, SharedDtls};
+use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 
 /// How long joins may go on after the last one was begun: a worker's own bound, and a little.
 const JOIN_GRACE: Duration = Duration::from_secs(15);

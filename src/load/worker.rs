@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::client::{Behaviour, Totals};
 use super::gone::Gone;
-use crate::viewer::SharedDtls;
+use sluice_media::dtls::SharedDtls;
 use seats::Worker;
 
 /// Commands that may wait for a worker. The coordinator waits when they are more.

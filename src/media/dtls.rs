@@ -19,7 +19,7 @@ use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider,
 use str0m::crypto::{CryptoError, from_feature_flags};
 use zeroize::Zeroizing;
 
-use super::keys::Keying;
+use crate::srtp::Keying;
 
 /// Times that a handshake begins anew before it was answered. Each is the cost of a join's DTLS (some 15 µs);
 /// fewer let less forged fragments lock a viewer out.
@@ -46,7 +46,7 @@ impl Slot {
     }
 
     /// Records discarded since the last call: of application data, and those that the library refused.
-    pub(super) fn take_discarded(&self) -> (u32, u32) {
+    pub fn take_discarded(&self) -> (u32, u32) {
         let take = |count: &AtomicU32| match count.load(Ordering::Relaxed) {
             0 => 0,
             _ => count.swap(0, Ordering::Relaxed),

@@ -6,7 +6,7 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_millis(120);
 
 /// The duration of a packet; `None` if it is none, or malformed.
-pub(super) fn duration(packet: &[u8]) -> Option<Duration> {
+pub fn duration(packet: &[u8]) -> Option<Duration> {
     let toc = *packet.first()?;
     let config = toc >> 3;
     let frame = Duration::from_micros(match config {

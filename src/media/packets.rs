@@ -16,17 +16,17 @@ pub struct Packets {
 
 impl Packets {
     /// Room for `packets` packets of `bytes` bytes in all.
-    pub(super) fn with_capacity(packets: usize, bytes: usize) -> Packets {
+    pub fn with_capacity(packets: usize, bytes: usize) -> Packets {
         Packets { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(packets) }
     }
 
     /// Appends a packet.
-    pub(super) fn push(&mut self, payload: &[u8]) {
+    pub fn push(&mut self, payload: &[u8]) {
         self.push_with(|out| out.extend_from_slice(payload));
     }
 
     /// Appends a packet whose payload `write` puts behind what it finds there.
-    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len() as u32);
     }
@@ -47,7 +47,7 @@ impl Packets {
     }
 
     /// Bytes of memory that the two buffers hold.
-    pub(super) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
@@ -57,7 +57,7 @@ impl Packets {
     }
 
     /// A copy of the packets of `range`. Panics where the range does.
-    pub(super) fn copy(&self, range: Range<usize>) -> Packets {
+    pub fn copy(&self, range: Range<usize>) -> Packets {
         let start = self.start(range.start);
         let ends: Vec<u32> = self.ends[range].iter().map(|end| end - start as u32).collect();
         let bytes = ends.last().map_or(0, |&end| end as usize);

@@ -14,17 +14,17 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Exposition;
 
-use super::counters::{Cell, ShardCounters};
-use super::feedback::Heard;
-use super::histogram::{Histogram, Snapshot};
+use crate::count::counters::{Cell, ShardCounters};
+use crate::count::feedback::Heard;
+use crate::count::histogram::{Histogram, Snapshot};
 use super::log::Lost;
-use crate::control::registry::{Registry, Stream};
-use crate::control::sessions::Sessions;
+use crate::stream::registry::{Registry, Stream};
+use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
-use crate::source::SourceState;
+use crate::stream::SourceState;
 use crate::supervise::{Ends, Task};
-use crate::track::Kind;
-use crate::viewer::EndReason;
+use sluice_media::Kind;
+use crate::count::EndReason;
 
 /// All metrics of the process.
 pub struct Metrics {

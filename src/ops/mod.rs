@@ -1,11 +1,4 @@
-//! Operations: what an operator looks at. Counters, metrics, health, pages.
+//! Operations: what an operator reads: metrics, the log.
 
-pub mod admin;
-pub mod counters;
-pub mod feedback;
-pub mod histogram;
-pub mod hosts;
 pub mod log;
 pub mod metrics;
-pub mod pages;
-pub mod streams;

@@ -87,7 +87,7 @@ impl Check<'_> {
     }
 
     /// Whether `datagram` says that this check was good: the engine answers none but authentic ones.
-    pub(super) fn is_answered_by(&self, datagram: &[u8]) -> bool {
+    pub(crate) fn is_answered_by(&self, datagram: &[u8]) -> bool {
         datagram.starts_with(&[0x01, 0x01]) && datagram.get(8..HEADER) == Some(&self.transaction)
     }
 }

@@ -16,12 +16,12 @@ use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::dtls::{KeySlot, SharedDtls, with_key_slot};
-use super::keys::{ReportKeys, SendKeys};
-use super::open::Opener;
-use super::seal::Sealer;
-use crate::shard::Egress;
-use crate::track::Codec;
+use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
+use sluice_media::srtp::{ReportKeys, SendKeys};
+use sluice_media::srtp::Opener;
+use sluice_media::srtp::Sealer;
+use super::Egress;
+use sluice_media::Codec;
 
 /// Polls of one call at the most; an engine that still has output then is broken and ends.
 ///
@@ -158,19 +158,19 @@ impl Engine {
     }
 
     /// Takes the media sections that carry something. They are of no use to the engine itself.
-    pub(super) fn take_media(&mut self) -> Vec<MediaParams> {
+    pub(crate) fn take_media(&mut self) -> Vec<MediaParams> {
         std::mem::take(&mut self.media)
     }
 
     /// What seals this viewer's media, once the handshake is done. Call it once: two sealers of one key
     /// would use its indices twice.
-    pub(super) fn sealer(&self) -> Option<Sealer> {
+    pub(crate) fn sealer(&self) -> Option<Sealer> {
         Sealer::new(&SendKeys::derive(self.keys.get()?, &self.crypto)?)
     }
 
     /// What opens this viewer's reports, once the handshake is done. Call it once: each knows for itself what
     /// came before.
-    pub(super) fn opener(&self) -> Option<Opener> {
+    pub(crate) fn opener(&self) -> Option<Opener> {
         Opener::new(&ReportKeys::derive(self.keys.get()?, &self.crypto)?)
     }
 
@@ -261,7 +261,7 @@ fn drain(rtc: &mut Rtc, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
 }
 
 /// RTP and RTCP by the first byte (RFC 7983 §7).
-pub(super) fn is_srtp(datagram: &[u8]) -> bool {
+pub(crate) fn is_srtp(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(128..=191))
 }
 

@@ -36,16 +36,16 @@ pub const FRESH: Duration = Duration::from_secs(7);
 const RELEASED: Duration = Duration::from_secs(5);
 
 /// Where a viewer's media goes: its address, and ours that it leaves from.
-pub(super) type Target = (SocketAddr, Option<IpAddr>);
+pub(crate) type Target = (SocketAddr, Option<IpAddr>);
 
 /// An address of the viewer that an authentic check came from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Path {
-    pub(super) remote: SocketAddr,
+pub(crate) struct Path {
+    pub(crate) remote: SocketAddr,
     /// Our address that it sent to, as the kernel knows it: replies leave from there.
-    pub(super) local: Option<IpAddr>,
+    pub(crate) local: Option<IpAddr>,
     /// Our address as announced to the engine.
-    pub(super) announced: SocketAddr,
+    pub(crate) announced: SocketAddr,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ struct Known {
 
 /// All paths of a viewer.
 #[derive(Debug)]
-pub(super) struct Paths {
+pub(crate) struct Paths {
     known: Vec<Known>,
     ever: u16,
     fresh: Duration,
@@ -68,7 +68,7 @@ pub(super) struct Paths {
 
 /// What may be done with a check before anybody knows whether it is authentic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// It came for the first time.
     New,
     /// It came before, now again from a known address: it is answered, but proves nothing any more.
@@ -81,23 +81,23 @@ pub(super) enum Standing {
 
 impl Paths {
     /// No paths; each will be fresh for `fresh`.
-    pub(super) fn new(fresh: Duration) -> Paths {
+    pub(crate) fn new(fresh: Duration) -> Paths {
         let checks = [0; CHECKS_REMEMBERED];
         Paths { known: Vec::new(), ever: 0, fresh, checks, next_check: 0 }
     }
 
     /// The path from `remote`.
-    pub(super) fn get(&self, remote: SocketAddr) -> Option<Path> {
+    pub(crate) fn get(&self, remote: SocketAddr) -> Option<Path> {
         self.known.iter().map(|known| known.path).find(|path| path.remote == remote)
     }
 
     /// All addresses.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.known.iter().map(|known| known.path.remote)
     }
 
     /// What may be done with the check of that `transaction` from `remote`.
-    pub(super) fn standing(&self, now: Instant, remote: SocketAddr, transaction: &[u8; 12]) -> Standing {
+    pub(crate) fn standing(&self, now: Instant, remote: SocketAddr, transaction: &[u8; 12]) -> Standing {
         let known = self.get(remote).is_some();
         match self.checks.contains(&beginning(transaction)) {
             true if known => Standing::Again,
@@ -108,7 +108,7 @@ impl Paths {
     }
 
     /// A new check came over `path` and is authentic. Returns the address that had to go for it.
-    pub(super) fn confirm(
+    pub(crate) fn confirm(
         &mut self,
         now: Instant,
         path: Path,
@@ -131,25 +131,25 @@ impl Paths {
     }
 
     /// Something else that only the viewer can have made came from `remote`.
-    pub(super) fn heard(&mut self, now: Instant, remote: SocketAddr) {
+    pub(crate) fn heard(&mut self, now: Instant, remote: SocketAddr) {
         if let Some(known) = self.known.iter_mut().find(|known| known.path.remote == remote) {
             known.heard = now;
         }
     }
 
     /// The address is another viewer's now.
-    pub(super) fn forget(&mut self, remote: SocketAddr) {
+    pub(crate) fn forget(&mut self, remote: SocketAddr) {
         self.known.retain(|known| known.path.remote != remote);
     }
 
     /// Whether another viewer may have the address.
-    pub(super) fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
+    pub(crate) fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
         let known = self.known.iter().find(|known| known.path.remote == remote);
         known.is_none_or(|known| now.saturating_duration_since(known.heard) >= RELEASED)
     }
 
     /// Where media goes, and until when that holds if nothing more is heard.
-    pub(super) fn target(&self, now: Instant) -> Option<(Target, Instant)> {
+    pub(crate) fn target(&self, now: Instant) -> Option<(Target, Instant)> {
         let fresh = self.known.iter().filter(|known| now < known.heard + self.fresh);
         // `None` is less than any instant.
         let best = fresh.max_by_key(|known| (known.nominated, known.heard))?;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::source::Formats;
-use crate::source::keyframes::Keyframes;
-use crate::track::{AccessUnit, AudioFrame, VideoFacts, VideoPacketizer};
+use crate::stream::Formats;
+use crate::stream::keyframes::Keyframes;
+use sluice_media::{AccessUnit, AudioFrame};
+use crate::track::{VideoFacts, VideoPacketizer};
 
 /// Keyframes that are enough: two distances between them tell whether they are equal. More makes each probe longer,
 /// fewer takes a single odd group for the rule.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::source::{AudioFormat, VideoFormat};
-use crate::track::Codec;
+use crate::stream::{AudioFormat, VideoFormat};
+use sluice_media::Codec;
 
 /// 320x240, Main, with pictures that may be shown in another order than they come.
 pub(in crate::probe) const SPS: &[u8] = b"\x67\x4d\x00\x1e\xf6\x0a\x0f\xc8";

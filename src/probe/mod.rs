@@ -25,8 +25,8 @@ use self::report::{Found, Report};
 use crate::executor::Executor;
 use crate::server::rtsp_settings;
 use crate::source::rtsp::{self, RtspSettings};
-use crate::source::{Formats, Sink, SourceState};
-use crate::track::{AccessUnit, AudioFrame};
+use crate::stream::{Formats, Sink, SourceState};
+use sluice_media::{AccessUnit, AudioFrame};
 
 /// Exit code for a URL or a name that cannot be used; clap's own, too.
 const BAD_USAGE: u8 = 2;

@@ -4,6 +4,8 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+pub mod watchdog;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
@@ -18,26 +20,29 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::control::admission::{Admission, AdmissionLimits};
-use crate::control::announce::{AnnounceError, Announcer};
-use crate::control::client::Share;
-use crate::control::http::{self, HttpLimits, ListenError, Public};
-use crate::control::registry::Registry;
-use crate::control::sessions::Sessions;
-use crate::control::whep::Whep;
+use crate::session::admission::{Admission, AdmissionLimits};
+use crate::session::announce::{AnnounceError, Announcer};
+use crate::session::client::Share;
+use crate::http::listen::{self, HttpLimits, ListenError, Public};
+use crate::stream::registry::Registry;
+use crate::session::table::Sessions;
+use crate::http::whep::Whep;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
-use crate::ops::admin::{self, Admin};
+use crate::http::admin::{self, Admin};
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
 use crate::shard::{News, Pacing};
-use crate::source::{self, Feed, demo, rtsp};
+use crate::source::{self, demo, rtsp};
+use crate::stream::Ingest;
 use crate::supervise::{Ends, Task, Watched};
 use crate::track::RecentLimits;
-use crate::viewer::{DtlsSetupError, SharedDtls, ViewerLimits};
-use crate::watchdog::{self, Pulse, WatchdogSetup};
+use sluice_media::dtls::{DtlsSetupError, SharedDtls};
+use crate::viewer::ViewerLimits;
+use self::watchdog::WatchdogSetup;
+use crate::supervise::Pulse;
 
 /// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
 /// for what does not end; shorter cuts off what would.
@@ -155,8 +160,8 @@ impl Server {
             share: Share(config.limits.share_per_address),
             proxies: config.http.trusted_proxies.as_slice().into(),
         };
-        let private = http::listen(config.admin.listen, "admin.listen").await?;
-        let public = on(&http_executor, http::listen(config.http.listen, "http.listen")).await?;
+        let private = listen::listen(config.admin.listen, "admin.listen").await?;
+        let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
         let state = Public {
@@ -168,7 +173,7 @@ impl Server {
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let serving =
-            listen(watched(Task::Http, "http"), public, http::public(state), limits.clone(), &stopping);
+            listen(watched(Task::Http, "http"), public, listen::public(state), limits.clone(), &stopping);
         tasks.spawn_on(serving, http_executor.handle());
         http_executor.handle().spawn(beat(http_pulse.clone()));
         // Whoever reaches it is the operator.
@@ -259,7 +264,7 @@ fn listen(
     let stop = stop.clone();
     async move {
         while let Some(pause) =
-            watched.run(http::serve(&listener, router.clone(), &limits, stop.clone())).await
+            watched.run(listen::serve(&listener, router.clone(), &limits, stop.clone())).await
         {
             watched.pause(pause).await;
         }
@@ -388,7 +393,7 @@ fn viewer_limits(config: &Config) -> ViewerLimits {
         setup: config.limits.setup_timeout,
         consent: config.limits.consent_timeout,
         report_interval: config.rtcp.report_interval,
-        fresh: crate::viewer::FRESH,
+        fresh: crate::peer::FRESH,
     }
 }
 
@@ -423,7 +428,7 @@ fn sources(
     let (done, all_done) = mpsc::channel(1);
     for (name, settings) in &config.streams {
         let Some(stream) = registry.stream(name.as_str()).cloned() else { continue };
-        let feed = Feed::new(stream.clone(), (rand::random(), rand::random()));
+        let feed = Ingest::new(stream.clone(), (rand::random(), rand::random()));
         let (stop, done) = (stop.clone(), done.clone());
         let watched = watched(Task::Source, name.as_str());
         match &settings.source {

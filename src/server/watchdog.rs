@@ -7,17 +7,16 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{oneshot, watch};
 
 use crate::contain::{contain, write};
-use crate::control::announce::Announcer;
-use crate::control::sessions::Sessions;
-use crate::control::whep::Whep;
+use crate::session::announce::Announcer;
+use crate::session::table::Sessions;
+use crate::http::whep::Whep;
 use crate::shard::watch::{Finding, Watch};
-use crate::supervise::{Ends, Task};
+use crate::supervise::{Ends, Pulse, Task};
 
 /// Time between looks. Shorter costs wake-ups, longer sees an end later; it must stay well below a second.
 const LOOK: Duration = Duration::from_millis(250);
@@ -39,31 +38,6 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 
 /// The exit code of a server that ended because a part of it did: start it again.
 pub const FAILED: u8 = 70;
-
-/// A sign of life, given again and again.
-#[derive(Debug)]
-pub struct Pulse {
-    since: Instant,
-    at_ms: AtomicU64,
-}
-
-impl Default for Pulse {
-    fn default() -> Pulse {
-        Pulse { since: Instant::now(), at_ms: AtomicU64::new(0) }
-    }
-}
-
-impl Pulse {
-    /// There is life.
-    pub fn beat(&self) {
-        self.at_ms.store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
-    }
-
-    /// Time since the last sign.
-    pub fn age(&self) -> Duration {
-        self.since.elapsed().saturating_sub(Duration::from_millis(self.at_ms.load(Ordering::Relaxed)))
-    }
-}
 
 /// What the watchdog looks at, and since when it is not whole.
 struct Looks {
@@ -206,10 +180,10 @@ fn look_at_interfaces(setup: &WatchdogSetup) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::admission::{Admission, AdmissionLimits};
-    use crate::control::client::{Client, Share};
-    use crate::control::registry::{Registry, Stream};
-    use crate::control::sessions::Session;
+    use crate::session::admission::{Admission, AdmissionLimits};
+    use crate::session::client::{Client, Share};
+    use crate::stream::registry::{Registry, Stream};
+    use crate::session::table::Session;
     use crate::id::SessionId;
     use crate::shard::command::ShardHandle;
     use crate::shard::place::tests::shards;

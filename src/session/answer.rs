@@ -7,9 +7,10 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport, shown};
-use crate::source::Formats;
-use crate::track::{Codec, Kind};
-use crate::viewer::{CNAME, Credentials, MediaParams};
+use crate::stream::Formats;
+use sluice_media::{Codec, Kind};
+use sluice_media::rtcp::CNAME;
+use crate::peer::{Credentials, MediaParams};
 
 /// `abs-send-time`: lets the receiver estimate bandwidth for REMB.
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";

@@ -1,7 +1,7 @@
 //! Which payload type a stream gets, and answers letter for letter.
 
 use super::*;
-use crate::source::{AudioFormat, VideoFormat};
+use crate::stream::{AudioFormat, VideoFormat};
 
 #[path = "answer_soundness_tests.rs"]
 mod soundness;

@@ -1,7 +1,7 @@
 //! Offers of real clients are read for what they are; every refusal has its own sentence.
 
 use super::*;
-use crate::viewer::Credentials;
+use crate::peer::Credentials;
 
 #[path = "offer_robustness_tests.rs"]
 mod robustness;

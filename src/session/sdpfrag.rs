@@ -5,7 +5,7 @@
 //! ones restart ICE.
 
 use super::offer::check_credentials;
-use crate::viewer::Credentials;
+use crate::peer::Credentials;
 
 /// A fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]

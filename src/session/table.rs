@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::contain::lock;
-use crate::control::admission::{Admission, Place};
-use crate::control::registry::Stream;
+use super::admission::{Admission, Place};
+use crate::stream::registry::Stream;
 use crate::id::SessionId;
 use crate::shard::News;
 use crate::shard::command::ShardHandle;

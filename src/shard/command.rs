@@ -8,9 +8,10 @@ use crossbeam_channel::{Sender, TrySendError};
 
 use super::room::{NoRoom, Room, RoomLimits, Sample};
 use crate::id::{SessionId, StreamId};
-use crate::ops::counters::{Cell, ShardCounters};
+use crate::count::counters::{Cell, ShardCounters};
 use crate::track::Train;
-use crate::viewer::{Credentials, Viewer};
+use crate::peer::Credentials;
+use crate::viewer::Viewer;
 
 /// Commands that may wait for a shard. Full means that the shard stands still: joins are then
 /// refused with 503. Raising it costs 16 bytes each and lets joins wait longer.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use crate::viewer::Check;
+use crate::peer::Check;
 
 /// Slots of viewers by what tells their datagrams apart.
 #[derive(Debug, Default)]

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::track::{Kind, Train};
+use sluice_media::Kind;
+use crate::track::Train;
 
 /// Time between two portions of a paced picture: what epoll can wait for.
 const STEP: Duration = Duration::from_millis(1);

@@ -28,10 +28,11 @@ use super::room::RoomLimits;
 use super::shard::{Ended, News, Progress, Shard};
 use crate::contain::contain;
 use crate::id::{SessionId, StreamId};
-use crate::ops::counters::ShardCounters;
+use crate::count::counters::ShardCounters;
 use crate::supervise::{Ends, Task};
 use crate::track::RecentLimits;
-use crate::viewer::{EndReason, Epoch};
+use crate::count::EndReason;
+use sluice_media::rtcp::Epoch;
 
 /// Receive calls (of up to 32 datagrams each) in one round. More lets a flood of datagrams delay
 /// media; fewer lets the socket's buffer fill up while many viewers join.

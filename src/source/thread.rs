@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Feed, Sink as _, SourceState};
-use crate::control::registry::Stream;
+use crate::stream::{Ingest, Sink as _, SourceState};
+use crate::stream::registry::Stream;
 use crate::executor::Executor;
 use crate::supervise::Watched;
 
@@ -26,10 +26,10 @@ const FAILED: &str = "its source failed inside the server, whose log says where"
 /// The kernel's, when it gives no thread.
 pub fn start(
     stream: Arc<Stream>,
-    mut feed: Feed,
+    mut feed: Ingest,
     mut watched: Watched,
     done: mpsc::Sender<()>,
-    mut run: impl AsyncFnMut(&mut Feed) + Send + 'static,
+    mut run: impl AsyncFnMut(&mut Ingest) + Send + 'static,
 ) -> io::Result<()> {
     let name = format!("from-{}", stream.name);
     let ending = Ending(stream, done);
@@ -67,7 +67,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::control::registry::Registry;
+    use crate::stream::registry::Registry;
     use crate::source::demo;
     use crate::supervise::{Ends, Task};
     use crate::track::RecentLimits;
@@ -92,7 +92,7 @@ mod tests {
         let (done, mut all_done) = mpsc::channel(1);
         let ends = Arc::new(Ends::default());
         let stream = stream();
-        let feed = Feed::new(stream.clone(), (1, 1));
+        let feed = Ingest::new(stream.clone(), (1, 1));
         let watched = Watched::new(Task::Source, "gate", stopping.clone(), ends.clone());
         let playing = |stream: &Stream| stream.status().state == SourceState::Playing;
         let (fail, mut failing) = watch::channel(false);

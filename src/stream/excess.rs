@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::track::{AccessUnit, AudioFrame, MAX_PAYLOAD, MAX_TRAIN_PACKETS};
+use sluice_media::{AccessUnit, AudioFrame, MAX_PAYLOAD};
+use crate::track::MAX_TRAIN_PACKETS;
 
 /// Pictures of one stream in a second. Cameras send 1 to 60, a few 120. Raising it lets one source take that much
 /// more of its shards and of their queues; lowering it refuses cameras.

@@ -15,15 +15,16 @@ use super::fitness;
 use super::keyframes::Keyframes;
 use super::told::{self, Told};
 use super::{Formats, Sink, SourceState};
-use crate::control::registry::Stream;
-use crate::track::{AccessUnit, AudioFrame, AudioPacketizer, Codec, PacketizeError, Train, VideoPacketizer};
+use super::registry::Stream;
+use sluice_media::{AccessUnit, AudioFrame, Codec};
+use crate::track::{AudioPacketizer, PacketizeError, Train, VideoPacketizer};
 
 /// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log
 /// with a failure as its last word for longer; lowering it lets a camera of short sessions write more.
 const STEADY: Duration = Duration::from_secs(5);
 
 /// A stream's end of its source.
-pub struct Feed {
+pub struct Ingest {
     stream: Arc<Stream>,
     video: VideoPacketizer,
     /// One for each audio codec that the source ever had, so that one that comes back goes on.
@@ -56,10 +57,10 @@ pub struct Feed {
     warned: Option<Instant>,
 }
 
-impl Feed {
+impl Ingest {
     /// A feed of `stream`; `timestamps` are where video's and audio's RTP timestamps begin.
-    pub fn new(stream: Arc<Stream>, timestamps: (u32, u32)) -> Feed {
-        Feed {
+    pub fn new(stream: Arc<Stream>, timestamps: (u32, u32)) -> Ingest {
+        Ingest {
             stream,
             video: VideoPacketizer::new(timestamps.0),
             audio: Vec::new(),
@@ -190,7 +191,7 @@ impl Feed {
     }
 }
 
-impl Sink for Feed {
+impl Sink for Ingest {
     fn state(&mut self, state: SourceState) {
         self.playing = false;
         self.stream.update(|status| status.enter(state));
@@ -295,5 +296,5 @@ impl Sink for Feed {
 }
 
 #[cfg(test)]
-#[path = "feed_tests.rs"]
+#[path = "ingest_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
-use super::super::{AudioFormat, VideoFormat};
+use crate::stream::{AudioFormat, VideoFormat};
 use super::*;
-use crate::control::registry::Registry;
+use super::registry::Registry;
 use crate::track::RecentLimits;
 
 const SPS: &[u8] = &[
@@ -15,7 +15,7 @@ const P: &[u8] = &[0x41, 0b1110_0000, 0x80, 1, 2, 3];
 /// A feed of a stream that nobody watches, and the time of the next unit.
 struct Rig {
     stream: Arc<Stream>,
-    feed: Feed,
+    feed: Ingest,
     now: Instant,
     ticks: i64,
 }
@@ -26,7 +26,7 @@ impl Rig {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
         let registry = Registry::new([("gate".to_owned(), "rtsp".to_owned())], &[], limits);
         let stream = registry.stream("gate").expect("it was made").clone();
-        let feed = Feed::new(stream.clone(), (1, 1));
+        let feed = Ingest::new(stream.clone(), (1, 1));
         let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), ticks: 0 };
         rig.begin(video, audio);
         rig

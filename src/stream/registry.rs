@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
-use super::still::KeptStill;
+use super::KeptStill;
 use super::trouble::{Seen, Watch};
 use crate::contain::{lock, read, write};
 use crate::id::StreamId;
-use crate::ops::counters::Cell;
+use crate::count::counters::Cell;
 use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
-use crate::source::{Formats, SourceState};
-use crate::track::{Codec, Kind, Recent, RecentLimits, Train};
+use super::{Formats, SourceState};
+use sluice_media::{Codec, Kind};
+use crate::track::{Recent, RecentLimits, Train};
 
 /// All streams of this process.
 pub struct Registry {

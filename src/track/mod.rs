@@ -1,36 +1,22 @@
 //! Tracks: what a source gives, packetized once into immutable trains that every viewer shares.
 //!
-//! Owns the words of media (codec, access unit, train) and the state of one track (its sequence,
+//! Owns trains and the state of one track (its sequence,
 //! its timeline, its recent history). Never knows a viewer, a socket or a clock.
 
-pub(crate) mod annex_b;
-pub(crate) mod h264;
-mod opus;
 mod pace;
 mod packetize;
-mod packets;
 mod recent;
 mod still;
 mod timeline;
 
 use std::time::Instant;
 
-use bytes::Bytes;
+use sluice_media::{Codec, Packets};
 
-pub use h264::profile_level_id;
-pub(crate) use packetize::payloads;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
-pub use packets::Packets;
 pub use recent::{MAX_TRAINS, Recent, RecentLimits};
 pub use still::{StillError, still};
 pub use timeline::{Stamp, Timeline};
-
-/// RTP payload bytes of one packet at the most.
-///
-/// 1,200 leaves room for RTP header, extensions and the SRTP tag inside the 1,280-byte IPv6 minimum
-/// MTU. Raising it saves a little CPU per byte and loses viewers behind tunnels; lowering it costs
-/// packets.
-pub const MAX_PAYLOAD: usize = 1_200;
 
 /// Packets of one train at the most: the pieces in which a large picture goes out.
 ///
@@ -38,89 +24,6 @@ pub const MAX_PAYLOAD: usize = 1_200;
 /// cheaper (378 ns in trains of 10, 235 ns in trains of 20) and sends longer bursts to one viewer: 16
 /// are 19 KB. Lowering it costs messages.
 pub const MAX_TRAIN_PACKETS: usize = 16;
-
-/// Audio or video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// Sound.
-    Audio,
-    /// Pictures.
-    Video,
-}
-
-/// The codecs Sluice forwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// H.264 with `packetization-mode=1` (RFC 6184).
-    H264,
-    /// Opus, 48 kHz clock (RFC 7587).
-    Opus,
-    /// G.711 µ-law, 8 kHz (RFC 3551 §4.5.14).
-    Pcmu,
-    /// G.711 A-law, 8 kHz (RFC 3551 §4.5.14).
-    Pcma,
-}
-
-impl Codec {
-    /// Whether the codec carries sound or pictures.
-    pub fn kind(self) -> Kind {
-        match self {
-            Codec::H264 => Kind::Video,
-            Codec::Opus | Codec::Pcmu | Codec::Pcma => Kind::Audio,
-        }
-    }
-
-    /// RTP clock rate in Hz.
-    pub fn clock_rate(self) -> u32 {
-        match self {
-            Codec::H264 => 90_000,
-            Codec::Opus => 48_000,
-            Codec::Pcmu | Codec::Pcma => 8_000,
-        }
-    }
-
-    /// The encoding name of `a=rtpmap`. Compare without regard to case (RFC 8866 §6.6).
-    pub fn encoding_name(self) -> &'static str {
-        match self {
-            Codec::H264 => "H264",
-            Codec::Opus => "opus",
-            Codec::Pcmu => "PCMU",
-            Codec::Pcma => "PCMA",
-        }
-    }
-}
-
-/// One coded picture as a source delivers it: its NAL units without start codes or lengths.
-#[derive(Debug, Clone)]
-pub struct AccessUnit {
-    /// NAL units in decoding order, each with its one-byte header (ITU-T H.264 §7.3.1).
-    pub nals: Vec<Bytes>,
-    /// Presentation time by the source's clock, in ticks of 90 kHz, already unwrapped.
-    pub timestamp: i64,
-    /// When its last byte was read.
-    pub received: Instant,
-    /// Whether pictures are missing before it, or were damaged and left out: all that follow may refer to
-    /// them, up to the next keyframe.
-    pub after_gap: bool,
-}
-
-impl AccessUnit {
-    /// Whether it has a slice of an IDR picture: a decoder can begin with it.
-    pub fn is_keyframe(&self) -> bool {
-        self.nals.iter().any(|nal| h264::kind(nal) == h264::IDR)
-    }
-}
-
-/// One audio packet's payload as a source delivers it.
-#[derive(Debug, Clone)]
-pub struct AudioFrame {
-    /// The payload as RTP carries it. Over [`MAX_PAYLOAD`] bytes Opus is refused and G.711 split.
-    pub payload: Bytes,
-    /// Time by the source's clock, in ticks of the codec's clock rate, already unwrapped.
-    pub timestamp: i64,
-    /// When its last byte was read.
-    pub received: Instant,
-}
 
 /// The packets of one access unit, or of a slice of it: what is fanned out and sent together.
 ///
@@ -154,7 +57,7 @@ pub struct Train {
     pub received: Instant,
     /// When the access unit was captured, as well as the source's clock tells: feeds sender reports.
     pub captured: Instant,
-    /// RTP payloads, one per packet, each at most [`MAX_PAYLOAD`] bytes.
+    /// RTP payloads, one per packet, each at most [`MAX_PAYLOAD`](sluice_media::MAX_PAYLOAD) bytes.
     pub packets: Packets,
 }
 

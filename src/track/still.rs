@@ -12,15 +12,9 @@ use shiguredo_mp4::bitstream::h264::{H264SampleEntryConfig, LengthSize, build_av
 use shiguredo_mp4::boxes::{Avc1Box, SampleEntry};
 use shiguredo_mp4::mux::{Mp4FileMuxer, Mp4FileMuxerOptions, Sample, estimate_maximum_moov_box_size};
 
+use sluice_media::h264::{FU_A, PPS, SPS, STAP_A};
+
 use super::Train;
-
-/// `nal_unit_type` of parameter sets (ITU-T H.264 table 7-1).
-const SPS: u8 = 7;
-const PPS: u8 = 8;
-
-/// Payload structures of RTP (RFC 6184 §5.4).
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
 
 /// How long the one picture is shown by a player that plays the file.
 const SHOWN_SECONDS: u32 = 1;

@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sluice_io::MAX_DATAGRAM;
+use sluice_media::rtcp::read;
 use str0m::rtp::rtcp::Rtcp;
 
 use super::outgoing::Outgoing;
-use super::{KeyframeAnswer, Outcome, Surroundings, Viewer, compound};
-use crate::shard::Egress;
-use crate::track::Kind;
+use super::{KeyframeAnswer, Outcome, Surroundings, Viewer};
+use crate::contain::contain;
+use crate::peer::Egress;
+use sluice_media::Kind;
 
 /// RTCP packets of one datagram that are read; a compound of a browser has two or three.
 const FEEDBACK_MAX: usize = 64;
@@ -52,7 +54,7 @@ impl Viewer {
         let mut outcome = Outcome::default();
         let mut room = [0; MAX_DATAGRAM];
         let opened = self.opener.as_mut().and_then(|opener| opener.open(datagram, &mut room));
-        let Some(packets) = opened.map(compound::packets) else { return outcome };
+        let Some(packets) = opened.map(read::packets) else { return outcome };
         // What was opened with its keys is as good a sign of life as a check.
         self.paths.heard(now, remote);
         self.aim_as_heard(now, around);
@@ -60,7 +62,8 @@ impl Viewer {
         for (number, packet) in packets.enumerate() {
             if number >= FEEDBACK_MAX {
                 counts.unread.add(1);
-            } else if let Some(rtcp) = compound::read(packet) {
+            } else if let Some(rtcp) = contain(|| read::read(packet)).flatten() {
+                // Should the library panic, one packet is not read.
                 self.handle_feedback(now, &rtcp, around, egress, &mut outcome);
             } else {
                 counts.other.add(1);

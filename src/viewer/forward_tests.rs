@@ -6,7 +6,8 @@ use proptest::test_runner::Config;
 
 use super::super::budget::KEYFRAME_INTERVAL;
 use super::*;
-use crate::track::{Codec, RecentLimits};
+use sluice_media::Codec;
+use crate::track::RecentLimits;
 
 const AMPLE: RecentLimits = RecentLimits { bytes: 64 << 20, history: Duration::from_secs(1) };
 

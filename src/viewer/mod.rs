@@ -5,96 +5,37 @@
 
 mod budget;
 mod catch_up;
-mod check;
-mod compound;
-mod dtls;
-mod engine;
 mod feedback;
 mod forward;
-pub(crate) mod keys;
-mod open;
 mod outgoing;
-mod paths;
 mod reception;
-mod rtcp;
 mod runs;
-pub(crate) mod seal;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-pub use check::Check;
-pub use dtls::{DtlsSetupError, KeySlot, SharedDtls, with_key_slot};
-pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
+use sluice_media::rtcp::Epoch;
+use sluice_media::srtp::{Opener, Sealer};
+use sluice_media::{Kind, MAX_PAYLOAD};
+
 pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
-pub use keys::{Keying, SendKeys};
 pub use outgoing::Repairs;
-pub use paths::FRESH;
-pub use rtcp::{CNAME, Epoch};
-// Seen from outside by benches/seal.rs alone: whoever seals must never repeat an index.
-pub use seal::{Header, Sealer};
 
 use self::budget::Budget;
-use self::open::Opener;
 use self::outgoing::Outgoing;
-use self::paths::{Path, Paths, Standing, Target};
 use self::reception::Estimates;
+use crate::count::EndReason;
+use crate::count::feedback::Feedback;
 use crate::id::{SessionId, StreamId};
-use crate::ops::feedback::Feedback;
-use crate::shard::Egress;
-use crate::track::{Kind, MAX_PAYLOAD, MAX_TRAIN_PACKETS, Recent, Train};
+use crate::peer::{Check, Credentials, Egress, Engine, EngineError, Path, Paths, Standing, Target, Turn, is_srtp};
+use crate::track::{MAX_TRAIN_PACKETS, Recent, Train};
 
 /// str0m reports ICE as disconnected after this long without an authenticated STUN request.
 const ENGINE_CONSENT: Duration = Duration::from_secs(15);
 
 /// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
 const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + 64);
-
-/// Why a viewer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EndReason {
-    /// DELETE of its session.
-    Deleted,
-    /// The peer closed DTLS.
-    PeerClosed,
-    /// Not connected in time after the offer.
-    SetupTimeout,
-    /// No consent check for too long (RFC 7675 §5.1).
-    ConsentExpired,
-    /// Its engine failed or panicked.
-    EngineFailed,
-    /// Its shard failed, or stood still for too long.
-    ShardFailed,
-    /// The server stops.
-    Shutdown,
-}
-
-impl EndReason {
-    /// All reasons, for metrics.
-    pub const ALL: [EndReason; 7] = [
-        EndReason::Deleted,
-        EndReason::PeerClosed,
-        EndReason::SetupTimeout,
-        EndReason::ConsentExpired,
-        EndReason::EngineFailed,
-        EndReason::ShardFailed,
-        EndReason::Shutdown,
-    ];
-
-    /// The value of the `reason` label in metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            EndReason::Deleted => "deleted",
-            EndReason::PeerClosed => "peer_closed",
-            EndReason::SetupTimeout => "setup_timeout",
-            EndReason::ConsentExpired => "consent_expired",
-            EndReason::EngineFailed => "engine_failed",
-            EndReason::ShardFailed => "shard_failed",
-            EndReason::Shutdown => "shutdown",
-        }
-    }
-}
 
 /// How long a viewer may take.
 #[derive(Debug, Clone, Copy)]
@@ -298,7 +239,7 @@ impl Viewer {
         egress: &mut dyn Egress,
     ) -> Outcome {
         let Some(path) = self.paths.get(remote) else { return Outcome::default() };
-        if engine::is_srtp(datagram) {
+        if is_srtp(datagram) {
             return self.handle_reports(now, remote, datagram, around, egress);
         }
         let target = self.aim(now);

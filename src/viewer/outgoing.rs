@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use str0m::rtp::rtcp::ReceptionReport;
 
 use super::budget::Budget;
-use super::engine::MediaParams;
+use crate::peer::MediaParams;
 use super::forward::{Forward, Forwarder, Repair};
-use super::paths::Target;
+use crate::peer::Target;
 use super::reception::{About, Reception};
-use super::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
-use super::seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
-use crate::ops::feedback::Feedback;
-use crate::shard::{Egress, Lane};
-use crate::track::{MAX_PAYLOAD, Recent, Train};
+use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
+use sluice_media::srtp::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+use crate::count::feedback::Feedback;
+use crate::peer::{Egress, Lane};
+use sluice_media::MAX_PAYLOAD;
+use crate::track::{Recent, Train};
 
 /// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss
 /// have the list, of 24 bytes a packet.

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::super::keys::{Keying, SendKeys};
 use super::super::reception::DEFAULT_RTT;
 use super::*;
-use crate::track::{Codec, RecentLimits, Train};
+use sluice_media::Codec;
+use crate::track::{RecentLimits, Train};
 
 const TARGET: &str = "192.0.2.9:4000";
 

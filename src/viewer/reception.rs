@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use str0m::rtp::rtcp::ReceptionReport;
 
-use super::rtcp::Epoch;
-use crate::ops::feedback::{Feedback, Heard};
+use sluice_media::rtcp::Epoch;
+use crate::count::feedback::{Feedback, Heard};
 
 /// Time between two observations of one track at the least. Browsers report video once a second and
 /// audio every five; shorter gives those who report more a larger weight, longer misses short trouble.

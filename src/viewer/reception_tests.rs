@@ -1,7 +1,7 @@
 //! Reports in, numbers out: what is believed, in which unit, and how often.
 
 use super::*;
-use crate::ops::histogram::{Histogram, Snapshot};
+use crate::count::histogram::{Histogram, Snapshot};
 
 const EPOCH_UNIX: Duration = Duration::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);

@@ -10,19 +10,22 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice::control::answer::{Identity, answer, negotiate};
-use sluice::control::offer::{Offer, Setup};
+use sluice::session::answer::{Identity, answer, negotiate};
+use sluice::session::offer::{Offer, Setup};
 use sluice::id::{SessionId, StreamId};
-use sluice::load::client::{Behaviour, Client, Stage};
-use sluice::load::impair::Impairment;
-use sluice::ops::counters::ShardCounters;
+use sluice_load::client::{Behaviour, Client, Stage};
+use sluice_load::impair::Impairment;
+use sluice::count::counters::ShardCounters;
 use sluice::shard::command::{Command, Media};
-use sluice::shard::{Egress, Lane, Pacing, Progress, Shard};
-use sluice::source::{AudioFormat, Formats, VideoFormat};
-use sluice::track::{
-    AccessUnit, AudioFrame, AudioPacketizer, Codec, MAX_PAYLOAD, RecentLimits, Train, VideoPacketizer,
-};
-use sluice::viewer::{Credentials, Engine, EngineParams, Epoch, SharedDtls, Viewer, ViewerLimits};
+use sluice::peer::{Egress, Lane};
+use sluice::shard::{Pacing, Progress, Shard};
+use sluice::stream::{AudioFormat, Formats, VideoFormat};
+use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+use sluice::track::{AudioPacketizer, RecentLimits, Train, VideoPacketizer};
+use sluice::peer::{Credentials, Engine, EngineParams};
+use sluice_media::rtcp::Epoch;
+use sluice_media::dtls::SharedDtls;
+use sluice::viewer::{Viewer, ViewerLimits};
 use sluice_io::{AppendError, Batch, BatchLimits};
 
 const SERVER: &str = "192.0.2.1:8189";

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::RngExt;
-use sluice::track::{AccessUnit, MAX_PAYLOAD, MAX_TRAIN_PACKETS, VideoPacketizer};
+use sluice_media::{AccessUnit, MAX_PAYLOAD};
+use sluice::track::{MAX_TRAIN_PACKETS, VideoPacketizer};
 
 use crate::{mutate, run};
 

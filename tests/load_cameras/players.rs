@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 
-use sluice::load::cameras::send_time;
+use sluice_load::cameras::send_time;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sluice::load::cameras::send_time;
+use sluice_load::cameras::send_time;
 
 /// Pictures from one keyframe to the next.
 const GOP: u32 = 30;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice::source::rtsp::{self, RtspSettings, Transport};
-use sluice::track::{AccessUnit, Codec};
+use sluice_media::{AccessUnit, Codec};
 use tokio::sync::{mpsc, watch};
 
 use crate::camera::Camera;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
-use sluice::source::{Formats, Sink, SourceState};
-use sluice::track::{AccessUnit, AudioFrame};
+use sluice::stream::{Formats, Sink, SourceState};
+use sluice_media::{AccessUnit, AudioFrame};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use url::Url;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, Credentials, RtspSettings};
-use sluice::source::{Formats, Sink, SourceState};
-use sluice::track::{AccessUnit, AudioFrame};
+use sluice::stream::{Formats, Sink, SourceState};
+use sluice_media::{AccessUnit, AudioFrame};
 use tokio::sync::{mpsc, watch};
 use url::Url;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::source::SourceState;
+use sluice::stream::SourceState;
 use sluice::source::rtsp::{RtspSettings, Transport};
 use tokio::net::UdpSocket;
 

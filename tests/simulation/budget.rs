@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sluice::load::rtcp;
-use sluice::track::{Codec, Kind};
+use sluice_load::rtcp;
+use sluice_media::{Codec, Kind};
 
 use crate::client::Player;
 use crate::link::Link;

@@ -7,10 +7,9 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use sluice::id::StreamId;
-use sluice::source::{AudioFormat, Formats, VideoFormat};
-use sluice::track::{
-    AccessUnit, AudioFrame, AudioPacketizer, Codec, Recent, RecentLimits, Train, VideoPacketizer,
-};
+use sluice::stream::{AudioFormat, Formats, VideoFormat};
+use sluice_media::{AccessUnit, AudioFrame, Codec};
+use sluice::track::{AudioPacketizer, Recent, RecentLimits, Train, VideoPacketizer};
 
 /// Time of a frame: 25 a second.
 pub const FRAME: Duration = Duration::from_millis(40);

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use sluice::control::answer::{Identity, Negotiated, answer, negotiate};
-use sluice::control::offer::Offer;
-use sluice::load::srtp::Srtp;
-use sluice::source::Formats;
-use sluice::track::Kind;
-use sluice::viewer::{Credentials, KeySlot, MediaParams, SharedDtls, with_key_slot};
+use sluice::session::answer::{Identity, Negotiated, answer, negotiate};
+use sluice::session::offer::Offer;
+use sluice_load::srtp::Srtp;
+use sluice::stream::Formats;
+use sluice_media::Kind;
+use sluice::peer::{Credentials, MediaParams};
+use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
 use str0m::net::{Protocol, Receive};
@@ -157,7 +158,7 @@ impl Client {
         self.take_answer(&answer(&offer, &negotiated, &identity(dtls, &local)));
         for media in negotiated.media.iter().flatten() {
             match media.codec {
-                sluice::track::Codec::H264 => {
+                sluice_media::Codec::H264 => {
                     (self.video_ssrc, self.video_payload_type) = (media.ssrc, media.payload_type);
                 }
                 _ => self.audio_payload_type = Some(media.payload_type),

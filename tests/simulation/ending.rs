@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice::id::SessionId;
 use sluice::shard::command::Command;
-use sluice::viewer::EndReason;
+use sluice::count::EndReason;
 
 use crate::client::Player;
 use crate::link::Link;

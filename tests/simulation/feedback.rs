@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use sluice::id::SessionId;
-use sluice::load::rtcp::{self, ReportBlock};
-use sluice::ops::histogram::{Histogram, Snapshot};
+use sluice_load::rtcp::{self, ReportBlock};
+use sluice::count::histogram::{Histogram, Snapshot};
 use sluice::shard::command::Command;
-use sluice::track::{Kind, RecentLimits};
+use sluice_media::Kind;
+use sluice::track::RecentLimits;
 
 use crate::client::{Client, Player};
 use crate::link::Link;
@@ -148,7 +149,7 @@ fn a_viewer_that_asks_for_everything_at_once_plays_on() {
 fn without_repair_a_nack_is_counted_and_the_ring_still_serves_who_joins() {
     let recent = RecentLimits { bytes: 8 << 20, history: Duration::ZERO };
     let mut world = World::with_rings(63, recent);
-    world.camera(sluice::track::Codec::Opus);
+    world.camera(sluice_media::Codec::Opus);
     world.run(Duration::from_millis(3_500));
     world.join(0, Player::BY_HAND, Link::GOOD);
     world.connect(0..1);

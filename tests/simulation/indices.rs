@@ -9,9 +9,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sluice::id::SessionId;
-use sluice::load::rtcp;
+use sluice_load::rtcp;
 use sluice::shard::command::Command;
-use sluice::track::Kind;
+use sluice_media::Kind;
 
 use crate::client::Player;
 use crate::link::{Link, Way};

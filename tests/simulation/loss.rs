@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sluice::viewer::EndReason;
+use sluice::count::EndReason;
 
 use crate::client::Player;
 use crate::link::Link;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sluice::viewer::EndReason;
+use sluice::count::EndReason;
 
 use crate::client::Player;
 use crate::link::Link;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice::track::Codec;
+use sluice_media::Codec;
 
 use crate::client::Player;
 use crate::link::Link;

@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sluice::control::answer::answer;
-use sluice::control::offer::{Offer, Setup};
+use sluice::session::answer::answer;
+use sluice::session::offer::{Offer, Setup};
 use sluice::id::{SessionId, StreamId};
-use sluice::ops::counters::ShardCounters;
+use sluice::count::counters::ShardCounters;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
-use sluice::track::{Codec, RecentLimits};
-use sluice::viewer::{Credentials, EndReason, Engine, EngineParams, Epoch, SharedDtls, Viewer, ViewerLimits};
+use sluice_media::Codec;
+use sluice::track::RecentLimits;
+use sluice::peer::{Credentials, Engine, EngineParams};
+use sluice::count::EndReason;
+use sluice_media::rtcp::Epoch;
+use sluice_media::dtls::SharedDtls;
+use sluice::viewer::{Viewer, ViewerLimits};
 use str0m::ice::{StunMessage, TransId};
 
 use crate::camera::Camera;
@@ -29,7 +34,7 @@ pub const LIMITS: ViewerLimits = ViewerLimits {
     setup: Duration::from_secs(10),
     consent: Duration::from_secs(30),
     report_interval: Duration::from_secs(3),
-    fresh: sluice::viewer::FRESH,
+    fresh: sluice::peer::FRESH,
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
@@ -222,7 +227,7 @@ impl World {
         let ssrc = self.clients[client].video_ssrc;
         // Media goes on as it was: only the credentials of this answer are new.
         let negotiated =
-            sluice::control::answer::negotiate(&offer, &formats, || ssrc).expect("something in common");
+            sluice::session::answer::negotiate(&offer, &formats, || ssrc).expect("something in common");
         let answer = answer(&offer, &negotiated, &identity(&DTLS, &local));
         self.clients[client].take_answer(&answer);
         let session = SessionId(client as u128);

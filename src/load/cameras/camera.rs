@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use super::clip::Clip;
 use super::faults::Faults;
 use super::send_time;
-use crate::track::h264::{IDR, PPS, SPS, kind};
-use crate::track::{Packets, payloads};
+use sluice_media::h264::{IDR, PPS, SPS, kind};
+use sluice_media::Packets;
+use sluice_media::h264::payloads;
 
 /// Time of one Opus packet.
 const PACKET: Duration = Duration::from_millis(20);
@@ -153,6 +154,7 @@ impl Camera {
                     let slice = nals.iter().position(|nal| SLICES.contains(&kind(nal)));
                     nals.insert(slice.unwrap_or(0), send_time::write(realtime_nanos));
                 }
+                let nals: Vec<&[u8]> = nals.iter().map(|nal| &nal[..]).collect();
                 let payloads = payloads(&nals, self.faults.max_payload());
                 Unit { track, timestamp, keyframe, payloads }
             }

@@ -7,6 +7,7 @@
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use rtsp_types::{Message, ParseError};
@@ -193,7 +194,7 @@ impl Client {
         match (change, self.session.playing()) {
             (Change::Play, Some(index)) => {
                 let now = Instant::now();
-                self.shared.figures.plays.add_shared(1);
+                self.shared.figures.plays.fetch_add(1, Ordering::Relaxed);
                 self.playback = Some(Playback {
                     camera: self.shared.cameras[index].clone(),
                     units: self.shared.units[index].subscribe(),
@@ -213,7 +214,7 @@ impl Client {
         let unit = match unit {
             Ok(unit) => unit,
             Err(RecvError::Lagged(missed)) => {
-                self.shared.figures.missed.add_shared(missed);
+                self.shared.figures.missed.fetch_add(missed, Ordering::Relaxed);
                 playback.awaits_keyframe = true;
                 return Ok(());
             }
@@ -260,9 +261,9 @@ impl Client {
             let start = begin(out, *way, false);
             stream.packet(unit.timestamp, marker, payload, out);
             finish(out, start, *way, sockets).await?;
-            self.shared.figures.bytes.add_shared((rtp::HEADER + payload.len()) as u64);
+            self.shared.figures.bytes.fetch_add((rtp::HEADER + payload.len()) as u64, Ordering::Relaxed);
         }
-        self.shared.figures.packets.add_shared(unit.payloads.len() as u64);
+        self.shared.figures.packets.fetch_add(unit.payloads.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::mp4::{self, Mp4Error};
-use crate::source::demo;
-use crate::track::annex_b;
-use crate::track::h264::{IDR, PPS, SPS, SliceHead, SliceKind, is_slice, kind};
+use sluice_media::clip;
+use sluice_media::h264::annex_b;
+use sluice_media::h264::{IDR, PPS, SPS, SliceHead, SliceKind, is_slice, kind};
 
 /// Bytes of a file at the most. It is held in memory; raising it costs that.
 const MAX_FILE: u64 = 256 << 20;
@@ -72,7 +72,7 @@ pub enum ClipError {
 impl Clip {
     /// The demo's: 10 s of 720p30 with an IDR picture every 2 s, and its sound.
     pub fn demo() -> Clip {
-        Clip::new(demo::pictures(), demo::packets(), DEMO_FPS).expect("the demo is a clip, by its test")
+        Clip::new(clip::pictures(), clip::packets(), DEMO_FPS).expect("the demo is a clip, by its test")
     }
 
     /// A file, without sound, at `fps` pictures a second, or as many as it says. Reads it; blocks.

@@ -25,6 +25,7 @@ use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::{TcpListener, UdpSocket};
@@ -38,7 +39,6 @@ use self::camera::{Camera, Ticker};
 use self::client::Shared;
 use self::clip::{Clip, ClipError};
 pub use self::options::Options;
-use crate::ops::counters::Cell;
 
 /// Units that wait for a client which does not keep up: about a second. More cost memory, fewer drop
 /// media at a shorter pause of the client's.
@@ -83,16 +83,16 @@ enum CamerasError {
 #[derive(Debug, Default)]
 struct Figures {
     /// Sessions that began to play.
-    plays: Cell,
+    plays: AtomicU64,
     /// RTP packets sent, and their bytes.
-    packets: Cell,
-    bytes: Cell,
+    packets: AtomicU64,
+    bytes: AtomicU64,
     /// Units that clients did not take in time.
-    missed: Cell,
+    missed: AtomicU64,
     /// Units made, those of them that were late, and those left out because they were much too late.
-    units: Cell,
-    late: Cell,
-    skipped: Cell,
+    units: AtomicU64,
+    late: AtomicU64,
+    skipped: AtomicU64,
 }
 
 /// Runs cameras, on this thread, until a signal or the end of `--duration`. Prints their URLs to standard
@@ -245,13 +245,13 @@ async fn tick(shared: Arc<Shared>, index: usize) {
             if units.receiver_count() == 0 {
                 continue;
             }
-            shared.figures.units.add_shared(1);
-            shared.figures.late.add_shared(u64::from(due.late > LATE));
+            shared.figures.units.fetch_add(1, Ordering::Relaxed);
+            shared.figures.late.fetch_add(u64::from(due.late > LATE), Ordering::Relaxed);
             let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             // Fails only if nobody wants it any more.
             let _ = units.send(Arc::new(camera.unit(due, since_1970.as_nanos() as u64)));
         }
-        shared.figures.skipped.add_shared(ticker.take_skipped());
+        shared.figures.skipped.fetch_add(ticker.take_skipped(), Ordering::Relaxed);
     }
 }
 
@@ -272,7 +272,7 @@ async fn discard_reports(shared: Arc<Shared>) {
 /// Says it loudly when what is measured behind the cameras is theirs.
 async fn tell_lateness(shared: Arc<Shared>) {
     let figures = &shared.figures;
-    let read = || [figures.units.get(), figures.late.get(), figures.skipped.get()];
+    let read = || [figures.units.load(Ordering::Relaxed), figures.late.load(Ordering::Relaxed), figures.skipped.load(Ordering::Relaxed)];
     let mut before = read();
     loop {
         sleep(LOOK).await;
@@ -294,12 +294,12 @@ async fn tell_lateness(shared: Arc<Shared>) {
 impl Figures {
     fn tell(&self) {
         tracing::info!(
-            sessions = self.plays.get(),
-            packets = self.packets.get(),
-            bytes = self.bytes.get(),
-            missed_by_slow_clients = self.missed.get(),
-            late = self.late.get(),
-            skipped = self.skipped.get(),
+            sessions = self.plays.load(Ordering::Relaxed),
+            packets = self.packets.load(Ordering::Relaxed),
+            bytes = self.bytes.load(Ordering::Relaxed),
+            missed_by_slow_clients = self.missed.load(Ordering::Relaxed),
+            late = self.late.load(Ordering::Relaxed),
+            skipped = self.skipped.load(Ordering::Relaxed),
             "served"
         );
     }

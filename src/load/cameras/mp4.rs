@@ -10,7 +10,7 @@ use shiguredo_mp4::demux::{
     DemuxError, Input, Mp4FileDemuxer, Mp4FileKind, Mp4FileKindDetector, RequiredInput,
 };
 
-use crate::track::h264::{IDR, NEEDLESS, PPS, SPS, kind};
+use sluice_media::h264::{IDR, NEEDLESS, PPS, SPS, kind};
 
 /// What is in a file.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ use super::super::gone::{Gone, Viewed};
 use super::super::process;
 use super::outbox::{Outbox, Trouble, guarded};
 use super::{Command, Event, Mark};
-use crate::shard::deadlines::Deadlines;
-use crate::viewer::SharedDtls;
+use sluice_io::deadlines::Deadlines;
+use sluice_media::dtls::SharedDtls;
 
 /// Commands in one round: a join is about 0.2 ms, and more of them delay the receiving.
 const COMMANDS_PER_ROUND: usize = 16;

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::h264::{
+use super::{
     DELIMITER, NEEDLESS, START_CODE, begins_picture, find_start_code, is_slice, kind, trimmed,
 };
 
@@ -15,7 +15,7 @@ use super::h264::{
 ///
 /// A picture begins at the first NAL unit that may stand before a slice, or at a slice of macroblock 0
 /// (§7.4.1.2.3); so slices in arbitrary order are not understood, and two fields are two pictures.
-pub(crate) fn pictures(stream: &Bytes) -> Vec<Vec<Bytes>> {
+pub fn pictures(stream: &Bytes) -> Vec<Vec<Bytes>> {
     let mut pictures = Vec::new();
     let mut picture = Vec::new();
     let mut has_slice = false;

@@ -11,11 +11,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::track::AccessUnit;
-use crate::track::h264::{
-    DELIMITER, FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, START_CODE, Sps, begins_picture, find_start_code,
-    is_slice, kind, trimmed,
-};
+use crate::AccessUnit;
+use crate::h264::{DELIMITER, FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, START_CODE, Sps, begins_picture, find_start_code, is_slice, kind, trimmed};
 
 /// What a NAL unit counts for beside its bytes: the handle that holds it, twice because their list grows by
 /// doubling, and the allocator's share.
@@ -25,22 +22,22 @@ const NAL_OVERHEAD: usize = 2 * size_of::<Bytes>() + 16;
 
 /// One RTP packet of the video.
 #[derive(Debug, Clone)]
-pub(super) struct Packet {
+pub struct Packet {
     /// The RTP payload, without padding. Nothing keeps it: what is needed is copied.
-    pub(super) payload: Bytes,
+    pub payload: Bytes,
     /// Unwrapped RTP timestamp, in ticks of 90 kHz.
-    pub(super) timestamp: i64,
+    pub timestamp: i64,
     /// The RTP marker: the last packet of a picture (RFC 6184 §5.1).
-    pub(super) marker: bool,
+    pub marker: bool,
     /// Whether packets are missing just before this one, or it has nothing to do with those before it (a new SSRC).
-    pub(super) after_loss: bool,
+    pub after_loss: bool,
     /// When it was read.
-    pub(super) received: Instant,
+    pub received: Instant,
 }
 
 /// A picture grew beyond the limit.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PictureTooLarge;
+pub struct PictureTooLarge;
 
 /// Puts packets together to access units.
 ///
@@ -48,7 +45,7 @@ pub(super) struct PictureTooLarge;
 /// is not the first of a picture), no marker is believed any more, and a picture ends where the next one begins: at
 /// another timestamp, or at a first slice. So it is too for senders that set no marker.
 #[derive(Debug)]
-pub(super) struct Depacketizer {
+pub struct Depacketizer {
     max_bytes: usize,
     picture: Picture,
     timestamp: i64,
@@ -107,7 +104,7 @@ impl Picture {
 impl Depacketizer {
     /// One that holds at most `max_bytes` of a picture, and as much again of a keyframe until the next picture
     /// begins.
-    pub(super) fn new(max_bytes: usize) -> Depacketizer {
+    pub fn new(max_bytes: usize) -> Depacketizer {
         Depacketizer {
             max_bytes,
             picture: Picture::default(),
@@ -126,7 +123,7 @@ impl Depacketizer {
     }
 
     /// Packets, and NAL units in them, that were no H.264 and were left out.
-    pub(super) fn discarded(&self) -> u64 {
+    pub fn discarded(&self) -> u64 {
         self.discarded
     }
 
@@ -134,7 +131,7 @@ impl Depacketizer {
     ///
     /// Parameter sets and SEI alone are no picture, whatever marker or timestamp the sender gave them: they wait
     /// for their slice.
-    pub(super) fn push(&mut self, packet: Packet, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+    pub fn push(&mut self, packet: Packet, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         if packet.after_loss {
             self.lose();
         }

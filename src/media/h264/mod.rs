@@ -3,49 +3,64 @@
 //!
 //! Owns what bytes mean. Never decodes, and never keeps state: who reads judges.
 
+pub mod annex_b;
 mod bits;
+mod depacketize;
+mod payloads;
+mod sets;
 mod slice;
 mod sprop;
 mod sps;
 
 pub(crate) use bits::Bits;
-pub(crate) use slice::{SliceHead, SliceKind};
-pub(crate) use sprop::parameter_sets;
-pub(crate) use sps::Sps;
+pub use depacketize::{Depacketizer, Packet, PictureTooLarge};
+pub use payloads::payloads;
+pub use sets::ParameterSets;
+pub use slice::{SliceHead, SliceKind};
+pub use sprop::parameter_sets;
+pub use sps::Sps;
 
 use std::ops::RangeInclusive;
 
 // `nal_unit_type` values (ITU-T H.264 Table 7-1), and the packet types beside them (RFC 6184 Table 1).
 /// Slices of a primary picture: coded whole, or as data partitions A to C, or of an IDR picture.
-pub(crate) const SLICES: RangeInclusive<u8> = 1..=IDR;
+pub const SLICES: RangeInclusive<u8> = 1..=IDR;
 /// Partitions B and C have no slice header of their own, and go with an A before them.
 const LATER_PARTITIONS: RangeInclusive<u8> = 3..=4;
-pub(crate) const IDR: u8 = 5;
-pub(crate) const SEI: u8 = 6;
-pub(crate) const SPS: u8 = 7;
-pub(crate) const PPS: u8 = 8;
-pub(crate) const DELIMITER: u8 = 9;
+/// Slice of an IDR picture.
+pub const IDR: u8 = 5;
+/// Supplemental enhancement information.
+pub const SEI: u8 = 6;
+/// Sequence parameter set.
+pub const SPS: u8 = 7;
+/// Picture parameter set.
+pub const PPS: u8 = 8;
+/// Access unit delimiter.
+pub const DELIMITER: u8 = 9;
 /// Access unit delimiter, end of sequence, end of stream, filler: RTP says the same or has no use for it.
-pub(crate) const NEEDLESS: RangeInclusive<u8> = DELIMITER..=12;
-pub(crate) const STAP_A: u8 = 24;
-pub(crate) const FU_A: u8 = 28;
+pub const NEEDLESS: RangeInclusive<u8> = DELIMITER..=12;
+/// Aggregate of units with one time (RFC 6184 §5.7.1).
+pub const STAP_A: u8 = 24;
+/// Fragment of a unit (RFC 6184 §5.8).
+pub const FU_A: u8 = 28;
 
-pub(crate) const START_CODE: [u8; 3] = [0, 0, 1];
+/// What stands before each unit of a byte stream (Annex B).
+pub const START_CODE: [u8; 3] = [0, 0, 1];
 
 /// Type of a NAL unit: the low five bits of its header (§7.3.1). Zero, which is no type, for none.
-pub(crate) fn kind(nal: &[u8]) -> u8 {
+pub fn kind(nal: &[u8]) -> u8 {
     nal.first().map_or(0, |header| header & 0x1f)
 }
 
 /// Whether the unit is a slice of a primary picture.
-pub(crate) fn is_slice(nal: &[u8]) -> bool {
+pub fn is_slice(nal: &[u8]) -> bool {
     SLICES.contains(&kind(nal))
 }
 
 /// Whether a slice holds the first macroblock of its picture; `None` for all units that do not say.
 ///
 /// `first_mb_in_slice` is ue(v): zero is the bit `1`. So two bytes are enough, a first fragment will do.
-pub(crate) fn begins_picture(nal: &[u8]) -> Option<bool> {
+pub fn begins_picture(nal: &[u8]) -> Option<bool> {
     let says = is_slice(nal) && !LATER_PARTITIONS.contains(&kind(nal));
     nal.get(1).filter(|_| says).map(|byte| byte & 0x80 != 0)
 }
@@ -63,13 +78,13 @@ pub fn profile_level_id(sps: &[u8]) -> Option<[u8; 3]> {
 
 /// `nal` without the zeros behind it: a unit never ends with one (§7.4.1), so they are padding, or the first
 /// byte of a start code of four.
-pub(crate) fn trimmed(nal: &[u8]) -> &[u8] {
+pub fn trimmed(nal: &[u8]) -> &[u8] {
     let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     &nal[..end]
 }
 
 /// Where the next `00 00 01` is, at `from` or behind it. Reads every third byte where there are few zeros.
-pub(crate) fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
+pub fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(&[first, second, third]) = data.get(at..at + START_CODE.len()) {
         match third {

@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 
-use crate::track::MAX_PAYLOAD;
-use crate::track::h264::{Bits, PPS, SPS, Sps, kind, trimmed};
+use crate::MAX_PAYLOAD;
+use crate::h264::{Bits, PPS, SPS, Sps, kind, trimmed};
 
 /// Sets of one kind that are remembered; beyond it the one not seen for longest goes.
 ///
@@ -16,11 +16,11 @@ use crate::track::h264::{Bits, PPS, SPS, Sps, kind, trimmed};
 const MAX_SETS: usize = 16;
 
 /// Bytes of one parameter set at the most. Real ones have 10 to 100; beyond one packet it is garbage.
-pub(super) const MAX_SET_BYTES: usize = MAX_PAYLOAD;
+pub const MAX_SET_BYTES: usize = MAX_PAYLOAD;
 
 /// The newest parameter sets of a track.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ParameterSets {
+pub struct ParameterSets {
     /// The set not seen for longest comes first.
     sps: Vec<Set>,
     pps: Vec<Set>,
@@ -39,7 +39,7 @@ struct Set {
 impl ParameterSets {
     /// Takes the sets of a session description. If a picture could be shown by them alone they take the place
     /// of all known ones, else only of those with the same id.
-    pub(super) fn announce(&mut self, sets: &[Bytes]) {
+    pub fn announce(&mut self, sets: &[Bytes]) {
         let mut announced = ParameterSets::default();
         sets.iter().for_each(|nal| _ = announced.remember(nal));
         if announced.complete(None) {
@@ -51,7 +51,7 @@ impl ParameterSets {
 
     /// Takes `nal`, in place of an older set of the same kind and id. `false` if it is no SPS or PPS,
     /// its ids cannot be read, or it is over [`MAX_SET_BYTES`]: then nothing changed.
-    pub(super) fn remember(&mut self, nal: &[u8]) -> bool {
+    pub fn remember(&mut self, nal: &[u8]) -> bool {
         let nal = trimmed(nal);
         if nal.len() > MAX_SET_BYTES {
             return false;
@@ -73,24 +73,24 @@ impl ParameterSets {
 
     /// Whether PPS `id` is here, or any if the id is not known, together with the SPS it refers to: what an IDR
     /// picture needs at least.
-    pub(super) fn complete(&self, id: Option<u32>) -> bool {
+    pub fn complete(&self, id: Option<u32>) -> bool {
         self.pps.iter().any(|pps| id.is_none_or(|id| pps.id == id) && self.sps_of(pps).is_some())
     }
 
     /// What goes before an IDR picture: each SPS, then each PPS whose SPS is known.
-    pub(super) fn in_order(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn in_order(&self) -> impl Iterator<Item = &[u8]> {
         let pps = self.pps.iter().filter(|pps| self.sps_of(pps).is_some());
         self.sps.iter().chain(pps).map(|set| &*set.nal)
     }
 
     /// The SPS behind PPS `id`: its NAL unit, and what it says where that can be read.
-    pub(super) fn behind(&self, id: u32) -> Option<(&[u8], Option<&Sps>)> {
+    pub fn behind(&self, id: u32) -> Option<(&[u8], Option<&Sps>)> {
         let pps = self.pps.iter().find(|pps| pps.id == id)?;
         self.sps_of(pps).map(|sps| (&*sps.nal, sps.sps.as_deref()))
     }
 
     /// The SPS seen last.
-    pub(super) fn newest(&self) -> Option<(&[u8], Option<&Sps>)> {
+    pub fn newest(&self) -> Option<(&[u8], Option<&Sps>)> {
         self.sps.last().map(|sps| (&*sps.nal, sps.sps.as_deref()))
     }
 

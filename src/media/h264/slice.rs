@@ -4,7 +4,7 @@ use super::{Bits, LATER_PARTITIONS, is_slice, kind};
 
 /// How the macroblocks of a slice are predicted (`slice_type`, ITU-T H.264 Table 7-6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SliceKind {
+pub enum SliceKind {
     /// From pictures before it.
     P,
     /// From pictures before and after it.
@@ -15,17 +15,18 @@ pub(crate) enum SliceKind {
 
 /// The first fields of a slice header (§7.3.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SliceHead {
+pub struct SliceHead {
     /// Whether it is the first slice of its picture.
-    pub(crate) begins_picture: bool,
-    pub(crate) kind: SliceKind,
+    pub begins_picture: bool,
+    /// Of which kind.
+    pub kind: SliceKind,
     /// The picture parameter set that it needs.
-    pub(crate) pps: u32,
+    pub pps: u32,
 }
 
 impl SliceHead {
     /// Of a NAL unit; `None` if it is no slice with a header, or no sound one.
-    pub(crate) fn read(nal: &[u8]) -> Option<SliceHead> {
+    pub fn read(nal: &[u8]) -> Option<SliceHead> {
         let (head, _) = SliceHead::read_on(nal)?;
         Some(head)
     }

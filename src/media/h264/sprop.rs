@@ -24,7 +24,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 ///
 /// Lenient, and each for itself: blanks, empty parts, base64 with or without its padding, start codes before a
 /// set, several sets in one part. What is no SPS or PPS is left out.
-pub(crate) fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
+pub fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
     let mut sets = Vec::new();
     for parameter in fmtp.split(';') {
         // Only the first `=` separates: the others are base64's padding.

@@ -10,35 +10,38 @@ const EXTENDED_SAR: u32 = 255;
 
 /// What a sequence parameter set says, as far as somebody asks.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sps {
-    pub(crate) id: u32,
+pub struct Sps {
+    /// `seq_parameter_set_id`.
+    pub id: u32,
     /// `chroma_format_idc`: 1 is 4:2:0.
-    pub(crate) chroma_format: u32,
-    pub(crate) separate_colour_planes: bool,
+    pub chroma_format: u32,
+    /// `separate_colour_plane_flag`.
+    pub separate_colour_planes: bool,
     /// The larger of luma's and chroma's.
-    pub(crate) bit_depth: u32,
-    pub(crate) frame_num_bits: u32,
+    pub bit_depth: u32,
+    /// Bits of `frame_num` in a slice head.
+    pub frame_num_bits: u32,
     /// Pictures go out in the order in which they are decoded (`pic_order_cnt_type` 2).
-    pub(crate) output_in_order: bool,
+    pub output_in_order: bool,
     /// `frame_mbs_only_flag`; without it fields may be coded.
-    pub(crate) progressive: bool,
+    pub progressive: bool,
     /// Width and height in pixels, cropped; `None` where that is nothing, or more than 65,535.
-    pub(crate) size: Option<(u16, u16)>,
+    pub size: Option<(u16, u16)>,
     /// Pictures a second.
-    pub(crate) frame_rate: Option<f32>,
+    pub frame_rate: Option<f32>,
     /// Pictures that may go before one and be shown after it (`num_reorder_frames`).
-    pub(crate) reorder_frames: Option<u32>,
+    pub reorder_frames: Option<u32>,
 }
 
 impl Sps {
     /// The `seq_parameter_set_id` of a NAL unit, in its range.
-    pub(crate) fn id(nal: &[u8]) -> Option<u32> {
+    pub fn id(nal: &[u8]) -> Option<u32> {
         let payload = nal.get(4..).filter(|_| kind(nal) == SPS)?;
         Bits::new(payload).unsigned().filter(|id| *id <= 31)
     }
 
     /// Of a NAL unit. `None` if it is no set, or ends too early. A VUI that ends too early is left out.
-    pub(crate) fn read(nal: &[u8]) -> Option<Sps> {
+    pub fn read(nal: &[u8]) -> Option<Sps> {
         let id = Sps::id(nal)?;
         let mut bits = Bits::new(nal.get(4..)?);
         bits.unsigned()?;
@@ -176,7 +179,7 @@ impl Sps {
     }
 
     /// Whether pictures may go out in another order than they are decoded in.
-    pub(crate) fn reorders(&self) -> bool {
+    pub fn reorders(&self) -> bool {
         !self.output_in_order && self.reorder_frames != Some(0)
     }
 }

@@ -5,8 +5,6 @@
 
 use str0m::rtp::rtcp::Rtcp;
 
-use crate::contain::contain;
-
 const RECEIVER_REPORT: u8 = 201;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
@@ -20,7 +18,7 @@ const FIR: u8 = 4;
 const APPLICATION: u8 = 15;
 
 /// The packets of a compound, each with its header and without its padding. Ends where one is not whole.
-pub(super) fn packets(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn packets(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = compound;
     std::iter::from_fn(move || {
         let &[first, _, high, low, ..] = rest else { return None };
@@ -33,7 +31,7 @@ pub(super) fn packets(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The packet, if it is of a kind that something acts on and can be read.
-pub(super) fn read(packet: &[u8]) -> Option<Rtcp> {
+pub fn read(packet: &[u8]) -> Option<Rtcp> {
     let &[first, kind, ..] = packet else { return None };
     let wanted = match kind {
         RECEIVER_REPORT => true,
@@ -41,8 +39,8 @@ pub(super) fn read(packet: &[u8]) -> Option<Rtcp> {
         PAYLOAD_FEEDBACK => matches!(first & 0x1f, PLI | FIR | APPLICATION),
         _ => false,
     };
-    // The library is given what its own walk would give it; should it panic, one packet is not read.
-    if wanted { contain(|| Rtcp::try_from(packet).ok()).flatten() } else { None }
+    // The library is given what its own walk would give it.
+    if wanted { Rtcp::try_from(packet).ok() } else { None }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// Bytes of any packet made here at the most: a report is 28, a description up to 80.
-pub(super) const PACKET_MAX: usize = 160;
+pub const PACKET_MAX: usize = 160;
 
 /// The canonical name of every sender here (RFC 3550 §6.5.1): what tells a player that video and audio
 /// belong together. A player has one sender per connection, so one name does for all.
@@ -33,7 +33,7 @@ impl Epoch {
     }
 
     /// NTP time of `at` as 32.32 bits.
-    pub(super) fn ntp(&self, at: Instant) -> u64 {
+    pub fn ntp(&self, at: Instant) -> u64 {
         let since = match at.checked_duration_since(self.instant) {
             Some(later) => self.ntp + later,
             None => self.ntp.saturating_sub(self.instant.duration_since(at)),
@@ -43,7 +43,7 @@ impl Epoch {
     }
 
     /// `abs-send-time` of `at`: 6.18 bits of NTP seconds.
-    pub(super) fn abs_send_time(&self, at: Instant) -> [u8; 3] {
+    pub fn abs_send_time(&self, at: Instant) -> [u8; 3] {
         let ntp = (self.ntp(at) >> 14) as u32;
         let [_, a, b, c] = ntp.to_be_bytes();
         [a, b, c]
@@ -52,16 +52,21 @@ impl Epoch {
 
 /// What a sender report says (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Report {
-    pub(super) ssrc: u32,
-    pub(super) ntp: u64,
-    pub(super) timestamp: u32,
-    pub(super) packets: u32,
-    pub(super) octets: u32,
+pub struct Report {
+    /// Of the track.
+    pub ssrc: u32,
+    /// NTP time of the report, 32.32 bits.
+    pub ntp: u64,
+    /// RTP timestamp of the same moment.
+    pub timestamp: u32,
+    /// Packets sent so far.
+    pub packets: u32,
+    /// Payload bytes sent so far.
+    pub octets: u32,
 }
 
 /// Writes a sender report and the CNAME that groups a stream's tracks; returns the length.
-pub(super) fn sender_report(report: Report, cname: &str, out: &mut [u8; PACKET_MAX]) -> usize {
+pub fn sender_report(report: Report, cname: &str, out: &mut [u8; PACKET_MAX]) -> usize {
     out[..4].copy_from_slice(&[0x80, 200, 0, 6]);
     out[4..8].copy_from_slice(&report.ssrc.to_be_bytes());
     out[8..16].copy_from_slice(&report.ntp.to_be_bytes());
@@ -72,7 +77,7 @@ pub(super) fn sender_report(report: Report, cname: &str, out: &mut [u8; PACKET_M
 }
 
 /// Writes an empty receiver report and a goodbye (RFC 3550 §6.1: a compound begins with a report).
-pub(super) fn goodbye(ssrc: u32, out: &mut [u8; PACKET_MAX]) -> usize {
+pub fn goodbye(ssrc: u32, out: &mut [u8; PACKET_MAX]) -> usize {
     out[..4].copy_from_slice(&[0x80, 201, 0, 1]);
     out[4..8].copy_from_slice(&ssrc.to_be_bytes());
     out[8..12].copy_from_slice(&[0x81, 203, 0, 1]);

@@ -39,7 +39,7 @@ pub struct SendKeys {
 }
 
 /// Keys of the reports that a viewer sends.
-pub(super) struct ReportKeys {
+pub struct ReportKeys {
     pub(super) profile: SrtpProfile,
     pub(super) session: SessionKeys,
 }
@@ -60,7 +60,7 @@ impl SendKeys {
 
 impl ReportKeys {
     /// Derives the viewer's keys. Nothing if the profile is none of ours or the material is too short.
-    pub(super) fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<ReportKeys> {
+    pub fn derive(keying: &Keying, crypto: &CryptoProvider) -> Option<ReportKeys> {
         let session = session(keying, !keying.active, RTCP, crypto)?;
         Some(ReportKeys { profile: keying.profile, session })
     }

@@ -27,7 +27,7 @@ const WINDOW: u32 = 64;
 const SENDERS_MAX: usize = 8;
 
 /// Opens the reports of one viewer.
-pub(super) struct Opener {
+pub struct Opener {
     cipher: Cipher,
     /// By the SSRC of the sender.
     seen: Vec<(u32, Seen)>,
@@ -43,12 +43,12 @@ struct Seen {
 
 impl Opener {
     /// An opener over derived keys; nothing if their lengths do not fit the profile.
-    pub(super) fn new(keys: &ReportKeys) -> Option<Opener> {
+    pub fn new(keys: &ReportKeys) -> Option<Opener> {
         Some(Opener { cipher: Cipher::new(keys.profile, &keys.session)?, seen: Vec::new() })
     }
 
     /// The compound in `datagram`; nothing if it is forged, damaged, in clear, or came before.
-    pub(super) fn open<'a>(&mut self, datagram: &[u8], room: &'a mut [u8; MAX_DATAGRAM]) -> Option<&'a [u8]> {
+    pub fn open<'a>(&mut self, datagram: &[u8], room: &'a mut [u8; MAX_DATAGRAM]) -> Option<&'a [u8]> {
         let tag_behind = match self.cipher {
             Cipher::Gcm { .. } => 0,
             Cipher::Cm(_) => Aes128CmSha1_80::HMAC_TAG_LEN,

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::super::keys::Keying;
 use super::*;
-use crate::load::srtp::Srtp;
+use sluice_load::srtp::Srtp;
 
 /// A viewer that seals, by other code than ours, and the opener of its reports.
 fn ends(profile: SrtpProfile) -> (Srtp, Opener) {

@@ -13,13 +13,13 @@ use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
 use super::keys::{SendKeys, SessionKeys};
 
 /// Bytes of an RTP header before extensions (RFC 3550 §5.1).
-pub(crate) const RTP_HEADER: usize = 12;
+pub const RTP_HEADER: usize = 12;
 
 /// What sealing adds to a packet at the most: the GCM tag (RFC 7714 §13.1).
-pub(crate) const TAG_MAX: usize = 16;
+pub const TAG_MAX: usize = 16;
 
 /// What sealing adds to an RTCP packet at the most: tag, and E flag with index (RFC 3711 §3.4).
-pub(super) const RTCP_TAG_MAX: usize = TAG_MAX + 4;
+pub const RTCP_TAG_MAX: usize = TAG_MAX + 4;
 
 /// SRTCP indices: 31 bits, never used twice (RFC 3711 §3.4). At a report a second they last 68 years.
 const SRTCP_INDEX_END: u32 = 1 << 31;
@@ -51,7 +51,7 @@ pub struct Sealer {
 }
 
 /// One key's cipher, for the direction it is used in.
-pub(super) enum Cipher {
+pub enum Cipher {
     Gcm {
         key: LessSafeKey,
         salt: [u8; 12],
@@ -61,10 +61,10 @@ pub(super) enum Cipher {
     Cm(Box<CounterMode>),
 }
 
-pub(super) struct CounterMode {
-    pub(super) key: EncryptingKey,
-    pub(super) salt: [u8; 14],
-    pub(super) auth: hmac::Key,
+pub struct CounterMode {
+    pub key: EncryptingKey,
+    pub salt: [u8; 14],
+    pub auth: hmac::Key,
 }
 
 impl Sealer {
@@ -121,7 +121,7 @@ impl Sealer {
 
     /// Encrypts and authenticates the compound RTCP packet in `buffer[..len]` in place, and returns its
     /// new length. Nothing if `buffer` is too short, or the key has sealed 2^31 of them.
-    pub(super) fn rtcp(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
+    pub fn rtcp(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
         if self.srtcp_index >= SRTCP_INDEX_END || len < 8 || buffer.len() < len + RTCP_TAG_MAX {
             return None;
         }
@@ -159,7 +159,7 @@ impl Sealer {
 }
 
 impl Cipher {
-    pub(super) fn new(profile: SrtpProfile, keys: &SessionKeys) -> Option<Cipher> {
+    pub fn new(profile: SrtpProfile, keys: &SessionKeys) -> Option<Cipher> {
         let gcm = |algorithm| {
             let key = LessSafeKey::new(UnboundKey::new(algorithm, &keys.key).ok()?);
             Some(Cipher::Gcm { key, salt: keys.salt[..].try_into().ok()? })
@@ -193,7 +193,7 @@ fn seal_gcm(key: &LessSafeKey, nonce: [u8; 12], out: &mut [u8], body: usize, end
     Some(())
 }
 
-pub(super) fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
+pub fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {
     key.less_safe_encrypt(text, EncryptionContext::Iv128(FixedLength::from(iv))).ok().map(drop)
 }
 

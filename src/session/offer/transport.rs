@@ -1,7 +1,7 @@
 //! The transport of a media section: ICE credentials, certificate, DTLS role (RFC 8839, RFC 8122, RFC 8842).
 
 use super::{OfferError, refuse, shown};
-use crate::viewer::Credentials;
+use crate::peer::Credentials;
 
 /// Fingerprints of one section that are looked at, and named where none is usable. Clients send one to four.
 const FINGERPRINTS_MAX: usize = 8;

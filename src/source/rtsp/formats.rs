@@ -5,8 +5,8 @@
 use bytes::Bytes;
 
 use super::sdp::Media;
-use crate::source::{AudioFormat, Formats, VideoFormat};
-use crate::track::{Codec, h264};
+use crate::stream::{AudioFormat, Formats, VideoFormat};
+use sluice_media::{Codec, h264};
 
 /// Sentences about streams that are not forwarded, at most: a session description may list thousands.
 const MAX_NOTES: usize = 8;

@@ -30,7 +30,6 @@ mod dialog;
 mod exchange;
 mod failure;
 mod formats;
-mod h264;
 mod losses;
 mod message;
 mod numbers;
@@ -58,7 +57,7 @@ pub use self::once::{Failed, Offered, Outcome, once};
 use self::reader::Flow;
 use self::session::Session;
 use crate::source::backoff::Backoff;
-use crate::source::{Sink, SourceState};
+use crate::stream::{Sink, SourceState};
 
 /// How long the next attempt, or the end of the process, waits for the answer to TEARDOWN.
 ///

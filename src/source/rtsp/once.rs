@@ -12,8 +12,8 @@ use super::formats::Offer;
 use super::reader::Flow;
 use super::session::Session;
 use super::{Journal, RtspSettings, SignIn, TEARDOWN_WAIT, Transport};
-use crate::source::Sink;
-use crate::track::Kind;
+use crate::stream::Sink;
+use sluice_media::Kind;
 
 /// What one attempt found, besides what went into its sink.
 #[derive(Debug, Clone)]

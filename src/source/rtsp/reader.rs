@@ -10,15 +10,15 @@ use bytes::Bytes;
 use super::dialog::Track;
 use super::failure::Failure;
 use super::formats::{Choice, Offer, choose};
-use super::h264::{Depacketizer, Packet};
+use sluice_media::h264::{Depacketizer, Packet};
 use super::losses::Losses;
 use super::numbers::Numbers;
 use super::order::{Order, Ordered};
 use super::sdp::Description;
 use super::{Journal, RtspSettings};
-use crate::source::Sink;
-use crate::track::h264::{self, kind as nal_type};
-use crate::track::{AccessUnit, AudioFrame};
+use crate::stream::Sink;
+use sluice_media::h264::{self, kind as nal_type};
+use sluice_media::{AccessUnit, AudioFrame};
 
 /// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
 const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;

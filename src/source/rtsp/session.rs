@@ -9,7 +9,7 @@ use super::dialog::{Dialog, Event};
 use super::failure::Failure;
 use super::reader::{Flow, Reader};
 use super::{Journal, RtspSettings, Transport};
-use crate::source::Sink;
+use crate::stream::Sink;
 
 /// A camera's session, from attempt to attempt.
 pub(super) struct Session {

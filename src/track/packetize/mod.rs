@@ -5,7 +5,6 @@
 
 mod audio;
 mod h264;
-mod parameter_sets;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +14,6 @@ use std::time::Instant;
 use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
 
 pub use audio::AudioPacketizer;
-pub(crate) use h264::payloads;
 pub use h264::{MAX_ACCESS_UNIT, VideoFacts, VideoPacketizer};
 
 /// Why a unit of media was refused. Nothing of it was sent; the next unit is judged afresh.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
 
 use super::*;
-use crate::track::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
 
 /// Two parameter sets of cameras in the field, both with id 0, and their PPS.
 const SPS_A: &[u8] = &[

@@ -3,7 +3,8 @@ use std::time::Instant;
 use shiguredo_mp4::demux::{Input, Mp4FileDemuxer};
 
 use super::*;
-use crate::track::{AccessUnit, Codec, Packets, VideoPacketizer};
+use sluice_media::{AccessUnit, Codec, Packets};
+use crate::track::VideoPacketizer;
 
 /// Of 1280 × 720, id 0, and its PPS.
 const SPS_720: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44];

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::super::{Stamp, Timeline, nanos_between};
 use super::*;
-use crate::track::Codec;
+use sluice_media::Codec;
 
 #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 fn epoch() -> Instant {

@@ -1,0 +1,46 @@
+//! Why viewers end: the words that are counted.
+
+/// Why a viewer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// DELETE of its session.
+    Deleted,
+    /// The peer closed DTLS.
+    PeerClosed,
+    /// Not connected in time after the offer.
+    SetupTimeout,
+    /// No consent check for too long (RFC 7675 §5.1).
+    ConsentExpired,
+    /// Its engine failed or panicked.
+    EngineFailed,
+    /// Its shard failed, or stood still for too long.
+    ShardFailed,
+    /// The server stops.
+    Shutdown,
+}
+
+impl EndReason {
+    /// All reasons, for metrics.
+    pub const ALL: [EndReason; 7] = [
+        EndReason::Deleted,
+        EndReason::PeerClosed,
+        EndReason::SetupTimeout,
+        EndReason::ConsentExpired,
+        EndReason::EngineFailed,
+        EndReason::ShardFailed,
+        EndReason::Shutdown,
+    ];
+
+    /// The value of the `reason` label in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            EndReason::Deleted => "deleted",
+            EndReason::PeerClosed => "peer_closed",
+            EndReason::SetupTimeout => "setup_timeout",
+            EndReason::ConsentExpired => "consent_expired",
+            EndReason::EngineFailed => "engine_failed",
+            EndReason::ShardFailed => "shard_failed",
+            EndReason::Shutdown => "shutdown",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What bytes mean: codecs and their payload formats, RTP, RTCP and SRTP, DTLS keys, and the clip of the demo.
+//!
+//! Below server and load alike, so that both read and write the same. Never reads a clock, opens a socket or knows a
+//! viewer; what takes time is given `now`.
+#![forbid(unsafe_code)]
+
+pub mod clip;
+mod codec;
+pub mod dtls;
+pub mod h264;
+pub mod opus;
+mod packets;
+pub mod rtcp;
+pub mod srtp;
+mod unit;
+
+pub use codec::{Codec, Kind};
+pub use packets::Packets;
+pub use unit::{AccessUnit, AudioFrame};
+
+/// RTP payload bytes of one packet at the most.
+///
+/// 1,200 leaves room for RTP header, extensions and the SRTP tag inside the 1,280-byte IPv6 minimum
+/// MTU. Raising it saves a little CPU per byte and loses viewers behind tunnels; lowering it costs
+/// packets.
+pub const MAX_PAYLOAD: usize = 1_200;

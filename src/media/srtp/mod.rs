@@ -1,0 +1,9 @@
+//! SRTP and SRTCP (RFC 3711, RFC 7714): keys from the DTLS handshake, sealing of what is sent, opening of reports.
+
+mod keys;
+mod open;
+mod seal;
+
+pub use keys::{Keying, ReportKeys, SendKeys};
+pub use open::Opener;
+pub use seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};

@@ -1,0 +1,12 @@
+//! Sessions of WHEP: who may join, what an offer asks for, what is answered, and which sessions there are.
+//!
+//! Runs on unpinned tokio threads and may lock and allocate; it reaches shards only through their bounded queues and
+//! never touches media packet by packet.
+
+pub mod admission;
+pub mod announce;
+pub mod answer;
+pub mod client;
+pub mod offer;
+pub mod sdpfrag;
+pub mod table;

@@ -1,0 +1,53 @@
+//! What a stream carries: its video, its audio, and what is said of them.
+
+use sluice_media::Codec;
+
+/// The video of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VideoFormat {
+    /// Its codec.
+    pub codec: Codec,
+    /// `profile-level-id` of the sequence parameter set (RFC 6184 §8.1), when known. A source may leave it out.
+    pub profile_level_id: Option<[u8; 3]>,
+    /// Width and height in pixels, when known.
+    pub size: Option<(u16, u16)>,
+    /// Frames a second that the source announces, when it does.
+    pub frame_rate: Option<f32>,
+}
+
+impl std::fmt::Display for VideoFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.codec.encoding_name())?;
+        if let Some((width, height)) = self.size {
+            write!(f, " {width}x{height}")?;
+        }
+        self.frame_rate.map_or(Ok(()), |rate| write!(f, " {rate}/s"))
+    }
+}
+
+impl std::fmt::Display for AudioFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let channels = if self.channels == 1 { "mono" } else { "stereo" };
+        write!(f, "{} {channels}", self.codec.encoding_name())
+    }
+}
+
+/// The audio of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// Its codec.
+    pub codec: Codec,
+    /// Channels.
+    pub channels: u8,
+}
+
+/// What a source carries.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Formats {
+    /// The video, if any that can be forwarded.
+    pub video: Option<VideoFormat>,
+    /// The audio, if any that can be forwarded.
+    pub audio: Option<AudioFormat>,
+    /// What is there but not forwarded, or not as browsers want it, in sentences for everybody.
+    pub notes: Vec<String>,
+}
