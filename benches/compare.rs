@@ -7,6 +7,7 @@ use std::fs;
 use std::str::FromStr;
 
 use serde::Serialize;
+use sluice_load::process::Sample;
 use url::Url;
 
 use super::error::BenchError;
@@ -18,7 +19,6 @@ use super::rig::{Loading, Rig, Serving};
 use super::site::Site;
 use super::spread::{Spread, number, percent, text};
 use super::tell;
-use sluice_load::process::Sample;
 
 /// How far the floor's packets and bytes may be from a server's to be a floor of the same bytes.
 const SAME: f64 = 0.1;

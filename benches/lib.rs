@@ -34,6 +34,7 @@ mod spread;
 
 use std::process::ExitCode;
 
+use sluice_load::{CANNOT_RUN, MISSED};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::error::BenchError;
@@ -41,7 +42,6 @@ use self::options::Common;
 use self::report::Report;
 use self::rig::Rig;
 use self::site::Site;
-use sluice_load::{CANNOT_RUN, MISSED};
 
 /// The profiles.
 #[derive(Debug, clap::Subcommand)]
@@ -69,7 +69,8 @@ pub enum Profile {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
 pub fn run(profile: &Profile, version: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = runtime.map_err(BenchError::Start).and_then(|runtime| runtime.block_on(profile.report(version)));
+    let outcome =
+        runtime.map_err(BenchError::Start).and_then(|runtime| runtime.block_on(profile.report(version)));
     match outcome {
         Ok(report) => {
             print!("{report}");

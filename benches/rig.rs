@@ -26,6 +26,7 @@ use sluice_io::affinity::{self, CoreId};
 
 pub use self::load::Loading;
 pub use self::serve::{Server, Serving};
+
 use super::child::{Child, What};
 use super::error::BenchError;
 use super::options::Common;

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use serde::Serialize;
+use sluice_load::process::Sample;
 
 use super::clock::{Stopwatch, pause};
 use super::error::BenchError;
@@ -18,7 +19,6 @@ use super::report::{Report, Table};
 use super::rig::{Loading, Rig, Server, Serving};
 use super::spread::{Spread, number, percent};
 use super::{Signals, probe, tell};
-use sluice_load::process::Sample;
 
 /// Time between two rows, and with `--quick`.
 const ROW: Duration = Duration::from_secs(60);

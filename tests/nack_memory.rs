@@ -18,8 +18,8 @@ use std::time::Duration;
 use client::Player;
 use link::Link;
 use sluice::shard::Shard;
-use sluice_media::Codec;
 use sluice::track::RecentLimits;
+use sluice_media::Codec;
 use sluice_media::rtcp::Epoch;
 use world::World;
 

@@ -8,12 +8,12 @@
 use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
+use sluice::peer::Credentials;
 use sluice::session::answer::{Identity, answer, negotiate};
 use sluice::session::offer::{OFFER_MAX, Offer, OfferError};
 use sluice::session::sdpfrag::Fragment;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
 use sluice_media::Codec;
-use sluice::peer::Credentials;
 
 const CHROMIUM: &str = include_str!("data/chromium-156.sdp");
 

@@ -10,7 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-#[path = "../tests/common/rig.rs"]
+#[path = "../../tests/common/rig.rs"]
 mod rig;
 mod stats;
 

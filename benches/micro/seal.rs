@@ -10,7 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-#[path = "../tests/common/oracle.rs"]
+#[path = "../../tests/common/oracle.rs"]
 mod oracle;
 mod stats;
 

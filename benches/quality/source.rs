@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use sluice_media::clip;
+
 use super::ssim::Plane;
 use crate::error::BenchError;
-use sluice_media::clip;
 
 /// Size of the demo clip's pictures.
 pub const WIDTH: usize = 1_280;

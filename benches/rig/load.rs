@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use sluice_load::process;
+
 use super::super::child::{Child, READY, What};
 use super::super::error::BenchError;
 use super::super::measured::Measured;
 use super::super::site::{Place, cores_text};
 use super::{Rig, Server};
-use sluice_load::process;
 
 /// Files that the generator has open beside one a viewer; it checks the same itself.
 const OTHER_FILES: u64 = 192;

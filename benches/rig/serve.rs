@@ -6,12 +6,13 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
+use sluice_load::process::Sample;
+
 use super::super::child::{Child, READY, What};
 use super::super::error::BenchError;
 use super::super::probe;
 use super::super::site::Place;
 use super::Rig;
-use sluice_load::process::Sample;
 
 /// What a server shall serve, and with which settings over the defaults.
 #[derive(Debug, Clone, Default)]

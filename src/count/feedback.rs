@@ -4,9 +4,10 @@
 //! is observed at most once a second (src/viewer/reception.rs), so that a share of the observations is a
 //! share of the viewers.
 
+use sluice_media::Kind;
+
 use super::counters::Cell;
 use super::histogram::Histogram;
-use sluice_media::Kind;
 
 /// Parts of a second's packets that were lost. Repair brings back what is lost up to about 10 %.
 const LOSS: &[f64] = &[0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];

@@ -8,14 +8,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice_config::Config;
-
 use sluice_bench::floor::CLIP;
+use sluice_config::Config;
 use sluice_load::cameras::send_time;
-use crate::shard::{FanOut, Pacing};
 use sluice_media::clip;
 use sluice_media::h264::is_slice;
 use sluice_media::{AccessUnit, AudioFrame, Codec, Kind};
+
+use crate::shard::{FanOut, Pacing};
 use crate::track::{AudioPacketizer, Train, VideoPacketizer};
 
 /// Time of one audio packet of the clip, and of one picture.

@@ -9,19 +9,19 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use sluice_bench::floor::{CLIP, Floor};
 use sluice_io::{AppendError, Batch, BatchLimits, GsoMode, Sender, Socket, SocketOptions, gso};
+use sluice_load::process::{Sample, thread_times};
+use sluice_media::Kind;
+use sluice_media::srtp::{Header, RTP_HEADER, Sealer, TAG_MAX};
+use sluice_media::srtp::{Keying, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use zeroize::Zeroizing;
 
 use super::pattern::{Pattern, Step};
-use sluice_bench::floor::{CLIP, Floor};
-use sluice_load::process::{Sample, thread_times};
 use crate::shard::MESSAGES_PER_TURN;
-use sluice_media::Kind;
 use crate::track::Train;
-use sluice_media::srtp::{Keying, SendKeys};
-use sluice_media::srtp::{Header, RTP_HEADER, Sealer, TAG_MAX};
 
 /// `abs-send-time` alone in its block (RFC 8285 §4.2), as viewers get it once they have reported: 8 bytes.
 const EXTENSION: [u8; 8] = [0xbe, 0xde, 0, 1, 0x12, 0, 0, 0];

@@ -12,13 +12,13 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::hosts::{self, Hosts};
-use crate::ops::metrics::Metrics;
-use super::streams;
 use super::problem::Problem;
-use crate::stream::registry::Registry;
+use super::streams;
+use crate::ops::metrics::Metrics;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
 use crate::stream::SourceState;
+use crate::stream::registry::Registry;
 use crate::supervise::Pulse;
 
 const INDEX: &str = "\

@@ -11,8 +11,8 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::session::offer::shown;
 use super::problem::Problem;
+use crate::session::offer::shown;
 
 /// Names that are answered to, besides addresses and `localhost` (`admin.hosts`).
 pub type Hosts = Arc<[String]>;

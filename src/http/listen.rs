@@ -24,15 +24,15 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use crate::session::client::{self, Client, Share};
 use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
-use crate::session::offer::OFFER_MAX;
+use super::pages;
 use super::problem::Problem;
 use super::still;
+use super::streams::StreamList;
 use super::whep::{Request, Whep, allow_origin, unknown_stream};
 use crate::ops::log::Repeated;
-use super::pages;
-use super::streams::StreamList;
+use crate::session::client::{self, Client, Share};
+use crate::session::offer::OFFER_MAX;
 
 /// Time for answers under way when the server stops.
 const GRACE: Duration = Duration::from_secs(2);

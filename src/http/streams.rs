@@ -12,12 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::contain::lock;
 use super::conditional::{etag_of, has_already};
 use super::discreet::{discreet, kind};
+use crate::contain::lock;
+use crate::stream::SourceState;
 use crate::stream::registry::{Registry, Stream};
 use crate::stream::trouble::Trouble;
-use crate::stream::SourceState;
 
 /// For how long a list is given again. Raising it makes pages late; lowering it costs CPU for each page that is
 /// open.

@@ -11,23 +11,23 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sluice_media::dtls::SharedDtls;
 
+use super::discreet::discreet;
+use super::problem::Problem;
+use crate::contain::read;
+use crate::id::SessionId;
+use crate::peer::{Credentials, Engine, EngineParams};
 use crate::session::admission::Refusal;
 use crate::session::answer::{Identity, answer, negotiate, restart_fragment};
 use crate::session::client::Client;
-use super::discreet::discreet;
 use crate::session::offer::{Offer, OfferError, Setup, shown};
-use super::problem::Problem;
-use crate::stream::registry::{Registry, Stream};
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
-use crate::contain::read;
-use crate::id::SessionId;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
 use crate::stream::SourceState;
-use crate::peer::{Credentials, Engine, EngineParams};
-use sluice_media::dtls::SharedDtls;
+use crate::stream::registry::{Registry, Stream};
 use crate::viewer::{Viewer, ViewerLimits};
 
 /// Time to try again when the server is full.

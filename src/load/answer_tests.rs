@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use sluice_media::dtls::SharedDtls;
+
 use super::client::{Behaviour, Client, ClientError, Stage};
 use super::formats::{Format, Formats};
 use super::impair::Impairment;
-use sluice_media::dtls::SharedDtls;
 
 const MEDIAMTX: &str = include_str!("../../tests/data/mediamtx-1.20.1-answer.sdp");
 const GO2RTC: &str = include_str!("../../tests/data/go2rtc-1.9.14-answer.sdp");

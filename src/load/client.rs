@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::config::CryptoProvider;
 use str0m::media::{Direction, MediaKind};
@@ -25,7 +26,6 @@ use super::packet::{self, Datagram};
 use super::sequence::Sequence;
 use super::srtp::Srtp;
 use super::track::Track;
-use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 
 mod feedback;
 mod media;

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
 
+use sluice_media::h264::{FU_A, IDR, PPS, SEI, SLICES, SPS, STAP_A, begins_picture, kind};
+
 use super::cameras::send_time;
 use super::delay::{Age, Delays};
-use sluice_media::h264::{FU_A, IDR, PPS, SEI, SLICES, SPS, STAP_A, begins_picture, kind};
 
 /// How long a packet waits for one before it. Longer than a NACK's third try.
 const PATIENCE: Duration = Duration::from_millis(500);

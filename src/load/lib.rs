@@ -32,6 +32,8 @@ pub mod worker;
 
 #[cfg(test)]
 mod answer_tests;
+#[cfg(test)]
+mod opening_tests;
 
 use std::io::{Error, Result};
 use std::path::Path;

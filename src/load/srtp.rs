@@ -4,6 +4,7 @@
 //! reports sent under them. **It is the only emitter under these keys**: what the engine would send
 //! is discarded (`client`). Independent of the server's own sealing code, so that it can accuse it.
 
+use sluice_media::srtp::Keying;
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{
     AeadAes128GcmCipher, AeadAes256GcmCipher, Aes128CmSha1_80, Aes128CmSha1_80Cipher, CryptoProvider,
@@ -11,7 +12,6 @@ use str0m::crypto::{
 };
 
 use super::packet::Header;
-use sluice_media::srtp::Keying;
 
 /// Key derivation labels (RFC 3711 §4.3.2); those of RTCP are 3 higher.
 const ENCRYPTION: u8 = 0;

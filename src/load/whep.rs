@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::ProgressBar;
+use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use url::Url;
@@ -28,7 +29,6 @@ use super::process::{self, Sample};
 use super::report::{Report, Run, Setting, Window};
 use super::series::{Recorder, STEP};
 use super::worker::{self, Command, Event, Handle, Mark};
-use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 
 /// How long joins may go on after the last one was begun: a worker's own bound, and a little.
 const JOIN_GRACE: Duration = Duration::from_secs(15);

@@ -11,13 +11,13 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Token, Waker};
+use seats::Worker;
 use sluice_io::affinity::{self, CoreId};
+use sluice_media::dtls::SharedDtls;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::client::{Behaviour, Totals};
 use super::gone::Gone;
-use sluice_media::dtls::SharedDtls;
-use seats::Worker;
 
 /// Commands that may wait for a worker. The coordinator waits when they are more.
 const COMMANDS_MAX: usize = 4_096;

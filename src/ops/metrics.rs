@@ -13,18 +13,18 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Exposition;
+use sluice_media::Kind;
 
+use super::log::Lost;
+use crate::count::EndReason;
 use crate::count::counters::{Cell, ShardCounters};
 use crate::count::feedback::Heard;
 use crate::count::histogram::{Histogram, Snapshot};
-use super::log::Lost;
-use crate::stream::registry::{Registry, Stream};
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::SourceState;
+use crate::stream::registry::{Registry, Stream};
 use crate::supervise::{Ends, Task};
-use sluice_media::Kind;
-use crate::count::EndReason;
 
 /// All metrics of the process.
 pub struct Metrics {

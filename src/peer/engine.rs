@@ -12,16 +12,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use sluice_media::Codec;
+use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
+use sluice_media::srtp::Opener;
+use sluice_media::srtp::Sealer;
+use sluice_media::srtp::{ReportKeys, SendKeys};
 use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
-use sluice_media::srtp::{ReportKeys, SendKeys};
-use sluice_media::srtp::Opener;
-use sluice_media::srtp::Sealer;
 use super::Egress;
-use sluice_media::Codec;
 
 /// Polls of one call at the most; an engine that still has output then is broken and ends.
 ///

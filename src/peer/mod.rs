@@ -7,7 +7,7 @@ mod paths;
 
 pub use check::Check;
 pub use egress::{Egress, Lane};
-pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
 pub(crate) use engine::is_srtp;
+pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
 pub use paths::FRESH;
 pub(crate) use paths::{Path, Paths, Standing, Target};

@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sluice_media::{AccessUnit, AudioFrame};
 
 use crate::stream::Formats;
 use crate::stream::keyframes::Keyframes;
-use sluice_media::{AccessUnit, AudioFrame};
 use crate::track::{VideoFacts, VideoPacketizer};
 
 /// Keyframes that are enough: two distances between them tell whether they are equal. More makes each probe longer,

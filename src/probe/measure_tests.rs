@@ -1,6 +1,7 @@
+use sluice_media::Codec;
+
 use super::*;
 use crate::stream::{AudioFormat, VideoFormat};
-use sluice_media::Codec;
 
 /// 320x240, Main, with pictures that may be shown in another order than they come.
 pub(in crate::probe) const SPS: &[u8] = b"\x67\x4d\x00\x1e\xf6\x0a\x0f\xc8";

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use sluice_config::{Config, RtspUrl, Source, Stream, StreamName};
+use sluice_media::{AccessUnit, AudioFrame};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -26,7 +27,6 @@ use crate::executor::Executor;
 use crate::server::rtsp_settings;
 use crate::source::rtsp::{self, RtspSettings};
 use crate::stream::{Formats, Sink, SourceState};
-use sluice_media::{AccessUnit, AudioFrame};
 
 /// Exit code for a URL or a name that cannot be used; clap's own, too.
 const BAD_USAGE: u8 = 2;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sluice_config::{RtspUrl, StreamName};
+use sluice_media::Kind;
 
 use super::lines::lines;
 use super::measure::{Interval, Measure};
+use crate::source::rtsp::{Outcome, SignIn, Stage, Transport};
 use crate::stream::advice::Advice;
 use crate::stream::fitness;
-use crate::source::rtsp::{Outcome, SignIn, Stage, Transport};
 use crate::stream::{AudioFormat, VideoFormat};
-use sluice_media::Kind;
 
 /// Seconds from one keyframe to the next from which on it is named: who loses a packet sees a still picture for as
 /// long. Lower names cameras that are set like this to save bits; higher leaves still pictures unexplained.

@@ -16,33 +16,33 @@ use axum::http::HeaderValue;
 use sluice_config::{Config, Origin, Source};
 use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
+use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::session::admission::{Admission, AdmissionLimits};
-use crate::session::announce::{AnnounceError, Announcer};
-use crate::session::client::Share;
-use crate::http::listen::{self, HttpLimits, ListenError, Public};
-use crate::stream::registry::Registry;
-use crate::session::table::Sessions;
-use crate::http::whep::Whep;
+use self::watchdog::WatchdogSetup;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::admin::{self, Admin};
+use crate::http::listen::{self, HttpLimits, ListenError, Public};
+use crate::http::whep::Whep;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
+use crate::session::admission::{Admission, AdmissionLimits};
+use crate::session::announce::{AnnounceError, Announcer};
+use crate::session::client::Share;
+use crate::session::table::Sessions;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
 use crate::shard::{News, Pacing};
 use crate::source::{self, demo, rtsp};
 use crate::stream::Ingest;
+use crate::stream::registry::Registry;
+use crate::supervise::Pulse;
 use crate::supervise::{Ends, Task, Watched};
 use crate::track::RecentLimits;
-use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use crate::viewer::ViewerLimits;
-use self::watchdog::WatchdogSetup;
-use crate::supervise::Pulse;
 
 /// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
 /// for what does not end; shorter cuts off what would.

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{oneshot, watch};
 
 use crate::contain::{contain, write};
+use crate::http::whep::Whep;
 use crate::session::announce::Announcer;
 use crate::session::table::Sessions;
-use crate::http::whep::Whep;
 use crate::shard::watch::{Finding, Watch};
 use crate::supervise::{Ends, Pulse, Task};
 
@@ -179,14 +179,16 @@ fn look_at_interfaces(setup: &WatchdogSetup) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::id::SessionId;
     use crate::session::admission::{Admission, AdmissionLimits};
     use crate::session::client::{Client, Share};
-    use crate::stream::registry::{Registry, Stream};
     use crate::session::table::Session;
-    use crate::id::SessionId;
     use crate::shard::command::ShardHandle;
     use crate::shard::place::tests::shards;
+    use crate::stream::registry::{Registry, Stream};
     use crate::track::RecentLimits;
 
     struct World {

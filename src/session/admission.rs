@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Share};
 use crate::contain::lock;
-use crate::id::StreamId;
 use crate::count::counters::Cell;
+use crate::id::StreamId;
 
 /// Seconds' worth of joins that a client may make at once: the people behind one address who come back when
 /// the server does. Raising it lets a flood begin harder.

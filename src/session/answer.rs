@@ -6,11 +6,12 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport, shown};
-use crate::stream::Formats;
-use sluice_media::{Codec, Kind};
 use sluice_media::rtcp::CNAME;
+use sluice_media::{Codec, Kind};
+
+use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport, shown};
 use crate::peer::{Credentials, MediaParams};
+use crate::stream::Formats;
 
 /// `abs-send-time`: lets the receiver estimate bandwidth for REMB.
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";

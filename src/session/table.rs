@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use crate::contain::lock;
 use super::admission::{Admission, Place};
-use crate::stream::registry::Stream;
+use crate::contain::lock;
 use crate::id::SessionId;
 use crate::shard::News;
 use crate::shard::command::ShardHandle;
+use crate::stream::registry::Stream;
 
 /// All sessions of this process.
 pub struct Sessions {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, TrySendError};
 
 use super::room::{NoRoom, Room, RoomLimits, Sample};
-use crate::id::{SessionId, StreamId};
 use crate::count::counters::{Cell, ShardCounters};
-use crate::track::Train;
+use crate::id::{SessionId, StreamId};
 use crate::peer::Credentials;
+use crate::track::Train;
 use crate::viewer::Viewer;
 
 /// Commands that may wait for a shard. Full means that the shard stands still: joins are then

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_media::Kind;
+
 use crate::track::Train;
 
 /// Time between two portions of a paced picture: what epoll can wait for.

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
+use sluice_media::Codec;
 
 use super::*;
-use sluice_media::Codec;
 
 const PACING: Pacing = Pacing { spread: ms(15), audio_hold: ms(10) };
 const AT_ONCE: Pacing = Pacing { spread: Duration::ZERO, audio_hold: Duration::ZERO };

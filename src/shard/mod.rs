@@ -24,4 +24,3 @@ pub use fan_out::Pacing;
 pub(crate) use outbox::MESSAGES_PER_TURN;
 pub use room::{NoRoom, RoomLimits};
 pub use shard::{Ended, News, Progress, Shard};
-

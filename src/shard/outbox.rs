@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
 
 use super::rate::Rate;
-use crate::peer::{Egress, Lane};
 use crate::count::counters::ShardCounters;
+use crate::peer::{Egress, Lane};
 
 /// How long sealed datagrams may wait for a full socket that takes nothing. What is lost then a viewer can
 /// ask for again, but it is late: raising this delays everybody, lowering it drops more in a short stall.

@@ -11,22 +11,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-
-use crate::peer::Egress;
-use super::command::{Command, Media};
 use sluice_io::deadlines::Deadlines;
+use sluice_media::rtcp::Epoch;
+use sluice_media::{Codec, Kind};
+
+use super::command::{Command, Media};
 use super::demux::{Demux, Owner};
 use super::fan_out::{FanOut, Pacing, cost_of};
 use super::shed::Shed;
 use crate::contain::contain;
-use crate::id::{SessionId, StreamId};
+use crate::count::EndReason;
 use crate::count::counters::ShardCounters;
-use sluice_media::{Codec, Kind};
+use crate::id::{SessionId, StreamId};
+use crate::peer::Check;
+use crate::peer::Egress;
 use crate::track::{Recent, RecentLimits, Train};
 use crate::viewer::{Admission, Keyframes, Outcome, Repairs, Surroundings, Viewer};
-use crate::peer::Check;
-use crate::count::EndReason;
-use sluice_media::rtcp::Epoch;
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.

@@ -18,6 +18,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Receiver, Sender, Socket};
+use sluice_media::rtcp::Epoch;
 use tokio::sync::mpsc;
 
 use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Queued, ShardHandle, Wake};
@@ -27,12 +28,11 @@ use super::outbox::Outbox;
 use super::room::RoomLimits;
 use super::shard::{Ended, News, Progress, Shard};
 use crate::contain::contain;
-use crate::id::{SessionId, StreamId};
+use crate::count::EndReason;
 use crate::count::counters::ShardCounters;
+use crate::id::{SessionId, StreamId};
 use crate::supervise::{Ends, Task};
 use crate::track::RecentLimits;
-use crate::count::EndReason;
-use sluice_media::rtcp::Epoch;
 
 /// Receive calls (of up to 32 datagrams each) in one round. More lets a flood of datagrams delay
 /// media; fewer lets the socket's buffer fill up while many viewers join.

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use sluice_media::clip;
+use sluice_media::{AccessUnit, AudioFrame, Codec};
 use tokio::sync::watch;
 
 use crate::stream::{AudioFormat, Formats, Sink, SourceState, VideoFormat};
-use sluice_media::{AccessUnit, AudioFrame, Codec};
-use sluice_media::clip;
 
 /// Ticks of 90 kHz per picture: 30 pictures a second.
 const FRAME_TICKS: i64 = 3_000;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::stream::{Ingest, Sink as _, SourceState};
-use crate::stream::registry::Stream;
 use crate::executor::Executor;
+use crate::stream::registry::Stream;
+use crate::stream::{Ingest, Sink as _, SourceState};
 use crate::supervise::Watched;
 
 /// What is said of a stream whose source does not run.
@@ -67,8 +67,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::stream::registry::Registry;
     use crate::source::demo;
+    use crate::stream::registry::Registry;
     use crate::supervise::{Ends, Task};
     use crate::track::RecentLimits;
 

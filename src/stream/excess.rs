@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use sluice_media::{AccessUnit, AudioFrame, MAX_PAYLOAD};
+
 use crate::track::MAX_TRAIN_PACKETS;
 
 /// Pictures of one stream in a second. Cameras send 1 to 60, a few 120. Raising it lets one source take that much

@@ -1,6 +1,6 @@
-use crate::stream::{AudioFormat, VideoFormat};
 use super::*;
-use super::registry::Registry;
+use crate::stream::registry::Registry;
+use crate::stream::{AudioFormat, VideoFormat};
 use crate::track::RecentLimits;
 
 const SPS: &[u8] = &[
@@ -157,6 +157,7 @@ fn timestamps_that_do_not_fit_get_a_note_once_that_is_sure() {
 /// What a feed logged, by the words that it holds.
 fn logged(run: impl FnOnce()) -> Vec<String> {
     use std::io::Write;
+
     #[derive(Clone, Default)]
     struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
     impl Write for Lines {

@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
+use sluice_media::{Codec, Kind};
+
 use super::KeptStill;
 use super::trouble::{Seen, Watch};
-use crate::contain::{lock, read, write};
-use crate::id::StreamId;
-use crate::count::counters::Cell;
-use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
 use super::{Formats, SourceState};
-use sluice_media::{Codec, Kind};
+use crate::contain::{lock, read, write};
+use crate::count::counters::Cell;
+use crate::id::StreamId;
+use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
 use crate::track::{Recent, RecentLimits, Train};
 
 /// All streams of this process.

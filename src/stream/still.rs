@@ -40,11 +40,7 @@ impl KeptStill {
             return Some(still.clone());
         }
         let received = date.checked_sub(now.saturating_duration_since(first.received)).unwrap_or(date);
-        let still = Still {
-            etag,
-            received,
-            file: still(trains),
-        };
+        let still = Still { etag, received, file: still(trains) };
         *kept = Some(still.clone());
         Some(still)
     }

@@ -11,7 +11,6 @@ use shiguredo_mp4::TrackKind;
 use shiguredo_mp4::bitstream::h264::{H264SampleEntryConfig, LengthSize, build_avc1_box};
 use shiguredo_mp4::boxes::{Avc1Box, SampleEntry};
 use shiguredo_mp4::mux::{Mp4FileMuxer, Mp4FileMuxerOptions, Sample, estimate_maximum_moov_box_size};
-
 use sluice_media::h264::{FU_A, PPS, SPS, STAP_A};
 
 use super::Train;

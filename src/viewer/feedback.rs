@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sluice_io::MAX_DATAGRAM;
+use sluice_media::Kind;
 use sluice_media::rtcp::read;
 use str0m::rtp::rtcp::Rtcp;
 
@@ -15,7 +16,6 @@ use super::outgoing::Outgoing;
 use super::{KeyframeAnswer, Outcome, Surroundings, Viewer};
 use crate::contain::contain;
 use crate::peer::Egress;
-use sluice_media::Kind;
 
 /// RTCP packets of one datagram that are read; a compound of a browser has two or three.
 const FEEDBACK_MAX: usize = 64;

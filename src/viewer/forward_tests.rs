@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use sluice_media::Codec;
 
 use super::super::budget::KEYFRAME_INTERVAL;
 use super::*;
-use sluice_media::Codec;
 use crate::track::RecentLimits;
 
 const AMPLE: RecentLimits = RecentLimits { bytes: 64 << 20, history: Duration::from_secs(1) };

@@ -28,7 +28,9 @@ use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
 use crate::id::{SessionId, StreamId};
-use crate::peer::{Check, Credentials, Egress, Engine, EngineError, Path, Paths, Standing, Target, Turn, is_srtp};
+use crate::peer::{
+    Check, Credentials, Egress, Engine, EngineError, Path, Paths, Standing, Target, Turn, is_srtp,
+};
 use crate::track::{MAX_TRAIN_PACKETS, Recent, Train};
 
 /// str0m reports ICE as disconnected after this long without an authenticated STUN request.

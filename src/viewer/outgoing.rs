@@ -7,18 +7,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use sluice_media::MAX_PAYLOAD;
+use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
+use sluice_media::srtp::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
 use str0m::rtp::rtcp::ReceptionReport;
 
 use super::budget::Budget;
-use crate::peer::MediaParams;
 use super::forward::{Forward, Forwarder, Repair};
-use crate::peer::Target;
 use super::reception::{About, Reception};
-use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
-use sluice_media::srtp::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
 use crate::count::feedback::Feedback;
+use crate::peer::MediaParams;
+use crate::peer::Target;
 use crate::peer::{Egress, Lane};
-use sluice_media::MAX_PAYLOAD;
 use crate::track::{Recent, Train};
 
 /// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss

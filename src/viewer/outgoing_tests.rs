@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use sluice_media::Codec;
+use sluice_media::srtp::{Keying, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
-use super::super::keys::{Keying, SendKeys};
 use super::super::reception::DEFAULT_RTT;
 use super::*;
-use sluice_media::Codec;
 use crate::track::{RecentLimits, Train};
 
 const TARGET: &str = "192.0.2.9:4000";

@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
+use sluice_media::rtcp::Epoch;
 use str0m::rtp::rtcp::ReceptionReport;
 
-use sluice_media::rtcp::Epoch;
 use crate::count::feedback::{Feedback, Heard};
 
 /// Time between two observations of one track at the least. Browsers report video once a second and

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::RngExt;
-use sluice_media::{AccessUnit, MAX_PAYLOAD};
 use sluice::track::{MAX_TRAIN_PACKETS, VideoPacketizer};
+use sluice_media::{AccessUnit, MAX_PAYLOAD};
 
 use crate::{mutate, run};
 

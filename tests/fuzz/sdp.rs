@@ -1,12 +1,12 @@
 //! Offers and fragments. What is taken must be answerable, section by section.
 
 use rand::RngExt;
+use sluice::peer::Credentials;
 use sluice::session::answer::{Identity, answer, negotiate};
 use sluice::session::offer::Offer;
 use sluice::session::sdpfrag::Fragment;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
 use sluice_media::Codec;
-use sluice::peer::Credentials;
 
 use crate::mutate;
 use crate::run;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::stream::SourceState;
 use sluice::source::rtsp::{RtspSettings, Transport};
+use sluice::stream::SourceState;
 use tokio::net::UdpSocket;
 
 use crate::server::{Request, SDP, SDP_PCMU, interleaved, player, request, server, write};

@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use sluice::id::StreamId;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
-use sluice_media::{AccessUnit, AudioFrame, Codec};
 use sluice::track::{AudioPacketizer, Recent, RecentLimits, Train, VideoPacketizer};
+use sluice_media::{AccessUnit, AudioFrame, Codec};
 
 /// Time of a frame: 25 a second.
 pub const FRAME: Duration = Duration::from_millis(40);

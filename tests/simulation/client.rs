@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use sluice::peer::{Credentials, MediaParams};
 use sluice::session::answer::{Identity, Negotiated, answer, negotiate};
 use sluice::session::offer::Offer;
-use sluice_load::srtp::Srtp;
 use sluice::stream::Formats;
+use sluice_load::srtp::Srtp;
 use sluice_media::Kind;
-use sluice::peer::{Credentials, MediaParams};
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};

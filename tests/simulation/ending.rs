@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sluice::count::EndReason;
 use sluice::id::SessionId;
 use sluice::shard::command::Command;
-use sluice::count::EndReason;
 
 use crate::client::Player;
 use crate::link::Link;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sluice::id::SessionId;
-use sluice_load::rtcp::{self, ReportBlock};
 use sluice::count::histogram::{Histogram, Snapshot};
+use sluice::id::SessionId;
 use sluice::shard::command::Command;
-use sluice_media::Kind;
 use sluice::track::RecentLimits;
+use sluice_load::rtcp::{self, ReportBlock};
+use sluice_media::Kind;
 
 use crate::client::{Client, Player};
 use crate::link::Link;

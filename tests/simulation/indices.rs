@@ -9,8 +9,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sluice::id::SessionId;
-use sluice_load::rtcp;
 use sluice::shard::command::Command;
+use sluice_load::rtcp;
 use sluice_media::Kind;
 
 use crate::client::Player;

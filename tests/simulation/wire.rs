@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use sluice::peer::Egress;
 use sluice_load::packet::{self, Datagram};
 use sluice_load::srtp::Srtp;
-use sluice::peer::Egress;
 
 /// What a datagram is (RFC 7983 §7, RFC 5761 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sluice::count::EndReason;
+use sluice::count::counters::ShardCounters;
+use sluice::id::{SessionId, StreamId};
+use sluice::peer::{Credentials, Engine, EngineParams};
 use sluice::session::answer::answer;
 use sluice::session::offer::{Offer, Setup};
-use sluice::id::{SessionId, StreamId};
-use sluice::count::counters::ShardCounters;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
-use sluice_media::Codec;
 use sluice::track::RecentLimits;
-use sluice::peer::{Credentials, Engine, EngineParams};
-use sluice::count::EndReason;
-use sluice_media::rtcp::Epoch;
-use sluice_media::dtls::SharedDtls;
 use sluice::viewer::{Viewer, ViewerLimits};
+use sluice_media::Codec;
+use sluice_media::dtls::SharedDtls;
+use sluice_media::rtcp::Epoch;
 use str0m::ice::{StunMessage, TransId};
 
 use crate::camera::Camera;

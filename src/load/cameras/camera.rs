@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sluice_media::Packets;
+use sluice_media::h264::payloads;
+use sluice_media::h264::{IDR, PPS, SPS, kind};
+
 use super::clip::Clip;
 use super::faults::Faults;
 use super::send_time;
-use sluice_media::h264::{IDR, PPS, SPS, kind};
-use sluice_media::Packets;
-use sluice_media::h264::payloads;
 
 /// Time of one Opus packet.
 const PACKET: Duration = Duration::from_millis(20);

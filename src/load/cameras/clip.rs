@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-
-use super::mp4::{self, Mp4Error};
 use sluice_media::clip;
 use sluice_media::h264::annex_b;
 use sluice_media::h264::{IDR, PPS, SPS, SliceHead, SliceKind, is_slice, kind};
+
+use super::mp4::{self, Mp4Error};
 
 /// Bytes of a file at the most. It is held in memory; raising it costs that.
 const MAX_FILE: u64 = 256 << 20;

@@ -35,10 +35,11 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 use tracing_subscriber::EnvFilter;
 
+pub use self::options::Options;
+
 use self::camera::{Camera, Ticker};
 use self::client::Shared;
 use self::clip::{Clip, ClipError};
-pub use self::options::Options;
 
 /// Units that wait for a client which does not keep up: about a second. More cost memory, fewer drop
 /// media at a shorter pause of the client's.
@@ -272,7 +273,13 @@ async fn discard_reports(shared: Arc<Shared>) {
 /// Says it loudly when what is measured behind the cameras is theirs.
 async fn tell_lateness(shared: Arc<Shared>) {
     let figures = &shared.figures;
-    let read = || [figures.units.load(Ordering::Relaxed), figures.late.load(Ordering::Relaxed), figures.skipped.load(Ordering::Relaxed)];
+    let read = || {
+        [
+            figures.units.load(Ordering::Relaxed),
+            figures.late.load(Ordering::Relaxed),
+            figures.skipped.load(Ordering::Relaxed),
+        ]
+    };
     let mut before = read();
     loop {
         sleep(LOOK).await;

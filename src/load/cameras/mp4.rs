@@ -9,7 +9,6 @@ use shiguredo_mp4::boxes::{AvccBox, SampleEntry};
 use shiguredo_mp4::demux::{
     DemuxError, Input, Mp4FileDemuxer, Mp4FileKind, Mp4FileKindDetector, RequiredInput,
 };
-
 use sluice_media::h264::{IDR, NEEDLESS, PPS, SPS, kind};
 
 /// What is in a file.

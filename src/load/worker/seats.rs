@@ -13,7 +13,9 @@ use crossbeam_channel::Receiver as Queue;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
+use sluice_io::deadlines::Deadlines;
 use sluice_io::{Receiver, Socket, SocketOptions};
+use sluice_media::dtls::SharedDtls;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::client::{Behaviour, Client, ClientError, Stage, Transmit};
@@ -21,8 +23,6 @@ use super::super::gone::{Gone, Viewed};
 use super::super::process;
 use super::outbox::{Outbox, Trouble, guarded};
 use super::{Command, Event, Mark};
-use sluice_io::deadlines::Deadlines;
-use sluice_media::dtls::SharedDtls;
 
 /// Commands in one round: a join is about 0.2 ms, and more of them delay the receiving.
 const COMMANDS_PER_ROUND: usize = 16;

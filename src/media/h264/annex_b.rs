@@ -5,9 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{
-    DELIMITER, NEEDLESS, START_CODE, begins_picture, find_start_code, is_slice, kind, trimmed,
-};
+use super::{DELIMITER, NEEDLESS, START_CODE, begins_picture, find_start_code, is_slice, kind, trimmed};
 
 /// The pictures of a byte stream in decoding order, each as its NAL units without start codes,
 /// delimiters and filler. What comes before the first start code is left out, and so are parameter sets

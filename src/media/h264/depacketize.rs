@@ -12,7 +12,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::AccessUnit;
-use crate::h264::{DELIMITER, FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, START_CODE, Sps, begins_picture, find_start_code, is_slice, kind, trimmed};
+use crate::h264::{
+    DELIMITER, FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, START_CODE, Sps, begins_picture, find_start_code,
+    is_slice, kind, trimmed,
+};
 
 /// What a NAL unit counts for beside its bytes: the handle that holds it, twice because their list grows by
 /// doubling, and the allocator's share.
@@ -341,5 +344,5 @@ fn goes_on(payload: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "h264_tests.rs"]
+#[path = "depacketize_tests.rs"]
 mod tests;

@@ -12,6 +12,8 @@ mod slice;
 mod sprop;
 mod sps;
 
+use std::ops::RangeInclusive;
+
 pub(crate) use bits::Bits;
 pub use depacketize::{Depacketizer, Packet, PictureTooLarge};
 pub use payloads::payloads;
@@ -19,8 +21,6 @@ pub use sets::ParameterSets;
 pub use slice::{SliceHead, SliceKind};
 pub use sprop::parameter_sets;
 pub use sps::Sps;
-
-use std::ops::RangeInclusive;
 
 // `nal_unit_type` values (ITU-T H.264 Table 7-1), and the packet types beside them (RFC 6184 Table 1).
 /// Slices of a primary picture: coded whole, or as data partitions A to C, or of an IDR picture.

@@ -5,5 +5,5 @@ mod open;
 mod seal;
 
 pub use keys::{Keying, ReportKeys, SendKeys};
-pub use open::Opener;
+pub use open::{Opener, SENDERS_MAX};
 pub use seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};

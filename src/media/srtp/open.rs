@@ -24,7 +24,7 @@ const WINDOW: u32 = 64;
 
 /// Senders of reports in one session: a browser has one for each track that it receives, and counts the reports of
 /// each apart. More cost 20 bytes each.
-const SENDERS_MAX: usize = 8;
+pub const SENDERS_MAX: usize = 8;
 
 /// Opens the reports of one viewer.
 pub struct Opener {
@@ -112,7 +112,3 @@ impl Seen {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "open_tests.rs"]
-mod tests;

@@ -3,10 +3,10 @@
 //! Owns the choice of streams and the sentences about those left out. Never talks to a camera.
 
 use bytes::Bytes;
+use sluice_media::{Codec, h264};
 
 use super::sdp::Media;
 use crate::stream::{AudioFormat, Formats, VideoFormat};
-use sluice_media::{Codec, h264};
 
 /// Sentences about streams that are not forwarded, at most: a session description may list thousands.
 const MAX_NOTES: usize = 8;

@@ -51,9 +51,10 @@ use tracing::{debug, warn};
 use url::Url;
 
 pub use self::auth::SignIn;
-use self::failure::Failure;
 pub use self::failure::Stage;
 pub use self::once::{Failed, Offered, Outcome, once};
+
+use self::failure::Failure;
 use self::reader::Flow;
 use self::session::Session;
 use crate::source::backoff::Backoff;

@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use sluice_media::Kind;
 
 use super::failure::{Failure, Stage};
 use super::formats::Offer;
@@ -13,7 +14,6 @@ use super::reader::Flow;
 use super::session::Session;
 use super::{Journal, RtspSettings, SignIn, TEARDOWN_WAIT, Transport};
 use crate::stream::Sink;
-use sluice_media::Kind;
 
 /// What one attempt found, besides what went into its sink.
 #[derive(Debug, Clone)]

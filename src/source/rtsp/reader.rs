@@ -6,19 +6,19 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sluice_media::h264::{self, kind as nal_type};
+use sluice_media::h264::{Depacketizer, Packet};
+use sluice_media::{AccessUnit, AudioFrame};
 
 use super::dialog::Track;
 use super::failure::Failure;
 use super::formats::{Choice, Offer, choose};
-use sluice_media::h264::{Depacketizer, Packet};
 use super::losses::Losses;
 use super::numbers::Numbers;
 use super::order::{Order, Ordered};
 use super::sdp::Description;
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
-use sluice_media::h264::{self, kind as nal_type};
-use sluice_media::{AccessUnit, AudioFrame};
 
 /// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
 const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PacketizeError, Unit, trains};
 use sluice_media::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, opus};
+
+use super::{PacketizeError, Unit, trains};
 use crate::track::{Stamp, Timeline, Train};
 
 /// Payload bytes of one audio frame at the most, before it is split: 8 seconds of G.711.

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-
-use super::{PacketizeError, Unit, trains};
 use sluice_media::h264::{
-    IDR, NEEDLESS, PPS, ParameterSets, SPS, STAP_A, SliceHead, SliceKind, Sps, is_slice, kind, payloads, profile_level_id,
+    IDR, NEEDLESS, PPS, ParameterSets, SPS, STAP_A, SliceHead, SliceKind, Sps, is_slice, kind, payloads,
+    profile_level_id,
 };
 use sluice_media::{AccessUnit, Codec, MAX_PAYLOAD};
+
+use super::{PacketizeError, Unit, trains};
 use crate::track::{Timeline, Train};
 
 /// Bytes of one access unit at the most.

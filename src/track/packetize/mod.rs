@@ -11,10 +11,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
-
 pub use audio::AudioPacketizer;
 pub use h264::{MAX_ACCESS_UNIT, VideoFacts, VideoPacketizer};
+
+use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
 
 /// Why a unit of media was refused. Nothing of it was sent; the next unit is judged afresh.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
+use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
 
 use super::*;
-use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
 
 /// Two parameter sets of cameras in the field, both with id 0, and their PPS.
 const SPS_A: &[u8] = &[

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
 use shiguredo_mp4::demux::{Input, Mp4FileDemuxer};
+use sluice_media::{AccessUnit, Codec, Packets};
 
 use super::*;
-use sluice_media::{AccessUnit, Codec, Packets};
 use crate::track::VideoPacketizer;
 
 /// Of 1280 × 720, id 0, and its PPS.

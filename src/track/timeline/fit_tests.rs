@@ -1,8 +1,9 @@
 use std::time::Instant;
 
+use sluice_media::Codec;
+
 use super::super::{Stamp, Timeline, nanos_between};
 use super::*;
-use sluice_media::Codec;
 
 #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 fn epoch() -> Instant {

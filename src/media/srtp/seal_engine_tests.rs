@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 
 use self::oracle::{MEDIA, Oracle, Packet, REPAIRS, is_rtp};
 use super::super::keys::Keying;
-use super::super::rtcp::Epoch;
 use super::*;
+use crate::rtcp::Epoch;
 
-#[path = "../../tests/common/oracle.rs"]
+#[path = "../../../tests/common/oracle.rs"]
 mod oracle;
 
 /// What one pair of engines is made from.

@@ -1,10 +1,12 @@
+//! What the player seals, by code of its own, the server opens: once, and nothing that was changed.
+
+use sluice_io::MAX_DATAGRAM;
+use sluice_media::srtp::{Keying, Opener, ReportKeys, SENDERS_MAX};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::from_feature_flags;
 use zeroize::Zeroizing;
 
-use super::super::keys::Keying;
-use super::*;
-use sluice_load::srtp::Srtp;
+use crate::srtp::Srtp;
 
 /// A viewer that seals, by other code than ours, and the opener of its reports.
 fn ends(profile: SrtpProfile) -> (Srtp, Opener) {
