@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use sluice_bench::floor::CLIP;
 use sluice_config::Config;
 use sluice_load::cameras::send_time;
-use sluice_media::clip;
 use sluice_media::h264::is_slice;
-use sluice_media::{AccessUnit, AudioFrame, Codec, Kind};
+use sluice_media::{AccessUnit, AudioFrame, Codec, Kind, clip};
 
 use crate::shard::{FanOut, Pacing};
 use crate::track::{AudioPacketizer, Train, VideoPacketizer};

@@ -25,11 +25,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
-use super::pages;
 use super::problem::Problem;
-use super::still;
 use super::streams::StreamList;
 use super::whep::{Request, Whep, allow_origin, unknown_stream};
+use super::{pages, still};
 use crate::ops::log::Repeated;
 use crate::session::client::{self, Client, Share};
 use crate::session::offer::OFFER_MAX;

@@ -14,9 +14,7 @@ use std::time::Instant;
 
 use sluice_media::Codec;
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
-use sluice_media::srtp::Opener;
-use sluice_media::srtp::Sealer;
-use sluice_media::srtp::{ReportKeys, SendKeys};
+use sluice_media::srtp::{Opener, ReportKeys, Sealer, SendKeys};
 use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};

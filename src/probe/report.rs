@@ -12,8 +12,7 @@ use super::lines::lines;
 use super::measure::{Interval, Measure};
 use crate::source::rtsp::{Outcome, SignIn, Stage, Transport};
 use crate::stream::advice::Advice;
-use crate::stream::fitness;
-use crate::stream::{AudioFormat, VideoFormat};
+use crate::stream::{AudioFormat, VideoFormat, fitness};
 
 /// Seconds from one keyframe to the next from which on it is named: who loses a packet sees a still picture for as
 /// long. Lower names cameras that are set like this to save bits; higher leaves still pictures unexplained.

@@ -39,8 +39,7 @@ use crate::shard::{News, Pacing};
 use crate::source::{self, demo, rtsp};
 use crate::stream::Ingest;
 use crate::stream::registry::Registry;
-use crate::supervise::Pulse;
-use crate::supervise::{Ends, Task, Watched};
+use crate::supervise::{Ends, Pulse, Task, Watched};
 use crate::track::RecentLimits;
 use crate::viewer::ViewerLimits;
 

@@ -23,8 +23,7 @@ use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::counters::ShardCounters;
 use crate::id::{SessionId, StreamId};
-use crate::peer::Check;
-use crate::peer::Egress;
+use crate::peer::{Check, Egress};
 use crate::track::{Recent, RecentLimits, Train};
 use crate::viewer::{Admission, Keyframes, Outcome, Repairs, Surroundings, Viewer};
 

@@ -5,8 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_media::clip;
-use sluice_media::{AccessUnit, AudioFrame, Codec};
+use sluice_media::{AccessUnit, AudioFrame, Codec, clip};
 use tokio::sync::watch;
 
 use crate::stream::{AudioFormat, Formats, Sink, SourceState, VideoFormat};

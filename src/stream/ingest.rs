@@ -12,11 +12,10 @@ use sluice_media::{AccessUnit, AudioFrame, Codec};
 
 use super::advice::Advice;
 use super::excess::Excess;
-use super::fitness;
 use super::keyframes::Keyframes;
 use super::registry::Stream;
 use super::told::{self, Told};
-use super::{Formats, Sink, SourceState};
+use super::{Formats, Sink, SourceState, fitness};
 use crate::track::{AudioPacketizer, PacketizeError, Train, VideoPacketizer};
 
 /// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log

@@ -10,9 +10,8 @@ use std::time::{Instant, SystemTime};
 
 use sluice_media::{Codec, Kind};
 
-use super::KeptStill;
 use super::trouble::{Seen, Watch};
-use super::{Formats, SourceState};
+use super::{Formats, KeptStill, SourceState};
 use crate::contain::{lock, read, write};
 use crate::count::counters::Cell;
 use crate::id::StreamId;

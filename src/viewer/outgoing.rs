@@ -16,9 +16,7 @@ use super::budget::Budget;
 use super::forward::{Forward, Forwarder, Repair};
 use super::reception::{About, Reception};
 use crate::count::feedback::Feedback;
-use crate::peer::MediaParams;
-use crate::peer::Target;
-use crate::peer::{Egress, Lane};
+use crate::peer::{Egress, Lane, MediaParams, Target};
 use crate::track::{Recent, Train};
 
 /// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss

@@ -8,8 +8,7 @@ use sluice::session::sdpfrag::Fragment;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
 use sluice_media::Codec;
 
-use crate::mutate;
-use crate::run;
+use crate::{mutate, run};
 
 const OFFERS: [&str; 5] = [
     include_str!("../data/chromium-156.sdp"),

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_media::Packets;
-use sluice_media::h264::payloads;
-use sluice_media::h264::{IDR, PPS, SPS, kind};
+use sluice_media::h264::{IDR, PPS, SPS, kind, payloads};
 
 use super::clip::Clip;
 use super::faults::Faults;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use sluice_media::clip;
-use sluice_media::h264::annex_b;
-use sluice_media::h264::{IDR, PPS, SPS, SliceHead, SliceKind, is_slice, kind};
+use sluice_media::h264::{IDR, PPS, SPS, SliceHead, SliceKind, annex_b, is_slice, kind};
 
 use super::mp4::{self, Mp4Error};
 

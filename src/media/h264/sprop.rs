@@ -1,8 +1,7 @@
 //! `sprop-parameter-sets` of a session description (RFC 6184 §8.1), as cameras write it.
 
-use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use bytes::Bytes;
 
 use super::{PPS, SPS, START_CODE, find_start_code, kind, trimmed};

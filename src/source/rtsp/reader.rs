@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_media::h264::{self, kind as nal_type};
-use sluice_media::h264::{Depacketizer, Packet};
+use sluice_media::h264::{self, Depacketizer, Packet, kind as nal_type};
 use sluice_media::{AccessUnit, AudioFrame};
 
 use super::dialog::Track;
