@@ -4,13 +4,12 @@
 //! what the process does.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and waits")]
 
-use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::error::BenchError;
+use super::error::{BenchError, What};
 use super::site::Place;
 
 /// Time between two looks at a process or a file. Shorter takes CPU from what is measured.
@@ -21,36 +20,6 @@ pub const READY: Duration = Duration::from_secs(30);
 
 /// Bytes of a log that an error quotes.
 const TAIL: usize = 2_000;
-
-/// Which process it is, in errors and as the name of its log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// Sluice.
-    Server,
-    /// `sluice load whep`.
-    Generator,
-    /// `sluice load cameras`.
-    Cameras,
-    /// The destinations of the floor.
-    Sink,
-    /// The floor.
-    Floor,
-    /// Chromium.
-    Browser,
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            What::Server => "server",
-            What::Generator => "generator",
-            What::Cameras => "cameras",
-            What::Sink => "sink",
-            What::Floor => "floor",
-            What::Browser => "browser",
-        })
-    }
-}
 
 /// A running process, killed with this.
 #[derive(Debug)]

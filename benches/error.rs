@@ -2,12 +2,41 @@
 //!
 //! Owns the words. Each error names the thing, what happened to it, and where to look.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::child::What;
+/// Which process it is, in errors and as the name of its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Sluice.
+    Server,
+    /// `sluice load whep`.
+    Generator,
+    /// `sluice load cameras`.
+    Cameras,
+    /// The destinations of the floor.
+    Sink,
+    /// The floor.
+    Floor,
+    /// Chromium.
+    Browser,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            What::Server => "server",
+            What::Generator => "generator",
+            What::Cameras => "cameras",
+            What::Sink => "sink",
+            What::Floor => "floor",
+            What::Browser => "browser",
+        })
+    }
+}
 
 /// Why a bench ended without its report.
 #[derive(Debug, thiserror::Error)]

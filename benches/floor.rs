@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::child::What;
 use super::error::BenchError;
+use super::error::What;
 use super::rig::Rig;
 use super::sink;
 use super::spread::Spread;

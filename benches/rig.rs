@@ -27,8 +27,8 @@ use sluice_io::affinity::{self, CoreId};
 pub use self::load::Loading;
 pub use self::serve::{Server, Serving};
 
-use super::child::{Child, What};
-use super::error::BenchError;
+use super::child::Child;
+use super::error::{BenchError, What};
 use super::options::Common;
 use super::setting::Setting;
 use super::site::{Place, Site, cores_text};

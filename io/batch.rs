@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::socket::canonical;
+use crate::address::canonical;
 
 /// Messages in one batch, and headers in one `sendmmsg`. Raising it makes a flush rarer but longer, so a
 /// datagram waits longer for its neighbours; at 64 the system call's own entry is already below 2 % of the

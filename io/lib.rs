@@ -34,6 +34,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("sluice-io needs Linux: sendmmsg with UDP_SEGMENT, recvmmsg with UDP_GRO");
 
+mod address;
 pub mod affinity;
 pub mod batch;
 mod cmsg;

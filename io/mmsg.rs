@@ -4,13 +4,13 @@
 use std::{
     io,
     mem::MaybeUninit,
-    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     os::fd::{AsRawFd, BorrowedFd},
 };
 
 use socket2::SockAddr;
 
-use crate::{batch::MAX_MESSAGES, cmsg::Control, outcome::Errno};
+use crate::{address::Family, batch::MAX_MESSAGES, cmsg::Control, outcome::Errno};
 
 /// One message of the call.
 #[derive(Debug, Clone, Copy)]
@@ -29,27 +29,6 @@ impl Outgoing<'_> {
     /// Datagrams in it.
     pub(crate) fn segments(&self) -> usize {
         self.segment_len.map_or(1, |len| self.bytes.len().div_ceil(usize::from(len)))
-    }
-}
-
-/// Which kind of addresses a socket speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
-    V4,
-    /// Also carries IPv4, as `::ffff:a.b.c.d`, when it is dual stack.
-    V6,
-}
-
-impl Family {
-    /// The address as this socket's kernel side wants it. IPv6 on an IPv4 socket stays what it is; the kernel
-    /// answers `EAFNOSUPPORT`.
-    fn name(self, address: SocketAddr) -> SockAddr {
-        match (self, address) {
-            (Self::V6, SocketAddr::V4(v4)) => {
-                SockAddr::from(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
-            }
-            (_, address) => SockAddr::from(address),
-        }
     }
 }
 
@@ -152,6 +131,8 @@ fn last_errno() -> Errno {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv6Addr;
+
+    use std::net::SocketAddrV6;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::{
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
 
-use crate::socket::{Socket, canonical};
+use crate::{address::canonical, socket::Socket};
 
 /// Bytes of the longest datagram that is passed on. Everything our peers have to say fits into an
 /// Ethernet frame; what is longer was made to cost us memory.

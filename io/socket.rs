@@ -11,7 +11,10 @@ use std::{
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Type};
 
-use crate::{mmsg::Family, sockopt};
+use crate::{
+    address::{Family, canonical},
+    sockopt,
+};
 
 /// What kind of socket to make.
 #[derive(Debug, Clone, Copy)]
@@ -202,12 +205,6 @@ impl SocketError {
             _ => Self::Setup { address, step: "bind it", source },
         }
     }
-}
-
-/// The canonical form of an address: IPv4 is never spelt as IPv6. The scope of a link-local address is kept.
-pub(crate) fn canonical(mut address: SocketAddr) -> SocketAddr {
-    address.set_ip(address.ip().to_canonical());
-    address
 }
 
 /// Undoes the path MTU discovery that quinn-udp switches on for QUIC.

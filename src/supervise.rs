@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::contain::dispose;
-use crate::count::counters::Cell;
+use crate::count::Cell;
 
 /// The pause before what ended begins again: the first, and after failures in a row the longest. Shorter
 /// spends a core on what cannot run; longer leaves a stream dark.

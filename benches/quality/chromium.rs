@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use url::Url;
 
-use crate::child::What;
 use crate::error::BenchError;
+use crate::error::What;
 use crate::rig::Rig;
 
 const PAGE: &str = include_str!("page.html");

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sluice_load::process;
 
-use super::super::child::{Child, READY, What};
-use super::super::error::BenchError;
+use super::super::child::{Child, READY};
+use super::super::error::{BenchError, What};
 use super::super::measured::Measured;
 use super::super::site::{Place, cores_text};
 use super::{Rig, Server};

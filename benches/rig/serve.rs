@@ -8,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use sluice_load::process::Sample;
 
-use super::super::child::{Child, READY, What};
-use super::super::error::BenchError;
+use super::super::child::{Child, READY};
+use super::super::error::{BenchError, What};
 use super::super::probe;
 use super::super::site::Place;
 use super::Rig;

@@ -13,7 +13,8 @@ use socket2::{Domain, Protocol, Type};
 
 use super::GsoMode;
 use crate::{
-    mmsg::{Family, Outgoing, SendCall},
+    address::Family,
+    mmsg::{Outgoing, SendCall},
     outcome::Errno,
     socket::{Socket, SocketError, SocketOptions},
 };

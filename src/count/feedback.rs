@@ -6,7 +6,7 @@
 
 use sluice_media::Kind;
 
-use super::counters::Cell;
+use super::cell::Cell;
 use super::histogram::Histogram;
 
 /// Parts of a second's packets that were lost. Repair brings back what is lost up to about 10 %.

@@ -8,7 +8,7 @@ use std::fmt;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::counters::Cell;
+use super::cell::Cell;
 
 /// Buckets of a histogram at the most, without the one over all bounds. Each is a series for every label.
 const BUCKETS_MAX: usize = 12;

@@ -1,8 +1,11 @@
 //! Counting: plain numbers that one thread writes and a scrape reads. The ground floor: names nobody above it.
 
-pub mod counters;
+mod cell;
+mod counters;
 mod ends;
 pub mod feedback;
 pub mod histogram;
 
+pub use cell::Cell;
+pub use counters::ShardCounters;
 pub use ends::EndReason;

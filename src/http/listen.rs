@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request as HttpRequest, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
@@ -374,12 +374,3 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone: that is a stop too.
     let _ = stop.wait_for(|stop| *stop).await;
 }
-
-/// The header that keeps pages to this server: no foreign script, style, frame or connection.
-pub const CONTENT_SECURITY_POLICY: (header::HeaderName, HeaderValue) = (
-    header::CONTENT_SECURITY_POLICY,
-    HeaderValue::from_static(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-         media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'",
-    ),
-);

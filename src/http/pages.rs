@@ -4,8 +4,16 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::conditional::{etag_of, has_already};
-use super::listen::CONTENT_SECURITY_POLICY;
 use super::problem::Problem;
+
+/// The header that keeps pages to this server: no foreign script, style, frame or connection.
+pub const CONTENT_SECURITY_POLICY: (header::HeaderName, HeaderValue) = (
+    header::CONTENT_SECURITY_POLICY,
+    HeaderValue::from_static(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'",
+    ),
+);
 
 const INDEX: &str = include_str!("pages/index.html");
 const PLAYER: &str = include_str!("pages/player.html");

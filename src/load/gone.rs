@@ -6,12 +6,27 @@
 use std::time::Duration;
 
 use super::client::Totals;
+use super::distribution::Times;
 use super::frames::Verdict;
-use super::report::Times;
 
 /// A viewer without a packet for so long in one of its streams has noticed it. Less would accuse cameras that
 /// send a picture a second, more would overlook a server that stalls.
 const STALL: Duration = Duration::from_secs(2);
+
+/// What a worker has counted since its beginning.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mark {
+    /// All its viewers, gone ones too.
+    pub totals: Totals,
+    /// Viewers that are connected now.
+    pub connected: usize,
+    /// CPU time of the thread, if the kernel tells.
+    pub cpu: Duration,
+    /// Time it was ready to run and had no core.
+    pub waited: Duration,
+    /// When this was counted, from the worker's beginning on.
+    pub at: Duration,
+}
 
 /// All about one viewer that is gone.
 #[derive(Debug, Clone, Copy)]

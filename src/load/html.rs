@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 use chart::{Line, OverTime, Shares};
 use scale::Unit;
 
-use super::report::{Distribution, Report};
+use super::distribution::Distribution;
+use super::report::Report;
 use super::series::Point;
 use super::summary::sections;
 

@@ -4,7 +4,6 @@
 //! both sides spent, `doubts` what makes figures doubtful, `figures` what bounds call them.
 
 mod costs;
-mod distribution;
 mod doubts;
 mod figures;
 
@@ -12,16 +11,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 pub use costs::{Generator, Server};
-pub use distribution::{Distribution, Times};
 use serde::Serialize;
 
 use super::client::Totals;
+use super::distribution::Distribution;
 use super::frames::Verdict;
-use super::gone::Gone;
+use super::gone::{Gone, Mark};
 use super::machine::Machine;
 use super::process::Sample;
 use super::series::{Recorder, Series};
-use super::worker::Mark;
 
 /// What was asked for, of what, where and when.
 #[derive(Debug, Clone)]

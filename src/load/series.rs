@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::gone::Mark;
 use super::process::Sample;
-use super::worker::Mark;
 
 /// Time between two points in the beginning.
 pub const STEP: Duration = Duration::from_secs(1);

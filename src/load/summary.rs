@@ -4,8 +4,9 @@
 
 use std::fmt;
 
+use super::distribution::Distribution;
 use super::impair::Done;
-use super::report::{Distribution, Report, Server};
+use super::report::{Report, Server};
 
 /// Rows under one heading.
 #[derive(Debug)]

@@ -22,13 +22,14 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use super::delay::Wall;
+use super::gone::Mark;
 use super::http::{Answer, Endpoint, EndpointError, Refusal};
 use super::machine::{self, Machine};
 use super::options::{LimitError, MAX_REQUESTS, Options, Switch};
 use super::process::{self, Sample};
 use super::report::{Report, Run, Setting, Window};
 use super::series::{Recorder, STEP};
-use super::worker::{self, Command, Event, Handle, Mark};
+use super::worker::{self, Command, Event, Handle};
 
 /// How long joins may go on after the last one was begun: a worker's own bound, and a little.
 const JOIN_GRACE: Duration = Duration::from_secs(15);

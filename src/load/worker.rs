@@ -8,7 +8,7 @@ mod outbox;
 mod seats;
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Poll, Token, Waker};
 use seats::Worker;
@@ -16,8 +16,8 @@ use sluice_io::affinity::{self, CoreId};
 use sluice_media::dtls::SharedDtls;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::client::{Behaviour, Totals};
-use super::gone::Gone;
+use super::client::Behaviour;
+use super::gone::{Gone, Mark};
 
 /// Commands that may wait for a worker. The coordinator waits when they are more.
 const COMMANDS_MAX: usize = 4_096;
@@ -88,21 +88,6 @@ pub enum Event {
     Marked(usize, Mark),
     /// The last word: everything about all viewers there were.
     Stopped(Box<Gone>),
-}
-
-/// What a worker has counted since its beginning.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Mark {
-    /// All its viewers, gone ones too.
-    pub totals: Totals,
-    /// Viewers that are connected now.
-    pub connected: usize,
-    /// CPU time of the thread, if the kernel tells.
-    pub cpu: Duration,
-    /// Time it was ready to run and had no core.
-    pub waited: Duration,
-    /// When this was counted, from the worker's beginning on.
-    pub at: Duration,
 }
 
 /// How the coordinator reaches a worker.

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::count::counters::Cell;
+use crate::count::Cell;
 
 /// Lines that may wait to be written. More take memory (up to [`LINE_MAX`] each) while the log is stuck;
 /// fewer lose lines when many viewers join at once.

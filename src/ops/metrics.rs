@@ -17,9 +17,9 @@ use sluice_media::Kind;
 
 use super::log::Lost;
 use crate::count::EndReason;
-use crate::count::counters::{Cell, ShardCounters};
 use crate::count::feedback::Heard;
 use crate::count::histogram::{Histogram, Snapshot};
+use crate::count::{Cell, ShardCounters};
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::SourceState;

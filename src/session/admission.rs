@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Share};
 use crate::contain::lock;
-use crate::count::counters::Cell;
+use crate::count::Cell;
 use crate::id::StreamId;
 
 /// Seconds' worth of joins that a client may make at once: the people behind one address who come back when

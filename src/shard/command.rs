@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, TrySendError};
 
 use super::room::{NoRoom, Room, RoomLimits, Sample};
-use crate::count::counters::{Cell, ShardCounters};
+use crate::count::{Cell, ShardCounters};
 use crate::id::{SessionId, StreamId};
 use crate::peer::Credentials;
 use crate::track::Train;

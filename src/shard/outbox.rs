@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
 
 use super::rate::Rate;
-use crate::count::counters::ShardCounters;
+use crate::count::ShardCounters;
 use crate::peer::{Egress, Lane};
 
 /// How long sealed datagrams may wait for a full socket that takes nothing. What is lost then a viewer can

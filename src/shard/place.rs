@@ -58,7 +58,7 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::count::counters::ShardCounters;
+    use crate::count::ShardCounters;
     use crate::shard::RoomLimits;
     use crate::shard::command::Wake;
 

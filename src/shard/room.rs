@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::count::counters::ShardCounters;
+use crate::count::ShardCounters;
 
 /// Time between two samples at the least. Shorter ones would judge by single key frames, longer ones let
 /// more joins in before anything is known of the first.

@@ -21,7 +21,7 @@ use super::fan_out::{FanOut, Pacing, cost_of};
 use super::shed::Shed;
 use crate::contain::contain;
 use crate::count::EndReason;
-use crate::count::counters::ShardCounters;
+use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
 use crate::peer::{Check, Egress};
 use crate::track::{Recent, RecentLimits, Train};

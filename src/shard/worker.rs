@@ -29,7 +29,7 @@ use super::room::RoomLimits;
 use super::shard::{Ended, News, Progress, Shard};
 use crate::contain::contain;
 use crate::count::EndReason;
-use crate::count::counters::ShardCounters;
+use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
 use crate::supervise::{Ends, Task};
 use crate::track::RecentLimits;

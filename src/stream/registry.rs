@@ -13,7 +13,7 @@ use sluice_media::{Codec, Kind};
 use super::trouble::{Seen, Watch};
 use super::{Formats, KeptStill, SourceState};
 use crate::contain::{lock, read, write};
-use crate::count::counters::Cell;
+use crate::count::Cell;
 use crate::id::StreamId;
 use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
 use crate::track::{Recent, RecentLimits, Train};

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::*;
-use crate::count::counters::ShardCounters;
+use crate::count::ShardCounters;
 use crate::shard::RoomLimits;
 use crate::shard::command::{MEDIA_MAX, Queued, STREAM_MEDIA_MAX, Wake};
 use crate::track::MAX_TRAINS;

@@ -6,8 +6,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::forward::KeyframeAnswer;
-
 /// Part of the stream that a viewer may be sent again, in percent of any [`WINDOW`]. Lower leaves losses;
 /// higher lets one bad line, or a hostile viewer, multiply its traffic.
 const EXTRA_PERCENT: u64 = 15;
@@ -36,6 +34,18 @@ const RTCP_PER_SECOND: u32 = 1_000;
 /// of 20 Mb/s loses at 10 %, and twice what a browser keeps in mind. Each costs about 0.1 us if nothing is
 /// sent for it.
 const NUMBERS_PER_SECOND: u32 = 2_000;
+
+/// What became of a keyframe request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyframeAnswer {
+    /// The ring's keyframe and what follows it will be sent again.
+    Replayed,
+    /// Too soon after the last one, or a catch-up has just begun.
+    Coalesced,
+    /// The source's next keyframe will do: the ring has none that is usable, the next is near, this one was
+    /// sent again already, the viewer's budget is spent, or the last replays did not help.
+    Awaited,
+}
 
 /// What is left to a viewer.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::budget::{Budget, Replay};
+use super::budget::{Budget, KeyframeAnswer, Replay};
 use super::catch_up::{CatchUp, Then};
 pub use super::runs::Repair;
 use super::runs::{Rewritten, Runs};
@@ -29,18 +29,6 @@ pub struct Forward {
     pub timestamp: u32,
     /// When that timestamp was captured.
     pub captured: Instant,
-}
-
-/// What became of a keyframe request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyframeAnswer {
-    /// The ring's keyframe and what follows it will be sent again.
-    Replayed,
-    /// Too soon after the last one, or a catch-up has just begun.
-    Coalesced,
-    /// The source's next keyframe will do: the ring has none that is usable, the next is near, this one was
-    /// sent again already, the viewer's budget is spent, or the last replays did not help.
-    Awaited,
 }
 
 /// The state of one track for one viewer.

@@ -18,8 +18,9 @@ use sluice_media::rtcp::Epoch;
 use sluice_media::srtp::{Opener, Sealer};
 use sluice_media::{Kind, MAX_PAYLOAD};
 
+pub use budget::KeyframeAnswer;
 pub use feedback::Keyframes;
-pub use forward::{Forward, Forwarder, KeyframeAnswer, Repair};
+pub use forward::{Forward, Forwarder, Repair};
 pub use outgoing::Repairs;
 
 use self::budget::Budget;

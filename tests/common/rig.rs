@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice::count::counters::ShardCounters;
+use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
 use sluice::peer::{Credentials, Egress, Engine, EngineParams, Lane};
 use sluice::session::answer::{Identity, answer, negotiate};

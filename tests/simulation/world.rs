@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sluice::count::EndReason;
-use sluice::count::counters::ShardCounters;
+use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
 use sluice::peer::{Credentials, Engine, EngineParams};
 use sluice::session::answer::answer;

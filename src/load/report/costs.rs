@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
+use super::super::gone::Mark;
 use super::super::process::Sample;
 use super::super::series::{Point, Series};
-use super::super::worker::Mark;
 use super::{Run, Window, ratio};
 
 /// The server's side of the measurement.

@@ -19,10 +19,10 @@ use sluice_media::dtls::SharedDtls;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::client::{Behaviour, Client, ClientError, Stage, Transmit};
-use super::super::gone::{Gone, Viewed};
+use super::super::gone::{Gone, Mark, Viewed};
 use super::super::process;
 use super::outbox::{Outbox, Trouble, guarded};
-use super::{Command, Event, Mark};
+use super::{Command, Event};
 
 /// Commands in one round: a join is about 0.2 ms, and more of them delay the receiving.
 const COMMANDS_PER_ROUND: usize = 16;
