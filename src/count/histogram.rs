@@ -1,7 +1,7 @@
 //! Histograms with fixed buckets: plain numbers that one thread writes and a scrape reads.
 //!
 //! Owns the counting, and the sum over shards. What is observed, and into which buckets, is said where
-//! a histogram is made (src/ops/feedback.rs).
+//! a histogram is made (src/count/feedback.rs).
 
 use std::fmt;
 
