@@ -12,7 +12,8 @@ pub struct Common {
     /// Small and short: ends in under a minute, shows that it works, and its figures are coarse.
     #[arg(long)]
     pub quick: bool,
-    /// Directory for the report and the logs of what was started [default: sluice-bench-PROFILE]
+    /// Directory for the report and the logs of what was started [default: one of its own under the temporary
+    /// directory, printed]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write the report as JSON there [default: DIR/report.json]

@@ -131,6 +131,7 @@ impl Report {
         let text = serde_json::to_string_pretty(&self).map_err(std::io::Error::from);
         text.and_then(|text| fs::write(&json, text + "\n")).map_err(BenchError::file(&json))?;
         fs::write(&markdown, self.to_string()).map_err(BenchError::file(&markdown))?;
+        super::tell(&format!("the report is {}; logs are beside it", markdown.display()));
         Ok(self)
     }
 }
