@@ -15,6 +15,7 @@ use crate::{
     error::{Place, Problem, Text},
     redact::shown,
     schema::{Draft, NoNode, Node, resolve, resolve_variable},
+    suggest::nearest,
     value::{Fault, Given},
 };
 
@@ -30,13 +31,15 @@ pub struct Inputs {
     /// `-c FILE`.
     pub file: Option<File>,
     /// Variables, see [`environment`]; those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`;
-    /// `SLUICE_STREAMS_CAM1_SOURCE` is `streams.cam1.source`: names of streams come out in lower case, so a name with a
-    /// capital or a `-` cannot be written as a variable.
+    /// `SLUICE_STREAMS_GATE_1_SOURCE` is of the stream `gate_1`, or of one that the file names `gate-1` or `Gate_1`: variables know
+    /// no case and no `-`.
     pub env: Vec<(String, String)>,
     /// `--set key=value`: the value without TOML's quotes, lists with commas. The last of several wins.
     pub sets: Vec<String>,
     /// `name=url` or `name=demo`, each name once. Replaces the source of a stream of that name and adds others.
     pub streams: Vec<String>,
+    /// Commands of the program: what is no stream may be one of them, mistyped.
+    pub commands: Vec<String>,
 }
 
 /// A file to read, or one that was read already.
@@ -76,7 +79,7 @@ pub fn load(inputs: Inputs) -> Result<Config, ConfigError> {
     for set in &inputs.sets {
         loader.set(set);
     }
-    loader.positional(&inputs.streams);
+    loader.positional(&inputs.streams, &inputs.commands);
     loader.finish()
 }
 
@@ -169,8 +172,35 @@ impl Loader {
         // One line, whatever the value holds: the rules that hide passwords work on lines.
         let text = Text::new("environment", &format!("{name}={value}").replace('\n', " "));
         match resolve_variable(name) {
+            Ok(Node::StreamKey(stream, key)) => match self.stream_meant(stream) {
+                Ok(stream) => {
+                    let given = Given::Text { text: value, at: name.len() + 1 };
+                    self.apply(Node::StreamKey(stream, key), &given, &text);
+                }
+                Err(several) => self.problems.push(
+                    Problem::new(format!("`{name}` may be of any of the streams {several}"))
+                        .at(text.at(0..name.len()), "a variable knows no case and no `-`".to_owned())
+                        .help("rename one of them, or use --set".to_owned()),
+                ),
+            },
             Ok(node) => self.apply(node, &Given::Text { text: value, at: name.len() + 1 }, &text),
             Err(no_node) => self.unknown("variable", name, text.at(0..name.len()), no_node),
+        }
+    }
+
+    /// The stream that a variable is about, whose name came out in lower case and with `_` for `-`: the one that
+    /// is there under such a name, or a new one. Fails with their names if they are several.
+    fn stream_meant(&self, spelt: StreamName) -> Result<StreamName, String> {
+        if self.streams.contains_key(&spelt) {
+            return Ok(spelt);
+        }
+        let same =
+            |name: &&StreamName| name.as_str().to_ascii_lowercase().replace('-', "_") == spelt.as_str();
+        let found: Vec<&StreamName> = self.streams.keys().filter(same).collect();
+        match found[..] {
+            [] => Ok(spelt),
+            [name] => Ok(name.clone()),
+            _ => Err(found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
         }
     }
 
@@ -195,15 +225,17 @@ impl Loader {
         }
     }
 
-    fn positional(&mut self, arguments: &[String]) {
+    fn positional(&mut self, arguments: &[String], commands: &[String]) {
         let mut named = BTreeSet::new();
         for argument in arguments {
             let text = Text::new("command line", &argument.replace('\n', " "));
             let Some((name, url)) = argument.split_once('=').filter(|(name, _)| !name.contains("://")) else {
-                self.problems.push(
-                    Problem::new("a stream without a name".to_owned())
-                        .at(text.at(0..argument.len()), "write NAME=URL, as in cam1=rtsp://...".to_owned()),
-                );
+                let command = nearest(argument, commands.iter().map(String::as_str));
+                self.problems.push(no_stream(argument, text.at(0..argument.len()), command, commands));
+                // What comes behind a command is for it.
+                if command.is_some() {
+                    return;
+                }
                 continue;
             };
             match resolve(&["streams", name, "source"]) {
@@ -340,6 +372,24 @@ impl Loader {
                 (None, _) => {}
             }
         }
+    }
+}
+
+/// What an argument that is no NAME=URL was meant as.
+fn no_stream(argument: &str, place: Place, command: Option<&str>, commands: &[String]) -> Problem {
+    if argument.contains("://") {
+        return Problem::new("a stream without a name".to_owned())
+            .at(place, "write NAME= before it, as in cam1=rtsp://...".to_owned());
+    }
+    let problem = Problem::new(format!("`{}` is neither a command nor a stream", shown(argument)));
+    if argument.ends_with(".toml") || Path::new(argument).is_file() {
+        return problem.at(place, "to serve what a file says, write -c before it".to_owned());
+    }
+    match command {
+        Some(meant) => problem.at(place, format!("did you mean `{meant}`?")),
+        None => problem
+            .at(place, "a stream is NAME=URL, as in cam1=rtsp://...".to_owned())
+            .help(format!("commands: {}", commands.join(", "))),
     }
 }
 

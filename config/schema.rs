@@ -349,7 +349,7 @@ pub(crate) fn resolve_variable(name: &str) -> Result<Node, NoNode> {
 }
 
 const HOW: &str =
-    "a variable is SLUICE_ and the key's path in capitals, `_` for `.`: SLUICE_UDP_PORT is udp.port";
+    "a variable is SLUICE_ and the key's path in capitals, `_` for `.` and `-`: SLUICE_UDP_PORT is udp.port";
 
 /// What Kubernetes sets in every pod beside a Service named `sluice` begins like this.
 const KUBERNETES: [&str; 2] = ["SLUICE_PORT", "SLUICE_SERVICE_"];

@@ -244,7 +244,18 @@ fn variables_and_arguments_name_their_origin() {
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .into(),
         sets: ["udp.prt=1", "rtsp.transport=TCP", "udp=1", "udp.port"].map(str::to_owned).into(),
-        streams: ["rtsp://u:canary@h/x", "api=demo", "cam1=demo", "cam1=demo"].map(str::to_owned).into(),
+        streams: [
+            "rtsp://u:canary@h/x",
+            "api=demo",
+            "cam1=demo",
+            "cam1=demo",
+            "cams.toml",
+            "chekc",
+            "x.toml",
+        ]
+        .map(str::to_owned)
+        .into(),
+        commands: ["check", "load"].map(str::to_owned).into(),
     };
     report(
         inputs,
@@ -262,7 +273,8 @@ fn variables_and_arguments_name_their_origin() {
    : ^^^^^^^|^^^^^^
    :        `-- did you mean `SLUICE_UDP_GSO`?
    `----
-  help: a variable is SLUICE_ and the key's path in capitals, `_` for `.`: SLUICE_UDP_PORT is udp.port
+  help: a variable is SLUICE_ and the key's path in capitals, `_` for `.` and `-`: SLUICE_UDP_PORT is
+        udp.port
 
   x unknown key `udp.prt`
    ,-[command line:1:7]
@@ -298,7 +310,7 @@ fn variables_and_arguments_name_their_origin() {
    ,-[command line:1:1]
  1 | rtsp://u:******@h/x
    : ^^^^^^^^^|^^^^^^^^^
-   :          `-- write NAME=URL, as in cam1=rtsp://...
+   :          `-- write NAME= before it, as in cam1=rtsp://...
    `----
 
   x the stream name `api` is taken by the server itself, as are api, metrics, publish, static, whep, whip:
@@ -316,7 +328,21 @@ fn variables_and_arguments_name_their_origin() {
    :   `-- give one of them another name
    `----
 
-9 problems in the configuration"#,
+  x `cams.toml` is neither a command nor a stream
+   ,-[command line:1:1]
+ 1 | cams.toml
+   : ^^^^|^^^^
+   :     `-- to serve what a file says, write -c before it
+   `----
+
+  x `chekc` is neither a command nor a stream
+   ,-[command line:1:1]
+ 1 | chekc
+   : ^^|^^
+   :   `-- did you mean `check`?
+   `----
+
+11 problems in the configuration"#,
     );
 }
 

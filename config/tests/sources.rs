@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use proptest::prelude::*;
 use sluice_config::{
-    Bytes, Config, File, IceAddress, Inputs, LogFormat, Source, Transport, environment, load,
+    Bytes, Config, File, IceAddress, Inputs, LogFormat, Source, StreamName, Transport, environment, load,
 };
 
 fn owned(texts: &[&str]) -> Vec<String> {
@@ -103,6 +103,26 @@ fn every_source_can_write_every_kind() {
 }
 
 #[test]
+fn a_variable_is_of_the_stream_that_the_file_names_whatever_its_case() {
+    let text = "[streams.Gate-1]\nrtsp_transport = 'udp'\n[streams.yard]\nsource = 'demo'\n";
+    let variables =
+        env(&[("SLUICE_STREAMS_GATE_1_SOURCE", "rtsp://h/g"), ("SLUICE_STREAMS_NEW_SOURCE", "demo")]);
+    let config = loaded(Inputs { file: file(text), env: variables, ..Inputs::default() });
+    let names: Vec<_> = config.streams.keys().map(StreamName::as_str).collect();
+    assert_eq!(names, ["Gate-1", "new", "yard"]);
+    // One that is spelt so is meant before others; of others none.
+    let several = "[streams]\ngate-1.source = 'demo'\nGATE_1.source = 'demo'\n";
+    let variable = || env(&[("SLUICE_STREAMS_GATE_1_SOURCE", "rtsp://h/g")]);
+    let error =
+        load(Inputs { file: file(several), env: variable(), ..Inputs::default() }).expect_err("unclear");
+    assert!(error.render(false).contains("any of the streams `GATE_1`, `gate-1`"), "{}", error.render(false));
+    let exact = format!("{several}gate_1.source = 'demo'\n");
+    let config = loaded(Inputs { file: file(&exact), env: variable(), ..Inputs::default() });
+    let sources: Vec<_> = config.streams.values().map(|stream| stream.source == Source::Demo).collect();
+    assert_eq!(sources, [true, true, false]);
+}
+
+#[test]
 fn an_empty_list_overrides() {
     let text = "ice.interfaces = ['eth0']\n";
     let sets = owned(&["ice.interfaces="]);
@@ -123,6 +143,7 @@ fn streams_come_from_everywhere() {
         ]),
         sets: owned(&["streams.e.source=rtsp://h/?e=f", "streams.g.source=demo"]),
         streams: owned(&["a=demo", "g=rtsp://h/?g=h"]),
+        commands: Vec::new(),
     });
     let described: Vec<_> = config
         .streams
@@ -226,6 +247,7 @@ proptest! {
             env: vec![(format!("SLUICE_{name}"), text.clone()), (format!("SLUICE_STREAMS_{name}_SOURCE"), text.clone())],
             sets: vec![text.clone(), format!("streams.a.source={text}"), format!("ice.addresses={text}")],
             streams: vec![text.clone(), format!("a={text}")],
+            commands: vec!["check".to_owned()],
         };
         if let Err(error) = load(inputs) {
             prop_assert!(!error.render(true).contains("Failed to read"));
