@@ -98,6 +98,10 @@ fn failures_are_told_by_their_reason() {
     let url = format!("http://{}/nothing/whep", sluice.http);
     let load = Load::run_to(1, &url, &["--viewers=3", "--duration=500ms"]);
     assert_eq!(load.number("/failures/http 404 Not Found"), 3.0, "{:#}", load.report);
+    assert_eq!(load.text.matches("there is no stream named \"nothing\"").count(), 1, "{}", load.text);
+    let page = format!("http://{}/demo/", sluice.http);
+    let load = Load::run_to(1, &page, &["--viewers=1", "--duration=500ms"]);
+    assert!(load.text.contains("WHEP addresses end in /whep: try /demo/whep"), "{}", load.text);
 
     let load = Load::run_to(2, &url, &["--report=/nowhere/report.html"]);
     assert!(load.text.contains("cannot be written to /nowhere/report.html: No such file"), "{}", load.text);

@@ -57,6 +57,9 @@ pub enum EndpointError {
     },
 }
 
+/// Characters of what a server says of a refusal.
+const DETAIL_MAX: usize = 500;
+
 /// An answer to an offer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -69,9 +72,9 @@ pub struct Answer {
 /// Why an offer failed, in few words that group well.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A status other than 201 (or 200, which some servers send).
+    /// A status other than 201 (or 200, which some servers send), and what the server says of it.
     #[error("http {0}")]
-    Status(StatusCode),
+    Status(StatusCode, Option<String>),
     /// No answer in time.
     #[error("http timed out")]
     Timeout,
@@ -109,11 +112,25 @@ impl Endpoint {
             .header(ACCEPT, "application/sdp");
         let (response, sdp) = self.send(request, offer.into()).await?;
         if !matches!(response.status(), StatusCode::CREATED | StatusCode::OK) {
-            return Err(Refusal::Status(response.status()));
+            return Err(Refusal::Status(response.status(), self.explain(response.status(), &sdp)));
         }
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let session = location.and_then(|location| self.url.join(location).ok());
         Ok(Answer { sdp: String::from_utf8_lossy(&sdp).into_owned(), session })
+    }
+
+    /// Why the offer was refused, as the server says it (RFC 9457), or as the URL does.
+    fn explain(&self, status: StatusCode, body: &[u8]) -> Option<String> {
+        let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+        let said = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+        let said =
+            said.map(|said| said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect::<String>());
+        // The page of a stream takes no offers.
+        if status == StatusCode::METHOD_NOT_ALLOWED && !self.url.path().ends_with("/whep") {
+            let url = self.url.path().trim_end_matches('/');
+            return Some(format!("WHEP addresses end in /whep: try {url}/whep"));
+        }
+        said
     }
 
     /// Ends a session. Servers that do not know it any more are content as well.

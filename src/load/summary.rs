@@ -44,6 +44,9 @@ fn joins(report: &Report) -> Section {
     section.row("connected", format_args!("{joined} of {attempted} in {joining_seconds:.1} s"));
     for (reason, count) in &report.failures {
         section.row("failed", format_args!("{count} x {reason}"));
+        if let Some(said) = report.said.get(reason) {
+            section.row("the server says", said);
+        }
     }
     for (reason, count) in &report.ended {
         section.row("ended before their time", format_args!("{count} x {reason}"));

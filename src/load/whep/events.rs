@@ -2,7 +2,7 @@
 //!
 //! Owns the way of an offer to its answer, and the books of failures. Never waits (that is `whep`).
 
-use super::super::http::Answer;
+use super::super::http::{Answer, Refusal};
 use super::super::worker::{Command, Event};
 use super::{Course, Outcome};
 
@@ -55,7 +55,13 @@ impl Course<'_> {
             Err(refusal) => {
                 // Only if it has not given up by itself: a join fails once.
                 if self.places.remove(&id).is_some() {
-                    self.count_failure(false, refusal.to_string());
+                    let reason = refusal.to_string();
+                    if let Refusal::Status(_, Some(said)) = refusal
+                        && self.run.said.len() < REASONS_MAX
+                    {
+                        self.run.said.entry(reason.clone()).or_insert(said);
+                    }
+                    self.count_failure(false, reason);
                     self.watching.retain(|other| *other != id);
                     self.worker(id).send(Command::Forget { id });
                 }
