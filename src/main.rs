@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
@@ -40,10 +40,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Do {
-    /// Check a configuration file, say what is wrong with it, and exit (2 if anything is).
+    /// Check a configuration file with the variables and --set that the server would take, say what is wrong, and
+    /// exit (2 if anything is).
     Check {
         /// The file.
         file: PathBuf,
+        /// Set a key, over the file and the environment, as the server would; may be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
     },
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
@@ -101,12 +105,18 @@ fn main() -> ExitCode {
         Some(Do::Load(load)) => return sluice_load::run(load),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
-        Some(Do::Check { file }) => Inputs { file: Some(File::Path(file)), ..Inputs::default() },
+        Some(Do::Check { file, sets }) => Inputs {
+            file: Some(File::Path(file)),
+            env: sluice_config::environment(),
+            sets,
+            ..Inputs::default()
+        },
         None => Inputs {
             file: serve.config.map(File::Path),
             env: sluice_config::environment(),
             sets: serve.sets,
             streams: serve.streams,
+            commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
     let mut config = match sluice_config::load(inputs) {
@@ -117,10 +127,13 @@ fn main() -> ExitCode {
         }
     };
     if check {
-        let streams = config.streams.len();
-        let plural = if streams == 1 { "" } else { "s" };
+        let streams = match config.streams.len() {
+            0 => "no streams, so that the demo is served".to_owned(),
+            1 => "1 stream".to_owned(),
+            streams => format!("{streams} streams"),
+        };
         // Where nobody reads it the exit code still tells.
-        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams} stream{plural}");
+        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams}");
         return ExitCode::SUCCESS;
     }
     if config.streams.is_empty() {

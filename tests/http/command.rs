@@ -73,6 +73,40 @@ fn check_tells_good_from_bad() {
 }
 
 #[test]
+fn check_takes_what_the_server_would_take() {
+    let file = File::new("partial", "[streams.gate-1]\nrtsp_transport = \"udp\"\n");
+    let output = sluice(&["check", file.path()]);
+    assert!(text(&output.stderr).contains("has no source"), "{}", text(&output.stderr));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command.args(["check", file.path()]).env("SLUICE_STREAMS_GATE_1_SOURCE", "rtsp://u:p@h/x");
+    assert_eq!(
+        text(&command.output().expect("the binary runs").stdout),
+        "the configuration is good: 1 stream\n"
+    );
+    let output = sluice(&["check", file.path(), "--set", "streams.gate-1.source=demo"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = command.args(["--set", "udp.port=0x"]).output().expect("the binary runs");
+    assert!(text(&output.stderr).contains("udp.port"), "{}", text(&output.stderr));
+    let empty = File::new("empty", "");
+    let output = sluice(&["check", empty.path()]);
+    assert_eq!(text(&output.stdout), "the configuration is good: no streams, so that the demo is served\n");
+}
+
+#[test]
+fn what_is_no_stream_is_told_from_a_mistyped_command() {
+    for (argument, advice) in [
+        ("chekc", "did you mean `check`?"),
+        ("cameras.toml", "write -c before it"),
+        ("rtsp://127.0.0.1/x", "write NAME= before it"),
+        ("gate", "a stream is NAME=URL"),
+    ] {
+        let output = sluice(&[argument]);
+        assert_eq!(output.status.code(), Some(2), "{argument}");
+        assert!(text(&output.stderr).contains(advice), "{advice} in {}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn mistakes_outside_a_file_are_shown_with_a_caret_too() {
     for (arguments, parts) in [
         (&["--set", "udp.port=70000"][..], ["1 | --set udp.port=70000", "^|^"]),
