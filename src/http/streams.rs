@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use super::conditional::{etag_of, has_already};
 use super::discreet::{discreet, kind};
 use crate::contain::lock;
-use crate::stream::SourceState;
 use crate::stream::registry::{Registry, Stream};
 use crate::stream::trouble::Trouble;
+use crate::stream::{Cause, SourceState};
 
 /// For how long a list is given again. Raising it makes pages late; lowering it costs CPU for each page that is
 /// open.
@@ -89,7 +89,8 @@ fn describe(stream: &Stream) -> Value {
             Trouble::Away | Trouble::NoKeyframe => failure.clone(),
             _ => None,
         };
-        json!({ "kind": trouble.name(), "detail": detail })
+        let cause = status.cause.filter(|_| trouble == Trouble::Away).map(Cause::name);
+        json!({ "kind": trouble.name(), "cause": cause, "detail": detail })
     });
     let formats = status.formats.unwrap_or_default();
     let video = formats.video.map(|video| {

@@ -314,7 +314,7 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
     let name = &stream.name;
     match state {
-        SourceState::Waiting { error, retry_in } => Problem::new(
+        SourceState::Waiting { error, retry_in, .. } => Problem::new(
             StatusCode::CONFLICT,
             format!("stream {name:?} has no picture yet: {}; trying again", discreet(error, &stream.source)),
         )

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::executor::Executor;
 use crate::stream::registry::Stream;
-use crate::stream::{Ingest, Sink as _, SourceState};
+use crate::stream::{Cause, Ingest, Sink as _, SourceState};
 use crate::supervise::Watched;
 
 /// What is said of a stream whose source does not run.
@@ -41,7 +41,11 @@ pub fn start(
         };
         executor.run(async {
             while let Some(pause) = watched.run(run(&mut feed)).await {
-                feed.state(SourceState::Waiting { error: FAILED.to_owned(), retry_in: pause });
+                feed.state(SourceState::Waiting {
+                    error: FAILED.to_owned(),
+                    cause: Cause::Internal,
+                    retry_in: pause,
+                });
                 watched.pause(pause).await;
             }
         });
@@ -54,7 +58,11 @@ struct Ending(Arc<Stream>, #[expect(dead_code, reason = "its drop tells")] mpsc:
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let state = SourceState::Waiting { error: FAILED.to_owned(), retry_in: Duration::ZERO };
+        let state = SourceState::Waiting {
+            error: FAILED.to_owned(),
+            cause: Cause::Internal,
+            retry_in: Duration::ZERO,
+        };
         self.0.update(|status| status.enter(state));
     }
 }

@@ -4,6 +4,7 @@
 //! (is it fit for browsers, does it play, is it too much), and the registry. Never knows single viewers.
 
 pub(crate) mod advice;
+mod cause;
 mod excess;
 pub(crate) mod fitness;
 mod formats;
@@ -17,6 +18,7 @@ pub mod trouble;
 
 use std::time::Duration;
 
+pub use cause::Cause;
 pub use formats::{AudioFormat, Formats, VideoFormat};
 pub use ingest::Ingest;
 pub use registry::{Registry, Stream};
@@ -39,6 +41,8 @@ pub enum SourceState {
     Waiting {
         /// Why, in words for an operator. Holds no credentials.
         error: String,
+        /// The same as a word.
+        cause: Cause,
         /// Time until the next attempt.
         retry_in: Duration,
     },

@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 use sluice_media::{Codec, Kind};
 
 use super::trouble::{Seen, Watch};
-use super::{Formats, KeptStill, SourceState};
+use super::{Cause, Formats, KeptStill, SourceState};
 use crate::contain::{lock, read, write};
 use crate::count::Cell;
 use crate::id::StreamId;
@@ -72,6 +72,8 @@ pub struct Status {
     pub formats: Option<Formats>,
     /// Why there is no picture, until there is one: it stays while the next attempt is made.
     pub failure: Option<String>,
+    /// What kind of thing keeps its source away, as long as that is so.
+    pub cause: Option<Cause>,
 }
 
 impl Status {
@@ -82,6 +84,11 @@ impl Status {
             SourceState::Starting { why } => self.failure = Some(why.clone()),
             SourceState::Playing => self.failure = None,
             SourceState::Waiting { error, .. } => self.failure = Some(error.clone()),
+        }
+        match &state {
+            SourceState::Connecting => {}
+            SourceState::Starting { .. } | SourceState::Playing => self.cause = None,
+            SourceState::Waiting { cause, .. } => self.cause = Some(*cause),
         }
         self.state = state;
     }
@@ -127,7 +134,12 @@ impl Registry {
                 counters: StreamCounters::default(),
                 viewers: AtomicUsize::new(0),
                 still: KeptStill::default(),
-                status: RwLock::new(Status { state: SourceState::Connecting, formats: None, failure: None }),
+                status: RwLock::new(Status {
+                    state: SourceState::Connecting,
+                    formats: None,
+                    failure: None,
+                    cause: None,
+                }),
                 watch: Mutex::default(),
                 publisher: Mutex::new(Publisher {
                     video: Recent::new(Codec::H264, limits),

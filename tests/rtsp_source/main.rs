@@ -134,7 +134,7 @@ impl Pull {
     /// The sentence and the time of the next `Waiting`.
     async fn waiting(&mut self) -> (String, Duration) {
         self.find("Waiting", |seen| match seen {
-            Seen::State(SourceState::Waiting { error, retry_in }) => Some((error, retry_in)),
+            Seen::State(SourceState::Waiting { error, retry_in, .. }) => Some((error, retry_in)),
             _ => None,
         })
         .await

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::{Sleep, timeout};
 use url::{Host, Url};
 
@@ -72,18 +72,24 @@ pub(super) enum Arrival {
 }
 
 impl Connection {
-    /// Connects to the host of `url`, names resolved, in the time that the settings give.
+    /// Resolves the host of `url`, and connects to it; each in the time that the settings give.
     pub(super) async fn open(url: &Url, settings: &RtspSettings) -> Result<Connection, Failure> {
         let port = url.port().unwrap_or(554);
-        let connecting = async {
-            match url.host() {
-                Some(Host::Ipv4(address)) => TcpStream::connect((address, port)).await,
-                Some(Host::Ipv6(address)) => TcpStream::connect((address, port)).await,
-                Some(Host::Domain(name)) => TcpStream::connect((name, port)).await,
-                None => Err(io::Error::other("no host")),
-            }
-        };
         let limit = settings.connect_timeout;
+        let addresses: Vec<SocketAddr> = match url.host() {
+            Some(Host::Ipv4(address)) => vec![(address, port).into()],
+            Some(Host::Ipv6(address)) => vec![(address, port).into()],
+            Some(Host::Domain(name)) => {
+                let resolved = timeout(limit, lookup_host((name, port))).await;
+                let silent =
+                    || Failure::NoName(format!("no name server answered within {} s", limit.as_secs_f32()));
+                let found =
+                    resolved.map_err(|_| silent())?.map_err(|error| Failure::NoName(error.to_string()))?;
+                found.collect()
+            }
+            None => return Err(Failure::Url),
+        };
+        let connecting = TcpStream::connect(&addresses[..]);
         let stream = timeout(limit, connecting).await.map_err(|_| Failure::NoConnection(limit))?;
         let opened = stream.and_then(|stream| {
             stream.set_nodelay(true)?;

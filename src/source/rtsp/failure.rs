@@ -12,12 +12,17 @@ use super::Transport;
 use super::auth::Verdict;
 use super::message::Method;
 use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
+use crate::stream::Cause;
 
 /// Why an attempt ended. Reads on behind "camera HOST:PORT ".
 #[derive(Debug, Error)]
 pub(super) enum Failure {
     #[error("has no usable source URL: write rtsp://host[:port]/path, with user and password apart from it")]
     Url,
+    #[error(
+        "has a name that does not resolve ({0}): check the host of the source URL, or write its IP address"
+    )]
+    NoName(String),
     #[error("cannot be reached: is it on, are host and port right? ({0})")]
     Unreachable(String),
     #[error("did not accept a connection within {secs} s: is it on, are host and port right?", secs = .0.as_secs_f32())]
@@ -101,6 +106,16 @@ impl Refusal {
         matches!(self.status, 400 | 404 | 405 | 451 | 455 | 459 | 460 | 500)
     }
 
+    fn cause(&self) -> Cause {
+        match (self.status, &self.verdict) {
+            (_, Some(_)) | (401 | 403, _) => Cause::Credentials,
+            (453 | 503, _) => Cause::Full,
+            (461, _) => Cause::Media,
+            (500.., _) => Cause::Broken,
+            _ => Cause::Path,
+        }
+    }
+
     fn advice(&self) -> String {
         let advice = match (self.status, &self.verdict) {
             (_, Some(Verdict::Wrong)) => "check user and password of the source",
@@ -153,10 +168,33 @@ impl Failure {
         }
     }
 
+    /// What kind of thing it is.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Failure::Url | Failure::NoName(_) => Cause::Name,
+            Failure::Unreachable(_)
+            | Failure::NoConnection(_)
+            | Failure::NotRtsp(_)
+            | Failure::TooLarge(_) => Cause::Unreachable,
+            Failure::NoAnswerTo { .. } | Failure::Closed(_) | Failure::TornDown | Failure::Broken(_) => {
+                Cause::Broken
+            }
+            Failure::Silent { .. } => Cause::Broken,
+            Failure::Refused(refusal) => refusal.cause(),
+            Failure::NoDescription(_) | Failure::Redirected(_) | Failure::RedirectedToItself => Cause::Path,
+            Failure::OnlyUdp(_)
+            | Failure::OnlyMulticast(_)
+            | Failure::Nothing(_)
+            | Failure::PictureTooLarge(_) => Cause::Media,
+            Failure::NoPorts(_) | Failure::Panic => Cause::Internal,
+        }
+    }
+
     /// How far the attempt came.
     pub(super) fn stage(&self) -> Stage {
         match self {
             Failure::Url
+            | Failure::NoName(_)
             | Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)

@@ -99,3 +99,28 @@ fn failures_are_the_same_by_kind_and_status_not_by_text() {
     assert!(Failure::Broken("1".into()).same_as(&Failure::Broken("2".into())));
     assert!(!Failure::Closed(None).same_as(&Failure::Panic));
 }
+
+#[test]
+fn a_failure_has_a_word_for_its_kind() {
+    let refused = |status, verdict| Failure::Refused(Refusal { verdict, ..refusal(status) });
+    let limit = Duration::from_secs(5);
+    for (failure, cause) in [
+        (Failure::NoName("no such host".into()), Cause::Name),
+        (Failure::Unreachable("refused".into()), Cause::Unreachable),
+        (Failure::NoConnection(limit), Cause::Unreachable),
+        (refused(401, Some(Verdict::Wrong)), Cause::Credentials),
+        (refused(401, None), Cause::Credentials),
+        (refused(403, None), Cause::Credentials),
+        (refused(404, None), Cause::Path),
+        (refused(454, None), Cause::Path),
+        (refused(453, None), Cause::Full),
+        (refused(503, None), Cause::Full),
+        (refused(461, None), Cause::Media),
+        (refused(500, None), Cause::Broken),
+        (Failure::Nothing(Vec::new()), Cause::Media),
+        (Failure::Closed(None), Cause::Broken),
+        (Failure::Panic, Cause::Internal),
+    ] {
+        assert_eq!(failure.cause(), cause, "{failure}");
+    }
+}

@@ -183,8 +183,9 @@ pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watc
             // Its state is not to be trusted.
             session = Session::new(&settings);
         }
+        let cause = failure.cause();
         journal.failed(&settings.stream, failure, &error, retry_in);
-        sink.state(SourceState::Waiting { error, retry_in });
+        sink.state(SourceState::Waiting { error, cause, retry_in });
         tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,

@@ -1,0 +1,40 @@
+//! What kind of thing keeps a source from being connected: a word that pages and scripts can act on.
+//!
+//! Owns the words. The sentence, with what the camera said, is its source's.
+
+/// Why a source is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its host name does not resolve, or its URL is none.
+    Name,
+    /// Nothing answers at its address.
+    Unreachable,
+    /// User or password are wrong or missing, or may not see the stream.
+    Credentials,
+    /// It has no such stream.
+    Path,
+    /// It has no room for another session.
+    Full,
+    /// It sends nothing that can be forwarded, or in no way that is read.
+    Media,
+    /// It was connected, and sends nothing or closes.
+    Broken,
+    /// Sluice failed.
+    Internal,
+}
+
+impl Cause {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Name => "name",
+            Cause::Unreachable => "unreachable",
+            Cause::Credentials => "credentials",
+            Cause::Path => "path",
+            Cause::Full => "full",
+            Cause::Media => "media",
+            Cause::Broken => "broken",
+            Cause::Internal => "internal",
+        }
+    }
+}
