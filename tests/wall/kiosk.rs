@@ -34,10 +34,31 @@ fn a_picture_that_is_not_live_says_so() {
     page.wait_until("sluiceKiosk.cells.get('cam1')?.age < 1000");
     let words =
         |name: &str| format!("sluiceKiosk.cells.get('{name}').element.querySelector('.words').innerText");
-    page.wait_until(&format!("{} === 'No connection'", words("gate")));
+    page.wait_until(&format!("{} === 'Camera does not answer'", words("gate")));
     page.wait_until(&format!("{} === 'There is no stream of this name'", words("nothing")));
     assert_eq!(page.eval(&words("cam1")), "");
     drop(sluice);
-    page.wait_until(&format!("/Picture of \\d+ s ago/.test({})", words("cam1")));
+    // With the connection its last picture is gone, so that nothing is said of its age.
+    page.wait_until(&format!("{} === 'The server does not answer'", words("cam1")));
     page.screenshot("kiosk-late");
+}
+
+#[test]
+fn an_address_that_means_nothing_is_said_and_the_rest_is_shown() {
+    let _turn = turn();
+    let sluice = demos(&["cam1"], &[]);
+    let mut page = Page::open(sluice.http, "/?wall&columns=abc&cycle=1&colums=2");
+    page.wait_until("sluiceKiosk.cells.get('cam1')?.age < 1000");
+    let said = page.eval("document.querySelector('.doubts').innerText");
+    for part in [
+        "columns=abc is no number from 1 to 12",
+        "cycle=1 is no time of 2 s or more",
+        "colums means nothing here",
+    ] {
+        assert!(said.as_str().is_some_and(|said| said.contains(part)), "{part} in {said}");
+    }
+    let mut page = Page::open(sluice.http, "/?wall&columns=2&cycle=20s&streams=cam*");
+    page.wait_until("sluiceKiosk.cells.get('cam1')?.age < 1000");
+    assert_eq!(page.eval("document.querySelector('.doubts') === null"), true);
+    page.assert_sound();
 }

@@ -179,7 +179,7 @@ fn a_picture_of_four_slices_and_of_high_profile_is_shown() {
     wait_for_picture(&mut page, "cam1");
     // The camera goes away: its last picture stays, dated, and the stream says so.
     drop(cameras);
-    page.wait_until("document.querySelector('.tile .why')?.innerText.startsWith('No connection')");
+    page.wait_until("document.querySelector('.tile .why')?.innerText.startsWith('Camera does not answer')");
     page.wait_until("/\\d/.test(document.querySelector('.tile .old:not([hidden])')?.innerText)");
     wait_for_picture(&mut page, "cam1");
     page.screenshot("wall-away");

@@ -82,7 +82,7 @@ export class Cell {
       !stream || stream.missing
         ? "There is no stream of this name"
         : stream.trouble
-          ? troubleWords(stream.trouble.kind).title
+          ? troubleWords(stream.trouble.kind, stream.trouble.cause).title
           : this.#reason?.kind === "network"
             ? "The server does not answer"
             : this.#reason?.detail
@@ -90,7 +90,8 @@ export class Cell {
               : this.#shown
                 ? "No new picture"
                 : "Connecting …";
-    return this.#shown ? [why, `Picture of ${lengthOfTime(silent)} ago`] : [why];
+    // A connection that has ended leaves no picture behind.
+    return this.#video.srcObject?.active ? [why, `Picture of ${lengthOfTime(silent)} ago`] : [why];
   }
 
   #watch() {

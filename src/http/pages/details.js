@@ -47,7 +47,7 @@ export class Details {
     this.#find(".state").dataset.trouble = trouble ?? "";
     const detail = stream.trouble?.detail ?? stream.error;
     setText(this.#find(".reason"), detail ? sentence(detail) : "");
-    setText(this.#find(".advice"), trouble ? troubleWords(trouble).advice : "");
+    setText(this.#find(".advice"), trouble ? troubleWords(trouble, stream.trouble?.cause).advice : "");
     const rows = facts(stream).filter(([, value]) => value);
     const key = JSON.stringify(rows);
     if (this.#dialog.dataset.rows === key) return;
@@ -62,10 +62,10 @@ export class Details {
   }
 }
 
-function stateWords({ state }, trouble, since) {
+function stateWords(stream, trouble, since) {
   const words = trouble
-    ? troubleWords(trouble).title
-    : ({ playing: "Playing", starting: "No picture yet", connecting: "Connecting" }[state] ??
+    ? troubleWords(trouble, stream.trouble?.cause).title
+    : ({ playing: "Playing", starting: "No picture yet", connecting: "Connecting" }[stream.state] ??
       "No connection");
   return since === null ? words : `${words} for ${lengthOfTime(since)}`;
 }

@@ -5,9 +5,10 @@ import { sentence, troubleWords } from "./words.js";
 const REQUEST_TIMEOUT_MS = 5_000;
 
 // {title, detail} of why `name` does not play; the reason is that of WhepPlayer's event "state".
-export function explain(name, { kind, status, detail, ports }) {
+export function explain(name, { kind, status, detail, candidates }) {
   if (kind === "http") return explainStatus(name, status, detail);
-  const port = ports.length === 0 ? "its UDP port" : `port ${ports.map((p) => `${p}/udp`).join(" or ")}`;
+  const ports = [...new Set(candidates.map(({ port }) => `${port}/udp`))];
+  const port = ports.length === 0 ? "its UDP port" : `port ${ports.join(" or ")}`;
   switch (kind) {
     case "network":
       return {
@@ -15,10 +16,7 @@ export function explain(name, { kind, status, detail, ports }) {
         detail: "The network may be down, or the server is starting again.",
       };
     case "ice":
-      return {
-        title: "No UDP path to the server.",
-        detail: `The page arrived over TCP, but no UDP packet comes through: ${port} of the server must be open to this computer.`,
-      };
+      return { title: "No UDP path to the server.", detail: explainPath(candidates, port) };
     case "dtls":
       return {
         title: "The secure connection could not be made.",
@@ -36,6 +34,20 @@ export function explain(name, { kind, status, detail, ports }) {
   }
 }
 
+// The page came, so this computer reaches the server; what it cannot reach is one of these addresses, or a port.
+function explainPath(candidates, port) {
+  const addresses = [...new Set(candidates.map(({ address }) => address))];
+  const named = addresses.length > 0 && !addresses.includes(location.hostname);
+  const open = `${port} of the server must be open to this computer`;
+  if (!named) return `The page arrived over TCP, but no UDP packet comes through: ${open}.`;
+  const announced = addresses.join(" and ");
+  return (
+    `The page arrived over TCP from ${location.hostname}, but no UDP packet comes through. ` +
+    `The server told this browser to use ${announced}: if this computer cannot reach that, name the right ` +
+    `address in ice.addresses of the server's configuration. If it can, ${open}.`
+  );
+}
+
 // What the server says of a connected stream `name` that shows no new picture, in sentences; empty when it says nothing.
 // `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
 export async function explainStill(root, name, arrives) {
@@ -46,7 +58,7 @@ export async function explainStill(root, name, arrives) {
     const { trouble, error, notes } = streams.find((stream) => stream.name === name);
     if (arrives) return notes.map(sentence).join(" ");
     const words = error ?? trouble?.detail;
-    return words ? sentence(words) : trouble ? troubleWords(trouble.kind).advice : "";
+    return words ? sentence(words) : trouble ? troubleWords(trouble.kind, trouble.cause).advice : "";
   } catch {
     // That the server is away is said elsewhere.
     return "";
@@ -54,7 +66,7 @@ export async function explainStill(root, name, arrives) {
 }
 
 function explainStatus(name, status, detail) {
-  const say = (title, otherwise) => ({ title, detail: detail ? sentence(detail) : otherwise });
+  const say = (title, otherwise, words = detail) => ({ title, detail: words ? sentence(words) : otherwise });
   switch (status) {
     case 401:
     case 403:
@@ -66,11 +78,14 @@ function explainStatus(name, status, detail) {
       return say(
         `There is no stream named “${name}”.`,
         "Check the address, or choose from the list of all streams.",
+        null,
       );
     case 409:
       return say(
         "There is no picture yet.",
         "The picture starts by itself as soon as the camera sends one.",
+        // The title has said its beginning, and the line below its end.
+        detail?.replace(/^stream .*? has no picture yet: /su, "").replace(/; trying again$/u, ""),
       );
     case 422:
       return say(

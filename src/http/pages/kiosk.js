@@ -20,12 +20,15 @@ const COLUMNS_MAX = 12;
 const CELL_MIN_PX = 240;
 const LOOK_MS = 1_000;
 const IDLE_MS = 3_000;
+const DOUBTS_MS = 30_000;
 
 const query = new URLSearchParams(location.search);
 const kiosk = document.getElementById("kiosk");
 const root = new URL(".", location.href);
-const cycle = Math.max(CYCLE_MIN_MS, duration(query.get("cycle")) ?? CYCLE_MS);
-const columnsWanted = Math.min(COLUMNS_MAX, Math.max(0, Math.floor(Number(query.get("columns")) || 0)));
+// What the address says that means nothing here, in sentences.
+const doubts = [];
+const cycle = readCycle();
+const columnsWanted = readColumns();
 // Those on the screen, by name.
 const cells = new Map();
 let streams = [];
@@ -43,6 +46,7 @@ export function start() {
   document.addEventListener("pointermove", wake);
   document.addEventListener("keydown", handleKey);
   setInterval(() => cells.forEach((cell) => cell.look()), LOOK_MS);
+  sayDoubts();
   keepAwake();
   wake();
   // A debugging aid; the tests read it too.
@@ -107,7 +111,9 @@ function grid(count) {
 
 function layOut() {
   if (document.hidden) return;
-  if (streams.length === 0) return notice("There is no stream to show.");
+  if (streams.length === 0) return notice(query.get("streams")
+        ? `No stream is named like “${query.get("streams")}”.`
+        : "There is no stream to show.");
   const { columns, rows } = grid(streams.length);
   const places = columns * rows;
   const pages = Math.ceil(streams.length / places);
@@ -159,6 +165,41 @@ function notice(words) {
   box.setAttribute("role", "status");
   box.textContent = words;
   kiosk.replaceChildren(box);
+}
+
+// ------------------------------------------------------------------------------------------ the address
+
+function readCycle() {
+  const text = query.get("cycle");
+  if (text === null) return CYCLE_MS;
+  const ms = duration(text);
+  if (ms === null || ms < CYCLE_MIN_MS)
+    doubts.push(`cycle=${text} is no time of 2 s or more, as 20s or 2m: pages turn every ${(ms === null ? CYCLE_MS : CYCLE_MIN_MS) / 1000} s.`);
+  return ms === null ? CYCLE_MS : Math.max(CYCLE_MIN_MS, ms);
+}
+
+// 0 for as many as show most.
+function readColumns() {
+  const text = query.get("columns");
+  if (text === null) return 0;
+  const number = /^\d+$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > COLUMNS_MAX)
+    doubts.push(`columns=${text} is no number from 1 to ${COLUMNS_MAX}: ${number > COLUMNS_MAX ? `there are ${COLUMNS_MAX}` : "there are as many as show most"}.`);
+  return Math.min(COLUMNS_MAX, number);
+}
+
+// Once, to whoever sets the screen up; it goes away by itself.
+function sayDoubts() {
+  const known = ["wall", "streams", "columns", "cycle"];
+  for (const name of new Set(query.keys()))
+    if (!known.includes(name)) doubts.push(`${name} means nothing here: there are streams, columns and cycle.`);
+  if (doubts.length === 0) return;
+  const box = document.createElement("p");
+  box.className = "doubts";
+  box.setAttribute("role", "status");
+  box.textContent = doubts.join(" ");
+  document.body.append(box);
+  setTimeout(() => box.remove(), DOUBTS_MS);
 }
 
 // ------------------------------------------------------------------------------------------- the rest

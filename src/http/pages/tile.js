@@ -62,7 +62,7 @@ export class Tile {
   // Shows what is known now; call it again as time goes by.
   show() {
     const { stream, trouble } = this;
-    const { title } = trouble ? troubleWords(trouble) : { title: null };
+    const { title } = trouble ? troubleWords(trouble, stream.trouble?.cause) : { title: null };
     const connecting = !trouble && !this.playing;
     const data = this.element.dataset;
     data.state = trouble ? "trouble" : connecting ? "connecting" : "playing";

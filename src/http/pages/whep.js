@@ -14,10 +14,10 @@
 //   "connected"   ICE and DTLS are up, media may come
 //   "waiting"     the attempt is over; `reason.retryAt` (as of performance.now) says when the next begins
 //   "stopped"     by `stop`, or because the server wants other credentials: nothing happens until `start`
-// `reason` is null, or {kind, status, detail, ports, retryAt} with `kind`:
+// `reason` is null, or {kind, status, detail, candidates, retryAt} with `kind`:
 //   "http"        the server refused the offer with `status`; `detail` is its explanation, if it gave one
 //   "network"     the server did not answer the request
-//   "ice"         no UDP path to any of the server's `ports`
+//   "ice"         no UDP path to any of the server's `candidates`, each {address, port}
 //   "dtls"        a UDP path, but no DTLS session
 //   "lost"        there was a connection, and it died
 //   "closed"      the server ended the session
@@ -108,7 +108,7 @@ export class WhepPlayer extends EventTarget {
       pc: null,
       session: null,
       postedAt: null,
-      ports: [],
+      candidates: [],
       connected: false,
       timers: [],
       abort,
@@ -130,7 +130,7 @@ export class WhepPlayer extends EventTarget {
         pc.setLocalDescription({ type: "offer", sdp }),
       ]);
       if (stale()) return;
-      attempt.ports = candidatePorts(answer);
+      attempt.candidates = candidatesOf(answer);
       attempt.timers.push(setTimeout(() => this.#connectionFailed(attempt), CONNECT_TIMEOUT_MS));
       await pc.setRemoteDescription({ type: "answer", sdp: answer });
       if (stale()) return;
@@ -214,7 +214,7 @@ export class WhepPlayer extends EventTarget {
     if (reason.kind === "closed") attempt.session = null;
     this.#release();
     const { retryAfter = null, ...rest } = reason;
-    const full = { status: null, detail: null, ports: attempt.ports, retryAt: null, ...rest };
+    const full = { status: null, detail: null, candidates: attempt.candidates, retryAt: null, ...rest };
     if (full.status === 401 || full.status === 403) {
       this.#setState("stopped", full);
       return;
@@ -297,10 +297,10 @@ function withStereoOpus(sdp) {
   return payload ? sdp.replace(new RegExp(`^a=fmtp:${payload} (?!.*stereo=1).*$`, "m"), "$&;stereo=1") : sdp;
 }
 
-// The answer's UDP ports, for a sentence on what to open in a firewall.
-function candidatePorts(sdp) {
-  const found = [...sdp.matchAll(/^a=candidate:\S+ \d+ udp \d+ \S+ (\d+)/gim)];
-  return [...new Set(found.map((match) => Number(match[1])))];
+// The answer's UDP candidates, for a sentence on what to open or announce.
+function candidatesOf(sdp) {
+  const found = [...sdp.matchAll(/^a=candidate:\S+ \d+ udp \d+ (\S+) (\d+)/gim)];
+  return found.map(([, address, port]) => ({ address, port: Number(port) }));
 }
 
 // `detail` of application/problem+json (RFC 9457); its title would only repeat the status.

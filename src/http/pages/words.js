@@ -28,9 +28,36 @@ const TROUBLES = {
   },
 };
 
-// {title, advice} of a kind of trouble, as `streams.json` names it.
-export function troubleWords(kind) {
-  return TROUBLES[kind] ?? { title: "Needs attention", advice: "" };
+const RESTART = "Then start Sluice again: it reads its configuration once.";
+
+// Why a source is away, by the word of `streams.json`.
+const CAUSES = {
+  name: {
+    title: "No such host",
+    advice: `The host name of the camera does not resolve. Correct it in the source, or write the IP address. ${RESTART}`,
+  },
+  unreachable: {
+    title: "Camera does not answer",
+    advice: "Is it on, and are address and port right? Sluice keeps trying; viewers see the picture come back by itself.",
+  },
+  credentials: {
+    title: "Wrong password",
+    advice: `Correct user and password of the source. ${RESTART} Until then it asks rarely, because many cameras lock a user after a few wrong passwords.`,
+  },
+  path: {
+    title: "No such path on the camera",
+    advice: `Correct the path of the source: the camera's manual names it. ${RESTART}`,
+  },
+  full: {
+    title: "Camera has no room",
+    advice: "Close other programs that watch this camera, or raise the number of its sessions. Sluice keeps trying.",
+  },
+  media: { title: "No usable video", advice: "Set the camera to H.264. Sluice keeps trying." },
+};
+
+// {title, advice} of a kind of trouble and, of a source that is away, its cause, as `streams.json` names them.
+export function troubleWords(kind, cause = null) {
+  return CAUSES[cause] ?? TROUBLES[kind] ?? { title: "Needs attention", advice: "" };
 }
 
 export function codecName(name) {
