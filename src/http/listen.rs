@@ -84,6 +84,7 @@ pub fn public(state: Public) -> Router {
         .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
         .route("/streams.json", get(streams))
         .route("/static/{file}", get(file))
+        .route("/metrics", get(elsewhere))
         .route("/{stream}", get(to_player))
         .route("/{stream}/", get(player))
         .route("/{stream}/frame.mp4", get(frame))
@@ -94,6 +95,14 @@ pub fn public(state: Public) -> Router {
             Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
         })
         .with_state(state)
+}
+
+/// What people look for here and is not for everybody.
+async fn elsewhere() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "metrics and health are on the admin listener: admin.listen says where, 127.0.0.1:9997 if it is not set",
+    )
 }
 
 async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {

@@ -66,7 +66,11 @@ impl Watch {
         health.set_stuck(silent >= STUCK);
         let index = self.shard.index;
         match (was_able, health.is_able()) {
-            (true, false) => tracing::error!(shard = index, "the thread stands still: it gets no joins"),
+            (true, false) => tracing::warn!(
+                shard = index,
+                "the thread has not gone round for {} s and gets no joins until it does: is this machine too busy for it?",
+                silent.as_secs_f32()
+            ),
             (false, true) => tracing::info!(shard = index, "the thread goes round again"),
             _ => {}
         }

@@ -107,7 +107,9 @@ fn everything_else_is_404_in_words() {
     for path in ["/demo/whep", "/streams.json"] {
         refused(&Request::get(path).send(sluice.admin), 404);
     }
-    for path in ["/metrics", "/livez", "/readyz"] {
+    let sentence = refused(&sluice.request(Request::get("/metrics")), 404);
+    assert!(sentence.contains("admin.listen"), "{sentence}");
+    for path in ["/livez", "/readyz"] {
         // A name like any other here.
         assert_eq!(sluice.request(Request::get(path)).status, 307, "{path}");
     }
