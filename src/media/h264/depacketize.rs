@@ -23,6 +23,10 @@ use crate::h264::{
 /// Without it units of one byte would take a hundred times the memory that the limit allows.
 const NAL_OVERHEAD: usize = 2 * size_of::<Bytes>() + 16;
 
+/// Room for a NAL unit that comes in fragments. Most pictures fit; more is memory that small ones hold until they
+/// are packetized, less is copied again as it grows.
+const FRAGMENTED: usize = 8 << 10;
+
 /// One RTP packet of the video.
 #[derive(Debug, Clone)]
 pub struct Packet {
@@ -239,7 +243,9 @@ impl Depacketizer {
             return Ok(());
         };
         if header & 0x80 != 0 {
-            self.fragment = Some(vec![(indicator & 0xe0) | (header & 0x1f)]);
+            let mut nal = Vec::with_capacity(FRAGMENTED);
+            nal.push((indicator & 0xe0) | (header & 0x1f));
+            self.fragment = Some(nal);
         }
         let Some(mut nal) = self.fragment.take() else {
             // Its start was lost.
@@ -259,9 +265,22 @@ impl Depacketizer {
 
     fn end_fragment(&mut self, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         match self.fragment.take() {
-            Some(nal) => self.nal(&nal, out),
+            Some(nal) => self.unit(nal, out),
             None => Ok(()),
         }
+    }
+
+    /// Takes a NAL unit that was put together here, without another copy if it is what it should be.
+    fn unit(&mut self, mut nal: Vec<u8>, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        if self.start_codes || !is_slice(&nal) {
+            return self.nal(&nal, out);
+        }
+        nal.truncate(trimmed(&nal).len());
+        // What is held is counted by its bytes: room that is not used must not be held with them.
+        if nal.len() < nal.capacity() / 2 {
+            nal.shrink_to_fit();
+        }
+        self.keep(nal.into(), out)
     }
 
     /// Takes what should be one NAL unit.
@@ -272,51 +291,58 @@ impl Depacketizer {
     fn nal(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         let suspicious = matches!(kind(nal), 0 | SEI..=DELIMITER);
         if !self.start_codes && !suspicious {
-            return self.keep(nal, out);
+            return self.keep_copy(nal, out);
         }
         let mut start = 0;
         while let Some(code) = find_start_code(nal, start) {
             self.start_codes = true;
             if code > start {
-                self.keep(&nal[start..code], out)?;
+                self.keep_copy(&nal[start..code], out)?;
             }
             start = code + START_CODE.len();
         }
-        self.keep(&nal[start..], out)
+        self.keep_copy(&nal[start..], out)
     }
 
-    fn keep(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        let nal = trimmed(nal);
+    /// Keeps a part of a packet: as a copy, because it would hold all of it, and what stands behind a packet is not
+    /// ours to know.
+    fn keep_copy(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        self.keep(Bytes::copy_from_slice(trimmed(nal)), out)
+    }
+
+    /// Takes one NAL unit without zeros behind it.
+    fn keep(&mut self, nal: Bytes, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         // 24 and above are packet types, and of them the interleaved ones (RFC 6184 §5.3) come here; the top
         // bit says that the unit is damaged.
         match nal.first() {
             None => return Ok(()),
-            Some(header) if header & 0x80 != 0 || !(1..=23).contains(&kind(nal)) => {
+            Some(header) if header & 0x80 != 0 || !(1..=23).contains(&kind(&nal)) => {
                 self.discarded += 1;
                 return Ok(());
             }
-            Some(_) if NEEDLESS.contains(&kind(nal)) => return Ok(()),
+            Some(_) if NEEDLESS.contains(&kind(&nal)) => return Ok(()),
             Some(_) => {}
         }
-        match begins_picture(nal) {
+        let (kind, first) = (kind(&nal), begins_picture(&nal));
+        match first {
             Some(true) if self.picture.begun && !self.fields => self.finish(out),
             Some(false) if !self.picture.has_slice => self.take_back(),
             _ => {}
         }
-        if kind(nal) == SPS {
-            self.fields = Sps::read(nal).is_some_and(|sps| !sps.progressive);
+        if kind == SPS {
+            self.fields = Sps::read(&nal).is_some_and(|sps| !sps.progressive);
         }
         let picture = &mut self.picture;
         picture.bytes += nal.len() + NAL_OVERHEAD;
         if picture.bytes > self.max_bytes {
             return Err(PictureTooLarge);
         }
-        // A copy: a part of a packet would hold all of it, and what stands behind a packet is not ours to know.
-        picture.nals.push(Bytes::copy_from_slice(nal));
-        picture.has_slice |= is_slice(nal);
-        picture.begun |= begins_picture(nal) == Some(true);
+        let is_slice = is_slice(&nal);
+        picture.nals.push(nal);
+        picture.has_slice |= is_slice;
+        picture.begun |= first == Some(true);
         // Auxiliary slices and those of extensions (19 to 21) go with the picture, too.
-        if is_slice(nal) || matches!(kind(nal), 19..=21) {
+        if is_slice || matches!(kind, 19..=21) {
             picture.end = picture.nals.len();
         }
         Ok(())
