@@ -1,13 +1,13 @@
 //! The clip of the demo: ten seconds of 720p30 H.264 and of Opus, inside the binary.
 //!
-//! Owns the taking apart of the embedded assets, made by `clip/make_clip.py`, which documents them.
+//! Owns the taking apart of the embedded assets, made by `src/source/demo/make_clip.py`, which documents them; they stand beside the source that plays them.
 
 use bytes::Bytes;
 
 use crate::h264::annex_b;
 
-static VIDEO: &[u8] = include_bytes!("clip/clip.h264");
-static AUDIO: &[u8] = include_bytes!("clip/clip.opus.bin");
+static VIDEO: &[u8] = include_bytes!("../source/demo/clip.h264");
+static AUDIO: &[u8] = include_bytes!("../source/demo/clip.opus.bin");
 
 /// The clip's pictures: 300, 30 a second, every 60th an IDR picture with its parameter sets.
 pub fn pictures() -> Vec<Vec<Bytes>> {

@@ -8,7 +8,7 @@ use sluice_load::cameras::send_time;
 use super::*;
 
 /// The clip of the demo.
-pub const CLIP: &str = "src/media/clip/clip.h264";
+pub const CLIP: &str = "src/source/demo/clip.h264";
 
 /// Runs a program to its end, which must be a good one, and gives its standard output.
 #[track_caller]
