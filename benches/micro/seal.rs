@@ -120,7 +120,7 @@ impl Viewer {
                 extension: &EXTENSION,
                 padding: 0,
             };
-            used += self.sealer.rtp(header, &[], payload, &mut out[used..]).expect("room enough");
+            used += self.sealer.rtp(header, &[], payload, &mut out[used..]).expect("room enough").len();
         }
         used
     }

@@ -13,7 +13,7 @@ use sluice_bench::floor::{CLIP, Floor};
 use sluice_io::{AppendError, Batch, BatchLimits, GsoMode, Sender, Socket, SocketOptions, gso};
 use sluice_load::process::{Sample, thread_times};
 use sluice_media::Kind;
-use sluice_media::srtp::{Header, Keying, RTP_HEADER, Sealer, SendKeys, TAG_MAX};
+use sluice_media::srtp::{Header, Keying, RTP_HEADER, Sealed, Sealer, SendKeys, TAG_MAX};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use zeroize::Zeroizing;
@@ -184,7 +184,7 @@ impl Destination {
                 padding: if index + 1 == train.packets.len() { padding } else { 0 },
             };
             let max = RTP_HEADER + EXTENSION.len() + payload.len() + usize::from(header.padding) + TAG_MAX;
-            way.append(self.address, max, |out| self.sealer.rtp(header, &[], payload, out));
+            way.append(self.address, max, |out| self.sealer.rtp(header, &[], payload, out).map(Sealed::len));
         }
     }
 }

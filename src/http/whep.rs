@@ -135,7 +135,7 @@ impl Whep {
                     tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
                 }
             })?;
-        let id = viewer.session;
+        let id = viewer.session();
         let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), ufrags, mids);
         self.enter(id, session, viewer)?;
         tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");

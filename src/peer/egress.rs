@@ -1,6 +1,12 @@
 //! The port that datagrams leave by: the worker's batches, or a test's list.
+//!
+//! Two kinds of datagrams leave, by two doors. What an engine makes (STUN, DTLS) is copied as it is; what carries
+//! media or reports is written where it is sent from, and the only thing that can be said of such a place is that the
+//! [`Sealer`](sluice_media::srtp::Sealer) filled it. So plaintext cannot leave, by type.
 
-use std::net::{IpAddr, SocketAddr};
+use sluice_media::srtp::Sealed;
+
+use super::Path;
 
 /// How much a datagram matters when the socket is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,28 +17,18 @@ pub enum Lane {
     Media,
 }
 
-/// Where datagrams go: the worker's batches, or a test's list.
-pub trait Egress {
-    /// Sends `datagram` of an engine (so on [`Lane::Control`]) to `destination`, from our address
-    /// `source` if one is given. Never blocks and never fails: what the kernel does not take is counted
-    /// where it happens.
-    fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]);
+/// The door of engines.
+pub trait Control {
+    /// Sends `datagram` of an engine over `path`, on [`Lane::Control`]. Never blocks and never fails: what the
+    /// kernel does not take is counted where it happens.
+    fn transmit(&mut self, path: Path, datagram: &[u8]);
+}
 
-    /// Lets `write` put a datagram of at most `max` bytes where it is sent from; it returns how many it
-    /// used, or nothing to send none. It runs at most once, because what it writes may use up a key.
-    fn write(
-        &mut self,
-        _lane: Lane,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
-        max: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
-    ) {
-        let mut datagram = vec![0; max];
-        if let Some(length) = write(&mut datagram) {
-            self.transmit(destination, source, &datagram[..length]);
-        }
-    }
+/// Both doors.
+pub trait Egress: Control {
+    /// Lets `seal` fill a datagram of at most `max` bytes where it is sent from; nothing leaves if it gives nothing.
+    /// It runs at most once, because it may use up an index of a key.
+    fn seal(&mut self, lane: Lane, path: Path, max: usize, seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>);
 
     /// Whether media of up to `bytes` bytes to one destination can be taken now. If not, the socket is
     /// full or the line's rate is used up: whoever sends media keeps it and asks again later.

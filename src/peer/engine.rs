@@ -1,8 +1,8 @@
-//! The engine of one viewer: str0m's `Rtc` behind one contract.
+//! The engine of one peer: str0m's `Rtc` behind one contract.
 //!
 //! **Every mutation of the `Rtc` is followed by a drain to its next timeout, inside the same call.**
 //! A call therefore (1) hands the engine one input: a datagram or the time; (2) polls it until it asks
-//! for a timeout, passing each datagram on to the [`Egress`] but those that only the sealer may send;
+//! for a timeout, passing each datagram on to the [`Control`] but those that only the sealer may send;
 //! (3) returns a [`Turn`]: what happened, and when the engine wants to be called next. Panics of the
 //! library and polls without end become [`EngineError`]: this viewer ends, nobody else notices.
 //! Only this file touches `Rtc`; it never opens sockets, never reads a clock and never sees media.
@@ -19,7 +19,7 @@ use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::Egress;
+use super::{Control, Path};
 
 /// Polls of one call at the most; an engine that still has output then is broken and ends.
 ///
@@ -64,8 +64,6 @@ pub struct EngineParams {
     pub dtls_active: bool,
     /// Where this engine can be reached: the candidates of the answer.
     pub candidates: Vec<SocketAddr>,
-    /// The media sections that carry something, in the order of the offer.
-    pub media: Vec<MediaParams>,
 }
 
 /// ICE user name fragment and password (RFC 8445 §5.3).
@@ -128,7 +126,6 @@ pub struct Turn {
 /// str0m's `Rtc`: ICE and DTLS. It is given no media and no RTCP, so it emits none.
 pub struct Engine {
     rtc: Rtc,
-    media: Vec<MediaParams>,
     candidates: Vec<SocketAddr>,
     keys: KeySlot,
     crypto: Arc<CryptoProvider>,
@@ -149,15 +146,19 @@ impl Engine {
     ///
     /// An ICE-lite agent sends no checks, so the running pair stays valid until the peer
     /// nominates another.
-    pub fn restart_ice(&mut self, local: Credentials, remote: Credentials) {
-        let mut api = self.rtc.direct_api();
-        api.set_local_ice_credentials(local.into());
-        api.set_remote_ice_credentials(remote.into());
-    }
-
-    /// Takes the media sections that carry something. They are of no use to the engine itself.
-    pub(crate) fn take_media(&mut self) -> Vec<MediaParams> {
-        std::mem::take(&mut self.media)
+    pub fn restart_ice(
+        &mut self,
+        now: Instant,
+        local: Credentials,
+        remote: Credentials,
+        egress: &mut dyn Control,
+    ) -> Result<Turn, EngineError> {
+        self.turn(egress, |rtc| {
+            let mut api = rtc.direct_api();
+            api.set_local_ice_credentials(local.into());
+            api.set_remote_ice_credentials(remote.into());
+            rtc.handle_input(Input::Timeout(now))
+        })
     }
 
     /// What seals this viewer's media, once the handshake is done. Call it once: two sealers of one key
@@ -189,7 +190,7 @@ impl Engine {
         source: SocketAddr,
         local: SocketAddr,
         datagram: &[u8],
-        egress: &mut dyn Egress,
+        egress: &mut dyn Control,
     ) -> Result<Turn, EngineError> {
         self.turn(egress, |rtc| match Receive::new(Protocol::Udp, source, local, datagram) {
             Ok(receive) => rtc.handle_input(Input::Receive(now, receive)),
@@ -198,18 +199,18 @@ impl Engine {
     }
 
     /// Tells the engine the time.
-    pub fn handle_timeout(&mut self, now: Instant, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
+    pub fn handle_timeout(&mut self, now: Instant, egress: &mut dyn Control) -> Result<Turn, EngineError> {
         self.turn(egress, |rtc| rtc.handle_input(Input::Timeout(now)))
     }
 
     /// Says goodbye: a DTLS close_notify (RFC 9725 §4.2: immediate revocation).
-    pub fn close(&mut self, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
+    pub fn close(&mut self, egress: &mut dyn Control) -> Result<Turn, EngineError> {
         self.turn(egress, |rtc| rtc.close())
     }
 
     fn turn(
         &mut self,
-        egress: &mut dyn Egress,
+        egress: &mut dyn Control,
         mutate: impl FnOnce(&mut Rtc) -> Result<(), RtcError>,
     ) -> Result<Turn, EngineError> {
         let rtc = &mut self.rtc;
@@ -222,7 +223,7 @@ impl Engine {
     }
 }
 
-fn drain(rtc: &mut Rtc, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
+fn drain(rtc: &mut Rtc, egress: &mut dyn Control) -> Result<Turn, EngineError> {
     let (mut connected, mut ice, mut closed) = (false, None, false);
     let mut withheld = 0;
     for _ in 0..MAX_POLLS {
@@ -230,7 +231,8 @@ fn drain(rtc: &mut Rtc, egress: &mut dyn Egress) -> Result<Turn, EngineError> {
             // One emitter per SRTP key: whatever the engine makes of RTP or RTCP never leaves.
             Output::Transmit(transmit) if is_srtp(&transmit.contents) => withheld += 1,
             Output::Transmit(transmit) => {
-                egress.transmit(transmit.destination, Some(transmit.source.ip()), &transmit.contents);
+                let path = Path { remote: transmit.destination, local: Some(transmit.source.ip()) };
+                egress.transmit(path, &transmit.contents);
             }
             Output::Event(Event::Connected) => connected = true,
             Output::Event(Event::IceConnectionStateChange(state)) => match state {
@@ -285,5 +287,5 @@ fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engi
     let (hash_func, bytes) = params.remote_fingerprint;
     api.set_remote_fingerprint(Fingerprint { hash_func, bytes });
     api.start_dtls(params.dtls_active)?;
-    Ok(Engine { rtc, media: params.media, candidates: params.candidates, keys, crypto: shared.provider() })
+    Ok(Engine { rtc, candidates: params.candidates, keys, crypto: shared.provider() })
 }

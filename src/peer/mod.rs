@@ -4,10 +4,11 @@ mod check;
 mod egress;
 mod engine;
 mod paths;
+mod transport;
 
 pub use check::Check;
-pub use egress::{Egress, Lane};
+pub use egress::{Control, Egress, Lane};
 pub(crate) use engine::is_srtp;
-pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams, Turn};
-pub use paths::FRESH;
-pub(crate) use paths::{Path, Paths, Standing, Target};
+pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams};
+pub use paths::{FRESH, Path};
+pub use transport::{Admission, Peer, PeerLimits, Timer, Turned};

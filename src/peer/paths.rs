@@ -1,4 +1,4 @@
-//! The addresses of one viewer: which of them authenticated themselves lately, and where media goes.
+//! The addresses of one peer: which of them authenticated themselves lately, and where media goes.
 //!
 //! Owns every address that an authentic check came from (design invariant 7), when each was heard last, and
 //! the one rule for media: the path that was nominated last, while it is fresh; else the fresh path that was
@@ -35,22 +35,27 @@ pub const FRESH: Duration = Duration::from_secs(7);
 /// give up first; longer than the pauses of a live viewer (two checks of Chromium; reports come between).
 const RELEASED: Duration = Duration::from_secs(5);
 
-/// Where a viewer's media goes: its address, and ours that it leaves from.
-pub(crate) type Target = (SocketAddr, Option<IpAddr>);
+/// From us to a peer: its address, and ours that datagrams leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    /// Its address.
+    pub remote: SocketAddr,
+    /// Our address that it sent to, as the kernel knows it; without one the kernel chooses.
+    pub local: Option<IpAddr>,
+}
 
-/// An address of the viewer that an authentic check came from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Path {
-    pub(crate) remote: SocketAddr,
-    /// Our address that it sent to, as the kernel knows it: replies leave from there.
-    pub(crate) local: Option<IpAddr>,
-    /// Our address as announced to the engine.
-    pub(crate) announced: SocketAddr,
+impl Path {
+    /// The same from `local`, if it says none itself.
+    pub(crate) fn or_local(self, local: Option<IpAddr>) -> Path {
+        Path { local: self.local.or(local), ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
     path: Path,
+    /// Our address as announced to the engine.
+    announced: SocketAddr,
     heard: Instant,
     nominated: Option<Instant>,
 }
@@ -91,6 +96,12 @@ impl Paths {
         self.known.iter().map(|known| known.path).find(|path| path.remote == remote)
     }
 
+    /// Our address, as announced to the engine, that `remote` sends to.
+    pub(crate) fn announced(&self, remote: SocketAddr) -> Option<SocketAddr> {
+        let mut known = self.known.iter();
+        known.find(|known| known.path.remote == remote).map(|known| known.announced)
+    }
+
     /// All addresses.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.known.iter().map(|known| known.path.remote)
@@ -112,6 +123,7 @@ impl Paths {
         &mut self,
         now: Instant,
         path: Path,
+        announced: SocketAddr,
         transaction: &[u8; 12],
         nominates: bool,
     ) -> Option<SocketAddr> {
@@ -120,12 +132,12 @@ impl Paths {
         if let Some(known) = self.known.iter_mut().find(|known| known.path.remote == path.remote) {
             // Nominations stay: only the newest counts.
             let nominated = if nominates { Some(now) } else { known.nominated };
-            *known = Known { path, heard: now, nominated };
+            *known = Known { path, announced, heard: now, nominated };
             return None;
         }
         let evicted = (self.known.len() >= PATHS_MAX).then(|| self.oldest()).flatten();
         let evicted = evicted.map(|index| self.known.swap_remove(index).path.remote);
-        self.known.push(Known { path, heard: now, nominated: nominates.then_some(now) });
+        self.known.push(Known { path, announced, heard: now, nominated: nominates.then_some(now) });
         self.ever += 1;
         evicted
     }
@@ -149,11 +161,11 @@ impl Paths {
     }
 
     /// Where media goes, and until when that holds if nothing more is heard.
-    pub(crate) fn target(&self, now: Instant) -> Option<(Target, Instant)> {
+    pub(crate) fn target(&self, now: Instant) -> Option<(Path, Instant)> {
         let fresh = self.known.iter().filter(|known| now < known.heard + self.fresh);
         // `None` is less than any instant.
         let best = fresh.max_by_key(|known| (known.nominated, known.heard))?;
-        Some(((best.path.remote, best.path.local), best.heard + self.fresh))
+        Some((best.path, best.heard + self.fresh))
     }
 
     fn has_room(&self, now: Instant) -> bool {

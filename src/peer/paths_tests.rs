@@ -7,9 +7,13 @@ fn start() -> Instant {
     Instant::now()
 }
 
+fn announced() -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, 1], 8_189))
+}
+
 fn path(port: u16) -> Path {
     let remote = SocketAddr::from(([192, 0, 2, 7], port));
-    Path { remote, local: None, announced: SocketAddr::from(([198, 51, 100, 1], 8_189)) }
+    Path { remote, local: None }
 }
 
 /// A transaction id of its own for each number.
@@ -22,11 +26,11 @@ fn transaction(number: u32) -> [u8; 12] {
 /// A check over the path of `port`, the `number`th of all.
 fn check(paths: &mut Paths, now: Instant, port: u16, number: u32, nominates: bool) -> Option<SocketAddr> {
     assert_eq!(paths.standing(now, path(port).remote, &transaction(number)), Standing::New);
-    paths.confirm(now, path(port), &transaction(number), nominates)
+    paths.confirm(now, path(port), announced(), &transaction(number), nominates)
 }
 
 fn port_of(paths: &Paths, now: Instant) -> Option<u16> {
-    paths.target(now).map(|((remote, _), _)| remote.port())
+    paths.target(now).map(|(path, _)| path.remote.port())
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::http::listen::{self, HttpLimits, ListenError, Public};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
+use crate::peer::{FRESH, PeerLimits};
 use crate::session::admission::{Admission, AdmissionLimits};
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -389,10 +390,12 @@ fn admission_limits(config: &Config) -> AdmissionLimits {
 
 fn viewer_limits(config: &Config) -> ViewerLimits {
     ViewerLimits {
-        setup: config.limits.setup_timeout,
-        consent: config.limits.consent_timeout,
+        peer: PeerLimits {
+            setup: config.limits.setup_timeout,
+            consent: config.limits.consent_timeout,
+            fresh: FRESH,
+        },
         report_interval: config.rtcp.report_interval,
-        fresh: crate::peer::FRESH,
     }
 }
 

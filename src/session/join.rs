@@ -13,7 +13,7 @@ use super::answer::{Identity, answer, negotiate, restart_fragment};
 use super::offer::{Offer, OfferError, Setup};
 use super::sdpfrag::ufrags_of;
 use crate::id::{SessionId, StreamId};
-use crate::peer::{Credentials, Engine, EngineError, EngineParams};
+use crate::peer::{Credentials, Engine, EngineError, EngineParams, MediaParams, Peer};
 use crate::stream::Formats;
 use crate::viewer::{FirstSequences, Viewer, ViewerLimits};
 
@@ -60,6 +60,8 @@ pub struct Agreement {
     pub ufrags: Vec<String>,
     /// Tags of the sections that carry something, in the order of the bundle.
     pub mids: Vec<String>,
+    /// The sections that carry something, in the order of the offer.
+    pub media: Vec<MediaParams>,
     /// What the engine is built from.
     pub engine: EngineParams,
     /// Where video and audio begin to count.
@@ -130,8 +132,8 @@ impl Agreement {
                 remote_fingerprint: remote.fingerprint,
                 dtls_active: remote.setup == Setup::Passive,
                 candidates: terms.candidates.to_vec(),
-                media: negotiated.media.into_iter().flatten().collect(),
             },
+            media: negotiated.media.into_iter().flatten().collect(),
             // Below 32,768, so that the first rollover is far from the start (RFC 3711 §3.3.1).
             first_sequences: FirstSequences {
                 video: entropy.random::<u16>() >> 1,
@@ -146,9 +148,11 @@ impl Agreement {
     ///
     /// The library's, about what the offer holds.
     pub fn begin(self, terms: Terms<'_>, now: Instant) -> Result<Joined, EngineError> {
-        let Agreement { session, answer, etag, ufrags, mids, engine, first_sequences } = self;
+        let Agreement { session, answer, etag, ufrags, mids, media, engine, first_sequences } = self;
         let engine = Engine::new(engine, terms.dtls, now)?;
-        let viewer = Viewer::new(session, terms.stream, engine, terms.limits, first_sequences, now);
+        let ViewerLimits { peer, report_interval } = terms.limits;
+        let peer = Peer::new(session, engine, peer, now);
+        let viewer = Viewer::new(terms.stream, peer, media, report_interval, first_sequences, now);
         Ok(Joined { viewer, answer, etag, ufrags, mids })
     }
 }

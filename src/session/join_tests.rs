@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use sluice_media::Codec;
 
 use super::*;
+use crate::peer::PeerLimits;
 use crate::stream::{AudioFormat, VideoFormat};
 
 const CHROMIUM: &str = include_str!("../../tests/data/chromium-156.sdp");
@@ -25,10 +26,12 @@ fn made(offer: &str, seed: u64, now: Instant) -> Result<Joined, JoinError> {
     let formats = formats();
     let candidates = ["192.0.2.1:8189".parse().expect("an address")];
     let limits = ViewerLimits {
-        setup: Duration::from_secs(10),
-        consent: Duration::from_secs(30),
+        peer: PeerLimits {
+            setup: Duration::from_secs(10),
+            consent: Duration::from_secs(30),
+            fresh: crate::peer::FRESH,
+        },
         report_interval: Duration::from_secs(3),
-        fresh: crate::peer::FRESH,
     };
     let terms = Terms {
         stream: StreamId(1),
@@ -48,8 +51,8 @@ fn the_same_entropy_gives_the_same_join_and_other_entropy_shares_nothing_with_it
     let [first, again, other] =
         [1, 1, 2].map(|seed| made(CHROMIUM, seed, now).expect("an offer of Chromium"));
     assert_eq!((&first.answer, &first.etag), (&again.answer, &again.etag));
-    assert_eq!(first.viewer.session, again.viewer.session);
-    assert_ne!(first.viewer.session, other.viewer.session);
+    assert_eq!(first.viewer.session(), again.viewer.session());
+    assert_ne!(first.viewer.session(), other.viewer.session());
     assert_ne!(first.etag, other.etag);
     let secret = |answer: &str, name: &str| {
         let line = answer.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
@@ -59,7 +62,7 @@ fn the_same_entropy_gives_the_same_join_and_other_entropy_shares_nothing_with_it
         assert_ne!(secret(&first.answer, name), secret(&other.answer, name), "{name}");
     }
     assert!(secret(&first.answer, "a=ice-pwd:").len() >= 22);
-    assert_eq!(first.viewer.ufrag, secret(&first.answer, "a=ice-ufrag:"));
+    assert_eq!(first.viewer.peer().ufrag(), secret(&first.answer, "a=ice-ufrag:"));
     assert_eq!(first.mids, ["0", "1"]);
 }
 

@@ -4,15 +4,15 @@
 //! socket, the line's rate if one is set, and the counts of what the kernel took. Never waits itself: the
 //! worker asks [`Outbox::is_blocked`] and [`Outbox::is_over_rate`] and comes back.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
+use sluice_media::srtp::Sealed;
 
 use super::rate::Rate;
 use crate::count::ShardCounters;
-use crate::peer::{Egress, Lane};
+use crate::peer::{Control, Egress, Lane, Path};
 
 /// How long sealed datagrams may wait for a full socket that takes nothing. What is lost then a viewer can
 /// ask for again, but it is late: raising this delays everybody, lowering it drops more in a short stall.
@@ -108,16 +108,15 @@ impl Outbox {
     fn append(
         &mut self,
         lane: Lane,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
+        Path { remote, local }: Path,
         max: usize,
         write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
     ) {
         // The batch decides whether there is room before `write` runs, so it runs once.
-        let mut result = self.lane(lane).append_with(destination, source, max, &mut *write);
+        let mut result = self.lane(lane).append_with(remote, local, max, &mut *write);
         if result == Err(AppendError::Full) {
             self.flush();
-            result = self.lane(lane).append_with(destination, source, max, write);
+            result = self.lane(lane).append_with(remote, local, max, write);
         }
         match (result, &mut self.rate) {
             (Ok(Some(length)), Some(rate)) => rate.spend(length),
@@ -136,23 +135,24 @@ impl Outbox {
     }
 }
 
-impl Egress for Outbox {
-    fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
-        self.append(Lane::Control, destination, source, datagram.len(), &mut |out| {
+impl Control for Outbox {
+    fn transmit(&mut self, path: Path, datagram: &[u8]) {
+        self.append(Lane::Control, path, datagram.len(), &mut |out| {
             out.copy_from_slice(datagram);
             Some(datagram.len())
         });
     }
+}
 
-    fn write(
+impl Egress for Outbox {
+    fn seal(
         &mut self,
         lane: Lane,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
+        path: Path,
         max: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+        seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>,
     ) {
-        self.append(lane, destination, source, max, write);
+        self.append(lane, path, max, &mut |out| seal(out).map(Sealed::len));
     }
 
     fn ready(&mut self, bytes: usize) -> bool {

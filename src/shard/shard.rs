@@ -23,9 +23,9 @@ use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
-use crate::peer::{Check, Egress};
+use crate::peer::{Admission, Check, Egress};
 use crate::track::{Recent, RecentLimits, Train};
-use crate::viewer::{Admission, Keyframes, Outcome, Repairs, Surroundings, Viewer};
+use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -205,12 +205,13 @@ impl Shard {
             }
             Command::RestartIce { session, local, remote } => {
                 if let Some(&slot) = self.by_session.get(&session) {
-                    let viewer = &mut self.viewers[slot].viewer;
-                    self.demux.remove_ufrag(&viewer.ufrag);
-                    viewer.restart_ice(local, remote);
-                    self.demux.insert_ufrag(viewer.ufrag.clone(), slot);
-                    // The engine was changed: it is drained in the same breath.
-                    self.with_viewer(slot, |viewer, around| viewer.handle_timeout(now, around, egress));
+                    self.demux.remove_ufrag(self.viewers[slot].viewer.peer().ufrag());
+                    let both = (local, remote);
+                    self.with_viewer(slot, |viewer, around| viewer.restart_ice(now, both, around, egress));
+                    // It may have ended just now.
+                    if let Some(seat) = self.viewers.get(slot) {
+                        self.demux.insert_ufrag(seat.viewer.peer().ufrag().to_owned(), slot);
+                    }
                 }
             }
             Command::Shutdown => {
@@ -323,7 +324,7 @@ impl Shard {
     pub fn abandon(&mut self) {
         let seats = std::mem::take(&mut self.viewers);
         self.ended.extend(seats.iter().map(|(_, Seat { viewer, connected, .. })| Ended {
-            session: viewer.session,
+            session: viewer.session(),
             stream: viewer.stream,
             reason: EndReason::ShardFailed,
             connected: *connected,
@@ -385,8 +386,8 @@ impl Shard {
     }
 
     fn join(&mut self, viewer: Viewer) {
-        let (session, deadline) = (viewer.session, viewer.deadline());
-        let ufrag = viewer.ufrag.clone();
+        let (session, deadline) = (viewer.session(), viewer.deadline());
+        let ufrag = viewer.peer().ufrag().to_owned();
         let stream = self.stream(viewer.stream);
         let number = self.next_number;
         self.next_number += 1;
@@ -412,9 +413,9 @@ impl Shard {
     ) {
         let viewer = |slot: usize| &self.viewers[slot].viewer;
         let holder = self.demux.holder(source).filter(|&holder| holder != slot);
-        if holder
-            .is_some_and(|holder| !viewer(holder).is_released(now, source) || viewer(slot).is_reachable(now))
-        {
+        if holder.is_some_and(|holder| {
+            !viewer(holder).peer().is_released(now, source) || viewer(slot).peer().target(now).is_some()
+        }) {
             return self.counters.discarded_unauthenticated.add(1);
         }
         let mut admission = Admission::Refused;
@@ -453,7 +454,7 @@ impl Shard {
         }
         if let Some(took) = outcome.connected {
             seat.connected = true;
-            self.arrived.push(seat.viewer.session);
+            self.arrived.push(seat.viewer.session());
             self.shed.connected(seat.number);
             self.connected += 1;
             self.counters.connected_now.set(self.connected);
@@ -486,9 +487,9 @@ impl Shard {
         let Seat { viewer, stream, number, connected } = self.viewers.remove(slot);
         self.shed.left(number);
         self.counters.without_media.set(self.shed.without_media() as u64);
-        self.by_session.remove(&viewer.session);
-        self.demux.remove_ufrag(&viewer.ufrag);
-        for address in viewer.addresses() {
+        self.by_session.remove(&viewer.session());
+        self.demux.remove_ufrag(viewer.peer().ufrag());
+        for address in viewer.peer().addresses() {
             self.demux.remove_address(address, slot);
         }
         self.deadlines.clear(slot);
@@ -502,7 +503,7 @@ impl Shard {
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);
         self.counters.ended(reason).add(1);
-        self.ended.push(Ended { session: viewer.session, stream: viewer.stream, reason, connected });
+        self.ended.push(Ended { session: viewer.session(), stream: viewer.stream, reason, connected });
         // An engine that panicked may panic again where it is dropped: that is still one viewer's matter.
         contain(|| drop(viewer));
     }

@@ -13,7 +13,7 @@ use sluice_media::rtcp::read;
 use str0m::rtp::rtcp::Rtcp;
 
 use super::outgoing::Outgoing;
-use super::{KeyframeAnswer, Outcome, Surroundings, Viewer};
+use super::{KeyframeAnswer, Outcome, Surroundings, Viewer, Way};
 use crate::contain::contain;
 use crate::peer::Egress;
 
@@ -56,7 +56,7 @@ impl Viewer {
         let opened = self.opener.as_mut().and_then(|opener| opener.open(datagram, &mut room));
         let Some(packets) = opened.map(read::packets) else { return outcome };
         // What was opened with its keys is as good a sign of life as a check.
-        self.paths.heard(now, remote);
+        self.peer.heard(now, remote);
         self.aim_as_heard(now, around);
         let counts = &around.feedback.packets;
         for (number, packet) in packets.enumerate() {
@@ -81,7 +81,7 @@ impl Viewer {
         egress: &mut dyn Egress,
         outcome: &mut Outcome,
     ) {
-        let (Some(sealer), Some(target)) = (&self.sealer, self.target) else { return };
+        let (Some(sealer), Some(path)) = (&self.sealer, self.target) else { return };
         let counts = around.feedback;
         if !self.budget.take_packet(now) {
             return counts.over_rate_packets.add(1);
@@ -101,11 +101,10 @@ impl Viewer {
                 let Some(track) = video(&mut self.tracks, *nack.ssrc) else {
                     return counts.misdirected.add(1);
                 };
+                let mut way = Way { now, path, epoch: around.epoch, egress };
                 for entry in &nack.reports {
                     let asked = (entry.pid, entry.blp);
-                    let (recent, budget) = (around.video, &mut *self.budget);
-                    outcome.repairs +=
-                        track.repair(now, asked, recent, budget, sealer, around.epoch, target, egress);
+                    outcome.repairs += track.repair(asked, around.video, &mut self.budget, sealer, &mut way);
                 }
             }
             Rtcp::Pli(pli) => {

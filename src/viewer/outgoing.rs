@@ -12,11 +12,12 @@ use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_repor
 use sluice_media::srtp::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
 use str0m::rtp::rtcp::ReceptionReport;
 
+use super::Way;
 use super::budget::Budget;
 use super::forward::{Forward, Forwarder, Repair};
 use super::reception::{About, Reception};
 use crate::count::feedback::Feedback;
-use crate::peer::{Egress, Lane, MediaParams, Target};
+use crate::peer::{Egress, Lane, MediaParams, Path};
 use crate::track::{Recent, Train};
 
 /// Packets remembered as sent again, so that none goes twice in a round trip. Only viewers with loss
@@ -92,23 +93,16 @@ impl Outgoing {
     /// Seals the packets of a train into `egress`; the last one gets `padding` bytes behind it, so that
     /// what follows can share its message. The first train asks for a report at once, so that the
     /// player can bring picture and sound together.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a train, how to send it, and what that needs of the viewer"
-    )]
     pub(super) fn send(
         &mut self,
-        now: Instant,
         train: &Train,
         forward: Forward,
         padding: u8,
         sealer: &Sealer,
-        epoch: &Epoch,
-        (destination, source): Target,
-        egress: &mut dyn Egress,
+        way: &mut Way<'_>,
     ) {
         let mut block = [0; EXTENSION_MAX];
-        let extension = self.extension(now, epoch, &mut block);
+        let extension = self.extension(way.now, way.epoch, &mut block);
         let mut bytes = 0;
         let last = train.packets.len() - 1;
         for (index, payload) in train.packets.iter().enumerate() {
@@ -123,25 +117,18 @@ impl Outgoing {
             };
             let max = RTP_HEADER + extension.len() + payload.len() + usize::from(header.padding) + TAG_MAX;
             let mut seal = |out: &mut [u8]| sealer.rtp(header, &[], payload, out);
-            egress.write(Lane::Media, destination, source, max, &mut seal);
+            way.egress.seal(Lane::Media, way.path, max, &mut seal);
             bytes += payload.len() as u64;
         }
         self.packets = self.packets.wrapping_add(train.packets.len() as u32);
         self.octets = self.octets.wrapping_add(bytes as u32);
         self.newest = Some((forward.timestamp, forward.captured));
-        self.next_report.get_or_insert(now);
+        self.next_report.get_or_insert(way.now);
     }
 
     /// Sends a sender report if one is due, and again every `interval`.
-    pub(super) fn report(
-        &mut self,
-        now: Instant,
-        interval: Duration,
-        sealer: &mut Sealer,
-        epoch: &Epoch,
-        target: Target,
-        egress: &mut dyn Egress,
-    ) {
+    pub(super) fn report(&mut self, interval: Duration, sealer: &mut Sealer, way: &mut Way<'_>) {
+        let now = way.now;
         let Some((timestamp, captured)) =
             self.newest.filter(|_| self.next_report.is_some_and(|at| at <= now))
         else {
@@ -153,21 +140,21 @@ impl Outgoing {
         let ticks = (age * f64::from(self.media.codec.clock_rate())) as u32;
         let report = Report {
             ssrc: self.media.ssrc,
-            ntp: epoch.ntp(now),
+            ntp: way.epoch.ntp(now),
             timestamp: timestamp.wrapping_add(ticks),
             packets: self.packets,
             octets: self.octets,
         };
         let mut packet = [0; PACKET_MAX];
         let length = sender_report(report, CNAME, &mut packet);
-        write_rtcp(sealer, &packet[..length], target, egress);
+        write_rtcp(sealer, &packet[..length], way.path, way.egress);
     }
 
     /// Says that this track is over.
-    pub(super) fn goodbye(&self, sealer: &mut Sealer, target: Target, egress: &mut dyn Egress) {
+    pub(super) fn goodbye(&self, sealer: &mut Sealer, path: Path, egress: &mut dyn Egress) {
         let mut packet = [0; PACKET_MAX];
         let length = goodbye(self.media.ssrc, &mut packet);
-        write_rtcp(sealer, &packet[..length], target, egress);
+        write_rtcp(sealer, &packet[..length], path, egress);
     }
 
     /// What a receiver report says about this track.
@@ -190,18 +177,15 @@ impl Outgoing {
 
     /// Sends again what a NACK asks for: `first`, and the packets of `bitmask` behind it (RFC 4585
     /// §6.2.1), each once in a round trip, in an RTX packet (RFC 4588 §4).
-    #[expect(clippy::too_many_arguments, reason = "what a repair needs of the viewer around it")]
     pub(super) fn repair(
         &mut self,
-        now: Instant,
         (first, bitmask): (u16, u16),
         recent: &Recent,
         budget: &mut Budget,
         sealer: &Sealer,
-        epoch: &Epoch,
-        target: Target,
-        egress: &mut dyn Egress,
+        way: &mut Way<'_>,
     ) -> Repairs {
+        let now = way.now;
         let mut repairs = Repairs::default();
         let asked = 1 + bitmask.count_ones();
         let Some(payload_type) = self.media.rtx_payload_type else {
@@ -229,7 +213,7 @@ impl Outgoing {
                 left = left.saturating_sub(bytes);
                 budget.spend(bytes);
                 self.note_resent(now, sequence);
-                self.send_repair(now, &repair, payload_type, sealer, epoch, target, egress);
+                self.send_repair(&repair, payload_type, sealer, way);
                 repairs.sent += 1;
             } else {
                 repairs.unknown += 1;
@@ -238,19 +222,9 @@ impl Outgoing {
         repairs
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a repair needs of the viewer around it")]
-    fn send_repair(
-        &mut self,
-        now: Instant,
-        repair: &Repair,
-        payload_type: u8,
-        sealer: &Sealer,
-        epoch: &Epoch,
-        (destination, source): Target,
-        egress: &mut dyn Egress,
-    ) {
+    fn send_repair(&mut self, repair: &Repair, payload_type: u8, sealer: &Sealer, way: &mut Way<'_>) {
         let mut block = [0; EXTENSION_MAX];
-        let extension = self.extension(now, epoch, &mut block);
+        let extension = self.extension(way.now, way.epoch, &mut block);
         let header = Header {
             payload_type,
             marker: repair.train.marker(repair.index),
@@ -265,7 +239,7 @@ impl Outgoing {
         let payload = &repair.train.packets[repair.index];
         let max = RTP_HEADER + extension.len() + original.len() + payload.len() + TAG_MAX;
         let mut seal = |out: &mut [u8]| sealer.rtp(header, &original, payload, out);
-        egress.write(Lane::Media, destination, source, max, &mut seal);
+        way.egress.seal(Lane::Media, way.path, max, &mut seal);
     }
 
     /// Whether a packet went again within the last round trip.
@@ -311,12 +285,12 @@ impl Outgoing {
     }
 }
 
-fn write_rtcp(sealer: &mut Sealer, packet: &[u8], (destination, source): Target, egress: &mut dyn Egress) {
+fn write_rtcp(sealer: &mut Sealer, packet: &[u8], path: Path, egress: &mut dyn Egress) {
     let mut seal = |out: &mut [u8]| {
         out[..packet.len()].copy_from_slice(packet);
         sealer.rtcp(out, packet.len())
     };
-    egress.write(Lane::Control, destination, source, packet.len() + RTCP_TAG_MAX, &mut seal);
+    egress.seal(Lane::Control, path, packet.len() + RTCP_TAG_MAX, &mut seal);
 }
 
 #[cfg(test)]

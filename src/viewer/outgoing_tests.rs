@@ -1,16 +1,16 @@
 //! Numbers on the wire over long random lives: none repeats, repairs are exact and bounded.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use sluice_media::Codec;
-use sluice_media::srtp::{Keying, SendKeys};
+use sluice_media::srtp::{Keying, Sealed, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
 use super::super::reception::DEFAULT_RTT;
 use super::*;
+use crate::peer::Control;
 use crate::track::{RecentLimits, Train};
 
 const TARGET: &str = "192.0.2.9:4000";
@@ -19,11 +19,19 @@ const TARGET: &str = "192.0.2.9:4000";
 #[derive(Default)]
 struct Wire(Vec<(u32, u16, u32, usize)>);
 
+impl Control for Wire {
+    fn transmit(&mut self, _: Path, _: &[u8]) {
+        unreachable!("a track has no engine");
+    }
+}
+
 impl Egress for Wire {
-    fn transmit(&mut self, _: SocketAddr, _: Option<IpAddr>, datagram: &[u8]) {
+    fn seal(&mut self, _: Lane, _: Path, max: usize, seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>) {
+        let mut datagram = vec![0; max];
+        let Some(sealed) = seal(&mut datagram) else { return };
         let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().expect("4 bytes"));
         let number = u16::from_be_bytes([datagram[2], datagram[3]]);
-        self.0.push((word(8), number, word(4), datagram.len()));
+        self.0.push((word(8), number, word(4), sealed.len()));
     }
 }
 
@@ -84,8 +92,8 @@ impl World {
         }
     }
 
-    fn target() -> Target {
-        (TARGET.parse().expect("an address"), None)
+    fn path() -> Path {
+        Path { remote: TARGET.parse().expect("an address"), local: None }
     }
 
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
@@ -123,12 +131,19 @@ impl World {
 
     fn send(&mut self, train: &Train, forward: Forward) {
         let World { track, now, sealer, epoch, wire, .. } = self;
-        track.send(*now, train, forward, 0, sealer, epoch, World::target(), wire);
+        track.send(
+            train,
+            forward,
+            0,
+            sealer,
+            &mut Way { now: *now, path: World::path(), epoch, egress: wire },
+        );
     }
 
     fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {
         let World { track, now, recent, budget, sealer, epoch, wire, .. } = self;
-        track.repair(*now, (first, bitmask), recent, budget, sealer, epoch, World::target(), wire)
+        let way = &mut Way { now: *now, path: World::path(), epoch, egress: wire };
+        track.repair((first, bitmask), recent, budget, sealer, way)
     }
 
     /// A receiver report comes: when our report it answers was sent, and how long it was kept.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Egress, Lane};
+use sluice::peer::{Control, Egress, Lane, Path, PeerLimits};
 use sluice::session::join::{Agreement, Joined, Terms};
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Pacing, Progress, Shard};
@@ -25,6 +25,7 @@ use sluice_load::client::{Behaviour, Client, Stage};
 use sluice_load::impair::Impairment;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
+use sluice_media::srtp::Sealed;
 use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
 
 const SERVER: &str = "192.0.2.1:8189";
@@ -32,10 +33,12 @@ const STREAM: StreamId = StreamId(0);
 
 /// As the server sets them by default, but for consent and freshness: players are silent here once they are connected.
 const LIMITS: ViewerLimits = ViewerLimits {
-    setup: Duration::from_secs(10),
-    consent: Duration::from_secs(36_000),
+    peer: PeerLimits {
+        setup: Duration::from_secs(10),
+        consent: Duration::from_secs(36_000),
+        fresh: Duration::from_secs(36_000),
+    },
     report_interval: Duration::from_secs(3),
-    fresh: Duration::from_secs(36_000),
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
@@ -302,7 +305,7 @@ impl Rig {
 
         watch.begin();
         let Joined { viewer, answer, .. } = agreement.begin(terms, self.now).expect("an engine");
-        self.sessions.insert(number, viewer.session);
+        self.sessions.insert(number, viewer.session());
         watch.end(Part::Build);
 
         watch.begin();
@@ -410,27 +413,29 @@ impl Outbox {
     }
 }
 
-impl Egress for Outbox {
-    fn transmit(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
-        if self.batch.push(destination, source, datagram) == Err(AppendError::Full) {
+impl Control for Outbox {
+    fn transmit(&mut self, Path { remote, local }: Path, datagram: &[u8]) {
+        if self.batch.push(remote, local, datagram) == Err(AppendError::Full) {
             self.flush();
-            self.batch.push(destination, source, datagram).expect("an empty batch has room");
+            self.batch.push(remote, local, datagram).expect("an empty batch has room");
         }
     }
+}
 
-    fn write(
+impl Egress for Outbox {
+    fn seal(
         &mut self,
         lane: Lane,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
+        Path { remote, local }: Path,
         max: usize,
-        write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+        seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>,
     ) {
         self.sent.media += u64::from(lane == Lane::Media);
-        let written = self.batch.append_with(destination, source, max, &mut *write);
+        let mut seal = |out: &mut [u8]| seal(out).map(Sealed::len);
+        let written = self.batch.append_with(remote, local, max, &mut seal);
         if written == Err(AppendError::Full) {
             self.flush();
-            self.batch.append_with(destination, source, max, write).expect("an empty batch has room");
+            self.batch.append_with(remote, local, max, &mut seal).expect("an empty batch has room");
         }
     }
 

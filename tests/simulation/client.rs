@@ -143,7 +143,7 @@ impl Client {
     pub fn take_agreement(&mut self, agreement: &Agreement) {
         self.answer = agreement.answer.clone();
         self.take_answer();
-        for media in &agreement.engine.media {
+        for media in &agreement.media {
             match media.codec.kind() {
                 Kind::Video => (self.video_ssrc, self.video_payload_type) = (media.ssrc, media.payload_type),
                 Kind::Audio => self.audio_payload_type = Some(media.payload_type),

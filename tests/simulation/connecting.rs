@@ -14,7 +14,7 @@ fn viewers_connect_over_a_lossy_link() {
     // Keys are random, and with them what a lost datagram held: one of ten may lose the same flight of DTLS
     // again and again, while its timer doubles, until the setup's time is up.
     for (loss, at_least, within) in
-        [(0.0, 10, Duration::from_millis(400)), (0.05, 9, LIMITS.setup), (0.10, 9, LIMITS.setup)]
+        [(0.0, 10, Duration::from_millis(400)), (0.05, 9, LIMITS.peer.setup), (0.10, 9, LIMITS.peer.setup)]
     {
         let mut world = World::with_camera(1);
         for _ in 0..10 {

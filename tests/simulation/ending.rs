@@ -18,11 +18,11 @@ fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {
     }
     let offered = world.now - world.start;
     assert_eq!(world.shard.viewers(), 20);
-    world.run(LIMITS.setup - Duration::from_millis(1));
+    world.run(LIMITS.peer.setup - Duration::from_millis(1));
     assert_eq!(world.shard.viewers(), 20, "not a moment too soon");
     world.run(Duration::from_millis(1));
     for viewer in 0..20 {
-        assert_eq!(world.end_of(viewer), Some((offered + LIMITS.setup, EndReason::SetupTimeout)));
+        assert_eq!(world.end_of(viewer), Some((offered + LIMITS.peer.setup, EndReason::SetupTimeout)));
     }
     world.assert_empty();
     assert_eq!(world.counters.ended(EndReason::SetupTimeout).get(), 20);
@@ -34,7 +34,7 @@ fn a_viewer_that_stops_halfway_is_freed_too() {
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     // ICE succeeds, DTLS never does.
     world.lose(|_, _, bytes| crate::wire::class(bytes) == crate::wire::Class::Dtls);
-    world.run(LIMITS.setup);
+    world.run(LIMITS.peer.setup);
     assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::SetupTimeout));
     world.assert_empty();
 }
@@ -117,7 +117,7 @@ fn an_impostor_gets_no_media_and_is_freed() {
     let mut world = World::with_camera(26);
     let impostor = world.join(0, Player { impostor: true, ..Player::PACKETS }, Link::GOOD);
     let honest = world.join(0, Player::PACKETS, Link::GOOD);
-    world.run(LIMITS.setup + Duration::from_secs(1));
+    world.run(LIMITS.peer.setup + Duration::from_secs(1));
     let media = world.books.media.keys().filter(|(viewer, _)| *viewer == impostor).count();
     assert_eq!(media, 0, "media for one who is not who the offer says");
     let reason = world.end_of(impostor).map(|(_, reason)| reason);

@@ -155,9 +155,9 @@ fn a_viewer_whose_consent_has_not_run_out_yet_gets_its_keyframe() {
 fn outage(world: &mut World, viewer: usize, time: Duration) {
     let address = world.clients[viewer].public;
     world.links[viewer].down = true;
-    world.run(time.min(LIMITS.fresh));
+    world.run(time.min(LIMITS.peer.fresh));
     let sent = world.books.sent_to[&address];
-    world.run(time.saturating_sub(LIMITS.fresh));
+    world.run(time.saturating_sub(LIMITS.peer.fresh));
     assert_eq!(world.books.sent_to[&address], sent, "datagrams for one who is silent");
     world.links[viewer].down = false;
 }

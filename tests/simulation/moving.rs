@@ -199,7 +199,7 @@ fn media_leaves_an_address_that_says_nothing_more() {
             let check = world.check(viewer, false);
             world.inject_genuine(first, &check);
         }
-        if world.now - moved <= LIMITS.fresh + Duration::from_secs(1) {
+        if world.now - moved <= LIMITS.peer.fresh + Duration::from_secs(1) {
             (astray, back) = (world.books.sent_to[&elsewhere], world.books.sent_to[&first]);
         }
     }
@@ -216,7 +216,7 @@ fn a_viewer_that_vanishes_is_sent_nothing_for_long() {
     world.run(Duration::from_secs(10));
     let public = world.clients[viewer].public;
     world.links[viewer].down = true;
-    world.run(LIMITS.fresh + Duration::from_millis(100));
+    world.run(LIMITS.peer.fresh + Duration::from_millis(100));
     let sent = world.books.sent_to[&public];
     world.run(Duration::from_secs(40));
     assert_eq!(world.books.sent_to[&public], sent);

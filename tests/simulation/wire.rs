@@ -1,12 +1,13 @@
 //! What can be told of a datagram by its clear bytes, and the books on what the server ever sent.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use sluice::peer::Egress;
+use sluice::peer::{Control, Egress, Lane, Path};
 use sluice_load::packet::{self, Datagram};
 use sluice_load::srtp::Srtp;
+use sluice_media::srtp::Sealed;
 
 /// What a datagram is (RFC 7983 §7, RFC 5761 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +57,27 @@ pub struct Outbox {
     pub spent: f64,
 }
 
+impl Control for Outbox {
+    fn transmit(&mut self, path: Path, datagram: &[u8]) {
+        self.sent.push((path.remote, datagram.to_vec()));
+    }
+}
+
 impl Egress for Outbox {
-    fn transmit(&mut self, destination: SocketAddr, _source: Option<IpAddr>, datagram: &[u8]) {
-        self.sent.push((destination, datagram.to_vec()));
-        if class(datagram) == Class::Rtp {
+    fn seal(
+        &mut self,
+        _lane: Lane,
+        path: Path,
+        max: usize,
+        seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>,
+    ) {
+        let mut datagram = vec![0; max];
+        let Some(sealed) = seal(&mut datagram) else { return };
+        datagram.truncate(sealed.len());
+        if class(&datagram) == Class::Rtp {
             self.spent += datagram.len() as f64;
         }
+        self.sent.push((path.remote, datagram));
     }
 
     fn ready(&mut self, _bytes: usize) -> bool {

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use sluice::count::EndReason;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::Credentials;
+use sluice::peer::{Credentials, PeerLimits};
 use sluice::session::join::{self, Agreement, Terms};
 use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
@@ -31,10 +31,12 @@ use crate::wire::{Books, Outbox};
 
 /// As the server sets them by default.
 pub const LIMITS: ViewerLimits = ViewerLimits {
-    setup: Duration::from_secs(10),
-    consent: Duration::from_secs(30),
+    peer: PeerLimits {
+        setup: Duration::from_secs(10),
+        consent: Duration::from_secs(30),
+        fresh: sluice::peer::FRESH,
+    },
     report_interval: Duration::from_secs(3),
-    fresh: sluice::peer::FRESH,
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
@@ -174,7 +176,7 @@ impl World {
         let theirs = agreement.engine.remote_credentials.ufrag.clone();
         self.keys.push((agreement.engine.local_credentials.clone(), theirs));
         let joined = agreement.begin(terms, self.now).expect("an engine");
-        self.sessions.push((joined.viewer.session, joined.mids));
+        self.sessions.push((joined.viewer.session(), joined.mids));
         self.owners.insert(client.public, index);
         self.clients.push(client);
         self.links.push(link);
@@ -338,7 +340,7 @@ impl World {
 
     /// Lets time pass until all of `clients` are connected.
     pub fn connect(&mut self, clients: std::ops::Range<usize>) {
-        let limit = LIMITS.setup;
+        let limit = LIMITS.peer.setup;
         let done = self.run_until(limit, |world| {
             clients.clone().all(|client| world.clients[client].connected.is_some())
         });

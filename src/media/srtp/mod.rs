@@ -6,4 +6,4 @@ mod seal;
 
 pub use keys::{Keying, ReportKeys, SendKeys};
 pub use open::{Opener, SENDERS_MAX};
-pub use seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+pub use seal::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealed, Sealer, TAG_MAX};

@@ -43,6 +43,18 @@ pub struct Header<'a> {
     pub padding: u8,
 }
 
+/// A datagram that was sealed: how many bytes of its place it takes. Only a [`Sealer`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed(usize);
+
+impl Sealed {
+    /// Its bytes.
+    #[expect(clippy::len_without_is_empty, reason = "what is sealed has a header and a tag")]
+    pub fn len(self) -> usize {
+        self.0
+    }
+}
+
 /// The ciphers of one viewer.
 pub struct Sealer {
     rtp: Cipher,
@@ -78,7 +90,7 @@ impl Sealer {
     ///
     /// `prefix` is what RTX puts before the payload (RFC 4588 §4). Returns the length of the packet;
     /// nothing if `out` is too short, which leaves no part of the key used.
-    pub fn rtp(&self, header: Header<'_>, prefix: &[u8], payload: &[u8], out: &mut [u8]) -> Option<usize> {
+    pub fn rtp(&self, header: Header<'_>, prefix: &[u8], payload: &[u8], out: &mut [u8]) -> Option<Sealed> {
         let body = RTP_HEADER + header.extension.len();
         let unpadded = body + prefix.len() + payload.len();
         let end = unpadded + usize::from(header.padding);
@@ -116,12 +128,12 @@ impl Sealer {
                 out[end..total].copy_from_slice(&context.sign().as_ref()[..Aes128CmSha1_80::HMAC_TAG_LEN]);
             }
         }
-        Some(total)
+        Some(Sealed(total))
     }
 
     /// Encrypts and authenticates the compound RTCP packet in `buffer[..len]` in place, and returns its
     /// new length. Nothing if `buffer` is too short, or the key has sealed 2^31 of them.
-    pub fn rtcp(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
+    pub fn rtcp(&mut self, buffer: &mut [u8], len: usize) -> Option<Sealed> {
         if self.srtcp_index >= SRTCP_INDEX_END || len < 8 || buffer.len() < len + RTCP_TAG_MAX {
             return None;
         }
@@ -142,7 +154,7 @@ impl Sealer {
                 buffer[len..tag_end].copy_from_slice(tag.as_ref());
                 // The index follows the tag (RFC 7714 §9.2).
                 buffer[tag_end..tag_end + 4].copy_from_slice(&trailer);
-                Some(tag_end + 4)
+                Some(Sealed(tag_end + 4))
             }
             Cipher::Cm(cipher) => {
                 let CounterMode { key, salt, auth } = &**cipher;
@@ -152,7 +164,7 @@ impl Sealer {
                 let tag = hmac::sign(auth, &buffer[..len + 4]);
                 let end = len + 4 + Aes128CmSha1_80::HMAC_TAG_LEN;
                 buffer[len + 4..end].copy_from_slice(&tag.as_ref()[..Aes128CmSha1_80::HMAC_TAG_LEN]);
-                Some(end)
+                Some(Sealed(end))
             }
         }
     }

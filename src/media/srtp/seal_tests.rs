@@ -50,7 +50,7 @@ fn gcm_is_that_of_rfc_7714() {
     ];
     for (sealer, wanted) in vectors {
         let mut out = [0; 100];
-        let length = sealer.rtp(header, &[], text, &mut out).expect("room enough");
+        let length = sealer.rtp(header, &[], text, &mut out).expect("room enough").len();
         assert_eq!(out[..length], bytes(wanted));
     }
 }
@@ -78,7 +78,7 @@ fn gcm_reports_are_those_of_rfc_7714() {
         sealer.srtcp_index = 0x5d4;
         let mut out = [0; 100];
         out[..text.len()].copy_from_slice(&text);
-        let length = sealer.rtcp(&mut out, text.len()).expect("room enough");
+        let length = sealer.rtcp(&mut out, text.len()).expect("room enough").len();
         assert_eq!(out[..length], bytes(wanted));
         assert_eq!(sealer.srtcp_index, 0x5d5);
     }
@@ -139,7 +139,7 @@ fn counter_mode_with_hmac_is_that_of_other_implementations() {
         padding: 0,
     };
     let mut out = [0; 100];
-    let length = sealer.rtp(header, &[], &[0xab; 16], &mut out).expect("room enough");
+    let length = sealer.rtp(header, &[], &[0xab; 16], &mut out).expect("room enough").len();
     let wanted = "800f1234 decafbad cafebabe 4e55dc4c e79978d8 8ca4d215 949d2402 b78d6acc 99ea179b 8dbb";
     assert_eq!(out[..length], bytes(wanted));
 }
@@ -189,7 +189,7 @@ proptest! {
         let extension: Vec<u8> = (0..words as u8 * 4).collect();
         let header = Header { payload_type, marker, index, timestamp, ssrc, extension: &extension, padding };
         let mut out = vec![0; 1_800];
-        let length = sealer.rtp(header, &[7, 8], &payload, &mut out).expect("room enough");
+        let length = sealer.rtp(header, &[7, 8], &payload, &mut out).expect("room enough").len();
         let out = &out[..length];
         let body = 12 + extension.len();
         let salt = &keys.rtp.salt[..];
