@@ -17,11 +17,11 @@ use super::discreet::discreet;
 use super::problem::Problem;
 use crate::contain::read;
 use crate::id::SessionId;
-use crate::peer::{Credentials, Engine, EngineParams};
+use crate::peer::Credentials;
 use crate::session::admission::Refusal;
-use crate::session::answer::{Identity, answer, negotiate, restart_fragment};
 use crate::session::client::Client;
-use crate::session::offer::{Offer, OfferError, Setup, shown};
+use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
+use crate::session::offer::{OfferError, shown};
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::shard::command::{Command, ShardHandle};
@@ -119,48 +119,28 @@ impl Whep {
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
-        let mut offer = Offer::parse(text)?;
-        if !self.repair {
-            offer.forget_repair();
-        }
-        let negotiated = negotiate(&offer, formats, rand::random)?;
-
-        let id = SessionId(rand::random());
-        let local_credentials = new_credentials();
         let candidates = self.candidates(shard, request.local);
-        let identity = Identity {
-            credentials: &local_credentials,
-            fingerprint: self.dtls.fingerprint(),
+        let terms = Terms {
+            stream: stream.id,
+            name: &stream.name,
+            formats,
             candidates: &candidates,
-            // Below 2^62, as JSEP asks (RFC 9429 §5.2.1).
-            session_id: rand::random::<u64>() >> 2,
-            stream: &stream.name,
+            dtls: &self.dtls,
+            limits: self.viewer,
+            repair: self.repair,
         };
-        let sdp = answer(&offer, &negotiated, &identity);
-        let media: Vec<_> = negotiated.media.iter().flatten().cloned().collect();
-        let mids = negotiated.mids(&offer);
-        let remote = negotiated.transport(&offer).clone();
-        let params = EngineParams {
-            local_credentials: local_credentials.clone(),
-            remote_credentials: remote.credentials,
-            remote_fingerprint: remote.fingerprint,
-            dtls_active: remote.setup == Setup::Passive,
-            candidates: candidates.clone(),
-            media,
-        };
-        let engine = Engine::new(params, &self.dtls, now).map_err(|error| {
-            tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the offer cannot be answered: {error}"))
-        })?;
-        // Below 32,768, so that the first rollover is far from the start (RFC 3711 §3.3.1).
-        let first_sequences = (rand::random::<u16>() >> 1, rand::random::<u16>() >> 1);
-        let viewer = Viewer::new(id, stream.id, engine, self.viewer, first_sequences, now);
-        let etag = new_etag();
-        let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), ufrags_of(text), mids);
+        let Joined { viewer, answer, etag, ufrags, mids } = join(text, terms, &mut rand::rng(), now)
+            .inspect_err(|error| {
+                if let JoinError::Engine(error) = error {
+                    tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
+                }
+            })?;
+        let id = viewer.session;
+        let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), ufrags, mids);
         self.enter(id, session, viewer)?;
         tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");
 
-        let mut response = (StatusCode::CREATED, sdp).into_response();
+        let mut response = (StatusCode::CREATED, answer).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
         // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
@@ -235,19 +215,13 @@ impl Whep {
         (remote, remote_ufrags): (Credentials, Vec<String>),
         local_address: Option<IpAddr>,
     ) -> Result<Response, Problem> {
-        let local = new_credentials();
-        let command = Command::RestartIce { session: id, local: local.clone(), remote };
+        let candidates = self.candidates(&session.shard, local_address);
+        let Restart { local, fragment, etag } =
+            restart(&session.mids, &session.stream.name, &candidates, &self.dtls, &mut rand::rng());
+        let command = Command::RestartIce { session: id, local, remote };
         session.shard.command(command).map_err(|busy| overloaded(busy.to_string()))?;
-        let etag = new_etag();
         self.sessions.restarted(id, etag.clone(), remote_ufrags);
-        let identity = Identity {
-            credentials: &local,
-            fingerprint: self.dtls.fingerprint(),
-            candidates: &self.candidates(&session.shard, local_address),
-            session_id: 0,
-            stream: &session.stream.name,
-        };
-        let mut response = (StatusCode::OK, restart_fragment(&session.mids, &identity)).into_response();
+        let mut response = (StatusCode::OK, fragment).into_response();
         set(response.headers_mut(), header::CONTENT_TYPE, TRICKLE);
         set(response.headers_mut(), header::ETAG, &etag);
         Ok(response)
@@ -256,11 +230,13 @@ impl Whep {
 
 const TRICKLE: &str = "application/trickle-ice-sdpfrag";
 
-impl From<OfferError> for Problem {
-    fn from(error: OfferError) -> Problem {
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Problem {
         let status = match error {
-            OfferError::Malformed(_) => StatusCode::BAD_REQUEST,
-            OfferError::Unacceptable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            JoinError::Offer(OfferError::Malformed(_)) => StatusCode::BAD_REQUEST,
+            JoinError::Offer(OfferError::Unacceptable(_)) | JoinError::Engine(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
         };
         Problem::new(status, error.to_string())
     }
@@ -353,15 +329,4 @@ fn overloaded(why: impl Into<String>) -> Problem {
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("made of visible ASCII by us");
     headers.insert(name, value);
-}
-
-/// Fresh ICE credentials: 48 and 144 random bits as hexadecimal (RFC 8445 §5.3 asks for 24 and 128).
-fn new_credentials() -> Credentials {
-    let ufrag = format!("{:012x}", rand::random::<u64>() >> 16);
-    let pwd = format!("{:032x}{:04x}", rand::random::<u128>(), rand::random::<u16>());
-    Credentials { ufrag, pwd }
-}
-
-fn new_etag() -> String {
-    format!("\"{:016x}\"", rand::random::<u64>())
 }

@@ -7,6 +7,7 @@ pub mod admission;
 pub mod announce;
 pub mod answer;
 pub mod client;
+pub mod join;
 pub mod offer;
 pub mod sdpfrag;
 pub mod table;

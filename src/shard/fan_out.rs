@@ -313,6 +313,11 @@ impl Job {
         std::iter::once(&self.train).chain(&self.companions).map(|train| train.packets.len()).sum()
     }
 
+    /// The train that others may travel behind.
+    pub(crate) fn train(&self) -> &Train {
+        &self.train
+    }
+
     /// Its trains in order, each with the padding that lets the next one share its message.
     pub(crate) fn trains(&self) -> impl Iterator<Item = (&Arc<Train>, u8)> {
         let behind = self.companions.iter().map(Some).chain([None]);

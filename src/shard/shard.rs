@@ -258,8 +258,12 @@ impl Shard {
             roll.rotate_left(served);
             while let Some((place, job)) = fan_out.peek(now, roll.len()) {
                 let (slot, number) = roll[place];
-                if number >= horizon {
-                    let without = roll[place..].iter().take_while(|(_, number)| *number >= horizon).count();
+                // Who has the beginning of a picture gets its rest.
+                let goes_without = |(slot, number): (usize, u64)| {
+                    number >= horizon && !viewers[slot].viewer.is_amid(job.train())
+                };
+                if goes_without((slot, number)) {
+                    let without = roll[place..].iter().take_while(|&&seat| goes_without(seat)).count();
                     counters.dropped_shed.add((job.packets() * without) as u64);
                     fan_out.skip(without, roll.len());
                     continue;

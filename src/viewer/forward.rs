@@ -145,6 +145,12 @@ impl Forwarder {
         }
     }
 
+    /// Whether `train` goes on with a picture of which the viewer has a part: without it that part is a picture that
+    /// cannot be decoded.
+    pub fn is_amid(&self, train: &Train) -> bool {
+        matches!(self.state, State::Live { next, mid_frame: true } if next == train.sequence)
+    }
+
     /// It is the turn of a live train. Returns how to send it, or nothing if the viewer does not get
     /// it: a catch-up will reach it in the ring, or has.
     pub fn forward(&mut self, train: &Train) -> Option<Forward> {

@@ -53,6 +53,15 @@ pub struct ViewerLimits {
     pub fresh: Duration,
 }
 
+/// Sequence numbers of the first packets.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstSequences {
+    /// Of the video.
+    pub video: u16,
+    /// Of the audio.
+    pub audio: u16,
+}
+
 /// What a viewer is given by its shard at each call.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -137,7 +146,7 @@ impl Viewer {
         stream: StreamId,
         mut engine: Engine,
         limits: ViewerLimits,
-        first_sequences: (u16, u16),
+        first_sequences: FirstSequences,
         offered: Instant,
     ) -> Viewer {
         Viewer {
@@ -149,8 +158,8 @@ impl Viewer {
                 .into_iter()
                 .map(|media| {
                     let first = match media.codec.kind() {
-                        Kind::Video => first_sequences.0,
-                        Kind::Audio => first_sequences.1,
+                        Kind::Video => first_sequences.video,
+                        Kind::Audio => first_sequences.audio,
                     };
                     Outgoing::new(media, first)
                 })
@@ -274,6 +283,11 @@ impl Viewer {
         let mut way = PathEgress { paths: &mut self.paths, target, arrival: None, inner: egress };
         let turn = self.engine.handle_timeout(now, &mut way);
         self.settle(now, turn, around)
+    }
+
+    /// Whether the viewer has the beginning of the picture that `train` goes on with.
+    pub fn is_amid(&self, train: &Train) -> bool {
+        self.tracks.iter().any(|track| track.media.codec == train.codec && track.forwarder.is_amid(train))
     }
 
     /// It is this viewer's turn of a live train of its stream; `padding` bytes go behind the last

@@ -5,6 +5,7 @@
 //! tests of what the shard costs; what it does is tested in `simulation`.
 #![allow(dead_code, reason = "each measurement uses a part of the rig")]
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -12,14 +13,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, Egress, Engine, EngineParams, Lane};
-use sluice::session::answer::{Identity, answer, negotiate};
-use sluice::session::offer::{Offer, Setup};
+use sluice::peer::{Egress, Lane};
+use sluice::session::join::{Agreement, Joined, Terms};
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Pacing, Progress, Shard};
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
 use sluice::track::{AudioPacketizer, RecentLimits, Train, VideoPacketizer};
-use sluice::viewer::{Viewer, ViewerLimits};
+use sluice::viewer::ViewerLimits;
 use sluice_io::{AppendError, Batch, BatchLimits};
 use sluice_load::client::{Behaviour, Client, Stage};
 use sluice_load::impair::Impairment;
@@ -112,6 +112,8 @@ pub struct Rig {
     pub now: Instant,
     camera: Camera,
     joined: u32,
+    /// Of players that joined, by number.
+    sessions: HashMap<u32, SessionId>,
 }
 
 impl Rig {
@@ -128,6 +130,7 @@ impl Rig {
             now,
             camera: Camera::new(),
             joined: 0,
+            sessions: HashMap::new(),
         };
         rig.shard.handle_media(now, Media::Subscribe { stream: STREAM, recent: Vec::new() });
         rig
@@ -237,7 +240,7 @@ impl Rig {
 
     /// Ends a player's session.
     pub fn leave(&mut self, player: &Player) {
-        let session = SessionId(u128::from(number_of(player.address)));
+        let session = self.sessions.remove(&number_of(player.address)).expect("it joined");
         self.shard.handle_command(self.now, Command::Leave(session), &mut self.outbox);
         self.shard.drain_ended();
     }
@@ -273,7 +276,7 @@ impl Rig {
         }
     }
 
-    /// A player offers and the control plane answers, as `Whep::post` does it.
+    /// A player offers, is answered, and enters.
     fn offer(&mut self, watch: &mut impl Watch) -> Player {
         let number = self.joined;
         self.joined += 1;
@@ -284,37 +287,22 @@ impl Rig {
         let mut player = Player { address, client, outgoing: Vec::new() };
 
         watch.begin();
-        let offer = Offer::parse(&offer).expect("an offer");
-        let negotiated = negotiate(&offer, &formats(), rand::random).expect("something in common");
-        let credentials = Credentials {
-            ufrag: format!("{:012x}", rand::random::<u64>() >> 16),
-            pwd: format!("{:032x}", rand::random::<u128>()),
-        };
-        let candidates = vec![self::address(SERVER)];
-        let identity = Identity {
-            credentials: &credentials,
-            fingerprint: SERVER_DTLS.fingerprint(),
+        let (formats, candidates) = (formats(), [self::address(SERVER)]);
+        let terms = Terms {
+            stream: STREAM,
+            name: "rig",
+            formats: &formats,
             candidates: &candidates,
-            session_id: 1,
-            stream: "rig",
+            dtls: &SERVER_DTLS,
+            limits: LIMITS,
+            repair: true,
         };
-        let sdp = answer(&offer, &negotiated, &identity);
+        let agreement = Agreement::of(&offer, terms, &mut rand::rng()).expect("something in common");
         watch.end(Part::Sdp);
 
         watch.begin();
-        let remote = negotiated.transport(&offer).clone();
-        let params = EngineParams {
-            local_credentials: credentials,
-            remote_credentials: remote.credentials,
-            remote_fingerprint: remote.fingerprint,
-            dtls_active: remote.setup == Setup::Passive,
-            candidates,
-            media: negotiated.media.into_iter().flatten().collect(),
-        };
-        let engine = Engine::new(params, &SERVER_DTLS, self.now).expect("an engine");
-        let first = (rand::random::<u16>() >> 1, rand::random::<u16>() >> 1);
-        let session = SessionId(u128::from(number));
-        let viewer = Viewer::new(session, STREAM, engine, LIMITS, first, self.now);
+        let Joined { viewer, answer, .. } = agreement.begin(terms, self.now).expect("an engine");
+        self.sessions.insert(number, viewer.session);
         watch.end(Part::Build);
 
         watch.begin();
@@ -323,7 +311,7 @@ impl Rig {
 
         let outgoing = &mut player.outgoing;
         let mut out = |_: SocketAddr, datagram: &[u8]| outgoing.push(datagram.to_vec());
-        player.client.handle_answer(self.now, &sdp, &mut out).expect("an answer");
+        player.client.handle_answer(self.now, &answer, &mut out).expect("an answer");
         player
     }
 

@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use sluice::peer::{Credentials, MediaParams};
-use sluice::session::answer::{Identity, Negotiated, answer, negotiate};
-use sluice::session::offer::Offer;
-use sluice::stream::Formats;
+use sluice::peer::MediaParams;
+use sluice::session::join::{Agreement, Restart};
 use sluice_load::srtp::Srtp;
 use sluice_media::Kind;
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
@@ -86,13 +84,8 @@ pub struct Client {
     keys: KeySlot,
     srtp: Option<Srtp>,
     pending: Option<SdpPendingOffer>,
-}
-
-/// What the control plane makes of an offer.
-pub struct Agreement {
-    pub offer: Offer,
-    pub negotiated: Negotiated,
-    pub local: Credentials,
+    /// The last answer.
+    answer: String,
 }
 
 impl Client {
@@ -141,31 +134,22 @@ impl Client {
             keys,
             srtp: None,
             pending: Some(pending),
+            answer: String::new(),
         };
         (client, text)
     }
 
-    /// Negotiates as the control plane does, and takes the answer.
-    pub fn agree(
-        &mut self,
-        offer: Offer,
-        formats: &Formats,
-        dtls: &SharedDtls,
-        random: impl FnMut() -> u32,
-        local: Credentials,
-    ) -> Agreement {
-        let negotiated = negotiate(&offer, formats, random).expect("something in common");
-        self.take_answer(&answer(&offer, &negotiated, &identity(dtls, &local)));
-        for media in negotiated.media.iter().flatten() {
-            match media.codec {
-                sluice_media::Codec::H264 => {
-                    (self.video_ssrc, self.video_payload_type) = (media.ssrc, media.payload_type);
-                }
-                _ => self.audio_payload_type = Some(media.payload_type),
+    /// Takes the answer to its offer.
+    pub fn take_agreement(&mut self, agreement: &Agreement) {
+        self.answer = agreement.answer.clone();
+        self.take_answer();
+        for media in &agreement.engine.media {
+            match media.codec.kind() {
+                Kind::Video => (self.video_ssrc, self.video_payload_type) = (media.ssrc, media.payload_type),
+                Kind::Audio => self.audio_payload_type = Some(media.payload_type),
             }
             self.media.push(media.clone());
         }
-        Agreement { offer, negotiated, local }
     }
 
     /// A new offer with new ICE credentials.
@@ -177,10 +161,21 @@ impl Client {
         offer.to_sdp_string()
     }
 
-    /// Takes the answer to the last offer.
-    pub fn take_answer(&mut self, text: &str) {
+    /// Takes the fragment that answers a restart: the last answer with the credentials in it.
+    pub fn take_restart(&mut self, restart: &Restart) {
+        let line = |name: &str| restart.fragment.lines().find(|line| line.starts_with(name));
+        let renewed =
+            |old: &str| match ["a=ice-ufrag:", "a=ice-pwd:"].into_iter().find(|name| old.starts_with(name)) {
+                Some(name) => line(name).expect("credentials").to_owned(),
+                None => old.to_owned(),
+            };
+        self.answer = self.answer.lines().map(|old| renewed(old) + "\r\n").collect();
+        self.take_answer();
+    }
+
+    fn take_answer(&mut self) {
         let pending = self.pending.take().expect("an offer is pending");
-        let answer = SdpAnswer::from_sdp_string(text).expect("an answer that str0m reads");
+        let answer = SdpAnswer::from_sdp_string(&self.answer).expect("an answer that str0m reads");
         self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that str0m takes");
     }
 
@@ -295,19 +290,6 @@ impl Client {
     /// Video packets that came through.
     pub fn video(&self) -> impl Iterator<Item = &Packet> {
         self.packets.iter().filter(|packet| packet.ssrc == self.video_ssrc)
-    }
-}
-
-/// How the server identifies itself.
-pub fn identity<'a>(dtls: &'a SharedDtls, credentials: &'a Credentials) -> Identity<'a> {
-    static CANDIDATES: std::sync::LazyLock<[SocketAddr; 1]> =
-        std::sync::LazyLock::new(|| [SERVER.parse().expect("an address")]);
-    Identity {
-        credentials,
-        fingerprint: dtls.fingerprint(),
-        candidates: &*CANDIDATES,
-        session_id: 1,
-        stream: "cam",
     }
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use sluice::count::EndReason;
-use sluice::id::SessionId;
 use sluice::shard::command::Command;
 
 use crate::client::Player;
@@ -58,7 +57,8 @@ fn a_deleted_viewer_is_told_goodbye() {
     let (gone, stays) =
         (world.join(0, Player::PACKETS, Link::GOOD), world.join(0, Player::PACKETS, Link::GOOD));
     world.connect(0..2);
-    world.command(Command::Leave(SessionId(gone as u128)));
+    let session = world.session(gone);
+    world.command(Command::Leave(session));
     assert_eq!(world.end_of(gone).map(|(_, reason)| reason), Some(EndReason::Deleted));
     let left = world.now;
     world.run(Duration::from_secs(1));
@@ -67,7 +67,8 @@ fn a_deleted_viewer_is_told_goodbye() {
     assert!(world.clients[stays].closed.is_none());
     assert_eq!(world.shard.viewers(), 1);
     // Deleted twice, as a DELETE that raced with another would.
-    world.command(Command::Leave(SessionId(gone as u128)));
+    let session = world.session(gone);
+    world.command(Command::Leave(session));
     assert_eq!(world.ended.len(), 1);
 }
 

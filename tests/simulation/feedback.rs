@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use sluice::count::histogram::{Histogram, Snapshot};
-use sluice::id::SessionId;
 use sluice::shard::command::Command;
 use sluice::track::RecentLimits;
 use sluice_load::rtcp::{self, ReportBlock};
@@ -341,7 +340,8 @@ fn the_first_sender_report_comes_with_the_first_packets_and_then_one_an_interval
 fn a_viewer_that_ends_is_told_so_for_each_track() {
     let mut world = watching(World::with_camera(68));
     let before = world.clients[0].reports.len();
-    world.command(Command::Leave(SessionId(0)));
+    let session = world.session(0);
+    world.command(Command::Leave(session));
     world.run(Duration::from_millis(50));
     let client = &world.clients[0];
     let mut over = Vec::new();

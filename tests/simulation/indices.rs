@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sluice::id::SessionId;
 use sluice::shard::command::Command;
 use sluice_load::rtcp;
 use sluice_media::Kind;
@@ -102,7 +101,8 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
                 present.swap_remove(place);
             }
             968..974 if viewer >= STAYERS => {
-                world.command(Command::Leave(SessionId(viewer as u128)));
+                let session = world.session(viewer);
+                world.command(Command::Leave(session));
                 present.swap_remove(place);
             }
             // A full socket: what waits is dropped, in the middle of a picture too.

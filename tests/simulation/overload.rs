@@ -77,6 +77,10 @@ fn where_a_part_can_be_sent_as_many_are_served_whole_and_all_of_them_when_it_is_
         let (without, shed) = (world.counters.without_media.get(), world.counters.dropped_shed.get());
         assert!(shed > 0, "at {part} {without} went without and {shed} were shed: {pictures:.2?}");
         assert!(world.ended.is_empty(), "who goes without stays connected: {:?}", world.ended);
+        for (viewer, client) in world.clients.iter().enumerate() {
+            let cut = world.books.cut.get(&(viewer, client.video_ssrc));
+            assert_eq!(cut, None, "viewer {viewer} got parts of pictures at {part}");
+        }
 
         // What is asked for is nine tenths of what can be sent: five groups of pictures later all have theirs.
         world.limit(Some(cost / 0.9));

@@ -87,6 +87,10 @@ pub struct Books {
     pub media: HashMap<(usize, u32), Vec<(u16, Instant)>>,
     /// When each viewer was sent media, repairs too, and how many bytes.
     pub bytes: HashMap<usize, Vec<(Instant, usize)>>,
+    /// The last packet of each viewer and SSRC: RTP timestamp, and whether it ended a picture.
+    last: HashMap<(usize, u32), (u32, bool)>,
+    /// Packets of a new picture behind one that had not ended, by viewer and SSRC. Sound has no ends.
+    pub cut: HashMap<(usize, u32), usize>,
     /// Datagrams sent, by destination.
     pub sent_to: HashMap<SocketAddr, usize>,
     /// Media packets sent, repairs too.
@@ -158,12 +162,18 @@ impl Books {
                 let (sequence, ssrc) = rtp_header(datagram);
                 let index = self.once((viewer, ssrc, false), |indices| indices.unwrap(sequence));
                 self.packets += 1;
+                let Datagram::Rtp(header) = packet::classify(datagram) else { panic!("RTP") };
+                let ended = datagram[1] & 0x80 != 0;
+                if let Some((timestamp, false)) = self.last.insert((viewer, ssrc), (header.timestamp, ended))
+                    && timestamp != header.timestamp
+                {
+                    *self.cut.entry((viewer, ssrc)).or_default() += 1;
+                }
                 if !self.brief {
                     self.media.entry((viewer, ssrc)).or_default().push((sequence, now));
                     self.bytes.entry(viewer).or_default().push((now, datagram.len()));
                 }
                 if let Some(srtp) = self.openers.get_mut(&viewer) {
-                    let Datagram::Rtp(header) = packet::classify(datagram) else { panic!("RTP") };
                     // It opens under no other index, so this is the one that it was sealed under.
                     let authentic = srtp.open_media(header, index, datagram, &mut self.opened);
                     assert!(authentic, "SSRC {ssrc} of viewer {viewer} at {index}");

@@ -7,25 +7,25 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use sluice::count::EndReason;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, Engine, EngineParams};
-use sluice::session::answer::answer;
-use sluice::session::offer::{Offer, Setup};
+use sluice::peer::Credentials;
+use sluice::session::join::{self, Agreement, Terms};
+use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
 use sluice::track::RecentLimits;
-use sluice::viewer::{Viewer, ViewerLimits};
+use sluice::viewer::ViewerLimits;
 use sluice_media::Codec;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
 use str0m::ice::{StunMessage, TransId};
 
 use crate::camera::Camera;
-use crate::client::{Agreement, Client, Player, SERVER, identity};
+use crate::client::{Client, Player, SERVER};
 use crate::link::{Flight, Link, Way};
 use crate::wire::{Books, Outbox};
 
@@ -80,6 +80,8 @@ pub struct World {
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
     /// How clients authenticate their checks: our credentials, and the name that they go by.
     keys: Vec<(Credentials, String)>,
+    /// Sessions of clients, with the sections that carry something.
+    sessions: Vec<(SessionId, Vec<String>)>,
     recent: RecentLimits,
     filter: Option<Filter>,
     /// Every address that a client has or had.
@@ -126,6 +128,7 @@ impl World {
             spent: 0.0,
             tap: Vec::new(),
             keys: Vec::new(),
+            sessions: Vec::new(),
             recent,
             filter: None,
             owners: HashMap::new(),
@@ -155,42 +158,34 @@ impl World {
     pub fn join(&mut self, camera: usize, player: Player, link: Link) -> usize {
         let index = self.clients.len();
         let (mut client, offer) = Client::new(index, player, self.now);
-        let mut offer = Offer::parse(&offer).expect("an offer that can be answered");
-        // As `Whep::post` does it.
-        if self.recent.history.is_zero() {
-            offer.forget_repair();
-        }
-        let local = self.credentials();
         let formats = self.cameras[camera].formats();
-        let random = &mut self.random;
-        let agreement = client.agree(offer, &formats, &DTLS, || random.random(), local);
-        let theirs = agreement.negotiated.transport(&agreement.offer).credentials.ufrag.clone();
-        self.keys.push((agreement.local.clone(), theirs));
-        let viewer = self.viewer(index, camera, agreement);
+        let candidates = [SERVER.parse().expect("an address")];
+        let terms = Terms {
+            stream: self.cameras[camera].stream,
+            name: "camera",
+            formats: &formats,
+            candidates: &candidates,
+            dtls: &DTLS,
+            limits: LIMITS,
+            repair: !self.recent.history.is_zero(),
+        };
+        let agreement = Agreement::of(&offer, terms, &mut self.random).expect("something in common");
+        client.take_agreement(&agreement);
+        let theirs = agreement.engine.remote_credentials.ufrag.clone();
+        self.keys.push((agreement.engine.local_credentials.clone(), theirs));
+        let joined = agreement.begin(terms, self.now).expect("an engine");
+        self.sessions.push((joined.viewer.session, joined.mids));
         self.owners.insert(client.public, index);
         self.clients.push(client);
         self.links.push(link);
         self.subscribe(camera);
-        self.command(Command::Join(Box::new(viewer)));
+        self.command(Command::Join(Box::new(joined.viewer)));
         index
     }
 
-    /// As `Whep::post` does it.
-    fn viewer(&mut self, index: usize, camera: usize, agreement: Agreement) -> Viewer {
-        let Agreement { offer, negotiated, local } = agreement;
-        let remote = negotiated.transport(&offer).clone();
-        let params = EngineParams {
-            local_credentials: local,
-            remote_credentials: remote.credentials,
-            remote_fingerprint: remote.fingerprint,
-            dtls_active: remote.setup == Setup::Passive,
-            candidates: vec![SERVER.parse().expect("an address")],
-            media: negotiated.media.iter().flatten().cloned().collect(),
-        };
-        let engine = Engine::new(params, &DTLS, self.now).expect("an engine");
-        let first = (self.random.random::<u16>() >> 1, self.random.random::<u16>() >> 1);
-        let stream = self.cameras[camera].stream;
-        Viewer::new(SessionId(index as u128), stream, engine, LIMITS, first, self.now)
+    /// The session of a client.
+    pub fn session(&self, client: usize) -> SessionId {
+        self.sessions[client].0
     }
 
     /// As the control plane's `Stream::subscribe` does it.
@@ -205,12 +200,6 @@ impl World {
         }
     }
 
-    fn credentials(&mut self) -> Credentials {
-        let random = &mut self.random;
-        let pwd = format!("{:032x}", random.random::<u128>());
-        Credentials { ufrag: format!("{:08x}", random.random::<u32>()), pwd }
-    }
-
     /// A command of the control plane.
     pub fn command(&mut self, command: Command) {
         self.with_shard(|shard, now, outbox| {
@@ -221,19 +210,13 @@ impl World {
     /// The client offers new ICE credentials and the server takes them.
     pub fn restart_ice(&mut self, client: usize) {
         let text = self.clients[client].offer_restart();
-        let offer = Offer::parse(&text).expect("an offer");
-        let local = self.credentials();
-        let formats = self.cameras[0].formats();
-        let ssrc = self.clients[client].video_ssrc;
-        // Media goes on as it was: only the credentials of this answer are new.
-        let negotiated =
-            sluice::session::answer::negotiate(&offer, &formats, || ssrc).expect("something in common");
-        let answer = answer(&offer, &negotiated, &identity(&DTLS, &local));
-        self.clients[client].take_answer(&answer);
-        let session = SessionId(client as u128);
-        let remote = negotiated.transport(&offer).credentials.clone();
-        self.keys[client] = (local.clone(), remote.ufrag.clone());
-        self.command(Command::RestartIce { session, local, remote });
+        let remote = Offer::parse(&text).expect("an offer").transport(|_| true).credentials.clone();
+        let (session, mids) = &self.sessions[client];
+        let candidates = [SERVER.parse().expect("an address")];
+        let restart = join::restart(mids, "camera", &candidates, &DTLS, &mut self.random);
+        self.clients[client].take_restart(&restart);
+        self.keys[client] = (restart.local.clone(), remote.ufrag.clone());
+        self.command(Command::RestartIce { session: *session, local: restart.local, remote });
     }
 
     /// The NAT before a client gives it another address.
@@ -318,7 +301,7 @@ impl World {
 
     /// Why and when a client's viewer ended, if it did.
     pub fn end_of(&self, client: usize) -> Option<(Duration, EndReason)> {
-        let found = self.ended.iter().find(|(_, ended)| ended.session == SessionId(client as u128));
+        let found = self.ended.iter().find(|(_, ended)| ended.session == self.session(client));
         found.map(|(at, ended)| (*at - self.start, ended.reason))
     }
 

@@ -1,0 +1,72 @@
+//! A join depends on what it is given and on nothing else.
+#![expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use sluice_media::Codec;
+
+use super::*;
+use crate::stream::{AudioFormat, VideoFormat};
+
+const CHROMIUM: &str = include_str!("../../tests/data/chromium-156.sdp");
+
+static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
+
+fn formats() -> Formats {
+    let video = VideoFormat { codec: Codec::H264, profile_level_id: None, size: None, frame_rate: None };
+    let audio = AudioFormat { codec: Codec::Opus, channels: 2 };
+    Formats { video: Some(video), audio: Some(audio), notes: Vec::new() }
+}
+
+fn made(offer: &str, seed: u64, now: Instant) -> Result<Joined, JoinError> {
+    let formats = formats();
+    let candidates = ["192.0.2.1:8189".parse().expect("an address")];
+    let limits = ViewerLimits {
+        setup: Duration::from_secs(10),
+        consent: Duration::from_secs(30),
+        report_interval: Duration::from_secs(3),
+        fresh: crate::peer::FRESH,
+    };
+    let terms = Terms {
+        stream: StreamId(1),
+        name: "gate",
+        formats: &formats,
+        candidates: &candidates,
+        dtls: &DTLS,
+        limits,
+        repair: true,
+    };
+    join(offer, terms, &mut StdRng::seed_from_u64(seed), now)
+}
+
+#[test]
+fn the_same_entropy_gives_the_same_join_and_other_entropy_shares_nothing_with_it() {
+    let now = Instant::now();
+    let [first, again, other] =
+        [1, 1, 2].map(|seed| made(CHROMIUM, seed, now).expect("an offer of Chromium"));
+    assert_eq!((&first.answer, &first.etag), (&again.answer, &again.etag));
+    assert_eq!(first.viewer.session, again.viewer.session);
+    assert_ne!(first.viewer.session, other.viewer.session);
+    assert_ne!(first.etag, other.etag);
+    let secret = |answer: &str, name: &str| {
+        let line = answer.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no {name} in {answer}"))
+    };
+    for name in ["a=ice-ufrag:", "a=ice-pwd:", "a=ssrc:", "o=- "] {
+        assert_ne!(secret(&first.answer, name), secret(&other.answer, name), "{name}");
+    }
+    assert!(secret(&first.answer, "a=ice-pwd:").len() >= 22);
+    assert_eq!(first.viewer.ufrag, secret(&first.answer, "a=ice-ufrag:"));
+    assert_eq!(first.mids, ["0", "1"]);
+}
+
+#[test]
+fn a_refusal_says_whose_it_is() {
+    let now = Instant::now();
+    assert!(matches!(made("no SDP", 1, now), Err(JoinError::Offer(OfferError::Malformed(_)))));
+    let sending = CHROMIUM.replace("a=recvonly", "a=sendonly");
+    assert!(matches!(made(&sending, 1, now), Err(JoinError::Offer(OfferError::Unacceptable(_)))));
+}
