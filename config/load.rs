@@ -30,9 +30,9 @@ const PREFIX: &str = "SLUICE_";
 pub struct Inputs {
     /// `-c FILE`.
     pub file: Option<File>,
-    /// Variables, see [`environment`]; those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`;
-    /// `SLUICE_STREAMS_GATE_1_SOURCE` is of the stream `gate_1`, or of one that the file names `gate-1` or `Gate_1`: variables know
-    /// no case and no `-`.
+    /// Variables, see [`environment`]; those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`.
+    /// Variables know no case and no `-`: `SLUICE_STREAMS_GATE_1_SOURCE` is of the stream that the file or the command
+    /// line names `gate_1`, `gate-1` or `Gate_1`, and of a new one `gate_1` if none is named so.
     pub env: Vec<(String, String)>,
     /// `--set key=value`: the value without TOML's quotes, lists with commas. The last of several wins.
     pub sets: Vec<String>,
@@ -73,6 +73,8 @@ pub fn load(inputs: Inputs) -> Result<Config, ConfigError> {
     if let Some(file) = inputs.file {
         loader.file(file);
     }
+    loader.spelt = loader.streams.keys().cloned().collect();
+    loader.spelt.extend(names(&inputs.sets, &inputs.streams));
     for (name, value) in &inputs.env {
         loader.variable(name, value);
     }
@@ -83,10 +85,22 @@ pub fn load(inputs: Inputs) -> Result<Config, ConfigError> {
     loader.finish()
 }
 
+/// Names of streams on the command line. What is wrong with them is said where they are applied.
+fn names(sets: &[String], streams: &[String]) -> impl Iterator<Item = StreamName> {
+    let named = |argument: &String| argument.split_once('=')?.0.parse().ok();
+    let set = |argument: &String| {
+        let (name, _) = argument.split_once('=')?.0.strip_prefix("streams.")?.split_once('.')?;
+        name.parse().ok()
+    };
+    streams.iter().filter_map(named).chain(sets.iter().filter_map(set))
+}
+
 #[derive(Default)]
 struct Loader {
     config: Config,
     streams: BTreeMap<StreamName, StreamDraft>,
+    /// Names of streams as the file and the command line spell them.
+    spelt: BTreeSet<StreamName>,
     /// Where each key was set last.
     places: BTreeMap<&'static str, Place>,
     /// Keys that were refused at least once: they hold something nobody wrote.
@@ -189,16 +203,15 @@ impl Loader {
     }
 
     /// The stream that a variable is about, whose name came out in lower case and with `_` for `-`: the one that
-    /// is there under such a name, or a new one. Fails with their names if they are several.
-    fn stream_meant(&self, spelt: StreamName) -> Result<StreamName, String> {
-        if self.streams.contains_key(&spelt) {
-            return Ok(spelt);
+    /// is named so elsewhere, or a new one. Fails with their names if they are several.
+    fn stream_meant(&self, folded: StreamName) -> Result<StreamName, String> {
+        if self.spelt.contains(&folded) {
+            return Ok(folded);
         }
-        let same =
-            |name: &&StreamName| name.as_str().to_ascii_lowercase().replace('-', "_") == spelt.as_str();
-        let found: Vec<&StreamName> = self.streams.keys().filter(same).collect();
+        let found: Vec<&StreamName> =
+            self.spelt.iter().filter(|name| name.folded() == folded.as_str()).collect();
         match found[..] {
-            [] => Ok(spelt),
+            [] => Ok(folded),
             [name] => Ok(name.clone()),
             _ => Err(found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
         }

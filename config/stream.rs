@@ -61,11 +61,15 @@ impl StreamName {
         &self.0
     }
 
-    /// The environment variable that sets this stream's source, if one can: names out of variables are in lower case,
-    /// and no variable has a `-`.
-    pub fn source_variable(&self) -> Option<String> {
-        let can = self.0.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        can.then(|| format!("SLUICE_STREAMS_{}_SOURCE", self.0.to_ascii_uppercase()))
+    /// As variables know it: in lower case, `_` for `-`.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase().replace('-', "_")
+    }
+
+    /// The environment variable that sets this stream's source. It reaches a name that is not [`folded`](Self::folded)
+    /// only where the file or the command line has it, too.
+    pub fn source_variable(&self) -> String {
+        format!("SLUICE_STREAMS_{}_SOURCE", self.folded().to_ascii_uppercase())
     }
 }
 

@@ -21,6 +21,7 @@ pub mod server;
 pub mod session;
 pub mod shard;
 pub mod source;
+pub mod stat;
 pub mod stream;
 pub mod supervise;
 pub mod track;

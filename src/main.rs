@@ -287,8 +287,10 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
 /// Every user of a machine can read the arguments of its processes.
 fn warn_of_passwords(streams: &[String]) {
     for name in streams {
-        let variable = name.parse().ok().and_then(|name: StreamName| name.source_variable());
-        let variable = variable.map(|name| format!(" or as the variable {name}")).unwrap_or_default();
+        // Alone it makes a stream of a name that it can spell.
+        let variable = name.parse().ok().filter(|name: &StreamName| name.folded() == name.as_str());
+        let variable = variable.map(|name| format!(" or as the variable {}", name.source_variable()));
+        let variable = variable.unwrap_or_default();
         tracing::warn!(
             stream = name,
             "the password of this camera stands on the command line, where `ps` shows it to every user of this \

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. Who stands on one floor together does not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["contain", "count", "descriptors", "executor", "id"],
+    &["contain", "count", "descriptors", "executor", "id", "stat"],
     &["supervise", "track"],
     &["peer"],
     &["viewer"],

@@ -103,6 +103,12 @@ fn failures_are_told_by_their_reason() {
     let load = Load::run_to(1, &page, &["--viewers=1", "--duration=500ms"]);
     assert!(load.text.contains("WHEP addresses end in /whep: try /demo/whep"), "{}", load.text);
 
+    let (_full, url) = demo(&["--set=limits.viewers=1"]);
+    let load = Load::run_to(0, &url, &["--viewers=3", "--duration=500ms"]);
+    assert_eq!(load.number("/failures/http 503 Service Unavailable"), 2.0, "{:#}", load.report);
+    let why = load.report["why"]["http 503 Service Unavailable"].as_str().expect("the server's words");
+    assert!(why.contains("limits.viewers") && load.text.matches(why).count() == 1, "{why}: {}", load.text);
+
     let load = Load::run_to(2, &url, &["--report=/nowhere/report.html"]);
     assert!(load.text.contains("cannot be written to /nowhere/report.html: No such file"), "{}", load.text);
 

@@ -103,6 +103,26 @@ fn every_source_can_write_every_kind() {
 }
 
 #[test]
+fn a_variable_is_of_the_stream_that_the_command_line_names_whatever_its_case() {
+    let variables = || {
+        env(&[
+            ("SLUICE_STREAMS_GATE_1_RTSP_TRANSPORT", "udp"),
+            ("SLUICE_STREAMS_YARD_2_SOURCE", "rtsp://h/y"),
+        ])
+    };
+    let streams = owned(&["Gate-1=rtsp://h/g"]);
+    let sets = owned(&["streams.yard-2.rtsp_transport=udp"]);
+    let config = loaded(Inputs { env: variables(), sets, streams, ..Inputs::default() });
+    let transports: Vec<_> =
+        config.streams.iter().map(|(name, stream)| (name.as_str(), stream.rtsp_transport)).collect();
+    assert_eq!(transports, [("Gate-1", Some(Transport::Udp)), ("yard-2", Some(Transport::Udp))]);
+    // Between two that differ in nothing that a variable knows, it does not guess.
+    let streams = owned(&["Gate-1=demo", "gate-1=demo", "yard_2=demo"]);
+    let error = load(Inputs { env: variables(), streams, ..Inputs::default() }).expect_err("unclear");
+    assert!(error.render(false).contains("any of the streams `Gate-1`, `gate-1`"), "{}", error.render(false));
+}
+
+#[test]
 fn a_variable_is_of_the_stream_that_the_file_names_whatever_its_case() {
     let text = "[streams.Gate-1]\nrtsp_transport = 'udp'\n[streams.yard]\nsource = 'demo'\n";
     let variables =

@@ -57,9 +57,6 @@ pub enum EndpointError {
     },
 }
 
-/// Characters of what a server says of a refusal.
-const DETAIL_MAX: usize = 500;
-
 /// An answer to an offer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -72,7 +69,7 @@ pub struct Answer {
 /// Why an offer failed, in few words that group well.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A status other than 201 (or 200, which some servers send), and what the server says of it.
+    /// A status other than 201 (or 200, which some servers send), and why, as far as that is known.
     #[error("http {0}")]
     Status(StatusCode, Option<String>),
     /// No answer in time.
@@ -112,25 +109,11 @@ impl Endpoint {
             .header(ACCEPT, "application/sdp");
         let (response, sdp) = self.send(request, offer.into()).await?;
         if !matches!(response.status(), StatusCode::CREATED | StatusCode::OK) {
-            return Err(Refusal::Status(response.status(), self.explain(response.status(), &sdp)));
+            return Err(Refusal::Status(response.status(), why(response.status(), self.url.path(), &sdp)));
         }
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let session = location.and_then(|location| self.url.join(location).ok());
         Ok(Answer { sdp: String::from_utf8_lossy(&sdp).into_owned(), session })
-    }
-
-    /// Why the offer was refused, as the server says it (RFC 9457), or as the URL does.
-    fn explain(&self, status: StatusCode, body: &[u8]) -> Option<String> {
-        let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-        let said = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-        let said =
-            said.map(|said| said.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect::<String>());
-        // The page of a stream takes no offers.
-        if status == StatusCode::METHOD_NOT_ALLOWED && !self.url.path().ends_with("/whep") {
-            let url = self.url.path().trim_end_matches('/');
-            return Some(format!("WHEP addresses end in /whep: try {url}/whep"));
-        }
-        said
     }
 
     /// Ends a session. Servers that do not know it any more are content as well.
@@ -168,6 +151,27 @@ impl Endpoint {
         };
         tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(Refusal::Timeout))
     }
+}
+
+/// Characters of what a server says of a refusal.
+const DETAIL_MAX: usize = 500;
+
+/// Why an offer to `path` was refused: what the server says of it (`detail` of RFC 9457), and what an address that
+/// takes no POST tells.
+fn why(status: StatusCode, path: &str, body: &[u8]) -> Option<String> {
+    let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str()).map(|detail| {
+        // It goes to a terminal.
+        detail.chars().filter(|c| !c.is_control()).take(DETAIL_MAX).collect::<String>()
+    });
+    let page = path.trim_end_matches('/');
+    let takes_no_offers = status == StatusCode::METHOD_NOT_ALLOWED && !page.ends_with("/whep");
+    let advice = takes_no_offers.then(|| {
+        let stream = if page.is_empty() { "/NAME" } else { page };
+        format!("WHEP addresses end in /whep: try {stream}/whep")
+    });
+    let known: Vec<String> = detail.into_iter().chain(advice).collect();
+    (!known.is_empty()).then(|| known.join("; "))
 }
 
 async fn connect(address: SocketAddr) -> std::io::Result<(TcpStream, std::net::IpAddr)> {
@@ -210,6 +214,35 @@ impl RequestTarget for Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_servers_reason_is_told_and_an_address_that_takes_no_offers_is_put_right() {
+        let problem = |detail: &str| serde_json::json!({ "detail": detail }).to_string();
+        let not_allowed = StatusCode::METHOD_NOT_ALLOWED;
+        for (status, path, body, expected) in [
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/a/whep",
+                problem("full\u{1b}[31m:\nlater"),
+                Some("full[31m:later"),
+            ),
+            (StatusCode::NOT_FOUND, "/a/whep", "<html>no</html>".to_owned(), None),
+            (StatusCode::NOT_FOUND, "/a/whep", r#"{"detail": 7}"#.to_owned(), None),
+            (not_allowed, "/a/", String::new(), Some("WHEP addresses end in /whep: try /a/whep")),
+            (not_allowed, "/", String::new(), Some("WHEP addresses end in /whep: try /NAME/whep")),
+            (
+                not_allowed,
+                "/a",
+                problem("GET only"),
+                Some("GET only; WHEP addresses end in /whep: try /a/whep"),
+            ),
+            (not_allowed, "/a/whep/", problem("GET only"), Some("GET only")),
+        ] {
+            assert_eq!(why(status, path, body.as_bytes()).as_deref(), expected, "{status} {path} {body}");
+        }
+        let long = why(not_allowed, "/a/whep", problem(&"é".repeat(10_000)).as_bytes()).expect("a detail");
+        assert_eq!(long.chars().count(), DETAIL_MAX);
+    }
 
     #[test]
     fn user_and_password_go_into_a_header_and_nowhere_else() {

@@ -45,8 +45,8 @@ pub struct Run {
     pub joined: u64,
     /// Joins that failed, by reason.
     pub failures: BTreeMap<String, u64>,
-    /// What the server said of the first of each reason, if it did.
-    pub said: BTreeMap<String, String>,
+    /// Why the first of each was refused, if the server says it.
+    pub why: BTreeMap<String, String>,
     /// Viewers that had connected and ended before their time, by reason.
     pub ended: BTreeMap<String, u64>,
     /// Offers made and left alone.
@@ -99,8 +99,8 @@ pub struct Report {
     pub joined: u64,
     /// Joins that failed, by reason.
     pub failures: BTreeMap<String, u64>,
-    /// What the server said of the first of each of these.
-    pub said: BTreeMap<String, String>,
+    /// Why the first of each of these was refused, if the server says it.
+    pub why: BTreeMap<String, String>,
     /// Viewers that ended before their time, by reason.
     pub ended: BTreeMap<String, u64>,
     /// Viewers that connected and never got a packet.
@@ -196,7 +196,7 @@ impl Report {
             missed: Vec::new(),
             series,
             failures: run.failures,
-            said: run.said,
+            why: run.why,
             ended: run.ended,
         };
         report.warnings = report.doubts(run.lateness);

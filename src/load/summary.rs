@@ -44,8 +44,8 @@ fn joins(report: &Report) -> Section {
     section.row("connected", format_args!("{joined} of {attempted} in {joining_seconds:.1} s"));
     for (reason, count) in &report.failures {
         section.row("failed", format_args!("{count} x {reason}"));
-        if let Some(said) = report.said.get(reason) {
-            section.row("the server says", said);
+        if let Some(why) = report.why.get(reason) {
+            section.row("why", why);
         }
     }
     for (reason, count) in &report.ended {

@@ -22,6 +22,7 @@ use crate::count::histogram::{Histogram, Snapshot};
 use crate::count::{Cell, ShardCounters};
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
+use crate::stat::Stat;
 use crate::stream::SourceState;
 use crate::stream::registry::{Registry, Stream};
 use crate::supervise::{Ends, Task};
@@ -361,33 +362,13 @@ impl Out<'_> {
 
     /// What the kernel knows of this process, under names of our own prefix.
     fn process(&mut self) -> fmt::Result {
-        let Some(process) = Process::read() else { return Ok(()) };
-        self.seconds("process_cpu_seconds", "CPU time of the process", [(vec![], process.cpu_seconds)])?;
+        let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let Some(process) = Stat::parse(&line) else { return Ok(()) };
+        let cpu = process.cpu.as_secs_f64();
+        self.seconds("process_cpu_seconds", "CPU time of the process", [(vec![], cpu)])?;
         let resident = process.resident_bytes as f64;
         self.gauge("process_resident_memory_bytes", "Resident memory of the process", [(vec![], resident)])?;
         let threads = process.threads as f64;
         self.gauge("process_threads", "Threads of the process", [(vec![], threads)])
-    }
-}
-
-struct Process {
-    cpu_seconds: f64,
-    resident_bytes: u64,
-    threads: u64,
-}
-
-impl Process {
-    /// Reads `/proc/self/stat` (proc(5)); nothing where there is no such file.
-    fn read() -> Option<Process> {
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The second field, the command in parentheses, may hold spaces.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-        // Clock ticks are 1/100 s and pages 4 KiB on every Linux that this runs on.
-        Some(Process {
-            cpu_seconds: (number(14)? + number(15)?) as f64 / 100.0,
-            threads: number(20)?,
-            resident_bytes: number(24)? * 4_096,
-        })
     }
 }

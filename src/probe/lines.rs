@@ -19,12 +19,10 @@ pub(super) fn lines(url: &RtspUrl, name: &StreamName, transport: Transport) -> S
         text += &format!(
             "# Write the password for {PLACEHOLDER}, in it % as %25, @ as %40, / as %2F, ? as %3F and # as %23"
         );
-        text += &match name.source_variable() {
-            Some(variable) => {
-                format!(";\n# or leave `source` out, and give the whole URL as the variable {variable}.\n")
-            }
-            None => ".\n".to_owned(),
-        };
+        text += &format!(
+            ";\n# or leave `source` out, and give the whole URL as the variable {}.\n",
+            name.source_variable()
+        );
     }
     text += &format!("source = {quoted}\n");
     if transport == Transport::Udp {

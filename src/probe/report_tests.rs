@@ -72,11 +72,20 @@ fn the_lines_are_a_configuration_and_say_udp_where_it_must_be_set() {
     {
         let report = report_as("Gate-1", &outcome(Some(transport)), &camera(50, 4).measure);
         let text = report.toml.expect("lines");
-        assert!(!text.contains("SLUICE_"), "no variable can name it: {text}");
-        let file = sluice_config::File::Text { name: "probe".to_owned(), text };
-        let inputs = sluice_config::Inputs { file: Some(file), ..sluice_config::Inputs::default() };
-        let config = sluice_config::load(inputs).expect("a configuration");
-        assert_eq!(config.streams["Gate-1"].rtsp_transport, expected);
+        let load = |text: String, env: &[(&str, &str)]| {
+            let file = sluice_config::File::Text { name: "probe".to_owned(), text };
+            let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let inputs = sluice_config::Inputs { file: Some(file), env, ..sluice_config::Inputs::default() };
+            sluice_config::load(inputs).expect("a configuration")
+        };
+        assert_eq!(load(text.clone(), &[]).streams["Gate-1"].rtsp_transport, expected);
+        // The other way that the lines name: without `source`, by a variable.
+        let variable = "SLUICE_STREAMS_GATE_1_SOURCE";
+        assert!(text.contains(variable), "{text}");
+        let text = text.lines().filter(|line| !line.starts_with("source")).collect::<Vec<_>>().join("\n");
+        let streams = load(text, &[(variable, "rtsp://admin:pw@192.0.2.10/stream")]).streams;
+        let names: Vec<_> = streams.keys().map(sluice_config::StreamName::as_str).collect();
+        assert_eq!(names, ["Gate-1"]);
     }
 }
 

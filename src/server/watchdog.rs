@@ -16,6 +16,7 @@ use crate::http::whep::Whep;
 use crate::session::announce::Announcer;
 use crate::session::table::Sessions;
 use crate::shard::watch::{Finding, Watch};
+use crate::stat::Stat;
 use crate::supervise::{Ends, Pulse, Task};
 
 /// Time between looks. Shorter costs wake-ups, longer sees an end later; it must stay well below a second.
@@ -56,7 +57,7 @@ impl Looks {
         let missed = if elapsed > LOOK * 4 { elapsed - LOOK } else { Duration::ZERO };
         let mut unable: Vec<(usize, Duration)> = Vec::new();
         for watch in &mut self.shards {
-            let finding = watch.look(now, missed);
+            let finding = watch.look(now, missed, stat);
             let shard = &watch.shard;
             if let Finding::GiveUp(_) = finding {
                 shard.health.give_up();
@@ -157,6 +158,11 @@ fn watch(setup: &WatchdogSetup, mut looks: Looks) -> Option<String> {
         std::thread::sleep(LOOK);
     }
     None
+}
+
+/// What the kernel says of the thread with this folder below `/proc`.
+fn stat(folder: &str) -> Option<Stat> {
+    Stat::parse(&std::fs::read_to_string(format!("/proc/{folder}/stat")).ok()?)
 }
 
 fn look_at_streams(setup: &WatchdogSetup) {

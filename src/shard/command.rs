@@ -1,7 +1,7 @@
 //! What the control plane may say to a shard, and what a shard says back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
@@ -115,6 +115,7 @@ pub struct Health {
     stuck: AtomicBool,
     gone: AtomicBool,
     given_up: AtomicBool,
+    thread: OnceLock<String>,
     busy_permille: AtomicU64,
     last_busy: AtomicU64,
 }
@@ -153,6 +154,16 @@ impl Health {
     /// Whether the thread runs: what is sent to it is done.
     pub fn is_able(&self) -> bool {
         !self.is_stuck() && !self.is_gone()
+    }
+
+    /// The thread as the kernel knows it: its folder below `/proc`, once it has begun.
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.get().map(String::as_str)
+    }
+
+    /// The thread says which it is, once.
+    pub fn set_thread(&self, folder: String) {
+        let _ = self.thread.set(folder);
     }
 
     /// Part of the time between the last two looks that the thread worked: 0 to 1.

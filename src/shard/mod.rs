@@ -2,8 +2,8 @@
 //!
 //! [`Shard`] is the state and takes `now` and bytes; `fan_out` keeps the trains that are on their way to
 //! its viewers; [`worker`] is the pinned thread that runs it (`live` keeps it running), `outbox` is how its
-//! bytes get to the kernel, and [`watch`] looks at it from outside; [`command`] is all that the control plane
-//! may say to it, [`place`] which shard it says it to, and `room` whether that one can serve a viewer more.
+//! bytes get to the kernel, and [`watch`] looks at it from outside (`standstill`: why it does not run); [`command`] is
+//! all that the control plane may say to it, [`place`] which shard it says it to, and `room` whether that one can serve a viewer more.
 
 pub mod command;
 mod demux;
@@ -16,6 +16,7 @@ mod room;
 #[expect(clippy::module_inception, reason = "the shard's state is the shard")]
 mod shard;
 mod shed;
+mod standstill;
 pub mod watch;
 pub mod worker;
 

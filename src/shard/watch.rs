@@ -1,17 +1,23 @@
 //! Looks at one shard from outside: does its thread go round, and how much does it work?
 //!
-//! Owns the judgement, with the times it takes; it takes `now` and changes only what others read of the
-//! shard's health. What follows from it is the watchdog's.
+//! Owns the judgement, with the times it takes; it takes `now` and what the kernel says, and changes only what others
+//! read of the shard's health. What follows from it is the watchdog's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::command::ShardHandle;
+use super::standstill::Standstill;
+use crate::stat::Stat;
 
 /// A thread that has not gone round for this long stands still; it gets no joins. A worker wakes up at least
 /// twice a second. Longer sends joins to where they are lost; shorter takes a machine that is busy for a
 /// thread that is stuck.
 const STUCK: Duration = Duration::from_secs(1);
+
+/// A thread that has not gone round for this long is looked at in the kernel, to tell why if it goes on. Longer
+/// leaves less time to judge by; shorter reads a file for each idle thread at each look.
+const SUSPECT: Duration = Duration::from_millis(500);
 
 /// A thread that stands still for this long has lost its viewers: their sessions are closed. Longer keeps
 /// their places taken; shorter ends viewers who would have had a short pause.
@@ -39,16 +45,19 @@ pub struct Watch {
     went_round: Instant,
     given_up: bool,
     busy_since: Instant,
+    /// What the kernel said when the silence began to be long.
+    suspected: Option<(Instant, Option<Stat>)>,
 }
 
 impl Watch {
     /// Begins to watch.
     pub fn new(shard: Arc<ShardHandle>, now: Instant) -> Watch {
-        Watch { shard, wakeups: 0, went_round: now, given_up: false, busy_since: now }
+        Watch { shard, wakeups: 0, went_round: now, given_up: false, busy_since: now, suspected: None }
     }
 
-    /// Looks. `missed` is time in which the watchdog itself did not run: nobody is blamed for that.
-    pub fn look(&mut self, now: Instant, missed: Duration) -> Finding {
+    /// Looks. `missed` is time in which the watchdog itself did not run: nobody is blamed for that. `kernel` reads
+    /// what the kernel says of a thread, by its folder below `/proc`.
+    pub fn look(&mut self, now: Instant, missed: Duration, kernel: impl Fn(&str) -> Option<Stat>) -> Finding {
         self.went_round += missed;
         let worked = now.saturating_duration_since(self.busy_since);
         if worked >= BUSY {
@@ -62,15 +71,20 @@ impl Watch {
             self.went_round = now;
         }
         let silent = now.saturating_duration_since(self.went_round);
+        let see = || health.thread().and_then(&kernel);
+        if silent < SUSPECT {
+            self.suspected = None;
+        } else if self.suspected.is_none() {
+            self.suspected = Some((now, see()));
+        }
         let (was_able, gone) = (health.is_able(), health.is_gone());
         health.set_stuck(silent >= STUCK);
         let index = self.shard.index;
         match (was_able, health.is_able()) {
-            (true, false) => tracing::warn!(
-                shard = index,
-                "the thread has not gone round for {} s and gets no joins until it does: is this machine too busy for it?",
-                silent.as_secs_f32()
-            ),
+            (true, false) if gone => {
+                tracing::error!(shard = index, "the thread has ended: it gets no joins");
+            }
+            (true, false) => self.say_why(silent, now, see()),
             (false, true) => tracing::info!(shard = index, "the thread goes round again"),
             _ => {}
         }
@@ -82,6 +96,21 @@ impl Watch {
             return Finding::GiveUp(silent);
         }
         Finding::Unable(silent)
+    }
+
+    /// An error if it is to blame, a warning if the machine is.
+    fn say_why(&self, silent: Duration, now: Instant, seen: Option<Stat>) {
+        let (since, first) = self.suspected.unwrap_or((now, None));
+        // Seen once only: the look before it came late.
+        let window = now.saturating_duration_since(since);
+        let why = Standstill::of(first.filter(|_| !window.is_zero()), seen, window);
+        let (shard, seconds) = (self.shard.index, silent.as_secs_f32());
+        let what = format!("has not gone round for {seconds:.2} s and gets no joins until it does: {why}");
+        if why.is_ours() {
+            tracing::error!(shard, "the thread {what}");
+        } else {
+            tracing::warn!(shard, "the thread {what}");
+        }
     }
 }
 
@@ -100,7 +129,7 @@ mod tests {
         while *now < end {
             *now += LOOK;
             watch.shard.counters.wakeups.add(u64::from(goes_round));
-            found.push(watch.look(*now, Duration::ZERO));
+            found.push(watch.look(*now, Duration::ZERO, |_| None));
         }
         found.retain(|finding| *finding != Finding::Runs);
         found
@@ -124,6 +153,29 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_is_asked_about_a_thread_that_is_silent_and_about_no_other() {
+        let (shard, mut now) = (shards(&[2]).remove(0), Instant::now());
+        shard.health.set_thread("self/task/7".to_owned());
+        let mut watch = Watch::new(shard.clone(), now);
+        let asked = std::cell::Cell::new(0);
+        let mut look = |goes_round: bool| {
+            now += LOOK;
+            shard.counters.wakeups.add(u64::from(goes_round));
+            watch.look(now, Duration::ZERO, |folder| {
+                assert_eq!(folder, "self/task/7");
+                asked.set(asked.get() + 1);
+                None
+            });
+            asked.get()
+        };
+        // An idle thread goes round twice a second.
+        assert_eq!((0..400).map(|count| look(count % 2 == 0)).last(), Some(0));
+        assert_eq!([look(false), look(false)], [1, 1], "first when it is silent");
+        assert_eq!(look(false), 2, "and when it stands still");
+        assert_eq!((0..400).map(|_| look(false)).last(), Some(2));
+    }
+
+    #[test]
     fn a_thread_that_ended_is_given_up_at_the_next_look() {
         let (shard, mut now) = (shards(&[2]).remove(0), Instant::now());
         let mut watch = Watch::new(shard.clone(), now);
@@ -140,6 +192,6 @@ mod tests {
         looks(&mut watch, &mut now, Duration::from_secs(1), true);
         let missed = Duration::from_secs(100);
         now += missed + LOOK;
-        assert_eq!(watch.look(now, missed), Finding::Runs);
+        assert_eq!(watch.look(now, missed, |_| None), Finding::Runs);
     }
 }

@@ -160,6 +160,9 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         .name(format!("shard-{index}"))
         .spawn(move || {
             let _ending = ending;
+            if let Ok(folder) = std::fs::read_link("/proc/thread-self") {
+                rounds.health.set_thread(folder.to_string_lossy().into_owned());
+            }
             if let Some(core) = core
                 && !affinity::pin(core)
             {

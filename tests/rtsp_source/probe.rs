@@ -126,6 +126,14 @@ async fn video_that_is_not_carried_does_not_play() {
 }
 
 #[tokio::test]
+async fn a_name_that_does_not_resolve_is_not_called_a_camera_that_is_off() {
+    // RFC 6761 §6.4: nobody has such a name.
+    let probed = probe("rtsp://u:canary@camera.invalid/x", &["--timeout", "4s"]).await;
+    probed.says(3, &["camera.invalid:554 has a name that does not resolve", "write its IP address"]);
+    assert!(!probed.out.contains("is it on"), "{}", probed.out);
+}
+
+#[tokio::test]
 async fn nobody_there_and_somebody_else_there_are_not_reached() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let closed = closed.expect("a port that is closed again");

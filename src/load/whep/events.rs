@@ -56,10 +56,10 @@ impl Course<'_> {
                 // Only if it has not given up by itself: a join fails once.
                 if self.places.remove(&id).is_some() {
                     let reason = refusal.to_string();
-                    if let Refusal::Status(_, Some(said)) = refusal
-                        && self.run.said.len() < REASONS_MAX
+                    if let Refusal::Status(_, Some(why)) = refusal
+                        && self.run.why.len() < REASONS_MAX
                     {
-                        self.run.said.entry(reason.clone()).or_insert(said);
+                        self.run.why.entry(reason.clone()).or_insert(why);
                     }
                     self.count_failure(false, reason);
                     self.watching.retain(|other| *other != id);
