@@ -6,6 +6,22 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
+/// One encoding of a stream's video: a camera has one, a publisher may send several (simulcast).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LayerId {
+    /// Of which stream.
+    pub stream: StreamId,
+    /// Which of them, from 0.
+    pub number: u8,
+}
+
+impl StreamId {
+    /// One of its layers.
+    pub fn layer(self, number: u8) -> LayerId {
+        LayerId { stream: self, number }
+    }
+}
+
 /// A WHEP session: 128 bits from a cryptographic generator, because its URL is a capability
 /// (RFC 9725 §4.9).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

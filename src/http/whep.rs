@@ -120,8 +120,9 @@ impl Whep {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
         let candidates = self.candidates(shard, request.local);
+        let layer = stream.layer();
         let terms = Terms {
-            stream: stream.id,
+            layer,
             name: &stream.name,
             formats,
             candidates: &candidates,
@@ -136,7 +137,7 @@ impl Whep {
                 }
             })?;
         let id = viewer.session();
-        let session = Session::new(stream.clone(), shard.clone(), taken, etag.clone(), ufrags, mids);
+        let session = Session::new(stream.clone(), layer, shard.clone(), taken, etag.clone(), ufrags, mids);
         self.enter(id, session, viewer)?;
         tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");
 
@@ -155,7 +156,7 @@ impl Whep {
     /// Writes the session down and hands the viewer to its shard; all of it or nothing.
     fn enter(&self, id: SessionId, session: Session, viewer: Viewer) -> Result<(), Problem> {
         let shard = session.shard.clone();
-        session.stream.subscribe(shard.index).map_err(|busy| overloaded(busy.to_string()))?;
+        session.stream.subscribe(session.layer, shard.index).map_err(|busy| overloaded(busy.to_string()))?;
         self.sessions.insert(id, session);
         shard.command(Command::Join(Box::new(viewer))).map_err(|busy| {
             self.sessions.end(id);

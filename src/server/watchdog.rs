@@ -232,8 +232,8 @@ mod tests {
             let handle = self.shards[shard].clone();
             let client = Client::of(std::net::Ipv4Addr::LOCALHOST.into());
             let place = self.sessions.admission.admit(self.now, client, self.stream.id).unwrap();
-            let stream = self.stream.clone();
-            let session = Session::new(stream, handle, place, String::new(), Vec::new(), Vec::new());
+            let (stream, layer) = (self.stream.clone(), self.stream.layer());
+            let session = Session::new(stream, layer, handle, place, String::new(), Vec::new(), Vec::new());
             self.sessions.insert(SessionId(id), session);
         }
 

@@ -12,7 +12,7 @@ use sluice_media::dtls::SharedDtls;
 use super::answer::{Identity, answer, negotiate, restart_fragment};
 use super::offer::{Offer, OfferError, Setup};
 use super::sdpfrag::ufrags_of;
-use crate::id::{SessionId, StreamId};
+use crate::id::{LayerId, SessionId};
 use crate::peer::{Credentials, Engine, EngineError, EngineParams, MediaParams, Peer};
 use crate::stream::Formats;
 use crate::viewer::{FirstSequences, Viewer, ViewerLimits};
@@ -20,8 +20,8 @@ use crate::viewer::{FirstSequences, Viewer, ViewerLimits};
 /// What a join is made on.
 #[derive(Clone, Copy)]
 pub struct Terms<'a> {
-    /// The stream.
-    pub stream: StreamId,
+    /// The layer that it will watch.
+    pub layer: LayerId,
     /// Its name: the `a=msid` that groups audio and video for lip sync.
     pub name: &'a str,
     /// What it carries.
@@ -152,7 +152,7 @@ impl Agreement {
         let engine = Engine::new(engine, terms.dtls, now)?;
         let ViewerLimits { peer, report_interval } = terms.limits;
         let peer = Peer::new(session, engine, peer, now);
-        let viewer = Viewer::new(terms.stream, peer, media, report_interval, first_sequences, now);
+        let viewer = Viewer::new(terms.layer, peer, media, report_interval, first_sequences, now);
         Ok(Joined { viewer, answer, etag, ufrags, mids })
     }
 }

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use sluice_media::Codec;
 
 use super::*;
+use crate::id::StreamId;
 use crate::peer::PeerLimits;
 use crate::stream::{AudioFormat, VideoFormat};
 
@@ -34,7 +35,7 @@ fn made(offer: &str, seed: u64, now: Instant) -> Result<Joined, JoinError> {
         report_interval: Duration::from_secs(3),
     };
     let terms = Terms {
-        stream: StreamId(1),
+        layer: StreamId(1).layer(0),
         name: "gate",
         formats: &formats,
         candidates: &candidates,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::admission::{Admission, Place};
 use crate::contain::lock;
-use crate::id::SessionId;
+use crate::id::{LayerId, SessionId};
 use crate::shard::News;
 use crate::shard::command::ShardHandle;
 use crate::stream::registry::Stream;
@@ -27,6 +27,8 @@ pub struct Sessions {
 pub struct Session {
     /// What it watches.
     pub stream: Arc<Stream>,
+    /// In which encoding.
+    pub layer: LayerId,
     /// Where its viewer lives.
     pub shard: Arc<ShardHandle>,
     /// Its place in the house, given back with the last copy of this.
@@ -45,13 +47,14 @@ impl Session {
     /// A session that was just answered.
     pub fn new(
         stream: Arc<Stream>,
+        layer: LayerId,
         shard: Arc<ShardHandle>,
         place: Place,
         etag: String,
         remote_ufrags: Vec<String>,
         mids: Vec<String>,
     ) -> Session {
-        Session { stream, shard, place: Arc::new(place), etag, remote_ufrags, mids, deleted: false }
+        Session { stream, layer, shard, place: Arc::new(place), etag, remote_ufrags, mids, deleted: false }
     }
 }
 
@@ -105,7 +108,7 @@ impl Sessions {
     pub fn end(&self, id: SessionId) {
         let Some(session) = self.lock().remove(&id) else { return };
         session.shard.viewers.fetch_sub(1, Ordering::Relaxed);
-        session.stream.unsubscribe(session.shard.index);
+        session.stream.unsubscribe(session.layer, session.shard.index);
     }
 
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.

@@ -8,7 +8,7 @@ use crossbeam_channel::{Sender, TrySendError};
 
 use super::room::{NoRoom, Room, RoomLimits, Sample};
 use crate::count::{Cell, ShardCounters};
-use crate::id::{SessionId, StreamId};
+use crate::id::{LayerId, SessionId, StreamId};
 use crate::peer::Credentials;
 use crate::track::Train;
 use crate::viewer::Viewer;
@@ -49,24 +49,31 @@ pub enum Command {
 /// From a stream to every shard that has viewers of it.
 #[derive(Debug, Clone)]
 pub enum Media {
-    /// The first viewer of a stream is about to come: what the stream has of its recent past.
+    /// The first viewer of a layer is about to come: what the layer has of its recent past.
     Subscribe {
-        /// Which stream.
-        stream: StreamId,
-        /// Video trains, oldest first.
+        /// Which layer.
+        layer: LayerId,
+        /// Its trains, oldest first.
         recent: Vec<Arc<Train>>,
     },
-    /// One train.
-    Train {
+    /// One train of video.
+    Picture {
+        /// Of which layer.
+        layer: LayerId,
+        /// The packets.
+        train: Arc<Train>,
+    },
+    /// One train of audio.
+    Sound {
         /// Of which stream.
         stream: StreamId,
         /// The packets.
         train: Arc<Train>,
     },
-    /// The last viewer of a stream has gone.
+    /// The last viewer of a layer has gone.
     Unsubscribe {
-        /// Which stream.
-        stream: StreamId,
+        /// Which layer.
+        layer: LayerId,
     },
 }
 

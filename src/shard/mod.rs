@@ -8,6 +8,7 @@
 pub mod command;
 mod demux;
 mod fan_out;
+mod layer;
 mod live;
 mod outbox;
 pub mod place;

@@ -1,8 +1,8 @@
-//! The state of one shard: its viewers, whose datagram is whose, and the recent past of each stream.
+//! The state of one shard: its viewers, whose datagram is whose, and the books of both.
 //!
 //! A worker hands it one thing at a time (a datagram, a command, a train, the time) and an
-//! [`Egress`]; it calls the viewers concerned and keeps the books. Trains wait in their stream's
-//! [`FanOut`] until [`Shard::poll_fan_out`] gives each viewer its turn. It never reads a clock, blocks,
+//! [`Egress`]; it calls the viewers concerned and keeps the books. Trains wait in their
+//! layer (`layer`) until [`Shard::poll_fan_out`] gives each viewer its turn. It never reads a clock, blocks,
 //! locks or knows a socket.
 
 use std::collections::HashMap;
@@ -13,18 +13,18 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use sluice_io::deadlines::Deadlines;
 use sluice_media::rtcp::Epoch;
-use sluice_media::{Codec, Kind};
 
 use super::command::{Command, Media};
 use super::demux::{Demux, Owner};
-use super::fan_out::{FanOut, Pacing, cost_of};
+use super::fan_out::Pacing;
+use super::layer::{Layer, LayerSlot, Layers};
 use super::shed::Shed;
 use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
 use crate::peer::{Admission, Check, Egress};
-use crate::track::{Recent, RecentLimits, Train};
+use crate::track::{Recent, RecentLimits};
 use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
@@ -34,9 +34,6 @@ const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// Turns (one train to one viewer) of one [`Shard::poll_fan_out`]. Each is a few microseconds, and all of
 /// one call share its time: more of them blur `abs-send-time`, fewer read the clock more often.
 const TURNS_AT_ONCE: usize = 256;
-
-/// A picture older than this does not count as flowing: sound no longer waits to travel with the next.
-const FLOWING: Duration = Duration::from_millis(250);
 
 /// What [`Shard::poll_fan_out`] left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,17 +74,12 @@ pub struct Shard {
     by_session: HashMap<SessionId, usize>,
     demux: Demux,
     deadlines: Deadlines,
-    streams: Slab<Stream>,
-    by_stream: HashMap<StreamId, usize>,
-    /// Streams with trains that wait, each once.
-    active: Vec<usize>,
+    layers: Layers,
     /// Who goes without media, and the ring that they are shown: nothing to catch up with.
     shed: Shed,
     nothing: Recent,
     /// The number of the next viewer.
     next_number: u64,
-    limits: RecentLimits,
-    pacing: Pacing,
     epoch: Epoch,
     counters: Arc<ShardCounters>,
     ended: Vec<Ended>,
@@ -98,21 +90,11 @@ pub struct Shard {
 
 struct Seat {
     viewer: Viewer,
-    /// Where its stream is.
-    stream: usize,
+    /// Where its layer is.
+    layer: LayerSlot,
     /// Its place among those who ever joined here.
     number: u64,
     connected: bool,
-}
-
-/// One stream on this shard.
-struct Stream {
-    video: Recent,
-    fan_out: FanOut,
-    /// Slots and numbers of its viewers, in the order of their turns.
-    viewers: Vec<(usize, u64)>,
-    /// Whether it is among the active ones.
-    active: bool,
 }
 
 impl Shard {
@@ -123,14 +105,10 @@ impl Shard {
             by_session: HashMap::new(),
             demux: Demux::default(),
             deadlines: Deadlines::default(),
-            streams: Slab::new(),
-            by_stream: HashMap::new(),
-            active: Vec::new(),
+            layers: Layers::new(limits, pacing),
             shed: Shed::default(),
-            nothing: Recent::new(Codec::H264, limits),
+            nothing: Recent::new(limits),
             next_number: 0,
-            limits,
-            pacing,
             epoch,
             counters,
             ended: Vec::new(),
@@ -146,7 +124,7 @@ impl Shard {
 
     /// When [`Shard::poll_fan_out`] has something to do: a past time if it has already.
     pub fn fan_out_due(&self, now: Instant) -> Option<Instant> {
-        self.active.iter().filter_map(|&stream| self.streams[stream].fan_out.due(now)).min()
+        self.layers.due(now)
     }
 
     /// Viewers that are here.
@@ -225,34 +203,29 @@ impl Shard {
     /// Media of a stream. [`Shard::poll_fan_out`] sends it.
     pub fn handle_media(&mut self, now: Instant, media: Media) {
         match media {
-            Media::Subscribe { stream, recent } => {
-                let stream = self.stream(stream);
-                for train in recent {
-                    self.streams[stream].video.push(train);
-                }
+            Media::Subscribe { layer, recent } => self.layers.fill(layer, recent),
+            Media::Unsubscribe { layer } => self.layers.leave(layer),
+            Media::Picture { layer, train } => {
+                self.counters.trains.add(1);
+                self.layers.picture(now, layer, train, &mut self.shed);
             }
-            Media::Unsubscribe { stream } => {
-                if let Some(&key) = self.by_stream.get(&stream)
-                    && self.streams[key].viewers.is_empty()
-                {
-                    self.by_stream.remove(&stream);
-                    self.active.retain(|&other| other != key);
-                    self.streams.remove(key);
-                }
+            Media::Sound { stream, train } => {
+                self.counters.trains.add(1);
+                self.layers.sound(now, stream, &train, &mut self.shed);
             }
-            Media::Train { stream, train } => self.queue(now, stream, train),
         }
     }
 
     /// Gives viewers their turns, as many as the pace, the socket and a bound allow.
     pub fn poll_fan_out(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
         self.look(now, egress.is_stalled());
-        let Shard { viewers, streams, active, deadlines, counters, epoch, shed, .. } = self;
+        let Shard { viewers, layers, deadlines, counters, epoch, shed, .. } = self;
+        let Layers { slots, active, .. } = layers;
         let horizon = shed.horizon();
         let mut turns = TURNS_AT_ONCE;
         let mut index = 0;
         while let Some(&key) = active.get(index) {
-            let Stream { fan_out, viewers: roll, active: is_active, .. } = &mut streams[key];
+            let Layer { fan_out, roll, active: is_active, .. } = &mut slots[key];
             let expired = fan_out.expire(now, egress.is_stalled(), roll.len());
             counters.dropped_late.add(expired.datagrams);
             let served = expired.served.min(roll.len());
@@ -274,7 +247,7 @@ impl Shard {
                     _ => (!egress.ready(job.bytes)).then_some(Progress::Blocked),
                 };
                 if let Some(progress) = stopped {
-                    // The next call begins with this stream.
+                    // The next call begins with this layer.
                     active.rotate_left(index);
                     return progress;
                 }
@@ -325,7 +298,7 @@ impl Shard {
         let seats = std::mem::take(&mut self.viewers);
         self.ended.extend(seats.iter().map(|(_, Seat { viewer, connected, .. })| Ended {
             session: viewer.session(),
-            stream: viewer.stream,
+            stream: viewer.layer.stream,
             reason: EndReason::ShardFailed,
             connected: *connected,
         }));
@@ -336,9 +309,7 @@ impl Shard {
         self.by_session.clear();
         self.demux = Demux::default();
         self.deadlines = Deadlines::default();
-        self.streams.clear();
-        self.by_stream.clear();
-        self.active.clear();
+        self.layers.clear();
         self.shed = Shed::default();
         self.counters.without_media.set(0);
         self.connected = 0;
@@ -348,54 +319,23 @@ impl Shard {
 
     /// Decides who goes without media.
     fn look(&mut self, now: Instant, stalled: bool) {
-        let waits = self.active.iter().filter_map(|&key| self.streams[key].fan_out.waits_since()).min();
+        let waits = self.layers.waits_since();
         let late = waits.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.shed.look(now, late, stalled);
         self.counters.without_media.set(self.shed.without_media() as u64);
     }
 
-    fn queue(&mut self, now: Instant, stream: StreamId, train: Arc<Train>) {
-        self.counters.trains.add(1);
-        let Some(&key) = self.by_stream.get(&stream) else { return };
-        let Stream { video, fan_out, active, viewers } = &mut self.streams[key];
-        let served = match self.shed.horizon() {
-            u64::MAX => viewers.len(),
-            horizon => viewers.iter().filter(|(_, number)| *number < horizon).count(),
-        };
-        self.shed.asked(now, (cost_of(&train) * served) as u64);
-        match train.codec.kind() {
-            Kind::Video => {
-                if train.keyframe {
-                    self.shed.begins();
-                }
-                video.push(train.clone());
-                fan_out.push_picture(now, train, video.frame_interval());
-            }
-            Kind::Audio => {
-                let flowing = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < FLOWING;
-                let flows = video.latest().is_some_and(flowing);
-                if !flows {
-                    self.shed.begins();
-                }
-                fan_out.push_sound(now, train, flows);
-            }
-        }
-        if !std::mem::replace(active, true) {
-            self.active.push(key);
-        }
-    }
-
     fn join(&mut self, viewer: Viewer) {
         let (session, deadline) = (viewer.session(), viewer.deadline());
         let ufrag = viewer.peer().ufrag().to_owned();
-        let stream = self.stream(viewer.stream);
+        let layer = self.layers.enter(viewer.layer);
         let number = self.next_number;
         self.next_number += 1;
-        let slot = self.viewers.insert(Seat { viewer, stream, number, connected: false });
+        let slot = self.viewers.insert(Seat { viewer, layer, number, connected: false });
         self.by_session.insert(session, slot);
         self.demux.insert_ufrag(ufrag, slot);
         self.deadlines.set(slot, deadline);
-        self.streams[stream].viewers.push((slot, number));
+        self.layers.slots[layer].roll.push((slot, number));
         self.counters.viewers.set(self.viewers.len() as u64);
     }
 
@@ -446,7 +386,7 @@ impl Shard {
     fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Surroundings<'_>) -> Outcome) {
         let Some(seat) = self.viewers.get_mut(slot) else { return };
         let without = seat.number >= self.shed.horizon();
-        let video = if without { &self.nothing } else { &self.streams[seat.stream].video };
+        let video = if without { &self.nothing } else { &self.layers.slots[seat.layer].recent };
         let around = Surroundings { video, epoch: &self.epoch, feedback: &self.counters.feedback };
         let outcome = call(&mut seat.viewer, around);
         if let Some(reason) = outcome.ended {
@@ -484,7 +424,7 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: EndReason) {
-        let Seat { viewer, stream, number, connected } = self.viewers.remove(slot);
+        let Seat { viewer, layer, number, connected } = self.viewers.remove(slot);
         self.shed.left(number);
         self.counters.without_media.set(self.shed.without_media() as u64);
         self.by_session.remove(&viewer.session());
@@ -493,30 +433,13 @@ impl Shard {
             self.demux.remove_address(address, slot);
         }
         self.deadlines.clear(slot);
-        let stream = &mut self.streams[stream];
-        if let Some(place) = stream.viewers.iter().position(|&(other, _)| other == slot) {
-            // In order, so that those behind keep their turns of the trains under way.
-            stream.viewers.remove(place);
-            stream.fan_out.removed(place);
-        }
+        self.layers.slots[layer].strike(slot);
         self.counters.viewers.set(self.viewers.len() as u64);
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);
         self.counters.ended(reason).add(1);
-        self.ended.push(Ended { session: viewer.session(), stream: viewer.stream, reason, connected });
+        self.ended.push(Ended { session: viewer.session(), stream: viewer.layer.stream, reason, connected });
         // An engine that panicked may panic again where it is dropped: that is still one viewer's matter.
         contain(|| drop(viewer));
-    }
-
-    /// Where the stream is; it is made if this is the first that is heard of it.
-    fn stream(&mut self, id: StreamId) -> usize {
-        *self.by_stream.entry(id).or_insert_with(|| {
-            self.streams.insert(Stream {
-                video: Recent::new(Codec::H264, self.limits),
-                fan_out: FanOut::new(self.pacing),
-                viewers: Vec::new(),
-                active: false,
-            })
-        })
     }
 }

@@ -227,7 +227,7 @@ enum InHand {
 impl InHand {
     fn of(command: &Command) -> InHand {
         match command {
-            Command::Join(viewer) => InHand::Joining(viewer.session(), viewer.stream),
+            Command::Join(viewer) => InHand::Joining(viewer.session(), viewer.layer.stream),
             Command::Shutdown => InHand::Shutdown,
             // A panic in these ends the viewer that they name, as it ends all.
             Command::Leave(_) | Command::RestartIce { .. } => InHand::Nothing,

@@ -86,7 +86,7 @@ impl Ingest {
             counters.ingress_bytes.add(train.bytes() as u64);
             counters.ingress_packets.add(train.packets.len() as u64);
         }
-        self.stream.publish(trains);
+        self.stream.publish(self.stream.layer(), trains);
     }
 
     /// From now on whoever comes gets something.

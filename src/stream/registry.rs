@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
-use sluice_media::{Codec, Kind};
+use sluice_media::Kind;
 
 use super::trouble::{Seen, Watch};
 use super::{Cause, Formats, KeptStill, SourceState};
 use crate::contain::{lock, read, write};
 use crate::count::Cell;
-use crate::id::StreamId;
+use crate::id::{LayerId, StreamId};
 use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
 use crate::track::{Recent, RecentLimits, Train};
 
@@ -103,15 +103,31 @@ impl Status {
 }
 
 struct Publisher {
-    video: Recent,
-    shards: Vec<Subscription>,
+    /// Encodings of its video, by number. A camera has one.
+    layers: Vec<Published>,
+    /// The ways to the shards, by number.
+    ways: Vec<Way>,
 }
 
-struct Subscription {
+/// One layer.
+struct Published {
+    recent: Recent,
+    /// How many watch it, by shard.
+    viewers: Vec<usize>,
+}
+
+/// The way to one shard.
+struct Way {
     shard: Arc<ShardHandle>,
-    viewers: usize,
     /// Of the shard's queue.
     share: QueueShare,
+}
+
+impl Way {
+    /// A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
+    fn offer(&self, media: Media) {
+        let _ = self.shard.media(media, &self.share);
+    }
 }
 
 impl Registry {
@@ -122,11 +138,8 @@ impl Registry {
         limits: RecentLimits,
     ) -> Registry {
         let made = streams.into_iter().enumerate().map(|(index, (name, source))| {
-            let subscriptions = shards.iter().map(|shard| Subscription {
-                shard: shard.clone(),
-                viewers: 0,
-                share: QueueShare::default(),
-            });
+            let ways = shards.iter().map(|shard| Way { shard: shard.clone(), share: QueueShare::default() });
+            let layer = Published { recent: Recent::new(limits), viewers: vec![0; shards.len()] };
             let stream = Stream {
                 id: StreamId(index as u32),
                 name: name.clone(),
@@ -141,10 +154,7 @@ impl Registry {
                     cause: None,
                 }),
                 watch: Mutex::default(),
-                publisher: Mutex::new(Publisher {
-                    video: Recent::new(Codec::H264, limits),
-                    shards: subscriptions.collect(),
-                }),
+                publisher: Mutex::new(Publisher { layers: vec![layer], ways: ways.collect() }),
             };
             (name, Arc::new(stream))
         });
@@ -181,7 +191,7 @@ impl Stream {
     /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
     pub fn look(&self, now: Instant, date: SystemTime) {
         let startable = self.has_start();
-        let newest = lock(&self.publisher).video.latest().map(|train| train.received);
+        let newest = lock(&self.publisher).layers[0].recent.latest().map(|train| train.received);
         let status = self.status();
         let has = |part: fn(&Formats) -> bool| status.formats.as_ref().is_some_and(part);
         // Pictures that nobody could begin with are not kept.
@@ -199,24 +209,38 @@ impl Stream {
         lock(&self.watch).look(now, date, seen);
     }
 
-    /// Sends trains to every shard that has viewers, and keeps them for shards that will.
-    pub fn publish(&self, trains: impl IntoIterator<Item = Arc<Train>>) {
+    /// The layer that a viewer watches who asks for nothing else.
+    pub fn layer(&self) -> LayerId {
+        self.id.layer(0)
+    }
+
+    /// Sends trains to every shard that has viewers of them, and keeps those of video, which are of `layer`, for
+    /// shards that will.
+    pub fn publish(&self, layer: LayerId, trains: impl IntoIterator<Item = Arc<Train>>) {
         let mut publisher = lock(&self.publisher);
+        let Publisher { layers, ways } = &mut *publisher;
         for train in trains {
-            for subscription in publisher.shards.iter().filter(|subscription| subscription.viewers > 0) {
-                // A full queue drops and counts; the ring's gap makes viewers wait for a keyframe.
-                let media = Media::Train { stream: self.id, train: train.clone() };
-                let _ = subscription.shard.media(media, &subscription.share);
-            }
-            if train.codec.kind() == Kind::Video {
-                publisher.video.push(train);
+            match train.codec.kind() {
+                Kind::Video => {
+                    let Published { recent, viewers } = &mut layers[usize::from(layer.number)];
+                    for (way, _) in ways.iter().zip(viewers).filter(|(_, viewers)| **viewers > 0) {
+                        way.offer(Media::Picture { layer, train: train.clone() });
+                    }
+                    recent.push(train);
+                }
+                Kind::Audio => {
+                    let heard = |shard: usize| layers.iter().any(|layer| layer.viewers[shard] > 0);
+                    for (_, way) in ways.iter().enumerate().filter(|(shard, _)| heard(*shard)) {
+                        way.offer(Media::Sound { stream: self.id, train: train.clone() });
+                    }
+                }
             }
         }
     }
 
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
-        lock(&self.publisher).video.newest_keyframe()
+        lock(&self.publisher).layers[0].recent.newest_keyframe()
     }
 
     /// Whether there is a keyframe to show.
@@ -226,31 +250,34 @@ impl Stream {
 
     /// Whether a viewer that comes now can start before the next keyframe.
     pub fn has_start(&self) -> bool {
-        lock(&self.publisher).video.since_keyframe().is_some()
+        lock(&self.publisher).layers[0].recent.since_keyframe().is_some()
     }
 
-    /// A viewer comes to `shard`: it gets this stream from now on, and its recent past.
-    pub fn subscribe(&self, shard: usize) -> Result<(), ShardBusy> {
+    /// A viewer of `layer` comes to `shard`: it gets it from now on, and its recent past.
+    pub fn subscribe(&self, layer: LayerId, shard: usize) -> Result<(), ShardBusy> {
         let mut publisher = lock(&self.publisher);
-        if publisher.shards[shard].viewers == 0 {
-            let from = publisher.video.since_keyframe().unwrap_or(u64::MAX);
-            let recent = publisher.video.trains_from(from).cloned().collect();
-            let Subscription { shard, share, .. } = &publisher.shards[shard];
-            shard.media(Media::Subscribe { stream: self.id, recent }, share)?;
+        let Publisher { layers, ways } = &mut *publisher;
+        let Published { recent, viewers } = &mut layers[usize::from(layer.number)];
+        if viewers[shard] == 0 {
+            let from = recent.since_keyframe().unwrap_or(u64::MAX);
+            let recent = recent.trains_from(from).cloned().collect();
+            let Way { shard, share } = &ways[shard];
+            shard.media(Media::Subscribe { layer, recent }, share)?;
         }
-        publisher.shards[shard].viewers += 1;
+        viewers[shard] += 1;
         self.viewers.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// A viewer has gone from `shard`.
-    pub fn unsubscribe(&self, shard: usize) {
+    /// A viewer of `layer` has gone from `shard`.
+    pub fn unsubscribe(&self, layer: LayerId, shard: usize) {
         let mut publisher = lock(&self.publisher);
-        let subscription = &mut publisher.shards[shard];
-        subscription.viewers = subscription.viewers.saturating_sub(1);
-        if subscription.viewers == 0 {
+        let Publisher { layers, ways } = &mut *publisher;
+        let viewers = &mut layers[usize::from(layer.number)].viewers[shard];
+        *viewers = viewers.saturating_sub(1);
+        if *viewers == 0 {
             // If this does not fit, the shard keeps one stale ring, bounded, until the next viewer.
-            let _ = subscription.shard.media(Media::Unsubscribe { stream: self.id }, &subscription.share);
+            ways[shard].offer(Media::Unsubscribe { layer });
         }
         self.viewers.fetch_sub(1, Ordering::Relaxed);
     }

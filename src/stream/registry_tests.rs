@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
+use sluice_media::Codec;
+
 use super::*;
 use crate::count::ShardCounters;
 use crate::shard::RoomLimits;
@@ -55,7 +57,18 @@ impl World {
             packets: std::iter::once([0x41, 0x9a]).collect(),
         };
         self.next += 1;
-        self.stream(name).publish([Arc::new(train)]);
+        let stream = self.stream(name);
+        stream.publish(stream.layer(), [Arc::new(train)]);
+    }
+
+    fn subscribe(&self, name: &str) {
+        let stream = self.stream(name);
+        stream.subscribe(stream.layer(), 0).expect("there is room");
+    }
+
+    fn unsubscribe(&self, name: &str) {
+        let stream = self.stream(name);
+        stream.unsubscribe(stream.layer(), 0);
     }
 
     /// What the shard takes out of its queue.
@@ -68,7 +81,7 @@ impl World {
 fn one_stream_cannot_fill_the_queue_of_a_shard() {
     let mut world = World::new();
     for name in ["bad", "good"] {
-        world.stream(name).subscribe(0).expect("there is room");
+        world.subscribe(name);
     }
     world.taken();
     for _ in 0..2 {
@@ -77,12 +90,12 @@ fn one_stream_cannot_fill_the_queue_of_a_shard() {
         assert!(full >= (2 * MEDIA_MAX - STREAM_MEDIA_MAX) as u64, "what is over is dropped and counted");
         // Pictures of others and their viewers come through.
         (0..100).for_each(|_| world.publish("good"));
-        world.stream("good").unsubscribe(0);
-        world.stream("good").subscribe(0).expect("a join of another stream");
+        world.unsubscribe("good");
+        world.subscribe("good");
         assert_eq!(world.shard.counters.media_queue_full.get(), full);
-        let good = world.stream("good").id;
+        let good = world.stream("good").layer();
         let taken = world.taken();
-        let of_good = |media: &&Media| matches!(media, Media::Train { stream, .. } if *stream == good);
+        let of_good = |media: &&Media| matches!(media, Media::Picture { layer, .. } if *layer == good);
         assert_eq!(taken.iter().filter(of_good).count(), 100);
         assert_eq!(taken.len(), STREAM_MEDIA_MAX + 102);
         // And when the queue was read, the first has its share again.
@@ -94,8 +107,8 @@ fn a_subscription_hands_over_a_bounded_number_of_trains() {
     let mut world = World::new();
     (0..MAX_TRAINS).for_each(|_| world.publish("bad"));
     let handed = |world: &mut World| {
-        world.stream("bad").subscribe(0).expect("there is room");
-        world.stream("bad").unsubscribe(0);
+        world.subscribe("bad");
+        world.unsubscribe("bad");
         world.taken().iter().fold(0, |count, media| match media {
             Media::Subscribe { recent, .. } => count + recent.len(),
             _ => count,

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Train;
 use super::pace::Pace;
-use super::{Codec, Train};
 
 /// Frames that [`Recent::frame_interval`] looks back. More follow a changed frame rate later; fewer let
 /// two odd timestamps among them through.
@@ -36,7 +36,6 @@ pub struct RecentLimits {
 /// last [`RecentLimits::history`], as far as [`RecentLimits::bytes`] and [`MAX_TRAINS`] hold them.
 #[derive(Debug)]
 pub struct Recent {
-    codec: Codec,
     limits: RecentLimits,
     trains: VecDeque<Kept>,
     bytes: usize,
@@ -71,10 +70,9 @@ impl Kept {
 }
 
 impl Recent {
-    /// Keeps trains of a track of `codec` within `limits`.
-    pub fn new(codec: Codec, limits: RecentLimits) -> Recent {
+    /// Keeps trains of a track within `limits`.
+    pub fn new(limits: RecentLimits) -> Recent {
         Recent {
-            codec,
             limits,
             trains: VecDeque::new(),
             bytes: 0,
@@ -235,7 +233,8 @@ impl Recent {
         let steps = &mut steps[..count];
         steps.sort_unstable();
         let median = steps.get(count / 2)?;
-        Some(Duration::from_secs_f64(*median as f64 / f64::from(self.codec.clock_rate())))
+        let clock_rate = self.latest()?.codec.clock_rate();
+        Some(Duration::from_secs_f64(*median as f64 / f64::from(clock_rate)))
     }
 
     /// Index of the first train that ends behind `sequence`.

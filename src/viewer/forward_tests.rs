@@ -89,7 +89,7 @@ struct Bench {
 
 impl Bench {
     fn new(limits: RecentLimits) -> Bench {
-        let recent = Recent::new(Codec::H264, limits);
+        let recent = Recent::new(limits);
         let budget = Budget::new(epoch());
         Bench { recent, forwarder: Forwarder::new(FIRST), budget, joined: false, sent: Vec::new() }
     }

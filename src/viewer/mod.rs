@@ -28,7 +28,7 @@ use self::outgoing::Outgoing;
 use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
-use crate::id::{SessionId, StreamId};
+use crate::id::{LayerId, SessionId};
 use crate::peer::{
     Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Turned, is_srtp,
 };
@@ -58,7 +58,7 @@ pub struct FirstSequences {
 /// What a viewer is given by its shard at each call.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// Recent video trains of its stream.
+    /// Recent trains of its layer.
     pub video: &'a Recent,
     /// What NTP time it is.
     pub epoch: &'a Epoch,
@@ -96,7 +96,7 @@ pub(crate) struct Way<'a> {
 /// One remote WHEP player.
 pub struct Viewer {
     /// What it watches.
-    pub stream: StreamId,
+    pub layer: LayerId,
     /// Boxed: media never touches it, and what media touches of all viewers shall lie close together.
     peer: Box<Peer>,
     /// What it is sent, at most one video and one audio track.
@@ -117,7 +117,7 @@ impl Viewer {
     /// A viewer over `peer`, which is sent `media`; its offer was answered at `offered`. Sequence numbers begin at
     /// the given ones.
     pub fn new(
-        stream: StreamId,
+        layer: LayerId,
         peer: Peer,
         media: Vec<MediaParams>,
         report_interval: Duration,
@@ -132,7 +132,7 @@ impl Viewer {
             Outgoing::new(media, first)
         };
         Viewer {
-            stream,
+            layer,
             peer: Box::new(peer),
             tracks: media.into_iter().map(track).collect(),
             sealer: None,

@@ -82,7 +82,7 @@ impl World {
             now,
             epoch: Epoch::new(now, Duration::from_secs(1_700_000_000)),
             sealer: Sealer::new(&keys).expect("derived keys"),
-            recent: Recent::new(Codec::H264, limits),
+            recent: Recent::new(limits),
             track: Outgoing::new(media, 60_000),
             budget: Budget::new(now),
             payload: 50,

@@ -42,11 +42,23 @@ pub struct Sluice {
 impl Sluice {
     /// Starts the binary with free ports and waits until it serves. `arguments` come last.
     pub fn start(arguments: &[&str]) -> Sluice {
-        Sluice::start_logging_to(Stdio::piped(), arguments)
+        // Ports that are free now may be another test's in a moment.
+        for _ in 0..5 {
+            match Sluice::try_start(Stdio::piped(), arguments) {
+                Err(log) if log.contains("in use") => {}
+                started => return started.unwrap_or_else(|log| panic!("it did not start: {log}")),
+            }
+        }
+        panic!("no free ports for a server");
     }
 
     /// As [`Sluice::start`], with a standard error of the test's own; [`Sluice::log`] is empty then.
     pub fn start_logging_to(stderr: Stdio, arguments: &[&str]) -> Sluice {
+        Sluice::try_start(stderr, arguments).unwrap_or_else(|log| panic!("it did not start: {log}"))
+    }
+
+    /// Fails with its log if it ends before it serves.
+    fn try_start(stderr: Stdio, arguments: &[&str]) -> Result<Sluice, String> {
         let (http, admin) = (free_tcp_address(), free_tcp_address());
         let udp_port = free_udp_ports(4);
         let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
@@ -74,10 +86,15 @@ impl Sluice {
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         stdout.read_line(&mut line).expect("its standard output");
-        let sluice = Sluice { child, http, admin, udp_port, log };
-        assert!(line.starts_with("open http://"), "it did not start: {line:?}\n{}", sluice.log());
+        let mut sluice = Sluice { child, http, admin, udp_port, log };
+        if !line.starts_with("open http://") {
+            // Its last words may still be on their way.
+            let _ = sluice.child.wait();
+            std::thread::sleep(Duration::from_millis(200));
+            return Err(format!("{line:?}\n{}", sluice.log()));
+        }
         std::thread::spawn(move || stdout.read_to_string(&mut String::new()));
-        sluice
+        Ok(sluice)
     }
 
     /// What it logged so far.

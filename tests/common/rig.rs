@@ -26,7 +26,7 @@ use sluice_load::impair::Impairment;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
 use sluice_media::srtp::Sealed;
-use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+use sluice_media::{AccessUnit, AudioFrame, Codec, Kind, MAX_PAYLOAD};
 
 const SERVER: &str = "192.0.2.1:8189";
 const STREAM: StreamId = StreamId(0);
@@ -135,7 +135,7 @@ impl Rig {
             joined: 0,
             sessions: HashMap::new(),
         };
-        rig.shard.handle_media(now, Media::Subscribe { stream: STREAM, recent: Vec::new() });
+        rig.shard.handle_media(now, Media::Subscribe { layer: STREAM.layer(0), recent: Vec::new() });
         rig
     }
 
@@ -172,7 +172,11 @@ impl Rig {
     /// Hands the shard trains, and lets it fan out what may leave at once. [`Rig::pass`] sends the rest.
     pub fn send(&mut self, trains: &[Arc<Train>]) {
         for train in trains {
-            let media = Media::Train { stream: STREAM, train: train.clone() };
+            let train = train.clone();
+            let media = match train.codec.kind() {
+                Kind::Video => Media::Picture { layer: STREAM.layer(0), train },
+                Kind::Audio => Media::Sound { stream: STREAM, train },
+            };
             self.shard.handle_media(self.now, media);
         }
         self.fan_out();
@@ -292,7 +296,7 @@ impl Rig {
         watch.begin();
         let (formats, candidates) = (formats(), [self::address(SERVER)]);
         let terms = Terms {
-            stream: STREAM,
+            layer: STREAM.layer(0),
             name: "rig",
             formats: &formats,
             candidates: &candidates,

@@ -46,7 +46,7 @@ impl Camera {
             next_frame: now,
             audio,
             viewers: 0,
-            recent: Recent::new(Codec::H264, limits),
+            recent: Recent::new(limits),
             frames: Vec::new(),
             withheld: 0,
             group: GOP,

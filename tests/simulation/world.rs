@@ -19,9 +19,9 @@ use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
 use sluice::track::RecentLimits;
 use sluice::viewer::ViewerLimits;
-use sluice_media::Codec;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
+use sluice_media::{Codec, Kind};
 use str0m::ice::{StunMessage, TransId};
 
 use crate::camera::Camera;
@@ -163,7 +163,7 @@ impl World {
         let formats = self.cameras[camera].formats();
         let candidates = [SERVER.parse().expect("an address")];
         let terms = Terms {
-            stream: self.cameras[camera].stream,
+            layer: self.cameras[camera].stream.layer(0),
             name: "camera",
             formats: &formats,
             candidates: &candidates,
@@ -197,7 +197,7 @@ impl World {
         if camera.viewers == 1 {
             let from = camera.recent.since_keyframe().unwrap_or(u64::MAX);
             let recent = camera.recent.trains_from(from).cloned().collect();
-            let media = Media::Subscribe { stream: camera.stream, recent };
+            let media = Media::Subscribe { layer: camera.stream.layer(0), recent };
             self.shard.handle_media(self.now, media);
         }
     }
@@ -386,7 +386,11 @@ impl World {
                 }
                 let stream = self.cameras[index].stream;
                 for train in trains {
-                    self.shard.handle_media(self.now, Media::Train { stream, train });
+                    let media = match train.codec.kind() {
+                        Kind::Video => Media::Picture { layer: stream.layer(0), train },
+                        Kind::Audio => Media::Sound { stream, train },
+                    };
+                    self.shard.handle_media(self.now, media);
                 }
             }
         }
@@ -420,7 +424,7 @@ impl World {
             let camera = camera.expect("a camera of that stream");
             camera.viewers -= 1;
             if camera.viewers == 0 {
-                let media = Media::Unsubscribe { stream: ended.stream };
+                let media = Media::Unsubscribe { layer: ended.stream.layer(0) };
                 self.shard.handle_media(self.now, media);
             }
         }

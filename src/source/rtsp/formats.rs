@@ -3,7 +3,7 @@
 //! Owns the choice of streams and the sentences about those left out. Never talks to a camera.
 
 use bytes::Bytes;
-use sluice_media::{Codec, h264};
+use sluice_media::{Codec, Kind, h264};
 
 use super::sdp::Media;
 use crate::stream::{AudioFormat, Formats, VideoFormat};
@@ -100,8 +100,8 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
         let first = offers.iter().enumerate().filter_map(fitting).min_by_key(|(.., send_only)| *send_only);
         first.map(|(index, codec, _)| (index, codec))
     };
-    let video = first(|codec| *codec == Codec::H264).map(|(index, _)| index);
-    let audio = first(|codec| *codec != Codec::H264);
+    let video = first(|codec| codec.kind() == Kind::Video).map(|(index, _)| index);
+    let audio = first(|codec| codec.kind() == Kind::Audio);
 
     let left_out = |(index, offer): (usize, &Offer)| {
         if video == Some(index) || audio.is_some_and(|(chosen, _)| chosen == index) {

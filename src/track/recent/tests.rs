@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use proptest::prelude::*;
+use sluice_media::Codec;
 
 use super::*;
 
@@ -34,7 +35,7 @@ fn sequences<'a>(trains: impl Iterator<Item = &'a Arc<Train>>) -> Vec<u64> {
 
 #[test]
 fn keeps_back_to_the_keyframe_and_one_second() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     for frame in 0..30 {
         assert!(recent.push(train(t, frame * 2, 2, frame % 20 == 0, frame * 100)));
     }
@@ -53,7 +54,7 @@ fn keeps_back_to_the_keyframe_and_one_second() {
 #[test]
 fn without_a_history_keeps_back_to_the_keyframe_alone() {
     let limits = RecentLimits { history: Duration::ZERO, ..LIMITS };
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, limits));
+    let (t, mut recent) = (epoch(), Recent::new(limits));
     for frame in 0..30 {
         recent.push(train(t, frame * 2, 2, frame % 20 == 0, frame * 100));
         let keyframe = frame / 20 * 20;
@@ -68,7 +69,7 @@ fn without_a_history_keeps_back_to_the_keyframe_alone() {
 
 #[test]
 fn finds_packets() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     assert!(recent.train_containing(0).is_none() && recent.latest().is_none());
     recent.push(train(t, 10, 3, true, 0));
     recent.push(train(t, 13, 2, false, 40));
@@ -88,7 +89,7 @@ fn finds_packets() {
 
 #[test]
 fn a_gap_makes_the_keyframe_before_it_useless() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     recent.push(train(t, 0, 2, true, 0));
     recent.push(train(t, 3, 1, false, 40));
     assert_eq!(recent.since_keyframe(), None);
@@ -102,7 +103,7 @@ fn a_gap_makes_the_keyframe_before_it_useless() {
 
 #[test]
 fn older_trains_are_refused() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     assert!(recent.push(train(t, 10, 2, true, 0)));
     for sequence in [0, 10, 11] {
         assert!(!recent.push(train(t, sequence, 1, true, 40)), "{sequence}");
@@ -117,7 +118,7 @@ fn bytes_win_over_the_keyframe() {
     // Room for trains of 3 and of 2 packets, and for no more.
     let held = |packets| size_of::<Kept>() + train(t, 0, packets, true, 0).held();
     let limits = RecentLimits { bytes: held(3) + held(2), ..LIMITS };
-    let mut recent = Recent::new(Codec::H264, limits);
+    let mut recent = Recent::new(limits);
     recent.push(train(t, 0, 3, true, 0));
     recent.push(train(t, 3, 2, false, 40));
     assert_eq!((recent.since_keyframe(), recent.bytes(), recent.held()), (Some(0), 5_000, limits.bytes));
@@ -143,8 +144,8 @@ fn tiny_trains_are_bounded_by_the_memory_they_hold_and_by_their_number() {
         Arc::new(train)
     };
     let (mut small, mut large) = (
-        Recent::new(Codec::H264, RecentLimits { bytes: 1 << 20, history: Duration::from_secs(1) }),
-        Recent::new(Codec::H264, RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) }),
+        Recent::new(RecentLimits { bytes: 1 << 20, history: Duration::from_secs(1) }),
+        Recent::new(RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) }),
     );
     for sequence in 0..MAX_TRAINS as u64 {
         small.push(tiny(sequence));
@@ -162,7 +163,7 @@ fn tiny_trains_are_bounded_by_the_memory_they_hold_and_by_their_number() {
 
 #[test]
 fn a_keyframe_of_several_trains_is_one_start() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     recent.push(train(t, 0, 50, true, 0));
     recent.push(train(t, 50, 10, false, 0));
     assert_eq!(recent.since_keyframe(), Some(0));
@@ -171,7 +172,7 @@ fn a_keyframe_of_several_trains_is_one_start() {
 
 #[test]
 fn frame_interval_is_the_median_in_order_of_display() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     assert_eq!(recent.frame_interval(), None);
     recent.push(train(t, 0, 1, true, 0));
     assert_eq!(recent.frame_interval(), None);
@@ -193,7 +194,7 @@ fn frame_interval_is_the_median_in_order_of_display() {
 #[test]
 fn frame_interval_passes_over_a_hole_and_shared_timestamps() {
     for times in [[0, 40, 80, 280, 320, 360], [0, 0, 40, 40, 80, 80]] {
-        let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+        let (t, mut recent) = (epoch(), Recent::new(LIMITS));
         for (sequence, ms) in times.into_iter().enumerate() {
             recent.push(train(t, sequence as u64, 1, sequence == 0, ms));
         }
@@ -220,7 +221,7 @@ proptest! {
     /// Against the plain list of everything that was pushed.
     #[test]
     fn holds_what_it_promises(steps in steps()) {
-        let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+        let (t, mut recent) = (epoch(), Recent::new(LIMITS));
         let mut all: Vec<Arc<Train>> = Vec::new();
         let (mut sequence, mut ms) = (0, 0);
         for step in steps {
@@ -273,7 +274,7 @@ proptest! {
 
 #[test]
 fn the_newest_whole_keyframe_is_found_whatever_came_behind_it() {
-    let (t, mut recent) = (epoch(), Recent::new(Codec::H264, LIMITS));
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     let part = |sequence, keyframe, starts_frame, ends_frame, ms| {
         let mut train = Arc::into_inner(train(t, sequence, 1, keyframe, ms)).expect("nobody else has it");
         (train.starts_frame, train.ends_frame) = (starts_frame, ends_frame);
