@@ -1,10 +1,10 @@
 //! Sluice: a WebRTC SFU for bare-metal Linux.
 //!
 //! Modules in the order in which a frame passes them (docs/ARCHITECTURE.md has the picture):
-//! [`source`] reads cameras, [`track`] packetizes once, [`shard`] fans out on pinned threads,
-//! [`viewer`] numbers and seals for one player, and `sluice-io` hands batches to the kernel. Beside
-//! the way: [`control`] (streams, sessions, HTTP), [`ops`] (metrics, health, pages) and [`probe`] (what a camera
-//! is like).
+//! [`source`] reads cameras, [`stream`] judges what comes, [`track`] packetizes once, [`shard`] fans out on pinned
+//! threads, [`viewer`] numbers and seals for one player, and `sluice-io` hands batches to the kernel. Beside the way:
+//! [`session`] (who may join), [`http`] (WHEP, pages, health), [`ops`] (metrics, the log) and [`probe`] (what a
+//! camera is like).
 #![forbid(unsafe_code)]
 
 pub mod contain;

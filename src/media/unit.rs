@@ -30,7 +30,7 @@ impl AccessUnit {
 /// One audio packet's payload as a source delivers it.
 #[derive(Debug, Clone)]
 pub struct AudioFrame {
-    /// The payload as RTP carries it. Over [`MAX_PAYLOAD`] bytes Opus is refused and G.711 split.
+    /// The payload as RTP carries it. Over [`MAX_PAYLOAD`](crate::MAX_PAYLOAD) bytes Opus is refused and G.711 split.
     pub payload: Bytes,
     /// Time by the source's clock, in ticks of the codec's clock rate, already unwrapped.
     pub timestamp: i64,

@@ -50,7 +50,7 @@ impl ParameterSets {
     }
 
     /// Takes `nal`, in place of an older set of the same kind and id. `false` if it is no SPS or PPS,
-    /// its ids cannot be read, or it is over [`MAX_SET_BYTES`]: then nothing changed.
+    /// its ids cannot be read, or it is over `MAX_SET_BYTES`: then nothing changed.
     pub fn remember(&mut self, nal: &[u8]) -> bool {
         let nal = trimmed(nal);
         if nal.len() > MAX_SET_BYTES {
