@@ -16,9 +16,9 @@ pub(crate) const SHARDS_MAX: u16 = 256;
 /// A whole, valid configuration. The default has no streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// `[http]`: pages and WHEP/WHIP signalling.
+    /// `[http]`: pages and WHEP.
     pub http: Http,
-    /// `[admin]`: metrics, health, profiles.
+    /// `[admin]`: metrics, health, the state of streams.
     pub admin: Admin,
     /// `[udp]`: the sockets media leaves by.
     pub udp: Udp,
@@ -101,7 +101,7 @@ pub enum Origin {
 /// `[admin]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
-    /// Where metrics, health, the API and profiles are served. There is no password: keep it off public networks.
+    /// Where metrics, health and the state of streams are served. There is no password: keep it off public networks.
     pub listen: SocketAddr,
     /// Names that it answers to, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,

@@ -1,10 +1,9 @@
 //! One WHEP viewer without a socket: takes `now` and datagrams, gives datagrams and counts.
 //!
-//! The engine does ICE (full, controlling), DTLS and SDP. **Media never reaches it**: packets are
-//! counted by their clear header, and only retransmissions and the packets of a verifying viewer are
-//! decrypted, with the keys that the engine's DTLS handed out. Reports, NACK, PLI and REMB are built
-//! and sealed here (`feedback`); what the engine would send under the same keys is discarded. What becomes of
-//! media is `media`'s.
+//! The engine does ICE (full, controlling), DTLS and SDP. **Media never reaches it**: packets are counted by their clear
+//! header, and only retransmissions and the packets of a verifying viewer are decrypted, with the keys that the engine's
+//! DTLS handed out. Reports, NACK, PLI and REMB are built and sealed in `feedback`; what the engine would send under the
+//! same keys is discarded. What becomes of media is `media`'s.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

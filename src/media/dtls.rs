@@ -1,12 +1,12 @@
 //! DTLS for every engine of the process: one validated `dimpl::Config` and one certificate.
 //!
-//! Owns the crypto provider that engines are built with: the viewers' here and those of `load`, which are
-//! players. Building a `dimpl::Config` validates the
-//! whole crypto provider (1.1 ms of CPU) and str0m's own provider does so for every engine; here it
-//! is done once, which is most of the cost of a join. What may come in is decided here too: handshakes and
-//! alerts. No answer ever offers a data channel, so application data is discarded before it is even
-//! decrypted, and what the library refuses ends nobody's session: before the handshake is done anyone who
-//! forges an address could have sent it.
+//! Owns the crypto provider that engines are built with: the server's, and those of `load`, which are players. Building
+//! a `dimpl::Config` validates the whole crypto provider (1.1 ms of CPU), and str0m's own provider does so for every
+//! engine. Here it is done once, which is most of the cost of a join.
+//!
+//! What may come in is decided here too: handshakes and alerts. No answer ever offers a data channel, so application
+//! data is discarded before it is even decrypted. What the library refuses ends nobody's session: before the handshake
+//! is done anyone who forges an address could have sent it.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -23,8 +23,8 @@ use super::{Control, Path};
 
 /// Polls of one call at the most; an engine that still has output then is broken and ends.
 ///
-/// A keyframe is a few hundred packets. Lower ends good viewers in a burst; higher lets a broken
-/// engine hold its shard longer (one poll is about 2 µs).
+/// Media never passes it: the longest output is a flight of the handshake, some ten datagrams. Lower ends a peer whose
+/// flight is long, higher lets a broken engine hold its shard longer (one poll is about 2 µs).
 const MAX_POLLS: usize = 4_096;
 
 /// One media section as negotiated.

@@ -19,7 +19,7 @@ pub const COMMANDS_MAX: usize = 4_096;
 
 /// Media messages that may wait for a shard: 64 cameras at 80 messages a second for half a second.
 /// Full means that the shard cannot keep up: trains are then dropped and counted. Raising it costs
-/// memory (a keyframe's train is up to 60 KB, shared by all shards) and lets delay grow.
+/// memory (a train is up to 19 KB, shared by all shards) and lets delay grow.
 pub const MEDIA_MAX: usize = 2_560;
 
 /// Of these, messages of one stream: three of the largest pictures, or what a line brings after a stall. What is over is
