@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::source::rtsp::{self, Credentials, RtspSettings};
+use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState};
+use sluice_config::{Credentials, Rtsp, Transport};
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::sync::{mpsc, watch};
 use url::Url;
@@ -152,15 +153,23 @@ impl Pull {
 
 /// Settings with short waits.
 fn quick(url: Url) -> RtspSettings {
-    RtspSettings {
-        backoff_min: Duration::from_millis(100),
-        backoff_max: Duration::from_millis(400),
-        ..RtspSettings::new("cam", url)
-    }
+    let rtsp = Rtsp {
+        reconnect_min: Duration::from_millis(100),
+        reconnect_max: Duration::from_millis(400),
+        ..Rtsp::default()
+    };
+    let camera = url.as_str().parse().expect("the URL of a camera");
+    RtspSettings { stream: "cam".to_owned(), camera, rtsp }
 }
 
-fn login(username: &str, password: &str) -> Option<Credentials> {
-    Some(Credentials { username: username.into(), password: password.into() })
+fn with_login(mut settings: RtspSettings, username: &str, password: &str) -> RtspSettings {
+    settings.camera.credentials = Some(Credentials { username: username.into(), password: password.into() });
+    settings
+}
+
+fn over_udp(mut settings: RtspSettings) -> RtspSettings {
+    settings.rtsp.transport = Transport::Udp;
+    settings
 }
 
 fn types(unit: &AccessUnit) -> Vec<u8> {
@@ -169,12 +178,11 @@ fn types(unit: &AccessUnit) -> Vec<u8> {
 
 /// Settings that give a hostile server little time.
 fn impatient(url: Url) -> RtspSettings {
-    RtspSettings {
-        connect_timeout: Duration::from_secs(1),
-        request_timeout: Duration::from_secs(1),
-        data_timeout: Duration::from_secs(1),
-        ..quick(url)
-    }
+    let mut settings = quick(url);
+    settings.rtsp.connect_timeout = Duration::from_secs(1);
+    settings.rtsp.request_timeout = Duration::from_secs(1);
+    settings.rtsp.data_timeout = Duration::from_secs(1);
+    settings
 }
 
 /// What all tests of this process log, of Sluice at TRACE and of retina as an operator would have it.
