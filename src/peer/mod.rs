@@ -8,7 +8,6 @@ mod transport;
 
 pub use check::Check;
 pub use egress::{Control, Egress, Lane};
-pub(crate) use engine::is_srtp;
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams};
 pub use paths::{FRESH, Path};
 pub use transport::{Admission, Peer, PeerLimits, Timer, Turned};

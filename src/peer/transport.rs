@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sluice_media::srtp::{Opener, Sealer};
+use sluice_media::{Class, class};
 
 use super::egress::Control;
 use super::engine::{Credentials, Engine, EngineError, Turn};
@@ -312,7 +313,7 @@ struct Door<'a> {
 
 impl Control for Door<'_> {
     fn transmit(&mut self, path: Path, datagram: &[u8]) {
-        if let [0..=3, ..] = datagram {
+        if class(datagram) == Class::Stun {
             let arrival = self.arrival.as_mut().filter(|arrival| arrival.path.remote == path.remote);
             // It sends no checks of its own, so there is nothing else.
             let Some(Arrival { now, check, path: from, announced, new, admission }) = arrival else { return };

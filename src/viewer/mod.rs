@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use sluice_media::rtcp::Epoch;
 use sluice_media::srtp::{Opener, Sealer};
-use sluice_media::{Kind, MAX_PAYLOAD};
+use sluice_media::{Kind, MAX_PAYLOAD, class};
 
 pub use budget::KeyframeAnswer;
 pub use feedback::Keyframes;
@@ -29,9 +29,7 @@ use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
 use crate::id::{LayerId, SessionId};
-use crate::peer::{
-    Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Turned, is_srtp,
-};
+use crate::peer::{Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Turned};
 use crate::track::{MAX_TRAIN_PACKETS, Recent, Train};
 
 /// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
@@ -195,7 +193,7 @@ impl Viewer {
         if !self.peer.is_known(remote) {
             return Outcome::default();
         }
-        if is_srtp(datagram) {
+        if class(datagram).is_srtp() {
             return self.handle_reports(now, remote, datagram, around, egress);
         }
         let turned = self.peer.handle_dtls(now, remote, datagram, egress);

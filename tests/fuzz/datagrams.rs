@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
+use sluice_media::{Class, class};
 
 use crate::client::Player;
 use crate::link::Link;
-use crate::wire::{Class, class};
 use crate::world::World;
 use crate::{mutate, run};
 

@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use sluice::peer::MediaParams;
 use sluice::session::join::{Agreement, Restart};
 use sluice_load::srtp::Srtp;
-use sluice_media::Kind;
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
+use sluice_media::{Class, Kind, class};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
-
-use crate::wire::{Class, class};
 
 /// Where every viewer finds the server.
 pub const SERVER: &str = "192.0.2.1:8189";

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use sluice_media::{Class, class};
+
 use crate::client::Player;
 use crate::link::{Link, Way};
-use crate::wire::{Class, class};
 use crate::world::{LIMITS, World};
 
 #[test]

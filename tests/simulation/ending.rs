@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sluice::count::EndReason;
 use sluice::shard::command::Command;
+use sluice_media::{Class, class};
 
 use crate::client::Player;
 use crate::link::Link;
@@ -33,7 +34,7 @@ fn a_viewer_that_stops_halfway_is_freed_too() {
     let mut world = World::with_camera(22);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     // ICE succeeds, DTLS never does.
-    world.lose(|_, _, bytes| crate::wire::class(bytes) == crate::wire::Class::Dtls);
+    world.lose(|_, _, bytes| class(bytes) == Class::Dtls);
     world.run(LIMITS.peer.setup);
     assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::SetupTimeout));
     world.assert_empty();

@@ -10,11 +10,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sluice::shard::command::Command;
 use sluice_load::rtcp;
-use sluice_media::Kind;
+use sluice_media::{Class, Kind, class};
 
 use crate::client::Player;
 use crate::link::{Link, Way};
-use crate::wire::{Class, class};
 use crate::world::World;
 
 /// Viewers that stay to the end, so that their sequence numbers roll over.

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sluice::count::EndReason;
+use sluice_media::{Class, class};
 
 use crate::client::Player;
 use crate::link::Link;
-use crate::wire::{Class, class};
 use crate::world::{LIMITS, World};
 
 fn address(text: &str) -> SocketAddr {

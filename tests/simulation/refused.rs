@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use sluice_media::{Class, class};
+
 use crate::client::Player;
 use crate::link::{Link, Way};
-use crate::wire::{Class, class};
 use crate::world::World;
 
 fn plays(world: &World, viewer: usize) -> bool {

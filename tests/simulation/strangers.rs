@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sluice_media::{Class, class};
+
 use crate::client::Player;
 use crate::link::Link;
-use crate::wire::{Class, class};
 use crate::world::World;
 
 fn stranger(port: u16) -> SocketAddr {
