@@ -20,8 +20,8 @@ mod units;
 mod value;
 
 pub use config::{
-    Admin, Config, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin, Rtcp, RtspDefaults, Shards, Track,
-    Transport, Udp,
+    Admin, CONSENT_MIN, Config, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin, Rtcp,
+    RtspDefaults, Shards, Track, Transport, Udp,
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, environment, load};

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     Bytes, Config, LogFormat, Source, StreamName, StreamNameError, Transport,
-    config::SHARDS_MAX,
+    config::{CONSENT_MIN, FRAME_MAX, SHARDS_MAX},
     parse,
     suggest::nearest,
     value::{Kind, Refusal},
@@ -140,8 +140,7 @@ static KEYS: [Key<Config>; 41] = [
     key(
         "limits.consent_timeout",
         "\"30s\"",
-        // The engine itself notices silence after 15 s.
-        Kind::Duration(Duration::from_secs(15), HOUR, |c, v| {
+        Kind::Duration(CONSENT_MIN, HOUR, |c, v| {
             c.limits.consent_timeout = v;
         }),
     ),
@@ -151,11 +150,7 @@ static KEYS: [Key<Config>; 41] = [
     key("rtsp.data_timeout", "\"10s\"", Kind::Duration(SECOND, HOUR, |c, v| c.rtsp.data_timeout = v)),
     key("rtsp.reconnect_min", "\"500ms\"", Kind::Duration(TENTH, HOUR, |c, v| c.rtsp.reconnect_min = v)),
     key("rtsp.reconnect_max", "\"30s\"", Kind::Duration(TENTH, HOUR, |c, v| c.rtsp.reconnect_max = v)),
-    key(
-        "rtsp.max_frame",
-        "\"4MiB\"",
-        Kind::Bytes(Bytes::kib(64), Bytes::mib(4), |c, v| c.rtsp.max_frame = v),
-    ),
+    key("rtsp.max_frame", "\"4MiB\"", Kind::Bytes(Bytes::kib(64), FRAME_MAX, |c, v| c.rtsp.max_frame = v)),
     key("nack.enabled", "true", Kind::Bool(|c, v| c.nack.enabled = v)),
     key("nack.history", "\"1s\"", Kind::Duration(TENTH, TEN_SECONDS, |c, v| c.nack.history = v)),
     key("rtcp.report_interval", "\"3s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.rtcp.report_interval = v)),

@@ -21,6 +21,7 @@ use sluice_media::{Kind, MAX_PAYLOAD, class};
 pub use budget::KeyframeAnswer;
 pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, Repair};
+pub(crate) use outgoing::AROUND_PAYLOAD_MAX;
 pub use outgoing::Repairs;
 
 use self::budget::Budget;
@@ -33,7 +34,7 @@ use crate::peer::{Admission, Check, Credentials, Egress, MediaParams, Path, Peer
 use crate::track::{MAX_TRAIN_PACKETS, Recent, Train};
 
 /// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
-const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + 64);
+const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + AROUND_PAYLOAD_MAX);
 
 /// What a viewer may take.
 #[derive(Debug, Clone, Copy)]

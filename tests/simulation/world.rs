@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use sluice::count::EndReason;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, PeerLimits};
+use sluice::peer::{Credentials, PeerLimits, STALL};
 use sluice::session::join::{self, Agreement, Terms};
 use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
@@ -52,9 +52,6 @@ const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 /// Time between two looks at a line that is used up, and what it may save up, in seconds: as the worker's.
 const RATE_WAIT: Duration = Duration::from_millis(1);
 const BURST: f64 = 0.002;
-
-/// From when on a full socket counts as stalled, as in the worker's outbox.
-const STALL: Duration = Duration::from_millis(100);
 
 /// One certificate for all tests, as for all viewers of a process.
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
