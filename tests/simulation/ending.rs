@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use sluice::count::EndReason;
 use sluice::shard::command::Command;
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::{LIMITS, World};
 use sluice_media::{Class, class};
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::{LIMITS, World};
 
 #[test]
 fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {

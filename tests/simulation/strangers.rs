@@ -4,11 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
 use sluice_media::{Class, class};
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::World;
 
 fn stranger(port: u16) -> SocketAddr {
     SocketAddr::new("203.0.113.66".parse().expect("an address"), port)

@@ -28,13 +28,15 @@ const TURN: f64 = 1_500.0;
 /// The server's egress of one call.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    /// What it sent, and where to.
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
     /// Whether it takes no media.
     pub full: bool,
     /// Whether that has been so for long.
     pub stalled: bool,
-    /// What may still be spent on media, if that is limited, and what was.
+    /// What may still be spent on media, if that is limited.
     pub budget: Option<f64>,
+    /// What was spent on media.
     pub spent: f64,
 }
 
