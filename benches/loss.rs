@@ -105,12 +105,12 @@ impl Line {
         let of_server = |figure: &dyn Fn(&Measured, super::measured::Server) -> f64| {
             Spread::of(self.rounds.iter().filter_map(|(m, _)| Some(figure(m, m.server?))))
         };
-        let costs = self.rounds.iter().filter_map(|(m, floor)| Some((m.cpu_per_packet()?, floor)));
+        let costs = self.rounds.iter().filter_map(|(m, floor)| Some((m.cpu_per_packet_reached()?, floor)));
         Figures {
             loss: self.name,
             nack: self.nack,
-            video_lost_before_repair: of(&|m| m.totals.video.lost_before_repair()),
-            video_lost: of(&|m| m.totals.video.lost()),
+            video_lost_before_repair: of(&|m| m.totals.video.share_lost_before_repair()),
+            video_lost: of(&|m| m.totals.video.share_lost()),
             repair_overhead: of(&|m| share(m.totals.repairs, m.totals.video.expected)),
             incomplete_frames: of(&|m| {
                 share(m.verified.incomplete, m.verified.frames + m.verified.incomplete)
@@ -121,7 +121,7 @@ impl Line {
             }),
             packets_per_second: of(&|m| m.packets_per_second),
             server_ns_per_packet: Spread::of(
-                self.rounds.iter().filter_map(|(m, _)| Some(m.cpu_per_packet()? * 1e9)),
+                self.rounds.iter().filter_map(|(m, _)| Some(m.cpu_per_packet_reached()? * 1e9)),
             ),
             server_us_per_viewer_second: of_server(&|m, server| server.cores() / m.joined as f64 * 1e6),
             cost_over_floor: over_floor(costs),

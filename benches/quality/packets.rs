@@ -62,8 +62,8 @@ fn loss(clean: &Measured) -> Check {
         name: "Packet loss",
         verdict: Verdict::good_if(
             video.expected > 0
-                && video.lost() <= CLEAN_LOSS
-                && share(clean.lost, clean.totals.expected) <= CLEAN_LOSS
+                && video.share_lost() <= CLEAN_LOSS
+                && share(clean.lost, clean.totals.counts.expected) <= CLEAN_LOSS
                 && verified.frames > 0
                 && verified.incomplete == 0,
         ),
@@ -71,8 +71,8 @@ fn loss(clean: &Measured) -> Check {
             "{} of {} packets did not come, {} of the video after repair; {} of {} frames that were put together were \
              incomplete",
             number(clean.lost as f64, 0),
-            number(clean.totals.expected as f64, 0),
-            percent(video.lost()),
+            number(clean.totals.counts.expected as f64, 0),
+            percent(video.share_lost()),
             verified.incomplete,
             number((verified.frames + verified.incomplete) as f64, 0)
         ),
@@ -82,8 +82,8 @@ fn loss(clean: &Measured) -> Check {
             percent(CLEAN_LOSS)
         ),
         figures: json!({
-            "expected": clean.totals.expected, "lost": clean.lost,
-            "video_loss": video.lost(), "frames": verified.frames, "incomplete_frames": verified.incomplete,
+            "expected": clean.totals.counts.expected, "lost": clean.lost,
+            "video_loss": video.share_lost(), "frames": verified.frames, "incomplete_frames": verified.incomplete,
         }),
         table: None,
         doubts: Vec::new(),
@@ -92,22 +92,22 @@ fn loss(clean: &Measured) -> Check {
 
 fn repair(lossy: &Measured) -> Check {
     let video = lossy.totals.video;
-    let before = video.lost_before_repair();
+    let before = video.share_lost_before_repair();
     Check {
         name: "Repair of loss",
         // Without loss there is nothing to judge.
-        verdict: Verdict::good_if(before > 0.0 && video.lost() <= REPAIRED_LOSS),
+        verdict: Verdict::good_if(before > 0.0 && video.share_lost() <= REPAIRED_LOSS),
         measured: format!(
             "of the video {} was lost on the way, {} after repair",
             percent(before),
-            percent(video.lost())
+            percent(video.share_lost())
         ),
         how: format!(
             "The same with {LINE_LOSS} of all packets discarded on arrival, retransmissions too, and NACK as browsers do it. \
              Good if at most {} of the video is missing in the end. Sound is not asked for again, as in browsers.",
             percent(REPAIRED_LOSS)
         ),
-        figures: json!({ "video_loss_before_repair": before, "video_loss": video.lost() }),
+        figures: json!({ "video_loss_before_repair": before, "video_loss": video.share_lost() }),
         table: None,
         doubts: lossy.warnings.clone(),
     }

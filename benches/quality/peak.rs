@@ -81,7 +81,7 @@ impl Step {
             cores: measured.server.map_or(0.0, |server| server.cores_user + server.cores_system),
             generator: measured.generator.busiest_thread.max(measured.generator.joining_busiest_thread),
             generator_waited: measured.generator.waited,
-            video_loss: measured.totals.video.lost(),
+            video_loss: measured.totals.video.share_lost(),
             join_p99_seconds: measured.join.p99,
             gap_max_seconds: measured.gap.max,
             troubles: measured.troubles(),

@@ -77,7 +77,7 @@ pub async fn check(rig: &Rig, server: &mut Server, options: &Options) -> Result<
     let grown = growth(&samples);
     let threads = samples.iter().map(|sample| sample.threads);
     let steady = threads.clone().min() == threads.max();
-    let loss = measured.totals.video.lost();
+    let loss = measured.totals.video.share_lost();
     let troubles = measured.troubles();
     let memory = match grown {
         Some((before, after)) => {
@@ -92,7 +92,7 @@ pub async fn check(rig: &Rig, server: &mut Server, options: &Options) -> Result<
                 && steady
                 && loss <= LOSS
                 && troubles.is_none()
-                && measured.totals.expected > 0,
+                && measured.totals.counts.expected > 0,
         ),
         measured: format!(
             "{} viewers for {}: {memory}; {} of the video lost, longest gap of a viewer {} ms, {}",

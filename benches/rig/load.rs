@@ -11,7 +11,7 @@ use sluice_load::process;
 
 use super::super::child::{Child, READY};
 use super::super::error::{BenchError, What};
-use super::super::measured::Measured;
+use super::super::measured::{self, Measured};
 use super::super::site::{Place, cores_text};
 use super::{Rig, Server};
 
@@ -142,7 +142,7 @@ impl Generator {
         if !matches!(status.code(), Some(0 | 1)) || !self.json.exists() {
             return Err(self.child.died(status, "without a report"));
         }
-        Measured::read(&self.json)
+        measured::read(&self.json)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The shares of values that a curve is drawn through: dense where service is bad.
 const SHARES: [f64; 24] = [
@@ -47,7 +47,8 @@ impl Extend<Duration> for Times {
 }
 
 /// Figures about one distribution, in seconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Distribution {
     /// Values in it.
     pub count: u64,

@@ -24,7 +24,8 @@ const WAITING_MAX: usize = 1_024;
 const AGES_MAX: usize = WAITING_MAX;
 
 /// What verification found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Verdict {
     /// Packets that were authentic and could be decrypted.
     pub authentic: u64,

@@ -35,7 +35,8 @@ pub enum Fate {
 }
 
 /// What was done so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Done {
     /// Media packets lost.
     pub lost: u64,

@@ -7,7 +7,7 @@
 pub mod cameras;
 pub mod client;
 pub mod delay;
-mod distribution;
+pub mod distribution;
 mod formats;
 pub mod frames;
 pub mod gone;

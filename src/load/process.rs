@@ -9,7 +9,8 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(10);
 
 /// A process at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Sample {
     /// CPU time in user mode, in steps of 10 ms.
     #[serde(serialize_with = "seconds")]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 pub use costs::{Generator, Server};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::Totals;
 use super::distribution::Distribution;
@@ -78,11 +78,12 @@ pub struct Window {
     pub server: Option<(Sample, Sample)>,
 }
 
-/// A finished test.
-#[derive(Debug, Serialize)]
+/// A finished test, as it is written and read again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Version of the generator.
-    pub version: &'static str,
+    pub version: String,
     /// The command line, without secrets.
     pub command: String,
     /// The generator's machine.
@@ -153,6 +154,32 @@ pub struct Report {
 }
 
 impl Report {
+    /// Part of all packets that never came.
+    pub fn loss(&self) -> f64 {
+        share(self.lost, self.totals.counts.expected)
+    }
+
+    /// CPU seconds of the server per packet that reached us, those that were lost here on purpose too.
+    pub fn cpu_per_packet_reached(&self) -> Option<f64> {
+        let Totals { packets, impaired, .. } = self.totals;
+        let reached = packets + impaired.lost + impaired.repairs_lost;
+        Some(self.server?.cpu_per_packet * share(packets, reached))
+    }
+
+    /// Joins that failed and viewers that ended, in words; nothing if there were none.
+    pub fn troubles(&self) -> Option<String> {
+        let all = self.failures.iter().chain(&self.ended);
+        let all: Vec<String> = all.map(|(reason, count)| format!("{count} x {reason}")).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+}
+
+/// A part of a whole; nothing of nothing is 0.
+pub fn share(part: u64, whole: u64) -> f64 {
+    ratio(part as f64, whole as f64)
+}
+
+impl Report {
     /// Adds a run up.
     pub fn new(setting: Setting, mut run: Run) -> Report {
         let Gone { totals, verdict: verified, .. } = run.gone;
@@ -164,7 +191,7 @@ impl Report {
         let gone = &run.gone;
         let since_1970 = setting.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut report = Report {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             command: setting.command,
             machine: setting.machine,
             started_at: since_1970.as_secs(),

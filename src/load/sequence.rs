@@ -29,7 +29,8 @@ pub enum Arrival {
 }
 
 /// Counts of one stream; those of many add up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Packets from the first to the highest sequence number seen.
     pub expected: u64,
@@ -56,6 +57,16 @@ impl Counts {
     /// Packets that never came: what the viewer lost.
     pub fn lost(&self) -> u64 {
         self.expected.saturating_sub(self.received + self.repaired)
+    }
+
+    /// [`Counts::lost_before_repair`] as a part of all.
+    pub fn share_lost_before_repair(&self) -> f64 {
+        self.lost_before_repair() as f64 / self.expected.max(1) as f64
+    }
+
+    /// [`Counts::lost`] as a part of all.
+    pub fn share_lost(&self) -> f64 {
+        self.lost() as f64 / self.expected.max(1) as f64
     }
 }
 

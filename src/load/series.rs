@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::gone::Mark;
 use super::process::Sample;
@@ -32,7 +32,8 @@ pub struct Moment {
 }
 
 /// The curves of a finished test.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Series {
     /// Seconds between two points.
     pub step_seconds: f64,
@@ -43,7 +44,8 @@ pub struct Series {
 }
 
 /// One point: rates since the one before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Point {
     /// Seconds since the beginning of the test.
     pub at: f64,

@@ -72,7 +72,8 @@ pub enum Timer {
 pub struct Peer {
     session: SessionId,
     ufrag: String,
-    engine: Engine,
+    /// Boxed: it is just below one of the allocator's sizes.
+    engine: Box<Engine>,
     paths: Paths,
     phase: Phase,
     offered: Instant,
@@ -94,7 +95,7 @@ impl Peer {
         Peer {
             session,
             ufrag: engine.local_ufrag(),
-            engine,
+            engine: Box::new(engine),
             paths: Paths::new(limits.fresh),
             phase: Phase::Connecting,
             offered,

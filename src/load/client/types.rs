@@ -64,7 +64,8 @@ pub enum Stage {
 pub type Transmit<'a> = dyn FnMut(SocketAddr, &[u8]) + 'a;
 
 /// What one viewer counted; those of many add up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Totals {
     /// Media datagrams that came, whatever became of them, retransmissions among them.
     pub packets: u64,

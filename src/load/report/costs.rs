@@ -2,7 +2,7 @@
 //!
 //! Owns the arithmetic from CPU times to costs per packet and per join. Never judges (that is `doubts`).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::gone::Mark;
 use super::super::process::Sample;
@@ -10,7 +10,8 @@ use super::super::series::{Point, Series};
 use super::{Run, Window, ratio};
 
 /// The server's side of the measurement.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Server {
     /// CPU in cores: user mode.
     pub cores_user: f64,
@@ -38,8 +39,16 @@ pub struct Server {
     pub waited: f64,
 }
 
+impl Server {
+    /// All its CPU, in cores.
+    pub fn cores(&self) -> f64 {
+        self.cores_user + self.cores_system
+    }
+}
+
 /// The generator's side of the measurement.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Generator {
     /// CPU of the busiest receiving thread, in cores.
     pub busiest_thread: f64,

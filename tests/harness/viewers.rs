@@ -19,7 +19,9 @@ use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use super::{Request, Sluice, wait_for};
+use crate::http::Request;
+use crate::server::Sluice;
+use crate::wait::wait_for;
 
 const WAKER: Token = Token(usize::MAX);
 const RECEIVE_BUFFER: usize = 4 << 20;

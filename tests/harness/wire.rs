@@ -12,13 +12,19 @@ use sluice_media::srtp::Sealed;
 /// What a datagram is (RFC 7983 §7, RFC 5761 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
+    /// ICE checks and their answers.
     Stun,
+    /// A handshake, or its alerts.
     Dtls,
+    /// Media and repairs.
     Rtp,
+    /// Reports.
     Rtcp,
+    /// Nothing that is agreed on.
     Other,
 }
 
+/// Tells by the first two bytes.
 pub fn class(datagram: &[u8]) -> Class {
     match datagram {
         [0..=3, ..] => Class::Stun,
@@ -47,13 +53,15 @@ const TURN: f64 = 1_500.0;
 /// The server's egress of one call.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    /// What it sent, and where to.
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
     /// Whether it takes no media.
     pub full: bool,
     /// Whether that has been so for long.
     pub stalled: bool,
-    /// What may still be spent on media, if that is limited, and what was.
+    /// What may still be spent on media, if that is limited.
     pub budget: Option<f64>,
+    /// What was spent on media.
     pub spent: f64,
 }
 

@@ -40,6 +40,7 @@ pub const LIMITS: ViewerLimits = ViewerLimits {
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
+/// As the server sets it by default.
 pub const PACING: Pacing =
     Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
 
@@ -62,21 +63,32 @@ static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("D
 /// Decides whether a datagram is lost on purpose: its way, and itself.
 type Filter = Box<dyn FnMut(Instant, Way, &[u8]) -> bool>;
 
+/// One shard, and everyone around it.
 pub struct World {
+    /// From which all time is counted.
     pub start: Instant,
+    /// The time.
     pub now: Instant,
+    /// The shard.
     pub shard: Shard,
+    /// What it counts.
     pub counters: Arc<ShardCounters>,
+    /// Cameras, by number.
     pub cameras: Vec<Camera>,
+    /// Players, by number.
     pub clients: Vec<Client>,
+    /// The network before each player.
     pub links: Vec<Link>,
+    /// What the shard sent.
     pub books: Books,
+    /// Viewers that ended, and when.
     pub ended: Vec<(Instant, Ended)>,
     /// Since when the shard's socket is full, if it is: it takes no media then.
     full_since: Option<Instant>,
-    /// What media may spend a second, if that is limited; what it may spend now; and what it has spent.
+    /// What media may spend a second, if that is limited, and what it may spend now.
     rate: Option<f64>,
     credit: (f64, Instant),
+    /// What media has spent so far.
     pub spent: f64,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
