@@ -61,12 +61,13 @@ fn loss_doubling_and_reordering_are_counted_to_the_packet() {
 
 #[test]
 fn what_is_repaired_is_counted_to_the_packet() {
-    let link = Shares { lost: 0.05, repairs_lost: 0.2, ..Shares::default() };
+    // Verification waits for five requests, a tenth of a second apart: so seldom are all of them in vain.
+    let link = Shares { lost: 0.05, repairs_lost: 0.1, ..Shares::default() };
     let server = Server::start(Script { link, ..Script::honest(seed()) });
-    let arguments = ["--viewers=4", "--duration=5s", "--verify=2", "--require=verify_errors<1"];
+    let arguments = ["--viewers=8", "--duration=5s", "--verify=4", "--require=verify_errors<1"];
     let load = SLUICE.load_to(0, &server.url(), &arguments);
     let done = server.done();
-    assert!(done.lost > 40 && done.repairs_lost > 3, "{done:?}");
+    assert!(done.lost > 40 && done.repairs_lost > 0, "{done:?}");
     assert_eq!(load.count("/totals/expected"), done.media, "{done:?}");
     assert_eq!(load.count("/lost_before_repair"), done.lost, "{done:?}");
     assert_eq!(load.count("/totals/repairs"), done.repairs, "{done:?}");
