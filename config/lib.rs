@@ -12,21 +12,24 @@ mod load;
 mod network;
 mod parse;
 mod redact;
+mod resolve;
 mod rtsp_url;
 mod schema;
 mod stream;
 mod suggest;
 mod units;
 mod value;
+mod variable;
 
 pub use config::{
-    Admin, Config, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin, Rtcp, RtspDefaults, Shards, Track,
-    Transport, Udp,
+    Admin, CONSENT_MIN, Config, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin, Rtcp,
+    RtspDefaults, Shards, Track, Transport, Udp,
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, environment, load};
 pub use network::Network;
+pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{RtspUrl, RtspUrlError, Secret};
-pub use schema::{KeyInfo, keys};
+pub use schema::keys;
 pub use stream::{Source, Stream, StreamName, StreamNameError};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

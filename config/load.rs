@@ -8,22 +8,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::{
     Config, ConfigError, Stream, StreamName,
     error::{Place, Problem, Text},
     redact::shown,
-    schema::{Draft, NoNode, Node, resolve, resolve_variable},
+    resolve::{Found, NoNode, Node, Schema},
+    schema::{Draft, SCHEMA, StreamDraft},
     suggest::nearest,
     value::{Fault, Given},
+    variable::{PREFIX, path_of},
 };
 
 /// The largest file read. Ten thousand streams fit; `/dev/zero` does not.
 const FILE_MAX: u64 = 4 << 20;
-
-/// The prefix of the variables that belong to us. There is none with it that is not a key.
-const PREFIX: &str = "SLUICE_";
 
 /// Where configuration comes from, in the order in which later wins. It may hold passwords, so it does not print.
 #[derive(Default)]
@@ -69,11 +68,12 @@ pub fn environment() -> Vec<(String, String)> {
 /// # Errors
 /// Every problem of every source. A file that is not TOML hides only its own further problems.
 pub fn load(inputs: Inputs) -> Result<Config, ConfigError> {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new(&SCHEMA);
     if let Some(file) = inputs.file {
         loader.file(file);
     }
-    loader.spelt = loader.streams.keys().cloned().collect();
+    loader.spelt =
+        loader.tables.keys().filter_map(|table| table.strip_prefix("streams.")?.parse().ok()).collect();
     loader.spelt.extend(names(&inputs.sets, &inputs.streams));
     for (name, value) in &inputs.env {
         loader.variable(name, value);
@@ -95,31 +95,36 @@ fn names(sets: &[String], streams: &[String]) -> impl Iterator<Item = StreamName
     streams.iter().filter_map(named).chain(sets.iter().filter_map(set))
 }
 
-#[derive(Default)]
 struct Loader {
-    config: Config,
-    streams: BTreeMap<StreamName, StreamDraft>,
+    schema: &'static Schema<Draft>,
+    draft: Draft,
     /// Names of streams as the file and the command line spell them.
     spelt: BTreeSet<StreamName>,
-    /// Where each key was set last.
-    places: BTreeMap<&'static str, Place>,
+    /// Where each table was named first, by its path.
+    tables: BTreeMap<String, Place>,
+    /// Where each key was set last, by its path.
+    places: BTreeMap<String, Place>,
     /// Keys that were refused at least once: they hold something nobody wrote.
-    refused: BTreeSet<&'static str>,
+    refused: BTreeSet<String>,
     /// The file could not be read to its end.
     incomplete: bool,
     problems: Vec<Problem>,
 }
 
-#[derive(Default)]
-struct StreamDraft {
-    values: Draft,
-    /// Where the stream was named first.
-    place: Option<Place>,
-    /// A source was given and refused; one problem is enough.
-    source_refused: bool,
-}
-
 impl Loader {
+    fn new(schema: &'static Schema<Draft>) -> Self {
+        Self {
+            schema,
+            draft: Draft::default(),
+            spelt: BTreeSet::new(),
+            tables: BTreeMap::new(),
+            places: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            incomplete: false,
+            problems: Vec::new(),
+        }
+    }
+
     fn file(&mut self, file: File) {
         let (name, raw) = match file {
             File::Text { name, text } => (name, text),
@@ -164,18 +169,33 @@ impl Loader {
     fn table<'a>(&mut self, path: &mut Vec<&'a str>, table: &'a DeTable<'a>, text: &Text) {
         for (key, value) in table {
             path.push(key.get_ref());
-            match (resolve(path), value.get_ref()) {
+            let joined = path.join(".");
+            match (self.schema.resolve(path), value.get_ref()) {
                 (Ok(Node::Table), DeValue::Table(inner)) => {
-                    if let ["streams", name] = path[..] {
-                        self.name_stream(name, text.at(key.span()));
-                    }
+                    self.tables.entry(joined).or_insert_with(|| text.at(key.span()));
                     self.table(path, inner, text);
                 }
-                (Ok(Node::Table), _) => self.not_a_table(path, text.at(value.span())),
-                (Ok(node), _) => self.apply(node, &Given::Toml(value), text),
-                (Err(no_node), _) => self.unknown("key", &path.join("."), text.at(key.span()), no_node),
+                (Ok(Node::Rows), DeValue::Array(rows)) => self.rows(path, rows, text),
+                (Ok(Node::Key(found)), _) => self.apply(joined, &found, &Given::Toml(value), text),
+                (Ok(Node::Table | Node::Rows), _) => self.not_a_table(path, text.at(value.span())),
+                (Err(no_node), _) => self.unknown("key", &joined, text.at(key.span()), no_node),
             }
             path.pop();
+        }
+    }
+
+    /// Walks tables in a row; what tells them apart in a path is their number.
+    fn rows<'a>(&mut self, path: &[&str], rows: &'a DeArray<'a>, text: &Text) {
+        for (number, row) in rows.iter().enumerate() {
+            let number = number.to_string();
+            let mut path: Vec<&str> = path.iter().copied().chain([number.as_str()]).collect();
+            match row.get_ref() {
+                DeValue::Table(inner) => {
+                    self.tables.entry(path.join(".")).or_insert_with(|| text.at(row.span()));
+                    self.table(&mut path, inner, text);
+                }
+                _ => self.not_a_table(&path, text.at(row.span())),
+            }
         }
     }
 
@@ -185,20 +205,33 @@ impl Loader {
         }
         // One line, whatever the value holds: the rules that hide passwords work on lines.
         let text = Text::new("environment", &format!("{name}={value}").replace('\n', " "));
-        match resolve_variable(name) {
-            Ok(Node::StreamKey(stream, key)) => match self.stream_meant(stream) {
-                Ok(stream) => {
-                    let given = Given::Text { text: value, at: name.len() + 1 };
-                    self.apply(Node::StreamKey(stream, key), &given, &text);
+        let place = || text.at(0..name.len());
+        let mut path = match path_of(name, &self.schema.keys()) {
+            Ok(path) => path,
+            Err(no_node) => return self.unknown("variable", name, place(), no_node),
+        };
+        if let [table, stream, ..] = &mut path[..]
+            && table == "streams"
+            && let Ok(folded) = stream.parse()
+        {
+            match self.stream_meant(folded) {
+                Ok(meant) => *stream = meant.to_string(),
+                Err(several) => {
+                    return self.problems.push(
+                        Problem::new(format!("`{name}` may be of any of the streams {several}"))
+                            .at(place(), "a variable knows no case and no `-`".to_owned())
+                            .help("rename one of them, or use --set".to_owned()),
+                    );
                 }
-                Err(several) => self.problems.push(
-                    Problem::new(format!("`{name}` may be of any of the streams {several}"))
-                        .at(text.at(0..name.len()), "a variable knows no case and no `-`".to_owned())
-                        .help("rename one of them, or use --set".to_owned()),
-                ),
-            },
-            Ok(node) => self.apply(node, &Given::Text { text: value, at: name.len() + 1 }, &text),
-            Err(no_node) => self.unknown("variable", name, text.at(0..name.len()), no_node),
+            }
+        }
+        match self.schema.resolve(&path.iter().map(String::as_str).collect::<Vec<_>>()) {
+            Ok(Node::Key(found)) => {
+                self.apply(path.join("."), &found, &Given::Text { text: value, at: name.len() + 1 }, &text);
+            }
+            // Only keys have variables.
+            Ok(Node::Table | Node::Rows) => {}
+            Err(no_node) => self.unknown("variable", name, place(), no_node),
         }
     }
 
@@ -229,10 +262,11 @@ impl Loader {
         };
         let path: Vec<_> = key.split('.').collect();
         let place = text.at(OPTION.len()..OPTION.len() + key.len());
-        match resolve(&path) {
-            Ok(Node::Table) => self.not_a_table(&path, place),
-            Ok(node) => {
-                self.apply(node, &Given::Text { text: value, at: OPTION.len() + key.len() + 1 }, &text)
+        match self.schema.resolve(&path) {
+            Ok(Node::Table | Node::Rows) => self.not_a_table(&path, place),
+            Ok(Node::Key(found)) => {
+                let given = Given::Text { text: value, at: OPTION.len() + key.len() + 1 };
+                self.apply(key.to_owned(), &found, &given, &text);
             }
             Err(no_node) => self.unknown("key", key, place, no_node),
         }
@@ -251,66 +285,54 @@ impl Loader {
                 }
                 continue;
             };
-            match resolve(&["streams", name, "source"]) {
+            let path = ["streams", name, "source"];
+            match self.schema.resolve(&path) {
                 Ok(_) if !named.insert(name) => self.problems.push(
                     Problem::new(format!("the stream `{name}` is named twice"))
                         .at(text.at(0..name.len()), "give one of them another name".to_owned()),
                 ),
-                Ok(node) => self.apply(node, &Given::Text { text: url, at: name.len() + 1 }, &text),
+                Ok(Node::Key(found)) => {
+                    self.apply(path.join("."), &found, &Given::Text { text: url, at: name.len() + 1 }, &text);
+                }
+                Ok(Node::Table | Node::Rows) => self.not_a_table(&path, text.at(0..name.len())),
                 Err(no_node) => self.unknown("stream", name, text.at(0..name.len()), no_node),
             }
         }
     }
 
-    fn apply(&mut self, node: Node, given: &Given<'_>, text: &Text) {
-        let (path, allowed, result) = match node {
-            Node::Table => return,
-            Node::Key(key) => {
-                let result = key.kind.apply(&mut self.config, given);
-                match result {
-                    Ok(()) => _ = self.places.insert(key.path, text.at(given.span())),
-                    Err(_) => _ = self.refused.insert(key.path),
-                }
-                (key.path.to_owned(), key.kind.allowed(), result)
-            }
-            Node::StreamKey(name, key) => {
-                let path = format!("streams.{name}.{}", key.path);
-                let stream = self.streams.entry(name).or_default();
-                stream.place.get_or_insert_with(|| text.at(given.span()));
-                let result = key.kind.apply(&mut stream.values, given);
-                stream.source_refused |= key.path == "source" && result.is_err();
-                (path, key.kind.allowed(), result)
-            }
+    /// Sets the key at `path`.
+    fn apply(&mut self, path: String, found: &Found<Draft>, given: &Given<'_>, text: &Text) {
+        if let Some((table, _)) = path.rsplit_once('.') {
+            self.tables.entry(table.to_owned()).or_insert_with(|| text.at(given.span()));
+        }
+        let Err(Fault { why, meant, span }) = (found.set)(&mut self.draft, given) else {
+            self.places.insert(path, text.at(given.span()));
+            return;
         };
-        let Err(Fault { why, meant, span }) = result else { return };
-        let (problem, place, allowed) =
-            (Problem::new(format!("`{path}`: {why}")), text.at(span), format!("allowed: {allowed}"));
+        let problem = Problem::new(format!("`{path}`: {why}"));
+        let (place, allowed) = (text.at(span), format!("allowed: {}", found.allowed));
         self.problems.push(match meant {
             Some(meant) => problem.at(place, format!("did you mean `{meant}`?")).help(allowed),
             None => problem.at(place, allowed),
         });
-    }
-
-    /// A stream's table counts even if it is empty. Its name is known to be good.
-    fn name_stream(&mut self, name: &str, place: Place) {
-        if let Ok(name) = name.parse() {
-            self.streams.entry(name).or_default().place.get_or_insert(place);
-        }
+        self.refused.insert(path);
     }
 
     fn not_a_table(&mut self, path: &[&str], place: Place) {
-        let example = match path {
-            ["streams"] => "streams.NAME.source".to_owned(),
-            ["streams", name] => format!("streams.{name}.source"),
-            path => format!("{}.KEY", path.join(".")),
+        let table = path.join(".");
+        let example = match (self.schema.resolve(path), path) {
+            (Ok(Node::Rows), _) => format!("write [[{table}]] and its keys below it"),
+            (_, ["streams"]) => "write streams.NAME.source = ...".to_owned(),
+            (_, ["streams", name]) => format!("write streams.{name}.source = ..."),
+            _ => format!("write {table}.KEY = ..."),
         };
-        let problem = Problem::new(format!("`{}` is a table of keys, not a value", path.join(".")));
-        self.problems.push(problem.at(place, format!("write {example} = ...")));
+        let problem = Problem::new(format!("`{table}` is a table of keys, not a value"));
+        self.problems.push(problem.at(place, example));
     }
 
     fn unknown(&mut self, what: &str, name: &str, place: Place, no_node: NoNode) {
         self.problems.push(match no_node {
-            NoNode::Name(error) => Problem::new(error.to_string()).at(place, "this name".to_owned()),
+            NoNode::Name(why) => Problem::new(why).at(place, "this name".to_owned()),
             NoNode::Unknown { meant, known } => {
                 let label = match meant {
                     Some(meant) => format!("did you mean `{meant}`?"),
@@ -328,11 +350,11 @@ impl Loader {
             self.check_reconnect();
             self.finish_streams();
         }
-        if self.problems.is_empty() { Ok(self.config) } else { Err(ConfigError::new(self.problems)) }
+        if self.problems.is_empty() { Ok(self.draft.config) } else { Err(ConfigError::new(self.problems)) }
     }
 
     fn check_ports(&mut self) {
-        let (port, count) = (self.config.udp.port, self.config.shards.count);
+        let (port, count) = (self.draft.config.udp.port, self.draft.config.shards.count);
         let last = u32::from(port) + u32::from(count.max(1)) - 1;
         if last > u32::from(u16::MAX) {
             let highest = u32::from(u16::MAX) + 1 - u32::from(count);
@@ -345,7 +367,7 @@ impl Loader {
     }
 
     fn check_reconnect(&mut self) {
-        let (min, max) = (self.config.rtsp.reconnect_min, self.config.rtsp.reconnect_max);
+        let (min, max) = (self.draft.config.rtsp.reconnect_min, self.draft.config.rtsp.reconnect_max);
         if min > max {
             let [min, max] = [min, max].map(crate::format_duration);
             self.conflict(
@@ -358,11 +380,11 @@ impl Loader {
 
     /// Two keys that do not go together; shown at the first of them that somebody wrote.
     fn conflict(&mut self, keys: [&str; 2], message: String, label: String) {
-        if keys.iter().any(|key| self.refused.contains(key)) {
+        if keys.iter().any(|key| self.refused.contains(*key)) {
             return;
         }
         let problem = Problem::new(message);
-        let place = keys.iter().find_map(|key| self.places.get(key)).cloned();
+        let place = keys.iter().find_map(|key| self.places.get(*key)).cloned();
         self.problems.push(match place {
             Some(place) => problem.at(place, label),
             None => problem.help(label),
@@ -370,19 +392,23 @@ impl Loader {
     }
 
     fn finish_streams(&mut self) {
-        for (name, StreamDraft { values, place, source_refused }) in std::mem::take(&mut self.streams) {
-            match (values.source, place) {
-                (Some(source), _) => {
-                    self.config
-                        .streams
-                        .insert(name, Stream { source, rtsp_transport: values.rtsp_transport });
-                }
-                (None, Some(place)) if !source_refused => {
-                    let label = format!("add streams.{name}.source");
-                    self.problems
-                        .push(Problem::new(format!("the stream `{name}` has no source")).at(place, label));
-                }
-                (None, _) => {}
+        for (name, StreamDraft { source, rtsp_transport }) in std::mem::take(&mut self.draft.streams) {
+            if let Some(source) = source {
+                self.draft.config.streams.insert(name, Stream { source, rtsp_transport });
+            }
+        }
+        // A table counts even if it is empty.
+        for (table, place) in &self.tables {
+            let Some(name) = table.strip_prefix("streams.") else { continue };
+            let source = format!("{table}.source");
+            if !name.contains('.')
+                && !self.draft.config.streams.contains_key(name)
+                && !self.refused.contains(&source)
+            {
+                self.problems.push(
+                    Problem::new(format!("the stream `{name}` has no source"))
+                        .at(place.clone(), format!("add {source}")),
+                );
             }
         }
     }
@@ -417,4 +443,78 @@ fn read(path: &Path) -> Result<String, String> {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         format!("line {} is not UTF-8", valid.iter().filter(|b| **b == b'\n').count() + 1)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Reload,
+        resolve::{Key, Repeated},
+        value::Kind,
+    };
+
+    /// `[[admin.users]]` with a name, put into a list that is there.
+    static USERS: Repeated<Draft, String, usize> = Repeated {
+        path: "admin.users",
+        rows: true,
+        one: "a user",
+        name: |number| number.parse().map_err(|_| format!("`{number}` is no number of a user")),
+        enter: |draft, number| {
+            let users = &mut draft.config.admin.hosts;
+            users.resize(users.len().max(number + 1), String::new());
+            &mut users[*number]
+        },
+        schema: Schema {
+            keys: &[Key {
+                path: "name",
+                default: None,
+                reload: Reload::Live,
+                kind: Kind::Choice(&["ann", "bob"], |user, index| *user = ["ann", "bob"][index].to_owned()),
+            }],
+            repeated: &[],
+        },
+    };
+    static WITH_USERS: Schema<Draft> = Schema { keys: SCHEMA.keys, repeated: &[&USERS] };
+
+    fn read(text: &str, sets: &[&str], env: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let mut loader = Loader::new(&WITH_USERS);
+        loader.file(File::Text { name: "a.toml".to_owned(), text: text.to_owned() });
+        env.iter().for_each(|(name, value)| loader.variable(name, value));
+        sets.iter().for_each(|set| loader.set(set));
+        let config = loader.finish().map_err(|error| error.to_string())?;
+        Ok(config.admin.hosts)
+    }
+
+    #[test]
+    fn tables_in_a_row_are_read_in_order_and_reached_by_their_numbers() {
+        let two = "[[admin.users]]\nname = \"ann\"\n[[admin.users]]\nname = \"ann\"\n";
+        assert_eq!(read(two, &[], &[]), Ok(vec!["ann".to_owned(), "ann".to_owned()]));
+        let changed = read(two, &["admin.users.1.name=bob"], &[("SLUICE_ADMIN_USERS_0_NAME", "bob")]);
+        assert_eq!(changed, Ok(vec!["bob".to_owned(), "bob".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_row_is_said_with_its_number_and_its_place() {
+        for (text, lines) in [
+            (
+                "[[admin.users]]\nname = \"bib\"\n",
+                &["`admin.users.0.name`: `bib` is not known", "[a.toml:2:8]", "did you mean `\"bob\"`?"][..],
+            ),
+            (
+                "[[admin.users]]\n[[admin.users]]\nnme = \"bob\"\n",
+                &["unknown key `admin.users.1.nme`", "did you mean `admin.users.1.name`?", "a user has name"],
+            ),
+            (
+                "[admin.users]\nname = \"bob\"\n",
+                &["`admin.users` is a table of keys, not a value", "write [[admin.users]]"],
+            ),
+            ("admin.users = [7]\n", &["`admin.users.0` is a table of keys, not a value", "[a.toml:1:16]"]),
+        ] {
+            let said = read(text, &[], &[]).expect_err(text);
+            for line in lines {
+                assert!(said.contains(line), "{said}");
+            }
+        }
+    }
 }

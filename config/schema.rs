@@ -1,28 +1,29 @@
-//! Every key: its path, its default, what it takes and where it goes. This table is the whole schema: the file, the
-//! environment, the command line and the documentation all read it, and no key exists outside it.
+//! Every key: its path, its default, what a change of it needs, what it takes and where it goes. This table is the whole
+//! schema: the file, the environment, the command line and the documentation all read it, and no key exists outside it.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use crate::{
-    Bytes, Config, LogFormat, Source, StreamName, StreamNameError, Transport,
-    config::SHARDS_MAX,
+    Bytes, Config, KeyInfo, LogFormat, Reload, Source, StreamName, StreamNameError, Transport,
+    config::{CONSENT_MIN, FRAME_MAX, SHARDS_MAX},
     parse,
-    suggest::nearest,
+    resolve::{Key, Repeated, Schema},
     value::{Kind, Refusal},
 };
 
-/// One key of `T`: the configuration, or one stream of it.
-pub(crate) struct Key<T: 'static> {
-    /// `udp.port`; of a stream `source`.
-    pub(crate) path: &'static str,
-    /// As TOML; `None` if there is none.
-    pub(crate) default: Option<&'static str>,
-    pub(crate) kind: Kind<T>,
-}
+use Reload::{Live, NewSessions, Restart};
 
-/// A stream while it is put together from several sources.
+/// A configuration while it is put together from several sources.
 #[derive(Default)]
 pub(crate) struct Draft {
+    /// Without its streams.
+    pub(crate) config: Config,
+    pub(crate) streams: BTreeMap<StreamName, StreamDraft>,
+}
+
+/// A stream while it is put together.
+#[derive(Default)]
+pub(crate) struct StreamDraft {
     pub(crate) source: Option<Source>,
     pub(crate) rtsp_transport: Option<Transport>,
 }
@@ -38,154 +39,254 @@ const BUFFER_MAX: Bytes = Bytes::mib(1024);
 const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
-const fn key<T>(path: &'static str, default: &'static str, kind: Kind<T>) -> Key<T> {
-    Key { path, default: Some(default), kind }
+const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Kind<Draft>) -> Key<Draft> {
+    Key { path, default: Some(default), reload, kind }
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Config>; 41] = [
+static KEYS: [Key<Draft>; 41] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
-        Kind::Text(LISTEN, |c, v| parse::listen(v).map(|a| c.http.listen = a)),
+        Restart,
+        Kind::Text(LISTEN, |d, v| parse::listen(v).map(|a| d.config.http.listen = a)),
     ),
     key(
         "http.allow_origin",
         "\"*\"",
-        Kind::Text("\"*\" or one origin like \"https://tv.example.com\"", |c, v| {
-            parse::origin(v).map(|origin| c.http.allow_origin = origin)
+        Live,
+        Kind::Text("\"*\" or one origin like \"https://tv.example.com\"", |d, v| {
+            parse::origin(v).map(|origin| d.config.http.allow_origin = origin)
         }),
     ),
-    key("http.header_timeout", "\"5s\"", Kind::Duration(TENTH, MINUTE, |c, v| c.http.header_timeout = v)),
-    key("http.connections", "0", Kind::Integer(0, 1_000_000, |c, v| c.http.connections = v as u32)),
+    key(
+        "http.header_timeout",
+        "\"5s\"",
+        NewSessions,
+        Kind::Duration(TENTH, MINUTE, |d, v| d.config.http.header_timeout = v),
+    ),
+    key(
+        "http.connections",
+        "0",
+        Restart,
+        Kind::Integer(0, 1_000_000, |d, v| d.config.http.connections = v as u32),
+    ),
     key(
         "http.trusted_proxies",
         "[]",
-        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |c, v| {
-            each(v, parse::network).map(|networks| c.http.trusted_proxies = networks)
+        NewSessions,
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |d, v| {
+            each(v, parse::network).map(|networks| d.config.http.trusted_proxies = networks)
         }),
     ),
     key(
         "admin.listen",
         "\"127.0.0.1:9997\"",
-        Kind::Text(LISTEN, |c, v| parse::listen(v).map(|a| c.admin.listen = a)),
+        Restart,
+        Kind::Text(LISTEN, |d, v| parse::listen(v).map(|a| d.config.admin.listen = a)),
     ),
     key(
         "admin.hosts",
         "[]",
-        Kind::List("host names, without ports", |c, v| {
-            each(v, parse::host_name).map(|hosts| c.admin.hosts = hosts)
+        Live,
+        Kind::List("host names, without ports", |d, v| {
+            each(v, parse::host_name).map(|hosts| d.config.admin.hosts = hosts)
         }),
     ),
     key(
         "udp.address",
         "\"::\"",
-        Kind::Text("an IP address, or \"::\" for all", |c, v| parse::ip(v).map(|ip| c.udp.address = ip)),
+        Restart,
+        Kind::Text("an IP address, or \"::\" for all", |d, v| {
+            parse::ip(v).map(|ip| d.config.udp.address = ip)
+        }),
     ),
-    key("udp.port", "8189", Kind::Integer(1, 65_535, |c, v| c.udp.port = v as u16)),
-    key("udp.gso", "true", Kind::Bool(|c, v| c.udp.gso = v)),
+    key("udp.port", "8189", Restart, Kind::Integer(1, 65_535, |d, v| d.config.udp.port = v as u16)),
+    key("udp.gso", "true", Restart, Kind::Bool(|d, v| d.config.udp.gso = v)),
     key(
         "udp.receive_buffer",
         "\"8MiB\"",
-        Kind::Bytes(BUFFER_MIN, BUFFER_MAX, |c, v| c.udp.receive_buffer = v),
+        Restart,
+        Kind::Bytes(BUFFER_MIN, BUFFER_MAX, |d, v| d.config.udp.receive_buffer = v),
     ),
-    key("udp.send_buffer", "\"8MiB\"", Kind::Bytes(BUFFER_MIN, BUFFER_MAX, |c, v| c.udp.send_buffer = v)),
-    key("egress.spread", "\"15ms\"", Kind::Duration(Duration::ZERO, SECOND, |c, v| c.egress.spread = v)),
+    key(
+        "udp.send_buffer",
+        "\"8MiB\"",
+        Restart,
+        Kind::Bytes(BUFFER_MIN, BUFFER_MAX, |d, v| d.config.udp.send_buffer = v),
+    ),
+    key(
+        "egress.spread",
+        "\"15ms\"",
+        Live,
+        Kind::Duration(Duration::ZERO, SECOND, |d, v| d.config.egress.spread = v),
+    ),
     key(
         "egress.audio_hold",
         "\"10ms\"",
-        Kind::Duration(Duration::ZERO, TENTH, |c, v| c.egress.audio_hold = v),
+        Live,
+        Kind::Duration(Duration::ZERO, TENTH, |d, v| d.config.egress.audio_hold = v),
     ),
     key(
         "egress.rate",
         "\"0\"",
-        Kind::Text("\"0\" for no limit, or a bitrate from 1Mbit/s like \"950Mbit/s\"", |c, v| {
-            parse::bitrate(v).map(|rate| c.egress.rate = rate)
+        Live,
+        Kind::Text("\"0\" for no limit, or a bitrate from 1Mbit/s like \"950Mbit/s\"", |d, v| {
+            parse::bitrate(v).map(|rate| d.config.egress.rate = rate)
         }),
     ),
     key(
         "ice.addresses",
         "[]",
-        Kind::List("IP addresses and host names, without ports, and \"interfaces\"", |c, v| {
-            each(v, parse::ice_address).map(|addresses| c.ice.addresses = addresses)
+        NewSessions,
+        Kind::List("IP addresses and host names, without ports, and \"interfaces\"", |d, v| {
+            each(v, parse::ice_address).map(|addresses| d.config.ice.addresses = addresses)
         }),
     ),
     key(
         "ice.interfaces",
         "[]",
-        Kind::List("interface names like \"eth0\"", |c, v| {
-            each(v, parse::interface).map(|interfaces| c.ice.interfaces = interfaces)
+        NewSessions,
+        Kind::List("interface names like \"eth0\"", |d, v| {
+            each(v, parse::interface).map(|interfaces| d.config.ice.interfaces = interfaces)
         }),
     ),
-    key("ice.loopback", "true", Kind::Bool(|c, v| c.ice.loopback = v)),
-    key("shards.count", "0", Kind::Integer(0, SHARDS_MAX as u64, |c, v| c.shards.count = v as u16)),
-    key("shards.pin", "true", Kind::Bool(|c, v| c.shards.pin = v)),
-    key("limits.viewers", "10000", Kind::Integer(1, 1_000_000, |c, v| c.limits.viewers = v as u32)),
+    key("ice.loopback", "true", NewSessions, Kind::Bool(|d, v| d.config.ice.loopback = v)),
+    key(
+        "shards.count",
+        "0",
+        Restart,
+        Kind::Integer(0, SHARDS_MAX as u64, |d, v| d.config.shards.count = v as u16),
+    ),
+    key("shards.pin", "true", Restart, Kind::Bool(|d, v| d.config.shards.pin = v)),
+    key(
+        "limits.viewers",
+        "10000",
+        Restart,
+        Kind::Integer(1, 1_000_000, |d, v| d.config.limits.viewers = v as u32),
+    ),
     key(
         "limits.viewers_per_stream",
         "0",
-        Kind::Integer(0, 1_000_000, |c, v| {
-            c.limits.viewers_per_stream = NonZeroU32::new(v as u32);
+        NewSessions,
+        Kind::Integer(0, 1_000_000, |d, v| {
+            d.config.limits.viewers_per_stream = NonZeroU32::new(v as u32);
         }),
     ),
-    key("limits.pending", "1000", Kind::Integer(1, 100_000, |c, v| c.limits.pending = v as u32)),
-    key("limits.share_per_address", "50", Kind::Integer(1, 100, |c, v| c.limits.share_per_address = v as u8)),
+    key(
+        "limits.pending",
+        "1000",
+        NewSessions,
+        Kind::Integer(1, 100_000, |d, v| d.config.limits.pending = v as u32),
+    ),
+    key(
+        "limits.share_per_address",
+        "50",
+        NewSessions,
+        Kind::Integer(1, 100, |d, v| d.config.limits.share_per_address = v as u8),
+    ),
     key(
         "limits.joins_per_address",
         "200",
-        Kind::Integer(1, 100_000, |c, v| c.limits.joins_per_address = v as u32),
+        NewSessions,
+        Kind::Integer(1, 100_000, |d, v| d.config.limits.joins_per_address = v as u32),
     ),
-    key("limits.busy", "90", Kind::Integer(0, 100, |c, v| c.limits.busy = v as u8)),
-    key("limits.setup_timeout", "\"10s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.limits.setup_timeout = v)),
+    key("limits.busy", "90", NewSessions, Kind::Integer(0, 100, |d, v| d.config.limits.busy = v as u8)),
+    key(
+        "limits.setup_timeout",
+        "\"10s\"",
+        NewSessions,
+        Kind::Duration(SECOND, MINUTE, |d, v| d.config.limits.setup_timeout = v),
+    ),
     key(
         "limits.consent_timeout",
         "\"30s\"",
-        // The engine itself notices silence after 15 s.
-        Kind::Duration(Duration::from_secs(15), HOUR, |c, v| {
-            c.limits.consent_timeout = v;
+        NewSessions,
+        Kind::Duration(CONSENT_MIN, HOUR, |d, v| {
+            d.config.limits.consent_timeout = v;
         }),
     ),
-    key("rtsp.transport", "\"tcp\"", Kind::Choice(&["tcp", "udp"], |c, v| c.rtsp.transport = TRANSPORTS[v])),
-    key("rtsp.connect_timeout", "\"5s\"", Kind::Duration(TENTH, MINUTE, |c, v| c.rtsp.connect_timeout = v)),
-    key("rtsp.request_timeout", "\"10s\"", Kind::Duration(TENTH, MINUTE, |c, v| c.rtsp.request_timeout = v)),
-    key("rtsp.data_timeout", "\"10s\"", Kind::Duration(SECOND, HOUR, |c, v| c.rtsp.data_timeout = v)),
-    key("rtsp.reconnect_min", "\"500ms\"", Kind::Duration(TENTH, HOUR, |c, v| c.rtsp.reconnect_min = v)),
-    key("rtsp.reconnect_max", "\"30s\"", Kind::Duration(TENTH, HOUR, |c, v| c.rtsp.reconnect_max = v)),
+    key(
+        "rtsp.transport",
+        "\"tcp\"",
+        NewSessions,
+        Kind::Choice(&["tcp", "udp"], |d, v| d.config.rtsp.transport = TRANSPORTS[v]),
+    ),
+    key(
+        "rtsp.connect_timeout",
+        "\"5s\"",
+        NewSessions,
+        Kind::Duration(TENTH, MINUTE, |d, v| d.config.rtsp.connect_timeout = v),
+    ),
+    key(
+        "rtsp.request_timeout",
+        "\"10s\"",
+        NewSessions,
+        Kind::Duration(TENTH, MINUTE, |d, v| d.config.rtsp.request_timeout = v),
+    ),
+    key(
+        "rtsp.data_timeout",
+        "\"10s\"",
+        NewSessions,
+        Kind::Duration(SECOND, HOUR, |d, v| d.config.rtsp.data_timeout = v),
+    ),
+    key(
+        "rtsp.reconnect_min",
+        "\"500ms\"",
+        NewSessions,
+        Kind::Duration(TENTH, HOUR, |d, v| d.config.rtsp.reconnect_min = v),
+    ),
+    key(
+        "rtsp.reconnect_max",
+        "\"30s\"",
+        NewSessions,
+        Kind::Duration(TENTH, HOUR, |d, v| d.config.rtsp.reconnect_max = v),
+    ),
     key(
         "rtsp.max_frame",
         "\"4MiB\"",
-        Kind::Bytes(Bytes::kib(64), Bytes::mib(4), |c, v| c.rtsp.max_frame = v),
+        NewSessions,
+        Kind::Bytes(Bytes::kib(64), FRAME_MAX, |d, v| d.config.rtsp.max_frame = v),
     ),
-    key("nack.enabled", "true", Kind::Bool(|c, v| c.nack.enabled = v)),
-    key("nack.history", "\"1s\"", Kind::Duration(TENTH, TEN_SECONDS, |c, v| c.nack.history = v)),
-    key("rtcp.report_interval", "\"3s\"", Kind::Duration(SECOND, MINUTE, |c, v| c.rtcp.report_interval = v)),
+    key("nack.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.nack.enabled = v)),
+    key("nack.history", "\"1s\"", Live, Kind::Duration(TENTH, TEN_SECONDS, |d, v| d.config.nack.history = v)),
+    key(
+        "rtcp.report_interval",
+        "\"3s\"",
+        NewSessions,
+        Kind::Duration(SECOND, MINUTE, |d, v| d.config.rtcp.report_interval = v),
+    ),
     key(
         "track.history_bytes",
         "\"16MiB\"",
-        Kind::Bytes(Bytes::kib(256), Bytes::mib(1024), |c, v| {
-            c.track.history_bytes = v;
+        Live,
+        Kind::Bytes(Bytes::kib(256), Bytes::mib(1024), |d, v| {
+            d.config.track.history_bytes = v;
         }),
     ),
     key(
         "log.level",
         "\"info\"",
-        Kind::Text("error, warn, info, debug, trace, off, or a list like \"info,sluice=debug\"", |c, v| {
-            parse::log_filter(v).map(|filter| c.log.level = filter)
+        Live,
+        Kind::Text("error, warn, info, debug, trace, off, or a list like \"info,sluice=debug\"", |d, v| {
+            parse::log_filter(v).map(|filter| d.config.log.level = filter)
         }),
     ),
     key(
         "log.format",
         "\"text\"",
-        Kind::Choice(&["text", "json"], |c, v| {
-            c.log.format = [LogFormat::Text, LogFormat::Json][v];
+        Restart,
+        Kind::Choice(&["text", "json"], |d, v| {
+            d.config.log.format = [LogFormat::Text, LogFormat::Json][v];
         }),
     ),
 ];
 
-static STREAM_KEYS: [Key<Draft>; 2] = [
+static STREAM_KEYS: [Key<StreamDraft>; 2] = [
     Key {
         path: "source",
         default: None,
+        reload: Live,
         kind: Kind::Text("\"rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH\" or \"demo\"", |draft, v| {
             parse::source(v).map(|source| draft.source = Some(source))
         }),
@@ -193,168 +294,31 @@ static STREAM_KEYS: [Key<Draft>; 2] = [
     Key {
         path: "rtsp_transport",
         default: None,
+        reload: Live,
         kind: Kind::Choice(&["tcp", "udp"], |draft, v| draft.rtsp_transport = Some(TRANSPORTS[v])),
     },
 ];
 
-/// The names of the top-level tables, in the order of the reference file.
-const SECTIONS: [&str; 13] = [
-    "http", "admin", "udp", "egress", "ice", "shards", "limits", "rtsp", "nack", "rtcp", "track", "log",
-    "streams",
-];
+static STREAMS: Repeated<Draft, StreamDraft, StreamName> = Repeated {
+    path: "streams",
+    rows: false,
+    one: "a stream",
+    name: |name| name.parse().map_err(|error: StreamNameError| error.to_string()),
+    enter: |draft, name| draft.streams.entry(name.clone()).or_default(),
+    schema: Schema { keys: &STREAM_KEYS, repeated: &[] },
+};
+
+/// All that can be configured.
+pub(crate) static SCHEMA: Schema<Draft> = Schema { keys: &KEYS, repeated: &[&STREAMS] };
+
+/// Every key there is, in the order of the reference file.
+pub fn keys() -> Vec<KeyInfo> {
+    SCHEMA.keys()
+}
 
 fn each<T>(texts: &[&str], parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, (usize, Refusal)> {
     texts.iter().enumerate().map(|(index, text)| parse(text).map_err(|refusal| (index, refusal))).collect()
 }
-
-/// What documentation says of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyInfo {
-    /// `udp.port`, `streams.NAME.source`.
-    pub path: String,
-    /// `SLUICE_UDP_PORT`, `SLUICE_STREAMS_NAME_SOURCE`.
-    pub variable: String,
-    /// As written in the file; `None` where there is none.
-    pub default: Option<&'static str>,
-    /// In words.
-    pub allowed: String,
-}
-
-/// Every key there is, in the order of the reference file.
-pub fn keys() -> impl Iterator<Item = KeyInfo> {
-    let info = |path: String, default, allowed| KeyInfo { variable: variable(&path), path, default, allowed };
-    let global = KEYS.iter().map(move |key| info(key.path.to_owned(), key.default, key.kind.allowed()));
-    let stream = STREAM_KEYS
-        .iter()
-        .map(move |key| info(format!("streams.NAME.{}", key.path), key.default, key.kind.allowed()));
-    global.chain(stream)
-}
-
-/// The environment variable of a key.
-fn variable(path: &str) -> String {
-    format!("SLUICE_{}", path.replace('.', "_").to_ascii_uppercase())
-}
-
-/// What a path leads to.
-pub(crate) enum Node {
-    /// Keys, or tables of keys.
-    Table,
-    Key(&'static Key<Config>),
-    StreamKey(StreamName, &'static Key<Draft>),
-}
-
-/// Why a path leads nowhere.
-pub(crate) enum NoNode {
-    Unknown {
-        /// The whole path that was probably meant.
-        meant: Option<String>,
-        /// What stands in the table the path goes through.
-        known: String,
-    },
-    Name(StreamNameError),
-}
-
-/// Follows a path from the root.
-pub(crate) fn resolve(path: &[&str]) -> Result<Node, NoNode> {
-    match path {
-        [] | ["streams"] => Ok(Node::Table),
-        ["streams", name, rest @ ..] => {
-            let parsed: StreamName = name.parse().map_err(NoNode::Name)?;
-            let [last] = rest else {
-                return if rest.is_empty() {
-                    Ok(Node::Table)
-                } else {
-                    Err(unknown_stream_key(name, rest[0]))
-                };
-            };
-            let key = STREAM_KEYS
-                .iter()
-                .find(|key| key.path == *last)
-                .ok_or_else(|| unknown_stream_key(name, last))?;
-            Ok(Node::StreamKey(parsed, key))
-        }
-        [section] if SECTIONS.contains(section) => Ok(Node::Table),
-        path => {
-            let joined = path.join(".");
-            let key = KEYS.iter().find(|key| key.path == joined).ok_or_else(|| unknown(path, &joined))?;
-            Ok(Node::Key(key))
-        }
-    }
-}
-
-fn unknown_stream_key(name: &str, key: &str) -> NoNode {
-    let keys = || STREAM_KEYS.iter().map(|key| key.path);
-    NoNode::Unknown {
-        meant: nearest(key, keys()).map(|key| format!("streams.{name}.{key}")),
-        known: format!("a stream has {}", join(keys())),
-    }
-}
-
-/// Near in its own table, near as a whole, or right in another table: in this order.
-fn unknown(path: &[&str], joined: &str) -> NoNode {
-    let paths = || KEYS.iter().map(|key| key.path);
-    let last = path.last().copied().unwrap_or_default();
-    let inside = path.first().filter(|section| path.len() > 1 && SECTIONS.contains(section));
-    let (siblings, known): (Vec<&str>, _) = match inside {
-        Some(section) => {
-            let prefix = format!("{section}.");
-            let siblings: Vec<_> = paths().filter_map(|path| path.strip_prefix(&*prefix)).collect();
-            let known = format!("`{section}` has {}", join(siblings.iter().copied()));
-            (siblings, known)
-        }
-        None => (SECTIONS.to_vec(), format!("there are {}", join(SECTIONS))),
-    };
-    let near = match inside {
-        Some(section) => nearest(last, siblings).map(|key| format!("{section}.{key}")),
-        None if path.len() == 1 => nearest(last, siblings).map(str::to_owned),
-        None => None,
-    };
-    let elsewhere = || paths().find(|path| path.rsplit('.').next() == Some(last));
-    let meant = near.or_else(|| nearest(joined, paths()).or_else(elsewhere).map(str::to_owned));
-    NoNode::Unknown { meant, known }
-}
-
-fn join<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words.into_iter().collect::<Vec<_>>().join(", ")
-}
-
-/// Follows a variable's name, `SLUICE_` and all. Stream names come out in lower case.
-pub(crate) fn resolve_variable(name: &str) -> Result<Node, NoNode> {
-    if let Some(key) = KEYS.iter().find(|key| variable(key.path) == name) {
-        return Ok(Node::Key(key));
-    }
-    let variables = KEYS.iter().map(|key| variable(key.path));
-    let Some(rest) = name.strip_prefix("SLUICE_STREAMS_") else {
-        let variables: Vec<_> = variables.collect();
-        let kubernetes = KUBERNETES.iter().any(|prefix| name.starts_with(prefix));
-        return Err(NoNode::Unknown {
-            meant: nearest(name, variables.iter().map(String::as_str)).map(str::to_owned),
-            known: if kubernetes { LINKS } else { HOW }.to_owned(),
-        });
-    };
-    for key in &STREAM_KEYS {
-        let suffix = variable(key.path).replace("SLUICE", "");
-        if let Some(stream) = rest.strip_suffix(&*suffix) {
-            let stream = stream.to_ascii_lowercase().parse().map_err(NoNode::Name)?;
-            return Ok(Node::StreamKey(stream, key));
-        }
-    }
-    let stream = rest.rsplit_once('_').map_or(rest, |(stream, _)| stream);
-    let candidates: Vec<_> =
-        STREAM_KEYS.iter().map(|key| variable(&format!("streams.{stream}.{}", key.path))).collect();
-    Err(NoNode::Unknown {
-        meant: nearest(name, candidates.iter().map(String::as_str)).map(str::to_owned),
-        known: HOW.to_owned(),
-    })
-}
-
-const HOW: &str =
-    "a variable is SLUICE_ and the key's path in capitals, `_` for `.` and `-`: SLUICE_UDP_PORT is udp.port";
-
-/// What Kubernetes sets in every pod beside a Service named `sluice` begins like this.
-const KUBERNETES: [&str; 2] = ["SLUICE_PORT", "SLUICE_SERVICE_"];
-const LINKS: &str =
-    "if Kubernetes made it from a Service named sluice: set `enableServiceLinks: false` in the pod";
 
 #[cfg(test)]
 mod tests {
@@ -363,29 +327,33 @@ mod tests {
     use toml::de::DeValue;
 
     use super::*;
-    use crate::value::Given;
+    use crate::{
+        resolve::{NoNode, Node},
+        value::Given,
+        variable::path_of,
+    };
 
     #[test]
     fn the_defaults_written_here_are_the_defaults() {
         for key in &KEYS {
-            let mut config = Config::default();
+            let mut draft = Draft::default();
             let default = key.default.expect("a key of the configuration has a default");
             let value = DeValue::parse(default).expect(default);
-            key.kind.apply(&mut config, &Given::Toml(&value)).map_err(|fault| fault.why).expect(key.path);
-            assert_eq!(config, Config::default(), "{}", key.path);
+            key.kind.apply(&mut draft, &Given::Toml(&value)).map_err(|fault| fault.why).expect(key.path);
+            assert_eq!(draft.config, Config::default(), "{}", key.path);
         }
     }
 
     #[test]
     fn every_key_has_a_path_a_table_and_a_variable_of_its_own() {
-        let all: Vec<_> = keys().collect();
+        let all = keys();
         assert_eq!(all.iter().map(|key| &key.path).collect::<BTreeSet<_>>().len(), all.len());
         assert_eq!(all.iter().map(|key| &key.variable).collect::<BTreeSet<_>>().len(), all.len());
-        for key in all {
-            assert!(SECTIONS.contains(&key.path.split('.').next().expect("a first segment")), "{}", key.path);
-            let path: Vec<_> = key.path.split('.').collect();
-            assert!(!matches!(resolve(&path), Err(_) | Ok(Node::Table)), "{}", key.path);
-            assert!(!matches!(resolve_variable(&key.variable), Err(_) | Ok(Node::Table)), "{}", key.variable);
+        for KeyInfo { path, variable, .. } in &all {
+            let segments: Vec<_> = path.split('.').collect();
+            assert!(matches!(SCHEMA.resolve(&segments), Ok(Node::Key(_))), "{path}");
+            let found = path_of(variable, &all).unwrap_or_default();
+            assert_eq!(found.join("."), path.replace("NAME", "name"), "{variable}");
         }
     }
 
@@ -408,13 +376,13 @@ mod tests {
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
                 Kind::Text(..) => "10.0.0.1:1".to_owned(),
             };
-            let mut config = Config::default();
+            let mut draft = Draft::default();
             key.kind
-                .apply(&mut config, &Given::Text { text: &text, at: 0 })
+                .apply(&mut draft, &Given::Text { text: &text, at: 0 })
                 .map_err(|fault| fault.why)
                 .expect(key.path);
             // The first line that differs is the field's, below the last line of a section's own indent.
-            let (before, after) = (format!("{:#?}", Config::default()), format!("{config:#?}"));
+            let (before, after) = (format!("{:#?}", Config::default()), format!("{:#?}", draft.config));
             let line = before
                 .lines()
                 .zip(after.lines())
@@ -438,7 +406,7 @@ mod tests {
             ("streams.a.sorce", Some("streams.a.source")),
             ("dtls.certificate", None),
         ] {
-            match resolve(&path.split('.').collect::<Vec<_>>()) {
+            match SCHEMA.resolve(&path.split('.').collect::<Vec<_>>()) {
                 Err(NoNode::Unknown { meant, .. }) => assert_eq!(meant.as_deref(), expected, "{path}"),
                 _ => panic!("{path} is no key"),
             }

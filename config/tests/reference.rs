@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_config::{Config, File, Inputs, keys, load};
+use sluice_config::{Config, File, Inputs, KeyInfo, Reload, keys, load};
 
 const REFERENCE: &str = include_str!("../sluice.toml");
 
@@ -17,19 +17,31 @@ fn as_it_stands_it_is_the_default() {
 }
 
 #[test]
-fn every_key_is_there_with_its_default_in_order() {
+fn every_key_is_there_in_order_with_its_default_and_what_a_change_of_it_needs() {
     let mut table = String::new();
     let mut written = Vec::new();
     for line in REFERENCE.lines().filter(|line| !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             table = name.to_owned();
         } else if let Some((key, value)) = line.split_once(" = ") {
-            written.push((format!("{table}.{key}"), value.to_owned()));
+            let (value, change) = value.split_once(" # ").unwrap_or((value, ""));
+            written.push((format!("{table}.{key}"), value.trim().to_owned(), change.to_owned()));
         }
     }
-    let known: Vec<_> =
-        keys().filter_map(|key| key.default.map(|default| (key.path, default.to_owned()))).collect();
-    assert_eq!(written, known);
+    let known = keys().into_iter().filter_map(|key| {
+        let default = key.default?.to_owned();
+        Some((key.path, default, word(key.reload).to_owned()))
+    });
+    assert_eq!(written, known.collect::<Vec<_>>());
+}
+
+/// What the file says behind a value of what a change of it needs.
+fn word(reload: Reload) -> &'static str {
+    match reload {
+        Reload::Live => "live",
+        Reload::NewSessions => "new sessions",
+        Reload::Restart => "restart",
+    }
 }
 
 #[test]
@@ -42,9 +54,11 @@ fn its_examples_of_streams_load_and_show_every_key_of_a_stream() {
     let config = loaded(format!("{REFERENCE}\n{examples}"));
     let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["cam1", "gate", "test"]);
-    for key in keys() {
-        if let Some(key) = key.path.strip_prefix("streams.NAME.") {
-            assert!(examples.contains(&format!("{key} = ")), "{key}");
+    for KeyInfo { path, reload, .. } in keys() {
+        if let Some(key) = path.strip_prefix("streams.NAME.") {
+            let change = format!("# {}", word(reload));
+            let shown = |line: &str| line.starts_with(&format!("{key} = ")) && line.contains(&change);
+            assert!(examples.lines().any(shown), "{key} with {change}");
         }
     }
 }

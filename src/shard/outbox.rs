@@ -1,22 +1,18 @@
 //! The worker's way out: sealed datagrams in two batches, and what happens while the socket is full.
 //!
-//! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`PATIENCE`] for a full
+//! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`STALL`] for a full
 //! socket, the line's rate if one is set, and the counts of what the kernel took. Never waits itself: the
 //! worker asks [`Outbox::is_blocked`] and [`Outbox::is_over_rate`] and comes back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
 use sluice_media::srtp::Sealed;
 
 use super::rate::Rate;
 use crate::count::ShardCounters;
-use crate::peer::{Control, Egress, Lane, Path};
-
-/// How long sealed datagrams may wait for a full socket that takes nothing. What is lost then a viewer can
-/// ask for again, but it is late: raising this delays everybody, lowering it drops more in a short stall.
-const PATIENCE: Duration = Duration::from_millis(100);
+use crate::peer::{Control, Egress, Lane, Path, STALL};
 
 /// Bytes of the control batch: 64 messages of a full DTLS flight's datagram. More than one batch of
 /// them waits only while the socket is full; the rest is dropped then, and its protocols try again.
@@ -166,6 +162,6 @@ impl Egress for Outbox {
     }
 
     fn is_stalled(&self) -> bool {
-        self.blocked_since.is_some_and(|since| self.now.saturating_duration_since(since) >= PATIENCE)
+        self.blocked_since.is_some_and(|since| self.now.saturating_duration_since(since) >= STALL)
     }
 }

@@ -27,6 +27,9 @@ const RESENT_MAX: usize = 128;
 /// Bytes of header extensions at the most: block header, `abs-send-time`, a MID of 16 bytes, padding.
 const EXTENSION_MAX: usize = 28;
 
+/// Bytes around a payload at the most: header, extensions and tag.
+pub(crate) const AROUND_PAYLOAD_MAX: usize = RTP_HEADER + EXTENSION_MAX + TAG_MAX;
+
 /// A track on its way to a viewer.
 pub(super) struct Outgoing {
     pub(super) media: MediaParams,

@@ -5,12 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{Request, Sluice, wait_for};
-use crate::playing;
+use sluice_harness::{Request, wait_for};
+
+use crate::{SLUICE, playing};
 
 #[test]
 fn livez_is_200_and_readyz_is_503_until_something_plays() {
-    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x"]);
+    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x"]);
     let live = Request::get("/livez").send(sluice.admin);
     assert_eq!((live.status, &live.json()["live"]), (200, &true.into()));
     let ready = Request::get("/readyz").send(sluice.admin);
@@ -68,7 +69,8 @@ fn what_viewers_report_is_in_histograms_that_add_up() {
     let sluice = playing(&[]);
     let url = format!("http://{}/demo/whep", sluice.http);
     // Viewers that report once a second, as browsers do.
-    let load = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let load = SLUICE
+        .command()
         .args(["load", "whep", &url, "--viewers", "3", "--rate", "20", "--duration", "5s"])
         .stdout(Stdio::null())
         .status();

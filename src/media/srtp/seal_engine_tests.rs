@@ -3,17 +3,14 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use sluice_harness::oracle::{MEDIA, Oracle, Packet, REPAIRS, is_rtp};
 use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80, CryptoProvider, from_feature_flags};
 use str0m::rtp::{Extension, ExtensionMap};
 use zeroize::Zeroizing;
 
-use self::oracle::{MEDIA, Oracle, Packet, REPAIRS, is_rtp};
 use super::super::keys::Keying;
 use super::*;
 use crate::rtcp::Epoch;
-
-#[path = "../../../tests/common/oracle.rs"]
-mod oracle;
 
 /// What one pair of engines is made from.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluice_config::FRAME_MAX;
 use sluice_media::h264::{
     IDR, NEEDLESS, PPS, ParameterSets, SPS, STAP_A, SliceHead, SliceKind, Sps, is_slice, kind, payloads,
     profile_level_id,
@@ -16,10 +17,7 @@ use super::{PacketizeError, Unit, trains};
 use crate::track::{Timeline, TrackSeq, Train};
 
 /// Bytes of one access unit at the most.
-///
-/// An IDR picture of a 4K camera has about 1 MiB. Raising it lets one broken picture take that much more
-/// memory on every shard and hold up a viewer's other packets; lowering it refuses big pictures.
-pub const MAX_ACCESS_UNIT: usize = 4 << 20;
+pub const MAX_ACCESS_UNIT: usize = FRAME_MAX.as_usize();
 
 /// NAL units of one access unit at the most.
 ///

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use sluice::count::EndReason;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, PeerLimits};
+use sluice::peer::{Credentials, PeerLimits, STALL};
 use sluice::session::join::{self, Agreement, Terms};
 use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
@@ -40,6 +40,7 @@ pub const LIMITS: ViewerLimits = ViewerLimits {
 };
 const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
 
+/// As the server sets it by default.
 pub const PACING: Pacing =
     Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
 
@@ -53,30 +54,38 @@ const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 const RATE_WAIT: Duration = Duration::from_millis(1);
 const BURST: f64 = 0.002;
 
-/// From when on a full socket counts as stalled, as in the worker's outbox.
-const STALL: Duration = Duration::from_millis(100);
-
 /// One certificate for all tests, as for all viewers of a process.
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
 /// Decides whether a datagram is lost on purpose: its way, and itself.
 type Filter = Box<dyn FnMut(Instant, Way, &[u8]) -> bool>;
 
+/// One shard, and everyone around it.
 pub struct World {
+    /// From which all time is counted.
     pub start: Instant,
+    /// The time.
     pub now: Instant,
+    /// The shard.
     pub shard: Shard,
+    /// What it counts.
     pub counters: Arc<ShardCounters>,
+    /// Cameras, by number.
     pub cameras: Vec<Camera>,
+    /// Players, by number.
     pub clients: Vec<Client>,
+    /// The network before each player.
     pub links: Vec<Link>,
+    /// What the shard sent.
     pub books: Books,
+    /// Viewers that ended, and when.
     pub ended: Vec<(Instant, Ended)>,
     /// Since when the shard's socket is full, if it is: it takes no media then.
     full_since: Option<Instant>,
-    /// What media may spend a second, if that is limited; what it may spend now; and what it has spent.
+    /// What media may spend a second, if that is limited, and what it may spend now.
     rate: Option<f64>,
     credit: (f64, Instant),
+    /// What media has spent so far.
     pub spent: f64,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
