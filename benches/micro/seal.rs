@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_harness::oracle::{MEDIA, Oracle, Packet, is_rtp};
-use sluice_media::srtp::{Header, Keying, Sealer, SendKeys};
+use sluice_media::srtp::{Header, Keying, PacketIndex, Sealer, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::from_feature_flags;
 use str0m::rtp::{Extension, ExtensionMap};
@@ -112,7 +112,7 @@ impl Viewer {
             let header = Header {
                 payload_type: MEDIA.1,
                 marker: number + 1 == PACKETS,
-                index: self.sequence + number,
+                index: PacketIndex(self.sequence + number),
                 timestamp: 1,
                 ssrc: MEDIA.0,
                 extension: &EXTENSION,

@@ -17,7 +17,7 @@ use sluice::session::join::{self, Agreement, Terms};
 use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
-use sluice::track::RecentLimits;
+use sluice::track::{RecentLimits, TrackSeq};
 use sluice::viewer::ViewerLimits;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
@@ -204,7 +204,7 @@ impl World {
         let camera = &mut self.cameras[camera];
         camera.viewers += 1;
         if camera.viewers == 1 {
-            let from = camera.recent.since_keyframe().unwrap_or(u64::MAX);
+            let from = camera.recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
             let recent = camera.recent.trains_from(from).cloned().collect();
             let media = Media::Subscribe { layer: camera.stream.layer(0), recent };
             self.shard.handle_media(self.now, media);

@@ -39,7 +39,7 @@ fn watch(world: &mut World, cost: f64) -> Seen {
     let made = |world: &World| world.cameras[0].recent.latest().expect("a picture").end();
     let (first, began, spent) = (made(world), world.now, world.spent);
     world.run(TIME);
-    let packets = (made(world) - first) as f64;
+    let packets = made(world).since(first).expect("later") as f64;
     // Nothing is lost here, so what is not of the pictures is sound.
     let got = |pictures: bool, of: f64| {
         let since = |viewer: usize| {

@@ -103,7 +103,7 @@ fn header<'a>(packet: &Packet, extension: &'a [u8]) -> Header<'a> {
     Header {
         payload_type: MEDIA.1,
         marker: packet.marker,
-        index: packet.sequence,
+        index: PacketIndex(packet.sequence),
         timestamp: packet.timestamp,
         ssrc: MEDIA.0,
         extension,
@@ -198,7 +198,7 @@ proptest! {
         let wanted = &repairs[0];
         let header = Header {
             payload_type: REPAIRS.1,
-            index: u64::from(u16::from_be_bytes([wanted[2], wanted[3]])),
+            index: PacketIndex(u64::from(u16::from_be_bytes([wanted[2], wanted[3]]))),
             ssrc: REPAIRS.0,
             ..header(asked, extension(wanted))
         };

@@ -14,7 +14,7 @@ use sluice_media::h264::{
 use sluice_media::{AccessUnit, Codec, MAX_PAYLOAD};
 
 use super::{PacketizeError, Unit, trains};
-use crate::track::{Timeline, Train};
+use crate::track::{Timeline, TrackSeq, Train};
 
 /// Bytes of one access unit at the most.
 pub const MAX_ACCESS_UNIT: usize = FRAME_MAX.as_usize();
@@ -58,7 +58,7 @@ pub struct VideoPacketizer {
     active: Option<u32>,
     /// Whether a B slice came since the last [`restart`](VideoPacketizer::restart).
     b_slices: bool,
-    next_sequence: u64,
+    next_sequence: TrackSeq,
     discarded_nals: u64,
 }
 
@@ -70,7 +70,7 @@ impl VideoPacketizer {
             sets: ParameterSets::default(),
             active: None,
             b_slices: false,
-            next_sequence: 0,
+            next_sequence: TrackSeq::default(),
             discarded_nals: 0,
         }
     }
@@ -110,7 +110,7 @@ impl VideoPacketizer {
     /// A number that no packet has: what comes next does not follow what was before.
     fn leave_gap(&mut self) {
         // Nothing to be apart from, else.
-        if self.next_sequence > 0 {
+        if self.next_sequence > TrackSeq::default() {
             self.next_sequence += 1;
         }
     }
