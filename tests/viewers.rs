@@ -27,7 +27,9 @@ fn two_hundred_viewers_lose_no_packet() {
         assert!(stats.video.silence(now) < Duration::from_secs(2), "viewer {index}: {stats:?}");
         assert!(!stats.closed);
     }
-    for reason in ["socket_full", "refused", "no_memory"] {
+    for reason in
+        ["socket_full", "no_memory", "too_long", "unreachable", "denied", "invalid", "refused", "other"]
+    {
         let name = format!("sluice_egress_dropped_datagrams_total{{reason=\"{reason}\"}}");
         assert_eq!(sluice.metric(&name), 0.0, "{name}");
     }

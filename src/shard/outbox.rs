@@ -86,9 +86,9 @@ impl Outbox {
             counters.egress_datagrams.add(report.segments as u64);
             counters.egress_bytes.add(report.bytes as u64);
             counters.gso_fallbacks.add(report.gso_fallbacks as u64);
-            let no_memory = report.dropped.count(DropReason::NoBuffer) as u64;
-            counters.dropped_no_memory.add(no_memory);
-            counters.dropped_refused.add(report.dropped.total() as u64 - no_memory);
+            for (reason, datagrams) in report.dropped.iter() {
+                counters.kernel_dropped(reason).add(datagrams as u64);
+            }
             let blocked = report.blocked_messages > 0;
             if let Some(since) = self.blocked_since.take_if(|_| !blocked || report.messages > 0) {
                 counters.blocked_nanos.add(now.saturating_duration_since(since).as_nanos() as u64);
@@ -119,7 +119,7 @@ impl Outbox {
             (Ok(_), _) => {}
             (Err(AppendError::Full), _) => self.counters.dropped_socket_full.add(1),
             // Empty or longer than a message may be: nothing that an engine or the sealer makes.
-            (Err(_), _) => self.counters.dropped_refused.add(1),
+            (Err(_), _) => self.counters.kernel_dropped(DropReason::Other).add(1),
         }
     }
 

@@ -53,6 +53,10 @@ pub struct StreamCounters {
     pub ingress_lost: Cell,
     /// Times the source began anew within its session.
     pub ingress_restarts: Cell,
+    /// Times that timestamps of audio or video jumped within a session.
+    pub ingress_jumps: Cell,
+    /// NAL units left out because they are malformed.
+    pub ingress_discarded_nals: Cell,
     /// Access units or audio frames that could not be packetized.
     pub ingress_invalid: Cell,
     /// Pictures and audio packets left out because the source sends more of them than any camera.

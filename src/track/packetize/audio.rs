@@ -64,6 +64,11 @@ impl AudioPacketizer {
         self.codec
     }
 
+    /// How often the source's timestamps jumped of themselves, since the start.
+    pub fn jumps(&self) -> u64 {
+        self.timeline.jumps()
+    }
+
     /// The source reconnected: the next packet's timestamp says nothing about the last one's. Sequence
     /// numbers and timestamps go on.
     pub fn restart(&mut self) {

@@ -115,6 +115,11 @@ impl VideoPacketizer {
         }
     }
 
+    /// How often the source's timestamps jumped of themselves, since the start.
+    pub fn jumps(&self) -> u64 {
+        self.timeline.jumps()
+    }
+
     /// NAL units that were left out because they are malformed, since the start: empty, with the
     /// forbidden bit set, of a type that RTP uses for itself (0, 24 to 31), or unreadable parameter sets.
     pub fn discarded_nals(&self) -> u64 {
