@@ -13,6 +13,16 @@ use crate::{Bitrate, Bytes, Network, Stream, StreamName};
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
 
+/// The shortest `limits.consent_timeout`: the engine tells of silence after so long without an authenticated STUN
+/// request, so a shorter one would have no effect.
+pub const CONSENT_MIN: Duration = Duration::from_secs(15);
+
+/// The largest `rtsp.max_frame`, and the bytes of any frame at the most, whatever its source.
+///
+/// An IDR picture of a 4K camera has about 1 MiB. Raising it lets one broken picture take that much more memory on every
+/// shard and hold up a viewer's other packets; lowering it refuses big pictures.
+pub const FRAME_MAX: Bytes = Bytes::mib(4);
+
 /// A whole, valid configuration. The default has no streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -279,7 +289,7 @@ impl Default for Rtsp {
             data_timeout: Duration::from_secs(10),
             reconnect_min: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(30),
-            max_frame: Bytes::mib(4),
+            max_frame: FRAME_MAX,
         }
     }
 }

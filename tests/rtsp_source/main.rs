@@ -1,8 +1,7 @@
-//! The RTSP source against a real server (GStreamer, tests/common/camera.py) and against hostile ones.
+//! The RTSP source against a real server (GStreamer, tests/harness/camera.py) and against hostile ones.
 
 #![expect(clippy::disallowed_methods, reason = "a test has sockets, clocks and processes")]
 
-mod camera;
 mod cameras;
 mod hostile;
 mod lifecycle;
@@ -17,9 +16,13 @@ use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState};
 use sluice_config::{Credentials, Rtsp, Transport};
+use sluice_harness::Binary;
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::sync::{mpsc, watch};
 use url::Url;
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// For anything that must happen at all; not a measurement.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sluice_config::FRAME_MAX;
 use thiserror::Error;
 
 use super::auth::Verdict;
@@ -60,7 +61,7 @@ pub(super) enum Failure {
         /// Whose packets came to the ports of this session, if not the camera's.
         stranger: Option<IpAddr>,
     },
-    #[error("sent a picture of more than {0} bytes: lower its bitrate, or raise rtsp.max_frame, up to 4MiB")]
+    #[error("sent a picture of more than {0} bytes: {advice}", advice = picture_advice(*.0))]
     PictureTooLarge(usize),
     #[error("closed the connection{}: is it restarting, or out of sessions?",
         .0.map(|request| format!(" instead of answering {request}")).unwrap_or_default())]
@@ -232,6 +233,14 @@ fn too_large(what: TooLarge) -> String {
         TooLarge::Body(bytes) => format!(
             "sent an answer of {bytes} bytes, more than {MAX_BODY} are not read: is host and port right?"
         ),
+    }
+}
+
+fn picture_advice(limit: usize) -> String {
+    if limit < FRAME_MAX.as_usize() {
+        format!("lower its bitrate, or raise rtsp.max_frame, up to {FRAME_MAX}")
+    } else {
+        "lower its bitrate or its resolution, larger ones are not taken".to_owned()
     }
 }
 

@@ -83,6 +83,15 @@ fn silence_names_who_else_was_heard() {
 }
 
 #[test]
+fn a_limit_that_cannot_be_raised_is_not_told_to_be() {
+    let sentence = |limit| Failure::PictureTooLarge(limit).to_string();
+    let most = FRAME_MAX.as_usize();
+    assert!(sentence(most - 1).contains("raise rtsp.max_frame, up to 4MiB"), "{}", sentence(most - 1));
+    assert!(!sentence(most).contains("raise"), "{}", sentence(most));
+    assert!(sentence(most).contains("lower its bitrate or its resolution"), "{}", sentence(most));
+}
+
+#[test]
 fn only_what_trying_cannot_cure_waits_for_the_operator() {
     let needs = |status| Failure::Refused(refusal(status)).needs_operator();
     assert!(needs(401) && needs(403));

@@ -3,7 +3,6 @@
 //! Players are those of `sluice load`, and join as the control plane lets them. What the shard sends goes
 //! into an arena like the worker's; there it is counted and, if wanted, kept. For measurements and for
 //! tests of what the shard costs; what it does is tested in `simulation`.
-#![allow(dead_code, reason = "each measurement uses a part of the rig")]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -117,7 +116,7 @@ pub struct Rig {
 
 impl Rig {
     /// A shard without viewers, and a camera that has sent nothing.
-    pub fn new() -> Rig {
+    pub fn empty() -> Rig {
         #[expect(clippy::disallowed_methods, reason = "virtual time has to start somewhere")]
         let now = Instant::now();
         let counters = Arc::new(ShardCounters::default());
@@ -137,7 +136,7 @@ impl Rig {
 
     /// A shard with `players` that all watch live and have told so in a report.
     pub fn with_players(players: usize) -> (Rig, Vec<Player>) {
-        let mut rig = Rig::new();
+        let mut rig = Rig::empty();
         let keyframe = rig.video(true, 7);
         rig.send(&keyframe);
         let mut players = rig.join(players, &mut ());
