@@ -64,8 +64,8 @@ pub enum Profile {
     Report(quality::Options),
 }
 
-/// Measures, prints the report, and writes it. `version` is that of the program with its commit. The exit code is 0, 1 if something was
-/// found bad, or 2 if something could not be measured.
+/// Measures, prints the report, and writes it. `version` is that of the program with its commit. The exit code is 0,
+/// 1 if something was found bad, or 2 if something could not be measured.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command")]
 pub fn run(profile: &Profile, version: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

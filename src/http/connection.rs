@@ -36,9 +36,8 @@ const SLOWEST: u64 = 2 * 1024;
 /// second or more to be sent again.
 const LINGER_MIN: Duration = Duration::from_secs(5);
 
-/// How long a connection may live. Then it ends behind the answer under way, however long that takes to be
-/// read in time (so a stream of events goes on), and its client makes another;
-/// longer lets one client keep a place longer from those who come later.
+/// How long a connection may live. Then it ends behind the answer under way, and its client makes another. Longer
+/// lets one client keep a place longer from those who come later.
 pub const AGE_MAX: Duration = Duration::from_secs(120);
 
 /// A socket to listen on, whose connections hold little of the kernel's memory.

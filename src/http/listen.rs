@@ -1,7 +1,7 @@
 //! HTTP: listeners, time limits, routes. A shell: it reads the clock and owns sockets.
 //!
 //! Owns what a client can do to us before a handler runs: slow headers, slow bodies, idle and too
-//! many connections. What a request means is decided in `whep` and `ops`.
+//! many connections. What a request means is decided beside it (`whep`, `still`, `streams`, `pages`).
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens and reads the clock")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -348,7 +348,7 @@ async fn connection(
             let _ = connection.await;
         }
         () = tokio::time::sleep(AGE_MAX) => {
-            // What is being answered has its own deadline, and a stream has none.
+            // What is being answered has its own deadline.
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 _ = connection.as_mut() => {}

@@ -2,7 +2,8 @@
 //!
 //! [`client`] is one viewer without a socket: tests can use it too, and [`srtp`] and [`rtcp`] to write as a viewer of
 //! their own. [`worker`] runs thousands of them on pinned threads, [`whep`] paces them, [`report`] adds up.
-//! [`cameras`] are what a server pulls. Nothing here knows how our server works inside: it measures what arrives. docs/LOAD_TESTING.md is for those who run it.
+//! [`cameras`] are what a server pulls. Nothing here knows how our server works inside: it measures what arrives.
+//! docs/LOAD_TESTING.md is for those who run it.
 
 pub mod cameras;
 pub mod client;

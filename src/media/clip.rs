@@ -1,6 +1,7 @@
 //! The clip of the demo: ten seconds of 720p30 H.264 and of Opus, inside the binary.
 //!
-//! Owns the taking apart of the embedded assets, made by `src/source/demo/make_clip.py`, which documents them; they stand beside the source that plays them.
+//! Owns the taking apart of the embedded assets. They stand beside the source that plays them, with the script that
+//! makes and documents them (`src/source/demo/make_clip.py`).
 
 use bytes::Bytes;
 

@@ -10,4 +10,4 @@ pub use check::Check;
 pub use egress::{Control, Egress, Lane, STALL};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams};
 pub use paths::{FRESH, Path};
-pub use transport::{Admission, Peer, PeerLimits, Timer, Turned};
+pub use transport::{Admission, Peer, PeerLimits, Turned};

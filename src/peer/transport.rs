@@ -55,17 +55,6 @@ pub enum Admission {
     Copy,
 }
 
-/// Why a peer wants to be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timer {
-    /// It is not connected in time.
-    Setup,
-    /// ICE fell silent, and consent ends.
-    Consent,
-    /// The engine's own: retransmissions of DTLS, consent.
-    Engine,
-}
-
 /// One remote end.
 pub struct Peer {
     session: SessionId,
@@ -112,15 +101,18 @@ impl Peer {
         &self.ufrag
     }
 
-    /// When it wants [`Peer::handle_timeout`], and why.
-    pub fn poll_timeout(&self) -> (Instant, Timer) {
-        let engine = (self.engine_deadline, Timer::Engine);
-        let own = match self.phase {
-            Phase::Connecting => (self.offered + self.limits.setup, Timer::Setup),
-            Phase::Connected => engine,
-            Phase::Silent(until) => (until, Timer::Consent),
-        };
-        if own.0 < engine.0 { own } else { engine }
+    /// When it wants [`Peer::handle_timeout`]: for its engine, or because it is over.
+    pub fn poll_timeout(&self) -> Instant {
+        self.end().map_or(self.engine_deadline, |(at, _)| at.min(self.engine_deadline))
+    }
+
+    /// When it is over, and why, if nothing is heard before.
+    fn end(&self) -> Option<(Instant, EndReason)> {
+        match self.phase {
+            Phase::Connecting => Some((self.offered + self.limits.setup, EndReason::SetupTimeout)),
+            Phase::Connected => None,
+            Phase::Silent(until) => Some((until, EndReason::ConsentExpired)),
+        }
     }
 
     /// All addresses that authenticated themselves.
@@ -206,11 +198,7 @@ impl Peer {
 
     /// Why it is over at `now`, if it is.
     pub fn expired(&self, now: Instant) -> Option<EndReason> {
-        match self.phase {
-            Phase::Connecting if now >= self.offered + self.limits.setup => Some(EndReason::SetupTimeout),
-            Phase::Silent(until) if now >= until => Some(EndReason::ConsentExpired),
-            _ => None,
-        }
+        self.end().filter(|(at, _)| now >= *at).map(|(_, why)| why)
     }
 
     /// The time is `now`. Nothing turned out if the engine wanted nothing.

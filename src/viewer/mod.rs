@@ -159,7 +159,7 @@ impl Viewer {
         // Without a target nothing of a track can be done, however long it is due.
         let tracks = self.tracks.iter().filter(|_| self.target.is_some());
         let tracks = tracks.flat_map(|track| [track.forwarder.due(), track.report_due()]);
-        tracks.flatten().fold(self.peer.poll_timeout().0, Instant::min)
+        tracks.flatten().fold(self.peer.poll_timeout(), Instant::min)
     }
 
     /// The address is another viewer's now.

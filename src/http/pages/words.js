@@ -41,7 +41,7 @@ const CAUSES = {
     advice: "Is it on, and are address and port right? Sluice keeps trying; viewers see the picture come back by itself.",
   },
   credentials: {
-    title: "Wrong password",
+    title: "Sign-in refused",
     advice: `Correct user and password of the source. ${RESTART} Until then it asks rarely, because many cameras lock a user after a few wrong passwords.`,
   },
   path: {
