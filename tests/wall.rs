@@ -3,6 +3,8 @@
 //! Needs what tests/browser.rs needs, and Debian's ffmpeg.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
+#[path = "wall/away.rs"]
+mod away;
 #[allow(dead_code, reason = "the tests of the cameras use more of it")]
 #[path = "load_cameras/cameras.rs"]
 mod cameras;
