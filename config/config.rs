@@ -13,6 +13,16 @@ use crate::{Bitrate, Bytes, Network, Stream, StreamName};
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
 
+/// The shortest `limits.consent_timeout`: the engine tells of silence after so long without an authenticated STUN
+/// request, so a shorter one would have no effect.
+pub const CONSENT_MIN: Duration = Duration::from_secs(15);
+
+/// The largest `rtsp.max_frame`, and the bytes of any frame at the most, whatever its source.
+///
+/// An IDR picture of a 4K camera has about 1 MiB. Raising it lets one broken picture take that much more memory on every
+/// shard and hold up a viewer's other packets; lowering it refuses big pictures.
+pub const FRAME_MAX: Bytes = Bytes::mib(4);
+
 /// A whole, valid configuration. The default has no streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -31,7 +41,7 @@ pub struct Config {
     /// `[limits]`: how many viewers, and for how long they may be silent.
     pub limits: Limits,
     /// `[rtsp]`: how cameras are pulled.
-    pub rtsp: RtspDefaults,
+    pub rtsp: Rtsp,
     /// `[nack]`: repair of what viewers lose.
     pub nack: Nack,
     /// `[rtcp]`: reports to viewers.
@@ -55,9 +65,9 @@ impl Config {
         wanted.min((u16::MAX - self.udp.port).saturating_add(1))
     }
 
-    /// The transport to pull `stream` by: its own, or `rtsp.transport`.
-    pub fn rtsp_transport(&self, stream: &Stream) -> Transport {
-        stream.rtsp_transport.unwrap_or(self.rtsp.transport)
+    /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
+    pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
+        Rtsp { transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport), ..self.rtsp.clone() }
     }
 }
 
@@ -96,6 +106,16 @@ pub enum Origin {
     Any,
     /// One origin in the form browsers send: `https://tv.example.com`, the scheme's own port left out.
     Only(String),
+}
+
+impl Origin {
+    /// As the header has it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Any => "*",
+            Self::Only(origin) => origin,
+        }
+    }
 }
 
 /// `[admin]`.
@@ -241,10 +261,10 @@ impl Default for Limits {
     }
 }
 
-/// `[rtsp]`: for all cameras.
+/// `[rtsp]`: how a camera is pulled.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RtspDefaults {
-    /// How media comes; a stream may differ, see [`Config::rtsp_transport`].
+pub struct Rtsp {
+    /// How media comes; a stream may differ, see [`Config::rtsp_of`].
     pub transport: Transport,
     /// For the TCP connection.
     pub connect_timeout: Duration,
@@ -260,7 +280,7 @@ pub struct RtspDefaults {
     pub max_frame: Bytes,
 }
 
-impl Default for RtspDefaults {
+impl Default for Rtsp {
     fn default() -> Self {
         Self {
             transport: Transport::Tcp,
@@ -269,7 +289,7 @@ impl Default for RtspDefaults {
             data_timeout: Duration::from_secs(10),
             reconnect_min: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(30),
-            max_frame: Bytes::mib(4),
+            max_frame: FRAME_MAX,
         }
     }
 }

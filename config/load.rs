@@ -14,11 +14,11 @@ use crate::{
     Config, ConfigError, Stream, StreamName,
     error::{Place, Problem, Text},
     redact::shown,
-    resolve::{Found, NoNode, Node, Schema},
+    resolve::{Found, NoNode, Node, PREFIX, Schema},
     schema::{Draft, SCHEMA, StreamDraft},
     suggest::nearest,
     value::{Fault, Given},
-    variable::{PREFIX, path_of},
+    variable::path_of,
 };
 
 /// The largest file read. Ten thousand streams fit; `/dev/zero` does not.

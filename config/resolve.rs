@@ -4,12 +4,14 @@
 use crate::{
     suggest::nearest,
     value::{Fault, Given, Kind},
-    variable::variable,
 };
 
 /// What stands in the path of a key for the name of a table, and for the number of a row.
 pub(crate) const NAME: &str = "NAME";
 pub(crate) const ROW: &str = "N";
+
+/// The prefix of the variables that belong to us. There is none with it that is not a key.
+pub(crate) const PREFIX: &str = "SLUICE_";
 
 /// What a change of a key needs before it has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,11 @@ pub(crate) enum NoNode {
     },
     /// A name that no table can have, in words.
     Name(String),
+}
+
+/// The environment variable of a key.
+fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
 }
 
 impl<T> Schema<T> {

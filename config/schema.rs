@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use crate::{
     Bytes, Config, KeyInfo, LogFormat, Reload, Source, StreamName, StreamNameError, Transport,
-    config::SHARDS_MAX,
+    config::{CONSENT_MIN, FRAME_MAX, SHARDS_MAX},
     parse,
     resolve::{Key, Repeated, Schema},
     value::{Kind, Refusal},
@@ -202,8 +202,7 @@ static KEYS: [Key<Draft>; 41] = [
         "limits.consent_timeout",
         "\"30s\"",
         NewSessions,
-        // The engine itself notices silence after 15 s.
-        Kind::Duration(Duration::from_secs(15), HOUR, |d, v| {
+        Kind::Duration(CONSENT_MIN, HOUR, |d, v| {
             d.config.limits.consent_timeout = v;
         }),
     ),
@@ -247,7 +246,7 @@ static KEYS: [Key<Draft>; 41] = [
         "rtsp.max_frame",
         "\"4MiB\"",
         NewSessions,
-        Kind::Bytes(Bytes::kib(64), Bytes::mib(4), |d, v| d.config.rtsp.max_frame = v),
+        Kind::Bytes(Bytes::kib(64), FRAME_MAX, |d, v| d.config.rtsp.max_frame = v),
     ),
     key("nack.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.nack.enabled = v)),
     key("nack.history", "\"1s\"", Live, Kind::Duration(TENTH, TEN_SECONDS, |d, v| d.config.nack.history = v)),

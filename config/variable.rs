@@ -1,13 +1,10 @@
-//! Environment variables: from `SLUICE_UDP_PORT` to the path `udp.port`, and back. A variable knows no case, and writes
+//! Environment variables: from `SLUICE_UDP_PORT` to the path `udp.port`. A variable knows no case, and writes
 //! both `.` and `-` as `_`, so that a name in it may be of several; which one is meant is decided in `load.rs`.
 
 use crate::{
-    resolve::{KeyInfo, NAME, NoNode, ROW},
+    resolve::{KeyInfo, NAME, NoNode, PREFIX, ROW},
     suggest::nearest,
 };
-
-/// The prefix of the variables that belong to us. There is none with it that is not a key.
-pub(crate) const PREFIX: &str = "SLUICE_";
 
 const HOW: &str =
     "a variable is SLUICE_ and the key's path in capitals, `_` for `.` and `-`: SLUICE_UDP_PORT is udp.port";
@@ -16,11 +13,6 @@ const HOW: &str =
 const KUBERNETES: [&str; 2] = ["SLUICE_PORT", "SLUICE_SERVICE_"];
 const LINKS: &str =
     "if Kubernetes made it from a Service named sluice: set `enableServiceLinks: false` in the pod";
-
-/// The environment variable of a key.
-pub(crate) fn variable(path: &str) -> String {
-    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
-}
 
 /// The path that a variable's name stands for, `SLUICE_` and all. Names in it come out in lower case.
 pub(crate) fn path_of(name: &str, keys: &[KeyInfo]) -> Result<Vec<String>, NoNode> {

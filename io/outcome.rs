@@ -45,7 +45,7 @@ pub(crate) enum GsoFault {
 pub enum DropReason {
     /// `ENOBUFS`, `ENOMEM`: the device's queue or the kernel's memory is full. Waiting for writability would
     /// not tell when that is over.
-    NoBuffer,
+    NoMemory,
     /// `EMSGSIZE`: longer than the way to the peer allows.
     TooLong,
     /// `ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EADDRNOTAVAIL`, ...: no way to the peer, or not from this
@@ -64,7 +64,7 @@ pub enum DropReason {
 impl DropReason {
     /// Every reason, in the order of declaration.
     pub const ALL: [Self; 7] = [
-        Self::NoBuffer,
+        Self::NoMemory,
         Self::TooLong,
         Self::Unreachable,
         Self::Denied,
@@ -77,7 +77,7 @@ impl DropReason {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoBuffer => "no_buffer",
+            Self::NoMemory => "no_memory",
             Self::TooLong => "too_long",
             Self::Unreachable => "unreachable",
             Self::Denied => "denied",
@@ -118,7 +118,7 @@ pub(crate) fn judge(result: Result<usize, Errno>, first: Attempt) -> Outcome {
 
 fn reason(errno: i32) -> DropReason {
     match errno {
-        libc::ENOBUFS | libc::ENOMEM => DropReason::NoBuffer,
+        libc::ENOBUFS | libc::ENOMEM => DropReason::NoMemory,
         libc::EMSGSIZE => DropReason::TooLong,
         libc::ENETUNREACH
         | libc::EHOSTUNREACH

@@ -94,7 +94,7 @@ impl Socket {
     }
 
     /// Datagrams that reached this socket and were dropped by the kernel, mostly for a full receive buffer,
-    /// since it was made. Wraps around at 2^32. One system call: for a metrics scrape, not for a loop.
+    /// since it was made. Wraps around at 2^32. One system call: for now and then, not for every round of a loop.
     pub fn receive_drops(&self) -> io::Result<u32> {
         sockopt::receive_drops(self.as_fd())
     }

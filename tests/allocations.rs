@@ -6,11 +6,7 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use sluice::track::Train;
-
-use self::rig::{FRAME, Player, Rig};
-
-#[path = "common/rig.rs"]
-mod rig;
+use sluice_harness::rig::{FRAME, Player, Rig};
 
 /// Frames of one measurement.
 const FRAMES: usize = 60;

@@ -1,13 +1,14 @@
 //! `sluice bench` as an operator runs it, small: it measures, it writes its report, and it leaves nothing
 //! behind, whether it ends or is interrupted. Between namespaces where this machine lets us, else over loopback.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::{Sluice, wait_for};
 use serde_json::Value;
+use sluice_harness::{Binary, wait_for};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// A directory for one bench, gone with the test.
 struct Directory(PathBuf);
@@ -26,13 +27,7 @@ impl Drop for Directory {
 
 /// Processor cores are few and tests are many: whatever runs beside a bench, it must end.
 fn bench(arguments: &[&str], out: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sluice"))
-        .arg("bench")
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .expect("the binary starts")
+    SLUICE.command().arg("bench").args(arguments).arg("--out").arg(out).output().expect("the binary starts")
 }
 
 fn report(output: &Output, out: &Path) -> Value {
@@ -73,7 +68,8 @@ fn processes_with(word: &str, own: u32) -> Vec<String> {
 #[test]
 fn egress_measures_server_and_floor_and_leaves_nothing_behind() {
     let out = Directory::new();
-    let child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let child = SLUICE
+        .command()
         .args(["bench", "egress", "--quick", "--viewers=10,20", "--out"])
         .arg(&out.0)
         .stdout(Stdio::piped())
@@ -106,7 +102,8 @@ fn egress_measures_server_and_floor_and_leaves_nothing_behind() {
 #[test]
 fn an_interrupt_ends_every_process_and_namespace() {
     let out = Directory::new();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let mut child = SLUICE
+        .command()
         .args(["bench", "egress", "--quick", "--viewers=5", "--out"])
         .arg(&out.0)
         .stdout(Stdio::null())
@@ -126,7 +123,7 @@ fn an_interrupt_ends_every_process_and_namespace() {
 
 #[test]
 fn a_peer_is_measured_by_the_same_viewers() {
-    let (out, peer) = (Directory::new(), Sluice::start(&["--set", "shards.count=1"]));
+    let (out, peer) = (Directory::new(), SLUICE.start(&["--set", "shards.count=1"]));
     peer.wait_until_playing("demo");
     let peer_argument = format!("--peer=other=http://{}/demo/whep,{}", peer.http, peer.pid());
     let output = bench(&["compare", "--quick", "--viewers=5", &peer_argument], &out.0);

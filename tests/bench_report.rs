@@ -3,9 +3,13 @@
 //! Needs Debian's chromium and ffmpeg, as `tests/all` installs them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
+use sluice_harness::Binary;
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// The smallest report there is, on loopback, into a directory that goes away with this.
 struct Report {
@@ -16,7 +20,7 @@ struct Report {
 impl Report {
     fn make(arguments: &[&str], path: Option<&str>) -> Report {
         let directory = std::env::temp_dir().join(format!("sluice-report-{:016x}", rand::random::<u64>()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        let mut command = SLUICE.command();
         command
             .args(["bench", "report", "--quick", "--network=loopback", "--viewers=4", "--peak-viewers=8"])
             .args(["--joins=2", "--pictures=3", "--hours=0.001", "--out"])

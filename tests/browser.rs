@@ -4,15 +4,15 @@
 //! `tests/artifacts/`.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
-mod common;
-
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::Sluice;
-use common::page::{Page, frames, turn};
 use serde_json::Value;
+use sluice_harness::Binary;
+use sluice_harness::gstreamer::Camera;
+use sluice_harness::page::{Page, frames, turn};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// What every good playback has in common.
 fn assert_plays(stats: &Value, audio: &str) {
@@ -26,36 +26,15 @@ fn assert_plays(stats: &Value, audio: &str) {
     assert_eq!(stats["transport"]["srtpCipher"], "SRTP_AEAD_AES_256_GCM", "{stats:#}");
 }
 
-/// The camera stand-in: a GStreamer RTSP server.
-struct Camera(Child);
-
-impl Camera {
-    fn start(port: u16, audio: &str) -> Camera {
-        let mut child = Command::new("/usr/bin/python3")
-            .args(["tests/common/camera.py", "--port", &port.to_string(), "--audio", audio])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the camera starts (tests/all installs what it needs)");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        stdout.read_line(&mut line).expect("its output");
-        assert!(line.starts_with("READY"), "the camera said {line:?}");
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(drop));
-        Camera(child)
-    }
-}
-
-impl Drop for Camera {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The camera stand-in on a port.
+fn stand_in(port: u16, audio: &str) -> Camera {
+    Camera::start(&["--port", &port.to_string(), "--audio", audio])
 }
 
 #[test]
 fn the_demo_plays_with_sound() {
     let _turn = turn();
-    let sluice = Sluice::start(&[]);
+    let sluice = SLUICE.start(&[]);
     let mut page = Page::open(sluice.http, "/demo/?muted=0");
     let stats = page.wait_for_frames(90);
     assert_plays(&stats, "audio/opus");
@@ -78,9 +57,9 @@ fn a_camera_with_opus_plays() {
 
 fn camera_plays(audio: &str, mime: &str) {
     let _turn = turn();
-    let port = common::free_port();
-    let _camera = Camera::start(port, audio);
-    let sluice = Sluice::start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+    let port = sluice_harness::ports::free_port();
+    let _camera = stand_in(port, audio);
+    let sluice = SLUICE.start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
     sluice.wait_until_playing("cam");
     let mut page = Page::open(sluice.http, "/cam/");
     // Some of them are of before the join, and sound is not: a packet of it is 60 ms here.
@@ -92,9 +71,9 @@ fn camera_plays(audio: &str, mime: &str) {
 #[test]
 fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
     let _turn = turn();
-    let port = common::free_port();
-    let camera = Camera::start(port, "pcmu");
-    let sluice = Sluice::start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+    let port = sluice_harness::ports::free_port();
+    let camera = stand_in(port, "pcmu");
+    let sluice = SLUICE.start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
     sluice.wait_until_playing("cam");
     let mut page = Page::open(sluice.http, "/cam/");
     let before = page.wait_for_frames(60);
@@ -103,7 +82,7 @@ fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
     sluice.wait_for_metric("sluice_stream_up{stream=\"cam\"}", "is 0", |up| up == 0.0);
     std::thread::sleep(Duration::from_secs(3));
     let away = page.stats();
-    let _camera = Camera::start(port, "pcmu");
+    let _camera = stand_in(port, "pcmu");
     sluice.wait_until_playing("cam");
     let after = page.wait_for_frames(frames(&away) + 60);
 

@@ -2,22 +2,23 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
 
-mod common;
-
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::Sluice;
-use common::viewer::Viewers;
+use sluice_harness::viewers::Viewers;
+use sluice_harness::{Binary, Sluice};
 use str0m::ice::{StunMessage, StunMessageBuilder, TransId};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// Datagrams between two pauses of the sweep: about 25,000 a second, which a busy machine can read.
 const BURST: usize = 100;
 
 fn playing(arguments: &[&str]) -> Sluice {
-    let sluice = Sluice::start(arguments);
+    let sluice = SLUICE.start(arguments);
     sluice.wait_until_playing("demo");
     sluice
 }

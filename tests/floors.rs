@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("io", &[]),
     ("config", &[]),
     ("benches", &["benches/micro"]),
+    ("tests/harness", &[]),
 ];
 
 /// A module by its path in the crate; the crate itself is the empty one.

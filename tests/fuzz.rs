@@ -3,29 +3,14 @@
 //! `FUZZ_SEED=n CASES=n cargo test --test fuzz` searches elsewhere or longer; a failure prints its seed and
 //! case. Each target checks more than that nothing panics.
 
-#[path = "simulation/camera.rs"]
-#[allow(dead_code, reason = "fuzzing uses a part of the simulation")]
-mod camera;
-#[path = "simulation/client.rs"]
-#[allow(dead_code, reason = "fuzzing uses a part of the simulation")]
-mod client;
 #[path = "fuzz/datagrams.rs"]
 mod datagrams;
-#[path = "simulation/link.rs"]
-#[allow(dead_code, reason = "fuzzing uses a part of the simulation")]
-mod link;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
 #[path = "fuzz/pictures.rs"]
 mod pictures;
 #[path = "fuzz/sdp.rs"]
 mod sdp;
-#[path = "simulation/wire.rs"]
-#[allow(dead_code, reason = "fuzzing uses a part of the simulation")]
-mod wire;
-#[path = "simulation/world.rs"]
-#[allow(dead_code, reason = "fuzzing uses a part of the simulation")]
-mod world;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -4,7 +4,6 @@
 mod clients;
 #[path = "http/command.rs"]
 mod command;
-mod common;
 #[path = "http/metrics.rs"]
 mod metrics;
 #[path = "http/pages.rs"]
@@ -14,11 +13,14 @@ mod secrets;
 #[path = "http/stills.rs"]
 mod stills;
 
-use common::{Response, Sluice};
+use sluice_harness::{Binary, Response, Sluice};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// A server that plays the demo.
 fn playing(arguments: &[&str]) -> Sluice {
-    let sluice = Sluice::start(arguments);
+    let sluice = SLUICE.start(arguments);
     sluice.wait_until_playing("demo");
     sluice
 }

@@ -4,15 +4,16 @@
 //! for the namespace. docs/OPERATING.md, "Limited links", has the figures that the ignored test prints.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
-mod common;
-
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::Sluice;
-use common::namespace::{Namespace, run};
-use common::page::{Page, frames, turn};
 use serde_json::Value;
+use sluice_harness::namespace::{Namespace, run};
+use sluice_harness::page::{Page, frames, turn};
+use sluice_harness::{Binary, Sluice};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// How long to wait for a first picture before measuring anyway.
 const FIRST_PICTURE: Duration = Duration::from_secs(15);
@@ -128,7 +129,7 @@ fn estimates_arrive_and_the_picture_holds_on_a_link_of_twice_the_bitrate() {
     let narrow = Narrow::new();
     // The demo is 1.25 Mb/s with its sound and its headers.
     narrow.limit(2_500, Duration::from_millis(300));
-    let sluice = narrow.0.serve(&[]);
+    let sluice = narrow.0.serve(SLUICE, &[]);
     let (seen, _) = watch(&narrow, &sluice, Duration::from_secs(5), Duration::from_secs(10));
     assert!(seen.estimates >= 5.0, "about one a second: {seen:?}");
     // It knows the link by what came through it: more than nothing, no multiple of the link.
@@ -156,7 +157,7 @@ fn what_links_of_every_width_do() {
     ] {
         for &kbit in links {
             narrow.limit(kbit, Duration::from_millis(queue));
-            let sluice = narrow.0.serve(&["--set", &format!("nack.enabled={repair}")]);
+            let sluice = narrow.0.serve(SLUICE, &["--set", &format!("nack.enabled={repair}")]);
             let time = Duration::from_secs(15);
             let (seen, dropped) = watch(&narrow, &sluice, Duration::from_secs(5), time);
             println!(

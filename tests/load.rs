@@ -1,14 +1,15 @@
 //! The load generator against our own server: what it reports must be what was done.
 
-mod common;
-
 use std::process::Command;
 
-use common::load::{Load, text};
-use common::{Sluice, wait_for};
+use sluice_harness::load::text;
+use sluice_harness::{Binary, Sluice, wait_for};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 fn demo(arguments: &[&str]) -> (Sluice, String) {
-    let sluice = Sluice::start(arguments);
+    let sluice = SLUICE.start(arguments);
     sluice.wait_until_playing("demo");
     let url = format!("http://{}/demo/whep", sluice.http);
     (sluice, url)
@@ -18,7 +19,7 @@ fn demo(arguments: &[&str]) -> (Sluice, String) {
 fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
     let (sluice, url) = demo(&[]);
     let pid = sluice.pid().to_string();
-    let load = Load::run_to(
+    let load = SLUICE.load_to(
         0,
         &url,
         &[
@@ -49,7 +50,7 @@ fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
 fn loss_made_here_is_reported_as_such() {
     let (_sluice, url) = demo(&[]);
     let arguments = ["--viewers=10", "--duration=3s", "--nack=off", "--loss=5%", "--duplicate=2%"];
-    let load = Load::run_to(0, &url, &arguments);
+    let load = SLUICE.load_to(0, &url, &arguments);
     let (lost, made) = (load.number("/lost"), load.number("/totals/impaired/lost"));
     assert!(made > 100.0, "{:#}", load.report);
     // What was lost before a stream's first packet or behind its last cannot show: two streams each.
@@ -65,7 +66,7 @@ fn what_is_asked_for_again_comes_again() {
     let (_sluice, url) = demo(&[]);
     let bounds = ["--require=loss_before_repair>3%", "--require=video_loss<0.2%"];
     let arguments = [&["--viewers=10", "--duration=3s", "--loss=5%", "--verify=1"], &bounds[..]].concat();
-    let load = Load::run_to(0, &url, &arguments);
+    let load = SLUICE.load_to(0, &url, &arguments);
     assert!(load.number("/totals/repaired") > 100.0, "{:#}", load.report);
     assert!(load.number("/totals/repairs") >= load.number("/totals/repaired"), "{:#}", load.report);
     // Frames are whole again: at most a few were given up on.
@@ -77,7 +78,7 @@ fn what_is_asked_for_again_comes_again() {
 #[test]
 fn viewers_come_and_go_and_offers_are_left_alone() {
     let (sluice, url) = demo(&["--set", "limits.setup_timeout=2s"]);
-    let load = Load::run_to(0, &url, &["--viewers=5", "--duration=3s", "--churn=4", "--abandon=2"]);
+    let load = SLUICE.load_to(0, &url, &["--viewers=5", "--duration=3s", "--churn=4", "--abandon=2"]);
     assert!(load.number("/joined") >= 5.0 + 8.0, "{:#}", load.report);
     assert!(load.number("/abandoned") >= 4.0, "{:#}", load.report);
     assert_eq!(load.number("/lost"), 0.0, "{:#}", load.report);
@@ -87,7 +88,7 @@ fn viewers_come_and_go_and_offers_are_left_alone() {
 #[test]
 fn a_bound_that_is_not_kept_is_an_exit_code_of_1() {
     let (_sluice, url) = demo(&[]);
-    let load = Load::run_to(1, &url, &["--viewers=1", "--duration=500ms", "--require=join_p50<1ns"]);
+    let load = SLUICE.load_to(1, &url, &["--viewers=1", "--duration=500ms", "--require=join_p50<1ns"]);
     let missed = load.report["missed"][0].as_str().expect("a bound");
     assert!(missed.starts_with("join_p50<1ns"), "{missed}");
 }
@@ -96,30 +97,31 @@ fn a_bound_that_is_not_kept_is_an_exit_code_of_1() {
 fn failures_are_told_by_their_reason() {
     let (sluice, _) = demo(&[]);
     let url = format!("http://{}/nothing/whep", sluice.http);
-    let load = Load::run_to(1, &url, &["--viewers=3", "--duration=500ms"]);
+    let load = SLUICE.load_to(1, &url, &["--viewers=3", "--duration=500ms"]);
     assert_eq!(load.number("/failures/http 404 Not Found"), 3.0, "{:#}", load.report);
     assert_eq!(load.text.matches("there is no stream named \"nothing\"").count(), 1, "{}", load.text);
     let page = format!("http://{}/demo/", sluice.http);
-    let load = Load::run_to(1, &page, &["--viewers=1", "--duration=500ms"]);
+    let load = SLUICE.load_to(1, &page, &["--viewers=1", "--duration=500ms"]);
     assert!(load.text.contains("WHEP addresses end in /whep: try /demo/whep"), "{}", load.text);
 
     let (_full, url) = demo(&["--set=limits.viewers=1"]);
-    let load = Load::run_to(0, &url, &["--viewers=3", "--duration=500ms"]);
+    let load = SLUICE.load_to(0, &url, &["--viewers=3", "--duration=500ms"]);
     assert_eq!(load.number("/failures/http 503 Service Unavailable"), 2.0, "{:#}", load.report);
     let why = load.report["why"]["http 503 Service Unavailable"].as_str().expect("the server's words");
     assert!(why.contains("limits.viewers") && load.text.matches(why).count() == 1, "{why}: {}", load.text);
 
-    let load = Load::run_to(2, &url, &["--report=/nowhere/report.html"]);
+    let load = SLUICE.load_to(2, &url, &["--report=/nowhere/report.html"]);
     assert!(load.text.contains("cannot be written to /nowhere/report.html: No such file"), "{}", load.text);
 
-    let load = Load::run_to(2, "http://127.0.0.1:1/demo/whep", &[]);
+    let load = SLUICE.load_to(2, "http://127.0.0.1:1/demo/whep", &[]);
     assert!(load.text.contains("is the server running?"), "{}", load.text);
 }
 
 #[test]
 fn an_interrupt_ends_the_test_early_with_its_report() {
     let (sluice, url) = demo(&[]);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let mut child = SLUICE
+        .command()
         .args(["load", "whep", &url, "--viewers=2", "--duration=10m"])
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -142,7 +144,7 @@ fn the_html_report_is_one_file_with_every_curve_and_every_row() {
     let path = file.to_str().expect("text");
     let secret = url.replace("http://", "http://me:hush@") + "?token=hush";
     let arguments = ["--viewers=5", "--duration=3s", "--verify=1", "--server-pid", &pid, "--report", path];
-    let load = Load::run_to(1, &secret, &[&arguments[..], &["--require=loss<0"]].concat());
+    let load = SLUICE.load_to(1, &secret, &[&arguments[..], &["--require=loss<0"]].concat());
     let html = std::fs::read_to_string(&file).expect("a report");
     std::fs::remove_file(&file).expect("it was there");
     for title in [
@@ -186,10 +188,10 @@ fn who_comes_when_the_shard_has_no_room_is_refused_and_who_watches_loses_nothing
     // Of one percent a few viewers take more, in a build without optimizations at that.
     let (sluice, url) = demo(&["--set", "shards.count=1", "--set", "limits.busy=1"]);
     let expected = "sluice_shard_expected_ratio{shard=\"0\"}";
-    let offer = || common::Request::offer("/demo/whep", include_str!("data/chromium-156.sdp"));
+    let offer = || sluice_harness::Request::offer("/demo/whep", include_str!("data/chromium-156.sdp"));
     let arguments = ["--viewers=20", "--rate=1000", "--duration=6s", "--require=loss<=0"];
     let load = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| Load::run_to(0, &url, &arguments));
+        let watching = scope.spawn(|| SLUICE.load_to(0, &url, &arguments));
         sluice.wait_for_metric(expected, "is over the mark", |ratio| ratio > 0.02);
         let refusal = sluice.request(offer());
         assert_eq!(refusal.status, 503, "{}", refusal.text());

@@ -5,9 +5,6 @@
 
 #[path = "load_cameras/auth.rs"]
 mod auth;
-#[path = "load_cameras/cameras.rs"]
-mod cameras;
-mod common;
 #[path = "load_cameras/faults.rs"]
 mod faults;
 #[path = "load_cameras/files.rs"]
@@ -22,10 +19,12 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use cameras::Cameras;
-use common::load::Load;
-use common::player::Player;
-use common::{PATIENCE, Sluice, wait_for};
+use sluice_harness::cameras::Cameras;
+use sluice_harness::player::Player;
+use sluice_harness::{Binary, PATIENCE, Sluice, wait_for};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// A server that pulls `cameras`, by their names, with short waits.
 fn server(cameras: &Cameras, arguments: &[&str]) -> Sluice {
@@ -44,7 +43,7 @@ fn server(cameras: &Cameras, arguments: &[&str]) -> Sluice {
         "rtsp.reconnect_max=400ms",
     ];
     let all = patience.iter().chain(arguments).copied().chain(streams.iter().map(String::as_str));
-    Sluice::start(&all.collect::<Vec<_>>())
+    SLUICE.start(&all.collect::<Vec<_>>())
 }
 
 /// A number of a stream.
@@ -75,7 +74,7 @@ fn assert_undisturbed(sluice: &Sluice, stream: &str) {
 #[test]
 fn our_server_plays_all_cameras_over_tcp_and_udp() {
     for transport in ["tcp", "udp"] {
-        let cameras = Cameras::start(4, &[]);
+        let cameras = SLUICE.cameras(4, &[]);
         let sluice = server(&cameras, &["--set", &format!("rtsp.transport={transport}")]);
         for camera in ["cam1", "cam2", "cam3", "cam4"] {
             sluice.wait_until_playing(camera);
@@ -92,12 +91,12 @@ fn our_server_plays_all_cameras_over_tcp_and_udp() {
 
 #[test]
 fn a_viewer_reads_the_send_time_of_every_picture_behind_the_server() {
-    let cameras = Cameras::start(1, &[]);
+    let cameras = SLUICE.cameras(1, &[]);
     let sluice = server(&cameras, &[]);
     sluice.wait_until_playing("cam1");
     let url = format!("http://{}/cam1/whep", sluice.http);
     let load =
-        Load::run_to(0, &url, &["--viewers=2", "--duration=4s", "--verify=1", "--require=delay_p50<1s"]);
+        SLUICE.load_to(0, &url, &["--viewers=2", "--duration=4s", "--verify=1", "--require=delay_p50<1s"]);
     // The first ones are from the past: a viewer begins with the last keyframe.
     let (dated, past) = (load.count("/delay/count"), load.count("/verified/from_past"));
     assert_eq!(dated + past, load.count("/verified/frames"), "in keyframes and in others: {:#}", load.report);
@@ -106,7 +105,7 @@ fn a_viewer_reads_the_send_time_of_every_picture_behind_the_server() {
 
 #[test]
 fn more_clients_than_allowed_are_refused_and_the_first_is_not_disturbed() {
-    let cameras = Cameras::start(1, &["--max-clients", "1"]);
+    let cameras = SLUICE.cameras(1, &["--max-clients", "1"]);
     let sluice = server(&cameras, &[]);
     sluice.wait_until_playing("cam1");
     let other = server(&cameras, &[]);
@@ -118,7 +117,7 @@ fn more_clients_than_allowed_are_refused_and_the_first_is_not_disturbed() {
 
 #[test]
 fn clients_that_are_none_are_cut_off_and_hurt_nobody() {
-    let cameras = Cameras::start(1, &[]);
+    let cameras = SLUICE.cameras(1, &[]);
     let sluice = server(&cameras, &[]);
     sluice.wait_until_playing("cam1");
     // What is answered before the end of the connection.
@@ -148,7 +147,7 @@ fn clients_that_are_none_are_cut_off_and_hurt_nobody() {
 #[test]
 fn it_ends_after_its_duration() {
     let began = Instant::now();
-    let mut cameras = Cameras::start(1, &["--duration", "1s"]);
+    let mut cameras = SLUICE.cameras(1, &["--duration", "1s"]);
     let status = cameras.wait();
     assert!(status.success());
     assert!((Duration::from_secs(1)..PATIENCE).contains(&began.elapsed()), "{:?}", began.elapsed());
@@ -157,7 +156,8 @@ fn it_ends_after_its_duration() {
 /// Cameras that cannot be started with these arguments: what they say.
 #[track_caller]
 fn refused(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let output = SLUICE
+        .command()
         .args(["load", "cameras"])
         .args(arguments)
         .stdin(Stdio::null())
@@ -173,7 +173,7 @@ fn what_cannot_be_started_says_why() {
     assert!(error.contains("clip /nowhere/clip.h264 cannot be read: No such file"), "{error}");
     let error = refused(&["--clip", "Cargo.toml"]);
     assert!(error.contains("neither MP4 nor an H.264 byte stream") && error.contains("ffmpeg"), "{error}");
-    let taken = Cameras::start(1, &[]);
+    let taken = SLUICE.cameras(1, &[]);
     let error = refused(&["--rtsp-port", &taken.port().to_string()]);
     assert!(error.contains("choose another --rtsp-port"), "{error}");
 }

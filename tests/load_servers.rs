@@ -6,7 +6,6 @@
     reason = "the server runs against real time and real sockets; a failed test shows its seed"
 )]
 
-mod common;
 #[path = "load_servers/link.rs"]
 mod link;
 #[path = "load_servers/pictures.rs"]
@@ -16,9 +15,13 @@ mod server;
 
 use std::time::Duration;
 
-use common::load::Load;
+use sluice_harness::Binary;
+
 use link::Shares;
 use server::{Cheat, PICTURES, Script, Server};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// A seed of this run, said if the test fails.
 fn seed() -> u64 {
@@ -31,7 +34,7 @@ fn seed() -> u64 {
 fn loss_doubling_and_reordering_are_counted_to_the_packet() {
     let link = Shares { lost: 0.04, doubled: 0.02, held: 0.02, repairs_lost: 0.0 };
     let server = Server::start(Script { link, ..Script::honest(seed()) });
-    let load = Load::run_to(0, &server.url(), &["--viewers=6", "--duration=6s", "--nack=off"]);
+    let load = SLUICE.load_to(0, &server.url(), &["--viewers=6", "--duration=6s", "--nack=off"]);
     let done = server.done();
     assert_eq!(done.media, 6 * pictures::packets_of(PICTURES), "all was sent in time: {done:?}");
     assert!(done.lost > 40 && done.doubled > 15 && done.held > 15, "{done:?}");
@@ -58,12 +61,13 @@ fn loss_doubling_and_reordering_are_counted_to_the_packet() {
 
 #[test]
 fn what_is_repaired_is_counted_to_the_packet() {
-    let link = Shares { lost: 0.05, repairs_lost: 0.2, ..Shares::default() };
+    // Verification waits for five requests, a tenth of a second apart: so seldom are all of them in vain.
+    let link = Shares { lost: 0.05, repairs_lost: 0.1, ..Shares::default() };
     let server = Server::start(Script { link, ..Script::honest(seed()) });
-    let arguments = ["--viewers=4", "--duration=5s", "--verify=2", "--require=verify_errors<1"];
-    let load = Load::run_to(0, &server.url(), &arguments);
+    let arguments = ["--viewers=8", "--duration=5s", "--verify=4", "--require=verify_errors<1"];
+    let load = SLUICE.load_to(0, &server.url(), &arguments);
     let done = server.done();
-    assert!(done.lost > 40 && done.repairs_lost > 3, "{done:?}");
+    assert!(done.lost > 40 && done.repairs_lost > 0, "{done:?}");
     assert_eq!(load.count("/totals/expected"), done.media, "{done:?}");
     assert_eq!(load.count("/lost_before_repair"), done.lost, "{done:?}");
     assert_eq!(load.count("/totals/repairs"), done.repairs, "{done:?}");
@@ -80,7 +84,7 @@ fn the_age_of_pictures_is_that_which_they_claim() {
     let old = Duration::from_millis(300);
     let server = Server::start(Script { old, ..Script::honest(seed()) });
     let arguments = ["--viewers=2", "--duration=4s", "--verify=1", "--require=delay_p50<300ms"];
-    let load = Load::run_to(1, &server.url(), &arguments);
+    let load = SLUICE.load_to(1, &server.url(), &arguments);
     // What claims to be from before its viewer connected is no delay.
     let (dated, past) = (load.count("/delay/count"), load.count("/verified/from_past"));
     assert_eq!(dated + past, 2 * u64::from(PICTURES), "{:#}", load.report);
@@ -91,7 +95,7 @@ fn the_age_of_pictures_is_that_which_they_claim() {
     // Cameras whose clock is ahead are not believed.
     drop(server);
     let server = Server::start(Script { old: Duration::ZERO, ..Script::honest(seed()) });
-    Load::run_to(
+    SLUICE.load_to(
         0,
         &server.url(),
         &["--viewers=1", "--duration=3s", "--verify=1", "--require=delay_max<30s"],
@@ -101,7 +105,7 @@ fn the_age_of_pictures_is_that_which_they_claim() {
 #[test]
 fn a_server_that_takes_viewers_and_sends_nothing_is_found_out() {
     let server = Server::start(Script { cheat: Cheat::DeadAir, ..Script::honest(seed()) });
-    let load = Load::run_to(1, &server.url(), &["--viewers=3", "--duration=1s"]);
+    let load = SLUICE.load_to(1, &server.url(), &["--viewers=3", "--duration=1s"]);
     assert_eq!((load.count("/joined"), load.count("/silent")), (3, 3));
     assert_eq!(load.count("/totals/packets"), 0);
     load.assert_warns("3 viewers connected and never got a packet");
@@ -111,12 +115,12 @@ fn a_server_that_takes_viewers_and_sends_nothing_is_found_out() {
 fn packets_under_the_key_of_somebody_else_are_found_out() {
     let server = Server::start(Script { cheat: Cheat::WrongKey, ..Script::honest(seed()) });
     let arguments = ["--viewers=2", "--duration=3s", "--verify=1", "--require=verify_errors<1"];
-    let load = Load::run_to(1, &server.url(), &arguments);
+    let load = SLUICE.load_to(1, &server.url(), &arguments);
     assert!(load.count("/verified/forged") > 100, "{:#}", load.report);
     assert_eq!((load.count("/verified/authentic"), load.count("/verified/frames")), (0, 0));
     load.assert_warns("are not authentic");
     // Without keys nobody can tell, and the headers look well.
-    let load = Load::run_to(0, &server.url(), &["--viewers=2", "--duration=3s"]);
+    let load = SLUICE.load_to(0, &server.url(), &["--viewers=2", "--duration=3s"]);
     assert_eq!((load.count("/lost"), load.count("/verifiers")), (0, 0));
 }
 
@@ -124,7 +128,7 @@ fn packets_under_the_key_of_somebody_else_are_found_out() {
 fn a_replay_is_found_out() {
     let server = Server::start(Script { cheat: Cheat::Replay, ..Script::honest(seed()) });
     let arguments = ["--viewers=2", "--duration=4s", "--verify=1", "--require=duplicates<1"];
-    let load = Load::run_to(1, &server.url(), &arguments);
+    let load = SLUICE.load_to(1, &server.url(), &arguments);
     let done = server.done();
     assert_eq!(done.doubled, done.media, "each once more");
     assert_eq!(load.count("/totals/duplicates"), done.doubled);
@@ -137,7 +141,7 @@ fn a_replay_is_found_out() {
 fn a_frozen_picture_is_found_out() {
     let server = Server::start(Script { cheat: Cheat::Frozen, ..Script::honest(seed()) });
     let arguments = ["--viewers=1", "--duration=3s", "--verify=1", "--require=verify_errors<1"];
-    let load = Load::run_to(1, &server.url(), &arguments);
+    let load = SLUICE.load_to(1, &server.url(), &arguments);
     assert_eq!((load.count("/lost"), load.count("/verified/frames")), (0, PICTURES.into()));
     // The keyframes among them are fragmented under another type, so each begins anew.
     assert_eq!(load.count("/verified/frozen"), 3 * (29 - 2) + (9 - 2));

@@ -1,15 +1,16 @@
 //! A log that nobody takes: what is served does not notice, and the end is as always.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
 
-mod common;
-
 use std::io::{PipeReader, Write, pipe};
 use std::net::UdpSocket;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::viewer::Viewers;
-use common::{Request, Sluice};
+use sluice_harness::viewers::Viewers;
+use sluice_harness::{Binary, Request, Sluice};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// A pipe that is full, and its reader, which does not read.
 fn stuck() -> (Stdio, PipeReader) {
@@ -58,7 +59,7 @@ const LOUD: [&str; 2] = ["--set", "log.level=debug,is=debug,str0m=debug,dimpl=de
 #[test]
 fn a_collector_that_hangs_stops_nothing() {
     let (stderr, reader) = stuck();
-    let sluice = Sluice::start_logging_to(stderr, &LOUD);
+    let sluice = SLUICE.start_logging_to(stderr, &LOUD);
     serves_and_stops(sluice, false);
     drop(reader);
 }
@@ -67,18 +68,18 @@ fn a_collector_that_hangs_stops_nothing() {
 fn a_collector_that_died_stops_nothing() {
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
-    serves_and_stops(Sluice::start_logging_to(writer.into(), &LOUD), true);
+    serves_and_stops(SLUICE.start_logging_to(writer.into(), &LOUD), true);
 }
 
 #[test]
 fn a_full_disk_stops_nothing() {
     let full = std::fs::File::create("/dev/full").expect("this device");
-    serves_and_stops(Sluice::start_logging_to(full.into(), &LOUD), true);
+    serves_and_stops(SLUICE.start_logging_to(full.into(), &LOUD), true);
 }
 
 #[test]
 fn words_of_libraries_for_each_packet_are_not_logged() {
-    let sluice = Sluice::start(&["--set", "log.level=info"]);
+    let sluice = SLUICE.start(&["--set", "log.level=info"]);
     sluice.wait_until_playing("demo");
     let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let before = sluice.log().len();
@@ -101,7 +102,7 @@ fn standard_output_that_cannot_be_written_changes_no_exit_code() {
         (&["--nonsense"][..], 2),
         (&["--version"][..], 0),
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        let mut command = SLUICE.command();
         let status = command.args(arguments).stdout(full()).stderr(full()).status().expect("the binary runs");
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }

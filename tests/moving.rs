@@ -3,13 +3,14 @@
 //! Chromium runs in a network namespace of its own, behind a veth pair. Needs root, for the namespace.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::Sluice;
-use common::namespace::{FAR, Namespace};
-use common::page::{Page, frames, turn};
+use sluice_harness::namespace::{FAR, Namespace};
+use sluice_harness::page::{Page, frames, turn};
+use sluice_harness::{Binary, Sluice};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// Our end of the link and the browser's addresses, of the range for measurements (RFC 2544 §C.2.2).
 const NEAR: &str = "198.18.232.1";
@@ -24,7 +25,7 @@ fn sent(sluice: &Sluice) -> f64 {
 fn the_picture_goes_on_when_the_address_of_the_browser_changes() {
     let _turn = turn();
     let namespace = Namespace::new(NEAR, FIRST);
-    let sluice = namespace.serve(&[]);
+    let sluice = namespace.serve(SLUICE, &[]);
     let mut page = Page::open_in(&namespace.name, sluice.http, "/demo/");
     page.wait_for_frames(60);
     for (old, new) in [(FIRST, SECOND), (SECOND, FIRST)] {
@@ -44,7 +45,7 @@ fn the_picture_goes_on_when_the_address_of_the_browser_changes() {
 fn a_browser_that_lost_its_network_is_sent_nothing_for_long() {
     let _turn = turn();
     let namespace = Namespace::new(NEAR, FIRST);
-    let sluice = namespace.serve(&[]);
+    let sluice = namespace.serve(SLUICE, &[]);
     let mut page = Page::open_in(&namespace.name, sluice.http, "/demo/");
     page.wait_for_frames(60);
     namespace.ip(&format!("link set {FAR} down"));

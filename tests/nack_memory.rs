@@ -1,27 +1,14 @@
 //! What repair costs in memory: a ring for each track, and nothing that grows with it for each viewer.
-//!
-#![allow(dead_code, reason = "the simulation's parts, of which this needs few")]
-
-#[path = "simulation/camera.rs"]
-mod camera;
-#[path = "simulation/client.rs"]
-mod client;
-#[path = "simulation/link.rs"]
-mod link;
-#[path = "simulation/wire.rs"]
-mod wire;
-#[path = "simulation/world.rs"]
-mod world;
 
 use std::time::Duration;
 
-use client::Player;
-use link::Link;
 use sluice::shard::Shard;
 use sluice::track::RecentLimits;
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::{PACING, World};
 use sluice_media::Codec;
 use sluice_media::rtcp::Epoch;
-use world::World;
 
 /// Bytes of heap that a shard with `viewers` on bad lines holds alone, and bytes in the ring.
 fn shard_heap(viewers: usize, history: Duration) -> (usize, usize) {
@@ -35,8 +22,7 @@ fn shard_heap(viewers: usize, history: Duration) -> (usize, usize) {
     world.connect(0..viewers);
     world.run(Duration::from_secs(12));
     assert!(world.counters.repairs_sent.get() > 20 * viewers as u64, "they lose packets and get them again");
-    let other =
-        Shard::new(recent, world::PACING, Epoch::new(world.start, Duration::ZERO), world.counters.clone());
+    let other = Shard::new(recent, *PACING, Epoch::new(world.start, Duration::ZERO), world.counters.clone());
     let shard = std::mem::replace(&mut world.shard, other);
     assert_eq!(shard.viewers(), viewers);
     // The trains themselves stay: the camera's own ring has them too.

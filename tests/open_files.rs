@@ -1,16 +1,17 @@
 //! The limit of open files: raised as far as it goes, shared out, and named where it is not enough.
 
-mod common;
-
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Request, Sluice, wait_for};
+use sluice_harness::{Binary, Request, wait_for};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_one() {
-    let sluice = Sluice::start(&[]);
+    let sluice = SLUICE.start(&[]);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", sluice.pid())).expect("its limits");
     let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line of it");
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -22,7 +23,7 @@ fn connections_that_the_limit_does_not_allow_are_refused_with_a_way_out() {
     let serve = format!(
         "ulimit -n 256 && exec {} --set http.connections=4096 --set http.listen=127.0.0.1:0 --set \
          admin.listen=127.0.0.1:0 --set udp.address=127.0.0.1 --set udp.port=60989 --set shards.count=1",
-        env!("CARGO_BIN_EXE_sluice")
+        SLUICE.path()
     );
     let output = Command::new("sh").args(["-c", &serve]).stdout(Stdio::null()).output().expect("a shell");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -34,7 +35,7 @@ fn connections_that_the_limit_does_not_allow_are_refused_with_a_way_out() {
 
 #[test]
 fn clients_who_hold_every_place_leave_the_listener_and_health_alone() {
-    let sluice = Sluice::start(&["--set", "http.connections=20", "--set", "http.header_timeout=1s"]);
+    let sluice = SLUICE.start(&["--set", "http.connections=20", "--set", "http.header_timeout=1s"]);
     sluice.wait_until_playing("demo");
     let held: Vec<TcpStream> = (0..60)
         .filter_map(|_| TcpStream::connect_timeout(&sluice.http, Duration::from_secs(1)).ok())

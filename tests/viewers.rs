@@ -2,18 +2,19 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::viewer::{Viewers, offer};
-use common::{Request, Sluice, wait_for};
+use sluice_harness::viewers::{Viewers, offer};
+use sluice_harness::{Binary, Request, wait_for};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 const RESIDENT: &str = "sluice_process_resident_memory_bytes";
 
 #[test]
 fn two_hundred_viewers_lose_no_packet() {
-    let sluice = Sluice::start(&["--set", "limits.busy=0"]);
+    let sluice = SLUICE.start(&["--set", "limits.busy=0"]);
     sluice.wait_until_playing("demo");
     let viewers = Viewers::join_many(&sluice, "demo", 200);
     viewers.wait_until_watching();
@@ -26,7 +27,9 @@ fn two_hundred_viewers_lose_no_packet() {
         assert!(stats.video.silence(now) < Duration::from_secs(2), "viewer {index}: {stats:?}");
         assert!(!stats.closed);
     }
-    for reason in ["socket_full", "refused", "no_memory"] {
+    for reason in
+        ["socket_full", "no_memory", "too_long", "unreachable", "denied", "invalid", "refused", "other"]
+    {
         let name = format!("sluice_egress_dropped_datagrams_total{{reason=\"{reason}\"}}");
         assert_eq!(sluice.metric(&name), 0.0, "{name}");
     }
@@ -37,7 +40,7 @@ fn two_hundred_viewers_lose_no_packet() {
 #[test]
 fn abandoned_offers_leave_nothing_behind_and_disturb_nobody() {
     // An unoptimised server beside other tests is soon busy, and that is not what is looked at here.
-    let sluice = Sluice::start(&["--set", "limits.setup_timeout=2s", "--set", "limits.busy=0"]);
+    let sluice = SLUICE.start(&["--set", "limits.setup_timeout=2s", "--set", "limits.busy=0"]);
     sluice.wait_until_playing("demo");
     let witnesses = Viewers::join_many(&sluice, "demo", 4);
     witnesses.wait_until_watching();
@@ -64,7 +67,7 @@ fn abandoned_offers_leave_nothing_behind_and_disturb_nobody() {
 
 #[test]
 fn viewers_that_vanish_are_forgotten() {
-    let sluice = Sluice::start(&["--set", "limits.consent_timeout=16s"]);
+    let sluice = SLUICE.start(&["--set", "limits.consent_timeout=16s"]);
     sluice.wait_until_playing("demo");
     let viewers = Viewers::join_many(&sluice, "demo", 10);
     viewers.wait_until_watching();
@@ -76,7 +79,7 @@ fn viewers_that_vanish_are_forgotten() {
 
 #[test]
 fn a_server_that_stops_tells_its_viewers() {
-    let sluice = Sluice::start(&[]);
+    let sluice = SLUICE.start(&[]);
     sluice.wait_until_playing("demo");
     let viewers = Viewers::join_many(&sluice, "demo", 20);
     viewers.wait_until_watching();
@@ -87,7 +90,7 @@ fn a_server_that_stops_tells_its_viewers() {
 
 #[test]
 fn a_deleted_session_is_told_and_the_others_play_on() {
-    let sluice = Sluice::start(&[]);
+    let sluice = SLUICE.start(&[]);
     sluice.wait_until_playing("demo");
     let viewers = Viewers::join_many(&sluice, "demo", 3);
     viewers.wait_until_watching();

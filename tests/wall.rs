@@ -5,10 +5,6 @@
 
 #[path = "wall/away.rs"]
 mod away;
-#[allow(dead_code, reason = "the tests of the cameras use more of it")]
-#[path = "load_cameras/cameras.rs"]
-mod cameras;
-mod common;
 #[path = "wall/kiosk.rs"]
 mod kiosk;
 #[path = "wall/player.rs"]
@@ -18,14 +14,17 @@ mod prefix;
 #[path = "wall/wall.rs"]
 mod wall;
 
-use common::Sluice;
-use common::page::{Page, turn};
+use sluice_harness::page::{Page, turn};
+use sluice_harness::{Binary, Sluice};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// A server of these streams, all of them the demo, and of more.
 fn demos(names: &[&str], more: &[&str]) -> Sluice {
     let demos: Vec<String> = names.iter().map(|name| format!("streams.{name}.source=demo")).collect();
     let demos = demos.iter().flat_map(|demo| ["--set", demo.as_str()]);
-    let sluice = Sluice::start(&demos.chain(more.iter().copied()).collect::<Vec<_>>());
+    let sluice = SLUICE.start(&demos.chain(more.iter().copied()).collect::<Vec<_>>());
     for name in names {
         sluice.wait_until_playing(name);
     }

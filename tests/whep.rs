@@ -3,7 +3,6 @@
 //! The `e` rules are about the endpoint (whep/offers.rs, whep/endpoint.rs), the `s` rules about the session URL
 //! (whep/session.rs).
 
-mod common;
 #[path = "whep/endpoint.rs"]
 mod endpoint;
 #[path = "whep/offers.rs"]
@@ -11,7 +10,10 @@ mod offers;
 #[path = "whep/session.rs"]
 mod session;
 
-use common::{Request, Response, Sluice};
+use sluice_harness::{Binary, Request, Response, Sluice};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 const CHROMIUM: &str = include_str!("data/chromium-156.sdp");
 const AIORTC: &str = include_str!("data/aiortc-1.16.sdp");
@@ -20,7 +22,7 @@ const ENDPOINT: &str = "/demo/whep";
 
 /// A server that plays the demo.
 fn playing(arguments: &[&str]) -> Sluice {
-    let sluice = Sluice::start(arguments);
+    let sluice = SLUICE.start(arguments);
     sluice.wait_until_playing("demo");
     sluice
 }

@@ -10,16 +10,14 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-#[path = "../../tests/common/rig.rs"]
-mod rig;
 mod stats;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice::track::Train;
+use sluice_harness::rig::{FRAME, Rig};
 
-use self::rig::{FRAME, Rig};
 use self::stats::{Arguments, median};
 
 const VIEWERS: [usize; 4] = [100, 1_000, 2_000, 5_000];

@@ -9,14 +9,13 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-#[path = "../../tests/common/rig.rs"]
-mod rig;
 mod stats;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use self::rig::{FRAME, Part, Rig, Watch};
+use sluice_harness::rig::{FRAME, Part, Rig, Watch};
+
 use self::stats::{Arguments, median};
 
 /// Pictures in the ring behind its keyframe, of [`PACKETS`] packets each: a second.
@@ -27,7 +26,7 @@ const KEYFRAME_PACKETS: usize = 25;
 fn main() {
     let quick = Arguments::parse().quick;
     let joins = if quick { 20 } else { 1_000 };
-    let mut rig = Rig::new();
+    let mut rig = Rig::empty();
     for picture in 0..=PICTURES {
         let keyframe = picture == 0;
         let trains = rig.video(keyframe, if keyframe { KEYFRAME_PACKETS } else { PACKETS });

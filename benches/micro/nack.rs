@@ -10,13 +10,12 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-#[path = "../../tests/common/rig.rs"]
-mod rig;
 mod stats;
 
 use std::time::{Duration, Instant};
 
-use self::rig::{FRAME, Rig};
+use sluice_harness::rig::{FRAME, Rig};
+
 use self::stats::{Arguments, median};
 
 /// Packets of a picture: one train.

@@ -10,21 +10,19 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-#[path = "../../tests/common/oracle.rs"]
-mod oracle;
 mod stats;
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice_media::srtp::{Header, Keying, Sealer, SendKeys};
+use sluice_harness::oracle::{MEDIA, Oracle, Packet, is_rtp};
+use sluice_media::srtp::{Header, Keying, PacketIndex, Sealer, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::from_feature_flags;
 use str0m::rtp::{Extension, ExtensionMap};
 use zeroize::Zeroizing;
 
-use self::oracle::{MEDIA, Oracle, Packet, is_rtp};
 use self::stats::{Arguments, median};
 
 const SIZES: [usize; 3] = [100, 500, 1_200];
@@ -114,7 +112,7 @@ impl Viewer {
             let header = Header {
                 payload_type: MEDIA.1,
                 marker: number + 1 == PACKETS,
-                index: self.sequence + number,
+                index: PacketIndex(self.sequence + number),
                 timestamp: 1,
                 ssrc: MEDIA.0,
                 extension: &EXTENSION,

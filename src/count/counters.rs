@@ -3,6 +3,8 @@
 //! Owns the cells. Each belongs to one shard, so a write is a load and a store without a lock or a
 //! shared cache line; sums are made when somebody asks (src/ops/metrics.rs).
 
+use sluice_io::DropReason;
+
 use super::cell::Cell;
 use super::ends::EndReason;
 use super::feedback::Feedback;
@@ -16,6 +18,7 @@ macro_rules! cells {
             /// What viewers say about what they receive.
             pub feedback: Feedback,
             ended: [Cell; EndReason::ALL.len()],
+            kernel_dropped: [Cell; DropReason::ALL.len()],
         }
     };
 }
@@ -58,6 +61,8 @@ cells! {
         withheld,
         /// Datagrams received.
         ingress_datagrams,
+        /// Dropped by the kernel before they were received, for lack of room: its own count, from 0 again at 2^32.
+        ingress_dropped,
         /// Discarded: longer than any we ask for.
         discarded_oversize,
         /// Discarded: a check that failed authentication, or from a ninth address, or from another viewer's.
@@ -92,10 +97,6 @@ cells! {
         dropped_late,
         /// Datagrams of trains not sealed for viewers that go without media.
         dropped_shed,
-        /// Datagrams the kernel refused for their destination or size.
-        dropped_refused,
-        /// Datagrams dropped because the kernel had no memory for them.
-        dropped_no_memory,
         /// Messages sent again without GSO after the kernel refused them with it.
         gso_fallbacks,
         /// Nanoseconds that the socket was full.
@@ -110,6 +111,11 @@ cells! {
 }
 
 impl ShardCounters {
+    /// Datagrams that the kernel refused to send for `reason`.
+    pub fn kernel_dropped(&self, reason: DropReason) -> &Cell {
+        &self.kernel_dropped[reason as usize]
+    }
+
     /// Viewers that ended for `reason`.
     pub fn ended(&self, reason: EndReason) -> &Cell {
         let place = EndReason::ALL.iter().position(|other| *other == reason);

@@ -13,7 +13,7 @@ use sluice_bench::floor::{CLIP, Floor};
 use sluice_io::{AppendError, Batch, BatchLimits, GsoMode, Sender, Socket, SocketOptions, gso};
 use sluice_load::process::{Sample, thread_times};
 use sluice_media::Kind;
-use sluice_media::srtp::{Header, Keying, RTP_HEADER, Sealed, Sealer, SendKeys, TAG_MAX};
+use sluice_media::srtp::{Header, Keying, PacketIndex, RTP_HEADER, Sealed, Sealer, SendKeys, TAG_MAX};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use zeroize::Zeroizing;
@@ -56,7 +56,7 @@ struct Destination {
     address: SocketAddr,
     sealer: Sealer,
     ssrcs: [u32; 2],
-    next: [u64; 2],
+    next: [PacketIndex; 2],
 }
 
 /// The way to the kernel, and what was counted on it.
@@ -165,7 +165,7 @@ impl Destination {
         let sealer = sealer.ok_or_else(|| anyhow::anyhow!("{profile} gave no key"))?;
         // Different, because each numbers its packets under the same key.
         let ssrc = rand::random::<u32>() & !1;
-        Ok(Destination { address, sealer, ssrcs: [ssrc, ssrc | 1], next: [0; 2] })
+        Ok(Destination { address, sealer, ssrcs: [ssrc, ssrc | 1], next: [PacketIndex::default(); 2] })
     }
 
     /// The packets of a train, as the server's `Outgoing::send` writes them; `padding` goes behind the last.

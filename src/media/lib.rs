@@ -1,9 +1,10 @@
-//! What bytes mean: codecs and their payload formats, RTP, RTCP and SRTP, DTLS keys, and the clip of the demo.
+//! What bytes mean: which protocol a datagram is, codecs and their payload formats, RTP, RTCP and SRTP, DTLS keys, and the clip of the demo.
 //!
 //! Below server and load alike, so that both read and write the same. Never reads a clock, opens a socket or knows a
 //! viewer; what takes time is given `now`.
 #![forbid(unsafe_code)]
 
+mod class;
 pub mod clip;
 mod codec;
 pub mod dtls;
@@ -14,6 +15,7 @@ pub mod rtcp;
 pub mod srtp;
 mod unit;
 
+pub use class::{Class, class};
 pub use codec::{Codec, Kind};
 pub use packets::Packets;
 pub use unit::{AccessUnit, AudioFrame};

@@ -13,6 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Exposition;
+use sluice_io::DropReason;
 use sluice_media::Kind;
 
 use super::log::Lost;
@@ -103,13 +104,11 @@ const SUMS: [(&str, &str, Read); 11] = [
     ("shard_wakeups", "Times that shard threads woke up", |c| &c.wakeups),
 ];
 
-/// Datagrams not sent, by reason.
-const DROPS: [(&str, Read); 5] = [
+/// Datagrams not sent, by reason; those that the kernel refused have [`DropReason`]s.
+const DROPS: [(&str, Read); 3] = [
     ("socket_full", |c| &c.dropped_socket_full),
     ("late", |c| &c.dropped_late),
     ("shed", |c| &c.dropped_shed),
-    ("refused", |c| &c.dropped_refused),
-    ("no_memory", |c| &c.dropped_no_memory),
 ];
 
 /// Datagrams not looked at further, by reason.
@@ -194,7 +193,7 @@ impl Everything {
         let viewers = |stream: &Stream| stream.viewers.load(Ordering::Relaxed) as f64;
         let each = streams.iter().map(|s| (label(s), viewers(s)));
         out.gauge("stream_viewers", "Sessions that watch the stream", each)?;
-        let counters: [(&str, &str, ReadStream); 8] = [
+        let counters: [(&str, &str, ReadStream); 10] = [
             ("stream_ingress_bytes", "Payload bytes taken in", |s| &s.counters.ingress_bytes),
             ("stream_ingress_packets", "Packets made of what was taken in", |s| &s.counters.ingress_packets),
             ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| {
@@ -205,6 +204,14 @@ impl Everything {
             }),
             ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| {
                 &s.counters.ingress_invalid
+            }),
+            (
+                "stream_ingress_timestamp_jumps",
+                "Times that timestamps of the source jumped within a session",
+                |s| &s.counters.ingress_jumps,
+            ),
+            ("stream_ingress_discarded_nals", "NAL units left out because they are malformed", |s| {
+                &s.counters.ingress_discarded_nals
             }),
             (
                 "stream_ingress_excess_frames",
@@ -245,7 +252,11 @@ impl Everything {
             let rows = table.iter().map(|(name, read)| (vec![(label, (*name).to_owned())], sum(*read)));
             rows.collect::<Vec<_>>()
         };
-        let dropped = by_reason(&DROPS, "reason");
+        let mut dropped = by_reason(&DROPS, "reason");
+        dropped.extend(DropReason::ALL.map(|reason| {
+            let count = self.shards.iter().map(|shard| shard.counters.kernel_dropped(reason).get()).sum();
+            (vec![("reason", reason.to_string())], count)
+        }));
         out.counter("egress_dropped_datagrams", "Datagrams not sent, by reason", dropped)?;
         let discarded = by_reason(&DISCARDS, "reason");
         out.counter("ingress_discarded_datagrams", "Datagrams discarded, by reason", discarded)?;
@@ -267,6 +278,9 @@ impl Everything {
         let refused = self.shards.iter().map(|s| (shard(s), s.refused.get()));
         let help = "Joins refused because the shard with the fewest viewers, and every other, had no room";
         out.counter("shard_joins_refused", help, refused)?;
+        let dropped = self.shards.iter().map(|s| (shard(s), s.counters.ingress_dropped.get()));
+        let help = "Datagrams that the kernel dropped before the shard received them: its socket had no room";
+        out.counter("ingress_dropped_datagrams", help, dropped)?;
         let blocked = self.shards.iter().map(|s| (shard(s), s.counters.blocked_nanos.get() as f64 / 1e9));
         out.seconds("shard_blocked_seconds", "Time that the shard's socket was full", blocked)?;
         let viewers = self.shards.iter().map(|s| (shard(s), s.counters.viewers.get() as f64));

@@ -4,9 +4,15 @@
 //! media or reports is written where it is sent from, and the only thing that can be said of such a place is that the
 //! [`Sealer`](sluice_media::srtp::Sealer) filled it. So plaintext cannot leave, by type.
 
+use std::time::Duration;
+
 use sluice_media::srtp::Sealed;
 
 use super::Path;
+
+/// A socket that takes nothing for so long is stalled: what waits for it is dropped. A viewer can ask for that again, but
+/// late. Raising it delays everybody after a stall; lowering it drops what a short one would have let through.
+pub const STALL: Duration = Duration::from_millis(100);
 
 /// How much a datagram matters when the socket is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub trait Egress: Control {
         true
     }
 
-    /// Whether the socket has taken nothing for so long that media need not wait for it any more.
+    /// Whether the socket has taken nothing for [`STALL`]: media need not wait for it any more.
     fn is_stalled(&self) -> bool {
         false
     }

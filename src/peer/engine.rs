@@ -12,9 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sluice_media::Codec;
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 use sluice_media::srtp::{Opener, ReportKeys, Sealer, SendKeys};
+use sluice_media::{Codec, class};
 use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
@@ -229,7 +229,7 @@ fn drain(rtc: &mut Rtc, egress: &mut dyn Control) -> Result<Turn, EngineError> {
     for _ in 0..MAX_POLLS {
         match rtc.poll_output()? {
             // One emitter per SRTP key: whatever the engine makes of RTP or RTCP never leaves.
-            Output::Transmit(transmit) if is_srtp(&transmit.contents) => withheld += 1,
+            Output::Transmit(transmit) if class(&transmit.contents).is_srtp() => withheld += 1,
             Output::Transmit(transmit) => {
                 let path = Path { remote: transmit.destination, local: Some(transmit.source.ip()) };
                 egress.transmit(path, &transmit.contents);
@@ -258,11 +258,6 @@ fn drain(rtc: &mut Rtc, egress: &mut dyn Control) -> Result<Turn, EngineError> {
         }
     }
     Err(EngineError::Endless)
-}
-
-/// RTP and RTCP by the first byte (RFC 7983 §7).
-pub(crate) fn is_srtp(datagram: &[u8]) -> bool {
-    matches!(datagram.first(), Some(128..=191))
 }
 
 fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engine, EngineError> {

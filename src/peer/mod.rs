@@ -7,8 +7,7 @@ mod paths;
 mod transport;
 
 pub use check::Check;
-pub use egress::{Control, Egress, Lane};
-pub(crate) use engine::is_srtp;
+pub use egress::{Control, Egress, Lane, STALL};
 pub use engine::{Credentials, Engine, EngineError, EngineParams, MediaParams};
 pub use paths::{FRESH, Path};
 pub use transport::{Admission, Peer, PeerLimits, Timer, Turned};

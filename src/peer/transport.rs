@@ -7,7 +7,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use sluice_config::CONSENT_MIN;
 use sluice_media::srtp::{Opener, Sealer};
+use sluice_media::{Class, class};
 
 use super::egress::Control;
 use super::engine::{Credentials, Engine, EngineError, Turn};
@@ -16,16 +18,12 @@ use super::{Check, Path};
 use crate::count::EndReason;
 use crate::id::SessionId;
 
-/// str0m reports ICE as disconnected after this long without an authenticated STUN request. A shorter consent
-/// time than this has no effect; `limits.consent_timeout` begins here.
-pub const ENGINE_CONSENT: Duration = Duration::from_secs(15);
-
 /// How long a peer may take.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerLimits {
     /// From the offer until ICE and DTLS are up.
     pub setup: Duration,
-    /// Without an authenticated STUN request.
+    /// Without an authenticated STUN request; at least [`CONSENT_MIN`].
     pub consent: Duration,
     /// Media goes to an address for so long after it was last heard; [`FRESH`](super::FRESH) but for tests.
     pub fresh: Duration,
@@ -279,7 +277,8 @@ impl Peer {
         }
         match (turn.ice, self.phase) {
             (Some(false), Phase::Connected) => {
-                self.phase = Phase::Silent(now + self.limits.consent.saturating_sub(ENGINE_CONSENT));
+                // The engine has waited for so much of it.
+                self.phase = Phase::Silent(now + self.limits.consent.saturating_sub(CONSENT_MIN));
             }
             (Some(true), Phase::Silent(_)) => self.phase = Phase::Connected,
             _ => {}
@@ -313,7 +312,7 @@ struct Door<'a> {
 
 impl Control for Door<'_> {
     fn transmit(&mut self, path: Path, datagram: &[u8]) {
-        if let [0..=3, ..] = datagram {
+        if class(datagram) == Class::Stun {
             let arrival = self.arrival.as_mut().filter(|arrival| arrival.path.remote == path.remote);
             // It sends no checks of its own, so there is nothing else.
             let Some(Arrival { now, check, path: from, announced, new, admission }) = arrival else { return };

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use sluice_media::{Class, class};
+
 use crate::peer::Check;
 
 /// Slots of viewers by what tells their datagrams apart.
@@ -31,28 +33,27 @@ pub enum Owner<'a> {
     UnknownAddress,
     /// RTP: viewers only watch.
     Media,
-    /// Neither STUN, DTLS, RTP nor RTCP by its first byte, or empty (RFC 7983 §7).
+    /// Of no protocol that we speak, or empty.
     Alien,
 }
 
 impl Demux {
     /// Finds the owner of a datagram.
     pub fn owner<'a>(&self, source: SocketAddr, datagram: &'a [u8]) -> Owner<'a> {
-        match datagram {
-            [0..=3, ..] => match Check::parse(datagram) {
+        match class(datagram) {
+            Class::Stun => match Check::parse(datagram) {
                 Some(check) => match self.by_ufrag.get(check.ufrag) {
                     Some(&slot) => Owner::Named(slot, check),
                     None => Owner::UnknownUfrag,
                 },
                 None => Owner::NoCheck,
             },
-            // RTCP by its packet type (RFC 5761 §4).
-            [20..=63, ..] | [128..=191, 192..=223, ..] => match self.holder(source) {
+            Class::Dtls | Class::Rtcp => match self.holder(source) {
                 Some(slot) => Owner::Known(slot),
                 None => Owner::UnknownAddress,
             },
-            [128..=191, ..] => Owner::Media,
-            _ => Owner::Alien,
+            Class::Rtp => Owner::Media,
+            Class::Other => Owner::Alien,
         }
     }
 

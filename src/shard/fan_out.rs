@@ -11,14 +11,12 @@ use std::time::{Duration, Instant};
 
 use sluice_media::Kind;
 
+use crate::peer::STALL;
 use crate::track::Train;
+use crate::viewer::AROUND_PAYLOAD_MAX;
 
 /// Time between two portions of a paced picture: what epoll can wait for.
 const STEP: Duration = Duration::from_millis(1);
-
-/// How long media may wait for a socket that takes nothing at all. Lowering it drops what a short stall of
-/// the network card would have let through; raising it delays everybody after one.
-const STALL_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long media may wait for its turn while others have theirs: for a busy core or a line at its rate.
 ///
@@ -38,9 +36,6 @@ const HELD_MAX: usize = 4;
 /// counted by its bytes alone, for the more there is to do the more of it rides. Too much or too little makes it harder
 /// to tell what can be done from a few pictures.
 const MESSAGE: usize = 1_500;
-
-/// Bytes of headers and tag around a payload at the most: RTP 12, extensions 28, tag 16.
-const OVERHEAD: usize = 56;
 
 /// When media leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +192,7 @@ impl FanOut {
 
     /// Drops what has waited too long: less long if the socket is `stalled`.
     pub(crate) fn expire(&mut self, now: Instant, stalled: bool, viewers: usize) -> Expired {
-        let patience = if stalled { STALL_PATIENCE } else { PATIENCE };
+        let patience = if stalled { STALL } else { PATIENCE };
         let mut expired = Expired::default();
         for lane in [&mut self.pictures, &mut self.sound] {
             while let Some(job) =
@@ -339,7 +334,7 @@ fn message_of(train: &Train) -> usize {
 
 /// Bytes of a train's datagrams at the most.
 fn bytes_of(train: &Train) -> usize {
-    train.bytes() + train.packets.len() * OVERHEAD
+    train.bytes() + train.packets.len() * AROUND_PAYLOAD_MAX
 }
 
 /// Bytes behind the last packet of `train` that make it as long as the others, so that the first of

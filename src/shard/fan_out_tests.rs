@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sluice_media::Codec;
 
 use super::*;
+use crate::track::TrackSeq;
 
 const PACING: Pacing = Pacing { spread: ms(15), audio_hold: ms(10) };
 const AT_ONCE: Pacing = Pacing { spread: Duration::ZERO, audio_hold: Duration::ZERO };
@@ -30,7 +31,7 @@ fn train(
 ) -> Arc<Train> {
     Arc::new(Train {
         codec,
-        sequence,
+        sequence: TrackSeq(sequence),
         timestamp: sequence,
         keyframe: codec == Codec::Opus,
         starts_frame: whole.0,
@@ -54,7 +55,7 @@ fn sound(sequence: u64, received: Instant) -> Arc<Train> {
 fn drain(fan_out: &mut FanOut, now: Instant, viewers: usize) -> Vec<(usize, Codec, u64, u8)> {
     let mut turns = Vec::new();
     while let Some((place, job)) = fan_out.peek(now, viewers) {
-        turns.extend(job.trains().map(|(train, padding)| (place, train.codec, train.sequence, padding)));
+        turns.extend(job.trains().map(|(train, padding)| (place, train.codec, train.sequence.0, padding)));
         fan_out.advance(viewers);
     }
     turns
@@ -197,7 +198,7 @@ fn sound_that_waits_for_its_first_turn_goes_together() {
     (0..7).for_each(|number| fan_out.push_sound(now, sound(number, now), false));
     let mut jobs = Vec::new();
     while let Some((_, job)) = fan_out.peek(now, 1) {
-        jobs.push(job.trains().map(|(train, _)| train.sequence).collect::<Vec<_>>());
+        jobs.push(job.trains().map(|(train, _)| train.sequence.0).collect::<Vec<_>>());
         fan_out.advance(1);
     }
     assert_eq!(jobs, [vec![0, 1, 2, 3, 4], vec![5, 6]]);
@@ -303,9 +304,9 @@ proptest! {
                     for (train, _) in job.trains() {
                         let key = (viewers[place], train.codec);
                         if let Some(&last) = got.get(&key) {
-                            prop_assert_eq!(train.sequence, last + 1, "{:?} of viewer {}", train.codec, key.0);
+                            prop_assert_eq!(train.sequence.0, last + 1, "{:?} of viewer {}", train.codec, key.0);
                         }
-                        got.insert(key, train.sequence);
+                        got.insert(key, train.sequence.0);
                     }
                     fan_out.advance(viewers.len());
                 },

@@ -1,22 +1,18 @@
 //! The worker's way out: sealed datagrams in two batches, and what happens while the socket is full.
 //!
-//! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`PATIENCE`] for a full
+//! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`STALL`] for a full
 //! socket, the line's rate if one is set, and the counts of what the kernel took. Never waits itself: the
 //! worker asks [`Outbox::is_blocked`] and [`Outbox::is_over_rate`] and comes back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
 use sluice_media::srtp::Sealed;
 
 use super::rate::Rate;
 use crate::count::ShardCounters;
-use crate::peer::{Control, Egress, Lane, Path};
-
-/// How long sealed datagrams may wait for a full socket that takes nothing. What is lost then a viewer can
-/// ask for again, but it is late: raising this delays everybody, lowering it drops more in a short stall.
-const PATIENCE: Duration = Duration::from_millis(100);
+use crate::peer::{Control, Egress, Lane, Path, STALL};
 
 /// Bytes of the control batch: 64 messages of a full DTLS flight's datagram. More than one batch of
 /// them waits only while the socket is full; the rest is dropped then, and its protocols try again.
@@ -90,9 +86,9 @@ impl Outbox {
             counters.egress_datagrams.add(report.segments as u64);
             counters.egress_bytes.add(report.bytes as u64);
             counters.gso_fallbacks.add(report.gso_fallbacks as u64);
-            let no_memory = report.dropped.count(DropReason::NoBuffer) as u64;
-            counters.dropped_no_memory.add(no_memory);
-            counters.dropped_refused.add(report.dropped.total() as u64 - no_memory);
+            for (reason, datagrams) in report.dropped.iter() {
+                counters.kernel_dropped(reason).add(datagrams as u64);
+            }
             let blocked = report.blocked_messages > 0;
             if let Some(since) = self.blocked_since.take_if(|_| !blocked || report.messages > 0) {
                 counters.blocked_nanos.add(now.saturating_duration_since(since).as_nanos() as u64);
@@ -123,7 +119,7 @@ impl Outbox {
             (Ok(_), _) => {}
             (Err(AppendError::Full), _) => self.counters.dropped_socket_full.add(1),
             // Empty or longer than a message may be: nothing that an engine or the sealer makes.
-            (Err(_), _) => self.counters.dropped_refused.add(1),
+            (Err(_), _) => self.counters.kernel_dropped(DropReason::Other).add(1),
         }
     }
 
@@ -166,6 +162,6 @@ impl Egress for Outbox {
     }
 
     fn is_stalled(&self) -> bool {
-        self.blocked_since.is_some_and(|since| self.now.saturating_duration_since(since) >= PATIENCE)
+        self.blocked_since.is_some_and(|since| self.now.saturating_duration_since(since) >= STALL)
     }
 }

@@ -11,7 +11,7 @@ const BURST: Duration = Duration::from_millis(2);
 
 /// Bytes of a packet around its UDP payload on Ethernet: IPv4 and UDP headers 28, frame 18, preamble and
 /// gap 20.
-const AROUND: u64 = 66;
+pub(super) const AROUND: u64 = 66;
 
 /// A token bucket that may go into debt by whatever is sent while it is not empty.
 #[derive(Debug)]

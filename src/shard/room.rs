@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::rate::AROUND;
 use crate::count::ShardCounters;
 
 /// Time between two samples at the least. Shorter ones would judge by single key frames, longer ones let
@@ -35,9 +36,6 @@ const SQUEEZED: (f64, f64) = (0.97, 0.2);
 /// A full shard takes viewers again when it expects less than this part of the mark. Nearer to 1 it would
 /// open and close for every key frame.
 const AGAIN: f64 = 0.8;
-
-/// Bytes of a packet around its UDP payload, as `rate` counts them.
-const AROUND: u64 = 66;
 
 /// A shard's counters at one moment.
 #[derive(Debug, Clone, Copy, Default)]

@@ -69,6 +69,10 @@ const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 /// The longest wait: how old the busy ratio and the watchdog's sign of life may get.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
+/// Time between two looks at what the kernel dropped before it was received, a system call each. Longer makes that count
+/// older at a scrape.
+const DROPS_INTERVAL: Duration = Duration::from_secs(1);
+
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
 
@@ -151,6 +155,7 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         rate: setup.rate,
         awaits_writable: false,
         more: true,
+        drops_due: Instant::now(),
         media_from: None,
         in_hand: InHand::Nothing,
     };
@@ -212,6 +217,8 @@ struct Rounds {
     /// What was left undone by a bound of the last round; the socket's readiness is an edge.
     more: bool,
     in_hand: InHand,
+    /// When to look next at what the kernel dropped.
+    drops_due: Instant,
     /// Since when trains go out in this round, if any do.
     media_from: Option<Instant>,
 }
@@ -246,6 +253,7 @@ impl Duty for Rounds {
         let began = Instant::now();
         self.outbox.set_now(began);
         self.counters.wakeups.add(1);
+        self.count_drops(began);
         let (stop, unfinished) = self.steps(began);
         self.more = unfinished;
         self.outbox.flush();
@@ -288,6 +296,18 @@ impl Duty for Rounds {
 }
 
 impl Rounds {
+    /// Takes over the kernel's count of what the socket had no room for.
+    fn count_drops(&mut self, now: Instant) {
+        if now < self.drops_due {
+            return;
+        }
+        self.drops_due = now + DROPS_INTERVAL;
+        // A kernel that does not count (before 4.12) leaves it at 0.
+        if let Ok(drops) = self.outbox.socket.receive_drops() {
+            self.counters.ingress_dropped.set(drops.into());
+        }
+    }
+
     fn tell_news(&mut self) {
         // Sized for every viewer there may be: never full while the control plane lives.
         for session in self.shard.drain_arrived() {

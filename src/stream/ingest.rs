@@ -52,6 +52,9 @@ pub struct Ingest {
     plays_untold: Option<Instant>,
     /// Whether this session's trouble was logged as a warning.
     trouble_logged: bool,
+    /// Of what the packetizers counted, what the stream's counters have.
+    jumps: u64,
+    discarded_nals: u64,
     /// When a discarded frame was told last.
     warned: Option<Instant>,
 }
@@ -76,6 +79,8 @@ impl Ingest {
             playing: false,
             plays_untold: None,
             trouble_logged: false,
+            jumps: 0,
+            discarded_nals: 0,
             warned: None,
         }
     }
@@ -176,6 +181,15 @@ impl Ingest {
         }
     }
 
+    /// Takes over what the packetizers counted: what was wrong with the source and could be helped.
+    fn count_repairs(&mut self) {
+        let counters = &self.stream.counters;
+        let jumps = self.video.jumps() + self.audio.iter().map(AudioPacketizer::jumps).sum::<u64>();
+        counters.ingress_jumps.add(jumps - std::mem::replace(&mut self.jumps, jumps));
+        let nals = self.video.discarded_nals();
+        counters.ingress_discarded_nals.add(nals - std::mem::replace(&mut self.discarded_nals, nals));
+    }
+
     fn invalid(&mut self, error: &PacketizeError, received: Instant) {
         let counter = &self.stream.counters.ingress_invalid;
         counter.add(1);
@@ -227,7 +241,9 @@ impl Sink for Ingest {
         }
         unit.after_gap |= std::mem::take(&mut self.gap);
         let is_keyframe = unit.is_keyframe();
-        match self.video.packetize(unit) {
+        let packetized = self.video.packetize(unit);
+        self.count_repairs();
+        match packetized {
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
                 self.stream.counters.keyframes.add(1);
                 self.keyframes.forwarded(received);
@@ -269,7 +285,9 @@ impl Sink for Ingest {
         let Some(audio) = self.audio.iter_mut().find(|audio| Some(audio.codec()) == self.audio_codec) else {
             return;
         };
-        match audio.packetize(frame) {
+        let packetized = audio.packetize(frame);
+        self.count_repairs();
+        match packetized {
             Ok(trains) => {
                 self.publish(trains);
                 if !self.playing {

@@ -99,6 +99,33 @@ fn a_stream_plays_with_its_first_keyframe_and_not_before() {
 }
 
 #[test]
+fn what_was_put_right_of_a_source_is_counted_for_its_stream() {
+    let mut rig = Rig::new(true, true);
+    rig.picture(&[SPS, PPS, IDR]);
+    rig.picture(&[P]);
+    let counts = |rig: &Rig| {
+        let counters = &rig.stream.counters;
+        (counters.ingress_jumps.get(), counters.ingress_discarded_nals.get())
+    };
+    assert_eq!(counts(&rig), (0, 0));
+    rig.picture(&[P, &[], &[0x80 | P[0], 0]]);
+    assert_eq!(counts(&rig), (0, 2), "an empty NAL unit, and one with the forbidden bit");
+    rig.ticks += 90_000 * 3_600;
+    rig.picture(&[P]);
+    assert_eq!(counts(&rig), (1, 2), "pictures an hour ahead");
+    rig.now += Duration::from_millis(40);
+    rig.sound();
+    rig.ticks += 90_000 * 3_600;
+    rig.sound();
+    assert_eq!(counts(&rig), (2, 2), "sound an hour ahead");
+    // Another session may begin anywhere.
+    rig.ticks = 0;
+    rig.begin(true, true);
+    rig.picture(&[SPS, PPS, IDR]);
+    assert_eq!(counts(&rig), (2, 2));
+}
+
+#[test]
 fn a_keyframe_that_is_refused_is_the_reason_and_nothing_plays() {
     let mut rig = Rig::new(true, false);
     rig.picture(&[IDR]);

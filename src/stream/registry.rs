@@ -16,7 +16,7 @@ use crate::contain::{lock, read, write};
 use crate::count::Cell;
 use crate::id::{LayerId, StreamId};
 use crate::shard::command::{Media, QueueShare, ShardBusy, ShardHandle};
-use crate::track::{Recent, RecentLimits, Train};
+use crate::track::{Recent, RecentLimits, TrackSeq, Train};
 
 /// All streams of this process.
 pub struct Registry {
@@ -53,6 +53,10 @@ pub struct StreamCounters {
     pub ingress_lost: Cell,
     /// Times the source began anew within its session.
     pub ingress_restarts: Cell,
+    /// Times that timestamps of audio or video jumped within a session.
+    pub ingress_jumps: Cell,
+    /// NAL units left out because they are malformed.
+    pub ingress_discarded_nals: Cell,
     /// Access units or audio frames that could not be packetized.
     pub ingress_invalid: Cell,
     /// Pictures and audio packets left out because the source sends more of them than any camera.
@@ -259,7 +263,7 @@ impl Stream {
         let Publisher { layers, ways } = &mut *publisher;
         let Published { recent, viewers } = &mut layers[usize::from(layer.number)];
         if viewers[shard] == 0 {
-            let from = recent.since_keyframe().unwrap_or(u64::MAX);
+            let from = recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
             let recent = recent.trains_from(from).cloned().collect();
             let Way { shard, share } = &ways[shard];
             shard.media(Media::Subscribe { layer, recent }, share)?;

@@ -46,7 +46,7 @@ impl World {
         let received = Instant::now();
         let train = Train {
             codec: Codec::H264,
-            sequence: self.next,
+            sequence: TrackSeq(self.next),
             timestamp: self.next,
             keyframe: self.next == 0,
             starts_frame: true,

@@ -51,6 +51,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::track::TrackSeq;
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
@@ -73,13 +74,13 @@ mod tests {
         let (kept, date) = (KeptStill::default(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
         assert!(kept.of(&[], now, date).is_none());
         let later = |seconds| now + Duration::from_secs(seconds);
-        let first = kept.of(&[train(1, 10)], later(7), date).expect("a still");
+        let first = kept.of(&[train(TrackSeq(1), 10)], later(7), date).expect("a still");
         assert_eq!(first.received, SystemTime::UNIX_EPOCH + Duration::from_secs(999_993));
         // What went wrong is kept too: it is not tried again for everybody who asks.
         assert!(matches!(first.file, Err(StillError::Sets(_))), "{:?}", first.file);
-        let again = kept.of(&[train(1, 10)], later(9), date).expect("a still");
+        let again = kept.of(&[train(TrackSeq(1), 10)], later(9), date).expect("a still");
         assert_eq!((&again.etag, again.received), (&first.etag, first.received));
-        for other in [train(2, 10), train(1, 11)] {
+        for other in [train(TrackSeq(2), 10), train(TrackSeq(1), 11)] {
             assert_ne!(kept.of(&[other], now, date).expect("a still").etag, first.etag);
         }
     }

@@ -3,6 +3,7 @@
 //! Owns trains and the state of one track (its sequence,
 //! its timeline, its recent history). Never knows a viewer, a socket or a clock.
 
+mod number;
 mod pace;
 mod packetize;
 mod recent;
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use sluice_media::{Codec, Packets};
 
+pub use number::TrackSeq;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
 pub use recent::{MAX_TRAINS, Recent, RecentLimits};
 pub use still::{StillError, still};
@@ -39,7 +41,7 @@ pub struct Train {
     /// out, a new session of the camera. Such a gap says what one by a full queue says: nothing behind it can be
     /// decoded before the next keyframe. So a ring lets nobody start before it ([`Recent::push`]), and viewers
     /// keep the last good picture and are sent nothing until the keyframe (`Forwarder::forward`).
-    pub sequence: u64,
+    pub sequence: TrackSeq,
     /// Extended RTP timestamp in ticks of the codec's clock; its low 32 bits go on the wire.
     pub timestamp: u64,
     /// Whether this is the first train of an access unit that can be decoded without any before it
@@ -63,7 +65,7 @@ pub struct Train {
 
 impl Train {
     /// Track sequence number behind the last packet.
-    pub fn end(&self) -> u64 {
+    pub fn end(&self) -> TrackSeq {
         self.sequence + self.packets.len() as u64
     }
 

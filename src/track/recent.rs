@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Train;
 use super::pace::Pace;
+use super::{TrackSeq, Train};
 
 /// Frames that [`Recent::frame_interval`] looks back. More follow a changed frame rate later; fewer let
 /// two odd timestamps among them through.
@@ -46,9 +46,9 @@ pub struct Recent {
     frames: u64,
     total: u64,
     /// Sequence number of the last keyframe from which everything up to the newest train is here.
-    keyframe: Option<u64>,
+    keyframe: Option<TrackSeq>,
     /// Sequence number behind the newest train ever taken, `None` before the first.
-    end: Option<u64>,
+    end: Option<TrackSeq>,
     evicted_early: u64,
 }
 
@@ -115,7 +115,7 @@ impl Recent {
 
     /// Track sequence number of the first train of the last keyframe, if all trains from there to the
     /// newest are here: where a late joiner starts. `None` until the next keyframe otherwise.
-    pub fn since_keyframe(&self) -> Option<u64> {
+    pub fn since_keyframe(&self) -> Option<TrackSeq> {
         self.keyframe
     }
 
@@ -123,19 +123,19 @@ impl Recent {
     /// first one behind it. Finding it takes O(log n).
     pub fn trains_from(
         &self,
-        sequence: u64,
+        sequence: TrackSeq,
     ) -> impl ExactSizeIterator<Item = &Arc<Train>> + DoubleEndedIterator {
         self.trains.range(self.index_of(sequence)..).map(|kept| &kept.train)
     }
 
     /// Payload bytes from the train that contains packet `sequence` to the newest. O(log n).
-    pub fn bytes_from(&self, sequence: u64) -> u64 {
+    pub fn bytes_from(&self, sequence: TrackSeq) -> u64 {
         self.trains.get(self.index_of(sequence)).map_or(0, |kept| self.total - kept.before)
     }
 
     /// Frames that began before the one of packet `sequence`, counted from any one point: their difference
     /// tells how many frames two packets are apart. O(log n).
-    pub fn frame_of(&self, sequence: u64) -> Option<u64> {
+    pub fn frame_of(&self, sequence: TrackSeq) -> Option<u64> {
         self.trains.get(self.index_of(sequence)).map(|kept| kept.frame)
     }
 
@@ -156,9 +156,9 @@ impl Recent {
     }
 
     /// The train that contains packet `sequence`, and the packet's index in it. O(log n).
-    pub fn train_containing(&self, sequence: u64) -> Option<(&Arc<Train>, usize)> {
+    pub fn train_containing(&self, sequence: TrackSeq) -> Option<(&Arc<Train>, usize)> {
         let train = &self.trains.get(self.index_of(sequence))?.train;
-        let index = sequence.checked_sub(train.sequence)?;
+        let index = sequence.since(train.sequence)?;
         Some((train, usize::try_from(index).ok()?))
     }
 
@@ -238,7 +238,7 @@ impl Recent {
     }
 
     /// Index of the first train that ends behind `sequence`.
-    fn index_of(&self, sequence: u64) -> usize {
+    fn index_of(&self, sequence: TrackSeq) -> usize {
         self.trains.partition_point(|kept| kept.train.end() <= sequence)
     }
 

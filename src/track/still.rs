@@ -13,7 +13,7 @@ use shiguredo_mp4::boxes::{Avc1Box, SampleEntry};
 use shiguredo_mp4::mux::{Mp4FileMuxer, Mp4FileMuxerOptions, Sample, estimate_maximum_moov_box_size};
 use sluice_media::h264::{FU_A, PPS, SPS, STAP_A};
 
-use super::Train;
+use super::{TrackSeq, Train};
 
 /// How long the one picture is shown by a player that plays the file.
 const SHOWN_SECONDS: u32 = 1;
@@ -25,7 +25,7 @@ pub enum StillError {
     #[error("packet {sequence} of the keyframe is malformed: {what}")]
     Malformed {
         /// The packet's track sequence number.
-        sequence: u64,
+        sequence: TrackSeq,
         /// What is wrong with it.
         what: &'static str,
     },
@@ -42,11 +42,12 @@ pub enum StillError {
 pub fn still(trains: &[Arc<Train>]) -> Result<Bytes, StillError> {
     let mut picture = Picture::with_capacity(trains.iter().map(|train| train.bytes()).sum());
     for train in trains {
-        for (packet, sequence) in train.packets.iter().zip(train.sequence..) {
+        for (packet, at) in train.packets.iter().zip(0..) {
+            let sequence = train.sequence + at;
             picture.push(packet).map_err(|what| StillError::Malformed { sequence, what })?;
         }
     }
-    let (format, sample) = picture.finish(trains.last().map_or(0, |train| train.end()))?;
+    let (format, sample) = picture.finish(trains.last().map_or(TrackSeq::default(), |train| train.end()))?;
     file(format, &sample).map_err(StillError::Sets)
 }
 
@@ -138,10 +139,10 @@ impl Picture {
     }
 
     /// `end` is the sequence number behind the last packet.
-    fn finish(mut self, end: u64) -> Result<(Avc1Box, Vec<u8>), StillError> {
+    fn finish(mut self, end: TrackSeq) -> Result<(Avc1Box, Vec<u8>), StillError> {
         if self.open.is_some() {
             let what = "the last fragments have no end";
-            return Err(StillError::Malformed { sequence: end.saturating_sub(1), what });
+            return Err(StillError::Malformed { sequence: TrackSeq(end.0.saturating_sub(1)), what });
         }
         if self.sample.is_empty() {
             return Err(StillError::NoSlices);

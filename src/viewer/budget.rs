@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::track::TrackSeq;
+
 /// Part of the stream that a viewer may be sent again, in percent of any [`WINDOW`]. Lower leaves losses;
 /// higher lets one bad line, or a hostile viewer, multiply its traffic.
 const EXTRA_PERCENT: u64 = 15;
@@ -64,7 +66,7 @@ pub(super) struct Budget {
 struct Replayed {
     at: Instant,
     /// The track's number of its keyframe.
-    keyframe: u64,
+    keyframe: TrackSeq,
     /// Time until the next one at the least.
     pause: Duration,
 }
@@ -73,7 +75,7 @@ struct Replayed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Replay {
     /// The track's number of its keyframe.
-    pub(super) keyframe: u64,
+    pub(super) keyframe: TrackSeq,
     /// Payload bytes that the viewer has had already.
     pub(super) bytes: u64,
 }

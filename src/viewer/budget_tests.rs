@@ -16,7 +16,7 @@ fn start() -> Instant {
 
 /// The first of a group of its own, small enough to be paid for.
 fn replay(group: u64) -> Replay {
-    Replay { keyframe: group, bytes: 10_000 }
+    Replay { keyframe: TrackSeq(group), bytes: 10_000 }
 }
 
 proptest! {
@@ -68,7 +68,7 @@ fn a_group_of_pictures_is_replayed_once() {
 fn a_group_that_costs_more_than_is_left_is_not_replayed() {
     let now = start();
     let mut budget = Budget::new(now);
-    let dear = Replay { keyframe: 1, bytes: 375_001 };
+    let dear = Replay { keyframe: TrackSeq(1), bytes: 375_001 };
     assert_eq!(budget.replay(now, dear, RATE), KeyframeAnswer::Awaited);
     budget.spend(370_000);
     assert_eq!(budget.replay(now, replay(1), RATE), KeyframeAnswer::Awaited, "repairs spend the same");

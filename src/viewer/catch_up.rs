@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::track::{Recent, Train};
+use crate::track::{Recent, TrackSeq, Train};
 
 /// How many times as fast as it was made the past is sent. Higher meets the live edge sooner, and needs a
 /// line of so many times the bitrate; lower keeps a joiner in the past longer: its age through this less one.
@@ -41,7 +41,7 @@ const DEFAULT_INTERVAL: Duration = Duration::from_micros(33_333);
 #[derive(Debug)]
 pub(super) struct CatchUp {
     /// Track sequence number of the next train.
-    pub(super) next: u64,
+    pub(super) next: TrackSeq,
     /// Timestamp of the first frame, when that time was captured, and the distance from frame to frame.
     first: u64,
     captured: Instant,

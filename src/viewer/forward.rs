@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sluice_media::srtp::PacketIndex;
+
 use super::budget::{Budget, KeyframeAnswer, Replay};
 use super::catch_up::{CatchUp, Then};
 pub use super::runs::Repair;
 use super::runs::{Rewritten, Runs};
-use crate::track::{Recent, Train};
+use crate::track::{Recent, TrackSeq, Train};
 
 /// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
 /// because the source is silent, and would only see the past again.
@@ -24,7 +26,7 @@ const LIFT: u32 = 1;
 #[derive(Debug, Clone, Copy)]
 pub struct Forward {
     /// The viewer's extended sequence number of its first packet.
-    pub sequence: u64,
+    pub sequence: PacketIndex,
     /// The RTP timestamp of its packets.
     pub timestamp: u32,
     /// When that timestamp was captured.
@@ -36,7 +38,7 @@ pub struct Forward {
 pub struct Forwarder {
     state: State,
     /// The viewer's sequence number of the next packet.
-    next_sequence: u64,
+    next_sequence: PacketIndex,
     /// The highest timestamp sent so far.
     highest: u64,
     lift: Lift,
@@ -51,7 +53,7 @@ enum State {
     CatchUp(CatchUp),
     /// Every train goes out as it comes; `next` is the track sequence expected.
     Live {
-        next: u64,
+        next: TrackSeq,
         /// The last train did not end its frame.
         mid_frame: bool,
     },
@@ -63,7 +65,7 @@ impl Forwarder {
     pub fn new(first_sequence: u16) -> Forwarder {
         Forwarder {
             state: State::AwaitKeyframe,
-            next_sequence: u64::from(first_sequence),
+            next_sequence: PacketIndex(first_sequence.into()),
             highest: 0,
             lift: Lift::default(),
             runs: Runs::default(),
@@ -72,14 +74,12 @@ impl Forwarder {
 
     /// The extended number of the packet before the next one that has the 16-bit number `sequence`; nothing
     /// if there was none.
-    pub(super) fn extend(&self, sequence: u16) -> Option<u64> {
-        // The distance back from the next number tells the upper bits (RFC 3711 §3.3.1).
-        let back = u64::from((self.next_sequence as u16).wrapping_sub(sequence));
-        self.next_sequence.checked_sub(back).filter(|_| back > 0)
+    pub(super) fn extend(&self, sequence: u16) -> Option<PacketIndex> {
+        self.next_sequence.before(sequence)
     }
 
     /// The packet that was sent under the extended number `sequence`, if the ring still has it.
-    pub(super) fn repair(&self, sequence: u64, recent: &Recent) -> Option<Repair> {
+    pub(super) fn repair(&self, sequence: PacketIndex, recent: &Recent) -> Option<Repair> {
         self.runs.find(sequence, recent)
     }
 

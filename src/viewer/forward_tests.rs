@@ -47,7 +47,7 @@ impl Camera {
         let made = trains.iter().enumerate().map(|(index, &packets)| {
             let train = Train {
                 codec: Codec::H264,
-                sequence: self.sequence,
+                sequence: TrackSeq(self.sequence),
                 timestamp: self.timestamp,
                 keyframe: keyframe && index == 0,
                 starts_frame: index == 0,
@@ -57,7 +57,7 @@ impl Camera {
                 captured: received,
                 packets: std::iter::repeat_n([0; 1_000], packets).collect(),
             };
-            self.sequence = train.end();
+            self.sequence = train.end().0;
             Arc::new(train)
         });
         made.collect()
@@ -67,7 +67,7 @@ impl Camera {
 /// A train and how it was sent.
 struct Sent {
     train: Arc<Train>,
-    sequence: u64,
+    sequence: PacketIndex,
     timestamp: u32,
     captured: Instant,
 }
@@ -139,7 +139,7 @@ impl Bench {
     fn check_numbers(&self) {
         let mut sequence = u64::from(FIRST);
         for (_, forward) in &self.sent {
-            assert_eq!(forward.sequence, sequence, "sequence numbers have no gap");
+            assert_eq!(forward.sequence, PacketIndex(sequence), "sequence numbers have no gap");
             sequence += forward.train.packets.len() as u64;
         }
         for ((_, before), (_, after)) in self.pairs() {
@@ -167,7 +167,7 @@ impl Bench {
     }
 
     fn trains(&self) -> Vec<u64> {
-        self.sent.iter().map(|(_, forward)| forward.train.sequence).collect()
+        self.sent.iter().map(|(_, forward)| forward.train.sequence.0).collect()
     }
 }
 
@@ -223,7 +223,7 @@ proptest! {
         let at_once = bench.sent.iter().filter(|(at, sent)| *at == joined_at && sent.train.starts_frame);
         prop_assert_eq!(at_once.count(), 1, "the keyframe, and nothing else at once");
         if !matches!(bench.forwarder.state, State::AwaitKeyframe) {
-            prop_assert_eq!(bench.trains().last().copied(), all.last().map(|train| train.sequence), "the live edge");
+            prop_assert_eq!(bench.trains().last().copied(), all.last().map(|train| train.sequence.0), "the live edge");
         }
         let first = bench.sent[0].1.timestamp;
         for (at, sent) in &bench.sent {
@@ -299,7 +299,7 @@ fn requests_are_answered_once_a_second_and_lie_between_two_frames() {
     (0..29).for_each(|_| bench.frame(&mut camera, false));
     assert_eq!(bench.ask(asked + Duration::from_millis(999)), KeyframeAnswer::Coalesced, "too soon");
     let live_again = &bench.sent[before + 10].1;
-    assert_eq!(live_again.train.sequence, 1_020, "ten frames again, then live");
+    assert_eq!(live_again.train.sequence, TrackSeq(1_020), "ten frames again, then live");
     assert_eq!(live_again.timestamp, live_again.train.timestamp as u32, "an even source needs no lift");
     assert_eq!(bench.ask(asked + Duration::from_millis(1_000)), KeyframeAnswer::Awaited, "the same again");
     bench.frame(&mut camera, true);
@@ -517,7 +517,7 @@ fn a_keyframe_that_comes_during_a_catch_up_takes_over_what_the_ring_let_go() {
     bench.frame(&mut camera, false);
     bench.advance(camera.next_frame_at());
     let keyframes: Vec<u64> =
-        bench.sent.iter().filter(|(_, f)| f.train.keyframe).map(|(_, f)| f.train.sequence).collect();
+        bench.sent.iter().filter(|(_, f)| f.train.keyframe).map(|(_, f)| f.train.sequence.0).collect();
     assert_eq!(keyframes, [1_000, 1_120], "no wait for the keyframe after that");
     assert_eq!(bench.trains().last(), Some(&1_122));
     bench.check_numbers();

@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 
 use sluice_media::rtcp::Epoch;
 use sluice_media::srtp::{Opener, Sealer};
-use sluice_media::{Kind, MAX_PAYLOAD};
+use sluice_media::{Kind, MAX_PAYLOAD, class};
 
 pub use budget::KeyframeAnswer;
 pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, Repair};
+pub(crate) use outgoing::AROUND_PAYLOAD_MAX;
 pub use outgoing::Repairs;
 
 use self::budget::Budget;
@@ -29,13 +30,11 @@ use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
 use crate::id::{LayerId, SessionId};
-use crate::peer::{
-    Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Turned, is_srtp,
-};
+use crate::peer::{Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Turned};
 use crate::track::{MAX_TRAIN_PACKETS, Recent, Train};
 
 /// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
-const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + 64);
+const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + AROUND_PAYLOAD_MAX);
 
 /// What a viewer may take.
 #[derive(Debug, Clone, Copy)]
@@ -195,7 +194,7 @@ impl Viewer {
         if !self.peer.is_known(remote) {
             return Outcome::default();
         }
-        if is_srtp(datagram) {
+        if class(datagram).is_srtp() {
             return self.handle_reports(now, remote, datagram, around, egress);
         }
         let turned = self.peer.handle_dtls(now, remote, datagram, egress);

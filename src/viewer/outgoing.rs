@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sluice_media::MAX_PAYLOAD;
 use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
-use sluice_media::srtp::{Header, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+use sluice_media::srtp::{Header, PacketIndex, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
 use str0m::rtp::rtcp::ReceptionReport;
 
 use super::Way;
@@ -27,6 +27,9 @@ const RESENT_MAX: usize = 128;
 /// Bytes of header extensions at the most: block header, `abs-send-time`, a MID of 16 bytes, padding.
 const EXTENSION_MAX: usize = 28;
 
+/// Bytes around a payload at the most: header, extensions and tag.
+pub(crate) const AROUND_PAYLOAD_MAX: usize = RTP_HEADER + EXTENSION_MAX + TAG_MAX;
+
 /// A track on its way to a viewer.
 pub(super) struct Outgoing {
     pub(super) media: MediaParams,
@@ -37,8 +40,8 @@ pub(super) struct Outgoing {
     newest: Option<(u32, Instant)>,
     next_report: Option<Instant>,
     reception: Reception,
-    next_repair: u64,
-    resent: VecDeque<(u64, Instant)>,
+    next_repair: PacketIndex,
+    resent: VecDeque<(PacketIndex, Instant)>,
 }
 
 /// What became of the packets of one NACK.
@@ -80,7 +83,7 @@ impl Outgoing {
             newest: None,
             next_report: None,
             reception: Reception::new(),
-            next_repair: u64::from(first_sequence),
+            next_repair: PacketIndex(first_sequence.into()),
             resent: VecDeque::new(),
         }
     }
@@ -235,7 +238,7 @@ impl Outgoing {
             padding: 0,
         };
         self.next_repair += 1;
-        let original = (repair.sequence as u16).to_be_bytes();
+        let original = repair.sequence.wire().to_be_bytes();
         let payload = &repair.train.packets[repair.index];
         let max = RTP_HEADER + extension.len() + original.len() + payload.len() + TAG_MAX;
         let mut seal = |out: &mut [u8]| sealer.rtp(header, &original, payload, out);
@@ -243,7 +246,7 @@ impl Outgoing {
     }
 
     /// Whether a packet went again within the last round trip.
-    fn was_resent(&mut self, now: Instant, sequence: u64) -> bool {
+    fn was_resent(&mut self, now: Instant, sequence: PacketIndex) -> bool {
         let rtt = self.reception.round_trip();
         while self.resent.front().is_some_and(|(_, at)| now.saturating_duration_since(*at) >= rtt) {
             self.resent.pop_front();
@@ -251,7 +254,7 @@ impl Outgoing {
         self.resent.iter().any(|(other, _)| *other == sequence)
     }
 
-    fn note_resent(&mut self, now: Instant, sequence: u64) {
+    fn note_resent(&mut self, now: Instant, sequence: PacketIndex) {
         if self.resent.len() == RESENT_MAX {
             self.resent.pop_front();
         }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::super::reception::DEFAULT_RTT;
 use super::*;
 use crate::peer::Control;
-use crate::track::{RecentLimits, Train};
+use crate::track::{RecentLimits, TrackSeq, Train};
 
 const TARGET: &str = "192.0.2.9:4000";
 
@@ -99,7 +99,7 @@ impl World {
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
         let train = Arc::new(Train {
             codec: Codec::H264,
-            sequence: self.next,
+            sequence: TrackSeq(self.next),
             timestamp: 1_000_000 + self.frame * 3_000,
             keyframe,
             starts_frame: true,

@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::track::{Recent, Train};
+use sluice_media::srtp::PacketIndex;
+
+use crate::track::{Recent, TrackSeq, Train};
 
 /// Runs remembered for repairs. One begins with each catch-up and each gap, so this many reach far
 /// beyond the history of the ring; each costs 48 bytes.
@@ -19,7 +21,7 @@ pub struct Repair {
     /// Its place there.
     pub index: usize,
     /// The viewer's extended sequence number under which it was sent.
-    pub sequence: u64,
+    pub sequence: PacketIndex,
     /// The RTP timestamp under which it was sent.
     pub timestamp: u32,
 }
@@ -37,9 +39,9 @@ pub(super) struct Runs {
 #[derive(Debug, Clone, Copy)]
 struct Run {
     /// The viewer's sequence number of its first packet.
-    sequence: u64,
+    sequence: PacketIndex,
     /// The track's sequence number of the same.
-    track: u64,
+    track: TrackSeq,
     /// Timestamp of its first frame.
     first: u64,
     /// Timestamp of its newest frame.
@@ -62,19 +64,26 @@ pub(super) struct Rewritten {
 
 impl Run {
     /// Whether `train` under `sequence` and `timestamp` belongs to this run.
-    fn takes(&self, train: &Train, sequence: u64, timestamp: u64) -> bool {
+    fn takes(&self, train: &Train, sequence: PacketIndex, timestamp: u64) -> bool {
         let expected = match self.own {
             true => train.timestamp,
             false if train.starts_frame => self.newest + u64::from(self.rewritten.ticks),
             false => self.newest,
         };
-        self.track + (sequence - self.sequence) == train.sequence && timestamp == expected
+        sequence.since(self.sequence).is_some_and(|packets| self.track + packets == train.sequence)
+            && timestamp == expected
     }
 }
 
 impl Runs {
     /// Notes that `train` was sent under `sequence` and `timestamp`.
-    pub(super) fn note(&mut self, train: &Train, sequence: u64, timestamp: u64, rewritten: Rewritten) {
+    pub(super) fn note(
+        &mut self,
+        train: &Train,
+        sequence: PacketIndex,
+        timestamp: u64,
+        rewritten: Rewritten,
+    ) {
         match &mut self.current {
             Some(run) if run.takes(train, sequence, timestamp) => run.newest = timestamp,
             current => {
@@ -95,10 +104,10 @@ impl Runs {
     }
 
     /// The packet that was sent under `sequence`, if the ring still has it. O(log n).
-    pub(super) fn find(&self, sequence: u64, recent: &Recent) -> Option<Repair> {
+    pub(super) fn find(&self, sequence: PacketIndex, recent: &Recent) -> Option<Repair> {
         let mut newest_first = self.current.iter().chain(self.earlier.iter().rev());
         let run = newest_first.find(|run| run.sequence <= sequence)?;
-        let track = run.track + (sequence - run.sequence);
+        let track = run.track + sequence.since(run.sequence)?;
         let (train, index) = recent.train_containing(track)?;
         let timestamp = if run.own {
             train.timestamp

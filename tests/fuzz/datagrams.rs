@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
+use sluice_media::{Class, class};
 
-use crate::client::Player;
-use crate::link::Link;
-use crate::wire::{Class, class};
-use crate::world::World;
 use crate::{mutate, run};
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::RngExt;
-use sluice::track::{MAX_TRAIN_PACKETS, VideoPacketizer};
+use sluice::track::{MAX_TRAIN_PACKETS, TrackSeq, VideoPacketizer};
 use sluice_media::{AccessUnit, MAX_PAYLOAD};
 
 use crate::{mutate, run};
@@ -42,7 +42,7 @@ fn pictures_are_refused_or_packetized_within_every_bound() {
             let unit = AccessUnit { nals, timestamp, received, after_gap: false };
             let Ok(trains) = packetizer.packetize(unit) else {
                 // What is refused is missing.
-                next = next.map(|next: u64| next + 1);
+                next = next.map(|next: TrackSeq| next + 1);
                 continue;
             };
             for (index, train) in trains.iter().enumerate() {

@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use sluice_harness::{PATIENCE, Request};
 use socket2::{Domain, Socket, Type};
 
-use crate::common::{PATIENCE, Request};
 use crate::playing;
 
 const SHORT: [&str; 2] = ["--set", "http.header_timeout=300ms"];

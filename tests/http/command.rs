@@ -4,13 +4,15 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::common::{Request, Sluice, free_udp_ports, wait_for};
-use crate::playing;
+use sluice_harness::ports::free_udp_ports;
+use sluice_harness::{Request, wait_for};
+
+use crate::{SLUICE, playing};
 
 fn sluice(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sluice")).args(arguments).output().expect("the binary runs")
+    SLUICE.command().args(arguments).output().expect("the binary runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -77,7 +79,7 @@ fn check_takes_what_the_server_would_take() {
     let file = File::new("partial", "[streams.gate-1]\nrtsp_transport = \"udp\"\n");
     let output = sluice(&["check", file.path()]);
     assert!(text(&output.stderr).contains("has no source"), "{}", text(&output.stderr));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let mut command = SLUICE.command();
     command.args(["check", file.path()]).env("SLUICE_STREAMS_GATE_1_SOURCE", "rtsp://u:p@h/x");
     assert_eq!(
         text(&command.output().expect("the binary runs").stdout),
@@ -181,7 +183,7 @@ fn sigterm_waits_for_nobody_who_hangs_on() {
 
 #[test]
 fn what_is_printed_first_is_where_to_look() {
-    let sluice = Sluice::start(&["--set", "streams.gate.source=demo"]);
+    let sluice = SLUICE.start(&["--set", "streams.gate.source=demo"]);
     // The harness has read the first line; the URLs in it and behind it work.
     wait_for("the stream", || {
         let page = sluice.request(Request::get("/gate/"));
@@ -225,7 +227,7 @@ fn what_hinders_the_start_is_said_once() {
 
 #[test]
 fn the_first_lines_say_what_a_person_needs_next() {
-    let sluice = Sluice::start(&["cam=rtsp://user:pw@127.0.0.1:9/x"]);
+    let sluice = SLUICE.start(&["cam=rtsp://user:pw@127.0.0.1:9/x"]);
     wait_for("the hints", || sluice.log().contains("only this machine can open the pages").then_some(()));
     let log = sluice.log();
     assert!(log.contains("SLUICE_STREAMS_CAM_SOURCE"), "{log}");

@@ -1,16 +1,17 @@
 //! Health and metrics, read by the tools that operators read them with: promtool and a real Prometheus.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{Request, Sluice, wait_for};
-use crate::playing;
+use sluice_harness::{Request, wait_for};
+
+use crate::{SLUICE, playing};
 
 #[test]
 fn livez_is_200_and_readyz_is_503_until_something_plays() {
-    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x"]);
+    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x"]);
     let live = Request::get("/livez").send(sluice.admin);
     assert_eq!((live.status, &live.json()["live"]), (200, &true.into()));
     let ready = Request::get("/readyz").send(sluice.admin);
@@ -68,7 +69,8 @@ fn what_viewers_report_is_in_histograms_that_add_up() {
     let sluice = playing(&[]);
     let url = format!("http://{}/demo/whep", sluice.http);
     // Viewers that report once a second, as browsers do.
-    let load = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let load = SLUICE
+        .command()
         .args(["load", "whep", &url, "--viewers", "3", "--rate", "20", "--duration", "5s"])
         .stdout(Stdio::null())
         .status();
@@ -90,6 +92,22 @@ fn what_viewers_report_is_in_histograms_that_add_up() {
         assert!(last.1 > 0.0, "{name}");
     }
     assert_eq!(sluice.metric("sluice_viewer_lost_packets_total{kind=\"video\"}"), 0.0);
+}
+
+#[test]
+fn datagrams_that_a_shard_had_no_room_for_are_counted() {
+    let sluice = playing(&["--set", "udp.receive_buffer=64KiB", "--set", "shards.count=1"]);
+    let name = "sluice_ingress_dropped_datagrams_total{shard=\"0\"}";
+    assert_eq!(sluice.metric(name), 0.0);
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    // Nobody receives meanwhile.
+    sluice.signal("STOP");
+    for _ in 0..1_000 {
+        stranger.send_to(&[0; 1_000], ("127.0.0.1", sluice.udp_port)).expect("it is sent");
+    }
+    sluice.signal("CONT");
+    let dropped = sluice.wait_for_metric(name, "counts what was dropped", |dropped| dropped > 0.0);
+    assert!(dropped < 1_000.0, "some of them had room: {dropped}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Pages and what else is under a URL: they exist, they are locked to this server, and nothing else is there.
 
-use crate::common::{Request, Sluice, wait_for};
-use crate::{playing, refused};
+use sluice_harness::{Request, Sluice, wait_for};
+
+use crate::{SLUICE, playing, refused};
 
 #[test]
 fn pages_and_scripts_run_nothing_foreign() {
@@ -117,7 +118,7 @@ fn everything_else_is_404_in_words() {
 
 #[test]
 fn the_list_of_streams_says_what_each_does() {
-    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
+    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
     sluice.wait_until_playing("demo");
     let answer = sluice.request(Request::get("/streams.json"));
     assert_eq!(answer.header("cache-control"), Some("no-cache"));
@@ -138,7 +139,7 @@ fn listed(sluice: &Sluice, place: usize) -> serde_json::Value {
 
 #[test]
 fn a_stream_that_needs_attention_says_why_and_since_when() {
-    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
+    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
     let cam = wait_for("the camera to be called away", || {
         Some(listed(&sluice, 0)).filter(|cam| !cam["trouble"].is_null())
     });

@@ -4,7 +4,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use crate::common::{Request, Sluice, wait_for};
+use sluice_harness::{Request, wait_for};
+
+use crate::SLUICE;
 
 const CANARY: &str = "hunter2canary";
 /// `admin:hunter2canary`, as HTTP Basic sends it.
@@ -51,7 +53,7 @@ fn sequence(head: &str) -> &str {
 #[test]
 fn no_page_metric_log_or_refusal_holds_a_password() {
     let camera = echoing_camera();
-    let sluice = Sluice::start(&[
+    let sluice = SLUICE.start(&[
         &format!("dead=rtsp://admin:{CANARY}@127.0.0.1:1/x"),
         &format!("echo=rtsp://admin:{CANARY}@{camera}/x"),
         &format!("query=rtsp://127.0.0.1:1/x?user=admin&password={CANARY}"),

@@ -1,7 +1,8 @@
 //! `frame.mp4`: who has it already gets nothing, and what is not there is told in words.
 
-use crate::common::{Request, Response, Sluice, wait_for};
-use crate::{playing, refused};
+use sluice_harness::{Request, Response, Sluice, wait_for};
+
+use crate::{SLUICE, playing, refused};
 
 fn still(sluice: &Sluice) -> Response {
     wait_for("a still", || {
@@ -40,7 +41,7 @@ fn a_still_is_sent_to_those_who_do_not_have_it() {
 
 #[test]
 fn a_still_that_is_not_there_is_explained() {
-    let sluice = Sluice::start(&["gate=rtsp://user:canary@127.0.0.1:1/x"]);
+    let sluice = SLUICE.start(&["gate=rtsp://user:canary@127.0.0.1:1/x"]);
     let away = sluice.request(Request::get("/gate/frame.mp4"));
     let sentence = refused(&away, 409);
     assert!(sentence.contains("\"gate\"") && sentence.contains("keyframe"), "{sentence}");

@@ -11,11 +11,11 @@ fn url(cameras: &Cameras, credentials: &str) -> String {
 
 #[test]
 fn our_server_plays_with_the_password_over_tcp_and_udp() {
-    let cameras = Cameras::start(1, &AUTH);
+    let cameras = SLUICE.cameras(1, &AUTH);
     assert!(!cameras.urls[0].contains("s3cret"), "{}", cameras.urls[0]);
     for transport in ["tcp", "udp"] {
         let stream = format!("cam1={}", url(&cameras, "admin:s3cret%3Ax"));
-        let sluice = Sluice::start(&["--set", &format!("rtsp.transport={transport}"), &stream]);
+        let sluice = SLUICE.start(&["--set", &format!("rtsp.transport={transport}"), &stream]);
         sluice.wait_until_playing("cam1");
         wait_for_figure(&sluice, "keyframes_total", "cam1", 2.0);
         assert_undisturbed(&sluice, "cam1");
@@ -26,13 +26,13 @@ fn our_server_plays_with_the_password_over_tcp_and_udp() {
 
 #[test]
 fn our_server_says_that_a_password_is_wrong_or_wanted() {
-    let cameras = Cameras::start(1, &AUTH);
+    let cameras = SLUICE.cameras(1, &AUTH);
     for (url, advice) in [
         (url(&cameras, "admin:wrong"), "check user and password of the source"),
         (url(&cameras, "other:s3cret%3Ax"), "check user and password of the source"),
         (cameras.urls[0].clone(), "it wants credentials"),
     ] {
-        let sluice = Sluice::start(&[&format!("cam1={url}")]);
+        let sluice = SLUICE.start(&[&format!("cam1={url}")]);
         wait_for(&format!("the advice {advice:?}"), || {
             let log = sluice.log();
             (log.contains("401") && log.contains(advice)).then_some(())
@@ -43,7 +43,7 @@ fn our_server_says_that_a_password_is_wrong_or_wanted() {
 
 #[test]
 fn ffprobe_plays_with_the_password_only() {
-    let cameras = Cameras::start(1, &AUTH);
+    let cameras = SLUICE.cameras(1, &AUTH);
     let report = players::probe(&url(&cameras, "admin:s3cret%3Ax"));
     assert_eq!(report["streams"][0]["codec_name"], "h264", "{report}");
     for url in [url(&cameras, "admin:wrong"), cameras.urls[0].clone()] {
@@ -59,7 +59,7 @@ fn ffprobe_plays_with_the_password_only() {
 
 #[test]
 fn gstreamer_plays_with_the_password_over_tcp_and_udp() {
-    let cameras = Cameras::start(1, &AUTH);
+    let cameras = SLUICE.cameras(1, &AUTH);
     for protocol in ["tcp", "udp"] {
         let source = format!("location={} protocols={protocol}", cameras.urls[0]);
         players::gstreamer_plays(&format!("{source} user-id=admin user-pw=s3cret:x"));

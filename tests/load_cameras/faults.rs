@@ -5,7 +5,7 @@ use super::*;
 
 /// A bad `cam1` and a good `cam2`, and a server that pulls both.
 fn bad_and_good(arguments: &[&str], server_arguments: &[&str]) -> (Cameras, Sluice) {
-    let cameras = Cameras::start(2, &[&["--faulty", "1"], arguments].concat());
+    let cameras = SLUICE.cameras(2, &[&["--faulty", "1"], arguments].concat());
     let sluice = server(&cameras, server_arguments);
     sluice.wait_until_playing("cam2");
     (cameras, sluice)

@@ -51,7 +51,7 @@ fn an_mp4_is_shown_at_its_own_pace_with_the_very_pictures_that_are_in_it() {
     let file = directory.make("clip.mp4", &[&SOUND[..], &PICTURES, &tracks, &H264].concat());
     let clip = players::digests(&["-i", &file], "100");
     assert_eq!(clip.iter().collect::<HashSet<_>>().len(), 100, "a still clip would prove nothing");
-    let cameras = Cameras::start(2, &["--clip", &file]);
+    let cameras = SLUICE.cameras(2, &["--clip", &file]);
     let report = players::probe(&cameras.urls[0]);
     assert_eq!(report["streams"].as_array().map(Vec::len), Some(1), "a file has no sound: {report}");
     let seen = players::digests(&["-rtsp_transport", "tcp", "-i", &cameras.urls[0]], "100");
@@ -75,7 +75,7 @@ fn an_mp4_is_shown_at_its_own_pace_with_the_very_pictures_that_are_in_it() {
 fn the_pace_of_an_mp4_can_be_set() {
     let directory = Directory::new();
     let file = directory.make("clip.mp4", &[&PICTURES[..], &H264].concat());
-    let cameras = Cameras::start(1, &["--clip", &file, "--fps", "50"]);
+    let cameras = SLUICE.cameras(1, &["--clip", &file, "--fps", "50"]);
     let times = players::picture_times(&cameras.urls[0], 60);
     let odd = times.windows(2).map(|pair| pair[1] - pair[0]).find(|step| (step - 0.02).abs() > 0.000_1);
     assert!(times.len() > 50 && odd.is_none(), "50 a second: {times:?}");

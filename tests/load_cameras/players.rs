@@ -62,7 +62,7 @@ pub fn digests(input: &[&str], pictures: &str) -> Vec<String> {
 
 #[test]
 fn ffprobe_sees_what_the_cameras_are() {
-    let cameras = Cameras::start(2, &[]);
+    let cameras = SLUICE.cameras(2, &[]);
     let report = probe(&cameras.urls[1]);
     let (video, audio) = (&report["streams"][0], &report["streams"][1]);
     assert_eq!((&video["codec_name"], &video["profile"]), (&"h264".into(), &"Constrained Baseline".into()));
@@ -73,7 +73,7 @@ fn ffprobe_sees_what_the_cameras_are() {
 
 #[test]
 fn a_file_can_be_shown_at_any_rate() {
-    let cameras = Cameras::start(1, &["--clip", CLIP, "--fps", "25"]);
+    let cameras = SLUICE.cameras(1, &["--clip", CLIP, "--fps", "25"]);
     let report = probe(&cameras.urls[0]);
     assert_eq!(report["streams"].as_array().map(Vec::len), Some(1), "a file has no sound: {report}");
     // The clip's own header says 30: what counts are the times of its packets.
@@ -89,7 +89,7 @@ fn ffmpeg_decodes_the_very_pictures_of_the_clip_over_tcp_and_udp() {
     let different: HashSet<&String> = clip.iter().collect();
     assert!(different.len() > 250, "a still clip would prove nothing");
     for arguments in [&[][..], &["--big-packets", "--audio", "none"]] {
-        let cameras = Cameras::start(2, arguments);
+        let cameras = SLUICE.cameras(2, arguments);
         for transport in ["tcp", "udp"] {
             let seen = digests(&["-rtsp_transport", transport, "-i", &cameras.urls[1]], "100");
             // The second of two cameras begins in the second group of pictures, amid; so it comes to the third.
@@ -103,7 +103,7 @@ fn ffmpeg_decodes_the_very_pictures_of_the_clip_over_tcp_and_udp() {
 
 #[test]
 fn gstreamer_plays_picture_and_sound_over_tcp_and_udp() {
-    let cameras = Cameras::start(1, &[]);
+    let cameras = SLUICE.cameras(1, &[]);
     for protocol in ["tcp", "udp"] {
         gstreamer_plays(&format!("location={} protocols={protocol}", cameras.urls[0]));
     }
@@ -145,7 +145,7 @@ fn pictures_carry_their_send_time_unless_they_shall_not() {
     let nanos =
         || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
     let times = |arguments: &[&str]| -> Vec<u64> {
-        let cameras = Cameras::start(1, arguments);
+        let cameras = SLUICE.cameras(1, arguments);
         let input = ["-v", "warning", "-rtsp_transport", "tcp", "-i", &cameras.urls[0]];
         let output = ["-map", "0:v", "-c", "copy", "-frames:v", "70", "-f", "h264", "-"];
         let stream = run("ffmpeg", &[&input[..], &output].concat());

@@ -1,7 +1,8 @@
 //! `frame.mp4`: other people's decoder sees in it the very keyframe that the camera sent.
 
+use sluice_harness::Request;
+
 use super::*;
-use crate::common::Request;
 use crate::files::{Directory, PICTURES};
 
 /// The file of the newest keyframe, on disk, and its tag.
@@ -24,7 +25,7 @@ fn a_still_is_the_newest_keyframe_in_one_slice_or_four() {
         let file = directory.make(name, &[&PICTURES[..], &h264, encoder].concat());
         let clip = players::digests(&["-i", &file], "100");
         let keyframes: Vec<&String> = clip.iter().step_by(25).collect();
-        let cameras = Cameras::start(1, &["--clip", &file]);
+        let cameras = SLUICE.cameras(1, &["--clip", &file]);
         let sluice = server(&cameras, &[]);
         wait_for_figure(&sluice, "keyframes_total", "cam1", 1.0);
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use sluice_media::{Class, class};
 use str0m::change::SdpOffer;
 use str0m::media::{MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
@@ -266,8 +267,8 @@ impl Session {
         }
         loop {
             match self.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => match transmit.contents[..] {
-                    [128..=191, 0..=191 | 224.., ..] => media.push(transmit.contents.to_vec()),
+                Ok(Output::Transmit(transmit)) => match class(&transmit.contents) {
+                    Class::Rtp => media.push(transmit.contents.to_vec()),
                     _ => {
                         self.peer = Some(transmit.destination);
                         let _ = self.socket.send_to(&transmit.contents, transmit.destination);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sluice::source::rtsp::{self, RtspSettings, Transport};
+use sluice::source::rtsp;
+use sluice_harness::gstreamer::Camera;
 use sluice_media::{AccessUnit, Codec};
 use tokio::sync::{mpsc, watch};
 
-use crate::camera::Camera;
-use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, login, types};
+use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, types, with_login};
 
 /// Pictures of 30/s: whole NAL units without start codes, one IDR in fifteen with its parameter sets.
 fn check_pictures(units: &[AccessUnit]) {
@@ -30,8 +30,8 @@ fn check_pictures(units: &[AccessUnit]) {
 
 #[tokio::test]
 async fn h264_with_pcmu_plays() {
-    let camera = Camera::start(&["--audio", "pcmu"]);
-    let mut pull = Pull::start(camera.settings());
+    let camera = Camera::small(&["--audio", "pcmu"]);
+    let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
     assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Pcmu, 1)));
     let video = formats.video.expect("video is announced");
@@ -48,7 +48,7 @@ async fn h264_with_pcmu_plays() {
 /// The process may end as soon as its sources have, and a camera holds only a few sessions.
 #[test]
 fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
-    let mut camera = Camera::start(&[]);
+    let mut camera = Camera::small(&[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (sender, mut seen) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
@@ -57,7 +57,7 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         stop.send(true)
     });
     // Nothing is polled any more once this returns.
-    let source = rtsp::run(camera.settings(), Collector(sender), stopped);
+    let source = rtsp::run(quick(camera.url.clone()), Collector(sender), stopped);
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);
@@ -65,8 +65,8 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
 
 #[tokio::test]
 async fn h264_with_opus_plays() {
-    let camera = Camera::start(&["--audio", "opus"]);
-    let mut pull = Pull::start(camera.settings());
+    let camera = Camera::small(&["--audio", "opus"]);
+    let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
     assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Opus, 2)));
     check_pictures(&pull.video(40).await);
@@ -80,8 +80,8 @@ async fn h264_with_opus_plays() {
 
 #[tokio::test]
 async fn pcma_without_video_plays() {
-    let camera = Camera::start(&["--video", "none", "--audio", "pcma"]);
-    let mut pull = Pull::start(camera.settings());
+    let camera = Camera::small(&["--video", "none", "--audio", "pcma"]);
+    let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
     assert_eq!((formats.video, formats.audio.map(|audio| audio.codec)), (None, Some(Codec::Pcma)));
     pull.audio(10).await;
@@ -90,8 +90,8 @@ async fn pcma_without_video_plays() {
 
 #[tokio::test]
 async fn aac_is_named_and_left_out() {
-    let camera = Camera::start(&["--audio", "aac"]);
-    let mut pull = Pull::start(camera.settings());
+    let camera = Camera::small(&["--audio", "aac"]);
+    let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
     assert_eq!(formats.audio, None);
     let note = "audio mpeg4-generic is not carried yet: serving video only; set the camera's audio to G.711 at 8 kHz or Opus";
@@ -102,9 +102,9 @@ async fn aac_is_named_and_left_out() {
 
 #[tokio::test]
 async fn h265_alone_is_an_error_that_names_it() {
-    let camera = Camera::start(&["--video", "h265"]);
-    let mut settings = camera.settings();
-    settings.backoff_max = Duration::from_secs(20);
+    let camera = Camera::small(&["--video", "h265"]);
+    let mut settings = quick(camera.url.clone());
+    settings.rtsp.reconnect_max = Duration::from_secs(20);
     let mut pull = Pull::start(settings);
     let (error, retry_in) = pull.waiting().await;
     assert!(error.contains("nothing that can be forwarded") && error.contains("video h265"), "{error}");
@@ -114,8 +114,8 @@ async fn h265_alone_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn parameter_sets_of_the_description_are_handed_over() {
-    let camera = Camera::start(&["--no-parameter-sets"]);
-    let mut pull = Pull::start(camera.settings());
+    let camera = Camera::small(&["--no-parameter-sets"]);
+    let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, parameter_sets) = pull.begun().await;
     assert!(formats.video.is_some());
     let kinds: Vec<u8> = parameter_sets.iter().map(|nal| nal[0] & 0x1f).collect();
@@ -128,8 +128,8 @@ async fn parameter_sets_of_the_description_are_handed_over() {
 
 #[tokio::test]
 async fn udp_plays() {
-    let camera = Camera::start(&["--audio", "opus"]);
-    let mut pull = Pull::start(RtspSettings { transport: Transport::Udp, ..camera.settings() });
+    let camera = Camera::small(&["--audio", "opus"]);
+    let mut pull = Pull::start(over_udp(quick(camera.url.clone())));
     pull.begun().await;
     check_pictures(&pull.video(40).await);
     pull.audio(10).await;
@@ -140,20 +140,18 @@ async fn udp_plays() {
 async fn digest_and_basic_let_in_the_right_password_only() {
     let log = log();
     for auth in ["digest", "basic"] {
-        let camera = Camera::start(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
-        let mut pull =
-            Pull::start(RtspSettings { credentials: login("viewer", "canary-right"), ..camera.settings() });
+        let camera = Camera::small(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
+        let mut pull = Pull::start(with_login(quick(camera.url.clone()), "viewer", "canary-right"));
         pull.begun().await;
         pull.stop().await;
 
-        let mut pull =
-            Pull::start(RtspSettings { credentials: login("viewer", "canary-wrong"), ..camera.settings() });
+        let mut pull = Pull::start(with_login(quick(camera.url.clone()), "viewer", "canary-wrong"));
         let (error, _) = pull.waiting().await;
         assert!(error.contains("check user and password"), "{auth}: {error}");
         assert!(!error.contains("canary"), "{auth}: {error}");
         pull.stop().await;
 
-        let mut pull = Pull::start(camera.settings());
+        let mut pull = Pull::start(quick(camera.url.clone()));
         let (error, _) = pull.waiting().await;
         assert!(error.contains("wants credentials"), "{auth}: {error}");
         pull.stop().await;
@@ -165,9 +163,9 @@ async fn digest_and_basic_let_in_the_right_password_only() {
 
 #[tokio::test]
 async fn a_wrong_path_is_named_without_showing_it() {
-    let camera = Camera::start(&[]);
-    let mut settings = camera.settings();
-    settings.url.set_path("/password=hunter2");
+    let camera = Camera::small(&[]);
+    let mut settings = quick(camera.url.clone());
+    settings.camera.url.set_path("/password=hunter2");
     let mut pull = Pull::start(settings);
     let (error, _) = pull.waiting().await;
     assert!(error.contains("check the path") && error.contains("404"), "{error}");
@@ -177,9 +175,9 @@ async fn a_wrong_path_is_named_without_showing_it() {
 
 #[tokio::test]
 async fn a_camera_that_comes_back_plays_again() {
-    let camera = Camera::start(&[]);
+    let camera = Camera::small(&[]);
     let port = camera.url.port().expect("the camera prints its port").to_string();
-    let mut pull = Pull::start(camera.settings());
+    let mut pull = Pull::start(quick(camera.url.clone()));
     pull.begun().await;
     drop(camera);
     let (error, _) = pull.waiting().await;
@@ -188,7 +186,7 @@ async fn a_camera_that_comes_back_plays_again() {
     let (error, _) = pull.waiting().await;
     assert!(error.contains("cannot be reached") && error.contains(&port), "{error}");
 
-    let _camera = Camera::start(&["--port", &port]);
+    let _camera = Camera::small(&["--port", &port]);
     pull.find("a session after the restart", |seen| matches!(seen, Seen::Begun(..)).then_some(())).await;
     check_pictures(&pull.video(40).await);
     pull.stop().await;
@@ -196,8 +194,10 @@ async fn a_camera_that_comes_back_plays_again() {
 
 #[tokio::test]
 async fn a_camera_that_freezes_is_noticed() {
-    let camera = Camera::start(&[]);
-    let mut pull = Pull::start(RtspSettings { data_timeout: Duration::from_secs(5), ..camera.settings() });
+    let camera = Camera::small(&[]);
+    let mut settings = quick(camera.url.clone());
+    settings.rtsp.data_timeout = Duration::from_secs(5);
+    let mut pull = Pull::start(settings);
     pull.begun().await;
     camera.signal("-STOP");
     let (error, _) = pull.waiting().await;
@@ -209,8 +209,10 @@ async fn a_camera_that_freezes_is_noticed() {
 
 #[tokio::test]
 async fn a_picture_above_the_limit_ends_the_attempt() {
-    let camera = Camera::start(&[]);
-    let mut pull = Pull::start(RtspSettings { max_frame_bytes: 1_000, ..camera.settings() });
+    let camera = Camera::small(&[]);
+    let mut settings = quick(camera.url.clone());
+    settings.rtsp.max_frame = sluice_config::Bytes::new(1_000);
+    let mut pull = Pull::start(settings);
     let (error, _) = pull.waiting().await;
     assert!(error.contains("more than 1000 bytes"), "{error}");
     pull.stop().await;

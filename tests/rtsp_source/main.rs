@@ -1,8 +1,7 @@
-//! The RTSP source against a real server (GStreamer, tests/common/camera.py) and against hostile ones.
+//! The RTSP source against a real server (GStreamer, tests/harness/camera.py) and against hostile ones.
 
 #![expect(clippy::disallowed_methods, reason = "a test has sockets, clocks and processes")]
 
-mod camera;
 mod cameras;
 mod hostile;
 mod lifecycle;
@@ -14,11 +13,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::source::rtsp::{self, Credentials, RtspSettings};
+use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState};
+use sluice_config::{Credentials, Rtsp, Transport};
+use sluice_harness::Binary;
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::sync::{mpsc, watch};
 use url::Url;
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
 /// For anything that must happen at all; not a measurement.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -152,15 +156,23 @@ impl Pull {
 
 /// Settings with short waits.
 fn quick(url: Url) -> RtspSettings {
-    RtspSettings {
-        backoff_min: Duration::from_millis(100),
-        backoff_max: Duration::from_millis(400),
-        ..RtspSettings::new("cam", url)
-    }
+    let rtsp = Rtsp {
+        reconnect_min: Duration::from_millis(100),
+        reconnect_max: Duration::from_millis(400),
+        ..Rtsp::default()
+    };
+    let camera = url.as_str().parse().expect("the URL of a camera");
+    RtspSettings { stream: "cam".to_owned(), camera, rtsp }
 }
 
-fn login(username: &str, password: &str) -> Option<Credentials> {
-    Some(Credentials { username: username.into(), password: password.into() })
+fn with_login(mut settings: RtspSettings, username: &str, password: &str) -> RtspSettings {
+    settings.camera.credentials = Some(Credentials { username: username.into(), password: password.into() });
+    settings
+}
+
+fn over_udp(mut settings: RtspSettings) -> RtspSettings {
+    settings.rtsp.transport = Transport::Udp;
+    settings
 }
 
 fn types(unit: &AccessUnit) -> Vec<u8> {
@@ -169,12 +181,11 @@ fn types(unit: &AccessUnit) -> Vec<u8> {
 
 /// Settings that give a hostile server little time.
 fn impatient(url: Url) -> RtspSettings {
-    RtspSettings {
-        connect_timeout: Duration::from_secs(1),
-        request_timeout: Duration::from_secs(1),
-        data_timeout: Duration::from_secs(1),
-        ..quick(url)
-    }
+    let mut settings = quick(url);
+    settings.rtsp.connect_timeout = Duration::from_secs(1);
+    settings.rtsp.request_timeout = Duration::from_secs(1);
+    settings.rtsp.data_timeout = Duration::from_secs(1);
+    settings
 }
 
 /// What all tests of this process log, of Sluice at TRACE and of retina as an operator would have it.

@@ -4,13 +4,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sluice_harness::gstreamer::Camera;
 use tokio::net::{TcpStream, UdpSocket};
 use url::Url;
 
-use crate::camera::Camera;
 use crate::oddities::of;
 use crate::server::{Request, SDP, request, server, up_to_play, write};
-use crate::{DEADLINE, PPS_NAL, SPS_NAL};
+use crate::{DEADLINE, PPS_NAL, SLUICE, SPS_NAL};
 
 /// What it printed, and its exit code.
 struct Probed {
@@ -38,7 +38,7 @@ impl Probed {
 }
 
 async fn probe(url: &str, arguments: &[&str]) -> Probed {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let mut command = SLUICE.command();
     command.args(["probe", url]).args(arguments).env("RUST_LOG", "trace").stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output());
     let output = tokio::time::timeout(DEADLINE, output).await.expect("it ends").expect("no panic");
@@ -60,7 +60,7 @@ fn with_password(url: &Url, password: &str) -> String {
 #[tokio::test]
 async fn a_good_camera_plays_and_is_left_with_teardown() {
     let login = ["--user", "viewer", "--password", "canary-right"];
-    let mut camera = Camera::start(&[&login[..], &["--audio", "pcma", "--gop", "30"]].concat());
+    let mut camera = Camera::small(&[&login[..], &["--audio", "pcma", "--gop", "30"]].concat());
     let url = with_password(&camera.url, "canary-right");
     let probed = probe(&url, &["--json", "--name", "gate"]).await;
     let json = probed.json();
@@ -86,7 +86,7 @@ async fn a_good_camera_plays_and_is_left_with_teardown() {
 #[tokio::test]
 async fn passwords_that_are_wrong_or_missing_are_told_apart() {
     for (auth, name) in [("digest", "Digest MD5"), ("basic", "Basic")] {
-        let camera = Camera::start(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
+        let camera = Camera::small(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
         let probed = probe(&with_password(&camera.url, "canary-wrong"), &[]).await;
         probed.says(3, &[&format!("{name}, refused"), "does not play: ", "check user and password"]);
         let probed = probe(camera.url.as_str(), &[]).await;
@@ -97,7 +97,7 @@ async fn passwords_that_are_wrong_or_missing_are_told_apart() {
 
 #[tokio::test]
 async fn b_frames_are_seen_and_the_way_out_is_named() {
-    let camera = Camera::start(&["--video", "h264-b", "--gop", "30"]);
+    let camera = Camera::small(&["--video", "h264-b", "--gop", "30"]);
     let probed = probe(camera.url.as_str(), &[]).await;
     probed.says(
         0,
@@ -107,7 +107,7 @@ async fn b_frames_are_seen_and_the_way_out_is_named() {
 
 #[tokio::test]
 async fn sound_that_is_not_carried_is_named_and_the_pictures_play_over_udp() {
-    let camera = Camera::start(&["--audio", "aac", "--gop", "30"]);
+    let camera = Camera::small(&["--audio", "aac", "--gop", "30"]);
     let probed = probe(camera.url.as_str(), &["--transport", "udp"]).await;
     probed.says(
         0,
@@ -117,7 +117,7 @@ async fn sound_that_is_not_carried_is_named_and_the_pictures_play_over_udp() {
 
 #[tokio::test]
 async fn video_that_is_not_carried_does_not_play() {
-    let camera = Camera::start(&["--video", "h265"]);
+    let camera = Camera::small(&["--video", "h265"]);
     let probed = probe(camera.url.as_str(), &["--json"]).await;
     let json = probed.json();
     assert_eq!((probed.code, &json["plays"]), (Some(1), &Value::from("no")), "{json}");
@@ -252,8 +252,9 @@ async fn udp_is_tried_where_the_camera_has_nothing_else() {
 
 #[tokio::test]
 async fn ctrl_c_takes_leave_of_the_camera_and_reports() {
-    let mut camera = Camera::start(&["--gop", "10000"]);
-    let child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    let mut camera = Camera::small(&["--gop", "10000"]);
+    let child = SLUICE
+        .command()
         .args(["probe", camera.url.as_str(), "--timeout", "10m"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

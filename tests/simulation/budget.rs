@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
 use sluice_load::rtcp;
 use sluice_media::{Codec, Kind};
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,7 +22,7 @@ const SHARE: f64 = 1.16;
 fn two_viewers(seed: u64, group: Duration) -> World {
     let mut world = World::new(seed);
     world.camera(Codec::Opus);
-    world.cameras[0].group = (group.as_millis() / crate::camera::FRAME.as_millis()) as u64;
+    world.cameras[0].group = (group.as_millis() / sluice_harness::camera::FRAME.as_millis()) as u64;
     world.run(group + Duration::from_millis(700));
     for _ in 0..2 {
         world.join(0, Player::BY_HAND, Link::GOOD);

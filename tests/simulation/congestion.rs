@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::camera::{FRAME, GOP};
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::World;
+use sluice_harness::camera::{FRAME, GOP};
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
 
 /// The viewers of each test.
 const VIEWERS: usize = 6;

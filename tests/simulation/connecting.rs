@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::client::Player;
-use crate::link::{Link, Way};
-use crate::wire::{Class, class};
-use crate::world::{LIMITS, World};
+use sluice_harness::client::Player;
+use sluice_harness::link::{Link, Way};
+use sluice_harness::world::{LIMITS, World};
+use sluice_media::{Class, class};
 
 #[test]
 fn viewers_connect_over_a_lossy_link() {

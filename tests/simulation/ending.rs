@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sluice::count::EndReason;
 use sluice::shard::command::Command;
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::{LIMITS, World};
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::{LIMITS, World};
+use sluice_media::{Class, class};
 
 #[test]
 fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {
@@ -33,7 +33,7 @@ fn a_viewer_that_stops_halfway_is_freed_too() {
     let mut world = World::with_camera(22);
     let viewer = world.join(0, Player::PACKETS, Link::GOOD);
     // ICE succeeds, DTLS never does.
-    world.lose(|_, _, bytes| crate::wire::class(bytes) == crate::wire::Class::Dtls);
+    world.lose(|_, _, bytes| class(bytes) == Class::Dtls);
     world.run(LIMITS.peer.setup);
     assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::SetupTimeout));
     world.assert_empty();

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use sluice::count::histogram::{Histogram, Snapshot};
 use sluice::shard::command::Command;
 use sluice::track::RecentLimits;
+use sluice_harness::client::{Client, Player};
+use sluice_harness::link::Link;
+use sluice_harness::world::{LIMITS, World};
 use sluice_load::rtcp::{self, ReportBlock};
 use sluice_media::Kind;
-
-use crate::client::{Client, Player};
-use crate::link::Link;
-use crate::world::{LIMITS, World};
 
 /// What the viewer calls itself.
 const SELF: u32 = 0x0506_0708;
@@ -157,7 +156,7 @@ fn without_repair_a_nack_is_counted_and_the_ring_still_serves_who_joins() {
     let (video, repairs) = (track.ssrc, track.rtx_ssrc);
     world.run(Duration::from_millis(60));
     // Frames since the last keyframe: 1.5 seconds of them, with its own.
-    let frames = world.cameras[0].frames.len() as u64 % crate::camera::GOP;
+    let frames = world.cameras[0].frames.len() as u64 % sluice_harness::camera::GOP;
     assert!(frames > 30 && sent(&world, video) as u64 > frames, "{} packets", sent(&world, video));
 
     world.run(Duration::from_secs(3));

@@ -9,13 +9,11 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sluice::shard::command::Command;
+use sluice_harness::client::Player;
+use sluice_harness::link::{Link, Way};
+use sluice_harness::world::World;
 use sluice_load::rtcp;
-use sluice_media::Kind;
-
-use crate::client::Player;
-use crate::link::{Link, Way};
-use crate::wire::{Class, class};
-use crate::world::World;
+use sluice_media::{Class, Kind, class};
 
 /// Viewers that stay to the end, so that their sequence numbers roll over.
 const STAYERS: usize = 2;

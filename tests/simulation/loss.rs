@@ -6,10 +6,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sluice::count::EndReason;
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::{LIMITS, World};
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::{LIMITS, World};
 
 #[test]
 fn five_percent_loss_is_repaired_within_a_second() {
@@ -190,7 +189,7 @@ fn lost_feedback_alone_ends_nothing_before_consent_does() {
     world.run(Duration::from_secs(3));
     let lost = Rc::new(Cell::new(true));
     let loses = lost.clone();
-    world.lose(move |_, way, _| loses.get() && way == crate::link::Way::ToServer);
+    world.lose(move |_, way, _| loses.get() && way == sluice_harness::link::Way::ToServer);
     let newest =
         |world: &World| world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
     // Its checks and its reports may all be lost for a while.

@@ -5,19 +5,14 @@
 //! `SEED=n cargo test --test simulation name` repeats it.
 
 mod budget;
-mod camera;
-mod client;
 mod congestion;
 mod connecting;
 mod ending;
 mod feedback;
 mod indices;
-mod link;
 mod loss;
 mod moving;
 mod overload;
 mod refused;
 mod strangers;
 mod tracks;
-mod wire;
-mod world;

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sluice::count::EndReason;
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::wire::{Class, class};
-use crate::world::{LIMITS, World};
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::{LIMITS, World};
+use sluice_media::{Class, class};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::camera::{FRAME, GOP};
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::World;
+use sluice_harness::camera::{FRAME, GOP};
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
 
 const VIEWERS: usize = 20;
 
@@ -39,7 +39,7 @@ fn watch(world: &mut World, cost: f64) -> Seen {
     let made = |world: &World| world.cameras[0].recent.latest().expect("a picture").end();
     let (first, began, spent) = (made(world), world.now, world.spent);
     world.run(TIME);
-    let packets = (made(world) - first) as f64;
+    let packets = made(world).since(first).expect("later") as f64;
     // Nothing is lost here, so what is not of the pictures is sound.
     let got = |pictures: bool, of: f64| {
         let since = |viewer: usize| {

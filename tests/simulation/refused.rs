@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::client::Player;
-use crate::link::{Link, Way};
-use crate::wire::{Class, class};
-use crate::world::World;
+use sluice_harness::client::Player;
+use sluice_harness::link::{Link, Way};
+use sluice_harness::world::World;
+use sluice_media::{Class, class};
 
 fn plays(world: &World, viewer: usize) -> bool {
     let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");

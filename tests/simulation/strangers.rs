@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::client::Player;
-use crate::link::Link;
-use crate::wire::{Class, class};
-use crate::world::World;
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
+use sluice_media::{Class, class};
 
 fn stranger(port: u16) -> SocketAddr {
     SocketAddr::new("203.0.113.66".parse().expect("an address"), port)

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use sluice_harness::client::Player;
+use sluice_harness::link::Link;
+use sluice_harness::world::World;
 use sluice_media::Codec;
-
-use crate::client::Player;
-use crate::link::Link;
-use crate::world::World;
 
 #[test]
 fn sixty_four_viewers_of_two_streams_get_their_own() {

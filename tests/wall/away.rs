@@ -1,7 +1,7 @@
 //! Cameras that are away: wall, kiosk and player say which kind of thing it is, each thing once.
 
 use super::*;
-use crate::cameras::Cameras;
+use sluice_harness::cameras::Cameras;
 
 /// Names of streams whose cameras are away, and what is said of each.
 const AWAY: [(&str, &str); 5] = [
@@ -28,7 +28,7 @@ fn away(cameras: &Cameras) -> Vec<String> {
 #[test]
 fn why_a_camera_is_away_is_said_in_a_few_words_wherever_its_picture_would_be() {
     let _turn = turn();
-    let cameras = Cameras::start(1, &["--auth", "user:canary"]);
+    let cameras = SLUICE.cameras(1, &["--auth", "user:canary"]);
     let streams = away(&cameras);
     let sluice = demos(&["demo"], &streams.iter().map(String::as_str).collect::<Vec<_>>());
     let mut page = Page::open(sluice.http, "/");

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use super::*;
-use crate::cameras::Cameras;
 
 /// The names on the wall, in their order.
 const NAMES: &str = "[...document.querySelectorAll('.tile .name')].map((name) => name.textContent).join()";
@@ -171,9 +170,9 @@ fn a_picture_of_four_slices_and_of_high_profile_is_shown() {
         .arg(&file)
         .status();
     assert!(made.expect("ffmpeg runs").success());
-    let cameras = Cameras::start(1, &["--clip", file.to_str().expect("a path in UTF-8")]);
+    let cameras = SLUICE.cameras(1, &["--clip", file.to_str().expect("a path in UTF-8")]);
     let _ = std::fs::remove_file(&file);
-    let sluice = Sluice::start(&[&cameras.streams()[0]]);
+    let sluice = SLUICE.start(&[&cameras.streams()[0]]);
     let mut page = Page::open(sluice.http, "/");
     page.wait_until("sluiceWall.tiles.has('cam1')");
     wait_for_picture(&mut page, "cam1");

@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::common::player::Player;
-use crate::common::{Request, Sluice, wait_for};
-use crate::{AIORTC, CHROMIUM, ENDPOINT, join, playing, refused, retry_after};
+use sluice_harness::player::Player;
+use sluice_harness::{Request, wait_for};
+
+use crate::{AIORTC, CHROMIUM, ENDPOINT, SLUICE, join, playing, refused, retry_after};
 
 #[test]
 fn e12_get_is_204_without_content() {
@@ -198,7 +199,7 @@ fn a_slash_behind_the_endpoint_does_no_harm() {
 
 #[test]
 fn e19_a_stream_without_a_picture_is_409_and_one_that_cannot_be_is_404() {
-    let sluice = Sluice::start(&["cam=rtsp://127.0.0.1:1/x"]);
+    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x"]);
     let answer = sluice.request(Request::offer("/cam/whep", CHROMIUM));
     let sentence = refused(&answer, 409);
     assert!(sentence.starts_with("stream \"cam\" has no picture yet: "), "{sentence}");
@@ -272,7 +273,7 @@ fn a_camera_that_sends_pictures_but_no_keyframe_is_409_with_the_way_out() {
             let _ = camera_without_keyframes(stream);
         }
     });
-    let sluice = Sluice::start(&[&source]);
+    let sluice = SLUICE.start(&[&source]);
     wait_for("the camera's pictures", || {
         let answer = sluice.request(Request::offer("/cam/whep", CHROMIUM));
         retry_after(&answer);

@@ -1,6 +1,7 @@
 //! The POST: which offers are answered, what the answer says, and how each refusal is told.
 
-use crate::common::Request;
+use sluice_harness::Request;
+
 use crate::{AIORTC, CHROMIUM, ENDPOINT, join, playing, refused};
 
 const CHROMIUM_DATA: &str = include_str!("../data/chromium-156-datachannel.sdp");

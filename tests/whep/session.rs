@@ -1,9 +1,9 @@
 //! The session URL: trickle, ICE restart, end.
 
+use sluice_harness::player::Player;
+use sluice_harness::{Request, Response, Sluice, wait_for};
 use str0m::IceCreds;
 
-use crate::common::player::Player;
-use crate::common::{Request, Response, Sluice, wait_for};
 use crate::{CHROMIUM, ENDPOINT, join, playing, refused};
 
 const SDPFRAG: &str = "application/trickle-ice-sdpfrag";

@@ -10,6 +10,7 @@ use aws_lc_rs::{hmac, iv::FixedLength};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
 
+use super::index::PacketIndex;
 use super::keys::{SendKeys, SessionKeys};
 
 /// Bytes of an RTP header before extensions (RFC 3550 §5.1).
@@ -31,8 +32,8 @@ pub struct Header<'a> {
     pub payload_type: u8,
     /// Marker bit.
     pub marker: bool,
-    /// Extended sequence number: the packet index of RFC 3711 §3.3.1, 48 bits.
-    pub index: u64,
+    /// Extended sequence number.
+    pub index: PacketIndex,
     /// RTP timestamp.
     pub timestamp: u32,
     /// Synchronisation source.
@@ -102,7 +103,7 @@ impl Sealer {
         let padded = header.padding > 0;
         out[0] = 0x80 | (u8::from(padded) << 5) | (u8::from(extended) << 4);
         out[1] = (u8::from(header.marker) << 7) | header.payload_type;
-        out[2..4].copy_from_slice(&(header.index as u16).to_be_bytes());
+        out[2..4].copy_from_slice(&header.index.wire().to_be_bytes());
         out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
         out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
         out[RTP_HEADER..body].copy_from_slice(header.extension);
@@ -112,15 +113,15 @@ impl Sealer {
             out[unpadded..end - 1].fill(0);
             out[end - 1] = header.padding;
         }
-        let rollover = (header.index >> 16) as u32;
+        let rollover = header.index.rollover();
         match &self.rtp {
             Cipher::Gcm { key, salt } => {
-                let nonce = AeadAes128Gcm::rtp_iv(*salt, header.ssrc, rollover, header.index as u16);
+                let nonce = AeadAes128Gcm::rtp_iv(*salt, header.ssrc, rollover, header.index.wire());
                 seal_gcm(key, nonce, out, body, end)?;
             }
             Cipher::Cm(cipher) => {
                 let CounterMode { key, salt, auth } = &**cipher;
-                let iv = Aes128CmSha1_80::rtp_iv(*salt, header.ssrc, header.index);
+                let iv = Aes128CmSha1_80::rtp_iv(*salt, header.ssrc, header.index.0);
                 seal_cm(key, iv, &mut out[body..end])?;
                 let mut context = hmac::Context::with_key(auth);
                 context.update(&out[..end]);

@@ -3,17 +3,14 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use sluice_harness::oracle::{MEDIA, Oracle, Packet, REPAIRS, is_rtp};
 use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80, CryptoProvider, from_feature_flags};
 use str0m::rtp::{Extension, ExtensionMap};
 use zeroize::Zeroizing;
 
-use self::oracle::{MEDIA, Oracle, Packet, REPAIRS, is_rtp};
 use super::super::keys::Keying;
 use super::*;
 use crate::rtcp::Epoch;
-
-#[path = "../../../tests/common/oracle.rs"]
-mod oracle;
 
 /// What one pair of engines is made from.
 #[derive(Debug, Clone)]
@@ -106,7 +103,7 @@ fn header<'a>(packet: &Packet, extension: &'a [u8]) -> Header<'a> {
     Header {
         payload_type: MEDIA.1,
         marker: packet.marker,
-        index: packet.sequence,
+        index: PacketIndex(packet.sequence),
         timestamp: packet.timestamp,
         ssrc: MEDIA.0,
         extension,
@@ -201,7 +198,7 @@ proptest! {
         let wanted = &repairs[0];
         let header = Header {
             payload_type: REPAIRS.1,
-            index: u64::from(u16::from_be_bytes([wanted[2], wanted[3]])),
+            index: PacketIndex(u64::from(u16::from_be_bytes([wanted[2], wanted[3]]))),
             ssrc: REPAIRS.0,
             ..header(asked, extension(wanted))
         };

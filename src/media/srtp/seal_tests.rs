@@ -29,7 +29,7 @@ fn gcm_is_that_of_rfc_7714() {
     let header = Header {
         payload_type: 0x40,
         marker: false,
-        index: 0xf17b,
+        index: PacketIndex(0xf17b),
         timestamp: 0x8041_f8d3,
         ssrc: 0x5501_a0b2,
         extension: &[],
@@ -98,7 +98,7 @@ fn counter_mode_is_that_of_rfc_3711() {
     let header = Header {
         payload_type: 0,
         marker: false,
-        index: 0,
+        index: PacketIndex(0),
         timestamp: 0,
         ssrc: 0,
         extension: &[],
@@ -132,7 +132,7 @@ fn counter_mode_with_hmac_is_that_of_other_implementations() {
     let header = Header {
         payload_type: 0x0f,
         marker: false,
-        index: 0x1234,
+        index: PacketIndex(0x1234),
         timestamp: 0xdeca_fbad,
         ssrc: 0xcafe_babe,
         extension: &[],
@@ -150,7 +150,7 @@ fn too_little_room_seals_nothing() {
     let header = Header {
         payload_type: 96,
         marker: true,
-        index: 1,
+        index: PacketIndex(1),
         timestamp: 2,
         ssrc: 3,
         extension: &[],
@@ -187,7 +187,7 @@ proptest! {
         let keys = SendKeys::derive(&keying, &crypto).expect("a known profile");
         let sealer = Sealer::new(&keys).expect("derived keys");
         let extension: Vec<u8> = (0..words as u8 * 4).collect();
-        let header = Header { payload_type, marker, index, timestamp, ssrc, extension: &extension, padding };
+        let header = Header { payload_type, marker, index: PacketIndex(index), timestamp, ssrc, extension: &extension, padding };
         let mut out = vec![0; 1_800];
         let length = sealer.rtp(header, &[7, 8], &payload, &mut out).expect("room enough").len();
         let out = &out[..length];

@@ -6,19 +6,18 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sluice_config::FRAME_MAX;
 use thiserror::Error;
 
-use super::Transport;
 use super::auth::Verdict;
 use super::message::Method;
 use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
 use crate::stream::Cause;
+use sluice_config::Transport;
 
 /// Why an attempt ended. Reads on behind "camera HOST:PORT ".
 #[derive(Debug, Error)]
 pub(super) enum Failure {
-    #[error("has no usable source URL: write rtsp://host[:port]/path, with user and password apart from it")]
-    Url,
     #[error(
         "has a name that does not resolve ({0}): check the host of the source URL, or write its IP address"
     )]
@@ -62,7 +61,7 @@ pub(super) enum Failure {
         /// Whose packets came to the ports of this session, if not the camera's.
         stranger: Option<IpAddr>,
     },
-    #[error("sent a picture of more than {0} bytes: lower its bitrate, or raise rtsp.max_frame, up to 4MiB")]
+    #[error("sent a picture of more than {0} bytes: {advice}", advice = picture_advice(*.0))]
     PictureTooLarge(usize),
     #[error("closed the connection{}: is it restarting, or out of sessions?",
         .0.map(|request| format!(" instead of answering {request}")).unwrap_or_default())]
@@ -158,8 +157,7 @@ impl Failure {
     /// many cameras lock a user after a few wrong passwords.
     pub(super) fn needs_operator(&self) -> bool {
         match self {
-            Failure::Url
-            | Failure::Nothing(_)
+            Failure::Nothing(_)
             | Failure::Redirected(_)
             | Failure::OnlyUdp(_)
             | Failure::OnlyMulticast(_) => true,
@@ -173,7 +171,7 @@ impl Failure {
     /// What kind of thing it is.
     pub(super) fn cause(&self) -> Cause {
         match self {
-            Failure::Url | Failure::NoName(_) => Cause::Name,
+            Failure::NoName(_) => Cause::Name,
             Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)
@@ -195,8 +193,7 @@ impl Failure {
     /// How far the attempt came.
     pub(super) fn stage(&self) -> Stage {
         match self {
-            Failure::Url
-            | Failure::NoName(_)
+            Failure::NoName(_)
             | Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)
@@ -238,6 +235,14 @@ fn too_large(what: TooLarge) -> String {
         TooLarge::Body(bytes) => format!(
             "sent an answer of {bytes} bytes, more than {MAX_BODY} are not read: is host and port right?"
         ),
+    }
+}
+
+fn picture_advice(limit: usize) -> String {
+    if limit < FRAME_MAX.as_usize() {
+        format!("lower its bitrate, or raise rtsp.max_frame, up to {FRAME_MAX}")
+    } else {
+        "lower its bitrate or its resolution, larger ones are not taken".to_owned()
     }
 }
 

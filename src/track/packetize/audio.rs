@@ -9,7 +9,7 @@ use std::time::Duration;
 use sluice_media::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, opus};
 
 use super::{PacketizeError, Unit, trains};
-use crate::track::{Stamp, Timeline, Train};
+use crate::track::{Stamp, Timeline, TrackSeq, Train};
 
 /// Payload bytes of one audio frame at the most, before it is split: 8 seconds of G.711.
 ///
@@ -35,7 +35,7 @@ const LEAD: Duration = Duration::from_secs(1);
 pub struct AudioPacketizer {
     codec: Codec,
     timeline: Timeline,
-    next_sequence: u64,
+    next_sequence: TrackSeq,
     /// The timestamp behind the last packet, by its duration.
     next_timestamp: Option<u64>,
     /// The timestamp of the last packet.
@@ -52,7 +52,7 @@ impl AudioPacketizer {
         AudioPacketizer {
             codec,
             timeline: Timeline::new(codec, first_timestamp),
-            next_sequence: 0,
+            next_sequence: TrackSeq::default(),
             next_timestamp: None,
             last_timestamp: 0,
             talkspurt: true,
@@ -62,6 +62,11 @@ impl AudioPacketizer {
     /// The codec of the track.
     pub fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// How often the source's timestamps jumped of themselves, since the start.
+    pub fn jumps(&self) -> u64 {
+        self.timeline.jumps()
     }
 
     /// The source reconnected: the next packet's timestamp says nothing about the last one's. Sequence

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluice_config::FRAME_MAX;
 use sluice_media::h264::{
     IDR, NEEDLESS, PPS, ParameterSets, SPS, STAP_A, SliceHead, SliceKind, Sps, is_slice, kind, payloads,
     profile_level_id,
@@ -13,13 +14,10 @@ use sluice_media::h264::{
 use sluice_media::{AccessUnit, Codec, MAX_PAYLOAD};
 
 use super::{PacketizeError, Unit, trains};
-use crate::track::{Timeline, Train};
+use crate::track::{Timeline, TrackSeq, Train};
 
 /// Bytes of one access unit at the most.
-///
-/// An IDR picture of a 4K camera has about 1 MiB. Raising it lets one broken picture take that much more
-/// memory on every shard and hold up a viewer's other packets; lowering it refuses big pictures.
-pub const MAX_ACCESS_UNIT: usize = 4 << 20;
+pub const MAX_ACCESS_UNIT: usize = FRAME_MAX.as_usize();
 
 /// NAL units of one access unit at the most.
 ///
@@ -60,7 +58,7 @@ pub struct VideoPacketizer {
     active: Option<u32>,
     /// Whether a B slice came since the last [`restart`](VideoPacketizer::restart).
     b_slices: bool,
-    next_sequence: u64,
+    next_sequence: TrackSeq,
     discarded_nals: u64,
 }
 
@@ -72,7 +70,7 @@ impl VideoPacketizer {
             sets: ParameterSets::default(),
             active: None,
             b_slices: false,
-            next_sequence: 0,
+            next_sequence: TrackSeq::default(),
             discarded_nals: 0,
         }
     }
@@ -112,9 +110,14 @@ impl VideoPacketizer {
     /// A number that no packet has: what comes next does not follow what was before.
     fn leave_gap(&mut self) {
         // Nothing to be apart from, else.
-        if self.next_sequence > 0 {
+        if self.next_sequence > TrackSeq::default() {
             self.next_sequence += 1;
         }
+    }
+
+    /// How often the source's timestamps jumped of themselves, since the start.
+    pub fn jumps(&self) -> u64 {
+        self.timeline.jumps()
     }
 
     /// NAL units that were left out because they are malformed, since the start: empty, with the

@@ -14,7 +14,7 @@ use std::time::Instant;
 pub use audio::AudioPacketizer;
 pub use h264::{MAX_ACCESS_UNIT, VideoFacts, VideoPacketizer};
 
-use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, Train};
+use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, TrackSeq, Train};
 
 /// Why a unit of media was refused. Nothing of it was sent; the next unit is judged afresh.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +130,7 @@ struct Unit {
 }
 
 /// Cuts the packets of one unit into trains of about equal size, numbering them from `sequence` on.
-fn trains(unit: Unit, mut packets: Packets, sequence: &mut u64) -> Vec<Arc<Train>> {
+fn trains(unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<Arc<Train>> {
     let mut trains = Vec::with_capacity(1);
     let (mut start, all) = (0, packets.len());
     while start < all {

@@ -206,7 +206,7 @@ fn refusals_name_value_and_limit_and_leave_no_trace() {
     let sets = [Bytes::from_static(SPS_A), Bytes::from_static(PPS_A)];
     assert!(packetizer.packetize(unit(1, sets)).unwrap().is_empty());
     let trains = packetizer.packetize(unit(2, [idr])).unwrap();
-    assert_eq!((trains[0].sequence, trains[0].timestamp as u32), (0, 0));
+    assert_eq!((trains[0].sequence.0, trains[0].timestamp as u32), (0, 0));
 }
 
 #[test]
@@ -242,12 +242,15 @@ fn a_missing_picture_is_a_gap_in_the_numbers() {
     let slice = |index| unit(index, [nal(0x41, 100, 1)]);
     // At the beginning there is nothing to be apart from.
     let first = packetizer.packetize(AccessUnit { after_gap: true, ..slice(0) }).unwrap();
-    assert_eq!(first[0].sequence, 0);
-    assert_eq!(packetizer.packetize(slice(1)).unwrap()[0].sequence, 1);
-    assert_eq!(packetizer.packetize(AccessUnit { after_gap: true, ..slice(2) }).unwrap()[0].sequence, 3);
+    assert_eq!(first[0].sequence, TrackSeq(0));
+    assert_eq!(packetizer.packetize(slice(1)).unwrap()[0].sequence, TrackSeq(1));
+    assert_eq!(
+        packetizer.packetize(AccessUnit { after_gap: true, ..slice(2) }).unwrap()[0].sequence,
+        TrackSeq(3)
+    );
     // One that is refused is missing, too.
     packetizer.packetize(unit(3, [nal(0x41, MAX_ACCESS_UNIT + 1, 1)])).unwrap_err();
-    assert_eq!(packetizer.packetize(slice(4)).unwrap()[0].sequence, 5);
+    assert_eq!(packetizer.packetize(slice(4)).unwrap()[0].sequence, TrackSeq(5));
 }
 
 #[test]
@@ -273,8 +276,8 @@ fn audio_goes_on_as_it_came() {
         packetizer.packetize(AudioFrame { payload: vec![0xf8; bytes].into(), timestamp, received: t })
     };
     let (first, second) = (packetize(100, 0).unwrap(), packetize(1_200, 960).unwrap());
-    assert_eq!((first[0].sequence, first[0].timestamp as u32, first[0].marker(0)), (0, 5, true));
-    assert_eq!((second[0].sequence, second[0].timestamp as u32, second[0].marker(0)), (1, 965, false));
+    assert_eq!((first[0].sequence.0, first[0].timestamp as u32, first[0].marker(0)), (0, 5, true));
+    assert_eq!((second[0].sequence.0, second[0].timestamp as u32, second[0].marker(0)), (1, 965, false));
     assert!(second[0].keyframe && second[0].starts_frame && second[0].ends_frame);
     assert_eq!(payloads(&second), [[0xf8_u8; 1_200]]);
 
@@ -350,7 +353,7 @@ fn long_g711_is_split_between_samples() {
         let trains = packetizer.packetize(frame).unwrap();
 
         let seen: Vec<_> =
-            trains.iter().map(|train| (train.sequence, train.timestamp as u32, train.bytes())).collect();
+            trains.iter().map(|train| (train.sequence.0, train.timestamp as u32, train.bytes())).collect();
         assert_eq!(seen, [(0, 0, 801), (1, 801, 801), (2, 1_602, 800)]);
         assert_eq!(payloads(&trains).concat(), samples);
         assert!(trains.iter().all(|train| train.captured <= t && train.packets.len() == 1));
@@ -367,8 +370,8 @@ fn long_g711_is_split_between_samples() {
 fn check_trains(trains: &[Arc<Train>], mut sequence: u64) {
     for (index, train) in trains.iter().enumerate() {
         let (first, last) = (index == 0, index + 1 == trains.len());
-        assert_eq!(train.sequence, sequence);
-        sequence = train.end();
+        assert_eq!(train.sequence, TrackSeq(sequence));
+        sequence = train.end().0;
         assert!((1..=MAX_TRAIN_PACKETS).contains(&train.packets.len()));
         assert!(train.packets.iter().all(|packet| (1..=MAX_PAYLOAD).contains(&packet.len())));
         assert_eq!((train.starts_frame, train.ends_frame), (first, last));
@@ -473,7 +476,7 @@ proptest! {
                 Err(error) => return Err(TestCaseError::fail(error.to_string())),
             };
             check_trains(&trains, sequence);
-            sequence = trains[trains.len() - 1].end();
+            sequence = trains[trains.len() - 1].end().0;
             prop_assert_eq!(trains[0].keyframe, idr);
 
             let got = depacketize(&payloads(&trains));
@@ -583,7 +586,7 @@ impl Receiver {
                     ctx: retina::PacketContext::dummy(),
                     stream_id: 0,
                     timestamp: retina::Timestamp::new(train.timestamp as i64, clock_rate, 0).unwrap(),
-                    sequence_number: (train.sequence + index as u64) as u16,
+                    sequence_number: (train.sequence + index as u64).0 as u16,
                     ssrc: 1,
                     mark: train.marker(index),
                     loss: 0,

@@ -17,7 +17,7 @@ fn train(epoch: Instant, sequence: u64, packets: usize, keyframe: bool, ms: u64)
     let received = epoch + Duration::from_millis(ms);
     Arc::new(Train {
         codec: Codec::H264,
-        sequence,
+        sequence: TrackSeq(sequence),
         timestamp: 90 * ms,
         keyframe,
         starts_frame: true,
@@ -30,7 +30,7 @@ fn train(epoch: Instant, sequence: u64, packets: usize, keyframe: bool, ms: u64)
 }
 
 fn sequences<'a>(trains: impl Iterator<Item = &'a Arc<Train>>) -> Vec<u64> {
-    trains.map(|train| train.sequence).collect()
+    trains.map(|train| train.sequence.0).collect()
 }
 
 #[test]
@@ -40,14 +40,17 @@ fn keeps_back_to_the_keyframe_and_one_second() {
         assert!(recent.push(train(t, frame * 2, 2, frame % 20 == 0, frame * 100)));
     }
     // Newest: frame 29 at 2.9 s. Keyframe: frame 20 at 2.0 s. History: from 1.9 s on.
-    assert_eq!(recent.since_keyframe(), Some(40));
-    assert_eq!(sequences(recent.trains_from(0)), (19..30).map(|frame| frame * 2).collect::<Vec<_>>());
+    assert_eq!(recent.since_keyframe(), Some(TrackSeq(40)));
+    assert_eq!(
+        sequences(recent.trains_from(TrackSeq(0))),
+        (19..30).map(|frame| frame * 2).collect::<Vec<_>>()
+    );
     assert_eq!(recent.bytes(), 22_000);
 
     for frame in 30..39 {
         recent.push(train(t, frame * 2, 2, false, frame * 100));
     }
-    assert_eq!(sequences(recent.trains_from(0))[0], 40, "a keyframe stays however old it is");
+    assert_eq!(sequences(recent.trains_from(TrackSeq(0)))[0], 40, "a keyframe stays however old it is");
     assert_eq!(recent.evicted_early(), 0);
 }
 
@@ -58,9 +61,9 @@ fn without_a_history_keeps_back_to_the_keyframe_alone() {
     for frame in 0..30 {
         recent.push(train(t, frame * 2, 2, frame % 20 == 0, frame * 100));
         let keyframe = frame / 20 * 20;
-        assert_eq!(recent.since_keyframe(), Some(keyframe * 2));
+        assert_eq!(recent.since_keyframe(), Some(TrackSeq(keyframe * 2)));
         assert_eq!(
-            sequences(recent.trains_from(0)),
+            sequences(recent.trains_from(TrackSeq(0))),
             (keyframe..=frame).map(|frame| frame * 2).collect::<Vec<_>>()
         );
     }
@@ -70,21 +73,24 @@ fn without_a_history_keeps_back_to_the_keyframe_alone() {
 #[test]
 fn finds_packets() {
     let (t, mut recent) = (epoch(), Recent::new(LIMITS));
-    assert!(recent.train_containing(0).is_none() && recent.latest().is_none());
+    assert!(recent.train_containing(TrackSeq(0)).is_none() && recent.latest().is_none());
     recent.push(train(t, 10, 3, true, 0));
     recent.push(train(t, 13, 2, false, 40));
     recent.push(train(t, 20, 1, false, 80));
 
-    let found = |sequence| recent.train_containing(sequence).map(|(train, index)| (train.sequence, index));
+    let found = |sequence| {
+        let found = recent.train_containing(TrackSeq(sequence));
+        found.map(|(train, index)| (train.sequence.0, index))
+    };
     assert_eq!(
         [9, 10, 12, 13, 14].map(found),
         [None, Some((10, 0)), Some((10, 2)), Some((13, 0)), Some((13, 1))]
     );
     assert_eq!([15, 19, 20, 21, u64::MAX].map(found), [None, None, Some((20, 0)), None, None]);
 
-    assert_eq!(sequences(recent.trains_from(12)), [10, 13, 20]);
-    assert_eq!(recent.trains_from(15).len(), 1);
-    assert_eq!(recent.trains_from(21).len(), 0);
+    assert_eq!(sequences(recent.trains_from(TrackSeq(12))), [10, 13, 20]);
+    assert_eq!(recent.trains_from(TrackSeq(15)).len(), 1);
+    assert_eq!(recent.trains_from(TrackSeq(21)).len(), 0);
 }
 
 #[test]
@@ -93,12 +99,12 @@ fn a_gap_makes_the_keyframe_before_it_useless() {
     recent.push(train(t, 0, 2, true, 0));
     recent.push(train(t, 3, 1, false, 40));
     assert_eq!(recent.since_keyframe(), None);
-    assert!(recent.train_containing(1).is_some(), "a NACK of before the gap is still answered");
+    assert!(recent.train_containing(TrackSeq(1)).is_some(), "a NACK of before the gap is still answered");
 
     recent.push(train(t, 4, 1, false, 80));
     assert_eq!(recent.since_keyframe(), None);
     recent.push(train(t, 9, 1, true, 120));
-    assert_eq!(recent.since_keyframe(), Some(9), "a keyframe needs nothing of before, gap or not");
+    assert_eq!(recent.since_keyframe(), Some(TrackSeq(9)), "a keyframe needs nothing of before, gap or not");
 }
 
 #[test]
@@ -108,7 +114,7 @@ fn older_trains_are_refused() {
     for sequence in [0, 10, 11] {
         assert!(!recent.push(train(t, sequence, 1, true, 40)), "{sequence}");
     }
-    assert_eq!((recent.len(), recent.since_keyframe()), (1, Some(10)));
+    assert_eq!((recent.len(), recent.since_keyframe()), (1, Some(TrackSeq(10))));
     assert!(recent.push(train(t, 12, 1, false, 40)));
 }
 
@@ -121,7 +127,10 @@ fn bytes_win_over_the_keyframe() {
     let mut recent = Recent::new(limits);
     recent.push(train(t, 0, 3, true, 0));
     recent.push(train(t, 3, 2, false, 40));
-    assert_eq!((recent.since_keyframe(), recent.bytes(), recent.held()), (Some(0), 5_000, limits.bytes));
+    assert_eq!(
+        (recent.since_keyframe(), recent.bytes(), recent.held()),
+        (Some(TrackSeq(0)), 5_000, limits.bytes)
+    );
 
     recent.push(train(t, 5, 1, false, 80));
     assert_eq!((recent.since_keyframe(), recent.bytes(), recent.evicted_early()), (None, 3_000, 1));
@@ -132,7 +141,7 @@ fn bytes_win_over_the_keyframe() {
     assert_eq!(recent.evicted_early(), 4);
     assert!(!recent.push(train(t, 14, 1, true, 160)));
     assert!(recent.push(train(t, 15, 1, true, 160)));
-    assert_eq!(recent.since_keyframe(), Some(15));
+    assert_eq!(recent.since_keyframe(), Some(TrackSeq(15)));
 }
 
 #[test]
@@ -152,7 +161,7 @@ fn tiny_trains_are_bounded_by_the_memory_they_hold_and_by_their_number() {
         large.push(tiny(sequence));
     }
     assert!(small.held() <= 1 << 20 && small.len() < (1 << 20) / size_of::<Train>(), "{}", small.len());
-    assert_eq!((large.len(), large.since_keyframe()), (MAX_TRAINS, Some(0)));
+    assert_eq!((large.len(), large.since_keyframe()), (MAX_TRAINS, Some(TrackSeq(0))));
     large.push(tiny(MAX_TRAINS as u64));
     assert_eq!(
         (large.len(), large.since_keyframe()),
@@ -166,8 +175,8 @@ fn a_keyframe_of_several_trains_is_one_start() {
     let (t, mut recent) = (epoch(), Recent::new(LIMITS));
     recent.push(train(t, 0, 50, true, 0));
     recent.push(train(t, 50, 10, false, 0));
-    assert_eq!(recent.since_keyframe(), Some(0));
-    assert_eq!(recent.trains_from(0).len(), 2);
+    assert_eq!(recent.since_keyframe(), Some(TrackSeq(0)));
+    assert_eq!(recent.trains_from(TrackSeq(0)).len(), 2);
 }
 
 #[test]
@@ -228,12 +237,12 @@ proptest! {
             sequence += step.skipped;
             ms += step.ms;
             let next = train(t, sequence, step.packets, step.keyframe, ms);
-            sequence = next.end();
+            sequence = next.end().0;
             prop_assert!(recent.push(next.clone()));
             all.push(next);
 
             // What is kept is a tail of what was pushed, within the bytes.
-            let kept: Vec<_> = recent.trains_from(0).cloned().collect();
+            let kept: Vec<_> = recent.trains_from(TrackSeq(0)).cloned().collect();
             let tail = &all[all.len() - kept.len()..];
             prop_assert!(kept.iter().zip(tail).all(|(a, b)| Arc::ptr_eq(a, b)));
             prop_assert_eq!(recent.bytes(), kept.iter().map(|train| train.bytes()).sum::<usize>());
@@ -263,9 +272,9 @@ proptest! {
 
             // A NACK finds exactly the packets of what is kept.
             for asked in sequence.saturating_sub(80)..sequence + 2 {
-                let expected = kept.iter().find(|train| (train.sequence..train.end()).contains(&asked));
-                let found = recent.train_containing(asked);
-                let found = found.map(|(train, index)| train.sequence + index as u64);
+                let expected = kept.iter().find(|train| (train.sequence..train.end()).contains(&TrackSeq(asked)));
+                let found = recent.train_containing(TrackSeq(asked));
+                let found = found.map(|(train, index)| (train.sequence + index as u64).0);
                 prop_assert_eq!(found, expected.map(|_| asked));
             }
         }

@@ -26,7 +26,7 @@ fn packetized(nals: &[Vec<u8>]) -> Vec<Arc<Train>> {
 fn train(payloads: &[&[u8]]) -> Arc<Train> {
     Arc::new(Train {
         codec: Codec::H264,
-        sequence: 100,
+        sequence: TrackSeq(100),
         timestamp: 0,
         keyframe: true,
         starts_frame: true,
@@ -116,7 +116,10 @@ fn what_is_no_picture_is_told_with_its_packet() {
         let Err(StillError::Malformed { sequence: found, what }) = still(&[train(payloads)]) else {
             panic!("{payloads:02x?} became a still")
         };
-        assert!(found == sequence && what.contains(words), "{payloads:02x?}: packet {found}, {what}");
+        assert!(
+            found == TrackSeq(sequence) && what.contains(words),
+            "{payloads:02x?}: packet {found}, {what}"
+        );
     }
     assert_eq!(still(&[]), Err(StillError::NoSlices));
     assert_eq!(still(&[train(&[SPS_720, PPS_720])]), Err(StillError::NoSlices));

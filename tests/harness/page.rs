@@ -9,11 +9,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{PATIENCE, wait_for};
+use crate::wait::{PATIENCE, wait_for};
+
+/// Where what drives the browser is, and where pictures of it stay.
+const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// One browser at a time: two of them decoding on two cores make each other's figures meaningless.
 static BROWSER: Mutex<()> = Mutex::new(());
 
+/// Waits until no other test of this process drives a browser, and keeps them waiting until it is dropped.
 pub fn turn() -> MutexGuard<'static, ()> {
     // A failed test poisons the lock; the next one is not to blame.
     BROWSER.lock().unwrap_or_else(PoisonError::into_inner)
@@ -42,7 +46,7 @@ impl Page {
     fn start(mut node: Command, http: SocketAddr, path: &str) -> Page {
         let url = format!("http://{http}{path}");
         let mut child = node
-            .args(["tests/browser/play.mjs", "--url", &url, "--hold", "--timeout", "120"])
+            .args([&format!("{TESTS}/browser/play.mjs"), "--url", &url, "--hold", "--timeout", "120"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -119,7 +123,7 @@ impl Page {
 
     /// Keeps what it shows in `tests/artifacts`.
     pub fn screenshot(&mut self, name: &str) {
-        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/artifacts");
+        let directory = PathBuf::from(TESTS).join("artifacts");
         std::fs::create_dir_all(&directory).expect("a place for artifacts");
         let file = directory.join(format!("{name}.png"));
         self.ask(&format!("screenshot {}", file.display()));

@@ -1,9 +1,9 @@
-//! The cameras as a process of their own.
+//! `sluice load cameras` as a process of its own.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use crate::common::wait_for;
+use crate::wait::wait_for;
 
 /// `sluice load cameras`, ended with the test.
 pub struct Cameras {
@@ -14,8 +14,8 @@ pub struct Cameras {
 
 impl Cameras {
     /// Starts `count` on a free port and waits until they can be played.
-    pub fn start(count: usize, arguments: &[&str]) -> Cameras {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+    pub(crate) fn start(mut command: Command, count: usize, arguments: &[&str]) -> Cameras {
+        let mut child = command
             .args(["load", "cameras", "--rtsp-port", "0", "--count", &count.to_string()])
             .args(arguments)
             .env("RUST_LOG", "sluice=debug")

@@ -8,26 +8,7 @@ use sluice::peer::{Control, Egress, Lane, Path};
 use sluice_load::packet::{self, Datagram};
 use sluice_load::srtp::Srtp;
 use sluice_media::srtp::Sealed;
-
-/// What a datagram is (RFC 7983 §7, RFC 5761 §4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    Stun,
-    Dtls,
-    Rtp,
-    Rtcp,
-    Other,
-}
-
-pub fn class(datagram: &[u8]) -> Class {
-    match datagram {
-        [0..=3, ..] => Class::Stun,
-        [20..=63, ..] => Class::Dtls,
-        [128..=191, 192..=223, ..] => Class::Rtcp,
-        [128..=191, ..] => Class::Rtp,
-        _ => Class::Other,
-    }
-}
+use sluice_media::{Class, class};
 
 /// Sequence number and SSRC of an RTP datagram (RFC 3550 §5.1).
 pub fn rtp_header(datagram: &[u8]) -> (u16, u32) {
@@ -47,13 +28,15 @@ const TURN: f64 = 1_500.0;
 /// The server's egress of one call.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    /// What it sent, and where to.
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
     /// Whether it takes no media.
     pub full: bool,
     /// Whether that has been so for long.
     pub stalled: bool,
-    /// What may still be spent on media, if that is limited, and what was.
+    /// What may still be spent on media, if that is limited.
     pub budget: Option<f64>,
+    /// What was spent on media.
     pub spent: f64,
 }
 

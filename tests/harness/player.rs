@@ -1,6 +1,6 @@
 //! One WHEP player that a test drives step by step: str0m with a full ICE agent, over a socket that the test may use.
 //!
-//! For many players at a time, which need no step of their own, there is `viewer`.
+//! For many players at a time, which need no step of their own, there is `viewers`.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -9,8 +9,10 @@ use str0m::change::SdpAnswer;
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceCreds, Input, Output, Rtc};
 
-use super::viewer::{offer, ssrc};
-use super::{PATIENCE, Request, Sluice};
+use crate::http::Request;
+use crate::server::Sluice;
+use crate::viewers::{offer, ssrc};
+use crate::wait::PATIENCE;
 
 /// A player of one stream.
 pub struct Player {

@@ -3,7 +3,6 @@
 //! Players are those of `sluice load`, and join as the control plane lets them. What the shard sends goes
 //! into an arena like the worker's; there it is counted and, if wanted, kept. For measurements and for
 //! tests of what the shard costs; what it does is tested in `simulation`.
-#![allow(dead_code, reason = "each measurement uses a part of the rig")]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +19,7 @@ use sluice::shard::{Pacing, Progress, Shard};
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
 use sluice::track::{AudioPacketizer, RecentLimits, Train, VideoPacketizer};
 use sluice::viewer::ViewerLimits;
+use sluice_config::Config;
 use sluice_io::{AppendError, Batch, BatchLimits};
 use sluice_load::client::{Behaviour, Client, Stage};
 use sluice_load::impair::Impairment;
@@ -32,18 +32,13 @@ const SERVER: &str = "192.0.2.1:8189";
 const STREAM: StreamId = StreamId(0);
 
 /// As the server sets them by default, but for consent and freshness: players are silent here once they are connected.
-const LIMITS: ViewerLimits = ViewerLimits {
-    peer: PeerLimits {
-        setup: Duration::from_secs(10),
-        consent: Duration::from_secs(36_000),
-        fresh: Duration::from_secs(36_000),
-    },
-    report_interval: Duration::from_secs(3),
-};
-const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
-
-/// As the server sets it by default.
-const PACING: Pacing = Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
+static LIMITS: LazyLock<ViewerLimits> = LazyLock::new(|| {
+    let ViewerLimits { peer, report_interval } = ViewerLimits::from(&Config::default());
+    let long = Duration::from_secs(36_000);
+    ViewerLimits { peer: PeerLimits { consent: long, fresh: long, ..peer }, report_interval }
+});
+static RECENT: LazyLock<RecentLimits> = LazyLock::new(|| (&Config::default()).into());
+static PACING: LazyLock<Pacing> = LazyLock::new(|| (&Config::default().egress).into());
 
 /// How far time goes on between two looks at every deadline.
 const STEP: Duration = Duration::from_millis(10);
@@ -121,13 +116,13 @@ pub struct Rig {
 
 impl Rig {
     /// A shard without viewers, and a camera that has sent nothing.
-    pub fn new() -> Rig {
+    pub fn empty() -> Rig {
         #[expect(clippy::disallowed_methods, reason = "virtual time has to start somewhere")]
         let now = Instant::now();
         let counters = Arc::new(ShardCounters::default());
         let epoch = Epoch::new(now, Duration::from_secs(1_800_000_000));
         let mut rig = Rig {
-            shard: Shard::new(RECENT, PACING, epoch, counters.clone()),
+            shard: Shard::new(*RECENT, *PACING, epoch, counters.clone()),
             counters,
             outbox: Outbox::new(),
             now,
@@ -141,7 +136,7 @@ impl Rig {
 
     /// A shard with `players` that all watch live and have told so in a report.
     pub fn with_players(players: usize) -> (Rig, Vec<Player>) {
-        let mut rig = Rig::new();
+        let mut rig = Rig::empty();
         let keyframe = rig.video(true, 7);
         rig.send(&keyframe);
         let mut players = rig.join(players, &mut ());
@@ -301,7 +296,7 @@ impl Rig {
             formats: &formats,
             candidates: &candidates,
             dtls: &SERVER_DTLS,
-            limits: LIMITS,
+            limits: *LIMITS,
             repair: true,
         };
         let agreement = Agreement::of(&offer, terms, &mut rand::rng()).expect("something in common");

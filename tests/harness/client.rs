@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use sluice::peer::MediaParams;
 use sluice::session::join::{Agreement, Restart};
 use sluice_load::srtp::Srtp;
-use sluice_media::Kind;
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
+use sluice_media::{Class, Kind, class};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Ssrc;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
-
-use crate::wire::{Class, class};
 
 /// Where every viewer finds the server.
 pub const SERVER: &str = "192.0.2.1:8189";
@@ -38,43 +36,61 @@ pub struct Player {
 }
 
 impl Player {
+    /// Takes packets as they come.
     pub const PACKETS: Player = Player { frames: false, pcmu: false, impostor: false, by_hand: false };
+    /// Its RTCP is the test's.
     pub const BY_HAND: Player = Player { by_hand: true, ..Player::PACKETS };
+    /// Puts frames together.
     pub const FRAMES: Player = Player { frames: true, ..Player::PACKETS };
 }
 
 /// A packet that came through, under its original number whether sent once or again.
 #[derive(Debug, Clone)]
 pub struct Packet {
+    /// When it came.
     pub at: Instant,
+    /// Its SSRC; of a packet that was sent again, that of the original.
     pub ssrc: u32,
+    /// Its payload type.
     pub payload_type: u8,
+    /// Its extended sequence number.
     pub sequence: u64,
+    /// Its RTP payload.
     pub payload: Arc<[u8]>,
 }
 
 /// A whole frame, of its NAL units.
 #[derive(Debug, Clone)]
 pub struct Frame {
+    /// Whether no packet is missing between this frame and the last.
     pub contiguous: bool,
+    /// Its NAL units.
     pub nals: Vec<Vec<u8>>,
 }
 
+/// One player and what it saw.
 pub struct Client {
     rtc: Rtc,
     host: SocketAddr,
     /// Its address as the server sees it.
     pub public: SocketAddr,
+    /// When it wants to be told the time.
     pub deadline: Instant,
+    /// When ICE and DTLS were up.
     pub connected: Option<Instant>,
     /// The server said goodbye.
     pub closed: Option<Instant>,
     /// Its engine gave up.
     pub failed: Option<RtcError>,
+    /// Media that came through, of a player that takes packets.
     pub packets: Vec<Packet>,
+    /// Pictures that came through, of a player that takes frames.
     pub frames: Vec<Frame>,
+    /// Of its pictures.
     pub video_ssrc: u32,
+    /// Of its pictures.
     pub video_payload_type: u8,
+    /// Of its sound, if it has any.
     pub audio_payload_type: Option<u8>,
     /// What was agreed on.
     pub media: Vec<MediaParams>,

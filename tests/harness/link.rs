@@ -64,11 +64,13 @@ pub struct Flight {
     pub at: Instant,
     /// Breaks ties: what was sent first arrives first.
     pub number: u64,
+    /// Which way it goes.
     pub way: Way,
     /// The client's address as the server sees it.
     pub remote: SocketAddr,
     /// Made by a client's engine, not by the test.
     pub genuine: bool,
+    /// The datagram.
     pub bytes: Vec<u8>,
 }
 

@@ -1,30 +1,14 @@
-//! The harness of the integration tests: the real binary as a process of its own, and plain HTTP to it.
-//!
-//! Nothing in here reaches into the server: tests see what a viewer, an operator or a camera sees.
-#![allow(dead_code, reason = "each test file uses a part of the harness")]
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests run against real time and real sockets, and show the server's log when they fail"
-)]
-
-pub mod http;
-pub mod load;
-pub mod namespace;
-pub mod page;
-pub mod player;
-pub mod viewer;
+//! A server that runs: what an operator sees of it, and its end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub use http::{Request, Response};
-
-/// How long anything may take before a test calls it broken. Generous: CI machines are slow.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use crate::http::{Request, Response};
+use crate::ports::{free_tcp_address, free_udp_ports};
+use crate::wait::wait_for;
 
 /// A running server, ended with the test.
 pub struct Sluice {
@@ -40,28 +24,15 @@ pub struct Sluice {
 }
 
 impl Sluice {
-    /// Starts the binary with free ports and waits until it serves. `arguments` come last.
-    pub fn start(arguments: &[&str]) -> Sluice {
-        // Ports that are free now may be another test's in a moment.
-        for _ in 0..5 {
-            match Sluice::try_start(Stdio::piped(), arguments) {
-                Err(log) if log.contains("in use") => {}
-                started => return started.unwrap_or_else(|log| panic!("it did not start: {log}")),
-            }
-        }
-        panic!("no free ports for a server");
-    }
-
-    /// As [`Sluice::start`], with a standard error of the test's own; [`Sluice::log`] is empty then.
-    pub fn start_logging_to(stderr: Stdio, arguments: &[&str]) -> Sluice {
-        Sluice::try_start(stderr, arguments).unwrap_or_else(|log| panic!("it did not start: {log}"))
-    }
-
-    /// Fails with its log if it ends before it serves.
-    fn try_start(stderr: Stdio, arguments: &[&str]) -> Result<Sluice, String> {
+    /// Starts `command` with free ports and `arguments`, and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// Its log, if it ends before it serves.
+    pub(crate) fn start(mut command: Command, stderr: Stdio, arguments: &[&str]) -> Result<Sluice, String> {
         let (http, admin) = (free_tcp_address(), free_tcp_address());
         let udp_port = free_udp_ports(4);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        let mut child = command
             .args(["--set", &format!("http.listen={http}"), "--set", &format!("admin.listen={admin}")])
             .args(["--set", &format!("udp.port={udp_port}"), "--set", "shards.count=2"])
             .args(["--set", "udp.address=127.0.0.1", "--set", "ice.addresses=127.0.0.1"])
@@ -156,38 +127,4 @@ impl Drop for Sluice {
             eprintln!("---- log of the server\n{}", self.log());
         }
     }
-}
-
-/// Polls until `check` gives something, for at most [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = check() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A free TCP port of loopback.
-pub fn free_port() -> u16 {
-    free_tcp_address().port()
-}
-
-fn free_tcp_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free TCP port");
-    listener.local_addr().expect("its address")
-}
-
-/// The first of `count` free UDP ports in a row, below the range that the kernel hands out itself.
-pub fn free_udp_ports(count: u16) -> u16 {
-    for _ in 0..1_000 {
-        let first = 10_000 + rand::random::<u16>() % 20_000;
-        let free = (first..first + count).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok());
-        if free {
-            return first;
-        }
-    }
-    panic!("no {count} free UDP ports in a row");
 }

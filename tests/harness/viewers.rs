@@ -14,12 +14,15 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sluice_io::{Receiver, Socket, SocketOptions};
+use sluice_media::{Class, class};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use super::{Request, Sluice, wait_for};
+use crate::http::Request;
+use crate::server::Sluice;
+use crate::wait::wait_for;
 
 const WAKER: Token = Token(usize::MAX);
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -256,20 +259,21 @@ impl Player {
             let (stats, video, audio) = (self.stats.clone(), self.video_ssrc, self.audio_ssrc);
             let mut stats = stats.lock().expect("its lock");
             let mut engine: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
-            let report = receiver.receive(&self.socket, |datagram| match datagram.bytes {
-                [0..=3 | 20..=63, ..] => engine.push((datagram.source, datagram.bytes.to_vec())),
-                [128..=191, _, high, low, _, _, _, _, ssrc @ ..] if ssrc.len() >= 4 => {
-                    let sequence = u16::from_be_bytes([*high, *low]);
-                    let ssrc = u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]);
-                    match ssrc {
-                        ssrc if ssrc == video => stats.video.count(sequence, now),
-                        ssrc if ssrc == audio => stats.audio.count(sequence, now),
-                        // Reports, whose SSRC stands elsewhere, and retransmissions.
-                        _ => {}
+            let report =
+                receiver.receive(&self.socket, |datagram| match (class(datagram.bytes), datagram.bytes) {
+                    (Class::Stun | Class::Dtls, bytes) => engine.push((datagram.source, bytes.to_vec())),
+                    (Class::Rtp, [_, _, high, low, _, _, _, _, ssrc @ ..]) if ssrc.len() >= 4 => {
+                        let sequence = u16::from_be_bytes([*high, *low]);
+                        let ssrc = u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]);
+                        match ssrc {
+                            ssrc if ssrc == video => stats.video.count(sequence, now),
+                            ssrc if ssrc == audio => stats.audio.count(sequence, now),
+                            // Retransmissions.
+                            _ => {}
+                        }
                     }
-                }
-                _ => {}
-            });
+                    _ => {}
+                });
             drop(stats);
             for (source, bytes) in engine {
                 if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, &bytes) {

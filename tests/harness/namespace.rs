@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Sluice, free_port};
+use crate::binary::Binary;
+use crate::ports::free_port;
+use crate::server::Sluice;
 
 /// Removed with the test.
 pub struct Namespace {
@@ -43,13 +45,13 @@ impl Namespace {
     }
 
     /// A server that plays the demo on our end of the link.
-    pub fn serve(&self, arguments: &[&str]) -> Sluice {
+    pub fn serve(&self, binary: Binary, arguments: &[&str]) -> Sluice {
         let near = self.near;
         let http: SocketAddr = format!("{near}:{}", free_port()).parse().expect("an address");
         let listen = format!("http.listen={http}");
         let (address, announced) = (format!("udp.address={near}"), format!("ice.addresses={near}"));
         let given = ["--set", &listen, "--set", &address, "--set", &announced];
-        let mut sluice = Sluice::start(&[&given, arguments].concat());
+        let mut sluice = binary.start(&[&given, arguments].concat());
         sluice.http = http;
         sluice.wait_until_playing("demo");
         sluice

@@ -1,27 +1,23 @@
-//! The camera process: tests/common/camera.py.
+//! The camera stand-in: an RTSP server by GStreamer, `camera.py`, as a process.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use sluice::source::rtsp::RtspSettings;
 use url::Url;
 
-use crate::quick;
-
-/// tests/common/camera.py with `arguments`.
-pub(crate) struct Camera {
+/// One camera, ended with the test.
+pub struct Camera {
     process: Child,
     lines: BufReader<ChildStdout>,
-    pub(crate) url: Url,
+    /// Where it can be played.
+    pub url: Url,
 }
 
 impl Camera {
-    pub(crate) fn start(arguments: &[&str]) -> Camera {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/camera.py");
+    /// Starts it with the script's own arguments, and waits until it can be played.
+    pub fn start(arguments: &[&str]) -> Camera {
         let mut process = Command::new("/usr/bin/python3")
-            .arg(script)
-            .args(["--size", "320x180", "--fps", "30", "--gop", "15", "--kbps", "400"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/camera.py"))
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
@@ -29,26 +25,30 @@ impl Camera {
         let lines = BufReader::new(process.stdout.take().expect("stdout is piped"));
         let mut camera = Camera { process, lines, url: Url::parse("rtsp://none/").expect("a URL") };
         let ready = camera.line();
-        let url =
-            ready.strip_prefix("READY ").expect("the camera needs the GStreamer packages named in camera.py");
+        let url = ready.strip_prefix("READY ").unwrap_or_else(|| {
+            panic!("the camera said {ready:?}; it needs the packages that tests/all installs")
+        });
         camera.url = Url::parse(url).expect("the camera prints its URL");
         camera
     }
 
+    /// As [`Camera::start`], with a small picture and a keyframe each half second.
+    pub fn small(arguments: &[&str]) -> Camera {
+        let small = ["--size", "320x180", "--fps", "30", "--gop", "15", "--kbps", "400"];
+        Camera::start(&[&small, arguments].concat())
+    }
+
     /// The next line that the camera prints.
-    pub(crate) fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("the camera's stdout is readable");
         line.trim().to_owned()
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
+    /// Sends it a signal, such as `-STOP`.
+    pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
-    }
-
-    pub(crate) fn settings(&self) -> RtspSettings {
-        quick(self.url.clone())
     }
 }
 

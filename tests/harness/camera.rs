@@ -21,8 +21,11 @@ const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 
 /// A stream's source, as far as a shard sees it.
 pub struct Camera {
+    /// Its stream.
     pub stream: StreamId,
+    /// When its next frame is due.
     pub next_frame: Instant,
+    /// Of its sound.
     pub audio: Codec,
     /// Viewers that the control plane counts: trains go to the shard while there are any.
     pub viewers: usize,
@@ -40,6 +43,7 @@ pub struct Camera {
 }
 
 impl Camera {
+    /// A camera whose first frame is due `now`; its ring holds what `limits` say.
     pub fn new(stream: StreamId, audio: Codec, limits: RecentLimits, now: Instant) -> Camera {
         Camera {
             stream,
@@ -56,6 +60,7 @@ impl Camera {
         }
     }
 
+    /// What its stream carries.
     pub fn formats(&self) -> Formats {
         let video = VideoFormat {
             codec: Codec::H264,

@@ -12,13 +12,14 @@ use rand::rngs::StdRng;
 use sluice::count::EndReason;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, PeerLimits};
+use sluice::peer::{Credentials, STALL};
 use sluice::session::join::{self, Agreement, Terms};
 use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
-use sluice::track::RecentLimits;
+use sluice::track::{RecentLimits, TrackSeq};
 use sluice::viewer::ViewerLimits;
+use sluice_config::Config;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
 use sluice_media::{Codec, Kind};
@@ -30,18 +31,10 @@ use crate::link::{Flight, Link, Way};
 use crate::wire::{Books, Outbox};
 
 /// As the server sets them by default.
-pub const LIMITS: ViewerLimits = ViewerLimits {
-    peer: PeerLimits {
-        setup: Duration::from_secs(10),
-        consent: Duration::from_secs(30),
-        fresh: sluice::peer::FRESH,
-    },
-    report_interval: Duration::from_secs(3),
-};
-const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
-
-pub const PACING: Pacing =
-    Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
+pub static LIMITS: LazyLock<ViewerLimits> = LazyLock::new(|| (&Config::default()).into());
+static RECENT: LazyLock<RecentLimits> = LazyLock::new(|| (&Config::default()).into());
+/// As the server sets it by default.
+pub static PACING: LazyLock<Pacing> = LazyLock::new(|| (&Config::default().egress).into());
 
 /// Events at one instant at the most: more is a loop without end.
 const EVENTS_AT_ONCE: usize = 100_000;
@@ -53,30 +46,38 @@ const BLOCKED_WAIT: Duration = Duration::from_millis(10);
 const RATE_WAIT: Duration = Duration::from_millis(1);
 const BURST: f64 = 0.002;
 
-/// From when on a full socket counts as stalled, as in the worker's outbox.
-const STALL: Duration = Duration::from_millis(100);
-
 /// One certificate for all tests, as for all viewers of a process.
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
 /// Decides whether a datagram is lost on purpose: its way, and itself.
 type Filter = Box<dyn FnMut(Instant, Way, &[u8]) -> bool>;
 
+/// One shard, and everyone around it.
 pub struct World {
+    /// From which all time is counted.
     pub start: Instant,
+    /// The time.
     pub now: Instant,
+    /// The shard.
     pub shard: Shard,
+    /// What it counts.
     pub counters: Arc<ShardCounters>,
+    /// Cameras, by number.
     pub cameras: Vec<Camera>,
+    /// Players, by number.
     pub clients: Vec<Client>,
+    /// The network before each player.
     pub links: Vec<Link>,
+    /// What the shard sent.
     pub books: Books,
+    /// Viewers that ended, and when.
     pub ended: Vec<(Instant, Ended)>,
     /// Since when the shard's socket is full, if it is: it takes no media then.
     full_since: Option<Instant>,
-    /// What media may spend a second, if that is limited; what it may spend now; and what it has spent.
+    /// What media may spend a second, if that is limited, and what it may spend now.
     rate: Option<f64>,
     credit: (f64, Instant),
+    /// What media has spent so far.
     pub spent: f64,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
@@ -97,7 +98,7 @@ pub struct World {
 impl World {
     /// An empty world; `seed` decides everything unless the environment has another `SEED`.
     pub fn new(seed: u64) -> World {
-        World::with_rings(seed, RECENT)
+        World::with_rings(seed, *RECENT)
     }
 
     /// An empty world whose rings hold `recent`; without a history its server repairs nothing.
@@ -114,7 +115,7 @@ impl World {
             now: start,
             shard: Shard::new(
                 recent,
-                PACING,
+                *PACING,
                 Epoch::new(start, Duration::from_secs(1_800_000_000)),
                 counters.clone(),
             ),
@@ -168,7 +169,7 @@ impl World {
             formats: &formats,
             candidates: &candidates,
             dtls: &DTLS,
-            limits: LIMITS,
+            limits: *LIMITS,
             repair: !self.recent.history.is_zero(),
         };
         let agreement = Agreement::of(&offer, terms, &mut self.random).expect("something in common");
@@ -195,7 +196,7 @@ impl World {
         let camera = &mut self.cameras[camera];
         camera.viewers += 1;
         if camera.viewers == 1 {
-            let from = camera.recent.since_keyframe().unwrap_or(u64::MAX);
+            let from = camera.recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
             let recent = camera.recent.trains_from(from).cloned().collect();
             let media = Media::Subscribe { layer: camera.stream.layer(0), recent };
             self.shard.handle_media(self.now, media);

@@ -3,7 +3,6 @@
 //! Owns two engines between which ICE is real, in virtual time, and the DTLS handshake is left out: both are
 //! handed the same keying material, so that every profile and key can be had. Knows nothing of ours, so that
 //! tests and benchmarks can hold our bytes against it.
-#![allow(dead_code, reason = "a benchmark needs less of it than the tests")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

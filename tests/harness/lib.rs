@@ -1,0 +1,39 @@
+//! What the tests and the benches share.
+//!
+//! Two halves. **The program as processes**, seen as a viewer, an operator or a camera sees it: [`binary`] starts it,
+//! [`server`] and [`load`] are what runs, [`player`] and [`viewers`] watch, [`cameras`] and [`gstreamer`] are watched,
+//! [`page`] is a real browser and [`namespace`] its network. **The core in virtual time**, without a kernel: [`world`]
+//! proves what a shard does on bad lines, [`rig`] measures what it costs, [`oracle`] says what sealed bytes must be.
+//!
+//! A package that depends on the program is not told where its binary is: every test target that runs it says so once,
+//! in a [`Binary`].
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests run against real time and real sockets, and show the server's log when they fail"
+)]
+
+pub mod binary;
+pub mod camera;
+pub mod cameras;
+pub mod client;
+pub mod gstreamer;
+pub mod http;
+pub mod link;
+pub mod load;
+pub mod namespace;
+pub mod oracle;
+pub mod page;
+pub mod player;
+pub mod ports;
+pub mod rig;
+pub mod server;
+pub mod viewers;
+pub mod wait;
+pub mod wire;
+pub mod world;
+
+pub use binary::Binary;
+pub use http::{Request, Response};
+pub use server::Sluice;
+pub use wait::{PATIENCE, wait_for};
