@@ -95,6 +95,7 @@ fn what_viewers_report_is_in_histograms_that_add_up() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this test sends as a stranger does, with a socket of its own")]
 fn datagrams_that_a_shard_had_no_room_for_are_counted() {
     let sluice = playing(&["--set", "udp.receive_buffer=64KiB", "--set", "shards.count=1"]);
     let name = "sluice_ingress_dropped_datagrams_total{shard=\"0\"}";

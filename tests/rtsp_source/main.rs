@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::source::rtsp::{self, Credentials, RtspSettings};
+use sluice::source::rtsp::{self, Credentials, RtspSettings, Transport};
 use sluice::stream::{Formats, Sink, SourceState};
+use sluice_config::RtspDefaults;
 use sluice_harness::Binary;
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::sync::{mpsc, watch};
@@ -153,12 +154,20 @@ impl Pull {
     }
 }
 
-/// Settings with short waits.
+/// The defaults of the configuration, but for short waits.
 fn quick(url: Url) -> RtspSettings {
+    let defaults = RtspDefaults::default();
     RtspSettings {
+        stream: "cam".to_owned(),
+        url,
+        credentials: None,
+        transport: Transport::Tcp,
+        connect_timeout: defaults.connect_timeout,
+        request_timeout: defaults.request_timeout,
+        data_timeout: defaults.data_timeout,
         backoff_min: Duration::from_millis(100),
         backoff_max: Duration::from_millis(400),
-        ..RtspSettings::new("cam", url)
+        max_frame_bytes: defaults.max_frame.as_usize(),
     }
 }
 

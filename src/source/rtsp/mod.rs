@@ -120,19 +120,21 @@ pub struct RtspSettings {
 }
 
 impl RtspSettings {
-    /// The stream `stream` from `url`, with the defaults.
-    pub fn new(stream: impl Into<String>, url: Url) -> RtspSettings {
+    /// The stream `stream` from `url`, with the defaults of the configuration.
+    #[cfg(test)]
+    fn new(stream: impl Into<String>, url: Url) -> RtspSettings {
+        let defaults = sluice_config::RtspDefaults::default();
         RtspSettings {
             stream: stream.into(),
             url,
             credentials: None,
             transport: Transport::Tcp,
-            connect_timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(10),
-            data_timeout: Duration::from_secs(10),
-            backoff_min: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(30),
-            max_frame_bytes: 4 << 20,
+            connect_timeout: defaults.connect_timeout,
+            request_timeout: defaults.request_timeout,
+            data_timeout: defaults.data_timeout,
+            backoff_min: defaults.reconnect_min,
+            backoff_max: defaults.reconnect_max,
+            max_frame_bytes: defaults.max_frame.as_usize(),
         }
     }
 
