@@ -41,7 +41,7 @@ pub struct Config {
     /// `[limits]`: how many viewers, and for how long they may be silent.
     pub limits: Limits,
     /// `[rtsp]`: how cameras are pulled.
-    pub rtsp: RtspDefaults,
+    pub rtsp: Rtsp,
     /// `[nack]`: repair of what viewers lose.
     pub nack: Nack,
     /// `[rtcp]`: reports to viewers.
@@ -65,9 +65,9 @@ impl Config {
         wanted.min((u16::MAX - self.udp.port).saturating_add(1))
     }
 
-    /// The transport to pull `stream` by: its own, or `rtsp.transport`.
-    pub fn rtsp_transport(&self, stream: &Stream) -> Transport {
-        stream.rtsp_transport.unwrap_or(self.rtsp.transport)
+    /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
+    pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
+        Rtsp { transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport), ..self.rtsp.clone() }
     }
 }
 
@@ -106,6 +106,16 @@ pub enum Origin {
     Any,
     /// One origin in the form browsers send: `https://tv.example.com`, the scheme's own port left out.
     Only(String),
+}
+
+impl Origin {
+    /// As the header has it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Any => "*",
+            Self::Only(origin) => origin,
+        }
+    }
 }
 
 /// `[admin]`.
@@ -251,10 +261,10 @@ impl Default for Limits {
     }
 }
 
-/// `[rtsp]`: for all cameras.
+/// `[rtsp]`: how a camera is pulled.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RtspDefaults {
-    /// How media comes; a stream may differ, see [`Config::rtsp_transport`].
+pub struct Rtsp {
+    /// How media comes; a stream may differ, see [`Config::rtsp_of`].
     pub transport: Transport,
     /// For the TCP connection.
     pub connect_timeout: Duration,
@@ -270,7 +280,7 @@ pub struct RtspDefaults {
     pub max_frame: Bytes,
 }
 
-impl Default for RtspDefaults {
+impl Default for Rtsp {
     fn default() -> Self {
         Self {
             transport: Transport::Tcp,

@@ -22,14 +22,14 @@ mod value;
 mod variable;
 
 pub use config::{
-    Admin, CONSENT_MIN, Config, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin, Rtcp,
-    RtspDefaults, Shards, Track, Transport, Udp,
+    Admin, CONSENT_MIN, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat, Origin,
+    Rtcp, Rtsp, Shards, Track, Transport, Udp,
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, environment, load};
 pub use network::Network;
 pub use resolve::{KeyInfo, Reload};
-pub use rtsp_url::{RtspUrl, RtspUrlError, Secret};
+pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
 pub use stream::{Source, Stream, StreamName, StreamNameError};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

@@ -13,11 +13,6 @@ pub(crate) const ROW: &str = "N";
 /// The prefix of the variables that belong to us. There is none with it that is not a key.
 pub(crate) const PREFIX: &str = "SLUICE_";
 
-/// The environment variable of a key.
-fn variable(path: &str) -> String {
-    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
-}
-
 /// What a change of a key needs before it has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
@@ -112,6 +107,11 @@ pub(crate) enum NoNode {
     },
     /// A name that no table can have, in words.
     Name(String),
+}
+
+/// The environment variable of a key.
+fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
 }
 
 impl<T> Schema<T> {

@@ -14,10 +14,23 @@ pub struct RtspUrl {
     /// Scheme, host, port and path: without user name and password. The path may still hold a secret of the camera's own
     /// making (`?password=`): print the [`RtspUrl`], not this.
     pub url: Url,
-    /// Percent-decoded.
-    pub username: Option<String>,
-    /// Percent-decoded.
-    pub password: Option<Secret>,
+    /// If the camera wants them.
+    pub credentials: Option<Credentials>,
+}
+
+/// User and password of a camera, percent-decoded. Prints neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user; may be empty.
+    pub username: String,
+    /// The password; may be empty.
+    pub password: Secret,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(***)")
+    }
 }
 
 /// A string that prints as `***`.
@@ -29,11 +42,16 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
-impl From<String> for Secret {
-    fn from(secret: String) -> Self {
-        Self(secret)
+impl From<&str> for Secret {
+    fn from(secret: &str) -> Self {
+        Self(secret.to_owned())
     }
 }
 
@@ -116,10 +134,12 @@ impl FromStr for RtspUrl {
             return Err(RtspUrlError::MisplacedAt);
         }
 
-        let username = Some(decode(url.username())?).filter(|name| !name.is_empty());
-        let password = url.password().map(decode).transpose()?.map(Secret);
+        let username = decode(url.username())?;
+        let password = Secret(decode(url.password().unwrap_or_default())?);
+        let named = !username.is_empty() || !password.is_empty();
+        let credentials = named.then_some(Credentials { username, password });
         url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| RtspUrlError::NoHost)?;
-        Ok(Self { url, username, password })
+        Ok(Self { url, credentials })
     }
 }
 
@@ -133,16 +153,25 @@ impl RtspUrl {
     pub fn template(&self, placeholder: &str) -> String {
         let mut encoded = self.url.clone();
         // A URL that was read has a host, and takes a name.
-        let _ = encoded.set_username(self.username.as_deref().unwrap_or_default());
-        self.without_secrets(Some(encoded.username()).filter(|name| !name.is_empty()), placeholder)
+        let _ = encoded.set_username(self.username());
+        self.without_secrets(encoded.username(), placeholder)
     }
 
-    fn without_secrets(&self, username: Option<&str>, placeholder: &str) -> String {
+    /// Host and port, the only part that anybody may see: passwords also hide in paths and queries.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or(554))
+    }
+
+    fn username(&self) -> &str {
+        self.credentials.as_ref().map_or("", |credentials| &credentials.username)
+    }
+
+    fn without_secrets(&self, username: &str, placeholder: &str) -> String {
         let mut text = "rtsp://".to_owned();
-        match (username, &self.password) {
-            (None, None) => {}
-            (Some(name), None) => text.extend([name, "@"]),
-            (name, Some(_)) => text.extend([name.unwrap_or_default(), ":", placeholder, "@"]),
+        match &self.credentials {
+            None => {}
+            Some(credentials) if credentials.password.is_empty() => text.extend([username, "@"]),
+            Some(_) => text.extend([username, ":", placeholder, "@"]),
         }
         let url = self.url.as_str();
         let mut at = "rtsp://".len();
@@ -156,7 +185,7 @@ impl RtspUrl {
 
 impl fmt::Display for RtspUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.without_secrets(self.username.as_deref(), "***"))
+        f.write_str(&self.without_secrets(self.username(), "***"))
     }
 }
 
@@ -178,22 +207,23 @@ mod tests {
 
     #[test]
     fn takes_credentials_out() {
-        for (text, url, username, password) in [
-            ("rtsp://host/x", "rtsp://host/x", None, None),
-            ("RTSP://host", "rtsp://host", None, None),
-            ("rtsp://u@host:8554/x?y=z", "rtsp://host:8554/x?y=z", Some("u"), None),
-            ("rtsp://u:p@10.0.0.5:554/x", "rtsp://10.0.0.5:554/x", Some("u"), Some("p")),
-            ("rtsp://u:p@[fe80::1]/x", "rtsp://[fe80::1]/x", Some("u"), Some("p")),
-            ("rtsp://u%40site:p%2F%25%3A@host/x", "rtsp://host/x", Some("u@site"), Some("p/%:")),
-            ("rtsp://u:p@ss@host/x", "rtsp://host/x", Some("u"), Some("p@ss")),
-            ("rtsp://u:50%off@host/x", "rtsp://host/x", Some("u"), Some("50%off")),
-            ("rtsp://:p@host/x", "rtsp://host/x", None, Some("p")),
-            ("rtsp://u:p@host/a@b", "rtsp://host/a@b", Some("u"), Some("p")),
+        for (text, url, credentials) in [
+            ("rtsp://host/x", "rtsp://host/x", None),
+            ("RTSP://host", "rtsp://host", None),
+            ("rtsp://u@host:8554/x?y=z", "rtsp://host:8554/x?y=z", Some(("u", ""))),
+            ("rtsp://u:p@10.0.0.5:554/x", "rtsp://10.0.0.5:554/x", Some(("u", "p"))),
+            ("rtsp://u:p@[fe80::1]/x", "rtsp://[fe80::1]/x", Some(("u", "p"))),
+            ("rtsp://u%40site:p%2F%25%3A@host/x", "rtsp://host/x", Some(("u@site", "p/%:"))),
+            ("rtsp://u:p@ss@host/x", "rtsp://host/x", Some(("u", "p@ss"))),
+            ("rtsp://u:50%off@host/x", "rtsp://host/x", Some(("u", "50%off"))),
+            ("rtsp://:p@host/x", "rtsp://host/x", Some(("", "p"))),
+            ("rtsp://u:p@host/a@b", "rtsp://host/a@b", Some(("u", "p"))),
         ] {
             let parsed = parse(text);
             assert_eq!(parsed.url.as_str(), url, "{text}");
-            assert_eq!(parsed.username.as_deref(), username, "{text}");
-            assert_eq!(parsed.password.as_ref().map(Secret::expose), password, "{text}");
+            let found = parsed.credentials.as_ref();
+            let found = found.map(|found| (found.username.as_str(), found.password.expose()));
+            assert_eq!(found, credentials, "{text}");
         }
     }
 
@@ -223,6 +253,15 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_cannot_be_used_is_not_shown() {
+        for text in ["rtsps://127.0.0.1/canary", "http://127.0.0.1/canary", "http://admin:canary@127.0.0.1/"]
+        {
+            let error = text.parse::<RtspUrl>().expect_err(text).to_string();
+            assert!(error.contains("`rtsp://`") && !error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
     fn prints_no_secret() {
         for (text, printed) in [
             ("rtsp://u:canary@host/x", "rtsp://u:***@host/x"),
@@ -248,7 +287,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).template("PASSWORD"), template);
             let (read, again) = (parse(text), parse(template));
-            assert_eq!((read.username, read.url.host_str()), (again.username, again.url.host_str()));
+            assert_eq!((read.username(), read.url.host_str()), (again.username(), again.url.host_str()));
         }
     }
 

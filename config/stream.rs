@@ -16,7 +16,7 @@ const RESERVED: [&str; 6] = ["api", "metrics", "publish", "static", "whep", "whi
 pub struct Stream {
     /// Where the media comes from.
     pub source: Source,
-    /// Instead of `rtsp.transport`; see [`Config::rtsp_transport`](crate::Config::rtsp_transport).
+    /// Instead of `rtsp.transport`; see [`Config::rtsp_of`](crate::Config::rtsp_of).
     pub rtsp_transport: Option<Transport>,
 }
 
@@ -27,6 +27,17 @@ pub enum Source {
     Rtsp(RtspUrl),
     /// The clip inside the binary.
     Demo,
+}
+
+impl Source {
+    /// Where it comes from, for everybody who may see a page: some cameras carry their password in the path, so host
+    /// and port must do.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Rtsp(camera) => format!("rtsp://{}", camera.address()),
+            Self::Demo => "demo".to_owned(),
+        }
+    }
 }
 
 /// One path segment: 1 to 64 of `A-Z a-z 0-9 _ -`, and none of the names the server's own paths begin with. Cheap to clone.

@@ -22,7 +22,7 @@ fn shard_heap(viewers: usize, history: Duration) -> (usize, usize) {
     world.connect(0..viewers);
     world.run(Duration::from_secs(12));
     assert!(world.counters.repairs_sent.get() > 20 * viewers as u64, "they lose packets and get them again");
-    let other = Shard::new(recent, PACING, Epoch::new(world.start, Duration::ZERO), world.counters.clone());
+    let other = Shard::new(recent, *PACING, Epoch::new(world.start, Duration::ZERO), world.counters.clone());
     let shard = std::mem::replace(&mut world.shard, other);
     assert_eq!(shard.viewers(), viewers);
     // The trains themselves stay: the camera's own ring has them too.

@@ -115,7 +115,7 @@ fn a_loaded_configuration_prints_no_password() {
     let printed = format!("{config:?} {config:#?}");
     assert!(!printed.contains("canary"), "{printed}");
     let Source::Rtsp(url) = &config.streams["a"].source else { panic!("a camera") };
-    assert_eq!(url.password.as_ref().map(|password| password.expose()), Some(CANARY));
+    assert_eq!(url.credentials.as_ref().map(|credentials| credentials.password.expose()), Some(CANARY));
 }
 
 proptest! {

@@ -173,7 +173,7 @@ fn streams_come_from_everywhere() {
                 Source::Rtsp(url) => url.to_string(),
                 Source::Demo => "demo".to_owned(),
             };
-            format!("{name} {source} {:?}", config.rtsp_transport(stream))
+            format!("{name} {source} {:?}", config.rtsp_of(stream).transport)
         })
         .collect();
     assert_eq!(

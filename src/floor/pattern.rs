@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_bench::floor::CLIP;
-use sluice_config::Config;
+use sluice_config::Egress;
 use sluice_load::cameras::send_time;
 use sluice_media::h264::is_slice;
 use sluice_media::{AccessUnit, AudioFrame, Codec, Kind, clip};
@@ -103,8 +103,7 @@ struct Line {
 
 impl Line {
     fn new(viewers: usize, began: Instant) -> Line {
-        let pace = Config::default().egress;
-        let fan_out = FanOut::new(Pacing { spread: pace.spread, audio_hold: pace.audio_hold });
+        let fan_out = FanOut::new(Pacing::from(&Egress::default()));
         Line { fan_out, viewers, began, at: Duration::ZERO, steps: Vec::new() }
     }
 

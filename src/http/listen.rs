@@ -18,7 +18,7 @@ use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use sluice_config::Network;
+use sluice_config::{Config, Network};
 use socket2::SockRef;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -50,6 +50,16 @@ pub struct HttpLimits {
 }
 
 impl HttpLimits {
+    /// What the public listener allows, with so many connections.
+    pub fn new(config: &Config, connections: usize) -> HttpLimits {
+        HttpLimits {
+            headers: config.http.header_timeout,
+            connections,
+            share: Share(config.limits.share_per_address),
+            proxies: config.http.trusted_proxies.as_slice().into(),
+        }
+    }
+
     fn is_proxy(&self, peer: IpAddr) -> bool {
         self.proxies.iter().any(|network| network.contains(peer.to_canonical()))
     }

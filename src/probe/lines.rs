@@ -2,9 +2,7 @@
 //!
 //! Owns that they can be read as they are and hold no secret.
 
-use sluice_config::{RtspUrl, StreamName};
-
-use crate::source::rtsp::Transport;
+use sluice_config::{RtspUrl, StreamName, Transport};
 
 /// What stands for secrets.
 const PLACEHOLDER: &str = "PASSWORD";

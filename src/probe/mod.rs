@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use sluice_config::{Config, RtspUrl, Source, Stream, StreamName};
+use sluice_config::{Rtsp, RtspUrl, StreamName};
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -24,7 +24,6 @@ use tokio::sync::Notify;
 use self::measure::Measure;
 use self::report::{Found, Report};
 use crate::executor::Executor;
-use crate::server::rtsp_settings;
 use crate::source::rtsp::{self, RtspSettings};
 use crate::stream::{Formats, Sink, SourceState};
 
@@ -149,10 +148,10 @@ async fn look(options: &Options, url: &RtspUrl, name: &StreamName) -> std::io::R
             continue;
         }
         return Ok(Report::new(&Found {
-            address: settings.address(),
+            address: settings.camera.address(),
             url,
             name,
-            credentials: settings.credentials.is_some(),
+            credentials: settings.camera.credentials.is_some(),
             outcome: &outcome,
             measure: &sink.measure,
             time: began.elapsed(),
@@ -169,15 +168,16 @@ fn settings(
     transport: Option<sluice_config::Transport>,
     time: Duration,
 ) -> RtspSettings {
-    let stream = Stream { source: Source::Rtsp(url.clone()), rtsp_transport: transport };
-    let usual = rtsp_settings(&Config::default(), name, &stream, url);
+    let usual = Rtsp::default();
     let patience = time * 3 / 4;
-    RtspSettings {
+    let rtsp = Rtsp {
+        transport: transport.unwrap_or(usual.transport),
         connect_timeout: usual.connect_timeout.min(patience),
         request_timeout: usual.request_timeout.min(patience),
         data_timeout: usual.data_timeout.min(patience),
         ..usual
-    }
+    };
+    RtspSettings { stream: name.to_string(), camera: url.clone(), rtsp }
 }
 
 /// What ends a probe that has not seen enough.

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sluice_config::{RtspUrl, StreamName};
+use sluice_config::{RtspUrl, StreamName, Transport};
 use sluice_media::Kind;
 
 use super::lines::lines;
 use super::measure::{Interval, Measure};
-use crate::source::rtsp::{Outcome, SignIn, Stage, Transport};
+use crate::source::rtsp::{Outcome, SignIn, Stage};
 use crate::stream::advice::Advice;
 use crate::stream::{AudioFormat, VideoFormat, fitness};
 

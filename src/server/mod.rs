@@ -4,18 +4,19 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+mod settings;
+mod shards;
 pub mod watchdog;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
-use sluice_config::{Config, Origin, Source};
-use sluice_io::affinity::{self, CoreId};
-use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
+use sluice_config::{Config, Source};
+use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,20 +30,19 @@ use crate::http::listen::{self, HttpLimits, ListenError, Public};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
-use crate::peer::{FRESH, PeerLimits};
-use crate::session::admission::{Admission, AdmissionLimits};
+use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
 use crate::session::table::Sessions;
+use crate::shard::News;
 use crate::shard::command::{Command, ShardHandle};
-use crate::shard::worker::{self, StartError, Worker, WorkerSetup};
-use crate::shard::{News, Pacing};
-use crate::source::{self, demo, rtsp};
+use crate::shard::worker::{StartError, Worker};
+use crate::source::rtsp::{self, RtspSettings};
+use crate::source::{self, demo};
 use crate::stream::Ingest;
 use crate::stream::registry::Registry;
 use crate::supervise::{Ends, Pulse, Task, Watched};
 use crate::track::RecentLimits;
-use crate::viewer::ViewerLimits;
 
 /// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
 /// for what does not end; shorter cuts off what would.
@@ -112,27 +112,27 @@ impl Server {
         lost: Arc<Lost>,
     ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
-        let (sockets, v6) = sockets(config)?;
+        let (sockets, v6) = shards::sockets(config)?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
         let viewers = config.limits.viewers as usize;
         // Two messages per viewer at the most: never full (see `News`).
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
-        let recent = recent_limits(config);
+        let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = workers(config, sockets, recent, &news_in, &ends)?;
+        let workers = shards::start(config, sockets, recent, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
-        let names = config.streams.iter().map(|(name, stream)| (name.to_string(), label(&stream.source)));
+        let names = config.streams.iter().map(|(name, stream)| (name.to_string(), stream.source.label()));
         let registry = Arc::new(Registry::new(names, &shards, recent));
-        let sessions = Arc::new(Sessions::new(Arc::new(Admission::new(admission_limits(config)))));
+        let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
             announced: RwLock::new(announced.as_slice().into()),
-            viewer: viewer_limits(config),
+            viewer: config.into(),
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
@@ -154,20 +154,16 @@ impl Server {
         let mut tasks = JoinSet::new();
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
-        let limits = HttpLimits {
-            headers: config.http.header_timeout,
-            connections: connections(config)?,
-            share: Share(config.limits.share_per_address),
-            proxies: config.http.trusted_proxies.as_slice().into(),
-        };
+        let limits = HttpLimits::new(config, connections(config)?);
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
+        let origin = config.http.allow_origin.as_str();
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
-            origin: origin(config)?,
+            origin: HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))?,
             trusted: limits.proxies.clone(),
             body_timeout: limits.headers,
         };
@@ -289,137 +285,6 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
     Ok(plan.connections as usize)
 }
 
-/// One socket per shard on ports in a row; whether they take IPv6.
-fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerError> {
-    let count = config.shard_count(affinity::cores().len());
-    let options = |ip: IpAddr, index: u16| SocketOptions {
-        address: SocketAddr::new(ip, config.udp.port + index),
-        receive_buffer: config.udp.receive_buffer.as_usize(),
-        send_buffer: config.udp.send_buffer.as_usize(),
-    };
-    let mut ip = config.udp.address;
-    let mut sockets = Vec::new();
-    for index in 0..count {
-        let socket = match Socket::bind(options(ip, index)) {
-            Err(SocketError::NoIpv6 { .. }) if ip.is_unspecified() => {
-                tracing::info!("this machine has no IPv6: serving IPv4 only");
-                ip = Ipv4Addr::UNSPECIFIED.into();
-                Socket::bind(options(ip, index))?
-            }
-            other => other?,
-        };
-        if index == 0 {
-            for (name, grant) in
-                [("udp.receive_buffer", socket.receive_buffer()), ("udp.send_buffer", socket.send_buffer())]
-            {
-                if grant.is_short() {
-                    tracing::warn!("{name}: {grant}");
-                }
-            }
-        }
-        sockets.push(socket);
-    }
-    Ok((sockets, ip.is_ipv6()))
-}
-
-fn workers(
-    config: &Config,
-    sockets: Vec<Socket>,
-    recent: RecentLimits,
-    news: &mpsc::Sender<News>,
-    ends: &Arc<Ends>,
-) -> Result<Vec<Worker>, ServerError> {
-    let gso = gso_mode(config);
-    // Each shard has its part of the line for itself.
-    let rate = config.egress.rate.bytes_per_second().map(|rate| rate / sockets.len() as f64);
-    let pacing = Pacing { spread: config.egress.spread, audio_hold: config.egress.audio_hold };
-    let busy = Some(f64::from(config.limits.busy) / 100.0).filter(|&part| part > 0.0);
-    let cores = affinity::cores();
-    let count = sockets.len();
-    let mut workers = Vec::with_capacity(count);
-    for (index, socket) in sockets.into_iter().enumerate() {
-        let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
-        let (news, ends) = (news.clone(), ends.clone());
-        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news, ends };
-        workers.push(worker::start(setup)?);
-    }
-    Ok(workers)
-}
-
-/// The last cores, one each: the first is left to the control plane and to interrupts.
-fn core_of(index: usize, count: usize, cores: &[CoreId]) -> Option<CoreId> {
-    let first = cores.len().saturating_sub(count);
-    cores.get((first + index) % cores.len().max(1)).copied()
-}
-
-fn gso_mode(config: &Config) -> GsoMode {
-    if !config.udp.gso {
-        tracing::info!("udp.gso is off: every datagram is a message of its own");
-        return GsoMode::Off;
-    }
-    match gso::self_test() {
-        Ok(verdict) => {
-            if let gso::GsoVerdict::Refused(why) = &verdict {
-                tracing::warn!("GSO is not used: {why}");
-            }
-            verdict.mode()
-        }
-        Err(error) => {
-            tracing::warn!("GSO is not used, its self-test could not run: {error}");
-            GsoMode::Off
-        }
-    }
-}
-
-/// Without repair nothing from before the last keyframe has to stay.
-fn recent_limits(config: &Config) -> RecentLimits {
-    let history = if config.nack.enabled { config.nack.history } else { Duration::ZERO };
-    RecentLimits { bytes: config.track.history_bytes.as_usize(), history }
-}
-
-fn admission_limits(config: &Config) -> AdmissionLimits {
-    let limits = &config.limits;
-    AdmissionLimits {
-        viewers: limits.viewers as usize,
-        viewers_per_stream: limits.viewers_per_stream.map_or(0, |limit| limit.get() as usize),
-        pending: limits.pending as usize,
-        share: Share(limits.share_per_address),
-        joins_per_second: limits.joins_per_address,
-    }
-}
-
-fn viewer_limits(config: &Config) -> ViewerLimits {
-    ViewerLimits {
-        peer: PeerLimits {
-            setup: config.limits.setup_timeout,
-            consent: config.limits.consent_timeout,
-            fresh: FRESH,
-        },
-        report_interval: config.rtcp.report_interval,
-    }
-}
-
-fn origin(config: &Config) -> Result<HeaderValue, ServerError> {
-    match &config.http.allow_origin {
-        Origin::Any => Ok(HeaderValue::from_static("*")),
-        Origin::Only(origin) => {
-            HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.clone()))
-        }
-    }
-}
-
-/// Where a stream comes from, for everybody who may see the page: some cameras carry their password in
-/// the path, so host and port must do.
-fn label(source: &Source) -> String {
-    match source {
-        Source::Rtsp(url) => {
-            let host = url.url.host_str().unwrap_or_default();
-            format!("rtsp://{host}:{}", url.url.port().unwrap_or(554))
-        }
-        Source::Demo => "demo".to_owned(),
-    }
-}
-
 /// Starts the threads of all sources. What it gives is closed when the last of them has ended.
 fn sources(
     config: &Config,
@@ -440,7 +305,11 @@ fn sources(
                 })?;
             }
             Source::Rtsp(url) => {
-                let settings = rtsp_settings(config, name, settings, url);
+                let settings = RtspSettings {
+                    stream: name.to_string(),
+                    camera: url.clone(),
+                    rtsp: config.rtsp_of(settings),
+                };
                 source::thread::start(stream, feed, watched, done, async move |feed| {
                     rtsp::run(settings.clone(), feed, stop.clone()).await;
                 })?;
@@ -448,35 +317,6 @@ fn sources(
         };
     }
     Ok(all_done)
-}
-
-/// How to treat the camera of a stream, by the configuration.
-pub(crate) fn rtsp_settings(
-    config: &Config,
-    name: &sluice_config::StreamName,
-    stream: &sluice_config::Stream,
-    url: &sluice_config::RtspUrl,
-) -> rtsp::RtspSettings {
-    let transport = match config.rtsp_transport(stream) {
-        sluice_config::Transport::Tcp => rtsp::Transport::Tcp,
-        sluice_config::Transport::Udp => rtsp::Transport::Udp,
-    };
-    let credentials = url.username.clone().map(|username| rtsp::Credentials {
-        username,
-        password: url.password.as_ref().map(|password| password.expose().to_owned()).unwrap_or_default(),
-    });
-    rtsp::RtspSettings {
-        stream: name.to_string(),
-        url: url.url.clone(),
-        credentials,
-        transport,
-        connect_timeout: config.rtsp.connect_timeout,
-        request_timeout: config.rtsp.request_timeout,
-        data_timeout: config.rtsp.data_timeout,
-        backoff_min: config.rtsp.reconnect_min,
-        backoff_max: config.rtsp.reconnect_max,
-        max_frame_bytes: config.rtsp.max_frame.as_usize(),
-    }
 }
 
 /// Keeps the books of viewers that connect and end, until the last shard is gone.

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use sluice_config::Limits;
+
 use super::client::{Client, Share};
 use crate::contain::lock;
 use crate::count::Cell;
@@ -38,6 +40,18 @@ pub struct AdmissionLimits {
     pub share: Share,
     /// Joins a second of one client (`limits.joins_per_address`).
     pub joins_per_second: u32,
+}
+
+impl From<&Limits> for AdmissionLimits {
+    fn from(limits: &Limits) -> AdmissionLimits {
+        AdmissionLimits {
+            viewers: limits.viewers as usize,
+            viewers_per_stream: limits.viewers_per_stream.map_or(0, |limit| limit.get() as usize),
+            pending: limits.pending as usize,
+            share: Share(limits.share_per_address),
+            joins_per_second: limits.joins_per_address,
+        }
+    }
 }
 
 /// Why a join is refused.

@@ -19,6 +19,7 @@ use sluice::shard::{Pacing, Progress, Shard};
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
 use sluice::track::{AudioPacketizer, RecentLimits, Train, VideoPacketizer};
 use sluice::viewer::ViewerLimits;
+use sluice_config::Config;
 use sluice_io::{AppendError, Batch, BatchLimits};
 use sluice_load::client::{Behaviour, Client, Stage};
 use sluice_load::impair::Impairment;
@@ -31,18 +32,13 @@ const SERVER: &str = "192.0.2.1:8189";
 const STREAM: StreamId = StreamId(0);
 
 /// As the server sets them by default, but for consent and freshness: players are silent here once they are connected.
-const LIMITS: ViewerLimits = ViewerLimits {
-    peer: PeerLimits {
-        setup: Duration::from_secs(10),
-        consent: Duration::from_secs(36_000),
-        fresh: Duration::from_secs(36_000),
-    },
-    report_interval: Duration::from_secs(3),
-};
-const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
-
-/// As the server sets it by default.
-const PACING: Pacing = Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
+static LIMITS: LazyLock<ViewerLimits> = LazyLock::new(|| {
+    let ViewerLimits { peer, report_interval } = ViewerLimits::from(&Config::default());
+    let long = Duration::from_secs(36_000);
+    ViewerLimits { peer: PeerLimits { consent: long, fresh: long, ..peer }, report_interval }
+});
+static RECENT: LazyLock<RecentLimits> = LazyLock::new(|| (&Config::default()).into());
+static PACING: LazyLock<Pacing> = LazyLock::new(|| (&Config::default().egress).into());
 
 /// How far time goes on between two looks at every deadline.
 const STEP: Duration = Duration::from_millis(10);
@@ -126,7 +122,7 @@ impl Rig {
         let counters = Arc::new(ShardCounters::default());
         let epoch = Epoch::new(now, Duration::from_secs(1_800_000_000));
         let mut rig = Rig {
-            shard: Shard::new(RECENT, PACING, epoch, counters.clone()),
+            shard: Shard::new(*RECENT, *PACING, epoch, counters.clone()),
             counters,
             outbox: Outbox::new(),
             now,
@@ -300,7 +296,7 @@ impl Rig {
             formats: &formats,
             candidates: &candidates,
             dtls: &SERVER_DTLS,
-            limits: LIMITS,
+            limits: *LIMITS,
             repair: true,
         };
         let agreement = Agreement::of(&offer, terms, &mut rand::rng()).expect("something in common");

@@ -12,13 +12,14 @@ use rand::rngs::StdRng;
 use sluice::count::EndReason;
 use sluice::count::ShardCounters;
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, PeerLimits, STALL};
+use sluice::peer::{Credentials, STALL};
 use sluice::session::join::{self, Agreement, Terms};
 use sluice::session::offer::Offer;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Pacing, Progress, Shard};
 use sluice::track::{RecentLimits, TrackSeq};
 use sluice::viewer::ViewerLimits;
+use sluice_config::Config;
 use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
 use sluice_media::{Codec, Kind};
@@ -30,19 +31,10 @@ use crate::link::{Flight, Link, Way};
 use crate::wire::{Books, Outbox};
 
 /// As the server sets them by default.
-pub const LIMITS: ViewerLimits = ViewerLimits {
-    peer: PeerLimits {
-        setup: Duration::from_secs(10),
-        consent: Duration::from_secs(30),
-        fresh: sluice::peer::FRESH,
-    },
-    report_interval: Duration::from_secs(3),
-};
-const RECENT: RecentLimits = RecentLimits { bytes: 8 << 20, history: Duration::from_secs(1) };
-
+pub static LIMITS: LazyLock<ViewerLimits> = LazyLock::new(|| (&Config::default()).into());
+static RECENT: LazyLock<RecentLimits> = LazyLock::new(|| (&Config::default()).into());
 /// As the server sets it by default.
-pub const PACING: Pacing =
-    Pacing { spread: Duration::from_millis(15), audio_hold: Duration::from_millis(10) };
+pub static PACING: LazyLock<Pacing> = LazyLock::new(|| (&Config::default().egress).into());
 
 /// Events at one instant at the most: more is a loop without end.
 const EVENTS_AT_ONCE: usize = 100_000;
@@ -106,7 +98,7 @@ pub struct World {
 impl World {
     /// An empty world; `seed` decides everything unless the environment has another `SEED`.
     pub fn new(seed: u64) -> World {
-        World::with_rings(seed, RECENT)
+        World::with_rings(seed, *RECENT)
     }
 
     /// An empty world whose rings hold `recent`; without a history its server repairs nothing.
@@ -123,7 +115,7 @@ impl World {
             now: start,
             shard: Shard::new(
                 recent,
-                PACING,
+                *PACING,
                 Epoch::new(start, Duration::from_secs(1_800_000_000)),
                 counters.clone(),
             ),
@@ -177,7 +169,7 @@ impl World {
             formats: &formats,
             candidates: &candidates,
             dtls: &DTLS,
-            limits: LIMITS,
+            limits: *LIMITS,
             repair: !self.recent.history.is_zero(),
         };
         let agreement = Agreement::of(&offer, terms, &mut self.random).expect("something in common");

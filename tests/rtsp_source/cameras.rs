@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sluice::source::rtsp::{self, RtspSettings, Transport};
+use sluice::source::rtsp;
 use sluice_harness::gstreamer::Camera;
 use sluice_media::{AccessUnit, Codec};
 use tokio::sync::{mpsc, watch};
 
-use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, login, quick, types};
+use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, types, with_login};
 
 /// Pictures of 30/s: whole NAL units without start codes, one IDR in fifteen with its parameter sets.
 fn check_pictures(units: &[AccessUnit]) {
@@ -104,7 +104,7 @@ async fn aac_is_named_and_left_out() {
 async fn h265_alone_is_an_error_that_names_it() {
     let camera = Camera::small(&["--video", "h265"]);
     let mut settings = quick(camera.url.clone());
-    settings.backoff_max = Duration::from_secs(20);
+    settings.rtsp.reconnect_max = Duration::from_secs(20);
     let mut pull = Pull::start(settings);
     let (error, retry_in) = pull.waiting().await;
     assert!(error.contains("nothing that can be forwarded") && error.contains("video h265"), "{error}");
@@ -129,7 +129,7 @@ async fn parameter_sets_of_the_description_are_handed_over() {
 #[tokio::test]
 async fn udp_plays() {
     let camera = Camera::small(&["--audio", "opus"]);
-    let mut pull = Pull::start(RtspSettings { transport: Transport::Udp, ..quick(camera.url.clone()) });
+    let mut pull = Pull::start(over_udp(quick(camera.url.clone())));
     pull.begun().await;
     check_pictures(&pull.video(40).await);
     pull.audio(10).await;
@@ -141,17 +141,11 @@ async fn digest_and_basic_let_in_the_right_password_only() {
     let log = log();
     for auth in ["digest", "basic"] {
         let camera = Camera::small(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
-        let mut pull = Pull::start(RtspSettings {
-            credentials: login("viewer", "canary-right"),
-            ..quick(camera.url.clone())
-        });
+        let mut pull = Pull::start(with_login(quick(camera.url.clone()), "viewer", "canary-right"));
         pull.begun().await;
         pull.stop().await;
 
-        let mut pull = Pull::start(RtspSettings {
-            credentials: login("viewer", "canary-wrong"),
-            ..quick(camera.url.clone())
-        });
+        let mut pull = Pull::start(with_login(quick(camera.url.clone()), "viewer", "canary-wrong"));
         let (error, _) = pull.waiting().await;
         assert!(error.contains("check user and password"), "{auth}: {error}");
         assert!(!error.contains("canary"), "{auth}: {error}");
@@ -171,7 +165,7 @@ async fn digest_and_basic_let_in_the_right_password_only() {
 async fn a_wrong_path_is_named_without_showing_it() {
     let camera = Camera::small(&[]);
     let mut settings = quick(camera.url.clone());
-    settings.url.set_path("/password=hunter2");
+    settings.camera.url.set_path("/password=hunter2");
     let mut pull = Pull::start(settings);
     let (error, _) = pull.waiting().await;
     assert!(error.contains("check the path") && error.contains("404"), "{error}");
@@ -201,8 +195,9 @@ async fn a_camera_that_comes_back_plays_again() {
 #[tokio::test]
 async fn a_camera_that_freezes_is_noticed() {
     let camera = Camera::small(&[]);
-    let mut pull =
-        Pull::start(RtspSettings { data_timeout: Duration::from_secs(5), ..quick(camera.url.clone()) });
+    let mut settings = quick(camera.url.clone());
+    settings.rtsp.data_timeout = Duration::from_secs(5);
+    let mut pull = Pull::start(settings);
     pull.begun().await;
     camera.signal("-STOP");
     let (error, _) = pull.waiting().await;
@@ -215,7 +210,9 @@ async fn a_camera_that_freezes_is_noticed() {
 #[tokio::test]
 async fn a_picture_above_the_limit_ends_the_attempt() {
     let camera = Camera::small(&[]);
-    let mut pull = Pull::start(RtspSettings { max_frame_bytes: 1_000, ..quick(camera.url.clone()) });
+    let mut settings = quick(camera.url.clone());
+    settings.rtsp.max_frame = sluice_config::Bytes::new(1_000);
+    let mut pull = Pull::start(settings);
     let (error, _) = pull.waiting().await;
     assert!(error.contains("more than 1000 bytes"), "{error}");
     pull.stop().await;

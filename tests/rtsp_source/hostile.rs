@@ -4,18 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sluice::source::rtsp::RtspSettings;
 use tokio::net::TcpStream;
 use url::Url;
 
 use crate::server::{Request, SDP, interleaved, player, request, server, up_to_play, write};
-use crate::{Pull, impatient, login};
+use crate::{Pull, impatient, with_login};
 
 /// Expects an attempt on `url` to fail with a sentence that has `wanted` in it, twice, and the source to stop
 /// in time.
 async fn expect_failure(url: Url, wanted: &str) {
     let address = format!("camera {}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default());
-    let mut pull = Pull::start(RtspSettings { credentials: login("admin", "s3cret"), ..impatient(url) });
+    let mut pull = Pull::start(with_login(impatient(url), "admin", "s3cret"));
     for _ in 0..2 {
         let (error, _) = pull.waiting().await;
         assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
@@ -101,9 +100,9 @@ async fn a_server_that_never_is_content_with_the_password() {
     expect_failure(url.clone(), "check user and password").await;
 
     let before = connections.load(Ordering::Relaxed);
-    let credentials = login("admin", "s3cret");
-    let mut pull =
-        Pull::start(RtspSettings { credentials, backoff_max: Duration::from_secs(20), ..impatient(url) });
+    let mut settings = with_login(impatient(url), "admin", "s3cret");
+    settings.rtsp.reconnect_max = Duration::from_secs(20);
+    let mut pull = Pull::start(settings);
     let (_, retry_in) = pull.waiting().await;
     assert!(retry_in >= Duration::from_secs(10), "asking often locks the user out: {retry_in:?}");
     assert_eq!(connections.load(Ordering::Relaxed) - before, 1);

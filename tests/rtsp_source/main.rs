@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::source::rtsp::{self, Credentials, RtspSettings, Transport};
+use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState};
-use sluice_config::RtspDefaults;
+use sluice_config::{Credentials, Rtsp, Transport};
 use sluice_harness::Binary;
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::sync::{mpsc, watch};
@@ -154,25 +154,25 @@ impl Pull {
     }
 }
 
-/// The defaults of the configuration, but for short waits.
+/// Settings with short waits.
 fn quick(url: Url) -> RtspSettings {
-    let defaults = RtspDefaults::default();
-    RtspSettings {
-        stream: "cam".to_owned(),
-        url,
-        credentials: None,
-        transport: Transport::Tcp,
-        connect_timeout: defaults.connect_timeout,
-        request_timeout: defaults.request_timeout,
-        data_timeout: defaults.data_timeout,
-        backoff_min: Duration::from_millis(100),
-        backoff_max: Duration::from_millis(400),
-        max_frame_bytes: defaults.max_frame.as_usize(),
-    }
+    let rtsp = Rtsp {
+        reconnect_min: Duration::from_millis(100),
+        reconnect_max: Duration::from_millis(400),
+        ..Rtsp::default()
+    };
+    let camera = url.as_str().parse().expect("the URL of a camera");
+    RtspSettings { stream: "cam".to_owned(), camera, rtsp }
 }
 
-fn login(username: &str, password: &str) -> Option<Credentials> {
-    Some(Credentials { username: username.into(), password: password.into() })
+fn with_login(mut settings: RtspSettings, username: &str, password: &str) -> RtspSettings {
+    settings.camera.credentials = Some(Credentials { username: username.into(), password: password.into() });
+    settings
+}
+
+fn over_udp(mut settings: RtspSettings) -> RtspSettings {
+    settings.rtsp.transport = Transport::Udp;
+    settings
 }
 
 fn types(unit: &AccessUnit) -> Vec<u8> {
@@ -181,12 +181,11 @@ fn types(unit: &AccessUnit) -> Vec<u8> {
 
 /// Settings that give a hostile server little time.
 fn impatient(url: Url) -> RtspSettings {
-    RtspSettings {
-        connect_timeout: Duration::from_secs(1),
-        request_timeout: Duration::from_secs(1),
-        data_timeout: Duration::from_secs(1),
-        ..quick(url)
-    }
+    let mut settings = quick(url);
+    settings.rtsp.connect_timeout = Duration::from_secs(1);
+    settings.rtsp.request_timeout = Duration::from_secs(1);
+    settings.rtsp.data_timeout = Duration::from_secs(1);
+    settings
 }
 
 /// What all tests of this process log, of Sluice at TRACE and of retina as an operator would have it.

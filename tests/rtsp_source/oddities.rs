@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice::source::rtsp::{RtspSettings, Transport};
+use sluice::source::rtsp::RtspSettings;
 use sluice::stream::SourceState;
 use tokio::net::UdpSocket;
 
 use crate::server::{Request, SDP, SDP_PCMU, interleaved, player, request, server, write};
-use crate::{IDR, PPS, PPS_NAL, Pull, SPS, SPS_NAL, Seen, impatient, log, login, quick, types};
+use crate::{
+    IDR, PPS, PPS_NAL, Pull, SPS, SPS_NAL, Seen, impatient, log, over_udp, quick, types, with_login,
+};
 
 #[tokio::test]
 async fn pictures_behind_a_request_and_a_stray_report_of_the_camera_arrive() {
@@ -18,7 +20,9 @@ async fn pictures_behind_a_request_and_a_stray_report_of_the_camera_arrive() {
     // A sender report whose SSRC is not the one of the packets.
     let report = [&[b'$', 1, 0, 28, 0x80, 200, 0, 6, 9, 9, 9, 9][..], &[0; 20]].concat();
     let url = player(SDP, [options, report, interleaved(1, 96, &[0x65, 0x88, 0x84])].concat()).await;
-    let mut pull = Pull::start(RtspSettings { data_timeout: Duration::from_secs(20), ..quick(url) });
+    let mut settings = quick(url);
+    settings.rtsp.data_timeout = Duration::from_secs(20);
+    let mut pull = Pull::start(settings);
     pull.begun().await;
     assert_eq!(pull.video(1).await[0].nals, [&[0x65, 0x88, 0x84][..]]);
     pull.stop().await;
@@ -155,8 +159,8 @@ async fn many_oddities_at_once() {
         }
     })
     .await;
-    let credentials = login("viewer", "canary-right");
-    let mut pull = Pull::start(RtspSettings { credentials, stream: "many-oddities".into(), ..quick(url) });
+    let settings = with_login(quick(url), "viewer", "canary-right");
+    let mut pull = Pull::start(RtspSettings { stream: "many-oddities".into(), ..settings });
     let (formats, _) = pull.begun().await;
     let note = "audio pcmu is left out: the camera refused it (RTSP/1.0 461 (password)";
     assert!(formats.notes.iter().any(|line| line.starts_with(note)), "{:?}", formats.notes);
@@ -181,7 +185,7 @@ async fn what_was_said_in_a_failed_attempt_is_in_the_log_without_secrets() {
     let mut url = url;
     url.set_path("/user=viewer_key=canary-path");
     url.set_query(Some("token=canary-token"));
-    let mut pull = Pull::start(RtspSettings { credentials: login("viewer", "canary-right"), ..quick(url) });
+    let mut pull = Pull::start(with_login(quick(url), "viewer", "canary-right"));
     let (error, _) = pull.waiting().await;
     assert!(error.contains("no such stream") && error.contains("(password) has no such"), "{error}");
     pull.stop().await;
@@ -227,7 +231,7 @@ async fn udp_comes_from_the_camera_whatever_its_port_and_is_put_in_order() {
         }
     })
     .await;
-    let mut pull = Pull::start(RtspSettings { transport: Transport::Udp, ..impatient(url) });
+    let mut pull = Pull::start(over_udp(impatient(url)));
     assert_eq!(until(&mut pull, 5).await, (vec![1, 2, 3, 4, 5], 0, 0));
     let (error, _) = pull.waiting().await;
     assert!(error.contains("packets came from 127.0.0.2"), "{error}");

@@ -7,8 +7,8 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
+use sluice_config::Credentials;
 
-use super::Credentials;
 use super::message::{Headers, Method};
 
 /// Challenges of one answer that are looked at.
@@ -133,7 +133,7 @@ impl Authenticator {
         match self.challenge.as_ref()? {
             Challenge::Basic => {
                 sent.nonce = Some(Vec::new());
-                let pair = format!("{}:{}", credentials.username, credentials.password);
+                let pair = format!("{}:{}", credentials.username, credentials.password.expose());
                 Some(format!("Basic {}", STANDARD.encode(pair)).into_bytes())
             }
             Challenge::Digest(digest) => {
@@ -229,7 +229,7 @@ impl Digest {
 
     fn answer(&self, who: &Credentials, method: Method, uri: &str, count: u32, cnonce: &str) -> Vec<u8> {
         let hash = |parts: &[&[u8]]| self.algorithm.hash(&parts.join(&b':'));
-        let mut secret = hash(&[who.username.as_bytes(), &self.realm, who.password.as_bytes()]);
+        let mut secret = hash(&[who.username.as_bytes(), &self.realm, who.password.expose().as_bytes()]);
         if self.session {
             secret = hash(&[secret.as_bytes(), &self.nonce, cnonce.as_bytes()]);
         }

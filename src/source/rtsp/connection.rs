@@ -75,7 +75,7 @@ impl Connection {
     /// Resolves the host of `url`, and connects to it; each in the time that the settings give.
     pub(super) async fn open(url: &Url, settings: &RtspSettings) -> Result<Connection, Failure> {
         let port = url.port().unwrap_or(554);
-        let limit = settings.connect_timeout;
+        let limit = settings.rtsp.connect_timeout;
         let addresses: Vec<SocketAddr> = match url.host() {
             Some(Host::Ipv4(address)) => vec![(address, port).into()],
             Some(Host::Ipv6(address)) => vec![(address, port).into()],
@@ -87,7 +87,7 @@ impl Connection {
                     resolved.map_err(|_| silent())?.map_err(|error| Failure::NoName(error.to_string()))?;
                 found.collect()
             }
-            None => return Err(Failure::Url),
+            None => return Err(Failure::NoName("there is none".to_owned())),
         };
         let connecting = TcpStream::connect(&addresses[..]);
         let stream = timeout(limit, connecting).await.map_err(|_| Failure::NoConnection(limit))?;
@@ -95,7 +95,7 @@ impl Connection {
             stream.set_nodelay(true)?;
             let peer = stream.peer_addr()?.ip();
             let ports = Ports { pairs: Vec::new(), peer, stranger: None, buffer: Vec::new() };
-            let timer = Box::pin(tokio::time::sleep_until((now() + settings.data_timeout).into()));
+            let timer = Box::pin(tokio::time::sleep_until((now() + settings.rtsp.data_timeout).into()));
             Ok(Connection { stream, ports, timer })
         });
         opened.map_err(|error| Failure::Unreachable(error.to_string()))

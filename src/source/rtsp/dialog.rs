@@ -110,15 +110,15 @@ pub(super) struct Dialog {
 impl Dialog {
     /// With a number that makes its client nonces differ from others'.
     pub(super) fn new(settings: &RtspSettings, seed: u64) -> Dialog {
-        let auth = Authenticator::new(settings.credentials.clone(), seed);
+        let auth = Authenticator::new(settings.camera.credentials.clone(), seed);
         let transcript = Transcript::new(Mask::new(settings));
         Dialog {
             settings: settings.clone(),
             wire: Wire::default(),
-            exchange: Exchange::new(auth, transcript, settings.request_timeout),
+            exchange: Exchange::new(auth, transcript, settings.rtsp.request_timeout),
             step: Step::Idle,
             heard: None,
-            url: settings.url.clone(),
+            url: settings.camera.url.clone(),
             connections: 0,
             base: None,
             description: Description::default(),
@@ -143,7 +143,7 @@ impl Dialog {
     pub(super) fn begin(&mut self) {
         self.exchange.auth.renew();
         self.exchange.transcript.clear();
-        self.url = self.settings.url.clone();
+        self.url = self.settings.camera.url.clone();
         self.connections = 0;
         self.without_optional = false;
         self.options_first = self.options_helped;
@@ -351,7 +351,7 @@ impl Dialog {
         } else {
             Failure::NoAnswerTo {
                 request,
-                limit: self.settings.request_timeout,
+                limit: self.settings.rtsp.request_timeout,
                 amid: self.wire.is_amid_message(),
             }
         }))

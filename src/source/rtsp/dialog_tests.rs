@@ -1,5 +1,5 @@
-use super::super::Credentials;
 use super::*;
+use sluice_config::{Credentials, Rtsp};
 
 const SDP: &str = "v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n\
     m=audio 0 RTP/AVP 0\r\na=control:trackID=2\r\n";
@@ -123,12 +123,14 @@ impl Rig {
 }
 
 fn settings() -> RtspSettings {
-    RtspSettings::new("cam", Url::parse("rtsp://10.0.0.9/cam").expect("a URL"))
+    let camera = "rtsp://10.0.0.9/cam".parse().expect("a URL");
+    RtspSettings { stream: "cam".to_owned(), camera, rtsp: Rtsp::default() }
 }
 
 fn with_login() -> RtspSettings {
-    let credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
-    RtspSettings { credentials, ..settings() }
+    let mut settings = settings();
+    settings.camera.credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
+    settings
 }
 
 fn tracks() -> Vec<Track> {

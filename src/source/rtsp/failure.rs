@@ -9,17 +9,15 @@ use std::time::Duration;
 use sluice_config::FRAME_MAX;
 use thiserror::Error;
 
-use super::Transport;
 use super::auth::Verdict;
 use super::message::Method;
 use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
 use crate::stream::Cause;
+use sluice_config::Transport;
 
 /// Why an attempt ended. Reads on behind "camera HOST:PORT ".
 #[derive(Debug, Error)]
 pub(super) enum Failure {
-    #[error("has no usable source URL: write rtsp://host[:port]/path, with user and password apart from it")]
-    Url,
     #[error(
         "has a name that does not resolve ({0}): check the host of the source URL, or write its IP address"
     )]
@@ -157,8 +155,7 @@ impl Failure {
     /// many cameras lock a user after a few wrong passwords.
     pub(super) fn needs_operator(&self) -> bool {
         match self {
-            Failure::Url
-            | Failure::Nothing(_)
+            Failure::Nothing(_)
             | Failure::Redirected(_)
             | Failure::OnlyUdp(_)
             | Failure::OnlyMulticast(_) => true,
@@ -172,7 +169,7 @@ impl Failure {
     /// What kind of thing it is.
     pub(super) fn cause(&self) -> Cause {
         match self {
-            Failure::Url | Failure::NoName(_) => Cause::Name,
+            Failure::NoName(_) => Cause::Name,
             Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)
@@ -194,8 +191,7 @@ impl Failure {
     /// How far the attempt came.
     pub(super) fn stage(&self) -> Stage {
         match self {
-            Failure::Url
-            | Failure::NoName(_)
+            Failure::NoName(_)
             | Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)

@@ -1,6 +1,6 @@
-use url::Url;
+use sluice_config::Rtsp;
 
-use super::super::{Credentials, RtspSettings};
+use super::super::RtspSettings;
 use super::*;
 
 fn refusal(status: u16) -> Refusal {
@@ -15,10 +15,10 @@ fn refusal(status: u16) -> Refusal {
 
 #[test]
 fn debug_shows_neither_credentials_nor_the_path() {
-    let url = Url::parse("rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken").expect("a URL");
-    let mut settings = RtspSettings::new("cam", url);
-    settings.credentials = Some(Credentials { username: "admin".into(), password: "s3cret".into() });
-    let text = format!("{settings:?} {:?}", settings.credentials);
+    let url = "rtsp://admin:s3cret@10.0.0.9:8554/user=admin_key=hunter2?token=t0ken";
+    let camera = url.parse().expect("a URL");
+    let settings = RtspSettings { stream: "cam".to_owned(), camera, rtsp: Rtsp::default() };
+    let text = format!("{settings:?} {:?}", settings.camera.credentials);
     for secret in ["s3cret", "hunter2", "t0ken", "admin"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
@@ -96,7 +96,7 @@ fn only_what_trying_cannot_cure_waits_for_the_operator() {
     let needs = |status| Failure::Refused(refusal(status)).needs_operator();
     assert!(needs(401) && needs(403));
     assert!(!Failure::Refused(Refusal { verdict: Some(Verdict::Expired), ..refusal(401) }).needs_operator());
-    assert!(Failure::Nothing(Vec::new()).needs_operator() && Failure::Url.needs_operator());
+    assert!(Failure::Nothing(Vec::new()).needs_operator());
     assert!(!needs(404) && !needs(503) && !Failure::Closed(None).needs_operator());
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Transport;
+use sluice_config::Transport;
 
 /// The share is of the packets of this time. Shorter tells of single accidents; longer tells late.
 const WINDOW: Duration = Duration::from_secs(10);

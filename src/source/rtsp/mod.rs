@@ -15,7 +15,7 @@
 //! Every step has a deadline, and everything a camera can make us hold has a limit: the head and the body of a
 //! message (`wire::MAX_HEAD`, `wire::MAX_BODY`), a packet (64 KiB by its own format) and what is read with it, the
 //! sections of a session description (`sdp::MAX_SECTIONS`), packets held to be put in order (`order::MAX_HELD`), a
-//! picture ([`RtspSettings::max_frame_bytes`]), and what was said, for the log (`transcript::MAX_BYTES`).
+//! picture ([`Rtsp::max_frame`]), and what was said, for the log (`transcript::MAX_BYTES`).
 //!
 //! # What is read by whom
 //!
@@ -46,9 +46,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use sluice_config::{Rtsp, RtspUrl};
 use tokio::sync::watch;
 use tracing::{debug, warn};
-use url::Url;
 
 pub use self::auth::SignIn;
 pub use self::failure::Stage;
@@ -66,92 +66,24 @@ use crate::stream::{Sink, SourceState};
 /// longest delay of a shutdown, and must stay within the first wait of a second.
 const TEARDOWN_WAIT: Duration = Duration::from_secs(1);
 
-/// How media travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Transport {
-    /// Interleaved with RTSP on its TCP connection (RFC 2326 §10.12).
-    #[default]
-    Tcp,
-    /// RTP over UDP, from the camera's address only. For a LAN: a packet that comes more than a few packets late
-    /// counts as lost, and the camera gets no receiver reports.
-    Udp,
-}
-
-/// User and password of a camera, for Basic and Digest.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub username: String,
-    /// The password, as it is (not percent-encoded).
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
-    }
-}
-
 /// One camera, and how to treat it.
 #[derive(Clone)]
 pub struct RtspSettings {
     /// Name of the stream, for the log.
     pub stream: String,
-    /// `rtsp://host[:port]/path`, without credentials.
-    pub url: Url,
-    /// User and password, if the camera wants them.
-    pub credentials: Option<Credentials>,
-    /// How media travels.
-    pub transport: Transport,
-    /// Time for the TCP connection (with name resolution).
-    pub connect_timeout: Duration,
-    /// Time for the answer to each of DESCRIBE, SETUP and PLAY.
-    pub request_timeout: Duration,
-    /// Time without a whole picture (or, in a stream without video, without audio) after which the camera
-    /// counts as dead. Must be above the distance of its pictures.
-    pub data_timeout: Duration,
-    /// Longest wait before the first retry; it doubles from there.
-    pub backoff_min: Duration,
-    /// Longest wait before any retry.
-    pub backoff_max: Duration,
-    /// Bytes of one picture at the most. The limit of what one camera makes us hold; raising it costs that
-    /// memory per camera at worst, a value below the camera's keyframes makes it unusable.
-    pub max_frame_bytes: usize,
-}
-
-impl RtspSettings {
-    /// The stream `stream` from `url`, with the defaults of the configuration.
-    #[cfg(test)]
-    fn new(stream: impl Into<String>, url: Url) -> RtspSettings {
-        let defaults = sluice_config::RtspDefaults::default();
-        RtspSettings {
-            stream: stream.into(),
-            url,
-            credentials: None,
-            transport: Transport::Tcp,
-            connect_timeout: defaults.connect_timeout,
-            request_timeout: defaults.request_timeout,
-            data_timeout: defaults.data_timeout,
-            backoff_min: defaults.reconnect_min,
-            backoff_max: defaults.reconnect_max,
-            max_frame_bytes: defaults.max_frame.as_usize(),
-        }
-    }
-
-    /// Host and port, the only part of the URL that may be shown: passwords also hide in paths and queries.
-    pub fn address(&self) -> String {
-        let port = self.url.port().unwrap_or(554);
-        format!("{}:{port}", self.url.host_str().unwrap_or("?"))
-    }
+    /// `rtsp://host[:port]/path`, and user and password if the camera wants them.
+    pub camera: RtspUrl,
+    /// How media travels, how long to wait for what, and how much to take.
+    pub rtsp: Rtsp,
 }
 
 impl fmt::Debug for RtspSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RtspSettings")
             .field("stream", &self.stream)
-            .field("address", &self.address())
-            .field("credentials", &self.credentials)
-            .field("transport", &self.transport)
+            .field("address", &self.camera.address())
+            .field("credentials", &self.camera.credentials)
+            .field("transport", &self.rtsp.transport)
             .finish_non_exhaustive()
     }
 }
@@ -163,7 +95,7 @@ impl fmt::Debug for RtspSettings {
 /// Failures end attempts only; so does a panic in what reads a camera.
 pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watch::Receiver<bool>) {
     let mut session = Session::new(&settings);
-    let mut backoff = Backoff::new(settings.backoff_min, settings.backoff_max);
+    let mut backoff = Backoff::new(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
     let mut journal = Journal::default();
 
     loop {
@@ -177,7 +109,7 @@ pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watc
         };
 
         let retry_in = pause(&mut backoff, &flow, &failure, rand::random());
-        let error = format!("camera {} {failure}", settings.address());
+        let error = format!("camera {} {failure}", settings.camera.address());
         if tracing::enabled!(tracing::Level::DEBUG) {
             debug!(stream = %settings.stream, "what was said (> by us, < by the camera):\n{}", session.transcript());
         }

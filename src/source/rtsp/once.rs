@@ -6,13 +6,14 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use sluice_config::Transport;
 use sluice_media::Kind;
 
 use super::failure::{Failure, Stage};
 use super::formats::Offer;
 use super::reader::Flow;
 use super::session::Session;
-use super::{Journal, RtspSettings, SignIn, TEARDOWN_WAIT, Transport};
+use super::{Journal, RtspSettings, SignIn, TEARDOWN_WAIT};
 use crate::stream::Sink;
 
 /// What one attempt found, besides what went into its sink.

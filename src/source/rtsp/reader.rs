@@ -117,9 +117,9 @@ impl<'a, S: Sink> Reader<'a, S> {
             choice: Choice { video: None, audio: None, notes: Vec::new() },
             routes: Vec::new(),
             ordered: Vec::new(),
-            depacketizer: Depacketizer::new(settings.max_frame_bytes),
+            depacketizer: Depacketizer::new(settings.rtsp.max_frame.as_usize()),
             units: Vec::new(),
-            losses: Losses::new(settings.transport),
+            losses: Losses::new(settings.rtsp.transport),
             numbers: Numbers::default(),
             strangers: 0,
             begun: false,
@@ -173,7 +173,8 @@ impl<'a, S: Sink> Reader<'a, S> {
     /// When [`Reader::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let orders = self.routes.iter().filter_map(|route| route.order.deadline());
-        let silence = self.playing.map(|since| self.flow.until.unwrap_or(since) + self.settings.data_timeout);
+        let silence =
+            self.playing.map(|since| self.flow.until.unwrap_or(since) + self.settings.rtsp.data_timeout);
         orders.chain(silence).min()
     }
 
@@ -197,7 +198,8 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.forward(at)?;
         }
         let since = self.playing.map(|since| self.flow.until.unwrap_or(since));
-        if since.is_some_and(|since| now.saturating_duration_since(since) >= self.settings.data_timeout) {
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= self.settings.rtsp.data_timeout)
+        {
             return Err(self.silent(stranger));
         }
         Ok(())
@@ -207,8 +209,8 @@ impl<'a, S: Sink> Reader<'a, S> {
         let disordered: u64 = self.routes.iter().map(|route| route.order.discarded()).sum();
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
-            limit: self.settings.data_timeout,
-            transport: self.settings.transport,
+            limit: self.settings.rtsp.data_timeout,
+            transport: self.settings.rtsp.transport,
             discarded: self.strangers + disordered + self.depacketizer.discarded(),
             stranger,
         }
@@ -340,7 +342,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         let mut units = std::mem::take(&mut self.units);
         self.depacketizer
             .push(packet, &mut units)
-            .map_err(|_| Failure::PictureTooLarge(self.settings.max_frame_bytes))?;
+            .map_err(|_| Failure::PictureTooLarge(self.settings.rtsp.max_frame.as_usize()))?;
         for unit in units.drain(..) {
             self.flows(unit.received);
             self.sink.video(unit);

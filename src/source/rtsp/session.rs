@@ -4,11 +4,13 @@
 
 use std::time::{Duration, Instant};
 
+use sluice_config::Transport;
+
 use super::connection::{Arrival, Connection, now};
 use super::dialog::{Dialog, Event};
 use super::failure::Failure;
 use super::reader::{Flow, Reader};
-use super::{Journal, RtspSettings, Transport};
+use super::{Journal, RtspSettings};
 use crate::stream::Sink;
 
 /// A camera's session, from attempt to attempt.
@@ -30,14 +32,6 @@ impl Session {
         journal: &mut Journal,
         flow: &mut Flow,
     ) -> Failure {
-        let url = &settings.url;
-        if url.scheme() != "rtsp"
-            || url.host().is_none()
-            || !url.username().is_empty()
-            || url.password().is_some()
-        {
-            return Failure::Url;
-        }
         self.dialog.begin();
         let mut reader = Reader::new(settings, sink, journal, flow);
         match self.connect(settings).await {
@@ -144,7 +138,7 @@ impl Session {
             Event::Connect => self.connect(settings).await?,
             Event::Described => {
                 let mut tracks = reader.choose(self.dialog.description())?;
-                if let (Transport::Udp, Some(connection)) = (settings.transport, &mut self.connection) {
+                if let (Transport::Udp, Some(connection)) = (settings.rtsp.transport, &mut self.connection) {
                     for track in &mut tracks {
                         track.port = Some(connection.open_ports(track.media)?);
                     }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
+use sluice_config::Credentials;
 
 use super::RtspSettings;
 
@@ -36,16 +37,19 @@ pub(super) struct Mask {
 impl Mask {
     pub(super) fn new(settings: &RtspSettings) -> Mask {
         let mut secrets = Vec::new();
-        if let Some(credentials) = &settings.credentials {
-            secrets.push((credentials.password.clone(), "(password)"));
-            let encoded = url::form_urlencoded::byte_serialize(credentials.password.as_bytes()).collect();
+        if let Some(Credentials { username, password }) = &settings.camera.credentials {
+            let password = password.expose();
+            secrets.push((password.to_owned(), "(password)"));
+            let encoded = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
             secrets.push((encoded, "(password)"));
             // As Basic sends it, with and without what pads it.
-            let basic = format!("{}:{}", credentials.username, credentials.password);
+            let basic = format!("{username}:{password}");
             secrets.push((BASE64_STANDARD_NO_PAD.encode(basic), "(password)"));
-            secrets.push((BASE64_STANDARD_NO_PAD.encode(&credentials.password), "(password)"));
+            secrets.push((BASE64_STANDARD_NO_PAD.encode(password), "(password)"));
         }
-        for (part, name) in [(Some(settings.url.path()), "/(path)"), (settings.url.query(), "(query)")] {
+        for (part, name) in
+            [(Some(settings.camera.url.path()), "/(path)"), (settings.camera.url.query(), "(query)")]
+        {
             secrets.extend(part.map(|part| (part.to_owned(), name)));
         }
         // A single character would take the text apart; so would the root path.

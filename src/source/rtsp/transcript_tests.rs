@@ -1,13 +1,14 @@
-use url::Url;
+use sluice_config::Rtsp;
 
-use super::super::Credentials;
 use super::*;
 
+fn mask_of(camera: &str) -> Mask {
+    let camera = camera.parse().expect("a URL");
+    Mask::new(&RtspSettings { stream: "cam".to_owned(), camera, rtsp: Rtsp::default() })
+}
+
 fn mask() -> Mask {
-    let url = Url::parse("rtsp://10.0.0.9:8554/user=admin_key=hunter2?token=t0ken").expect("a URL");
-    let mut settings = RtspSettings::new("cam", url);
-    settings.credentials = Some(Credentials { username: "admin".into(), password: "s3cr/t".into() });
-    Mask::new(&settings)
+    mask_of("rtsp://admin:s3cr%2Ft@10.0.0.9:8554/user=admin_key=hunter2?token=t0ken")
 }
 
 #[test]
@@ -62,9 +63,7 @@ fn quotes_are_one_short_line() {
 
 #[test]
 fn an_empty_password_and_a_root_path_hide_nothing() {
-    let mut settings = RtspSettings::new("cam", Url::parse("rtsp://10.0.0.9/").expect("a URL"));
-    settings.credentials = Some(Credentials { username: "admin".into(), password: String::new() });
-    assert_eq!(Mask::new(&settings).quote(b"a / b"), "a / b");
+    assert_eq!(mask_of("rtsp://admin@10.0.0.9/").quote(b"a / b"), "a / b");
 }
 
 #[test]

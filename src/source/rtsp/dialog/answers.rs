@@ -104,7 +104,7 @@ impl Dialog {
 
     fn refusal(&self, request: Method, status: u16, verdict: Option<Verdict>, message: &Message) -> Refusal {
         let first = message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let transport = self.settings.transport;
+        let transport = self.settings.rtsp.transport;
         Refusal { request, status, verdict, transport, detail: self.mask().quote(first) }
     }
 
@@ -120,7 +120,7 @@ impl Dialog {
         if target == self.url {
             return Event::Failed(Failure::RedirectedToItself);
         }
-        let known = target.scheme() == "rtsp" && target.host() == self.settings.url.host();
+        let known = target.scheme() == "rtsp" && target.host() == self.settings.camera.url.host();
         if known && self.connections < MAX_CONNECTIONS {
             self.url = target;
             return Event::Connect;

@@ -1,0 +1,100 @@
+//! Shards put on the machine: a socket and a core for each, and what the kernel's GSO is good for.
+//!
+//! Owns what is tried and said when they start. What shards do is none of its business.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use sluice_config::Config;
+use sluice_io::affinity::{self, CoreId};
+use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
+use tokio::sync::mpsc;
+
+use super::ServerError;
+use crate::shard::worker::{self, Worker, WorkerSetup};
+use crate::shard::{News, Pacing};
+use crate::supervise::Ends;
+use crate::track::RecentLimits;
+
+/// One socket per shard on ports in a row; whether they take IPv6.
+pub(super) fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerError> {
+    let count = config.shard_count(affinity::cores().len());
+    let options = |ip: IpAddr, index: u16| SocketOptions {
+        address: SocketAddr::new(ip, config.udp.port + index),
+        receive_buffer: config.udp.receive_buffer.as_usize(),
+        send_buffer: config.udp.send_buffer.as_usize(),
+    };
+    let mut ip = config.udp.address;
+    let mut sockets = Vec::new();
+    for index in 0..count {
+        let socket = match Socket::bind(options(ip, index)) {
+            Err(SocketError::NoIpv6 { .. }) if ip.is_unspecified() => {
+                tracing::info!("this machine has no IPv6: serving IPv4 only");
+                ip = Ipv4Addr::UNSPECIFIED.into();
+                Socket::bind(options(ip, index))?
+            }
+            other => other?,
+        };
+        if index == 0 {
+            for (name, grant) in
+                [("udp.receive_buffer", socket.receive_buffer()), ("udp.send_buffer", socket.send_buffer())]
+            {
+                if grant.is_short() {
+                    tracing::warn!("{name}: {grant}");
+                }
+            }
+        }
+        sockets.push(socket);
+    }
+    Ok((sockets, ip.is_ipv6()))
+}
+
+/// Starts the thread of each shard on its socket.
+pub(super) fn start(
+    config: &Config,
+    sockets: Vec<Socket>,
+    recent: RecentLimits,
+    news: &mpsc::Sender<News>,
+    ends: &Arc<Ends>,
+) -> Result<Vec<Worker>, ServerError> {
+    let gso = gso_mode(config);
+    // Each shard has its part of the line for itself.
+    let rate = config.egress.rate.bytes_per_second().map(|rate| rate / sockets.len() as f64);
+    let pacing = Pacing::from(&config.egress);
+    let busy = Some(f64::from(config.limits.busy) / 100.0).filter(|&part| part > 0.0);
+    let cores = affinity::cores();
+    let count = sockets.len();
+    let mut workers = Vec::with_capacity(count);
+    for (index, socket) in sockets.into_iter().enumerate() {
+        let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
+        let (news, ends) = (news.clone(), ends.clone());
+        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news, ends };
+        workers.push(worker::start(setup)?);
+    }
+    Ok(workers)
+}
+
+/// The last cores, one each: the first is left to the control plane and to interrupts.
+fn core_of(index: usize, count: usize, cores: &[CoreId]) -> Option<CoreId> {
+    let first = cores.len().saturating_sub(count);
+    cores.get((first + index) % cores.len().max(1)).copied()
+}
+
+fn gso_mode(config: &Config) -> GsoMode {
+    if !config.udp.gso {
+        tracing::info!("udp.gso is off: every datagram is a message of its own");
+        return GsoMode::Off;
+    }
+    match gso::self_test() {
+        Ok(verdict) => {
+            if let gso::GsoVerdict::Refused(why) = &verdict {
+                tracing::warn!("GSO is not used: {why}");
+            }
+            verdict.mode()
+        }
+        Err(error) => {
+            tracing::warn!("GSO is not used, its self-test could not run: {error}");
+            GsoMode::Off
+        }
+    }
+}
