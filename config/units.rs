@@ -23,11 +23,6 @@ impl Bytes {
         Self((n as u64) << 20)
     }
 
-    /// The number of bytes.
-    pub const fn as_u64(self) -> u64 {
-        self.0
-    }
-
     /// The number of bytes, as lengths of memory are counted.
     pub const fn as_usize(self) -> usize {
         self.0 as usize

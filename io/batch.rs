@@ -189,16 +189,6 @@ impl Batch {
         self.bytes = 0;
     }
 
-    /// Forgets the `count` oldest messages and returns how many datagrams that were.
-    pub fn drop_front(&mut self, count: usize) -> usize {
-        let before = self.segments;
-        for _ in 0..count {
-            let Some(front) = self.messages.front() else { break };
-            self.consume(front.segments());
-        }
-        before - self.segments
-    }
-
     /// Takes the first `segments` datagrams off the oldest message, and the message with its last one.
     pub(crate) fn consume(&mut self, segments: usize) {
         let Some(front) = self.messages.front_mut() else { return };

@@ -95,7 +95,8 @@ impl GsoMemory {
     }
 
     /// Destinations that go without GSO now.
-    pub(crate) fn unfit(&self) -> usize {
+    #[cfg(test)]
+    fn unfit(&self) -> usize {
         self.unfit.len()
     }
 }

@@ -25,11 +25,6 @@ impl Sender {
         Self { call: SendCall::new(), gso: GsoMemory::new(mode) }
     }
 
-    /// Destinations that currently go without GSO because the kernel refused a train to them.
-    pub fn destinations_without_gso(&self) -> usize {
-        self.gso.unfit()
-    }
-
     /// Hands the batch to the kernel, oldest message first.
     ///
     /// Afterwards the batch is empty, or begins with the first datagram that did not fit into the socket's

@@ -3,6 +3,8 @@
 //! Needs what tests/browser.rs needs, and Debian's ffmpeg.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
+#[path = "wall/away.rs"]
+mod away;
 #[path = "wall/kiosk.rs"]
 mod kiosk;
 #[path = "wall/player.rs"]

@@ -176,17 +176,7 @@ fn an_emptied_batch_has_its_whole_arena_again() {
     batch.consume(1);
     assert!(batch.is_empty());
     push_all(&mut batch, &[(A, 90)]);
-    assert_eq!(batch.drop_front(5), 1);
-    push_all(&mut batch, &[(A, 90)]);
     batch.clear();
     push_all(&mut batch, &[(A, 100)]);
     assert_eq!(batch.bytes(), 100);
-}
-
-#[test]
-fn dropping_the_front_counts_datagrams() {
-    let mut batch = batch();
-    push_all(&mut batch, &[(A, 10), (A, 10), (B, 10), (A, 20)]);
-    assert_eq!(batch.drop_front(2), 3);
-    assert_eq!(shape(&batch), [(A.into(), vec![20])]);
 }

@@ -23,6 +23,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 
 /// What `/static/` serves, by name.
 const FILES: &[(&str, &str, &str)] = &[
+    ("address.js", SCRIPT, include_str!("pages/address.js")),
     ("cell.js", SCRIPT, include_str!("pages/cell.js")),
     ("copy.js", SCRIPT, include_str!("pages/copy.js")),
     ("details.js", SCRIPT, include_str!("pages/details.js")),

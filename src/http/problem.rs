@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::stream::Cause;
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -19,12 +21,15 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// The methods that this URL takes, where another was used (RFC 9110 §15.5.6).
     pub allow: Option<&'static str>,
+    /// Why a stream has no picture, without what `detail` says around it: a word, if its source is away, and a
+    /// sentence.
+    pub reason: Option<(Option<Cause>, String)>,
 }
 
 impl Problem {
     /// A refusal without a time to try again.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { status, detail: detail.into(), retry_after: None, allow: None }
+        Problem { status, detail: detail.into(), retry_after: None, allow: None, reason: None }
     }
 
     /// The same with a time to try again, rounded up to whole seconds.
@@ -42,13 +47,18 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
             "error": self.detail,
         });
+        // For pages, which have a title of their own (extension members, RFC 9457 §3.2).
+        if let Some((cause, reason)) = self.reason {
+            body["cause"] = cause.map(Cause::name).into();
+            body["reason"] = reason.into();
+        }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -289,24 +289,19 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
 }
 
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
-    let name = &stream.name;
-    match state {
-        SourceState::Waiting { error, retry_in, .. } => Problem::new(
-            StatusCode::CONFLICT,
-            format!("stream {name:?} has no picture yet: {}; trying again", discreet(error, &stream.source)),
-        )
-        .retry_after(*retry_in),
-        SourceState::Starting { why } => Problem::new(StatusCode::CONFLICT, {
-            let why = discreet(why, &stream.source);
-            format!("stream {name:?} has no picture yet: {why}")
-        })
-        .retry_after(CONNECTING_RETRY),
-        SourceState::Connecting | SourceState::Playing => Problem::new(
-            StatusCode::CONFLICT,
-            format!("stream {name:?} has no picture yet: its source is being connected"),
-        )
-        .retry_after(CONNECTING_RETRY),
-    }
+    let (cause, reason, retry_in) = match state {
+        SourceState::Waiting { error, cause, retry_in } => {
+            (Some(*cause), discreet(error, &stream.source), *retry_in)
+        }
+        SourceState::Starting { why } => (None, discreet(why, &stream.source), CONNECTING_RETRY),
+        SourceState::Connecting | SourceState::Playing => {
+            (None, "its source is being connected".to_owned(), CONNECTING_RETRY)
+        }
+    };
+    let again = if cause.is_some() { "; trying again" } else { "" };
+    let detail = format!("stream {:?} has no picture yet: {reason}{again}", stream.name);
+    Problem { reason: Some((cause, reason)), ..Problem::new(StatusCode::CONFLICT, detail) }
+        .retry_after(retry_in)
 }
 
 /// 429 where this client asks for too much, 503 where all do.

@@ -9,8 +9,12 @@ pub enum Cause {
     Name,
     /// Nothing answers at its address.
     Unreachable,
-    /// User or password are wrong or missing, or may not see the stream.
+    /// It wants user and password, and was given none.
+    NoCredentials,
+    /// User or password are wrong.
     Credentials,
+    /// It lets this user see nothing, or asks in a way that is not answered.
+    Refused,
     /// It has no such stream.
     Path,
     /// It has no room for another session.
@@ -29,7 +33,9 @@ impl Cause {
         match self {
             Cause::Name => "name",
             Cause::Unreachable => "unreachable",
+            Cause::NoCredentials => "no_credentials",
             Cause::Credentials => "credentials",
+            Cause::Refused => "refused",
             Cause::Path => "path",
             Cause::Full => "full",
             Cause::Media => "media",

@@ -136,9 +136,21 @@ async function openPage() {
       );
     });
   });
-  const response = await tab.goto(options.url, { waitUntil: "load" });
+  const response = await visit(tab);
   if (!response?.ok()) note("page", `status ${response?.status()} for ${options.url}`);
   return tab;
+}
+
+// Opens the page; again if an interface of the machine (another test's, say) came or went meanwhile.
+async function visit(tab) {
+  for (let left = VISITS - 1; ; left--) {
+    try {
+      return await tab.goto(options.url, { waitUntil: "load" });
+    } catch (error) {
+      if (left === 0 || !error.message.includes("ERR_NETWORK_CHANGED")) throw error;
+      await sleep(LEAVE_MS / 10);
+    }
+  }
 }
 
 // What repeats (a page that tries again, say) is listed once, with its count.

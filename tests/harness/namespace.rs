@@ -31,6 +31,10 @@ impl Namespace {
         let (name, device) = (&namespace.name, &namespace.device);
         ip(&format!("netns add {name}"));
         ip(&format!("link add {device} type veth peer name {FAR} netns {name}"));
+        // An IPv6 address of its own, which the kernel settles a second or two later, would be a change of
+        // network to a browser inside: it stops what it loads (`net::ERR_NETWORK_CHANGED`).
+        ip(&format!("link set {device} addrgenmode none"));
+        namespace.ip(&format!("link set {FAR} addrgenmode none"));
         ip(&format!("address add {near}/24 dev {device}"));
         ip(&format!("link set {device} up"));
         namespace.ip(&format!("address add {far}/24 dev {FAR}"));

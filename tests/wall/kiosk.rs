@@ -39,26 +39,47 @@ fn a_picture_that_is_not_live_says_so() {
     assert_eq!(page.eval(&words("cam1")), "");
     drop(sluice);
     // With the connection its last picture is gone, so that nothing is said of its age.
-    page.wait_until(&format!("{} === 'The server does not answer'", words("cam1")));
+    for name in ["cam1", "gate", "nothing"] {
+        page.wait_until(&format!("{} === 'The server does not answer'", words(name)));
+    }
     page.screenshot("kiosk-late");
 }
 
 #[test]
-fn an_address_that_means_nothing_is_said_and_the_rest_is_shown() {
+fn what_means_nothing_in_the_address_is_said_and_the_rest_is_shown() {
     let _turn = turn();
     let sluice = demos(&["cam1"], &[]);
-    let mut page = Page::open(sluice.http, "/?wall&columns=abc&cycle=1&colums=2");
-    page.wait_until("sluiceKiosk.cells.get('cam1')?.age < 1000");
-    let said = page.eval("document.querySelector('.doubts').innerText");
-    for part in [
-        "columns=abc is no number from 1 to 12",
-        "cycle=1 is no time of 2 s or more",
-        "colums means nothing here",
+    let doubts = "[...document.querySelectorAll('.doubts li')].map((line) => line.innerText).join('|')";
+    for (query, said) in [
+        ("columns=0", &["columns=0 is not a number from 1 to 12: there are as many columns"][..]),
+        ("columns=abc&cycle=5", &["columns=abc is not a number", "cycle=5 has no unit, as 5s has: pictures"]),
+        ("columns=13&cycle=1s", &["columns=13 is not a number", "cycle=1s is not a time from 2s to 24h"]),
+        ("cycle=40000h", &["cycle=40000h is not a time from 2s to 24h"]),
+        ("colums=2", &["colums means nothing here: there are streams, columns and cycle."]),
+        (
+            "streams=cam1,cam3,gate*",
+            &[
+                "streams=cam3: there is no stream of that name; / lists those there are.",
+                "streams=gate*: no stream has a name like that",
+            ],
+        ),
+        ("streams=cam*&columns=2&cycle=20s", &[]),
     ] {
-        assert!(said.as_str().is_some_and(|said| said.contains(part)), "{part} in {said}");
+        let mut page = Page::open(sluice.http, &format!("/?wall&{query}"));
+        page.wait_until("sluiceKiosk.cells.get('cam1')?.age < 1000");
+        let lines = page.eval(doubts);
+        let lines: Vec<&str> = lines.as_str().expect("text").split_terminator('|').collect();
+        assert_eq!(lines.len(), said.len(), "{query}: {lines:?}");
+        for (line, said) in lines.iter().zip(said) {
+            assert!(line.starts_with(said), "{query}: {line:?} is not {said:?}");
+        }
+        if said.is_empty() {
+            page.assert_sound();
+        }
     }
-    let mut page = Page::open(sluice.http, "/?wall&columns=2&cycle=20s&streams=cam*");
-    page.wait_until("sluiceKiosk.cells.get('cam1')?.age < 1000");
-    assert_eq!(page.eval("document.querySelector('.doubts') === null"), true);
-    page.assert_sound();
+    let mut page = Page::open(sluice.http, "/?wall&streams=gate*");
+    page.wait_until(
+        "document.querySelector('.notice')?.innerText.startsWith('streams=gate*: no stream has a name like that')",
+    );
+    assert_eq!(page.eval(doubts), "");
 }

@@ -210,7 +210,11 @@ fn e19_a_stream_without_a_picture_is_409_and_one_that_cannot_be_is_404() {
         retry_after(&answer);
         let sentence = refused(&answer, 409);
         assert!(!sentence.contains("127.0.0.1"), "where the camera is concerns nobody here: {sentence}");
-        sentence.contains("cannot be reached").then_some(())
+        // For pages, without what the sentence says around it.
+        let problem = answer.json();
+        let reason = problem["reason"].as_str().expect("a reason");
+        assert!(sentence.contains(reason) && !reason.contains("no picture yet"), "{reason}");
+        (problem["cause"] == "unreachable" && reason.contains("cannot be reached")).then_some(())
     });
     let answer = sluice.request(Request::offer("/nothing/whep", CHROMIUM));
     assert_eq!(

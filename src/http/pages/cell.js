@@ -9,6 +9,8 @@ import { lengthOfTime, sentence, troubleWords } from "./words.js";
 const LATE_MS = 3_000;
 
 export class Cell {
+  // Whether the list of streams was not to be had: what is known of the stream is of before.
+  serverAway = false;
   #video = document.createElement("video");
   #words = document.createElement("div");
   #player;
@@ -79,12 +81,12 @@ export class Cell {
   #lines(silent) {
     const { stream } = this;
     const why =
-      !stream || stream.missing
-        ? "There is no stream of this name"
-        : stream.trouble
-          ? troubleWords(stream.trouble.kind, stream.trouble.cause).title
-          : this.#reason?.kind === "network"
-            ? "The server does not answer"
+      this.serverAway || this.#reason?.kind === "network"
+        ? "The server does not answer"
+        : !stream || stream.missing
+          ? "There is no stream of this name"
+          : stream.trouble
+            ? troubleWords(stream.trouble.kind, stream.trouble.cause).title
             : this.#reason?.detail
               ? sentence(this.#reason.detail)
               : this.#shown

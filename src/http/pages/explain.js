@@ -5,8 +5,8 @@ import { sentence, troubleWords } from "./words.js";
 const REQUEST_TIMEOUT_MS = 5_000;
 
 // {title, detail} of why `name` does not play; the reason is that of WhepPlayer's event "state".
-export function explain(name, { kind, status, detail, candidates }) {
-  if (kind === "http") return explainStatus(name, status, detail);
+export function explain(name, { kind, status, detail, problem, candidates }) {
+  if (kind === "http") return explainStatus(name, status, problem ?? {});
   const ports = [...new Set(candidates.map(({ port }) => `${port}/udp`))];
   const port = ports.length === 0 ? "its UDP port" : `port ${ports.join(" or ")}`;
   switch (kind) {
@@ -37,12 +37,14 @@ export function explain(name, { kind, status, detail, candidates }) {
 // The page came, so this computer reaches the server; what it cannot reach is one of these addresses, or a port.
 function explainPath(candidates, port) {
   const addresses = [...new Set(candidates.map(({ address }) => address))];
-  const named = addresses.length > 0 && !addresses.includes(location.hostname);
+  // Without the brackets of an IPv6 address.
+  const here = location.hostname.replace(/^\[|\]$/g, "");
+  const elsewhere = addresses.length > 0 && !addresses.includes(here);
   const open = `${port} of the server must be open to this computer`;
-  if (!named) return `The page arrived over TCP, but no UDP packet comes through: ${open}.`;
+  if (!elsewhere) return `The page arrived over TCP, but no UDP packet comes through: ${open}.`;
   const announced = addresses.join(" and ");
   return (
-    `The page arrived over TCP from ${location.hostname}, but no UDP packet comes through. ` +
+    `The page arrived over TCP from ${here}, but no UDP packet comes through. ` +
     `The server told this browser to use ${announced}: if this computer cannot reach that, name the right ` +
     `address in ice.addresses of the server's configuration. If it can, ${open}.`
   );
@@ -65,7 +67,7 @@ export async function explainStill(root, name, arrives) {
   }
 }
 
-function explainStatus(name, status, detail) {
+function explainStatus(name, status, { detail, cause, reason }) {
   const say = (title, otherwise, words = detail) => ({ title, detail: words ? sentence(words) : otherwise });
   switch (status) {
     case 401:
@@ -82,10 +84,10 @@ function explainStatus(name, status, detail) {
       );
     case 409:
       return say(
-        "There is no picture yet.",
+        cause ? `${troubleWords("away", cause).title}.` : "There is no picture yet.",
         "The picture starts by itself as soon as the camera sends one.",
-        // The title has said its beginning, and the line below its end.
-        detail?.replace(/^stream .*? has no picture yet: /su, "").replace(/; trying again$/u, ""),
+        // Without what the title and the line below say.
+        reason,
       );
     case 422:
       return say(

@@ -2,38 +2,34 @@
 //
 //     /?wall                          every stream
 //     &streams=gate,yard,cam*         these, in this order; a star stands for anything
-//     &columns=3                      pictures side by side (else as many as show most)
+//     &columns=3                      pictures side by side (otherwise as many as show most)
 //     &cycle=20s                      how long a page of pictures is shown when they do not all fit
 //
 // What is not shown is not played: a hidden page, and streams of another page of pictures, cost nothing.
 
+import { COLUMNS_MAX, readAddress } from "./address.js";
 import { Cell } from "./cell.js";
 import { compareNames } from "./natural.js";
 import { StreamList } from "./streams.js";
 
 const LIST_MS = 10_000;
-const CYCLE_MS = 20_000;
-// Shorter, and a picture is hardly there before it goes.
-const CYCLE_MIN_MS = 2_000;
-const COLUMNS_MAX = 12;
 // Narrower pictures show too little, and each costs a decoder.
 const CELL_MIN_PX = 240;
 const LOOK_MS = 1_000;
 const IDLE_MS = 3_000;
 const DOUBTS_MS = 30_000;
 
-const query = new URLSearchParams(location.search);
 const kiosk = document.getElementById("kiosk");
 const root = new URL(".", location.href);
-// What the address says that means nothing here, in sentences.
-const doubts = [];
-const cycle = readCycle();
-const columnsWanted = readColumns();
+const wanted = readAddress(new URLSearchParams(location.search));
 // Those on the screen, by name.
 const cells = new Map();
 let streams = [];
+let listed = false;
+let serverAway = false;
 let page = 0;
 let cycleTimer = 0;
+let doubtsTimer = 0;
 let idleTimer = 0;
 
 export function start() {
@@ -46,7 +42,7 @@ export function start() {
   document.addEventListener("pointermove", wake);
   document.addEventListener("keydown", handleKey);
   setInterval(() => cells.forEach((cell) => cell.look()), LOOK_MS);
-  sayDoubts();
+  sayDoubts(wanted.doubts);
   keepAwake();
   wake();
   // A debugging aid; the tests read it too.
@@ -55,6 +51,10 @@ export function start() {
 
 function showList(list) {
   const chosen = choose(list.streams);
+  // Once: streams come and go with the server only, and nobody may sit there to read it.
+  const strange = wanted.streams.filter((name) => !list.streams.some(fits(name)));
+  if (!listed && chosen.length > 0) sayDoubts(strange.map(unknown));
+  listed = true;
   const before = streams.map((stream) => stream.name).join();
   streams = chosen;
   cells.forEach((cell) => (cell.stream = streams.find((stream) => stream.name === cell.name) ?? null));
@@ -63,26 +63,32 @@ function showList(list) {
 
 // Without an answer what plays goes on: the list is not needed for it.
 function showServer(words) {
+  serverAway = Boolean(words);
+  cells.forEach((cell) => (cell.serverAway = serverAway));
   if (words && streams.length === 0) notice(words);
 }
 
 // The streams that the address names, in its order. A name that is not there yet has a place all the same.
 function choose(all) {
   const sorted = [...all].sort((a, b) => compareNames(a.name, b.name));
-  const wanted = query
-    .get("streams")
-    ?.split(",")
-    .map((name) => name.trim())
-    .filter(Boolean);
-  if (!wanted?.length) return sorted;
-  const found = wanted.flatMap((pattern) => {
-    if (!pattern.includes("*"))
-      return [all.find(({ name }) => name === pattern) ?? { name: pattern, missing: true }];
-    const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-    const fits = new RegExp(`^${parts.join(".*")}$`, "su");
-    return sorted.filter(({ name }) => fits.test(name));
+  if (wanted.streams.length === 0) return sorted;
+  const found = wanted.streams.flatMap((name) => {
+    const fitting = sorted.filter(fits(name));
+    return fitting.length > 0 || name.includes("*") ? fitting : [{ name, missing: true }];
   });
   return found.filter((stream, place) => found.findIndex(({ name }) => name === stream.name) === place);
+}
+
+// Whether a stream has this name, in which a star stands for anything.
+function fits(pattern) {
+  const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  const expression = new RegExp(`^${parts.join(".*")}$`, "su");
+  return ({ name }) => expression.test(name);
+}
+
+function unknown(name) {
+  const what = name.includes("*") ? "no stream has a name like that" : "there is no stream of that name";
+  return `streams=${name}: ${what}; ${root.pathname} lists those there are.`;
 }
 
 // ------------------------------------------------------------------------------------------ the screen
@@ -92,10 +98,10 @@ function grid(count) {
   const { innerWidth: width, innerHeight: height } = window;
   const most = Math.max(1, Math.min(COLUMNS_MAX, Math.floor(width / CELL_MIN_PX)));
   const rowsOf = (columns) => Math.max(1, Math.round(height / ((width / columns) * (9 / 16))));
-  if (columnsWanted)
+  if (wanted.columns)
     return {
-      columns: columnsWanted,
-      rows: Math.min(rowsOf(columnsWanted), Math.ceil(count / columnsWanted)),
+      columns: wanted.columns,
+      rows: Math.min(rowsOf(wanted.columns), Math.ceil(count / wanted.columns)),
     };
   let best = null;
   for (let columns = 1; columns <= most; columns++) {
@@ -111,9 +117,7 @@ function grid(count) {
 
 function layOut() {
   if (document.hidden) return;
-  if (streams.length === 0) return notice(query.get("streams")
-        ? `No stream is named like “${query.get("streams")}”.`
-        : "There is no stream to show.");
+  if (streams.length === 0) return notice(wanted.streams.map(unknown).join(" ") || "There is no stream to show.");
   const { columns, rows } = grid(streams.length);
   const places = columns * rows;
   const pages = Math.ceil(streams.length / places);
@@ -134,7 +138,7 @@ function layOut() {
       kiosk.insertBefore(cell.element, kiosk.children[place] ?? null);
   });
   clearTimeout(cycleTimer);
-  if (pages > 1) cycleTimer = setTimeout(turn, cycle);
+  if (pages > 1) cycleTimer = setTimeout(turn, wanted.cycle);
 }
 
 function turn() {
@@ -144,6 +148,7 @@ function turn() {
 
 function enter(stream) {
   const cell = new Cell(root, stream);
+  cell.serverAway = serverAway;
   cells.set(stream.name, cell);
   return cell;
 }
@@ -167,48 +172,21 @@ function notice(words) {
   kiosk.replaceChildren(box);
 }
 
-// ------------------------------------------------------------------------------------------ the address
-
-function readCycle() {
-  const text = query.get("cycle");
-  if (text === null) return CYCLE_MS;
-  const ms = duration(text);
-  if (ms === null || ms < CYCLE_MIN_MS)
-    doubts.push(`cycle=${text} is no time of 2 s or more, as 20s or 2m: pages turn every ${(ms === null ? CYCLE_MS : CYCLE_MIN_MS) / 1000} s.`);
-  return ms === null ? CYCLE_MS : Math.max(CYCLE_MIN_MS, ms);
-}
-
-// 0 for as many as show most.
-function readColumns() {
-  const text = query.get("columns");
-  if (text === null) return 0;
-  const number = /^\d+$/.test(text) ? Number(text) : 0;
-  if (number < 1 || number > COLUMNS_MAX)
-    doubts.push(`columns=${text} is no number from 1 to ${COLUMNS_MAX}: ${number > COLUMNS_MAX ? `there are ${COLUMNS_MAX}` : "there are as many as show most"}.`);
-  return Math.min(COLUMNS_MAX, number);
-}
-
-// Once, to whoever sets the screen up; it goes away by itself.
-function sayDoubts() {
-  const known = ["wall", "streams", "columns", "cycle"];
-  for (const name of new Set(query.keys()))
-    if (!known.includes(name)) doubts.push(`${name} means nothing here: there are streams, columns and cycle.`);
-  if (doubts.length === 0) return;
-  const box = document.createElement("p");
+// To whoever sets the screen up; it goes away by itself.
+function sayDoubts(sentences) {
+  if (sentences.length === 0) return;
+  const box = document.querySelector(".doubts") ?? document.createElement("ul");
   box.className = "doubts";
   box.setAttribute("role", "status");
-  box.textContent = doubts.join(" ");
+  box.append(
+    ...sentences.map((words) => Object.assign(document.createElement("li"), { textContent: words })),
+  );
   document.body.append(box);
-  setTimeout(() => box.remove(), DOUBTS_MS);
+  clearTimeout(doubtsTimer);
+  doubtsTimer = setTimeout(() => box.remove(), DOUBTS_MS);
 }
 
 // ------------------------------------------------------------------------------------------- the rest
-
-// "20s", "2m", "1500ms", or a number of seconds.
-function duration(text) {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text ?? "") ?? [];
-  return number === undefined ? null : Number(number) * { ms: 1, s: 1_000, m: 60_000 }[unit ?? "s"];
-}
 
 // Browsers allow it to https and localhost; the lock ends whenever the page is hidden.
 async function keepAwake() {

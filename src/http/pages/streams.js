@@ -4,7 +4,8 @@
 //    "name": "cam1", "state": "playing" | "starting" | "connecting" | "waiting",
 //    "since": "Thu, 26 Nov 2026 ..." | null,
 //    "trouble": {"kind": "away" | "silent" | "no_keyframe" | "no_video", "detail": "..." | null,
-//                "cause": "name" | "unreachable" | "credentials" | "path" | "full" | "media" | "broken" | "internal" | null} | null,
+//                "cause": "name" | "unreachable" | "no_credentials" | "credentials" | "refused" | "path" | "full" |
+//                         "media" | "broken" | "internal" | null} | null,
 //    "error": "..." | null, "retry_in_ms": n | null, "picture": true | false,
 //    "video": {"codec": "H264", "width": 1280 | null, "height": 720 | null, "profile": "42c01f" | null} | null,
 //    "audio": {"codec": "opus", "channels": 2} | null,

@@ -14,8 +14,9 @@
 //   "connected"   ICE and DTLS are up, media may come
 //   "waiting"     the attempt is over; `reason.retryAt` (as of performance.now) says when the next begins
 //   "stopped"     by `stop`, or because the server wants other credentials: nothing happens until `start`
-// `reason` is null, or {kind, status, detail, candidates, retryAt} with `kind`:
-//   "http"        the server refused the offer with `status`; `detail` is its explanation, if it gave one
+// `reason` is null, or {kind, status, detail, problem, candidates, retryAt} with `kind`:
+//   "http"        the server refused the offer with `status`; `detail` is its explanation, if it gave one, and
+//                 `problem` all that it said (RFC 9457), or null
 //   "network"     the server did not answer the request
 //   "ice"         no UDP path to any of the server's `candidates`, each {address, port}
 //   "dtls"        a UDP path, but no DTLS session
@@ -193,7 +194,9 @@ export class WhepPlayer extends EventTarget {
     }
     if (response.status !== 201) {
       const retryAfter = retryAfterMs(response.headers.get("Retry-After"));
-      throw because({ kind: "http", status: response.status, detail: problem(response, body), retryAfter });
+      const problem = problemOf(response, body);
+      const { status } = response;
+      throw because({ kind: "http", status, detail: problem?.detail ?? null, problem, retryAfter });
     }
     const location = response.headers.get("Location");
     if (location) {
@@ -214,7 +217,8 @@ export class WhepPlayer extends EventTarget {
     if (reason.kind === "closed") attempt.session = null;
     this.#release();
     const { retryAfter = null, ...rest } = reason;
-    const full = { status: null, detail: null, candidates: attempt.candidates, retryAt: null, ...rest };
+    const { candidates } = attempt;
+    const full = { status: null, detail: null, problem: null, candidates, retryAt: null, ...rest };
     if (full.status === 401 || full.status === 403) {
       this.#setState("stopped", full);
       return;
@@ -303,11 +307,11 @@ function candidatesOf(sdp) {
   return found.map(([, address, port]) => ({ address, port: Number(port) }));
 }
 
-// `detail` of application/problem+json (RFC 9457); its title would only repeat the status.
-function problem(response, body) {
+// What application/problem+json says (RFC 9457), or null.
+function problemOf(response, body) {
   if (!response.headers.get("Content-Type")?.includes("json")) return null;
   try {
-    return JSON.parse(body).detail ?? null;
+    return JSON.parse(body);
   } catch {
     return null;
   }

@@ -28,29 +28,28 @@ const TROUBLES = {
   },
 };
 
-const RESTART = "Then start Sluice again: it reads its configuration once.";
+const RESTART = "Correct the source and start Sluice again.";
+const RARELY = "Until then it asks rarely, because many cameras lock a user out.";
 
-// Why a source is away, by the word of `streams.json`.
+// Why a source is away, by the word of `streams.json`. The server's sentence stands beside the advice.
 const CAUSES = {
-  name: {
-    title: "No such host",
-    advice: `The host name of the camera does not resolve. Correct it in the source, or write the IP address. ${RESTART}`,
-  },
+  name: { title: "No such host", advice: `No name server knows the camera. ${RESTART}` },
   unreachable: {
     title: "Camera does not answer",
-    advice: "Is it on, and are address and port right? Sluice keeps trying; viewers see the picture come back by itself.",
+    advice:
+      "Sluice keeps trying, and the picture comes back by itself. A camera that has another address now takes a restart of Sluice with that address.",
   },
-  credentials: {
-    title: "Sign-in refused",
-    advice: `Correct user and password of the source. ${RESTART} Until then it asks rarely, because many cameras lock a user after a few wrong passwords.`,
+  no_credentials: { title: "Password needed", advice: `${RESTART} ${RARELY}` },
+  credentials: { title: "Wrong password", advice: `${RESTART} ${RARELY}` },
+  refused: {
+    title: "Camera refuses access",
+    advice: `Change its settings, or correct the source and start Sluice again. ${RARELY}`,
   },
-  path: {
-    title: "No such path on the camera",
-    advice: `Correct the path of the source: the camera's manual names it. ${RESTART}`,
-  },
+  path: { title: "No such path on the camera", advice: `Its manual names its paths. ${RESTART}` },
   full: {
     title: "Camera has no room",
-    advice: "Close other programs that watch this camera, or raise the number of its sessions. Sluice keeps trying.",
+    advice:
+      "Close other programs that watch this camera, or raise the number of its sessions. Sluice keeps trying.",
   },
   media: { title: "No usable video", advice: "Set the camera to H.264. Sluice keeps trying." },
 };

@@ -107,7 +107,9 @@ impl Refusal {
 
     fn cause(&self) -> Cause {
         match (self.status, &self.verdict) {
-            (_, Some(_)) | (401 | 403, _) => Cause::Credentials,
+            (_, Some(Verdict::NoCredentials)) => Cause::NoCredentials,
+            (_, Some(Verdict::Wrong)) | (401, None) => Cause::Credentials,
+            (_, Some(_)) | (403, _) => Cause::Refused,
             (453 | 503, _) => Cause::Full,
             (461, _) => Cause::Media,
             (500.., _) => Cause::Broken,
