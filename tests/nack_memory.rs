@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sluice::shard::Shard;
 use sluice::track::RecentLimits;
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
-use sluice_harness::world::{PACING, World};
+use sluice_harness::terms::PACING;
+use sluice_harness::world::World;
 use sluice_media::Codec;
 use sluice_media::rtcp::Epoch;
 
@@ -17,7 +18,7 @@ fn shard_heap(viewers: usize, history: Duration) -> (usize, usize) {
     world.camera(Codec::Opus);
     world.run(Duration::from_millis(12_900));
     (0..viewers).for_each(|_| {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     });
     // A handshake over such a line may take longer than it may: that is another test's.
     world.connect(0..viewers);

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_harness::viewers::{Viewers, offer};
+use sluice_harness::client::{Behaviour, Client};
+use sluice_harness::viewers::Viewers;
 use sluice_harness::{Binary, Request, wait_for};
 
 /// The program.
@@ -44,7 +45,8 @@ fn abandoned_offers_leave_nothing_behind_and_disturb_nobody() {
     sluice.wait_until_playing("demo");
     let witnesses = Viewers::join_many(&sluice, "demo", 4);
     witnesses.wait_until_watching();
-    let (_, _, text) = offer("127.0.0.1:9".parse().expect("an address"), Instant::now());
+    let nobody = "127.0.0.1:9".parse().expect("an address");
+    let (_, text) = Client::new(nobody, Behaviour::PACKETS, Instant::now());
     let mut resident = Vec::new();
     for _ in 0..3 {
         for _ in 0..500 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 use sluice_media::{Class, class};
@@ -16,9 +16,9 @@ use crate::{mutate, run};
 fn datagrams_hurt_at_most_the_viewer_they_pretend_to_be_of() {
     run(6, |random| {
         let mut world = World::with_camera(random.random());
-        let witness = world.join(0, Player::PACKETS, Link::GOOD);
+        let witness = world.join(0, Behaviour::PACKETS, Link::GOOD);
         world.connect(0..1);
-        let target = world.join(0, Player::PACKETS, Link::GOOD);
+        let target = world.join(0, Behaviour::PACKETS, Link::GOOD);
         let stranger = "203.0.113.66:4000".parse().expect("an address");
         for _ in 0..30 {
             for _ in 0..40 {
@@ -34,7 +34,7 @@ fn datagrams_hurt_at_most_the_viewer_they_pretend_to_be_of() {
         }
         world.run(Duration::from_secs(1));
         assert!(world.end_of(witness).is_none(), "{:?}", world.ended);
-        let newest = world.clients[witness].video().map(|packet| packet.at).max().expect("packets");
+        let newest = world.clients[witness].pictures().map(|packet| packet.at).max().expect("packets");
         assert!(world.now - newest < Duration::from_millis(100), "the witness sees nothing any more");
         // Whatever became of the target, nothing of it outlives its consent.
         world.links[target].down = true;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand::RngExt;
 use sluice::track::{MAX_TRAIN_PACKETS, TrackSeq, VideoPacketizer};
+use sluice_harness::sample::{PPS, SPS};
 use sluice_media::{AccessUnit, MAX_PAYLOAD};
 
 use crate::{mutate, run};
 
-const SETS: [&[u8]; 2] =
-    [&[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44], &[0x68, 0xce, 0x3c, 0x80]];
+const SETS: [&[u8]; 2] = [SPS, PPS];
 
 #[test]
 fn pictures_are_refused_or_packetized_within_every_bound() {

@@ -7,17 +7,16 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use sluice::id::StreamId;
-use sluice::stream::{AudioFormat, Formats, VideoFormat};
+use sluice::stream::Formats;
 use sluice::track::{AudioPacketizer, Recent, RecentLimits, Train, VideoPacketizer};
 use sluice_media::{AccessUnit, AudioFrame, Codec};
+
+use crate::sample::{self, PPS, SPS, formats};
 
 /// Time of a frame: 25 a second.
 pub const FRAME: Duration = Duration::from_millis(40);
 /// Frames from one keyframe to the next: two seconds.
 pub const GOP: u64 = 50;
-
-const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44];
-const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 
 /// A stream's source, as far as a shard sees it.
 pub struct Camera {
@@ -62,18 +61,7 @@ impl Camera {
 
     /// What its stream carries.
     pub fn formats(&self) -> Formats {
-        let video = VideoFormat {
-            codec: Codec::H264,
-            profile_level_id: Some([0x42, 0xc0, 0x1f]),
-            size: None,
-            frame_rate: None,
-        };
-        let channels = if self.audio == Codec::Opus { 2 } else { 1 };
-        Formats {
-            video: Some(video),
-            audio: Some(AudioFormat { codec: self.audio, channels }),
-            notes: Vec::new(),
-        }
+        formats(self.audio)
     }
 
     /// The source comes back with another audio codec.
@@ -104,12 +92,12 @@ impl Camera {
         self.next_frame += FRAME;
         let keyframe = number.is_multiple_of(self.group);
         let nals = if keyframe {
-            let slice = self.slice(0x65, random.random_range(20_000..30_000), random);
+            let slice = self.slice(true, random.random_range(20_000..30_000), random);
             vec![Bytes::from_static(SPS), Bytes::from_static(PPS), slice]
         } else {
             // Two slices a picture, one of a packet, one of several.
             let size = random.random_range(1_500..7_000);
-            vec![self.slice(0x41, 300, random), self.slice(0x41, size, random)]
+            vec![self.slice(false, 300, random), self.slice(false, size, random)]
         };
         self.frames.push(nals.clone());
         let timestamp = ((now - self.started).as_micros() * 9 / 100) as i64;
@@ -128,12 +116,8 @@ impl Camera {
         trains
     }
 
-    fn slice(&self, header: u8, size: usize, random: &mut StdRng) -> Bytes {
-        let mut nal = vec![header];
-        nal.extend(self.payload(size, random));
-        // It begins a picture, is an I slice, and needs PPS 0: ue 0, ue 2 (011), ue 0.
-        nal[1] = 0b1011_1000 | self.mark();
-        nal.into()
+    fn slice(&self, keyframe: bool, size: usize, random: &mut StdRng) -> Bytes {
+        sample::slice(keyframe, self.payload(size, random))
     }
 
     /// Bytes that are never zero, so that no start code appears, and carry the stream's mark.

@@ -1,29 +1,34 @@
-//! A player: str0m's engine on the other end, behind a NAT of its own.
+//! The WHEP player of all tests: str0m's engine on the other end, with ICE in full.
+//!
+//! Owns what a player does and sees, without a clock or a socket: it takes `now` and datagrams and gives datagrams. What
+//! is between it and the server is its owner's: a link in [`world`](crate::world), a socket in
+//! [`player`](crate::player) and [`viewers`](crate::viewers). It is no code of ours but for the way to its keys, so that it
+//! can judge ours; where thousands have to be cheap, [`rig`](crate::rig) plays with those of `sluice load`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use sluice::peer::MediaParams;
-use sluice::session::join::{Agreement, Restart};
 use sluice_load::srtp::Srtp;
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
-use sluice_media::{Class, Kind, class};
+use sluice_media::{Class, class};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Ssrc;
-use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
-/// Where every viewer finds the server.
-pub const SERVER: &str = "192.0.2.1:8189";
+use crate::sdp::Section;
 
 /// DTLS of all players: its keys can be had.
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
-/// What kind of player.
+/// When a player that has ended wants to be told the time.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+/// How a player behaves.
 #[derive(Debug, Clone, Copy)]
-pub struct Player {
+pub struct Behaviour {
     /// It puts frames together instead of giving packets.
     pub frames: bool,
     /// Audio by PCMU instead of Opus.
@@ -35,13 +40,13 @@ pub struct Player {
     pub by_hand: bool,
 }
 
-impl Player {
+impl Behaviour {
     /// Takes packets as they come.
-    pub const PACKETS: Player = Player { frames: false, pcmu: false, impostor: false, by_hand: false };
+    pub const PACKETS: Behaviour = Behaviour { frames: false, pcmu: false, impostor: false, by_hand: false };
     /// Its RTCP is the test's.
-    pub const BY_HAND: Player = Player { by_hand: true, ..Player::PACKETS };
+    pub const BY_HAND: Behaviour = Behaviour { by_hand: true, ..Behaviour::PACKETS };
     /// Puts frames together.
-    pub const FRAMES: Player = Player { frames: true, ..Player::PACKETS };
+    pub const FRAMES: Behaviour = Behaviour { frames: true, ..Behaviour::PACKETS };
 }
 
 /// A packet that came through, under its original number whether sent once or again.
@@ -55,11 +60,13 @@ pub struct Packet {
     pub payload_type: u8,
     /// Its extended sequence number.
     pub sequence: u64,
+    /// Its RTP timestamp.
+    pub timestamp: u32,
     /// Its RTP payload.
     pub payload: Arc<[u8]>,
 }
 
-/// A whole frame, of its NAL units.
+/// A whole frame.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// Whether no packet is missing between this frame and the last.
@@ -68,11 +75,14 @@ pub struct Frame {
     pub nals: Vec<Vec<u8>>,
 }
 
+/// A datagram, and where it goes.
+pub type Sent = (SocketAddr, Vec<u8>);
+
 /// One player and what it saw.
 pub struct Client {
     rtc: Rtc,
     host: SocketAddr,
-    /// Its address as the server sees it.
+    /// Its address as the server sees it: its own, unless a NAT is before it.
     pub public: SocketAddr,
     /// When it wants to be told the time.
     pub deadline: Instant,
@@ -86,14 +96,10 @@ pub struct Client {
     pub packets: Vec<Packet>,
     /// Pictures that came through, of a player that takes frames.
     pub frames: Vec<Frame>,
-    /// Of its pictures.
-    pub video_ssrc: u32,
-    /// Of its pictures.
-    pub video_payload_type: u8,
-    /// Of its sound, if it has any.
-    pub audio_payload_type: Option<u8>,
-    /// What was agreed on.
-    pub media: Vec<MediaParams>,
+    /// What was agreed on for its picture.
+    pub video: Section,
+    /// What was agreed on for its sound, if it has any.
+    pub audio: Option<Section>,
     /// Compound reports of the server, opened; of a player by hand.
     pub reports: Vec<(Instant, Vec<u8>)>,
     by_hand: bool,
@@ -105,28 +111,25 @@ pub struct Client {
 }
 
 impl Client {
-    /// A player number `index` and the text of its offer.
-    pub fn new(index: usize, player: Player, now: Instant) -> (Client, String) {
+    /// A player at `host` and the text of its offer.
+    pub fn new(host: SocketAddr, behaviour: Behaviour, now: Instant) -> (Client, String) {
         let config = RtcConfig::new()
             .set_crypto_provider(DTLS.provider())
             .set_dtls_cert(DTLS.certificate())
             .clear_codecs()
             .enable_h264(true)
-            .enable_opus(!player.pcmu, false)
-            .enable_pcmu(player.pcmu, false)
-            .set_rtp_mode(!player.frames)
+            .enable_opus(!behaviour.pcmu, false)
+            .enable_pcmu(behaviour.pcmu, false)
+            .set_rtp_mode(!behaviour.frames)
             .set_stats_interval(None);
         let (mut rtc, keys) = with_key_slot(|| config.build(now));
-        let port = 20_000 + index as u16;
-        let host: SocketAddr = format!("10.0.0.7:{port}").parse().expect("an address");
-        let public = format!("198.51.100.{}:{port}", 1 + index % 200).parse().expect("an address");
         rtc.add_local_candidate(Candidate::host(host, "udp").expect("a candidate"));
         let mut api = rtc.sdp_api();
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
         let (offer, pending) = api.apply().expect("two sections to offer");
         let mut text = offer.to_sdp_string();
-        if player.impostor {
+        if behaviour.impostor {
             let at = text.find("a=fingerprint:sha-256 ").expect("a fingerprint") + 22;
             let other = if text[at..].starts_with("00") { "11" } else { "00" };
             text.replace_range(at..at + 2, other);
@@ -134,19 +137,17 @@ impl Client {
         let client = Client {
             rtc,
             host,
-            public,
+            public: host,
             deadline: now,
             connected: None,
             closed: None,
             failed: None,
             packets: Vec::new(),
             frames: Vec::new(),
-            video_ssrc: 0,
-            video_payload_type: 0,
-            audio_payload_type: None,
-            media: Vec::new(),
+            video: Section::default(),
+            audio: None,
             reports: Vec::new(),
-            by_hand: player.by_hand,
+            by_hand: behaviour.by_hand,
             keys,
             srtp: None,
             pending: Some(pending),
@@ -156,16 +157,11 @@ impl Client {
     }
 
     /// Takes the answer to its offer.
-    pub fn take_agreement(&mut self, agreement: &Agreement) {
-        self.answer = agreement.answer.clone();
-        self.take_answer();
-        for media in &agreement.media {
-            match media.codec.kind() {
-                Kind::Video => (self.video_ssrc, self.video_payload_type) = (media.ssrc, media.payload_type),
-                Kind::Audio => self.audio_payload_type = Some(media.payload_type),
-            }
-            self.media.push(media.clone());
-        }
+    pub fn take_answer(&mut self, answer: &str) {
+        self.answer = answer.to_owned();
+        self.accept();
+        self.video = Section::of(answer, "video").expect("video is agreed on");
+        self.audio = Section::of(answer, "audio");
     }
 
     /// A new offer with new ICE credentials.
@@ -177,27 +173,29 @@ impl Client {
         offer.to_sdp_string()
     }
 
-    /// Takes the fragment that answers a restart: the last answer with the credentials in it.
-    pub fn take_restart(&mut self, restart: &Restart) {
-        let line = |name: &str| restart.fragment.lines().find(|line| line.starts_with(name));
+    /// Takes the fragment that answers such an offer: the last answer with the credentials in it.
+    pub fn take_restart(&mut self, fragment: &str) {
+        let line = |name: &str| fragment.lines().find(|line| line.starts_with(name));
         let renewed =
             |old: &str| match ["a=ice-ufrag:", "a=ice-pwd:"].into_iter().find(|name| old.starts_with(name)) {
                 Some(name) => line(name).expect("credentials").to_owned(),
                 None => old.to_owned(),
             };
         self.answer = self.answer.lines().map(|old| renewed(old) + "\r\n").collect();
-        self.take_answer();
+        self.accept();
     }
 
-    fn take_answer(&mut self) {
+    /// Restarts ICE under credentials that the test has agreed on without an offer of the engine's.
+    pub fn restart(&mut self, ours: IceCreds, theirs: IceCreds) {
+        let mut api = self.rtc.direct_api();
+        api.set_local_ice_credentials(ours);
+        api.set_remote_ice_credentials(theirs);
+    }
+
+    fn accept(&mut self) {
         let pending = self.pending.take().expect("an offer is pending");
         let answer = SdpAnswer::from_sdp_string(&self.answer).expect("an answer that str0m reads");
         self.rtc.sdp_api().accept_answer(pending, answer).expect("an answer that str0m takes");
-    }
-
-    /// What was agreed on for its picture or its sound.
-    pub fn track(&self, kind: Kind) -> &MediaParams {
-        self.media.iter().find(|media| media.codec.kind() == kind).expect("agreed on")
     }
 
     /// Both directions of its SRTP, from the beginning.
@@ -212,59 +210,56 @@ impl Client {
         self.srtp.get_or_insert(fresh).seal_reports(compound).expect("an index is left")
     }
 
-    /// A datagram for this client; `None` is the time alone. Returns what it sends.
-    pub fn handle(&mut self, now: Instant, datagram: Option<&[u8]>) -> Vec<Vec<u8>> {
+    /// The time, and what has come from an address, if anything has. Returns what it sends.
+    pub fn handle(&mut self, now: Instant, datagram: Option<(SocketAddr, &[u8])>) -> Vec<Sent> {
         if self.failed.is_some() {
-            self.deadline = now + Duration::from_secs(3_600);
+            self.deadline = now + NEVER;
             return Vec::new();
         }
-        let server = SERVER.parse().expect("an address");
-        let input = match datagram {
-            None => Input::Timeout(now),
-            Some(bytes) => match Receive::new(Protocol::Udp, server, self.host, bytes) {
-                Ok(receive) => Input::Receive(now, receive),
-                Err(_) => Input::Timeout(now),
-            },
-        };
-        if let Some(bytes) = datagram.filter(|bytes| self.by_hand && class(bytes) == Class::Rtcp) {
+        let receive = datagram
+            .and_then(|(source, bytes)| Receive::new(Protocol::Udp, source, self.host, bytes).ok())
+            .map_or(Input::Timeout(now), |receive| Input::Receive(now, receive));
+        if let Some((_, bytes)) = datagram.filter(|(_, bytes)| self.by_hand && class(bytes) == Class::Rtcp) {
             let mut compound = Vec::new();
             assert!(self.srtp().open_reports(bytes, &mut compound), "a report that is authentic");
             self.reports.push((now, compound));
         }
-        match self.rtc.handle_input(input) {
+        match self.rtc.handle_input(receive) {
             Ok(()) => self.drain(now),
             Err(error) => self.fail(error),
         }
     }
 
     /// Asks for a keyframe.
-    pub fn request_keyframe(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        let ssrc = Ssrc::from(self.video_ssrc);
+    pub fn request_keyframe(&mut self, now: Instant) -> Vec<Sent> {
+        let ssrc = Ssrc::from(self.video.ssrc);
         let mut api = self.rtc.direct_api();
         api.stream_rx(&ssrc).expect("video came already").request_keyframe(KeyframeRequestKind::Pli);
         self.handle(now, None)
     }
 
     /// Sends SCTP over the DTLS it has, as if a data channel had been agreed on.
-    pub fn start_sctp(&mut self, now: Instant) -> Vec<Vec<u8>> {
+    pub fn start_sctp(&mut self, now: Instant) -> Vec<Sent> {
         self.rtc.direct_api().start_sctp(true);
         self.handle(now, None)
     }
 
-    /// Closes with a goodbye.
-    pub fn close(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        self.rtc.close().expect("a close");
-        self.drain(now)
+    /// Closes with a goodbye. One that has failed already has none.
+    pub fn close(&mut self, now: Instant) -> Vec<Sent> {
+        match self.rtc.close() {
+            Ok(()) => self.drain(now),
+            Err(error) => self.fail(error),
+        }
     }
 
     /// A player whose handshake never ends gives up; what the server makes of that is the test's matter.
-    fn fail(&mut self, error: RtcError) -> Vec<Vec<u8>> {
+    fn fail(&mut self, error: RtcError) -> Vec<Sent> {
         self.failed = Some(error);
-        self.deadline += Duration::from_secs(3_600);
+        self.deadline += NEVER;
         Vec::new()
     }
 
-    fn drain(&mut self, now: Instant) -> Vec<Vec<u8>> {
+    fn drain(&mut self, now: Instant) -> Vec<Sent> {
         let mut sent = Vec::new();
         loop {
             match self.rtc.poll_output() {
@@ -274,7 +269,9 @@ impl Client {
                 }
                 Ok(Output::Transmit(transmit))
                     if self.by_hand && class(&transmit.contents) == Class::Rtcp => {}
-                Ok(Output::Transmit(transmit)) => sent.push(transmit.contents.to_vec()),
+                Ok(Output::Transmit(transmit)) => {
+                    sent.push((transmit.destination, transmit.contents.to_vec()));
+                }
                 Ok(Output::Event(event)) => self.event(now, event),
                 Ok(Output::Timeout(at)) => {
                     self.deadline = at.max(now + Duration::from_millis(1));
@@ -293,9 +290,10 @@ impl Client {
                 ssrc: *packet.header.ssrc,
                 payload_type: *packet.header.payload_type,
                 sequence: *packet.seq_no,
+                timestamp: packet.header.timestamp,
                 payload: packet.payload,
             }),
-            Event::MediaData(data) if *data.pt == self.video_payload_type => {
+            Event::MediaData(data) if *data.pt == self.video.payload_type => {
                 let nals = nal_units(&data.data);
                 self.frames.push(Frame { contiguous: data.contiguous, nals });
             }
@@ -304,12 +302,12 @@ impl Client {
     }
 
     /// Video packets that came through.
-    pub fn video(&self) -> impl Iterator<Item = &Packet> {
-        self.packets.iter().filter(|packet| packet.ssrc == self.video_ssrc)
+    pub fn pictures(&self) -> impl Iterator<Item = &Packet> {
+        self.packets.iter().filter(|packet| packet.ssrc == self.video.ssrc)
     }
 }
 
-/// The NAL units of a byte stream (ITU-T H.264 Annex B). Payloads here hold no zero bytes.
+/// The NAL units of a byte stream (ITU-T H.264 Annex B). Payloads of our cameras hold no zero bytes.
 fn nal_units(stream: &[u8]) -> Vec<Vec<u8>> {
     let mut units: Vec<Vec<u8>> = Vec::new();
     let mut rest = stream;

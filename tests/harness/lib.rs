@@ -4,6 +4,7 @@
 //! [`server`] and [`load`] are what runs, [`player`] and [`viewers`] watch, [`cameras`] and [`gstreamer`] are watched,
 //! [`page`] is a real browser and [`namespace`] its network. **The core in virtual time**, without a kernel: [`world`]
 //! proves what a shard does on bad lines, [`rig`] measures what it costs, [`oracle`] says what sealed bytes must be.
+//! Both have one [`client`], and cameras of one [`sample`].
 //!
 //! A package that depends on the program is not told where its binary is: every test target that runs it says so once,
 //! in a [`Binary`].
@@ -14,6 +15,7 @@
 )]
 
 pub mod binary;
+pub mod books;
 pub mod camera;
 pub mod cameras;
 pub mod client;
@@ -27,10 +29,12 @@ pub mod page;
 pub mod player;
 pub mod ports;
 pub mod rig;
+pub mod sample;
+pub mod sdp;
 pub mod server;
+pub mod terms;
 pub mod viewers;
 pub mod wait;
-pub mod wire;
 pub mod world;
 
 pub use binary::Binary;

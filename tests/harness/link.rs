@@ -1,4 +1,7 @@
 //! The network between a client and the server: delay, loss, reordering, duplication, outage.
+//!
+//! It is a link in time, both ways, and may change while datagrams are under way. `sluice_load::impair` is the last mile
+//! of one receiver and counts packets: the two have nothing in common but their dice.
 
 use std::cmp::Ordering;
 use std::net::SocketAddr;

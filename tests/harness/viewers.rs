@@ -1,8 +1,7 @@
 //! WHEP players over real sockets: one thread drives any number of them.
 //!
-//! str0m does ICE and DTLS of each; media is counted by its clear header and never decrypted, so that
-//! hundreds of players cost little (the simulation decrypts). What is lost shows as a gap in the
-//! sequence numbers.
+//! Media is counted by its clear header and never reaches the engine, so that hundreds of players cost little
+//! (the simulation decrypts). What is lost shows as a gap in the sequence numbers.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
@@ -14,13 +13,11 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sluice_io::{Receiver, Socket, SocketOptions};
-use sluice_media::{Class, class};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind};
-use str0m::net::{Protocol, Receive};
-use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use sluice_load::packet::{self, Datagram};
 
+use crate::client::{Behaviour, Client, Sent};
 use crate::http::Request;
+use crate::sdp::{attribute, candidate};
 use crate::server::Sluice;
 use crate::wait::wait_for;
 
@@ -185,34 +182,12 @@ enum Order {
 }
 
 struct Player {
-    rtc: Rtc,
+    client: Client,
     socket: Socket,
     /// The same socket.
     outlet: UdpSocket,
-    local: SocketAddr,
-    deadline: Instant,
     posted: Instant,
-    video_ssrc: u32,
-    audio_ssrc: u32,
     stats: Arc<Mutex<Stats>>,
-}
-
-/// An offer of a player that may never come, and what takes its answer.
-pub fn offer(local: SocketAddr, now: Instant) -> (Rtc, SdpPendingOffer, String) {
-    let mut rtc = RtcConfig::new()
-        .clear_codecs()
-        .enable_h264(true)
-        .enable_opus(true, false)
-        .set_rtp_mode(true)
-        .set_stats_interval(None)
-        .build(now);
-    rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
-    let mut api = rtc.sdp_api();
-    api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
-    api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-    let (offer, pending) = api.apply().expect("two sections to offer");
-    let text = offer.to_sdp_string();
-    (rtc, pending, text)
 }
 
 impl Player {
@@ -223,62 +198,47 @@ impl Player {
             send_buffer: 0,
         };
         let socket = Socket::bind(options).expect("a socket");
-        let local = socket.local_addr();
         let clone = || UdpSocket::from(socket.as_fd().try_clone_to_owned().expect("a descriptor"));
 
         let posted = Instant::now();
-        let (mut rtc, pending, text) = offer(local, posted);
+        let (mut client, offer) = Client::new(socket.local_addr(), Behaviour::PACKETS, posted);
         let endpoint = format!("/{stream}/whep");
-        let response = sluice.request(Request::offer(&endpoint, &text));
+        let response = sluice.request(Request::offer(&endpoint, &offer));
         assert_eq!(response.status, 201, "{}", response.text());
         let answer = response.text();
-        let parsed = SdpAnswer::from_sdp_string(&answer).expect("an answer that str0m reads");
-        rtc.sdp_api().accept_answer(pending, parsed).expect("an answer that str0m takes");
+        client.take_answer(&answer);
 
-        let candidate = attribute(&answer, "candidate").expect("a candidate");
-        let words: Vec<&str> = candidate.split(' ').collect();
-        let server = format!("{}:{}", words[4], words[5]).parse().expect("its address");
         let stats = Arc::<Mutex<Stats>>::default();
         let handle = Handle {
             stats: stats.clone(),
             socket: clone(),
-            server,
+            server: candidate(&answer).expect("a candidate"),
             location: response.session(&endpoint).expect("a session"),
-            answer: answer.clone(),
+            answer,
         };
         let outlet = clone();
-        let (video_ssrc, audio_ssrc) = (ssrc(&answer, "m=video"), ssrc(&answer, "m=audio"));
-        let player =
-            Player { rtc, socket, outlet, local, deadline: posted, posted, video_ssrc, audio_ssrc, stats };
-        (player, handle)
+        (Player { client, socket, outlet, posted, stats }, handle)
     }
 
     fn receive(&mut self, receiver: &mut Receiver) {
         loop {
             let now = Instant::now();
-            let (stats, video, audio) = (self.stats.clone(), self.video_ssrc, self.audio_ssrc);
-            let mut stats = stats.lock().expect("its lock");
-            let mut engine: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
-            let report =
-                receiver.receive(&self.socket, |datagram| match (class(datagram.bytes), datagram.bytes) {
-                    (Class::Stun | Class::Dtls, bytes) => engine.push((datagram.source, bytes.to_vec())),
-                    (Class::Rtp, [_, _, high, low, _, _, _, _, ssrc @ ..]) if ssrc.len() >= 4 => {
-                        let sequence = u16::from_be_bytes([*high, *low]);
-                        let ssrc = u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]);
-                        match ssrc {
-                            ssrc if ssrc == video => stats.video.count(sequence, now),
-                            ssrc if ssrc == audio => stats.audio.count(sequence, now),
-                            // Retransmissions.
-                            _ => {}
-                        }
-                    }
-                    _ => {}
-                });
-            drop(stats);
-            for (source, bytes) in engine {
-                if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, &bytes) {
-                    self.turn(Input::Receive(now, receive));
+            let (video, audio) = (self.client.video.ssrc, self.client.audio.map(|audio| audio.ssrc));
+            let mut control: Vec<Sent> = Vec::new();
+            let mut stats = self.stats.lock().expect("its lock");
+            let report = receiver.receive(&self.socket, |datagram| match packet::classify(datagram.bytes) {
+                Datagram::Control => control.push((datagram.source, datagram.bytes.to_vec())),
+                Datagram::Rtp(header) if header.ssrc == video => stats.video.count(header.sequence, now),
+                Datagram::Rtp(header) if Some(header.ssrc) == audio => {
+                    stats.audio.count(header.sequence, now)
                 }
+                // Reports and retransmissions.
+                _ => {}
+            });
+            drop(stats);
+            for (source, bytes) in control {
+                let sent = self.client.handle(now, Some((source, &bytes)));
+                self.send(sent);
             }
             // An error here is an ICMP message of a server that is gone.
             if report.is_ok_and(|report| report.drained) {
@@ -287,34 +247,23 @@ impl Player {
         }
     }
 
-    fn turn(&mut self, input: Input<'_>) {
-        // An engine that fails is one that the server closed or a test abused.
-        if self.rtc.handle_input(input).is_ok() {
-            self.drain();
-        }
+    fn handle_timeout(&mut self, now: Instant) {
+        let sent = self.client.handle(now, None);
+        self.send(sent);
     }
 
-    fn drain(&mut self) {
-        loop {
-            match self.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => {
-                    let _ = self.outlet.send_to(&transmit.contents, transmit.destination);
-                }
-                Ok(Output::Event(Event::Connected)) => {
-                    self.stats.lock().expect("its lock").connected = Some(self.posted.elapsed());
-                }
-                Ok(Output::Event(Event::Closed)) => self.stats.lock().expect("its lock").closed = true,
-                Ok(Output::Event(_)) => {}
-                Ok(Output::Timeout(at)) => {
-                    self.deadline = at.max(Instant::now() + Duration::from_millis(1));
-                    return;
-                }
-                Err(_) => {
-                    self.deadline = Instant::now() + Duration::from_secs(3_600);
-                    return;
-                }
-            }
+    fn close(&mut self) {
+        let sent = self.client.close(Instant::now());
+        self.send(sent);
+    }
+
+    fn send(&mut self, sent: Vec<Sent>) {
+        for (destination, datagram) in sent {
+            let _ = self.outlet.send_to(&datagram, destination);
         }
+        let mut stats = self.stats.lock().expect("its lock");
+        stats.connected = self.client.connected.map(|at| at - self.posted);
+        stats.closed = self.client.closed.is_some();
     }
 }
 
@@ -334,7 +283,7 @@ impl Driver {
         let mut events = Events::with_capacity(256);
         loop {
             let now = Instant::now();
-            let next = self.players.iter().map(|player| player.deadline).min();
+            let next = self.players.iter().map(|player| player.client.deadline).min();
             let wait = next.map(|at| at.saturating_duration_since(now));
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => panic!("epoll: {error}"),
@@ -350,17 +299,14 @@ impl Driver {
                     Order::Add(player) => self.add(*player),
                     Order::Vanish => return,
                     Order::Close => {
-                        for player in &mut self.players {
-                            let _ = player.rtc.close();
-                            player.drain();
-                        }
+                        self.players.iter_mut().for_each(Player::close);
                         return;
                     }
                 }
             }
             let now = Instant::now();
-            for player in self.players.iter_mut().filter(|player| player.deadline <= now) {
-                player.turn(Input::Timeout(now));
+            for player in self.players.iter_mut().filter(|player| player.client.deadline <= now) {
+                player.handle_timeout(now);
             }
         }
     }
@@ -370,15 +316,4 @@ impl Driver {
         self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE).expect("registered");
         self.players.push(player);
     }
-}
-
-/// The SSRC of a section of an answer, which begins as `m=video` does.
-pub fn ssrc(answer: &str, section: &str) -> u32 {
-    let section = &answer[answer.find(section).expect("a section")..];
-    let value = attribute(section, "ssrc").expect("an SSRC");
-    value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()).expect("a number")
-}
-
-fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
-    sdp.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
 }

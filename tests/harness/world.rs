@@ -4,50 +4,34 @@
 
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use sluice::count::EndReason;
-use sluice::count::ShardCounters;
+use sluice::count::{EndReason, ShardCounters};
 use sluice::id::{SessionId, StreamId};
-use sluice::peer::{Credentials, STALL};
-use sluice::session::join::{self, Agreement, Terms};
-use sluice::session::offer::Offer;
+use sluice::peer::{Credentials, MediaParams};
+use sluice::session::join::Agreement;
 use sluice::shard::command::{Command, Media};
-use sluice::shard::{Ended, Pacing, Progress, Shard};
+use sluice::shard::{Ended, Progress, Shard};
 use sluice::track::{RecentLimits, TrackSeq};
-use sluice::viewer::ViewerLimits;
-use sluice_config::Config;
-use sluice_media::dtls::SharedDtls;
 use sluice_media::rtcp::Epoch;
 use sluice_media::{Codec, Kind};
-use str0m::ice::{StunMessage, TransId};
 
+use crate::books::Books;
 use crate::camera::Camera;
-use crate::client::{Client, Player, SERVER};
+use crate::client::{Behaviour, Client, Sent};
 use crate::link::{Flight, Link, Way};
-use crate::wire::{Books, Outbox};
+use crate::terms::{LIMITS, PACING, RECENT, SERVER, media, terms};
 
-/// As the server sets them by default.
-pub static LIMITS: LazyLock<ViewerLimits> = LazyLock::new(|| (&Config::default()).into());
-static RECENT: LazyLock<RecentLimits> = LazyLock::new(|| (&Config::default()).into());
-/// As the server sets it by default.
-pub static PACING: LazyLock<Pacing> = LazyLock::new(|| (&Config::default().egress).into());
+mod acts;
+mod outbox;
+
+use outbox::{Line, Outbox};
 
 /// Events at one instant at the most: more is a loop without end.
 const EVENTS_AT_ONCE: usize = 100_000;
-
-/// Time between two looks at a full socket.
-const BLOCKED_WAIT: Duration = Duration::from_millis(10);
-
-/// Time between two looks at a line that is used up, and what it may save up, in seconds: as the worker's.
-const RATE_WAIT: Duration = Duration::from_millis(1);
-const BURST: f64 = 0.002;
-
-/// One certificate for all tests, as for all viewers of a process.
-static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
 /// Decides whether a datagram is lost on purpose: its way, and itself.
 type Filter = Box<dyn FnMut(Instant, Way, &[u8]) -> bool>;
@@ -72,19 +56,12 @@ pub struct World {
     pub books: Books,
     /// Viewers that ended, and when.
     pub ended: Vec<(Instant, Ended)>,
-    /// Since when the shard's socket is full, if it is: it takes no media then.
-    full_since: Option<Instant>,
-    /// What media may spend a second, if that is limited, and what it may spend now.
-    rate: Option<f64>,
-    credit: (f64, Instant),
-    /// What media has spent so far.
-    pub spent: f64,
+    /// What the shard's socket is on.
+    line: Line,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
-    /// How clients authenticate their checks: our credentials, and the name that they go by.
-    keys: Vec<(Credentials, String)>,
-    /// Sessions of clients, with the sections that carry something.
-    sessions: Vec<(SessionId, Vec<String>)>,
+    /// What the server knows of each client.
+    seats: Vec<Seat>,
     recent: RecentLimits,
     filter: Option<Filter>,
     /// Every address that a client has or had.
@@ -93,6 +70,16 @@ pub struct World {
     flight_number: u64,
     random: StdRng,
     seed: u64,
+}
+
+/// The server's side of a client.
+struct Seat {
+    session: SessionId,
+    /// Tags of the sections that carry something.
+    mids: Vec<String>,
+    media: Vec<MediaParams>,
+    /// How the client authenticates its checks: our credentials, and the name that it goes by.
+    keys: (Credentials, String),
 }
 
 impl World {
@@ -125,13 +112,9 @@ impl World {
             links: Vec::new(),
             books: Books::default(),
             ended: Vec::new(),
-            full_since: None,
-            rate: None,
-            credit: (0.0, start),
-            spent: 0.0,
+            line: Line::new(start),
             tap: Vec::new(),
-            keys: Vec::new(),
-            sessions: Vec::new(),
+            seats: Vec::new(),
             recent,
             filter: None,
             owners: HashMap::new(),
@@ -158,26 +141,22 @@ impl World {
     }
 
     /// A player joins over `link`. Returns its number.
-    pub fn join(&mut self, camera: usize, player: Player, link: Link) -> usize {
+    pub fn join(&mut self, camera: usize, behaviour: Behaviour, link: Link) -> usize {
         let index = self.clients.len();
-        let (mut client, offer) = Client::new(index, player, self.now);
+        let port = 20_000 + index as u16;
+        let host = SocketAddr::from(([10, 0, 0, 7], port));
+        let (mut client, offer) = Client::new(host, behaviour, self.now);
+        client.public = SocketAddr::from(([198, 51, 100, 1 + (index % 200) as u8], port));
         let formats = self.cameras[camera].formats();
-        let candidates = [SERVER.parse().expect("an address")];
-        let terms = Terms {
-            layer: self.cameras[camera].stream.layer(0),
-            name: "camera",
-            formats: &formats,
-            candidates: &candidates,
-            dtls: &DTLS,
-            limits: *LIMITS,
-            repair: !self.recent.history.is_zero(),
-        };
+        let repair = !self.recent.history.is_zero();
+        let terms = terms(self.cameras[camera].stream.layer(0), &formats, *LIMITS, repair);
         let agreement = Agreement::of(&offer, terms, &mut self.random).expect("something in common");
-        client.take_agreement(&agreement);
+        client.take_answer(&agreement.answer);
         let theirs = agreement.engine.remote_credentials.ufrag.clone();
-        self.keys.push((agreement.engine.local_credentials.clone(), theirs));
+        let keys = (agreement.engine.local_credentials.clone(), theirs);
+        let media = agreement.media.clone();
         let joined = agreement.begin(terms, self.now).expect("an engine");
-        self.sessions.push((joined.viewer.session(), joined.mids));
+        self.seats.push(Seat { session: joined.viewer.session(), mids: joined.mids, media, keys });
         self.owners.insert(client.public, index);
         self.clients.push(client);
         self.links.push(link);
@@ -188,7 +167,12 @@ impl World {
 
     /// The session of a client.
     pub fn session(&self, client: usize) -> SessionId {
-        self.sessions[client].0
+        self.seats[client].session
+    }
+
+    /// What the server agreed on with a client for its picture or its sound.
+    pub fn track(&self, client: usize, kind: Kind) -> &MediaParams {
+        self.seats[client].media.iter().find(|media| media.codec.kind() == kind).expect("agreed on")
     }
 
     /// As the control plane's `Stream::subscribe` does it.
@@ -210,96 +194,14 @@ impl World {
         });
     }
 
-    /// The client offers new ICE credentials and the server takes them.
-    pub fn restart_ice(&mut self, client: usize) {
-        let text = self.clients[client].offer_restart();
-        let remote = Offer::parse(&text).expect("an offer").transport(|_| true).credentials.clone();
-        let (session, mids) = &self.sessions[client];
-        let candidates = [SERVER.parse().expect("an address")];
-        let restart = join::restart(mids, "camera", &candidates, &DTLS, &mut self.random);
-        self.clients[client].take_restart(&restart);
-        self.keys[client] = (restart.local.clone(), remote.ufrag.clone());
-        self.command(Command::RestartIce { session: *session, local: restart.local, remote });
-    }
-
-    /// The NAT before a client gives it another address.
-    pub fn rebind(&mut self, client: usize, public: SocketAddr) {
-        self.owners.insert(public, client);
-        self.clients[client].public = public;
-    }
-
-    /// Fills the shard's socket, or lets it be free again.
-    pub fn fill_socket(&mut self, full: bool) {
-        self.full_since = full.then_some(self.now);
-    }
-
-    /// Lets media spend so much a second from now on: bytes, and 1,500 for each turn.
-    pub fn limit(&mut self, rate: Option<f64>) {
-        (self.rate, self.credit) = (rate, (0.0, self.now));
-    }
-
-    /// Loses what `filter` says, from now on.
-    pub fn lose(&mut self, filter: impl FnMut(Instant, Way, &[u8]) -> bool + 'static) {
-        self.filter = Some(Box::new(filter));
-    }
-
-    /// Lets a test's own datagram arrive at the server now.
-    pub fn inject(&mut self, source: SocketAddr, bytes: &[u8]) {
-        self.deliver_to_server(source, false, bytes);
-    }
-
-    /// As [`World::inject`], for STUN that a client's engine made: its sender may be answered.
-    pub fn inject_genuine(&mut self, source: SocketAddr, bytes: &[u8]) {
-        self.deliver_to_server(source, true, bytes);
-    }
-
-    /// A new authentic check of a client, as an engine with its credentials would make it.
-    pub fn check(&self, client: usize, nominates: bool) -> Vec<u8> {
-        let (ours, theirs) = &self.keys[client];
-        let name = format!("{}:{theirs}", ours.ufrag);
-        let id = TransId::new();
-        let message = StunMessage::binding_request(&name, id, true, 7, 1_845_501_695, nominates);
-        let mut bytes = vec![0; 300];
-        let provider = DTLS.provider();
-        let sign = |key: &[u8], parts: &[&[u8]]| provider.sha1_hmac_provider.sha1_hmac(key, parts);
-        let length = message.to_bytes(Some(ours.pwd.as_bytes()), &mut bytes, sign).expect("room");
-        bytes.truncate(length);
-        bytes
-    }
-
-    /// Asks for a keyframe on behalf of a client.
-    pub fn request_keyframe(&mut self, client: usize) {
-        let sent = self.clients[client].request_keyframe(self.now);
-        self.send_to_server(client, sent);
-    }
-
-    /// A client begins with SCTP, which nobody offered it.
-    pub fn start_sctp(&mut self, client: usize) {
-        let sent = self.clients[client].start_sctp(self.now);
-        self.send_to_server(client, sent);
-    }
-
-    /// A client by hand sends a compound report.
-    pub fn report(&mut self, client: usize, compound: &[u8]) {
-        let sealed = self.clients[client].seal(compound);
-        self.send_to_server(client, vec![sealed]);
-    }
-
-    /// From now on every packet that goes to a connected client is opened with its keys, which proves
-    /// the index that it was sealed under.
-    pub fn open_packets_of(&mut self, client: usize) {
-        self.books.open(client, self.clients[client].srtp());
+    /// What media has spent so far: bytes, and 1,500 for each turn.
+    pub fn spent(&self) -> f64 {
+        self.line.spent()
     }
 
     /// The seed that decides everything here.
     pub fn seed(&self) -> u64 {
         self.seed
-    }
-
-    /// A client closes with a goodbye.
-    pub fn close(&mut self, client: usize) {
-        let sent = self.clients[client].close(self.now);
-        self.send_to_server(client, sent);
     }
 
     /// Why and when a client's viewer ended, if it did.
@@ -353,11 +255,9 @@ impl World {
         let flight = self.flights.peek().map(|flight| flight.at);
         let frames = self.cameras.iter().map(|camera| camera.next_frame);
         let clients = self.clients.iter().map(|client| client.deadline);
-        // As the worker's thread does it while its socket is full.
-        let fan_out = match self.full_since.is_some() {
-            true => Some(self.now + BLOCKED_WAIT),
-            false if self.rate.is_some() && self.credit.0 <= 0.0 => Some(self.now + RATE_WAIT),
-            false => self.shard.fan_out_due(self.now),
+        let fan_out = match self.line.wait() {
+            Some(wait) => Some(self.now + wait),
+            None => self.shard.fan_out_due(self.now),
         };
         let shard = self.shard.next_deadline().into_iter().chain(fan_out);
         flight.into_iter().chain(shard).chain(frames).chain(clients).min()
@@ -387,11 +287,7 @@ impl World {
                 }
                 let stream = self.cameras[index].stream;
                 for train in trains {
-                    let media = match train.codec.kind() {
-                        Kind::Video => Media::Picture { layer: stream.layer(0), train },
-                        Kind::Audio => Media::Sound { stream, train },
-                    };
-                    self.shard.handle_media(self.now, media);
+                    self.shard.handle_media(self.now, media(stream, train));
                 }
             }
         }
@@ -403,15 +299,9 @@ impl World {
 
     /// Calls the shard, and takes what it sends and whom it ends.
     fn with_shard(&mut self, call: impl FnOnce(&mut Shard, Instant, &mut Outbox)) {
-        let stalled = self.full_since.is_some_and(|since| self.now - since >= STALL);
-        let budget = self.rate.map(|rate| {
-            let passed = (self.now - self.credit.1).as_secs_f64();
-            (self.credit.0 + rate * passed).min(rate * BURST)
-        });
-        let mut outbox = Outbox { full: self.full_since.is_some(), stalled, budget, ..Outbox::default() };
+        let mut outbox = self.line.outbox(self.now);
         call(&mut self.shard, self.now, &mut outbox);
-        self.spent += outbox.spent;
-        self.credit = (budget.unwrap_or_default() - outbox.spent, self.now);
+        self.line.charge(&outbox, self.now);
         for (remote, bytes) in outbox.sent {
             let owner = self.owners.get(&remote).copied();
             self.books.sent(self.now, owner, remote, &bytes);
@@ -433,20 +323,20 @@ impl World {
 
     fn deliver_to_server(&mut self, remote: SocketAddr, genuine: bool, bytes: &[u8]) {
         self.books.received(remote, genuine, bytes);
-        let local = Some(SERVER.parse::<SocketAddr>().expect("an address").ip());
+        let local = Some(SERVER.ip());
         self.with_shard(|shard, now, outbox| shard.handle_datagram(now, remote, local, bytes, outbox));
     }
 
     fn deliver_to_client(&mut self, remote: SocketAddr, bytes: &[u8]) {
         // A NAT forgets the old address when it gives a new one.
         let Some(index) = self.clients.iter().position(|client| client.public == remote) else { return };
-        let sent = self.clients[index].handle(self.now, Some(bytes));
+        let sent = self.clients[index].handle(self.now, Some((SERVER, bytes)));
         self.send_to_server(index, sent);
     }
 
-    fn send_to_server(&mut self, client: usize, datagrams: Vec<Vec<u8>>) {
+    fn send_to_server(&mut self, client: usize, datagrams: Vec<Sent>) {
         let public = self.clients[client].public;
-        for bytes in datagrams {
+        for (_, bytes) in datagrams {
             self.tap.push((public, bytes.clone()));
             self.take_off(client, Way::ToServer, public, bytes);
         }

@@ -71,8 +71,9 @@ fn a_clock_that_jumps_is_not_seen_by_viewers() {
 
     sluice.wait_until_playing("cam1");
     let mut player = Player::join(&sluice, "/cam1/whep");
-    player.run_until("5 s of pictures", |player| player.pictures.len() > 150);
-    let steps = player.pictures.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]).cast_signed());
+    player.run_until("5 s of pictures", |player| player.pictures().len() > 150);
+    let pictures = player.pictures();
+    let steps = pictures.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]).cast_signed());
     // A picture is 3,000 ticks; at a jump the step is as long as the time between two arrivals.
     let odd: Vec<i32> = steps.filter(|step| !(1..45_000).contains(step)).collect();
     assert!(odd.is_empty(), "{odd:?}");
@@ -102,7 +103,7 @@ fn packets_of_60_kilobytes_are_taken_over_tcp() {
     let (_cameras, sluice) = bad_and_good(&["--big-packets"], &[]);
     sluice.wait_until_playing("cam1");
     let mut player = Player::join(&sluice, "/cam1/whep");
-    player.run_until("3 s of pictures", |player| player.pictures.len() > 90);
+    player.run_until("3 s of pictures", |player| player.pictures().len() > 90);
     wait_for_figure(&sluice, "keyframes_total", "cam1", 2.0);
     assert_undisturbed(&sluice, "cam1");
     assert_undisturbed(&sluice, "cam2");

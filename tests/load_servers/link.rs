@@ -1,10 +1,9 @@
 //! The way from a server to one viewer: packets are lost, doubled and overtaken by a seed, and each is counted.
+//!
+//! The dice are those of `sluice load`; what they decide is done here, and counted here, because the counting of
+//! `sluice load` is what is judged.
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-
-/// Packets that overtake one that is held back.
-const HELD_FOR: u32 = 3;
+use sluice_load::impair::{Fate, Impairment, Path};
 
 /// Media packets that nothing happens to, at the beginning and the end: what is lost there no viewer can know of.
 const SPARED: u64 = 8;
@@ -43,51 +42,51 @@ impl std::ops::AddAssign for Done {
 }
 
 pub struct Link {
-    shares: Shares,
-    random: StdRng,
+    media: Path,
+    repairs: Path,
     /// Media packets there will be.
     total: u64,
-    held: Option<(Vec<u8>, u32)>,
+    held: Vec<u8>,
     pub done: Done,
 }
 
 impl Link {
     pub fn new(shares: Shares, seed: u64, total: u64) -> Link {
-        Link { shares, random: StdRng::seed_from_u64(seed), total, held: None, done: Done::default() }
+        let Shares { lost, repairs_lost, doubled, held } = shares;
+        let of_media = Impairment { loss: lost, duplicate: doubled, reorder: held, ..Impairment::default() };
+        let of_repairs = Impairment { loss: repairs_lost, ..Impairment::default() };
+        let (media, repairs) = (Path::new(of_media, seed), Path::new(of_repairs, !seed));
+        Link { media, repairs, total, held: Vec::new(), done: Done::default() }
     }
 
     /// What arrives when this is sent, in order.
     pub fn pass(&mut self, datagram: &[u8], is_repair: bool) -> Vec<Vec<u8>> {
-        let Shares { lost, repairs_lost, doubled, held } = self.shares;
         if is_repair {
-            if self.random.random_bool(repairs_lost) {
-                self.done.repairs_lost += 1;
-                return Vec::new();
-            }
-            self.done.repairs += 1;
-            return vec![datagram.to_vec()];
+            let lost = self.repairs.decide(true) == Fate::Lose;
+            *if lost { &mut self.done.repairs_lost } else { &mut self.done.repairs } += 1;
+            return if lost { Vec::new() } else { vec![datagram.to_vec()] };
         }
         self.done.media += 1;
         let spared = self.done.media <= SPARED || self.done.media + SPARED > self.total;
-        if !spared && self.random.random_bool(lost) {
-            self.done.lost += 1;
-            return Vec::new();
-        }
-        if !spared && self.held.is_none() && self.random.random_bool(held) {
-            self.done.held += 1;
-            self.held = Some((datagram.to_vec(), HELD_FOR));
-            return Vec::new();
-        }
-        let mut arriving = vec![datagram.to_vec()];
-        if !spared && self.random.random_bool(doubled) {
-            self.done.doubled += 1;
-            arriving.push(datagram.to_vec());
-        }
-        if let Some((_, overtaking)) = &mut self.held {
-            *overtaking -= 1;
-            if *overtaking == 0 {
-                arriving.extend(self.held.take().map(|(late, _)| late));
+        let fate = if spared { Fate::Pass } else { self.media.decide(false) };
+        let mut arriving = match fate {
+            Fate::Pass => vec![datagram.to_vec()],
+            Fate::Double => {
+                self.done.doubled += 1;
+                vec![datagram.to_vec(); 2]
             }
+            Fate::Lose => {
+                self.done.lost += 1;
+                return Vec::new();
+            }
+            Fate::Hold => {
+                self.done.held += 1;
+                self.held = datagram.to_vec();
+                return Vec::new();
+            }
+        };
+        if self.media.releases() {
+            arriving.push(std::mem::take(&mut self.held));
         }
         arriving
     }

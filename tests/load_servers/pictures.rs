@@ -2,15 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use sluice_harness::sample::{PPS, SPS};
 use sluice_load::cameras::send_time;
 
 /// Pictures from one keyframe to the next.
 const GOP: u32 = 30;
 /// Fragments of a keyframe and of other pictures.
 const FRAGMENTS: (u32, u32) = (6, 3);
-
-const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44];
-const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 
 /// Packets of the first `pictures` pictures.
 pub fn packets_of(pictures: u32) -> u64 {

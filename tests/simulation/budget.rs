@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 use sluice_load::rtcp;
@@ -25,7 +25,7 @@ fn two_viewers(seed: u64, group: Duration) -> World {
     world.cameras[0].group = (group.as_millis() / sluice_harness::camera::FRAME.as_millis()) as u64;
     world.run(group + Duration::from_millis(700));
     for _ in 0..2 {
-        world.join(0, Player::BY_HAND, Link::GOOD);
+        world.join(0, Behaviour::BY_HAND, Link::GOOD);
     }
     world.connect(0..2);
     world.run(SECOND * 4);
@@ -33,7 +33,7 @@ fn two_viewers(seed: u64, group: Duration) -> World {
 }
 
 fn video(world: &World) -> u32 {
-    world.clients[0].track(Kind::Video).ssrc
+    world.track(0, Kind::Video).ssrc
 }
 
 /// A compound report that asks for a keyframe.
@@ -178,7 +178,7 @@ fn a_flood_of_reports_is_not_looked_at_and_changes_nothing_for_others() {
 fn players_on_bad_lines_never_report_too_much() {
     let mut world = World::with_camera(87);
     for _ in 0..3 {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     }
     world.connect(0..3);
     world.links = [0.05, 0.1, 0.2].map(Link::lossy).to_vec();
@@ -194,7 +194,7 @@ fn a_join_sends_its_past_at_a_multiple_of_the_bitrate_and_not_in_a_burst() {
     world.camera(Codec::Opus);
     world.cameras[0].group = 250;
     world.run(SECOND * 8);
-    world.join(0, Player::BY_HAND, Link::GOOD);
+    world.join(0, Behaviour::BY_HAND, Link::GOOD);
     world.connect(0..1);
     world.run(SECOND * 12);
     let sent = &world.books.bytes[&0];
@@ -212,6 +212,6 @@ fn a_join_sends_its_past_at_a_multiple_of_the_bitrate_and_not_in_a_burst() {
     let live = within(SECOND * 3, SECOND * 5) / 5;
     assert!((80_000..150_000).contains(&live), "{live} bytes a second at the live edge");
     // All came, and nothing came twice.
-    let newest = world.clients[0].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[0].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100));
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sluice_harness::camera::{FRAME, GOP};
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 
@@ -13,7 +13,7 @@ const VIEWERS: usize = 6;
 fn watching(seed: u64) -> World {
     let mut world = World::with_camera(seed);
     for _ in 0..VIEWERS {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     }
     world.connect(0..VIEWERS);
     world.run(Duration::from_secs(3));
@@ -28,7 +28,7 @@ fn stall(world: &mut World, time: Duration) {
 
 /// Sequence numbers of a viewer's pictures in the order in which they were sent.
 fn sequences(world: &World, viewer: usize) -> &[(u16, Instant)] {
-    &world.books.media[&(viewer, world.clients[viewer].video_ssrc)]
+    &world.books.media[&(viewer, world.clients[viewer].video.ssrc)]
 }
 
 fn assert_contiguous(world: &World) {
@@ -82,11 +82,11 @@ fn a_long_stall_drops_whole_trains_and_ends_at_the_next_keyframe() {
 fn a_full_socket_holds_up_neither_joins_nor_consent() {
     let mut world = watching(63);
     world.fill_socket(true);
-    let late = world.join(0, Player::PACKETS, Link::GOOD);
+    let late = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(late..late + 1);
     world.run(Duration::from_secs(40));
     assert!(world.ended.is_empty(), "consent was given all the time: {:?}", world.ended);
-    assert!(!world.books.media.contains_key(&(late, world.clients[late].video_ssrc)));
+    assert!(!world.books.media.contains_key(&(late, world.clients[late].video.ssrc)));
     world.fill_socket(false);
     world.run(Duration::from_secs(3));
     let (_, newest) = *sequences(&world, late).last().expect("a picture at last");

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
-use sluice_harness::world::{LIMITS, World};
+use sluice_harness::terms::LIMITS;
+use sluice_harness::world::World;
 use sluice_media::{Class, class};
 
 #[test]
@@ -18,7 +19,7 @@ fn viewers_connect_over_a_lossy_link() {
     {
         let mut world = World::with_camera(1);
         for _ in 0..10 {
-            world.join(0, Player::PACKETS, Link::lossy(loss));
+            world.join(0, Behaviour::PACKETS, Link::lossy(loss));
         }
         let connected = |world: &World| world.counters.connected.get();
         world.run_until(within, |world| connected(world) == 10);
@@ -29,7 +30,7 @@ fn viewers_connect_over_a_lossy_link() {
 #[test]
 fn the_first_picture_comes_from_the_ring_bit_for_bit() {
     let mut world = World::with_camera(2);
-    let viewer = world.join(0, Player::FRAMES, Link::GOOD);
+    let viewer = world.join(0, Behaviour::FRAMES, Link::GOOD);
     world.connect(0..1);
     let connected = world.now;
     assert!(world.run_until(Duration::from_millis(100), |world| !world.clients[viewer].frames.is_empty()));
@@ -51,7 +52,7 @@ fn a_viewer_connects_whichever_flight_of_dtls_is_lost() {
     // ClientHello; ServerHello to ServerHelloDone; Certificate to Finished; Finished (RFC 6347 §4.2.4).
     for lost in 1..=4 {
         let mut world = World::with_camera(3);
-        let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+        let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
         let (mut flight, mut last, mut began) = (0, None, None::<Instant>);
         let dropped = Rc::new(Cell::new(0));
         let drops = dropped.clone();
@@ -70,7 +71,7 @@ fn a_viewer_connects_whichever_flight_of_dtls_is_lost() {
         });
         world.connect(0..1);
         let done =
-            world.run_until(Duration::from_secs(5), |world| world.clients[viewer].video().count() > 50);
+            world.run_until(Duration::from_secs(5), |world| world.clients[viewer].pictures().count() > 50);
         assert!(done, "no media with flight {lost} lost");
         assert!(dropped.get() > 0, "flight {lost} was not lost");
     }
@@ -79,7 +80,7 @@ fn a_viewer_connects_whichever_flight_of_dtls_is_lost() {
 #[test]
 fn requests_of_a_viewer_that_cannot_be_reached_are_not_amplified() {
     let mut world = World::with_camera(4);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.lose(|_, way, _| way == Way::ToClient);
     world.run(Duration::from_secs(9));
     let sent = world.books.sent_to.get(&world.clients[viewer].public).copied().unwrap_or_default();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sluice::count::EndReason;
 use sluice::shard::command::Command;
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
-use sluice_harness::world::{LIMITS, World};
+use sluice_harness::terms::LIMITS;
+use sluice_harness::world::World;
 use sluice_media::{Class, class};
 
 #[test]
@@ -14,7 +15,7 @@ fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {
     let mut world = World::with_camera(21);
     let down = Link { down: true, ..Link::GOOD };
     for _ in 0..20 {
-        world.join(0, Player::PACKETS, down);
+        world.join(0, Behaviour::PACKETS, down);
     }
     let offered = world.now - world.start;
     assert_eq!(world.shard.viewers(), 20);
@@ -31,7 +32,7 @@ fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {
 #[test]
 fn a_viewer_that_stops_halfway_is_freed_too() {
     let mut world = World::with_camera(22);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     // ICE succeeds, DTLS never does.
     world.lose(|_, _, bytes| class(bytes) == Class::Dtls);
     world.run(LIMITS.peer.setup);
@@ -42,7 +43,7 @@ fn a_viewer_that_stops_halfway_is_freed_too() {
 #[test]
 fn a_player_that_closes_is_gone_at_once() {
     let mut world = World::with_camera(23);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(1));
     world.close(viewer);
@@ -55,7 +56,7 @@ fn a_player_that_closes_is_gone_at_once() {
 fn a_deleted_viewer_is_told_goodbye() {
     let mut world = World::with_camera(24);
     let (gone, stays) =
-        (world.join(0, Player::PACKETS, Link::GOOD), world.join(0, Player::PACKETS, Link::GOOD));
+        (world.join(0, Behaviour::PACKETS, Link::GOOD), world.join(0, Behaviour::PACKETS, Link::GOOD));
     world.connect(0..2);
     let session = world.session(gone);
     world.command(Command::Leave(session));
@@ -76,7 +77,7 @@ fn a_deleted_viewer_is_told_goodbye() {
 fn a_shutdown_tells_everybody_goodbye() {
     let mut world = World::with_camera(25);
     (0..8).for_each(|_| {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     });
     world.connect(0..7);
     world.command(Command::Shutdown);
@@ -92,7 +93,7 @@ fn a_shutdown_tells_everybody_goodbye() {
 fn a_shard_that_gave_everybody_up_says_so_once_and_takes_the_next() {
     let mut world = World::with_camera(27);
     (0..4).for_each(|_| {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     });
     world.connect(0..3);
     world.run(Duration::from_secs(1));
@@ -105,23 +106,23 @@ fn a_shard_that_gave_everybody_up_says_so_once_and_takes_the_next() {
     assert_eq!(world.counters.ended(EndReason::ShardFailed).get(), 4);
     assert_eq!((world.counters.viewers.get(), world.counters.connected_now.get()), (0, 0));
     world.assert_empty();
-    let next = world.join(0, Player::PACKETS, Link::GOOD);
+    let next = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(4..5);
     world.run(Duration::from_secs(3));
-    assert!(world.clients[next].video().count() > 60, "it is served as any other");
+    assert!(world.clients[next].pictures().count() > 60, "it is served as any other");
 }
 
 #[test]
 fn an_impostor_gets_no_media_and_is_freed() {
     // Another certificate than the offer's fingerprint names (RFC 8122 §6.2).
     let mut world = World::with_camera(26);
-    let impostor = world.join(0, Player { impostor: true, ..Player::PACKETS }, Link::GOOD);
-    let honest = world.join(0, Player::PACKETS, Link::GOOD);
+    let impostor = world.join(0, Behaviour { impostor: true, ..Behaviour::PACKETS }, Link::GOOD);
+    let honest = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.run(LIMITS.peer.setup + Duration::from_secs(1));
     let media = world.books.media.keys().filter(|(viewer, _)| *viewer == impostor).count();
     assert_eq!(media, 0, "media for one who is not who the offer says");
     let reason = world.end_of(impostor).map(|(_, reason)| reason);
     assert!(matches!(reason, Some(EndReason::EngineFailed | EndReason::SetupTimeout)), "{reason:?}");
-    assert!(world.clients[honest].video().count() > 100);
+    assert!(world.clients[honest].pictures().count() > 100);
     assert_eq!(world.shard.viewers(), 1);
 }

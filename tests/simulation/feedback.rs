@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use sluice::count::histogram::{Histogram, Snapshot};
 use sluice::shard::command::Command;
 use sluice::track::RecentLimits;
-use sluice_harness::client::{Client, Player};
+use sluice_harness::client::{Behaviour, Client};
 use sluice_harness::link::Link;
-use sluice_harness::world::{LIMITS, World};
+use sluice_harness::terms::LIMITS;
+use sluice_harness::world::World;
 use sluice_load::rtcp::{self, ReportBlock};
 use sluice_media::Kind;
 
@@ -16,14 +17,14 @@ const SELF: u32 = 0x0506_0708;
 
 /// A viewer by hand that has watched for three seconds.
 fn watching(mut world: World) -> World {
-    world.join(0, Player::BY_HAND, Link::GOOD);
+    world.join(0, Behaviour::BY_HAND, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
     world
 }
 
 fn ssrc(world: &World, kind: Kind) -> u32 {
-    world.clients[0].track(kind).ssrc
+    world.track(0, kind).ssrc
 }
 
 /// Media packets that were sent under an SSRC.
@@ -89,7 +90,7 @@ fn answered(world: &World) -> u64 {
 #[test]
 fn only_what_names_the_video_is_answered_from_its_ring() {
     let mut world = watching(World::with_camera(61));
-    let (video, audio) = (world.clients[0].track(Kind::Video), world.clients[0].track(Kind::Audio));
+    let (video, audio) = (world.track(0, Kind::Video), world.track(0, Kind::Audio));
     let (video, repairs, audio, unused) = (video.ssrc, video.rtx_ssrc, audio.ssrc, audio.rtx_ssrc);
     let others = [repairs, audio, unused, SELF, 0, u32::MAX, 0xdead_beef];
     for (index, other) in others.into_iter().enumerate() {
@@ -114,7 +115,7 @@ fn only_what_names_the_video_is_answered_from_its_ring() {
 fn a_viewer_that_asks_for_everything_at_once_plays_on() {
     let mut world = watching(World::with_camera(62));
     let (video, audio) = (ssrc(&world, Kind::Video), ssrc(&world, Kind::Audio));
-    let repairs = world.clients[0].track(Kind::Video).rtx_ssrc;
+    let repairs = world.track(0, Kind::Video).rtx_ssrc;
     for _ in 0..80 {
         let compound = requests(&world, &[audio, 0xdead_beef, video, repairs]);
         world.report(0, &compound);
@@ -138,7 +139,7 @@ fn a_viewer_that_asks_for_everything_at_once_plays_on() {
     assert!((500..=560).contains(&sounds), "{sounds}");
     assert!(pictures > 700, "{pictures}");
     assert!(world.counters.repairs_over_budget.get() + world.counters.repairs_repeated.get() > 0);
-    let newest = client.video().map(|packet| packet.at).max().expect("packets");
+    let newest = client.pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100));
     assert_eq!(world.shard.viewers(), 1);
 }
@@ -149,9 +150,9 @@ fn without_repair_a_nack_is_counted_and_the_ring_still_serves_who_joins() {
     let mut world = World::with_rings(63, recent);
     world.camera(sluice_media::Codec::Opus);
     world.run(Duration::from_millis(3_500));
-    world.join(0, Player::BY_HAND, Link::GOOD);
+    world.join(0, Behaviour::BY_HAND, Link::GOOD);
     world.connect(0..1);
-    let track = world.clients[0].track(Kind::Video);
+    let track = world.track(0, Kind::Video);
     assert_eq!(track.rtx_payload_type, None, "the answer offers none");
     let (video, repairs) = (track.ssrc, track.rtx_ssrc);
     world.run(Duration::from_millis(60));

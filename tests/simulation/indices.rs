@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sluice::shard::command::Command;
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
 use sluice_harness::world::World;
 use sluice_load::rtcp;
@@ -65,7 +65,7 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
             300..600 => nack(&mut world, viewer, &mut random),
             600..800 => {
                 let mut compound = Vec::new();
-                rtcp::pli(&mut compound, 1, world.clients[viewer].video_ssrc);
+                rtcp::pli(&mut compound, 1, world.clients[viewer].video.ssrc);
                 if random.random_bool(0.01) {
                     reports.push(world.clients[viewer].seal(&compound));
                 }
@@ -131,7 +131,7 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
 }
 
 fn join(world: &mut World) -> usize {
-    let viewer = world.join(0, Player::BY_HAND, Link::GOOD);
+    let viewer = world.join(0, Behaviour::BY_HAND, Link::GOOD);
     world.connect(viewer..viewer + 1);
     world.open_packets_of(viewer);
     viewer
@@ -139,7 +139,7 @@ fn join(world: &mut World) -> usize {
 
 /// Asks for what was sent lately, for what was never sent, and for the same again.
 fn nack(world: &mut World, viewer: usize, random: &mut StdRng) {
-    let media = world.clients[viewer].track(Kind::Video).ssrc;
+    let media = world.track(viewer, Kind::Video).ssrc;
     let Some(last) = world.books.highest(viewer, media) else { return };
     let mut compound = Vec::new();
     for _ in 0..random.random_range(1..4) {

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sluice::count::EndReason;
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
-use sluice_harness::world::{LIMITS, World};
+use sluice_harness::terms::LIMITS;
+use sluice_harness::world::World;
 use sluice_media::{Class, class};
 
 fn address(text: &str) -> SocketAddr {
@@ -16,33 +17,33 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn media_follows_a_viewer_through_a_nat_rebinding() {
     let mut world = World::with_camera(31);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(3));
     let (old, new) = (world.clients[viewer].public, address("203.0.113.9:61000"));
     world.rebind(viewer, new);
     let moved = world.now;
-    let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > moved);
+    let media = |world: &World| world.clients[viewer].pictures().any(|packet| packet.at > moved);
     // Until the player's next consent check tells the server (every 3 s or less).
     assert!(world.run_until(Duration::from_secs(5), media), "no media on the new address");
     let to_old = world.books.sent_to[&old];
     world.run(Duration::from_secs(3));
     assert_eq!(world.books.sent_to[&old], to_old, "nothing more to the old address");
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[viewer].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100));
     assert_eq!(world.shard.demux_len(), (2, 1));
 
     // And back again: the first address is as good as before.
     world.rebind(viewer, old);
     let moved = world.now;
-    let media = |world: &World| world.clients[viewer].video().any(|packet| packet.at > moved);
+    let media = |world: &World| world.clients[viewer].pictures().any(|packet| packet.at > moved);
     assert!(world.run_until(Duration::from_secs(5), media), "no media on the first address");
 }
 
 #[test]
 fn only_an_authentic_nomination_moves_media() {
     let mut world = World::with_camera(36);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     let (old, new) = (world.clients[viewer].public, address("203.0.113.9:61000"));
     world.rebind(viewer, new);
@@ -61,7 +62,7 @@ fn only_an_authentic_nomination_moves_media() {
 #[test]
 fn an_ice_restart_keeps_media_flowing() {
     let mut world = World::with_camera(32);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     for restart in 1..=3 {
         world.run(Duration::from_secs(2));
@@ -69,7 +70,7 @@ fn an_ice_restart_keeps_media_flowing() {
         let from = world.now;
         world.run(Duration::from_secs(4));
         let times: Vec<_> =
-            world.clients[viewer].video().map(|packet| packet.at).filter(|at| *at >= from).collect();
+            world.clients[viewer].pictures().map(|packet| packet.at).filter(|at| *at >= from).collect();
         let widest = times.windows(2).map(|pair| pair[1] - pair[0]).max().expect("packets");
         assert!(widest < Duration::from_millis(200), "a gap of {widest:?} at restart {restart}");
         assert!(world.now - times[times.len() - 1] < Duration::from_millis(100));
@@ -81,7 +82,7 @@ fn an_ice_restart_keeps_media_flowing() {
 #[test]
 fn after_an_ice_restart_the_old_credentials_open_no_new_address() {
     let mut world = World::with_camera(33);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     let request = stun_request(&world, viewer);
     world.restart_ice(viewer);
@@ -95,7 +96,7 @@ fn after_an_ice_restart_the_old_credentials_open_no_new_address() {
 #[test]
 fn a_ninth_address_is_refused_until_another_is_old() {
     let mut world = World::with_camera(34);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     for port in 1..=7 {
         let check = world.check(viewer, false);
@@ -117,7 +118,7 @@ fn a_ninth_address_is_refused_until_another_is_old() {
     assert_eq!(world.shard.demux_len(), (8, 1), "it took the place of an old one");
     assert!(world.books.sent_to.contains_key(&ninth));
     world.run(Duration::from_secs(1));
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[viewer].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100), "the address in use was not the one to go");
 }
 
@@ -125,8 +126,8 @@ fn a_ninth_address_is_refused_until_another_is_old() {
 fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
     for ends in [true, false] {
         let mut world = World::with_camera(35);
-        let old = world.join(0, Player::PACKETS, Link::GOOD);
-        let new = world.join(0, Player::PACKETS, Link::GOOD);
+        let old = world.join(0, Behaviour::PACKETS, Link::GOOD);
+        let new = world.join(0, Behaviour::PACKETS, Link::GOOD);
         world.connect(0..2);
         let shared = world.clients[old].public;
         let claim = |world: &mut World| {
@@ -138,7 +139,7 @@ fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
             claim(&mut world);
             world.run(Duration::from_millis(100));
         }
-        let newest = world.clients[old].video().map(|packet| packet.at).max().expect("packets");
+        let newest = world.clients[old].pictures().map(|packet| packet.at).max().expect("packets");
         assert!(world.now - newest < Duration::from_millis(100), "it was not taken away");
         assert_eq!(world.shard.demux_len(), (2, 2));
         assert_eq!(world.counters.discarded_unauthenticated.get(), 100);
@@ -158,7 +159,7 @@ fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
         assert_eq!(world.books.sent_to[&shared], to_shared);
         // The page that was opened again behind the same NAT; but not for one who only pretends to be that.
         let down = Link { down: true, ..Link::GOOD };
-        let again = world.join(0, Player::PACKETS, down);
+        let again = world.join(0, Behaviour::PACKETS, down);
         let mut forged = world.check(again, true);
         forged[15] ^= 1;
         world.inject(shared, &forged);
@@ -173,7 +174,7 @@ fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
         world.run(Duration::from_secs(40));
         assert_eq!(world.end_of(old).map(|(_, reason)| reason), Some(EndReason::ConsentExpired));
         assert_eq!(world.end_of(again).map(|(_, reason)| reason), Some(EndReason::SetupTimeout));
-        let newest = world.clients[new].video().map(|packet| packet.at).max().expect("packets");
+        let newest = world.clients[new].pictures().map(|packet| packet.at).max().expect("packets");
         assert!(world.now - newest < Duration::from_millis(100));
         assert_eq!(world.shard.demux_len(), (1, 1));
     }
@@ -183,7 +184,7 @@ fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
 fn media_leaves_an_address_that_says_nothing_more() {
     // A second socket nominates itself once. The first goes on, and never says again that it is the one.
     let mut world = World::with_camera(37);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(1));
     world.links[viewer].down = true;
@@ -210,7 +211,7 @@ fn media_leaves_an_address_that_says_nothing_more() {
 #[test]
 fn a_viewer_that_vanishes_is_sent_nothing_for_long() {
     let mut world = World::with_camera(38);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(10));
     let public = world.clients[viewer].public;
@@ -226,7 +227,7 @@ fn a_viewer_that_vanishes_is_sent_nothing_for_long() {
 #[test]
 fn a_copied_check_moves_no_media() {
     let mut world = World::with_camera(39);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     let thief = address("203.0.113.88:6000");
     for _ in 0..30 {
@@ -239,7 +240,7 @@ fn a_copied_check_moves_no_media() {
     assert_eq!(world.counters.discarded_copy.get(), 90);
     assert!(!world.books.sent_to.contains_key(&thief));
     assert_eq!(world.shard.demux_len(), (1, 1));
-    let gap = world.clients[viewer].video().map(|packet| packet.at).collect::<Vec<_>>();
+    let gap = world.clients[viewer].pictures().map(|packet| packet.at).collect::<Vec<_>>();
     let widest = gap.windows(2).map(|pair| pair[1] - pair[0]).max().expect("packets");
     assert!(widest < Duration::from_millis(100), "{widest:?}");
 }
@@ -248,7 +249,7 @@ fn a_copied_check_moves_no_media() {
 fn without_a_target_a_viewer_does_not_spin() {
     // All that it had of addresses is pushed out by others that then fall silent too.
     let mut world = World::with_camera(40);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(4));
     world.links[viewer].down = true;

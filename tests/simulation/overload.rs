@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sluice_harness::camera::{FRAME, GOP};
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 
@@ -16,13 +16,13 @@ const TIME: Duration = Duration::from_secs(16);
 fn watching(seed: u64) -> (World, f64) {
     let mut world = World::with_camera(seed);
     for _ in 0..VIEWERS {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     }
     world.connect(0..VIEWERS);
     world.run(Duration::from_secs(3));
-    let (before, began) = (world.spent, world.now);
+    let (before, began) = (world.spent(), world.now);
     world.run(FRAME * GOP as u32 * 2);
-    let cost = (world.spent - before) / (world.now - began).as_secs_f64();
+    let cost = (world.spent() - before) / (world.now - began).as_secs_f64();
     (world, cost)
 }
 
@@ -37,13 +37,13 @@ struct Seen {
 
 fn watch(world: &mut World, cost: f64) -> Seen {
     let made = |world: &World| world.cameras[0].recent.latest().expect("a picture").end();
-    let (first, began, spent) = (made(world), world.now, world.spent);
+    let (first, began, spent) = (made(world), world.now, world.spent());
     world.run(TIME);
     let packets = made(world).since(first).expect("later") as f64;
     // Nothing is lost here, so what is not of the pictures is sound.
     let got = |pictures: bool, of: f64| {
         let since = |viewer: usize| {
-            let video = world.clients[viewer].video_ssrc;
+            let video = world.clients[viewer].video.ssrc;
             let tracks = world
                 .books
                 .media
@@ -56,7 +56,7 @@ fn watch(world: &mut World, cost: f64) -> Seen {
     Seen {
         pictures: got(true, packets),
         sound: got(false, TIME.as_secs_f64() * 50.0),
-        sent: (world.spent - spent) / (cost * TIME.as_secs_f64()),
+        sent: (world.spent() - spent) / (cost * TIME.as_secs_f64()),
     }
 }
 
@@ -78,7 +78,7 @@ fn where_a_part_can_be_sent_as_many_are_served_whole_and_all_of_them_when_it_is_
         assert!(shed > 0, "at {part} {without} went without and {shed} were shed: {pictures:.2?}");
         assert!(world.ended.is_empty(), "who goes without stays connected: {:?}", world.ended);
         for (viewer, client) in world.clients.iter().enumerate() {
-            let cut = world.books.cut.get(&(viewer, client.video_ssrc));
+            let cut = world.books.cut.get(&(viewer, client.video.ssrc));
             assert_eq!(cut, None, "viewer {viewer} got parts of pictures at {part}");
         }
 
@@ -107,7 +107,7 @@ fn one_who_goes_without_cannot_ask_for_more_than_those_who_are_served() {
     world.limit(Some(cost * 0.5));
     world.run(Duration::from_secs(4));
     let newest = VIEWERS - 1;
-    let ssrc = world.clients[newest].video_ssrc;
+    let ssrc = world.clients[newest].video.ssrc;
     let before = world.books.media[&(newest, ssrc)].len();
     for _ in 0..5 {
         world.request_keyframe(newest);
@@ -116,8 +116,8 @@ fn one_who_goes_without_cannot_ask_for_more_than_those_who_are_served() {
     assert_eq!(world.books.media[&(newest, ssrc)].len(), before, "nothing is sent again to it");
     assert!(world.counters.keyframes_awaited.get() >= 5);
     // Nor does one who joins now get what the others have no room for.
-    let late = world.join(0, Player::PACKETS, Link::GOOD);
+    let late = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(late..late + 1);
     world.run(Duration::from_secs(1));
-    assert!(!world.books.media.contains_key(&(late, world.clients[late].video_ssrc)));
+    assert!(!world.books.media.contains_key(&(late, world.clients[late].video.ssrc)));
 }

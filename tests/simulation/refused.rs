@@ -5,20 +5,20 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
 use sluice_harness::world::World;
 use sluice_media::{Class, class};
 
 fn plays(world: &World, viewer: usize) -> bool {
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[viewer].pictures().map(|packet| packet.at).max().expect("packets");
     world.now - newest < Duration::from_millis(100)
 }
 
 #[test]
 fn data_channels_are_refused_on_the_wire() {
     let mut world = World::with_camera(61);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(1));
     let answers = Rc::new(Cell::new(0));
@@ -44,7 +44,7 @@ fn data_channels_are_refused_on_the_wire() {
 fn application_data_beside_a_handshake_takes_only_itself() {
     // Behind each flight of the handshake, in the same datagram: forged, and so early that there are no keys.
     let mut world = World::with_camera(62);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     let late = Rc::new(Cell::new(true));
     let hold = late.clone();
     world.lose(move |_, way, bytes| hold.get() && way == Way::ToServer && class(bytes) == Class::Dtls);
@@ -62,7 +62,7 @@ fn application_data_beside_a_handshake_takes_only_itself() {
 #[test]
 fn media_of_a_viewer_is_discarded_unopened() {
     let mut world = World::with_camera(63);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     for ssrc in 0..1_000u32 {
         let mut packet = [0x90, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xbe, 0xde, 0, 0].to_vec();
@@ -78,7 +78,7 @@ fn media_of_a_viewer_is_discarded_unopened() {
 #[test]
 fn stun_that_is_no_check_is_not_answered_even_to_a_viewer() {
     let mut world = World::with_camera(64);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(1));
     let public = world.clients[viewer].public;
@@ -128,7 +128,7 @@ fn hopeless_hello() -> Vec<u8> {
 /// first real one.
 fn connects_in_spite_of(seed: u64, forged: &[Vec<u8>]) -> World {
     let mut world = World::with_camera(seed);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     let late = Rc::new(Cell::new(true));
     let hold = late.clone();
     world.lose(move |_, way, bytes| hold.get() && way == Way::ToServer && class(bytes) == Class::Dtls);
@@ -172,7 +172,7 @@ fn alerts_and_noise_in_the_middle_end_no_handshake() {
     connects_in_spite_of(68, &[alert.clone(), noise.clone()]);
 
     let mut world = World::with_camera(69);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     let public: SocketAddr = world.clients[viewer].public;
     for _ in 0..100 {
         world.run(Duration::from_millis(1));

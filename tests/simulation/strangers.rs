@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 use sluice_media::{Class, class};
@@ -19,7 +19,7 @@ fn client_hellos_of_strangers_disturb_no_handshake() {
     let mut world = World::with_camera(41);
     let viewers = 0..20;
     for _ in viewers.clone() {
-        world.join(0, Player::PACKETS, Link::GOOD);
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
     }
     let mut port = 1;
     for _ in 0..60 {
@@ -35,14 +35,14 @@ fn client_hellos_of_strangers_disturb_no_handshake() {
     assert_eq!(world.counters.discarded_unknown_address.get(), u64::from(port) - 1);
     world.connect(viewers.clone());
     world.run(Duration::from_secs(1));
-    assert!(viewers.clone().all(|viewer| world.clients[viewer].video().count() > 50));
+    assert!(viewers.clone().all(|viewer| world.clients[viewer].pictures().count() > 50));
     assert_eq!(world.shard.demux_len(), (20, 20));
 }
 
 #[test]
 fn everything_a_viewer_sent_is_worthless_from_another_address() {
     let mut world = World::with_camera(42);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(2));
     let replay: Vec<Vec<u8>> = world.tap.iter().map(|(_, bytes)| bytes.clone()).collect();
@@ -61,14 +61,14 @@ fn everything_a_viewer_sent_is_worthless_from_another_address() {
     assert!(world.counters.discarded_unauthenticated.get() > 0);
     assert_eq!(world.shard.demux_len(), (1, 1));
     world.run(Duration::from_secs(1));
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[viewer].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100));
 }
 
 #[test]
 fn media_replayed_or_forged_from_the_known_address_changes_nothing() {
     let mut world = World::with_camera(43);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(1));
     let public = world.clients[viewer].public;
@@ -86,15 +86,15 @@ fn media_replayed_or_forged_from_the_known_address_changes_nothing() {
     world.run(Duration::from_secs(2));
     assert!(world.ended.is_empty());
     assert_eq!(world.counters.keyframes_replayed.get(), 0);
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[viewer].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100));
 }
 
 #[test]
 fn every_kind_of_malformed_datagram_is_survived_in_every_phase() {
     let mut world = World::with_camera(44);
-    let witness = world.join(0, Player::PACKETS, Link::GOOD);
-    let target = world.join(0, Player::PACKETS, Link::GOOD);
+    let witness = world.join(0, Behaviour::PACKETS, Link::GOOD);
+    let target = world.join(0, Behaviour::PACKETS, Link::GOOD);
     for phase in 0..4 {
         for first in 0..=255u8 {
             for length in (0..40).chain([64, 100, 255, 600, 1_200, 1_500, 1_600]) {
@@ -112,7 +112,7 @@ fn every_kind_of_malformed_datagram_is_survived_in_every_phase() {
     world.connect(witness..witness + 1);
     world.run(Duration::from_secs(2));
     assert!(world.end_of(witness).is_none());
-    assert!(world.clients[witness].video().count() > 100);
+    assert!(world.clients[witness].pictures().count() > 100);
     assert!(world.counters.discarded_alien.get() > 0);
     assert!(world.counters.discarded_no_check.get() > 0);
     assert!(world.counters.discarded_media.get() > 0);
@@ -123,7 +123,7 @@ fn every_kind_of_malformed_datagram_is_survived_in_every_phase() {
 fn forged_alerts_of_dtls_end_nobody() {
     // In clear, as before a handshake: anyone who knows the address could send them (RFC 6347 §4.1.2.7).
     let mut world = World::with_camera(45);
-    let viewer = world.join(0, Player::PACKETS, Link::GOOD);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);
     for (level, description) in [(1, 0), (2, 0), (2, 10), (2, 20), (2, 40), (2, 80)] {
         for epoch in [0, 1, 2] {
@@ -135,6 +135,6 @@ fn forged_alerts_of_dtls_end_nobody() {
     }
     world.run(Duration::from_secs(2));
     assert!(world.ended.is_empty(), "{:?}", world.ended);
-    let newest = world.clients[viewer].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[viewer].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100));
 }

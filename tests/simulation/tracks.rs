@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_harness::client::Player;
+use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 use sluice_media::Codec;
@@ -15,7 +15,7 @@ fn sixty_four_viewers_of_two_streams_get_their_own() {
     });
     world.run(Duration::from_millis(500));
     for viewer in 0..64 {
-        world.join(viewer % 2, Player::PACKETS, Link::GOOD);
+        world.join(viewer % 2, Behaviour::PACKETS, Link::GOOD);
         world.run(Duration::from_millis(3));
     }
     world.connect(0..64);
@@ -24,7 +24,7 @@ fn sixty_four_viewers_of_two_streams_get_their_own() {
         let (own, other) = (&world.cameras[index % 2], &world.cameras[1 - index % 2]);
         let (mut video, mut audio) = (0, 0);
         for packet in &client.packets {
-            if Some(packet.payload_type) == client.audio_payload_type {
+            if Some(packet.payload_type) == client.audio.map(|audio| audio.payload_type) {
                 audio += 1;
                 assert!(own.made(&packet.payload), "viewer {index} heard another stream");
             } else {
@@ -36,7 +36,7 @@ fn sixty_four_viewers_of_two_streams_get_their_own() {
             }
         }
         assert!(video > 200 && audio > 100, "viewer {index} got {video} and {audio}");
-        let mut sequences: Vec<u64> = client.video().map(|packet| packet.sequence).collect();
+        let mut sequences: Vec<u64> = client.pictures().map(|packet| packet.sequence).collect();
         sequences.sort_unstable();
         assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "a gap for viewer {index}");
     }
@@ -47,23 +47,23 @@ fn a_codec_that_was_not_agreed_to_is_not_sent() {
     let mut world = World::new(52);
     world.camera(Codec::Pcmu);
     world.run(Duration::from_millis(500));
-    let old = world.join(0, Player { pcmu: true, ..Player::PACKETS }, Link::GOOD);
+    let old = world.join(0, Behaviour { pcmu: true, ..Behaviour::PACKETS }, Link::GOOD);
     world.connect(0..1);
     world.run(Duration::from_secs(1));
     let audio = |world: &World, viewer: usize| {
         let client = &world.clients[viewer];
-        client.packets.iter().filter(|packet| packet.ssrc != client.video_ssrc).count()
+        client.packets.iter().filter(|packet| packet.ssrc != client.video.ssrc).count()
     };
     assert!(audio(&world, old) >= 45);
 
     world.cameras[0].change_audio(Codec::Opus);
     world.run(Duration::from_millis(50));
     let before = audio(&world, old);
-    let new = world.join(0, Player::PACKETS, Link::GOOD);
+    let new = world.join(0, Behaviour::PACKETS, Link::GOOD);
     world.connect(new..new + 1);
     world.run(Duration::from_secs(2));
     assert_eq!(audio(&world, old), before, "it agreed to PCMU");
     assert!(audio(&world, new) >= 45, "it agreed to Opus");
-    let newest = world.clients[old].video().map(|packet| packet.at).max().expect("packets");
+    let newest = world.clients[old].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100), "its picture goes on");
 }

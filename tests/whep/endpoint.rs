@@ -142,7 +142,7 @@ fn e18_one_address_cannot_take_the_pending_places_of_others() {
     let peers: Vec<Player> = (0..3)
         .map(|_| {
             let mut peer = Player::join(&sluice, ENDPOINT);
-            peer.run_until("media", |peer| peer.connected && peer.packets > 0);
+            peer.run_until("media", |peer| peer.is_connected() && peer.packets() > 0);
             peer
         })
         .collect();

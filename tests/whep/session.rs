@@ -69,11 +69,11 @@ fn s1_delete_frees_the_session_whatever_if_match_says() {
 fn s2_the_end_revokes_consent_at_once() {
     let sluice = playing(&[]);
     let mut peer = Player::join(&sluice, ENDPOINT);
-    peer.run_until("media", |peer| peer.connected && peer.packets > 20);
+    peer.run_until("media", |peer| peer.is_connected() && peer.packets() > 20);
     sluice.wait_for_metric("sluice_viewers", "is 1", |viewers| viewers == 1.0);
 
     assert_eq!(sluice.request(Request::new("DELETE", &peer.location)).status, 200);
-    peer.run_until("the goodbye by DTLS", |peer| peer.closed);
+    peer.run_until("the goodbye by DTLS", |peer| peer.is_closed());
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
     assert_eq!(sluice.metric("sluice_viewers"), 0.0);
 
@@ -92,17 +92,17 @@ fn s2_the_end_revokes_consent_at_once() {
 fn s2_a_server_that_stops_says_goodbye() {
     let sluice = playing(&[]);
     let mut peer = Player::join(&sluice, ENDPOINT);
-    peer.run_until("media", |peer| peer.connected && peer.packets > 0);
+    peer.run_until("media", |peer| peer.is_connected() && peer.packets() > 0);
     let (status, log) = sluice.terminate();
     assert_eq!(status.code(), Some(0), "{log}");
-    peer.run_until("the goodbye by DTLS", |peer| peer.closed);
+    peer.run_until("the goodbye by DTLS", |peer| peer.is_closed());
 }
 
 #[test]
 fn s3_a_viewer_that_falls_silent_is_freed() {
     let sluice = playing(&["--set", "limits.consent_timeout=15s"]);
     let mut peer = Player::join(&sluice, ENDPOINT);
-    peer.run_until("media", |peer| peer.connected && peer.packets > 0);
+    peer.run_until("media", |peer| peer.is_connected() && peer.packets() > 0);
     // Nobody runs the peer from here on.
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
     assert_eq!(ended(&sluice, "consent_expired"), 1.0);
@@ -114,7 +114,7 @@ fn s3_offers_that_are_never_followed_up_hold_nobody_up_and_are_forgotten() {
     let sluice = playing(&["--set", "limits.setup_timeout=3s"]);
     let urls: Vec<String> = (0..20).map(|_| join(&sluice, CHROMIUM).1).collect();
     let mut peer = Player::join(&sluice, ENDPOINT);
-    peer.run_until("media between dead joins", |peer| peer.connected && peer.packets > 20);
+    peer.run_until("media between dead joins", |peer| peer.is_connected() && peer.packets() > 20);
     sluice.wait_for_metric("sluice_sessions", "is 1", |sessions| sessions == 1.0);
     assert_eq!(ended(&sluice, "setup_timeout"), 20.0);
     refused(&sluice.request(Request::get(&urls[0])), 404);
@@ -254,22 +254,22 @@ fn a_tag_that_a_proxy_made_weak_is_still_the_tag() {
 fn s9_s11_media_goes_on_after_a_restart() {
     let sluice = playing(&[]);
     let mut peer = Player::join(&sluice, ENDPOINT);
-    peer.run_until("media", |peer| peer.connected && peer.packets > 20);
+    peer.run_until("media", |peer| peer.is_connected() && peer.packets() > 20);
     let local = IceCreds { ufrag: "wxyz".to_owned(), pass: "0123456789abcdefghijkl".to_owned() };
     let answer = sluice.request(patch(&peer.location, &restart(&local.ufrag)).header("If-Match", &peer.etag));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let remote = IceCreds { ufrag: value(&answer, "a=ice-ufrag:"), pass: value(&answer, "a=ice-pwd:") };
     let server = remote.ufrag.clone();
-    peer.restart(local, remote);
+    peer.client.restart(local, remote);
     peer.last_check = None;
-    let before = peer.packets;
+    let before = peer.packets();
     // More than a check interval: the new credentials are in use, and were accepted.
     peer.run_until("media under new credentials", |peer| {
         let checked = peer
             .last_check
             .as_ref()
             .is_some_and(|(check, _)| check.windows(server.len()).any(|window| window == server.as_bytes()));
-        checked && peer.packets > before + 100
+        checked && peer.packets() > before + 100
     });
     assert_eq!(sluice.metric("sluice_ingress_discarded_datagrams_total{reason=\"unauthenticated\"}"), 0.0);
     assert_eq!(sluice.metric("sluice_viewers"), 1.0);
@@ -279,12 +279,12 @@ fn s9_s11_media_goes_on_after_a_restart() {
 fn s10_a_restart_that_is_refused_leaves_the_session_running() {
     let sluice = playing(&[]);
     let mut peer = Player::join(&sluice, ENDPOINT);
-    peer.run_until("media", |peer| peer.connected && peer.packets > 20);
+    peer.run_until("media", |peer| peer.is_connected() && peer.packets() > 20);
     refused(&sluice.request(patch(&peer.location, &restart("wxyz")).header("If-Match", "\"other\"")), 412);
     refused(&sluice.request(patch(&peer.location, &restart("wxyz"))), 428);
     refused(&sluice.request(patch(&peer.location, "nonsense")), 400);
-    let before = peer.packets;
-    peer.run_until("media all the same", |peer| peer.packets > before + 50);
+    let before = peer.packets();
+    peer.run_until("media all the same", |peer| peer.packets() > before + 50);
 }
 
 #[test]

@@ -1,14 +1,11 @@
 use std::time::Instant;
 
 use shiguredo_mp4::demux::{Input, Mp4FileDemuxer};
+use sluice_harness::sample::{PPS as PPS_720, SPS as SPS_720};
 use sluice_media::{AccessUnit, Codec, Packets};
 
 use super::*;
 use crate::track::VideoPacketizer;
-
-/// Of 1280 × 720, id 0, and its PPS.
-const SPS_720: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44];
-const PPS_720: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 
 #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 fn now() -> Instant {

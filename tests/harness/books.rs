@@ -1,81 +1,15 @@
-//! What can be told of a datagram by its clear bytes, and the books on what the server ever sent.
+//! The books on everything that a server ever sent: to whom, and under which index of which key.
+//!
+//! Owns two invariants that hold in every simulation, whatever it is about: nothing goes to an address that never
+//! authenticated itself, and no key seals two packets under one index.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use sluice::peer::{Control, Egress, Lane, Path};
-use sluice_load::packet::{self, Datagram};
+use sluice_load::packet::{self, Datagram, Header};
 use sluice_load::srtp::Srtp;
-use sluice_media::srtp::Sealed;
 use sluice_media::{Class, class};
-
-/// Sequence number and SSRC of an RTP datagram (RFC 3550 §5.1).
-pub fn rtp_header(datagram: &[u8]) -> (u16, u32) {
-    let ssrc = u32::from_be_bytes(datagram[8..12].try_into().expect("an RTP header has 12 bytes"));
-    (u16::from_be_bytes([datagram[2], datagram[3]]), ssrc)
-}
-
-/// SSRC and SRTCP index of an SRTCP datagram under AES-GCM: its last word (RFC 7714 §9.2).
-fn srtcp_index(datagram: &[u8]) -> (u32, u32) {
-    let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().expect("four bytes"));
-    (word(4), word(datagram.len() - 4) & 0x7fff_ffff)
-}
-
-/// What a message costs beside its bytes.
-const TURN: f64 = 1_500.0;
-
-/// The server's egress of one call.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    /// What it sent, and where to.
-    pub sent: Vec<(SocketAddr, Vec<u8>)>,
-    /// Whether it takes no media.
-    pub full: bool,
-    /// Whether that has been so for long.
-    pub stalled: bool,
-    /// What may still be spent on media, if that is limited.
-    pub budget: Option<f64>,
-    /// What was spent on media.
-    pub spent: f64,
-}
-
-impl Control for Outbox {
-    fn transmit(&mut self, path: Path, datagram: &[u8]) {
-        self.sent.push((path.remote, datagram.to_vec()));
-    }
-}
-
-impl Egress for Outbox {
-    fn seal(
-        &mut self,
-        _lane: Lane,
-        path: Path,
-        max: usize,
-        seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>,
-    ) {
-        let mut datagram = vec![0; max];
-        let Some(sealed) = seal(&mut datagram) else { return };
-        datagram.truncate(sealed.len());
-        if class(&datagram) == Class::Rtp {
-            self.spent += datagram.len() as f64;
-        }
-        self.sent.push((path.remote, datagram));
-    }
-
-    fn ready(&mut self, _bytes: usize) -> bool {
-        if self.full || self.budget.is_some_and(|budget| budget <= self.spent) {
-            return false;
-        }
-        // As in the kernel: a message costs as much as some bytes.
-        self.spent += TURN;
-        true
-    }
-
-    fn is_stalled(&self) -> bool {
-        self.stalled
-    }
-}
 
 /// What the server sent, and to whom it may send.
 #[derive(Debug, Default)]
@@ -158,12 +92,14 @@ impl Books {
         let Some(viewer) = viewer else { return };
         match class(datagram) {
             Class::Rtp => {
-                let (sequence, ssrc) = rtp_header(datagram);
+                let Datagram::Rtp(header) = packet::classify(datagram) else {
+                    panic!("no RTP: {datagram:?}")
+                };
+                let Header { sequence, ssrc, .. } = header;
                 let index = self.once((viewer, ssrc, false), |indices| indices.unwrap(sequence));
                 self.packets += 1;
-                let Datagram::Rtp(header) = packet::classify(datagram) else { panic!("RTP") };
-                let ended = datagram[1] & 0x80 != 0;
-                if let Some((timestamp, false)) = self.last.insert((viewer, ssrc), (header.timestamp, ended))
+                if let Some((timestamp, false)) =
+                    self.last.insert((viewer, ssrc), (header.timestamp, header.marker))
                     && timestamp != header.timestamp
                 {
                     *self.cut.entry((viewer, ssrc)).or_default() += 1;
@@ -214,4 +150,10 @@ impl Books {
         assert!(new, "SSRC {ssrc} of viewer {viewer} used index {index} twice (SRTCP: {rtcp})");
         index
     }
+}
+
+/// SSRC and SRTCP index of an SRTCP datagram under AES-GCM: its last word (RFC 7714 §9.2).
+fn srtcp_index(datagram: &[u8]) -> (u32, u32) {
+    let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().expect("four bytes"));
+    (word(4), word(datagram.len() - 4) & 0x7fff_ffff)
 }
