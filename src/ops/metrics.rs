@@ -25,7 +25,7 @@ use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stat::Stat;
 use crate::stream::SourceState;
-use crate::stream::registry::{Registry, Stream};
+use crate::stream::{Registry, Stream};
 use crate::supervise::{Ends, Task};
 
 /// All metrics of the process.
@@ -182,7 +182,7 @@ impl Collector for Everything {
 
 impl Everything {
     fn encode_streams(&self, out: &mut Out<'_>) -> fmt::Result {
-        let streams: Vec<&Arc<Stream>> = self.registry.streams().collect();
+        let streams = self.registry.streams();
         let label = |stream: &Stream| vec![("stream", stream.name.clone())];
         let up = |stream: &Stream| f64::from(u8::from(stream.status().state == SourceState::Playing));
         out.gauge(
