@@ -23,7 +23,7 @@ mod variable;
 
 pub use config::{
     Access, Admin, CONSENT_MIN, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat,
-    Origin, Rtcp, Rtsp, Shards, Track, Transport, Udp,
+    Origin, Rtcp, Rtsp, Shards, Tls, Track, Transport, Udp,
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, environment, load};

@@ -36,14 +36,23 @@ pub enum Task {
     Admin,
     /// The closing of ended viewers' books.
     Books,
+    /// The looks at the files of certificates.
+    Certificates,
     /// The watchdog's looks.
     Watchdog,
 }
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 6] =
-        [Task::Shard, Task::Source, Task::Http, Task::Admin, Task::Books, Task::Watchdog];
+    pub const ALL: [Task; 7] = [
+        Task::Shard,
+        Task::Source,
+        Task::Http,
+        Task::Admin,
+        Task::Books,
+        Task::Certificates,
+        Task::Watchdog,
+    ];
 
     /// The value of the `task` label in metrics.
     pub fn label(self) -> &'static str {
@@ -53,6 +62,7 @@ impl Task {
             Task::Http => "http",
             Task::Admin => "admin",
             Task::Books => "books",
+            Task::Certificates => "certificates",
             Task::Watchdog => "watchdog",
         }
     }

@@ -5,7 +5,9 @@ mod counters;
 mod ends;
 pub mod feedback;
 pub mod histogram;
+mod tls;
 
 pub use cell::Cell;
 pub use counters::ShardCounters;
 pub use ends::EndReason;
+pub use tls::TlsCounters;

@@ -20,7 +20,7 @@ use super::log::Lost;
 use crate::count::EndReason;
 use crate::count::feedback::Heard;
 use crate::count::histogram::{Histogram, Snapshot};
-use crate::count::{Cell, ShardCounters};
+use crate::count::{Cell, ShardCounters, TlsCounters};
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stat::Stat;
@@ -35,13 +35,14 @@ pub struct Metrics {
 
 impl Metrics {
     /// Metrics over the given parts; `revision` is the commit of this build, then what the log lost and
-    /// what ended that should not.
+    /// what ended that should not, and the listeners with TLS.
     pub fn new(
         registry: Arc<Registry>,
         sessions: Arc<Sessions>,
         shards: Vec<Arc<ShardHandle>>,
         revision: &'static str,
         (lost, ends): (Arc<Lost>, Arc<Ends>),
+        tls: Vec<(&'static str, Arc<TlsCounters>)>,
     ) -> Metrics {
         let mut exposition = Exposition::with_prefix("sluice");
         exposition.register_collector(Box::new(Everything {
@@ -51,6 +52,7 @@ impl Metrics {
             revision,
             lost,
             ends,
+            tls,
         }));
         Metrics { exposition }
     }
@@ -71,6 +73,7 @@ struct Everything {
     revision: &'static str,
     lost: Arc<Lost>,
     ends: Arc<Ends>,
+    tls: Vec<(&'static str, Arc<TlsCounters>)>,
 }
 
 impl fmt::Debug for Everything {
@@ -172,6 +175,7 @@ impl Collector for Everything {
         self.encode_streams(&mut out)?;
         self.encode_shards(&mut out)?;
         self.encode_feedback(&mut out)?;
+        self.encode_tls(&mut out)?;
         let help = "Lines of the log that nobody took: it was stuck, or could not be written";
         out.counter("log_lost_lines", help, [(vec![], self.lost.get())])?;
         let ends = Task::ALL.map(|task| (vec![("task", task.label().to_owned())], self.ends.of(task)));
@@ -181,6 +185,21 @@ impl Collector for Everything {
 }
 
 impl Everything {
+    fn encode_tls(&self, out: &mut Out<'_>) -> fmt::Result {
+        let label = |listener: &str| ("listener", listener.to_owned());
+        let expiry = self.tls.iter().map(|(listener, c)| (vec![label(listener)], c.expires.get() as f64));
+        let help = "When the certificate that the listener shows expires, in seconds since 1970";
+        out.gauge("tls_certificate_expiry_timestamp_seconds", help, expiry)?;
+        let refused = self.tls.iter().map(|(listener, c)| (vec![label(listener)], c.refused.get()));
+        let help = "Times that the files of a certificate had changed and could not be used";
+        out.counter("tls_certificates_refused", help, refused)?;
+        let handshakes = self.tls.iter().flat_map(|(listener, c)| {
+            let results = [("good", &c.handshakes), ("failed", &c.failed), ("late", &c.late), ("plain", &c.plain)];
+            results.map(|(result, count)| (vec![label(listener), ("result", result.to_owned())], count.get()))
+        });
+        out.counter("tls_handshakes", "Connections to a listener with TLS, by what became of its handshake", handshakes)
+    }
+
     fn encode_streams(&self, out: &mut Out<'_>) -> fmt::Result {
         let streams = self.registry.streams();
         let label = |stream: &Stream| vec![("stream", stream.name.clone())];

@@ -14,13 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::HeaderValue;
 use sluice_config::Config;
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::streams::Streams;
@@ -29,8 +28,9 @@ use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
-use crate::http::listen::{self, HttpLimits, ListenError};
+use crate::http::listen::{self, HttpLimits, ListenError, Service};
 use crate::http::routes::{self, Public};
+use crate::http::tls::{self, Tls, TlsError, renewal};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
@@ -64,6 +64,9 @@ pub enum ServerError {
     /// No TCP listener.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// No certificate for a listener.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No worker thread.
     #[error(transparent)]
     Worker(#[from] StartError),
@@ -99,6 +102,10 @@ pub struct Server {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     streams: Streams,
+    /// TLS of the public listener, if it has any.
+    tls: Option<Arc<Tls>>,
+    /// Has the files of certificates looked at.
+    certificates: Arc<Notify>,
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
@@ -113,6 +120,8 @@ impl Server {
         revision: &'static str,
         lost: Arc<Lost>,
     ) -> Result<Server, ServerError> {
+        let [public_tls, private_tls] = [tls::of("http", &config.http.tls)?, tls::of("admin", &config.admin.tls)?];
+        let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = shards::sockets(config)?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
@@ -143,6 +152,7 @@ impl Server {
                 shards.clone(),
                 revision,
                 (lost, ends.clone()),
+                secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
             ),
             registry: registry.clone(),
             shards,
@@ -170,14 +180,20 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let serving =
-            listen(watched(Task::Http, "http"), public, routes::public(state), limits.clone(), &stopping);
+        let router = tls::strict(routes::public(state), config.http.hsts);
+        let service = Service { router, limits: limits.clone(), tls: public_tls.clone() };
+        let serving = listen(watched(Task::Http, "http"), public, service, &stopping);
         tasks.spawn_on(serving, http_executor.handle());
         http_executor.handle().spawn(beat(http_pulse.clone()));
         // Whoever reaches it is the operator.
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
-        let routes = admin::routes(admin_state.clone());
-        tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
+        let service = Service { router: admin::routes(admin_state.clone()), limits, tls: private_tls };
+        tasks.spawn(listen(watched(Task::Admin, "admin"), private, service, &stopping));
+        let certificates = Arc::new(Notify::new());
+        if !secured.is_empty() {
+            let watched = watched(Task::Certificates, "certificates");
+            tasks.spawn_on(renew(watched, secured, certificates.clone(), stopping.clone()), http_executor.handle());
+        }
         tasks.spawn(keep_books(watched(Task::Books, "books"), sessions.clone(), news));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
@@ -196,6 +212,8 @@ impl Server {
             stop,
             tasks,
             streams,
+            tls: public_tls,
+            certificates,
             sources,
             failure,
             _http_executor,
@@ -214,8 +232,17 @@ impl Server {
     ///
     /// Too few descriptors or threads for so many streams; those that there were go on.
     pub fn reload(&self, config: &Config) -> Result<String, ServerError> {
+        self.certificates.notify_one();
         connections(config)?;
         Ok(self.streams.apply(config).map_err(ServerError::Thread)?.to_string())
+    }
+
+    /// The scheme of the pages' addresses, and the first name that the certificate is for.
+    pub fn web(&self) -> (&'static str, Option<String>) {
+        match &self.tls {
+            Some(tls) => ("https", tls.certificate().names.first().cloned()),
+            None => ("http", None),
+        }
     }
 
     /// Stops: no new sessions, every viewer told goodbye, every thread waited for, but not for long.
@@ -268,17 +295,21 @@ async fn beat(pulse: Arc<Pulse>) {
 fn listen(
     mut watched: Watched,
     listener: TcpListener,
-    router: Router,
-    limits: HttpLimits,
+    service: Service,
     stop: &watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let stop = stop.clone();
     async move {
-        while let Some(pause) =
-            watched.run(listen::serve(&listener, router.clone(), &limits, stop.clone())).await
-        {
+        while let Some(pause) = watched.run(listen::serve(&listener, &service, stop.clone())).await {
             watched.pause(pause).await;
         }
+    }
+}
+
+/// Watches the files of certificates until the stop.
+async fn renew(mut watched: Watched, listeners: Vec<Arc<Tls>>, ask: Arc<Notify>, stop: watch::Receiver<bool>) {
+    while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
     }
 }
 
