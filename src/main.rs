@@ -7,13 +7,18 @@ use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use sluice::ops::log::{self, Lines};
+use sluice::ops::log::{self, Lines, Lost};
+use sluice::ops::recent::{self, Recent};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
 use sluice_config::{Config, ConfigError, File, Inputs, LogFormat, Source, Stream, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -197,14 +202,19 @@ fn standard_error() -> std::io::Result<Lines> {
 
 fn run(config: Config, inputs: Inputs, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    start_logging(&config, &log)?;
+    let recent = start_logging(&config, &log)?;
     warn_of_passwords(passwords_shown);
-    let served = serve(config, inputs, qr, &log);
+    let served = serve(config, inputs, qr, (log.lost(), recent));
     log.flush();
     served
 }
 
-fn serve(mut config: Config, inputs: Inputs, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
+fn serve(
+    mut config: Config,
+    inputs: Inputs,
+    qr: bool,
+    log: (Arc<Lost>, Arc<Recent>),
+) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -213,7 +223,7 @@ fn serve(mut config: Config, inputs: Inputs, qr: bool, log: &Lines) -> anyhow::R
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let mut server = Server::start(&config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
+        let mut server = Server::start(&config, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&config, &server, qr)?;
         let mut code = ExitCode::SUCCESS;
         loop {
@@ -344,19 +354,24 @@ fn warn_of_passwords(streams: &[String]) {
     }
 }
 
-fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<()> {
+/// Starts the log; what it gives keeps its last lines.
+fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<Arc<Recent>> {
     let filter = log::filter(&config.log.level)
         .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let written = tracing_subscriber::fmt::layer()
         .with_writer(log.clone())
         // It would say with eprintln that a line could not be written, and that panics.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
-    match config.log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
+    let written = match config.log.format {
+        LogFormat::Text => written.boxed(),
+        LogFormat::Json => written.json().boxed(),
+    };
+    let recent = Arc::<Recent>::default();
+    tracing_subscriber::registry()
+        .with(written.with_filter(filter))
+        .with(recent::layer(recent.clone()))
+        .init();
     log::take_panics();
-    Ok(())
+    Ok(recent)
 }

@@ -1,6 +1,7 @@
 //! HTTP: listeners and their limits, WHEP, stills, pages, and what operators ask for.
 
 pub mod admin;
+pub mod api;
 pub mod conditional;
 pub mod connection;
 pub mod discreet;
@@ -8,6 +9,7 @@ pub mod hosts;
 pub mod listen;
 pub mod pages;
 pub mod problem;
+mod same_origin;
 mod still;
 pub mod streams;
 pub mod whep;

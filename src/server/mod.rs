@@ -12,7 +12,7 @@ pub mod watchdog;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -30,8 +30,10 @@ use crate::executor::Executor;
 use crate::http::admin::{self, Admin};
 use crate::http::listen::{self, HttpLimits, ListenError, Public};
 use crate::http::whep::Whep;
+use crate::operator::Operator;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
+use crate::ops::recent::Recent;
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -104,12 +106,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says. `revision` is the commit of this build, `lost` counts what the
-    /// log lost.
+    /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
+    /// counted, and its last lines are shown.
     pub async fn start(
         config: &Config,
         revision: &'static str,
-        lost: Arc<Lost>,
+        (lost, recent_lines): (Arc<Lost>, Arc<Recent>),
     ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = shards::sockets(config)?;
@@ -134,7 +136,10 @@ impl Server {
             viewer: config.into(),
             repair: config.nack.enabled,
         });
+        let parts = (registry.clone(), sessions.clone(), shards.clone());
+        let operator = Arc::new(Operator::new(parts.0, parts.1, parts.2, recent_lines));
         let admin_state = Arc::new(Admin {
+            operator: operator.clone(),
             metrics: Metrics::new(
                 registry.clone(),
                 sessions.clone(),
@@ -175,6 +180,7 @@ impl Server {
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
         let routes = admin::routes(admin_state.clone());
         tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
+        tasks.spawn(look(watched(Task::History, "history"), operator, stopping.clone()));
         tasks.spawn(keep_books(watched(Task::Books, "books"), sessions.clone(), news));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
@@ -297,11 +303,33 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
     Ok(plan.connections as usize)
 }
 
+/// Time between two samples of the history.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks at everything once a second, for charts, until the server stops.
+async fn look(mut watched: Watched, operator: Arc<Operator>, stop: watch::Receiver<bool>) {
+    let looks = async || {
+        let mut stop = stop.clone();
+        let mut clock = tokio::time::interval(LOOK);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = clock.tick() => operator.look(Instant::now(), SystemTime::now()),
+            }
+        }
+    };
+    while let Some(pause) = watched.run(looks()).await {
+        watched.pause(pause).await;
+    }
+    operator.history.close();
+}
+
 /// Keeps the books of viewers that connect and end, until the last shard is gone.
 async fn keep_books(mut watched: Watched, sessions: Arc<Sessions>, mut news: mpsc::Receiver<News>) {
     let mut books = async || {
         while let Some(news) = news.recv().await {
-            sessions.hear(&news);
+            sessions.hear(Instant::now(), &news);
         }
     };
     while let Some(pause) = watched.run(books()).await {
