@@ -18,9 +18,8 @@ const PER_SHARD: u64 = 3;
 /// listeners, metrics being read.
 const PROCESS: u64 = 24;
 
-/// Connections of the admin listener, which nobody but the operator reaches: scrapes, probes, and browsers, which open
-/// six at once and keep one for events.
-pub const ADMIN_CONNECTIONS: u32 = 32;
+/// Connections of the admin listener, which nobody but the operator reaches: scrapes, probes, pages that follow.
+pub const ADMIN_CONNECTIONS: u32 = 16;
 
 /// Connections of the public listener where the configuration leaves it to us. Media uses none.
 const CONNECTIONS: u32 = 4_096;

@@ -64,7 +64,7 @@ impl std::str::FromStr for ShortId {
 /// The short id only: enough to follow a session in the log.
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.short().fmt(f)
+        fmt::Display::fmt(&self.short(), f)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::session::offer::shown;
 
 /// Pages and programs that may follow at once. Each holds a connection of the listener; more of them leave fewer for
 /// scrapes and probes.
-const FOLLOWERS_MAX: usize = 8;
+const FOLLOWERS_MAX: usize = 6;
 
 /// Viewers and lines in an answer that does not say how many.
 const LISTED: usize = 100;
