@@ -14,7 +14,9 @@ use sluice::ops::log::{self, Lines, Lost};
 use sluice::ops::recent::{self, Recent};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
-use sluice_config::{Config, ConfigError, File, Inputs, LogFormat, Source, Stream, StreamName};
+use sluice_config::{
+    Config, ConfigError, Effective, File, Given, Inputs, LogFormat, Setting, Source, Stream, StreamName,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -124,16 +126,17 @@ fn main() -> ExitCode {
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
-    let config = match configured(inputs.clone()) {
-        Ok(config) => config,
+    let effective = match configured(inputs.clone()) {
+        Ok(effective) => effective,
         Err(error) => {
             complain(&error.render(std::io::stderr().is_terminal()));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     if check {
+        let config = &effective.config;
         let streams = match config.streams.len() {
-            1 if is_demo(&config) => "no streams, so that the demo is served".to_owned(),
+            1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
             1 => "1 stream".to_owned(),
             streams => format!("{streams} streams"),
         };
@@ -141,7 +144,7 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stdout(), "the configuration is good: {streams}");
         return ExitCode::SUCCESS;
     }
-    match run(config, inputs, qr, &shown) {
+    match run(effective, inputs, qr, &shown) {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
@@ -151,13 +154,16 @@ fn main() -> ExitCode {
 }
 
 /// The configuration; the demo is served where no stream is configured.
-fn configured(inputs: Inputs) -> Result<Config, ConfigError> {
-    let mut config = sluice_config::load(inputs)?;
-    if config.streams.is_empty() {
+fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
+    let mut effective = sluice_config::effective(inputs)?;
+    let streams = &mut effective.config.streams;
+    if streams.is_empty() {
         let name = "demo".parse().expect("a valid name");
-        config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+        let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
+        streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+        effective.settings.push(Setting { key, value, origin: Given::Default });
     }
-    Ok(config)
+    Ok(effective)
 }
 
 /// Whether nothing but the demo is served.
@@ -200,17 +206,22 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(config: Config, inputs: Inputs, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
+fn run(
+    effective: Effective,
+    inputs: Inputs,
+    qr: bool,
+    passwords_shown: &[String],
+) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    let recent = start_logging(&config, &log)?;
+    let recent = start_logging(&effective.config, &log)?;
     warn_of_passwords(passwords_shown);
-    let served = serve(config, inputs, qr, (log.lost(), recent));
+    let served = serve(effective, inputs, qr, (log.lost(), recent));
     log.flush();
     served
 }
 
 fn serve(
-    mut config: Config,
+    effective: Effective,
     inputs: Inputs,
     qr: bool,
     log: (Arc<Lost>, Arc<Recent>),
@@ -223,8 +234,9 @@ fn serve(
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let mut server = Server::start(&config, env!("COMMIT_OF_BUILD"), log).await?;
-        greet(&config, &server, qr)?;
+        let mut server = Server::start(&effective, env!("COMMIT_OF_BUILD"), log).await?;
+        greet(&effective.config, &server, qr)?;
+        let mut config = effective.config;
         let mut code = ExitCode::SUCCESS;
         loop {
             tokio::select! {
@@ -264,7 +276,7 @@ fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
             );
         }
     };
-    let restart = config.needs_restart(&new);
+    let restart = config.needs_restart(&new.config);
     match server.reload(&new) {
         Ok(changes) => tracing::info!("SIGHUP: the configuration was read again: {changes}"),
         Err(error) => return tracing::error!("SIGHUP: not everything could be taken over: {error}"),
@@ -274,7 +286,7 @@ fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
         tracing::warn!("what changed in {tables} has no effect before a restart");
     }
     // What waits for a restart is told again until there is one.
-    (config.streams, config.rtsp) = (new.streams, new.rtsp);
+    (config.streams, config.rtsp) = (new.config.streams, new.config.rtsp);
 }
 
 /// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.

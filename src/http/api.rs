@@ -62,6 +62,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .route("/api/v1/viewers", get(viewers))
         .route("/api/v1/viewers/{id}", delete(end))
         .route("/api/v1/log", get(log))
+        .route("/api/v1/config", get(config))
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(api)
 }
@@ -143,6 +144,10 @@ async fn log(State(api): State<Api>, asked: Query<BTreeMap<String, String>>) -> 
         terse,
     };
     Ok(fresh(Lines { lines: api.operator.log.lines(&which) }))
+}
+
+async fn config(State(api): State<Api>) -> Response {
+    fresh(api.operator.settings.told())
 }
 
 /// An answer that nobody may keep.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
 use crate::operator::sample::ShardLoad;
+use crate::operator::settings::Settings;
 use crate::ops::recent::Recent;
 use crate::session::admission::{Admission, AdmissionLimits};
 use crate::session::client::Share;
@@ -24,7 +25,13 @@ fn operator(count: usize) -> Operator {
         joins_per_second: 10,
     };
     let sessions = Sessions::new(Arc::new(Admission::new(limits)));
-    Operator::new(Arc::new(registry), Arc::new(sessions), shards, Arc::<Recent>::default())
+    Operator::new(
+        Arc::new(registry),
+        Arc::new(sessions),
+        shards,
+        Settings::default(),
+        Arc::<Recent>::default(),
+    )
 }
 
 struct Clock(Instant, SystemTime);

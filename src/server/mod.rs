@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::http::HeaderValue;
-use sluice_config::Config;
+use sluice_config::{Config, Effective};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
@@ -31,6 +31,7 @@ use crate::http::admin::{self, Admin};
 use crate::http::listen::{self, HttpLimits, ListenError, Public};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
+use crate::operator::settings::Settings;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
 use crate::ops::recent::Recent;
@@ -109,7 +110,7 @@ impl Server {
     /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
     /// counted, and its last lines are shown.
     pub async fn start(
-        config: &Config,
+        Effective { config, settings }: &Effective,
         revision: &'static str,
         (lost, recent_lines): (Arc<Lost>, Arc<Recent>),
     ) -> Result<Server, ServerError> {
@@ -137,7 +138,8 @@ impl Server {
             repair: config.nack.enabled,
         });
         let parts = (registry.clone(), sessions.clone(), shards.clone());
-        let operator = Arc::new(Operator::new(parts.0, parts.1, parts.2, recent_lines));
+        let operator =
+            Arc::new(Operator::new(parts.0, parts.1, parts.2, Settings::new(settings), recent_lines));
         let admin_state = Arc::new(Admin {
             operator: operator.clone(),
             metrics: Metrics::new(
@@ -216,9 +218,11 @@ impl Server {
     /// # Errors
     ///
     /// Too few descriptors or threads for so many streams; those that there were go on.
-    pub fn reload(&self, config: &Config) -> Result<String, ServerError> {
+    pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
         connections(config)?;
-        Ok(self.streams.apply(config).map_err(ServerError::Thread)?.to_string())
+        let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
+        self.admin_state.operator.settings.reload(settings);
+        Ok(changes.to_string())
     }
 
     /// Stops: no new sessions, every viewer told goodbye, every thread waited for, but not for long.

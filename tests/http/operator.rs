@@ -219,3 +219,23 @@ fn what_means_nothing_is_refused_with_what_would() {
     assert!(sentence.contains("eight hexadecimal digits"), "{sentence}");
     refused(&Request::new("DELETE", "/api/v1/viewers/00000000").send(sluice.admin), 404);
 }
+
+#[test]
+fn the_configuration_in_effect_is_told_with_who_gave_each_value_and_without_secrets() {
+    let cam = "cam=rtsp://user:canary@127.0.0.1:1/canary";
+    let sluice = SLUICE.start(&[cam, "--set", "streams.demo.source=demo", "--set", "nack.history=2s"]);
+    let told = ask(&sluice, "/api/v1/config");
+    let setting = |key: &str| {
+        let all = told["settings"].as_array().expect("settings");
+        let found = all.iter().find(|setting| setting["key"] == key);
+        let found = found.unwrap_or_else(|| panic!("no {key} in {told}"));
+        [&found["value"], &found["origin"]].map(|text| text.as_str().expect("text").to_owned())
+    };
+    assert_eq!(setting("nack.history"), ["2s", "command line"]);
+    assert_eq!(setting("track.history_bytes"), ["16MiB", "default"]);
+    assert_eq!(setting("streams.cam.source"), ["rtsp://127.0.0.1:1", "command line"]);
+    assert!(!told.to_string().contains("canary"), "{told}");
+    let sluice = playing(&[]);
+    let told = ask(&sluice, "/api/v1/config").to_string();
+    assert!(told.contains(r#"{"key":"streams.demo.source","value":"demo","origin":"default""#), "{told}");
+}
