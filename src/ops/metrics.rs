@@ -235,6 +235,13 @@ impl Everything {
         let refused = self.sessions.admission.refused();
         let refused = refused.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
         out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
+        let refused = self.sessions.refused.counts();
+        let refused = refused.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
+        out.counter(
+            "offers_refused",
+            "Offers that could not be answered, by what is wrong with them",
+            refused,
+        )?;
         let without = sum(|c| &c.without_media) as f64;
         let help = "Connected viewers that get no media, because it does not suffice for all";
         out.gauge("viewers_without_media", help, [(vec![], without)])?;

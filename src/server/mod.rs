@@ -27,8 +27,10 @@ use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
+use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
-use crate::http::listen::{self, HttpLimits, ListenError, Public};
+use crate::http::listen::{self, HttpLimits, ListenError};
+use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
 use crate::operator::settings::Settings;
@@ -169,13 +171,14 @@ impl Server {
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
+            access: Access::new(&config.access.read),
             origin: HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))?,
             trusted: limits.proxies.clone(),
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let serving =
-            listen(watched(Task::Http, "http"), public, listen::public(state), limits.clone(), &stopping);
+            listen(watched(Task::Http, "http"), public, routes::public(state), limits.clone(), &stopping);
         tasks.spawn_on(serving, http_executor.handle());
         http_executor.handle().spawn(beat(http_pulse.clone()));
         // Whoever reaches it is the operator.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::admission::{Admission, Place};
 use super::gone::{Gone, Graves};
+use super::offer::RefusedOffers;
 use super::visitor::Visitor;
 use crate::contain::lock;
 use crate::count::{Cell, EndReason};
@@ -25,6 +26,8 @@ pub struct Sessions {
     pub admission: Arc<Admission>,
     /// Sessions that were ever written down.
     pub answered: Cell,
+    /// Offers that did not become one.
+    pub refused: RefusedOffers,
     table: Mutex<HashMap<SessionId, Session>>,
     gone: Mutex<Graves>,
 }
@@ -71,7 +74,9 @@ impl Session {
 impl Sessions {
     /// No sessions, behind this door.
     pub fn new(admission: Arc<Admission>) -> Sessions {
-        Sessions { admission, answered: Cell::new(), table: Mutex::default(), gone: Mutex::default() }
+        let refused = RefusedOffers::default();
+        let (answered, table, gone) = (Cell::new(), Mutex::default(), Mutex::default());
+        Sessions { admission, refused, answered, table, gone }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
