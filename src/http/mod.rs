@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod listen;
 pub mod pages;
 pub mod problem;
+pub mod profiles;
 mod still;
 pub mod streams;
 pub mod whep;

@@ -23,10 +23,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::watchdog::WatchdogSetup;
-use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
+use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::admin::{self, Admin};
 use crate::http::listen::{self, HttpLimits, ListenError, Public};
+use crate::http::profiles::{self, Profiles};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
@@ -42,6 +43,7 @@ use crate::source::{self, demo};
 use crate::stream::Ingest;
 use crate::stream::registry::Registry;
 use crate::supervise::{Ends, Pulse, Task, Watched};
+use crate::tasks::named;
 use crate::track::RecentLimits;
 
 /// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
@@ -146,6 +148,7 @@ impl Server {
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
+            profiles: Arc::new(Profiles::new(revision)),
             hosts: config.admin.hosts.as_slice().into(),
             stopping: AtomicBool::new(false),
         });
@@ -170,13 +173,21 @@ impl Server {
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let serving =
             listen(watched(Task::Http, "http"), public, listen::public(state), limits.clone(), &stopping);
-        tasks.spawn_on(serving, http_executor.handle());
-        http_executor.handle().spawn(beat(http_pulse.clone()));
+        tasks.spawn_on(named("http listener", serving), http_executor.handle());
+        http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
+        if let Some(address) = config.pprof.listen {
+            let listener = listen::listen(address, "pprof.listen").await?;
+            let routes = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
+            let serving = listen(watched(Task::Admin, "pprof"), listener, routes, limits, &stopping);
+            tasks.spawn(named("pprof listener", serving));
+        }
         let routes = admin::routes(admin_state.clone());
-        tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
-        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, news));
+        let serving = listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping);
+        tasks.spawn(named("admin listener", serving));
+        tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions, news)));
         let sources = sources(config, &registry, &stopping, watched).map_err(ServerError::Thread)?;
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
