@@ -25,7 +25,7 @@ use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stat::Stat;
 use crate::stream::SourceState;
-use crate::stream::registry::{Registry, Stream};
+use crate::stream::{Registry, Stream};
 use crate::supervise::{Ends, Task};
 
 /// All metrics of the process.
@@ -182,7 +182,7 @@ impl Collector for Everything {
 
 impl Everything {
     fn encode_streams(&self, out: &mut Out<'_>) -> fmt::Result {
-        let streams: Vec<&Arc<Stream>> = self.registry.streams().collect();
+        let streams = self.registry.streams();
         let label = |stream: &Stream| vec![("stream", stream.name.clone())];
         let up = |stream: &Stream| f64::from(u8::from(stream.status().state == SourceState::Playing));
         out.gauge(
@@ -235,6 +235,13 @@ impl Everything {
         let refused = self.sessions.admission.refused();
         let refused = refused.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
         out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
+        let refused = self.sessions.refused.counts();
+        let refused = refused.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
+        out.counter(
+            "offers_refused",
+            "Offers that could not be answered, by what is wrong with them",
+            refused,
+        )?;
         let without = sum(|c| &c.without_media) as f64;
         let help = "Connected viewers that get no media, because it does not suffice for all";
         out.gauge("viewers_without_media", help, [(vec![], without)])?;
