@@ -14,6 +14,7 @@ use sluice::ops::log::{self, Lines, Lost};
 use sluice::ops::recent::{self, Recent};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
+use sluice::tasks::named;
 use sluice_config::{
     Config, ConfigError, Effective, File, Given, Inputs, LogFormat, Setting, Source, Stream, StreamName,
 };
@@ -316,13 +317,13 @@ fn ignore_signals() -> std::io::Result<()> {
         (SignalKind::user_defined2(), "SIGUSR2"),
     ] {
         let mut signals = signal(kind)?;
-        tokio::spawn(async move {
+        tokio::spawn(named("signal without a meaning", async move {
             // Said once: each line that is over the limit brings one more.
             if signals.recv().await.is_some() {
                 tracing::info!("{name} means nothing here: going on");
             }
             while signals.recv().await.is_some() {}
-        });
+        }));
     }
     Ok(())
 }

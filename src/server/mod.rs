@@ -25,11 +25,12 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
-use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
+use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::listen::{self, HttpLimits, ListenError};
+use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
@@ -46,6 +47,7 @@ use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{StartError, Worker};
 use crate::stream::Registry;
 use crate::supervise::{Ends, Pulse, Task, Watched};
+use crate::tasks::named;
 use crate::track::RecentLimits;
 
 /// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
@@ -154,6 +156,7 @@ impl Server {
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
+            profiles: Arc::new(Profiles::new(revision)),
             hosts: config.admin.hosts.as_slice().into(),
             stopping: AtomicBool::new(false),
         });
@@ -179,14 +182,23 @@ impl Server {
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let serving =
             listen(watched(Task::Http, "http"), public, routes::public(state), limits.clone(), &stopping);
-        tasks.spawn_on(serving, http_executor.handle());
-        http_executor.handle().spawn(beat(http_pulse.clone()));
+        tasks.spawn_on(named("http listener", serving), http_executor.handle());
+        http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
+        if let Some(address) = config.pprof.listen {
+            let listener = listen::listen(address, "pprof.listen").await?;
+            let routes = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
+            let serving = listen(watched(Task::Admin, "pprof"), listener, routes, limits, &stopping);
+            tasks.spawn(named("pprof listener", serving));
+        }
         let routes = admin::routes(admin_state.clone());
-        tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
-        tasks.spawn(look(watched(Task::History, "history"), operator, stopping.clone()));
-        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions.clone(), news));
+        let serving = listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping);
+        tasks.spawn(named("admin listener", serving));
+        let looks = look(watched(Task::History, "history"), operator, stopping.clone());
+        tasks.spawn(named("history", looks));
+        tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
