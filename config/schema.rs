@@ -47,7 +47,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 47] = [
+static KEYS: [Key<Draft>; 48] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -128,6 +128,14 @@ static KEYS: [Key<Draft>; 47] = [
         "\"\"",
         Restart,
         Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.admin.tls.key = file)),
+    ),
+    key(
+        "pprof.listen",
+        "\"none\"",
+        Restart,
+        Kind::Text("\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address", |d, v| {
+            parse::listen_or_none(v).map(|a| d.config.pprof.listen = a)
+        }),
     ),
     key(
         "udp.address",

@@ -40,11 +40,13 @@ pub enum Task {
     Certificates,
     /// The watchdog's looks.
     Watchdog,
+    /// The looks that charts are made of.
+    History,
 }
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 7] = [
+    pub const ALL: [Task; 8] = [
         Task::Shard,
         Task::Source,
         Task::Http,
@@ -52,6 +54,7 @@ impl Task {
         Task::Books,
         Task::Certificates,
         Task::Watchdog,
+        Task::History,
     ];
 
     /// The value of the `task` label in metrics.
@@ -64,6 +67,7 @@ impl Task {
             Task::Books => "books",
             Task::Certificates => "certificates",
             Task::Watchdog => "watchdog",
+            Task::History => "history",
         }
     }
 }

@@ -10,6 +10,8 @@ mod command;
 mod http2;
 #[path = "http/metrics.rs"]
 mod metrics;
+#[path = "http/operator.rs"]
+mod operator;
 #[path = "http/pages.rs"]
 mod pages;
 #[path = "http/secrets.rs"]

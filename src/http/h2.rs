@@ -19,7 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -28,6 +28,7 @@ use super::problem::Problem;
 use super::request::Ends;
 use crate::contain::lock;
 use crate::session::client::Client;
+use crate::tasks::named;
 
 /// Requests of one connection at once, those that wait for a place among them. A page has about as many parts. More lets
 /// one client have more waiting, at [`HEADERS`] each; fewer has pages load in turns.
@@ -74,7 +75,7 @@ where
             async move { Ok::<_, Infallible>(requests.answer(router, request).await) }
         }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(Streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -107,6 +108,19 @@ where
         }
         leaves = true;
         connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// Where hyper has the streams of a connection run.
+#[derive(Clone)]
+struct Streams;
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(named("http stream", stream));
     }
 }
 
