@@ -185,11 +185,7 @@ pub struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)),
-            hosts: Vec::new(),
-            tls: Tls::default(),
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new(), tls: Tls::default() }
     }
 }
 

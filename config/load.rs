@@ -411,7 +411,8 @@ impl Loader {
         if !self.draft.config.http.hsts.is_zero() && self.draft.config.http.tls.certificate.is_none() {
             self.conflict(
                 ["http.hsts", "http.tls.certificate"],
-                "`http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)".to_owned(),
+                "`http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)"
+                    .to_owned(),
                 "where a proxy does TLS, let it send the header".to_owned(),
             );
         }

@@ -82,7 +82,12 @@ static KEYS: [Key<Draft>; 48] = [
             each(v, parse::network).map(|networks| d.config.http.trusted_proxies = networks)
         }),
     ),
-    key("http.hsts", "\"0s\"", Restart, Kind::Duration(Duration::ZERO, TWO_YEARS, |d, v| d.config.http.hsts = v)),
+    key(
+        "http.hsts",
+        "\"0s\"",
+        Restart,
+        Kind::Duration(Duration::ZERO, TWO_YEARS, |d, v| d.config.http.hsts = v),
+    ),
     key(
         "http.tls.certificate",
         "\"\"",

@@ -61,8 +61,13 @@ pub(super) struct Bounds {
 }
 
 /// Serves one connection, which holds a place already, until it ends.
-pub(super) async fn serve<S>(stream: S, router: Router, ends: Ends, bounds: Bounds, mut stop: watch::Receiver<bool>)
-where
+pub(super) async fn serve<S>(
+    stream: S,
+    router: Router,
+    ends: Ends,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = bounds.patience;
@@ -179,8 +184,7 @@ struct Turn {
 
 impl Requests {
     fn new(bounds: Bounds) -> Requests {
-        let now =
-            Now { answers: HashMap::new(), count: 0, rests_since: Instant::now(), taken_back: 0 };
+        let now = Now { answers: HashMap::new(), count: 0, rests_since: Instant::now(), taken_back: 0 };
         Requests {
             bounds,
             own: Arc::new(Semaphore::new(1)),

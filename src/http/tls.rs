@@ -73,11 +73,7 @@ impl Tls {
     /// # Errors
     ///
     /// The system gives no randomness for tickets, or the library refuses its own defaults.
-    pub fn new(
-        listener: &'static str,
-        files: Files,
-        certificate: Certificate,
-    ) -> Result<Tls, rustls::Error> {
+    pub fn new(listener: &'static str, files: Files, certificate: Certificate) -> Result<Tls, rustls::Error> {
         let counters = Arc::new(TlsCounters::default());
         counters.expires.set(certificate.until_seconds());
         let shown = Arc::new(Shown(RwLock::new(Arc::new(certificate))));

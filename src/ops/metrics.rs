@@ -194,10 +194,15 @@ impl Everything {
         let help = "Times that the files of a certificate had changed and could not be used";
         out.counter("tls_certificates_refused", help, refused)?;
         let handshakes = self.tls.iter().flat_map(|(listener, c)| {
-            let results = [("good", &c.handshakes), ("failed", &c.failed), ("late", &c.late), ("plain", &c.plain)];
+            let results =
+                [("good", &c.handshakes), ("failed", &c.failed), ("late", &c.late), ("plain", &c.plain)];
             results.map(|(result, count)| (vec![label(listener), ("result", result.to_owned())], count.get()))
         });
-        out.counter("tls_handshakes", "Connections to a listener with TLS, by what became of its handshake", handshakes)
+        out.counter(
+            "tls_handshakes",
+            "Connections to a listener with TLS, by what became of its handshake",
+            handshakes,
+        )
     }
 
     fn encode_streams(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -125,7 +125,8 @@ impl Server {
         revision: &'static str,
         (lost, recent_lines): (Arc<Lost>, Arc<Recent>),
     ) -> Result<Server, ServerError> {
-        let [public_tls, private_tls] = [tls::of("http", &config.http.tls)?, tls::of("admin", &config.admin.tls)?];
+        let [public_tls, private_tls] =
+            [tls::of("http", &config.http.tls)?, tls::of("admin", &config.admin.tls)?];
         let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = shards::sockets(config)?;
@@ -331,7 +332,12 @@ fn listen(
 }
 
 /// Watches the files of certificates until the stop.
-async fn renew(mut watched: Watched, listeners: Vec<Arc<Tls>>, ask: Arc<Notify>, stop: watch::Receiver<bool>) {
+async fn renew(
+    mut watched: Watched,
+    listeners: Vec<Arc<Tls>>,
+    ask: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
         watched.pause(pause).await;
     }

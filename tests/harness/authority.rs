@@ -74,7 +74,8 @@ impl Authority {
     /// No connection, no handshake, or a certificate that is not of this authority or for that address.
     pub fn connect(&self, to: SocketAddr) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::from(to.ip());
-        let client = ClientConnection::new(self.client(&["http/1.1"]), name).map_err(std::io::Error::other)?;
+        let client =
+            ClientConnection::new(self.client(&["http/1.1"]), name).map_err(std::io::Error::other)?;
         let stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(crate::PATIENCE))?;
         let mut stream = StreamOwned::new(client, stream);

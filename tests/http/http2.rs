@@ -57,7 +57,11 @@ fn client(future: impl Future<Output = ()>) {
 }
 
 /// A request without a body, and the whole answer to it.
-async fn answer(requests: &SendRequest<Bytes>, method: &str, path: &str) -> Result<(u16, Vec<u8>), h2::Error> {
+async fn answer(
+    requests: &SendRequest<Bytes>,
+    method: &str,
+    path: &str,
+) -> Result<(u16, Vec<u8>), h2::Error> {
     let mut requests = requests.clone().ready().await?;
     let (response, _) = requests.send_request(ask(method, path), true)?;
     let (head, body) = response.await?.into_parts();
@@ -79,7 +83,8 @@ fn a_page_with_all_its_parts_and_a_session_go_over_one_connection() {
     let secured = Secured::start(&[]);
     client(async {
         let (requests, _connection) = secured.connect(&Builder::new()).await;
-        let parts = ["/", "/demo/", "/static/player.js", "/static/whep.js", "/streams.json", "/demo/frame.mp4"];
+        let parts =
+            ["/", "/demo/", "/static/player.js", "/static/whep.js", "/streams.json", "/demo/frame.mp4"];
         let asked = parts.map(|path| answer(&requests, "GET", path));
         for (path, (asked, one_by_one)) in parts.iter().zip(
             futures::future::join_all(asked)

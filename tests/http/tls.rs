@@ -147,7 +147,11 @@ fn a_new_certificate_is_shown_to_those_who_come_and_cuts_nobody_off() {
     std::fs::write(files.path("key"), &renewed.key).expect("a file");
     wait_for("the new certificate", || (authority.shown(sluice.http) != old).then_some(()));
     ask();
-    assert!(sluice.log().contains("a new certificate is shown: for localhost, valid until "), "{}", sluice.log());
+    assert!(
+        sluice.log().contains("a new certificate is shown: for localhost, valid until "),
+        "{}",
+        sluice.log()
+    );
     assert!(!sluice.log().contains("stays as it was"), "{}", sluice.log());
 }
 

@@ -88,7 +88,9 @@ pub enum CertificateError {
         why: String,
     },
     /// A key of a kind that TLS does not know.
-    #[error("{file}: its key cannot be used ({why}); RSA from 2048 bits, P-256, P-384, P-521 and Ed25519 can")]
+    #[error(
+        "{file}: its key cannot be used ({why}); RSA from 2048 bits, P-256, P-384, P-521 and Ed25519 can"
+    )]
     Key {
         /// Which.
         file: PemFile,
@@ -162,7 +164,8 @@ impl PemFile {
 impl Files {
     /// Those of the table `table` of the configuration, `http.tls` as an example.
     pub fn new(table: &str, (certificate, key): (&Path, &Path)) -> Files {
-        let file = |name: &str, path: &Path| PemFile { key: format!("{table}.{name}"), path: path.to_owned() };
+        let file =
+            |name: &str, path: &Path| PemFile { key: format!("{table}.{name}"), path: path.to_owned() };
         Files { certificate: file("certificate", certificate), key: file("key", key) }
     }
 
@@ -198,7 +201,8 @@ impl Files {
             };
             return Err(self.certificate.is(why));
         };
-        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|error| self.no_key(contents, &error))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&contents.key).map_err(|error| self.no_key(contents, &error))?;
         let key = CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 CertificateError::Mismatch { certificate: self.certificate.clone(), key: self.key.clone() }
@@ -206,7 +210,8 @@ impl Files {
             error => CertificateError::Key { file: self.key.clone(), why: error.to_string() },
         })?;
         let validity = own.tbs_certificate().validity();
-        let [from, until] = [validity.not_before, validity.not_after].map(|time| UNIX_EPOCH + time.to_unix_duration());
+        let [from, until] =
+            [validity.not_before, validity.not_after].map(|time| UNIX_EPOCH + time.to_unix_duration());
         if until <= now {
             return Err(CertificateError::Expired { file: self.certificate.clone(), until });
         }
@@ -271,6 +276,7 @@ fn names(certificate: &X509) -> Vec<String> {
         GeneralName::DnsName(name) => Some(name.as_str()),
         _ => None,
     });
-    let is_host = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let is_host =
+        |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     dns.filter(is_host).map(str::to_owned).collect()
 }

@@ -93,9 +93,15 @@ impl Watch {
             Ok(left) if left > certificate.notice() => return,
             Ok(left) => {
                 let hours = left.as_secs() / 3600;
-                tracing::warn!(listener, "the certificate expires in {hours} hours, and was not renewed: {certificate}");
+                tracing::warn!(
+                    listener,
+                    "the certificate expires in {hours} hours, and was not renewed: {certificate}"
+                );
             }
-            Err(_) => tracing::error!(listener, "the certificate has expired, and browsers refuse it: {certificate}"),
+            Err(_) => tracing::error!(
+                listener,
+                "the certificate has expired, and browsers refuse it: {certificate}"
+            ),
         }
         self.reminded = Some(Instant::now());
     }
