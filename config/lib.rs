@@ -15,6 +15,7 @@ mod redact;
 mod resolve;
 mod rtsp_url;
 mod schema;
+mod setting;
 mod stream;
 mod suggest;
 mod units;
@@ -23,13 +24,15 @@ mod variable;
 
 pub use config::{
     Access, Admin, CONSENT_MIN, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat,
-    Origin, Rtcp, Rtsp, Shards, Track, Transport, Udp,
+    Origin, Pprof, Rtcp, Rtsp, Shards, Track, Transport, Udp,
 };
 pub use error::ConfigError;
-pub use load::{File, Inputs, environment, load};
+pub use load::{File, Inputs, effective, environment, load};
 pub use network::Network;
+pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
+pub use setting::{Effective, Given, Setting};
 pub use stream::{Source, Stream, StreamName, StreamNameError};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

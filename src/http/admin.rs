@@ -1,4 +1,4 @@
-//! The admin listener: health and metrics, on a loopback address by default.
+//! The admin listener: health, metrics and profiles, on a loopback address by default.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::api;
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
-use super::streams;
+use super::profiles::{self, Profiles};
+use crate::operator::Operator;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
@@ -26,12 +28,17 @@ sluice, for operators
 
 /metrics   everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
 /streams   what every stream does and where it comes from, and what exactly is wrong (JSON)
+/api/v1/   history, events, streams, viewers, log: what the page and `sluice top` show (docs/OPERATING.md)
 /livez     200 while the server works, 503 with the reason while it does not: restart on 503
 /readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
+/version   version and commit of this build (JSON)
+/debug/pprof/   where processor time and memory go, for go tool pprof
 ";
 
 /// What the admin listener looks at.
 pub struct Admin {
+    /// What the page shows.
+    pub operator: Arc<Operator>,
     /// All metrics.
     pub metrics: Metrics,
     /// Streams, for readiness.
@@ -40,6 +47,8 @@ pub struct Admin {
     pub shards: Vec<Arc<ShardHandle>>,
     /// Signs of life of threads that nobody waits for, by name.
     pub pulses: [(&'static str, Arc<Pulse>); 2],
+    /// Profiles.
+    pub profiles: Arc<Profiles>,
     /// Names that it answers to.
     pub hosts: Hosts,
     /// Set once the server stops.
@@ -48,24 +57,31 @@ pub struct Admin {
 
 /// Routes of the admin listener.
 pub fn routes(admin: Arc<Admin>) -> Router {
+    let profiles = profiles::routes(admin.profiles.clone());
+    let api = api::routes(admin.operator.clone());
+    let hosts = admin.hosts.clone();
     Router::new()
         .route("/", get(index))
-        .route("/streams", get(streams))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/version", get(version))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: / lists what is here") })
-        .layer(axum::middleware::from_fn_with_state(admin.hosts.clone(), hosts::check))
         .with_state(admin)
-}
-
-async fn streams(State(admin): State<Arc<Admin>>) -> Response {
-    axum::Json(streams::whole(&admin.registry)).into_response()
+        .merge(profiles)
+        .merge(api)
+        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
 }
 
 /// What is here, for whoever opens the port in a browser or with curl.
 async fn index() -> &'static str {
     INDEX
+}
+
+/// What this is, as `sluice --version` says it.
+async fn version(State(admin): State<Arc<Admin>>) -> Response {
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), admin.profiles.revision);
+    axum::Json(json!({ "version": version, "revision": revision })).into_response()
 }
 
 /// A thread that gave no sign of life for this long does not live. Shorter takes a busy machine for a dead
