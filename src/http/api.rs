@@ -25,7 +25,7 @@ use crate::id::ShortId;
 use crate::operator::Operator;
 use crate::operator::viewers::{self, EndError, LISTED_MAX, Sort};
 use crate::ops::recent::{self, Line};
-use sluice_media::shown;
+use crate::session::offer::shown;
 
 /// Pages and programs that may follow at once. Each holds a connection of the listener; more of them leave fewer for
 /// scrapes and probes.

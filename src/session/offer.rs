@@ -8,7 +8,7 @@ mod payload;
 mod refusal;
 mod transport;
 
-use sluice_media::shown;
+pub(crate) use sluice_media::shown;
 
 pub use payload::Payload;
 pub use refusal::{CredentialsError, OfferError, REASONS, RefusedOffers};
