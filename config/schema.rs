@@ -464,7 +464,8 @@ mod tests {
             ("udpp.port", Some("udp.port")),
             ("htpp", Some("http")),
             ("streams.a.sorce", Some("streams.a.source")),
-            ("dtls.certificate", None),
+            ("tls.certificate", Some("http.tls.certificate")),
+            ("dtls.fingerprint", None),
         ] {
             match SCHEMA.resolve(&path.split('.').collect::<Vec<_>>()) {
                 Err(NoNode::Unknown { meant, .. }) => assert_eq!(meant.as_deref(), expected, "{path}"),

@@ -389,11 +389,18 @@ fn a_certificate_without_its_key_and_what_needs_one() {
         r#"
   x `admin.tls.certificate` without `admin.tls.key`
    ,-[sluice.toml:4:15]
- 3 | [admin.tls]
  4 | certificate = "/etc/sluice/tls/fullchain.pem"
    :               ^^^^^^^^^^^^^^^|^^^^^^^^^^^^^^^
    :                              `-- set admin.tls.key too, or neither of them for plain HTTP
    `----
+
+  x `http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)
+   ,-[sluice.toml:2:8]
+ 2 | hsts = "1h"
+   :        ^^|^
+   :          `-- where a proxy does TLS, let it send the header
+   `----
+
 2 problems in the configuration"#,
     );
 }
@@ -403,6 +410,13 @@ fn a_path_that_only_a_shell_understands() {
     report(
         file("[http.tls]\nkey = \"~/key.pem\"\n"),
         r#"
+  x `http.tls.key`: `~/key.pem` begins with a home folder, which only a shell knows: write the whole path
+   ,-[sluice.toml:2:7]
+ 2 | key = "~/key.pem"
+   :       ^^^^^|^^^^^
+   :            `-- allowed: "" for none, or the path of a PEM file
+   `----
+
 1 problem in the configuration"#,
     );
 }
