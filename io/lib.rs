@@ -46,6 +46,7 @@ pub mod namespace;
 mod outcome;
 pub mod receiver;
 pub mod sender;
+mod sizes;
 pub mod socket;
 mod sockopt;
 
@@ -54,4 +55,5 @@ pub use gso::{GsoMode, GsoVerdict};
 pub use outcome::DropReason;
 pub use receiver::{Datagram, MAX_DATAGRAM, ReceiveReport, Receiver};
 pub use sender::{Drops, FlushReport, Sender};
+pub use sizes::Sizes;
 pub use socket::{BufferGrant, Socket, SocketError, SocketOptions};

@@ -29,6 +29,7 @@ use super::problem::Problem;
 use super::streams::StreamList;
 use super::whep::{Request, Whep, allow_origin, unknown_stream};
 use super::{pages, still};
+use crate::count::requests::Requests;
 use crate::ops::log::Repeated;
 use crate::session::client::{self, Client, Share};
 use crate::session::offer::OFFER_MAX;
@@ -270,6 +271,7 @@ pub async fn serve(
     listener: &TcpListener,
     router: Router,
     limits: &HttpLimits,
+    requests: &Arc<Requests>,
     mut stop: watch::Receiver<bool>,
 ) {
     let all = limits.connections + WAITING;
@@ -294,18 +296,23 @@ pub async fn serve(
                 let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
                 let Some(waits) = waiting.take(client) else {
                     drop(permit);
+                    requests.refused("connections_of_address");
                     refuse(stream, &leaving);
                     continue;
                 };
                 let (router, stop, limits, served, leaving) =
                     (router.clone(), stop.clone(), limits.clone(), served.clone(), leaving.clone());
+                let requests = requests.clone();
                 tokio::spawn(async move {
                     match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
                         Ok(place) => {
                             connection(stream, peer.ip(), router, limits, stop).await;
                             drop(place);
                         }
-                        Err(_) => refuse(stream, &leaving),
+                        Err(_) => {
+                            requests.refused("connections");
+                            refuse(stream, &leaving);
+                        }
                     }
                     drop((waits, permit));
                 });

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod conditional;
 pub mod connection;
+pub mod counted;
 pub mod discreet;
 pub mod hosts;
 pub mod listen;

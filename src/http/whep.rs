@@ -99,7 +99,8 @@ impl Whep {
             return Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "no such session: it has ended, or never was; POST a new offer to begin one",
-            ));
+            )
+            .counted_as("no_session"));
         };
         match request.method {
             Method::DELETE => self.delete(id, &session),
@@ -239,7 +240,8 @@ impl From<JoinError> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
         };
-        Problem::new(status, error.to_string())
+        let problem = Problem::new(status, error.to_string());
+        if matches!(error, JoinError::Engine(_)) { problem.counted_as("engine") } else { problem }
     }
 }
 
@@ -286,6 +288,7 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
         StatusCode::NOT_FOUND,
         format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
     )
+    .counted_as("no_stream")
 }
 
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
@@ -315,7 +318,7 @@ fn refused(stream: &Stream, refusal: Refusal) -> Problem {
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     let wait = if matches!(refusal, Refusal::Rate(_)) { RATE_RETRY } else { FULL_RETRY };
-    Problem::new(status, why).retry_after(wait)
+    Problem::new(status, why).retry_after(wait).counted_as(refusal.label())
 }
 
 fn overloaded(why: impl Into<String>) -> Problem {

@@ -23,13 +23,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::watchdog::WatchdogSetup;
+use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::admin::{self, Admin};
+use crate::http::counted::counted;
 use crate::http::listen::{self, HttpLimits, ListenError, Public};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
-use crate::ops::metrics::Metrics;
+use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -125,6 +127,7 @@ impl Server {
 
         let names = config.streams.iter().map(|(name, stream)| (name.to_string(), stream.source.label()));
         let registry = Arc::new(Registry::new(names, &shards, recent));
+        let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
@@ -136,13 +139,15 @@ impl Server {
             repair: config.nack.enabled,
         });
         let admin_state = Arc::new(Admin {
-            metrics: Metrics::new(
-                registry.clone(),
-                sessions.clone(),
-                shards.clone(),
+            metrics: Metrics::new(Observed {
+                registry: registry.clone(),
+                sessions: sessions.clone(),
+                shards: shards.clone(),
+                requests: requests.clone(),
+                lost,
+                ends: ends.clone(),
                 revision,
-                (lost, ends.clone()),
-            ),
+            }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
@@ -168,14 +173,16 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let serving =
-            listen(watched(Task::Http, "http"), public, listen::public(state), limits.clone(), &stopping);
+        let router = counted(listen::public(state), "public", &requests);
+        let site = Site { listener: public, router, limits: limits.clone(), requests: requests.clone() };
+        let serving = listen(watched(Task::Http, "http"), site, &stopping);
         tasks.spawn_on(serving, http_executor.handle());
         http_executor.handle().spawn(beat(http_pulse.clone()));
         // Whoever reaches it is the operator.
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
-        let routes = admin::routes(admin_state.clone());
-        tasks.spawn(listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping));
+        let router = counted(admin::routes(admin_state.clone()), "admin", &requests);
+        let site = Site { listener: private, router, limits, requests };
+        tasks.spawn(listen(watched(Task::Admin, "admin"), site, &stopping));
         tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, news));
         let sources = sources(config, &registry, &stopping, watched).map_err(ServerError::Thread)?;
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
@@ -249,18 +256,25 @@ async fn beat(pulse: Arc<Pulse>) {
     }
 }
 
-/// Serves until the stop, whatever happens to the task that does.
-fn listen(
-    mut watched: Watched,
+/// What one listener serves.
+struct Site {
     listener: TcpListener,
     router: Router,
     limits: HttpLimits,
+    requests: Arc<Requests>,
+}
+
+/// Serves until the stop, whatever happens to the task that does.
+fn listen(
+    mut watched: Watched,
+    site: Site,
     stop: &watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let stop = stop.clone();
     async move {
+        let Site { listener, router, limits, requests } = site;
         while let Some(pause) =
-            watched.run(listen::serve(&listener, router.clone(), &limits, stop.clone())).await
+            watched.run(listen::serve(&listener, router.clone(), &limits, &requests, stop.clone())).await
         {
             watched.pause(pause).await;
         }

@@ -28,7 +28,21 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Its name in JSON.
+    /// All of them, for metrics.
+    pub const ALL: [Cause; 10] = [
+        Cause::Name,
+        Cause::Unreachable,
+        Cause::NoCredentials,
+        Cause::Credentials,
+        Cause::Refused,
+        Cause::Path,
+        Cause::Full,
+        Cause::Media,
+        Cause::Broken,
+        Cause::Internal,
+    ];
+
+    /// Its name in JSON and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Name => "name",

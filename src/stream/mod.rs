@@ -5,6 +5,7 @@
 
 pub(crate) mod advice;
 mod cause;
+mod counters;
 mod excess;
 pub(crate) mod fitness;
 mod formats;
@@ -19,6 +20,7 @@ pub mod trouble;
 use std::time::Duration;
 
 pub use cause::Cause;
+pub use counters::{StreamCounters, TrackCounters};
 pub use formats::{AudioFormat, Formats, VideoFormat};
 pub use ingest::Ingest;
 pub use registry::{Registry, Stream};

@@ -120,6 +120,11 @@ impl VideoPacketizer {
         self.timeline.jumps()
     }
 
+    /// The track's timeline: how its source's clock runs.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     /// NAL units that were left out because they are malformed, since the start: empty, with the
     /// forbidden bit set, of a type that RTP uses for itself (0, 24 to 31), or unreadable parameter sets.
     pub fn discarded_nals(&self) -> u64 {
