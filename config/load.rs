@@ -25,7 +25,7 @@ use crate::{
 const FILE_MAX: u64 = 4 << 20;
 
 /// Where configuration comes from, in the order in which later wins. It may hold passwords, so it does not print.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Inputs {
     /// `-c FILE`.
     pub file: Option<File>,
@@ -42,6 +42,7 @@ pub struct Inputs {
 }
 
 /// A file to read, or one that was read already.
+#[derive(Clone)]
 pub enum File {
     /// At most 4 MiB of UTF-8.
     Path(PathBuf),

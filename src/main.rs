@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
-use sluice_config::{Config, File, Inputs, LogFormat, Source, Stream, StreamName};
+use sluice_config::{Config, ConfigError, File, Inputs, LogFormat, Source, Stream, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
@@ -119,7 +119,7 @@ fn main() -> ExitCode {
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
-    let mut config = match sluice_config::load(inputs) {
+    let config = match configured(inputs.clone()) {
         Ok(config) => config,
         Err(error) => {
             complain(&error.render(std::io::stderr().is_terminal()));
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
     };
     if check {
         let streams = match config.streams.len() {
-            0 => "no streams, so that the demo is served".to_owned(),
+            1 if is_demo(&config) => "no streams, so that the demo is served".to_owned(),
             1 => "1 stream".to_owned(),
             streams => format!("{streams} streams"),
         };
@@ -136,17 +136,28 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stdout(), "the configuration is good: {streams}");
         return ExitCode::SUCCESS;
     }
-    if config.streams.is_empty() {
-        let name = "demo".parse().expect("a valid name");
-        config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
-    }
-    match run(&config, qr, &shown) {
+    match run(config, inputs, qr, &shown) {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The configuration; the demo is served where no stream is configured.
+fn configured(inputs: Inputs) -> Result<Config, ConfigError> {
+    let mut config = sluice_config::load(inputs)?;
+    if config.streams.is_empty() {
+        let name = "demo".parse().expect("a valid name");
+        config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+    }
+    Ok(config)
+}
+
+/// Whether nothing but the demo is served.
+fn is_demo(config: &Config) -> bool {
+    config.streams.values().all(|stream| stream.source == Source::Demo)
 }
 
 fn run_floor(floor: &Floor) -> ExitCode {
@@ -184,16 +195,16 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(config: &Config, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
+fn run(config: Config, inputs: Inputs, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    start_logging(config, &log)?;
+    start_logging(&config, &log)?;
     warn_of_passwords(passwords_shown);
-    let served = serve(config, qr, &log);
+    let served = serve(config, inputs, qr, &log);
     log.flush();
     served
 }
 
-fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
+fn serve(mut config: Config, inputs: Inputs, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -202,17 +213,27 @@ fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let mut server = Server::start(config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
-        greet(config, &server, qr)?;
+        let mut server = Server::start(&config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
+        greet(&config, &server, qr)?;
         let mut code = ExitCode::SUCCESS;
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
-            () = received(&mut hangup) => tracing::info!("SIGHUP: stopping"),
-            why = server.failed() => {
-                tracing::error!("{why}: stopping, to be started again");
-                code = ExitCode::from(FAILED);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+                () = received(&mut hangup) => {
+                    // Without a file it is the terminal that went away.
+                    if inputs.file.is_some() {
+                        reload(&mut config, inputs.clone(), &server);
+                        continue;
+                    }
+                    tracing::info!("SIGHUP, and no configuration file to read again: stopping");
+                }
+                why = server.failed() => {
+                    tracing::error!("{why}: stopping, to be started again");
+                    code = ExitCode::from(FAILED);
+                }
             }
+            break;
         }
         server.stop().await;
         Ok(code)
@@ -220,6 +241,30 @@ fn serve(config: &Config, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
     // A name that is still being resolved sits in a thread that cannot be stopped.
     runtime.shutdown_background();
     served
+}
+
+/// Reads the configuration again and takes over its streams; on any error everything stays as it is.
+fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
+    let new = match configured(inputs) {
+        Ok(new) => new,
+        Err(error) => {
+            return tracing::error!(
+                "SIGHUP: nothing is changed, the configuration has errors\n{}",
+                error.render(false)
+            );
+        }
+    };
+    let restart = config.needs_restart(&new);
+    match server.reload(&new) {
+        Ok(changes) => tracing::info!("SIGHUP: the configuration was read again: {changes}"),
+        Err(error) => return tracing::error!("SIGHUP: not everything could be taken over: {error}"),
+    }
+    if !restart.is_empty() {
+        let tables = restart.iter().map(|table| format!("[{table}]")).collect::<Vec<_>>().join(", ");
+        tracing::warn!("what changed in {tables} has no effect before a restart");
+    }
+    // What waits for a restart is told again until there is one.
+    (config.streams, config.rtsp) = (new.streams, new.rtsp);
 }
 
 /// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.

@@ -13,6 +13,8 @@ pub enum EndReason {
     ConsentExpired,
     /// Its engine failed or panicked.
     EngineFailed,
+    /// Its stream was removed.
+    StreamRemoved,
     /// Its shard failed, or stood still for too long.
     ShardFailed,
     /// The server stops.
@@ -21,12 +23,13 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 7] = [
+    pub const ALL: [EndReason; 8] = [
         EndReason::Deleted,
         EndReason::PeerClosed,
         EndReason::SetupTimeout,
         EndReason::ConsentExpired,
         EndReason::EngineFailed,
+        EndReason::StreamRemoved,
         EndReason::ShardFailed,
         EndReason::Shutdown,
     ];
@@ -39,6 +42,7 @@ impl EndReason {
             EndReason::SetupTimeout => "setup_timeout",
             EndReason::ConsentExpired => "consent_expired",
             EndReason::EngineFailed => "engine_failed",
+            EndReason::StreamRemoved => "stream_removed",
             EndReason::ShardFailed => "shard_failed",
             EndReason::Shutdown => "shutdown",
         }

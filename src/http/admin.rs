@@ -17,8 +17,8 @@ use super::streams;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
+use crate::stream::Registry;
 use crate::stream::SourceState;
-use crate::stream::registry::Registry;
 use crate::supervise::Pulse;
 
 const INDEX: &str = "\
@@ -101,9 +101,10 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     if let Err(none) = place::any_runs(&admin.shards) {
         reasons.push(none.to_string());
     }
-    let playing = admin.registry.streams().filter(|s| s.status().state == SourceState::Playing).count();
+    let streams = admin.registry.streams();
+    let playing = streams.iter().filter(|s| s.status().state == SourceState::Playing).count();
     if playing == 0 {
-        reasons.push(format!("none of {} streams is playing", admin.registry.streams().count()));
+        reasons.push(format!("none of {} streams is playing", streams.len()));
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()

@@ -152,7 +152,7 @@ async fn player(State(public): State<Public>, Path(stream): Path<String>, header
 async fn frame(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
     let answered = contain(|| {
         let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
-        still::answer(stream, &headers, Instant::now(), SystemTime::now())
+        still::answer(&stream, &headers, Instant::now(), SystemTime::now())
     });
     with_origin(answered, &public.origin)
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::conditional::has_already;
 use super::problem::Problem;
-use crate::stream::registry::Stream;
+use crate::stream::Stream;
 use crate::track::StillError;
 
 /// Time to ask again when there is no picture yet: most cameras send a keyframe every second or two.

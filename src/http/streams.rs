@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use super::conditional::{etag_of, has_already};
 use super::discreet::{discreet, kind};
 use crate::contain::lock;
-use crate::stream::registry::{Registry, Stream};
 use crate::stream::trouble::Trouble;
 use crate::stream::{Cause, SourceState};
+use crate::stream::{Registry, Stream};
 
 /// For how long a list is given again. Raising it makes pages late; lowering it costs CPU for each page that is
 /// open.
@@ -54,7 +54,7 @@ impl StreamList {
         match kept.as_ref().filter(|list| now.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
             None => {
-                let streams: Vec<Value> = registry.streams().map(|stream| describe(stream)).collect();
+                let streams: Vec<Value> = registry.streams().iter().map(|stream| describe(stream)).collect();
                 let body = json!({ "version": env!("CARGO_PKG_VERSION"), "streams": streams }).to_string();
                 let list = List { made: now, etag: etag_of(body.as_bytes()), body: body.into() };
                 kept.insert(list).clone()
@@ -65,9 +65,9 @@ impl StreamList {
 
 /// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
 pub fn whole(registry: &Registry) -> Value {
-    let whole = registry.streams().map(|stream| {
-        let mut told = describe(stream);
-        told["source"] = stream.source.as_str().into();
+    let whole = registry.streams().into_iter().map(|stream| {
+        let mut told = describe(&stream);
+        told["source"] = stream.source().into();
         told["error"] = stream.status().failure.into();
         told
     });
@@ -77,7 +77,7 @@ pub fn whole(registry: &Registry) -> Value {
 /// What everybody may know of a stream: not where its camera is.
 fn describe(stream: &Stream) -> Value {
     let (status, watch) = (stream.status(), stream.watch());
-    let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source));
+    let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
     let (state, retry_in) = match &status.state {
         SourceState::Connecting => ("connecting", None),
         SourceState::Starting { .. } => ("starting", None),
@@ -106,7 +106,7 @@ fn describe(stream: &Stream) -> Value {
         .map(|audio| json!({ "codec": audio.codec.encoding_name(), "channels": audio.channels }));
     json!({
         "name": stream.name,
-        "source": kind(&stream.source),
+        "source": kind(&stream.source()),
         "state": state,
         // Of the page's own clock, which may be wrong, it would make "since 1970".
         "since": watch.since.map(httpdate::fmt_http_date),

@@ -16,6 +16,7 @@ use sluice_media::dtls::SharedDtls;
 use super::discreet::discreet;
 use super::problem::Problem;
 use crate::contain::read;
+use crate::count::EndReason;
 use crate::id::SessionId;
 use crate::peer::Credentials;
 use crate::session::admission::Refusal;
@@ -27,7 +28,7 @@ use crate::session::table::{Session, Sessions};
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
 use crate::stream::SourceState;
-use crate::stream::registry::{Registry, Stream};
+use crate::stream::{Registry, Stream};
 use crate::viewer::{Viewer, ViewerLimits};
 
 /// Time to try again when the server is full.
@@ -82,7 +83,7 @@ impl Whep {
         }
         let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
         match request.method {
-            Method::POST => self.post(now, stream, request),
+            Method::POST => self.post(now, &stream, request),
             Method::GET => Ok(StatusCode::NO_CONTENT.into_response()),
             Method::HEAD => Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response()),
             _ => Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
@@ -158,11 +159,18 @@ impl Whep {
     fn enter(&self, id: SessionId, session: Session, viewer: Viewer) -> Result<(), Problem> {
         let shard = session.shard.clone();
         session.stream.subscribe(session.layer, shard.index).map_err(|busy| overloaded(busy.to_string()))?;
+        let stream = session.stream.clone();
         self.sessions.insert(id, session);
         shard.command(Command::Join(Box::new(viewer))).map_err(|busy| {
             self.sessions.end(id);
             overloaded(busy.to_string())
-        })
+        })?;
+        if stream.is_over() {
+            // Removed meanwhile: whoever ended its sessions may have done so before this one was there.
+            let _ = shard.command(Command::End(id, EndReason::StreamRemoved));
+            return Err(unknown_stream(&stream.name));
+        }
+        Ok(())
     }
 
     fn candidates(&self, shard: &ShardHandle, local: Option<IpAddr>) -> Vec<SocketAddr> {
@@ -174,7 +182,10 @@ impl Whep {
     }
 
     fn delete(&self, id: SessionId, session: &Session) -> Result<Response, Problem> {
-        session.shard.command(Command::Leave(id)).map_err(|busy| overloaded(busy.to_string()))?;
+        session
+            .shard
+            .command(Command::End(id, EndReason::Deleted))
+            .map_err(|busy| overloaded(busy.to_string()))?;
         self.sessions.mark_deleted(id);
         Ok(StatusCode::OK.into_response())
     }
@@ -294,9 +305,9 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
     let (cause, reason, retry_in) = match state {
         SourceState::Waiting { error, cause, retry_in } => {
-            (Some(*cause), discreet(error, &stream.source), *retry_in)
+            (Some(*cause), discreet(error, &stream.source()), *retry_in)
         }
-        SourceState::Starting { why } => (None, discreet(why, &stream.source), CONNECTING_RETRY),
+        SourceState::Starting { why } => (None, discreet(why, &stream.source()), CONNECTING_RETRY),
         SourceState::Connecting | SourceState::Playing => {
             (None, "its source is being connected".to_owned(), CONNECTING_RETRY)
         }

@@ -27,7 +27,7 @@ use super::log::Lost;
 use crate::count::requests::Requests;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
-use crate::stream::registry::Registry;
+use crate::stream::Registry;
 use crate::supervise::{Ends, Task};
 
 /// What stands before every name that is not the process's.

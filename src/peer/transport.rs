@@ -109,6 +109,16 @@ impl Peer {
         &self.ufrag
     }
 
+    /// When its offer was answered.
+    pub fn offered(&self) -> Instant {
+        self.offered
+    }
+
+    /// Whether ICE and DTLS were up once.
+    pub fn has_connected(&self) -> bool {
+        self.phase != Phase::Connecting
+    }
+
     /// When it wants [`Peer::handle_timeout`]: for its engine, or because it is over.
     pub fn poll_timeout(&self) -> Instant {
         self.end().map_or(self.engine_deadline, |(at, _)| at.min(self.engine_deadline))

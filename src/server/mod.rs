@@ -6,6 +6,7 @@
 
 mod settings;
 mod shards;
+mod streams;
 pub mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,13 +16,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
-use sluice_config::{Config, Source};
+use sluice_config::Config;
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
 use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
@@ -39,10 +41,7 @@ use crate::session::table::Sessions;
 use crate::shard::News;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{StartError, Worker};
-use crate::source::rtsp::{self, RtspSettings};
-use crate::source::{self, demo};
-use crate::stream::Ingest;
-use crate::stream::registry::Registry;
+use crate::stream::Registry;
 use crate::supervise::{Ends, Pulse, Task, Watched};
 use crate::track::RecentLimits;
 
@@ -99,6 +98,7 @@ pub struct Server {
     admin_state: Arc<Admin>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    streams: Streams,
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
@@ -125,8 +125,7 @@ impl Server {
         let workers = shards::start(config, sockets, recent, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
-        let names = config.streams.iter().map(|(name, stream)| (name.to_string(), stream.source.label()));
-        let registry = Arc::new(Registry::new(names, &shards, recent));
+        let registry = Arc::new(Registry::new(&shards, recent));
         let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let whep = Arc::new(Whep {
@@ -183,8 +182,9 @@ impl Server {
         let router = counted(admin::routes(admin_state.clone()), "admin", &requests);
         let site = Site { listener: private, router, limits, requests };
         tasks.spawn(listen(watched(Task::Admin, "admin"), site, &stopping));
-        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions, news));
-        let sources = sources(config, &registry, &stopping, watched).map_err(ServerError::Thread)?;
+        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions.clone(), news));
+        let (streams, sources) = Streams::new(registry, sessions, ends.clone());
+        streams.apply(config).map_err(ServerError::Thread)?;
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
@@ -199,6 +199,7 @@ impl Server {
             admin_state,
             stop,
             tasks,
+            streams,
             sources,
             failure,
             _http_executor,
@@ -211,12 +212,23 @@ impl Server {
         (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
     }
 
+    /// Takes over the streams of another configuration: what became of them, in words.
+    ///
+    /// # Errors
+    ///
+    /// Too few descriptors or threads for so many streams; those that there were go on.
+    pub fn reload(&self, config: &Config) -> Result<String, ServerError> {
+        connections(config)?;
+        Ok(self.streams.apply(config).map_err(ServerError::Thread)?.to_string())
+    }
+
     /// Stops: no new sessions, every viewer told goodbye, every thread waited for, but not for long.
     pub async fn stop(self) {
-        let Server { workers, admin_state, stop, mut tasks, mut sources, .. } = self;
+        let Server { workers, admin_state, stop, mut tasks, streams, mut sources, .. } = self;
         admin_state.stopping.store(true, Ordering::Relaxed);
         // First the listeners and sources, so that nobody joins a shard that is leaving.
         let _ = stop.send(true);
+        streams.stop();
         let goodbyes = async {
             for worker in &workers {
                 while worker.handle.command(Command::Shutdown).is_err() && !worker.thread.is_finished() {
@@ -297,40 +309,6 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
         );
     }
     Ok(plan.connections as usize)
-}
-
-/// Starts the threads of all sources. What it gives is closed when the last of them has ended.
-fn sources(
-    config: &Config,
-    registry: &Registry,
-    stop: &watch::Receiver<bool>,
-    watched: impl Fn(Task, &str) -> Watched,
-) -> std::io::Result<mpsc::Receiver<()>> {
-    let (done, all_done) = mpsc::channel(1);
-    for (name, settings) in &config.streams {
-        let Some(stream) = registry.stream(name.as_str()).cloned() else { continue };
-        let feed = Ingest::new(stream.clone(), (rand::random(), rand::random()));
-        let (stop, done) = (stop.clone(), done.clone());
-        let watched = watched(Task::Source, name.as_str());
-        match &settings.source {
-            Source::Demo => {
-                source::thread::start(stream, feed, watched, done, async move |feed| {
-                    demo::run(feed, stop.clone()).await;
-                })?;
-            }
-            Source::Rtsp(url) => {
-                let settings = RtspSettings {
-                    stream: name.to_string(),
-                    camera: url.clone(),
-                    rtsp: config.rtsp_of(settings),
-                };
-                source::thread::start(stream, feed, watched, done, async move |feed| {
-                    rtsp::run(settings.clone(), feed, stop.clone()).await;
-                })?;
-            }
-        };
-    }
-    Ok(all_done)
 }
 
 /// Keeps the books of viewers that connect and end, until the last shard is gone.

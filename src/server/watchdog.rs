@@ -167,7 +167,7 @@ fn stat(folder: &str) -> Option<Stat> {
 
 fn look_at_streams(setup: &WatchdogSetup) {
     let (now, date) = (Instant::now(), SystemTime::now());
-    setup.whep.registry.streams().for_each(|stream| stream.look(now, date));
+    setup.whep.registry.streams().iter().for_each(|stream| stream.look(now, date));
 }
 
 /// Configured addresses are not resolved again and again; interfaces come and go.
@@ -187,6 +187,8 @@ fn look_at_interfaces(setup: &WatchdogSetup) {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use sluice_config::{Rtsp, Source};
+
     use super::*;
     use crate::id::SessionId;
     use crate::session::admission::{Admission, AdmissionLimits};
@@ -194,7 +196,7 @@ mod tests {
     use crate::session::table::Session;
     use crate::shard::command::ShardHandle;
     use crate::shard::place::tests::shards;
-    use crate::stream::registry::{Registry, Stream};
+    use crate::stream::{Origin, Registry, Stream};
     use crate::track::RecentLimits;
 
     struct World {
@@ -210,8 +212,8 @@ mod tests {
         fn new(count: usize) -> World {
             let shards = shards(&vec![0; count]);
             let recent = RecentLimits { bytes: 1, history: Duration::ZERO };
-            let registry = Registry::new([("demo".to_owned(), String::new())], &shards, recent);
-            let stream = registry.stream("demo").unwrap().clone();
+            let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+            let (stream, _) = Registry::new(&shards, recent).add("demo", origin).unwrap();
             let (ends, now) = (Arc::<Ends>::default(), Instant::now());
             let limits = AdmissionLimits {
                 viewers: 1_000,

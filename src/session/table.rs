@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 
 use super::admission::{Admission, Place};
 use crate::contain::lock;
-use crate::id::{LayerId, SessionId};
+use crate::id::{LayerId, SessionId, StreamId};
 use crate::shard::News;
 use crate::shard::command::ShardHandle;
-use crate::stream::registry::Stream;
+use crate::stream::Stream;
 
 /// All sessions of this process.
 pub struct Sessions {
@@ -109,6 +109,14 @@ impl Sessions {
         let Some(session) = self.lock().remove(&id) else { return };
         session.shard.viewers.fetch_sub(1, Ordering::Relaxed);
         session.stream.unsubscribe(session.layer, session.shard.index);
+    }
+
+    /// Sessions that watch a stream and were not deleted, each with the shard where its viewer lives.
+    pub fn of_stream(&self, stream: StreamId) -> Vec<(SessionId, Arc<ShardHandle>)> {
+        let of_stream = |(id, session): (&SessionId, &Session)| {
+            (session.stream.id == stream && !session.deleted).then(|| (*id, session.shard.clone()))
+        };
+        self.lock().iter().filter_map(of_stream).collect()
     }
 
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
 
+use super::question::Question;
 use super::room::{NoRoom, Room, RoomLimits, Sample};
-use crate::count::{Cell, ShardCounters};
+use crate::count::{Cell, EndReason, ShardCounters};
 use crate::id::{LayerId, SessionId, StreamId};
 use crate::peer::Credentials;
-use crate::track::Train;
+use crate::track::{KeyframeRequest, Train};
 use crate::viewer::Viewer;
 
 /// Commands that may wait for a shard. Full means that the shard stands still: joins are then
@@ -31,8 +32,8 @@ pub const STREAM_MEDIA_MAX: usize = MEDIA_MAX / 4;
 pub enum Command {
     /// A viewer begins here.
     Join(Box<Viewer>),
-    /// A viewer's session was deleted.
-    Leave(SessionId),
+    /// A viewer has to go.
+    End(SessionId, EndReason),
     /// A viewer restarts ICE (RFC 9725 §4.3.2).
     RestartIce {
         /// Whose.
@@ -42,6 +43,8 @@ pub enum Command {
         /// The peer's new credentials.
         remote: Credentials,
     },
+    /// Something that has an answer.
+    Ask(Question),
     /// The server stops: end every viewer, then the thread.
     Shutdown,
 }
@@ -55,6 +58,8 @@ pub enum Media {
         layer: LayerId,
         /// Its trains, oldest first.
         recent: Vec<Arc<Train>>,
+        /// Where a keyframe is asked for.
+        keyframe: KeyframeRequest,
     },
     /// One train of video.
     Picture {

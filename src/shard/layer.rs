@@ -13,7 +13,7 @@ use slab::Slab;
 use super::fan_out::{FanOut, Pacing, cost_of};
 use super::shed::Shed;
 use crate::id::{LayerId, StreamId};
-use crate::track::{Recent, RecentLimits, Train};
+use crate::track::{KeyframeRequest, Recent, RecentLimits, Train};
 
 /// A picture older than this does not count as flowing: sound no longer waits to travel with the next.
 const FLOWING: Duration = Duration::from_millis(250);
@@ -24,6 +24,8 @@ pub(super) type LayerSlot = usize;
 /// One layer.
 pub(super) struct Layer {
     pub(super) recent: Recent,
+    /// Where a keyframe is asked for.
+    pub(super) keyframe: KeyframeRequest,
     pub(super) fan_out: FanOut,
     /// Slots and numbers of its viewers, in the order of their turns.
     pub(super) roll: Vec<(usize, u64)>,
@@ -62,6 +64,7 @@ impl Layers {
         }
         let slot = self.slots.insert(Layer {
             recent: Recent::new(self.limits),
+            keyframe: KeyframeRequest::default(),
             fan_out: FanOut::new(self.pacing),
             roll: Vec::new(),
             active: false,
@@ -92,9 +95,10 @@ impl Layers {
         *self = Layers::new(self.limits, self.pacing);
     }
 
-    /// Puts what a layer is of the recent past into its ring.
-    pub(super) fn fill(&mut self, id: LayerId, recent: Vec<Arc<Train>>) {
+    /// Puts what a layer is of the recent past into its ring; keyframes of it are asked for with `keyframe`.
+    pub(super) fn fill(&mut self, id: LayerId, recent: Vec<Arc<Train>>, keyframe: KeyframeRequest) {
         let slot = self.enter(id);
+        self.slots[slot].keyframe = keyframe;
         for train in recent {
             self.slots[slot].recent.push(train);
         }

@@ -18,6 +18,7 @@ use super::command::{Command, Media};
 use super::demux::{Demux, Owner};
 use super::fan_out::Pacing;
 use super::layer::{Layer, LayerSlot, Layers};
+use super::question::{Question, SomeViewers, VIEWERS_AT_ONCE};
 use super::shed::Shed;
 use crate::contain::contain;
 use crate::count::EndReason;
@@ -175,10 +176,10 @@ impl Shard {
     pub fn handle_command(&mut self, now: Instant, command: Command, egress: &mut dyn Egress) -> bool {
         match command {
             Command::Join(viewer) => self.join(*viewer),
-            Command::Leave(session) => {
+            Command::End(session, reason) => {
                 if let Some(&slot) = self.by_session.get(&session) {
                     self.viewers[slot].viewer.close(egress);
-                    self.remove(slot, EndReason::Deleted);
+                    self.remove(slot, reason);
                 }
             }
             Command::RestartIce { session, local, remote } => {
@@ -192,6 +193,10 @@ impl Shard {
                     }
                 }
             }
+            Command::Ask(Question::Viewers { from, answer }) => {
+                // Who asked may have gone.
+                let _ = answer.send(self.some_viewers(from));
+            }
             Command::Shutdown => {
                 self.end_all(EndReason::Shutdown, egress);
                 return true;
@@ -203,7 +208,7 @@ impl Shard {
     /// Media of a stream. [`Shard::poll_fan_out`] sends it.
     pub fn handle_media(&mut self, now: Instant, media: Media) {
         match media {
-            Media::Subscribe { layer, recent } => self.layers.fill(layer, recent),
+            Media::Subscribe { layer, recent, keyframe } => self.layers.fill(layer, recent, keyframe),
             Media::Unsubscribe { layer } => self.layers.leave(layer),
             Media::Picture { layer, train } => {
                 self.counters.trains.add(1);
@@ -332,6 +337,13 @@ impl Shard {
         self.counters.without_media.set(self.shed.without_media() as u64);
     }
 
+    fn some_viewers(&self, from: usize) -> SomeViewers {
+        let rest = from..self.viewers.capacity().max(from);
+        let mut seats = rest.filter_map(|slot| Some((slot, self.viewers.get(slot)?)));
+        let viewers = seats.by_ref().take(VIEWERS_AT_ONCE).map(|(_, seat)| seat.viewer.state()).collect();
+        SomeViewers { viewers, next: seats.next().map(|(slot, _)| slot) }
+    }
+
     fn join(&mut self, viewer: Viewer) {
         let (session, deadline) = (viewer.session(), viewer.deadline());
         let ufrag = viewer.peer().ufrag().to_owned();
@@ -412,6 +424,12 @@ impl Shard {
             self.connected += 1;
             self.counters.connected_now.set(self.connected);
             self.counters.connected.add(1);
+        }
+        let layer = &self.layers.slots[seat.layer];
+        // Who goes without media is not helped by one.
+        let starts_late = outcome.connected.is_some() && layer.recent.since_keyframe().is_none();
+        if !without && (starts_late || outcome.keyframes.awaited > 0) {
+            layer.keyframe.ask();
         }
         let counters = &self.counters;
         if outcome.repairs != Repairs::default() {

@@ -237,7 +237,7 @@ impl InHand {
             Command::Join(viewer) => InHand::Joining(viewer.session(), viewer.layer.stream),
             Command::Shutdown => InHand::Shutdown,
             // A panic in these ends the viewer that they name, as it ends all.
-            Command::Leave(_) | Command::RestartIce { .. } => InHand::Nothing,
+            Command::End(..) | Command::RestartIce { .. } | Command::Ask(_) => InHand::Nothing,
         }
     }
 }

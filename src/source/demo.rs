@@ -3,10 +3,10 @@
 //! Owns the pace. Speaks to its stream as a camera does; nothing behind it knows the difference.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it waits and reads the clock")]
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use sluice_media::{AccessUnit, AudioFrame, Codec, clip};
-use tokio::sync::watch;
 
 use crate::stream::{AudioFormat, Formats, Sink, SourceState, VideoFormat};
 
@@ -17,8 +17,9 @@ const PACKET_TICKS: i64 = 960;
 /// Time of one audio packet, the pace of the loop below.
 const PACKET: Duration = Duration::from_millis(20);
 
-/// Plays the clip until `stop` turns true.
-pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
+/// Plays the clip until `stop` is done.
+pub async fn run(mut sink: impl Sink, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
     let pictures = clip::pictures();
     let packets = clip::packets();
     sink.state(SourceState::Connecting);
@@ -41,7 +42,7 @@ pub async fn run(mut sink: impl Sink, mut stop: watch::Receiver<bool>) {
         let at = began + due(index);
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = &mut stop => return,
             () = tokio::time::sleep_until(at.into()) => {}
         }
         let received = Instant::now();

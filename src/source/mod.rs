@@ -6,3 +6,24 @@ pub mod backoff;
 pub mod demo;
 pub mod rtsp;
 pub mod thread;
+
+use sluice_config::Source;
+
+use self::rtsp::RtspSettings;
+use crate::stream::{Ingest, Orders};
+
+/// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over.
+pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
+    while !orders.is_over() {
+        let origin = orders.origin();
+        let keyframe = orders.keyframe.clone();
+        match &origin.source {
+            Source::Demo => demo::run(&mut *feed, orders.changed()).await,
+            Source::Rtsp(camera) => {
+                let (stream, camera, rtsp) = (name.to_owned(), camera.clone(), origin.rtsp.clone());
+                let settings = RtspSettings { stream, camera, rtsp };
+                rtsp::run(settings, &mut *feed, keyframe, orders.changed()).await;
+            }
+        }
+    }
+}

@@ -11,8 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::executor::Executor;
-use crate::stream::registry::Stream;
-use crate::stream::{Cause, Ingest, Sink as _, SourceState};
+use crate::stream::{Cause, Ingest, Sink as _, SourceState, Stream};
 use crate::supervise::Watched;
 
 /// What is said of a stream whose source does not run.
@@ -72,18 +71,20 @@ impl Drop for Ending {
 mod tests {
     use std::time::Instant;
 
+    use sluice_config::{Rtsp, Source};
     use tokio::sync::watch;
 
     use super::*;
     use crate::source::demo;
-    use crate::stream::registry::Registry;
+    use crate::stream::{Origin, Registry};
     use crate::supervise::{Ends, Task};
     use crate::track::RecentLimits;
 
     fn stream() -> Arc<Stream> {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
-        let registry = Registry::new([("gate".to_owned(), "demo".to_owned())], &[], limits);
-        registry.stream("gate").unwrap().clone()
+        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+        let (stream, _) = Registry::new(&[], limits).add("gate", origin).unwrap();
+        stream
     }
 
     fn wait_for(what: &str, check: impl Fn() -> bool) {
@@ -115,7 +116,7 @@ mod tests {
                 panic!("a defect of the source");
             };
             tokio::select! {
-                () = demo::run(feed, stopping.clone()) => {}
+                () = demo::run(feed, async { drop(stopping.clone().wait_for(|stop| *stop).await) }) => {}
                 () = failing => {}
             }
         })

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice_media::{AccessUnit, AudioFrame, Codec};
 
+use super::Stream;
 use super::advice::Advice;
 use super::excess::Excess;
 use super::keyframes::Keyframes;
-use super::registry::Stream;
 use super::told::{self, Told};
 use super::{Formats, Sink, SourceState, fitness};
 use crate::track::{AudioPacketizer, PacketizeError, Timeline, Train, VideoPacketizer};

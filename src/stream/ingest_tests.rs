@@ -1,6 +1,7 @@
+use sluice_config::{Rtsp, Source};
+
 use super::*;
-use crate::stream::registry::Registry;
-use crate::stream::{AudioFormat, StreamCounters, VideoFormat};
+use crate::stream::{AudioFormat, Origin, Registry, StreamCounters, VideoFormat};
 use crate::track::RecentLimits;
 
 const SPS: &[u8] = &[
@@ -30,8 +31,8 @@ impl Rig {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
     fn new(video: bool, audio: bool) -> Rig {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
-        let registry = Registry::new([("gate".to_owned(), "rtsp".to_owned())], &[], limits);
-        let stream = registry.stream("gate").expect("it was made").clone();
+        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+        let (stream, _) = Registry::new(&[], limits).add("gate", origin).expect("it is the first");
         let feed = Ingest::new(stream.clone(), (1, 1));
         let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), ticks: 0 };
         rig.begin(video, audio);

@@ -1,14 +1,19 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+use sluice_config::{Rtsp, Source};
 use sluice_media::Codec;
 
 use super::*;
 use crate::count::ShardCounters;
 use crate::shard::RoomLimits;
-use crate::shard::command::{MEDIA_MAX, Queued, STREAM_MEDIA_MAX, Wake};
-use crate::track::MAX_TRAINS;
+use crate::shard::command::{MEDIA_MAX, Media, Queued, STREAM_MEDIA_MAX, Wake};
+use crate::track::{MAX_TRAINS, TrackSeq, Train};
+
+fn origin(camera: &str) -> Origin {
+    Origin { source: Source::Rtsp(camera.parse().expect("a URL")), rtsp: Rtsp::default() }
+}
 
 /// Two streams over one shard, which reads its queue when the test does.
 struct World {
@@ -28,17 +33,15 @@ impl World {
         let room = RoomLimits { busy: Some(0.9), rate: None };
         let shard = Arc::new(ShardHandle::new(0, 1, counters, commands, media, wake, room));
         let limits = RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) };
-        let streams = ["bad", "good"].map(|name| (name.to_owned(), String::new()));
-        World {
-            registry: Registry::new(streams, std::slice::from_ref(&shard), limits),
-            queue,
-            shard,
-            next: 0,
+        let registry = Registry::new(std::slice::from_ref(&shard), limits);
+        for name in ["bad", "good"] {
+            registry.add(name, origin("rtsp://camera/1")).expect("it is new");
         }
+        World { registry, queue, shard, next: 0 }
     }
 
     fn stream(&self, name: &str) -> Arc<Stream> {
-        self.registry.stream(name).expect("it was made").clone()
+        self.registry.stream(name).expect("it was made")
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
@@ -118,4 +121,40 @@ fn a_subscription_hands_over_a_bounded_number_of_trains() {
     assert_eq!(handed(&mut world), MAX_TRAINS);
     world.publish("bad");
     assert_eq!(handed(&mut world), 0, "more is no start any more");
+}
+
+#[test]
+fn a_stream_comes_and_goes_while_others_play() {
+    let mut world = World::new();
+    world.subscribe("good");
+    let good = world.stream("good");
+    let old = world.stream("bad");
+    assert!(world.registry.remove("nobody").is_none());
+    let removed = world.registry.remove("bad").expect("it was there");
+    assert!(removed.is_over() && !good.is_over());
+    assert!(world.registry.stream("bad").is_none());
+    let (new, mut orders) = world.registry.add("bad", origin("rtsp://other/1")).expect("the name is free");
+    assert_ne!(new.id, old.id, "nothing under way to the old one reaches viewers of the new one");
+    assert!(world.registry.add("bad", origin("rtsp://third/1")).is_none(), "it is taken");
+    assert_eq!(orders.origin().source.label(), new.source());
+    world.taken();
+    world.publish("good");
+    assert_eq!(world.taken().len(), 1, "the other one goes on");
+    let names: Vec<_> = world.registry.streams().iter().map(|stream| stream.name.clone()).collect();
+    assert_eq!(names, ["bad", "good"]);
+}
+
+#[tokio::test]
+async fn a_source_hears_of_another_origin_and_of_its_end() {
+    let world = World::new();
+    let (stream, mut orders) = world.registry.add("gate", origin("rtsp://camera/1")).expect("it is new");
+    assert_eq!(orders.origin().source.label(), "rtsp://camera:554");
+    assert!(!stream.change(origin("rtsp://camera/1")), "that is the same");
+    assert!(stream.change(origin("rtsp://camera/2")));
+    orders.changed().await;
+    assert_eq!(*orders.origin(), origin("rtsp://camera/2"));
+    assert!(!orders.is_over());
+    stream.stop();
+    orders.changed().await;
+    assert!(orders.is_over());
 }

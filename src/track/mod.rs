@@ -7,6 +7,7 @@ mod number;
 mod pace;
 mod packetize;
 mod recent;
+mod request;
 mod still;
 mod timeline;
 
@@ -17,6 +18,7 @@ use sluice_media::{Codec, Packets};
 pub use number::TrackSeq;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
 pub use recent::{MAX_TRAINS, Recent, RecentLimits};
+pub use request::KeyframeRequest;
 pub use still::{StillError, still};
 pub use timeline::{Stamp, Timeline};
 

@@ -10,6 +10,7 @@ mod forward;
 mod outgoing;
 mod reception;
 mod runs;
+mod state;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, Repair};
 pub(crate) use outgoing::AROUND_PAYLOAD_MAX;
 pub use outgoing::Repairs;
+pub use state::{TrackState, ViewerState};
 
 use self::budget::Budget;
 use self::outgoing::Outgoing;

@@ -16,6 +16,7 @@ use super::Way;
 use super::budget::Budget;
 use super::forward::{Forward, Forwarder, Repair};
 use super::reception::{About, Reception};
+use super::state::TrackState;
 use crate::count::feedback::Feedback;
 use crate::peer::{Egress, Lane, MediaParams, Path};
 use crate::track::{Recent, Train};
@@ -42,6 +43,7 @@ pub(super) struct Outgoing {
     reception: Reception,
     next_repair: PacketIndex,
     resent: VecDeque<(PacketIndex, Instant)>,
+    repairs: u32,
 }
 
 /// What became of the packets of one NACK.
@@ -85,6 +87,19 @@ impl Outgoing {
             reception: Reception::new(),
             next_repair: PacketIndex(first_sequence.into()),
             resent: VecDeque::new(),
+            repairs: 0,
+        }
+    }
+
+    /// What can be told of it.
+    pub(super) fn state(&self) -> TrackState {
+        TrackState {
+            packets: self.packets,
+            octets: self.octets,
+            repairs: self.repairs,
+            lost: self.reception.lost(),
+            loss: self.reception.loss(),
+            round_trip: self.reception.measured_round_trip(),
         }
     }
 
@@ -238,6 +253,7 @@ impl Outgoing {
             padding: 0,
         };
         self.next_repair += 1;
+        self.repairs = self.repairs.wrapping_add(1);
         let original = repair.sequence.wire().to_be_bytes();
         let payload = &repair.train.packets[repair.index];
         let max = RTP_HEADER + extension.len() + original.len() + payload.len() + TAG_MAX;

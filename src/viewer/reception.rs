@@ -35,6 +35,10 @@ pub(super) struct Reception {
     observed: Option<Observed>,
     /// Packets lost that were counted.
     lost: u32,
+    /// Part of the packets between the two reports observed last that was lost.
+    loss: Option<f32>,
+    /// Whether a report told the round trip.
+    measured: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +62,14 @@ pub(super) struct About {
 impl Reception {
     /// Nothing was told yet.
     pub(super) fn new() -> Reception {
-        Reception { heard: false, round_trip: DEFAULT_RTT, observed: None, lost: 0 }
+        Reception {
+            heard: false,
+            round_trip: DEFAULT_RTT,
+            observed: None,
+            lost: 0,
+            loss: None,
+            measured: false,
+        }
     }
 
     /// Whether the viewer reported on this track, and so knows its SSRC.
@@ -69,6 +80,21 @@ impl Reception {
     /// The round trip as the last report told it.
     pub(super) fn round_trip(&self) -> Duration {
         self.round_trip
+    }
+
+    /// The round trip, if it was measured.
+    pub(super) fn measured_round_trip(&self) -> Option<Duration> {
+        self.measured.then_some(self.round_trip)
+    }
+
+    /// Packets that were lost, before repair.
+    pub(super) fn lost(&self) -> u32 {
+        self.lost
+    }
+
+    /// Part of the packets between the two reports observed last that was lost.
+    pub(super) fn loss(&self) -> Option<f32> {
+        self.loss
     }
 
     /// One report block (RFC 3550 §6.4.1).
@@ -83,6 +109,7 @@ impl Reception {
         self.heard = true;
         let round_trip = round_trip(now, report, epoch);
         self.round_trip = round_trip.unwrap_or(self.round_trip);
+        self.measured |= round_trip.is_some();
 
         // 24 bits with a sign.
         let lost = ((report.packets_lost << 8) as i32) >> 8;
@@ -98,6 +125,7 @@ impl Reception {
         self.observed = Some(Observed { at: now, highest: report.max_seq, lost });
         if let Some(loss) = last.and_then(|last| loss(last, report.max_seq, lost)) {
             heard.loss.observe(loss);
+            self.loss = Some(loss as f32);
         }
         let jitter = f64::from(report.jitter) / f64::from(about.clock_rate);
         if jitter < PLAUSIBLE.as_secs_f64() {
@@ -134,9 +162,16 @@ fn round_trip(now: Instant, report: &ReceptionReport, epoch: &Epoch) -> Option<D
 pub(super) struct Estimates {
     /// When the last one was observed, and the media bytes sent until then, modulo 2^32.
     observed: Option<(Instant, u32)>,
+    /// The newest that was observed, in bits a second.
+    latest: Option<f32>,
 }
 
 impl Estimates {
+    /// The newest that was observed, in bits a second.
+    pub(super) fn latest(&self) -> Option<f32> {
+        self.latest
+    }
+
     /// One REMB of `bits_per_second` (draft-alvestrand-rmcat-remb-03 §2.2), after `sent` media bytes,
     /// modulo 2^32.
     pub(super) fn handle(&mut self, now: Instant, bits_per_second: f64, sent: u32, feedback: &Feedback) {
@@ -149,6 +184,7 @@ impl Estimates {
             return;
         }
         self.observed = Some((now, sent));
+        self.latest = Some(bits_per_second as f32);
         feedback.estimate.observe(bits_per_second / 8.0);
         if let (Some((_, before)), Some(passed)) = (last, passed) {
             let rate = f64::from(sent.wrapping_sub(before)) * 8.0 / passed.as_secs_f64();

@@ -36,6 +36,8 @@ import puppeteer from "puppeteer-core";
 const FIRST_FRAME_MS = 15_000;
 const JOIN_SPREAD_MS = 2_000;
 const LEAVE_MS = 2_000;
+// How often the page is tried while interfaces of the machine come and go.
+const VISITS = 10;
 
 const FLAGS = [
   "--headless=new",

@@ -51,6 +51,7 @@ def arguments():
     parser.add_argument("--kbps", type=int, default=2000)
     parser.add_argument("--mtu", type=int, default=1400, help="bytes of an RTP packet at the most")
     parser.add_argument("--pattern", default="ball", help="of videotestsrc")
+    parser.add_argument("--feedback", action="store_true", help="profile RTP/AVPF: it may be asked for keyframes")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
@@ -119,6 +120,8 @@ def main():
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(pipeline(args))
     factory.set_shared(True)
+    if args.feedback:
+        factory.set_profiles(GstRtsp.RTSPProfile.AVPF)
     # A quick first picture: the default holds live media back for 200 ms.
     factory.set_latency(0)
 

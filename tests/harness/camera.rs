@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use sluice::id::StreamId;
 use sluice::stream::Formats;
-use sluice::track::{AudioPacketizer, Recent, RecentLimits, Train, VideoPacketizer};
+use sluice::track::{AudioPacketizer, KeyframeRequest, Recent, RecentLimits, Train, VideoPacketizer};
 use sluice_media::{AccessUnit, AudioFrame, Codec};
 
 use crate::sample::{self, PPS, SPS, formats};
@@ -36,6 +36,8 @@ pub struct Camera {
     pub withheld: u32,
     /// Frames from one keyframe to the next.
     pub group: u64,
+    /// Whether somebody needs a keyframe sooner.
+    pub keyframe: KeyframeRequest,
     video: VideoPacketizer,
     sound: AudioPacketizer,
     started: Instant,
@@ -53,6 +55,7 @@ impl Camera {
             frames: Vec::new(),
             withheld: 0,
             group: GOP,
+            keyframe: KeyframeRequest::default(),
             video: VideoPacketizer::new(7_000),
             sound: AudioPacketizer::new(audio, 9_000),
             started: now,

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use sluice::count::ShardCounters;
+use sluice::count::{EndReason, ShardCounters};
 use sluice::id::{SessionId, StreamId};
 use sluice::peer::PeerLimits;
 use sluice::session::join::{Agreement, Joined};
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Progress, Shard};
-use sluice::track::Train;
+use sluice::track::{KeyframeRequest, Train};
 use sluice::viewer::ViewerLimits;
 use sluice_load::client::Stage;
 use sluice_media::Codec;
@@ -85,7 +85,14 @@ impl Rig {
             joined: 0,
             sessions: HashMap::new(),
         };
-        rig.shard.handle_media(now, Media::Subscribe { layer: STREAM.layer(0), recent: Vec::new() });
+        rig.shard.handle_media(
+            now,
+            Media::Subscribe {
+                layer: STREAM.layer(0),
+                recent: Vec::new(),
+                keyframe: KeyframeRequest::default(),
+            },
+        );
         rig
     }
 
@@ -193,7 +200,7 @@ impl Rig {
     /// Ends a player's session.
     pub fn leave(&mut self, player: &Player) {
         let session = self.sessions.remove(&player.number()).expect("it joined");
-        self.shard.handle_command(self.now, Command::Leave(session), &mut self.outbox);
+        self.shard.handle_command(self.now, Command::End(session, EndReason::Deleted), &mut self.outbox);
         self.shard.drain_ended();
     }
 

@@ -182,7 +182,8 @@ impl World {
         if camera.viewers == 1 {
             let from = camera.recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
             let recent = camera.recent.trains_from(from).cloned().collect();
-            let media = Media::Subscribe { layer: camera.stream.layer(0), recent };
+            let media =
+                Media::Subscribe { layer: camera.stream.layer(0), recent, keyframe: camera.keyframe.clone() };
             self.shard.handle_media(self.now, media);
         }
     }

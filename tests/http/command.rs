@@ -164,7 +164,7 @@ fn a_hangup_ends_cleanly_and_signals_that_mean_nothing_do_nothing() {
     sluice.signal("HUP");
     let (status, log) = sluice.ended();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("SIGHUP: stopping"), "{log}");
+    assert!(log.contains("SIGHUP, and no configuration file to read again: stopping"), "{log}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn datagrams_that_a_shard_had_no_room_for_are_counted() {
 
 /// Sum of a family's samples that have all of these labels.
 fn total(text: &str, name: &str, labels: &[&str]) -> f64 {
-    let samples = text.lines().filter_map(|line| line.strip_prefix(name)?.split_once(' '));
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
     let fits =
         |of: &str| (of.is_empty() || of.starts_with('{')) && labels.iter().all(|label| of.contains(label));
     samples.filter(|(of, _)| fits(of)).map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
@@ -168,7 +168,7 @@ fn refusals_are_counted_by_the_reason_they_were_refused_for() {
     let refuse: [(Request, u16, &str); 8] = [
         (Request::offer("/nothing/whep", offer), 404, "no_stream"),
         (Request::offer("/cam/whep", offer), 409, "no_picture"),
-        (Request::offer("/demo/whep", "v=0"), 400, "malformed"),
+        (Request::offer("/demo/whep", "no offer"), 400, "malformed"),
         (Request::get("/demo/whep/0123456789abcdef0123456789abcdef"), 404, "no_session"),
         (Request::get("/a/b/c/d"), 404, "not_found"),
         (
@@ -200,7 +200,7 @@ fn a_camera_is_described_with_its_keyframes_and_its_failures() {
     let text = text();
     let newest = total(&text, "sluice_stream_last_keyframe_timestamp_seconds", &["stream=\"demo\""]);
     assert!(newest > total(&text, "process_start_time_seconds", &[]) - 1.0, "{newest}");
-    let info = ["stream=\"demo\"", "video=\"H264 ", "audio=\"OPUS stereo\"", "source=\"demo\""];
+    let info = ["stream=\"demo\"", "video=\"H264 ", "audio=\"opus stereo\"", "source=\"demo\""];
     assert_eq!(total(&text, "sluice_stream_info", &info), 1.0, "{text}");
     for (state, streams) in [("playing", 1.0), ("starting", 0.0)] {
         assert_eq!(total(&text, "sluice_streams", &[&format!("state=\"{state}\"")]), streams);
@@ -242,8 +242,12 @@ fn no_metric_is_labelled_by_viewer() {
         let offer = include_str!("../data/chromium-156.sdp");
         assert_eq!(sluice.request(Request::offer("/demo/whep", offer)).status, 201);
     };
-    // The first brings the series of its request, as the first scrape brings its own.
+    // Request and scrape bring their own series with the first of each, and a stream's second keyframe its interval.
     join();
+    wait_for("all that a stream shows in its first minute", || {
+        let text = Request::get("/metrics").send(sluice.admin).text();
+        text.contains("keyframe_interval_seconds{").then_some(())
+    });
     series();
     let before = series();
     (1..5).for_each(|_| join());

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sluice::source::rtsp;
+use sluice::track::KeyframeRequest;
 use sluice_harness::gstreamer::Camera;
 use sluice_media::{AccessUnit, Codec};
 use tokio::sync::{mpsc, watch};
 
-use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, types, with_login};
+use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, told, types, with_login};
 
 /// Pictures of 30/s: whole NAL units without start codes, one IDR in fifteen with its parameter sets.
 fn check_pictures(units: &[AccessUnit]) {
@@ -57,7 +58,8 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         stop.send(true)
     });
     // Nothing is polled any more once this returns.
-    let source = rtsp::run(quick(camera.url.clone()), Collector(sender), stopped);
+    let source =
+        rtsp::run(quick(camera.url.clone()), Collector(sender), KeyframeRequest::default(), told(stopped));
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);
@@ -216,4 +218,28 @@ async fn a_picture_above_the_limit_ends_the_attempt() {
     let (error, _) = pull.waiting().await;
     assert!(error.contains("more than 1000 bytes"), "{error}");
     pull.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_may_be_asked_sends_a_keyframe_when_a_viewer_needs_one() {
+    for udp in [false, true] {
+        // One keyframe in five minutes.
+        let camera = Camera::small(&["--gop", "9000", "--feedback"]);
+        let settings = if udp { over_udp(quick(camera.url.clone())) } else { quick(camera.url.clone()) };
+        let keyframe = KeyframeRequest::default();
+        let mut pull = Pull::asking(settings, keyframe.clone());
+        let is_idr = |seen: Seen| match seen {
+            Seen::Video(unit) => Some(types(&unit).contains(&IDR)),
+            _ => None,
+        };
+        let next =
+            async |pull: &mut Pull, what| pull.find(what, |seen| is_idr(seen).filter(|idr| *idr)).await;
+        next(&mut pull, "the first keyframe").await;
+        for _ in 0..30 {
+            assert!(!pull.find("a picture", is_idr).await, "none comes by itself");
+        }
+        keyframe.ask();
+        next(&mut pull, "the keyframe that was asked for").await;
+        pull.stop().await;
+    }
 }

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState};
+use sluice::track::KeyframeRequest;
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use crate::server::{SDP, request, server, up_to_play};
-use crate::{DEADLINE, Pull, impatient, log, quick};
+use crate::{DEADLINE, Pull, impatient, log, quick, told};
 
 struct Bomb(mpsc::UnboundedSender<SourceState>);
 
@@ -39,7 +40,8 @@ async fn a_panic_ends_the_attempt_and_nothing_else() {
     .await;
     let (sender, mut states) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(rtsp::run(impatient(url), Bomb(sender), stopped));
+    let task =
+        tokio::spawn(rtsp::run(impatient(url), Bomb(sender), KeyframeRequest::default(), told(stopped)));
     let mut panics = 0;
     while panics < 2 {
         let state = tokio::time::timeout(DEADLINE, states.recv())

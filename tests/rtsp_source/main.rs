@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState};
+use sluice::track::KeyframeRequest;
 use sluice_config::{Credentials, Rtsp, Transport};
 use sluice_harness::Binary;
 use sluice_media::{AccessUnit, AudioFrame};
@@ -73,6 +74,11 @@ impl Sink for Collector {
     }
 }
 
+/// Done when `stop` is told, or nobody is left to tell it.
+async fn told(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// A running source and what it told its sink.
 struct Pull {
     seen: mpsc::UnboundedReceiver<Seen>,
@@ -82,9 +88,14 @@ struct Pull {
 
 impl Pull {
     fn start(settings: RtspSettings) -> Pull {
+        Pull::asking(settings, KeyframeRequest::default())
+    }
+
+    /// Of a camera that is asked for a keyframe when `keyframe` does.
+    fn asking(settings: RtspSettings, keyframe: KeyframeRequest) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(rtsp::run(settings, Collector(sender), stopped));
+        let task = tokio::spawn(rtsp::run(settings, Collector(sender), keyframe, told(stopped)));
         Pull { seen, stop, task }
     }
 

@@ -8,7 +8,7 @@ use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
 use sluice_harness::terms::LIMITS;
 use sluice_harness::world::World;
-use sluice_media::{Class, class};
+use sluice_media::{Class, Codec, class};
 
 #[test]
 fn viewers_connect_over_a_lossy_link() {
@@ -86,4 +86,22 @@ fn requests_of_a_viewer_that_cannot_be_reached_are_not_amplified() {
     let sent = world.books.sent_to.get(&world.clients[viewer].public).copied().unwrap_or_default();
     assert!(sent <= world.tap.len() + 20, "{sent} datagrams for {} of the client", world.tap.len());
     assert!(world.clients[viewer].connected.is_none());
+}
+
+#[test]
+fn whoever_comes_to_a_ring_without_a_keyframe_has_the_camera_asked_for_one() {
+    let mut world = World::new(17);
+    let camera = world.camera(Codec::Opus);
+    // The first is the only keyframe of two seconds.
+    world.cameras[camera].withheld = 1;
+    world.join(camera, Behaviour::PACKETS, Link::GOOD);
+    assert!(!world.cameras[camera].keyframe.take(), "it has not connected yet");
+    world.connect(0..1);
+    assert!(world.cameras[camera].keyframe.take());
+    world.run(Duration::from_secs(3));
+    // Who comes now starts from the ring.
+    world.join(camera, Behaviour::PACKETS, Link::GOOD);
+    world.connect(1..2);
+    world.run(Duration::from_secs(1));
+    assert!(!world.cameras[camera].keyframe.take());
 }

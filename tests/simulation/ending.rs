@@ -59,7 +59,7 @@ fn a_deleted_viewer_is_told_goodbye() {
         (world.join(0, Behaviour::PACKETS, Link::GOOD), world.join(0, Behaviour::PACKETS, Link::GOOD));
     world.connect(0..2);
     let session = world.session(gone);
-    world.command(Command::Leave(session));
+    world.command(Command::End(session, EndReason::Deleted));
     assert_eq!(world.end_of(gone).map(|(_, reason)| reason), Some(EndReason::Deleted));
     let left = world.now;
     world.run(Duration::from_secs(1));
@@ -69,7 +69,7 @@ fn a_deleted_viewer_is_told_goodbye() {
     assert_eq!(world.shard.viewers(), 1);
     // Deleted twice, as a DELETE that raced with another would.
     let session = world.session(gone);
-    world.command(Command::Leave(session));
+    world.command(Command::End(session, EndReason::Deleted));
     assert_eq!(world.ended.len(), 1);
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sluice::count::EndReason;
 use sluice::count::histogram::{Histogram, Snapshot};
 use sluice::shard::command::Command;
 use sluice::track::RecentLimits;
@@ -341,7 +342,7 @@ fn a_viewer_that_ends_is_told_so_for_each_track() {
     let mut world = watching(World::with_camera(68));
     let before = world.clients[0].reports.len();
     let session = world.session(0);
-    world.command(Command::Leave(session));
+    world.command(Command::End(session, EndReason::Deleted));
     world.run(Duration::from_millis(50));
     let client = &world.clients[0];
     let mut over = Vec::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sluice::count::EndReason;
 use sluice::shard::command::Command;
 use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
@@ -100,7 +101,7 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
             }
             968..974 if viewer >= STAYERS => {
                 let session = world.session(viewer);
-                world.command(Command::Leave(session));
+                world.command(Command::End(session, EndReason::Deleted));
                 present.swap_remove(place);
             }
             // A full socket: what waits is dropped, in the middle of a picture too.

@@ -77,6 +77,7 @@ fn a_short_outage_ends_with_a_picture() {
     assert!(world.run_until(Duration::from_millis(150), idr), "no keyframe after the outage");
     assert!(world.now - asked < Duration::from_millis(60), "{:?}", world.now - asked);
     assert_eq!(world.counters.keyframes_replayed.get(), 1);
+    assert!(!world.cameras[0].keyframe.take(), "the ring's did");
     world.run(Duration::from_secs(2));
     assert_eq!(world.shard.viewers(), 1);
     assert_eq!(world.counters.connected.get(), 1, "the viewer is the same one");
@@ -97,6 +98,7 @@ fn what_repairs_left_of_the_budget_may_be_too_little_and_the_next_keyframe_does(
     world.run(Duration::from_millis(100));
     assert!(world.counters.repairs_sent.get() >= 90, "{}", world.counters.repairs_sent.get());
     assert_eq!((world.counters.keyframes_replayed.get(), world.counters.keyframes_awaited.get()), (0, 1));
+    assert!(world.cameras[0].keyframe.take(), "the camera is asked");
     let idr = |world: &World| {
         let mut late = world.clients[viewer].pictures().filter(|packet| packet.at > back);
         late.any(|packet| is_parameter_sets(&packet.payload))

@@ -4,6 +4,7 @@
 //! the cameras and the server's numbers; only keys are random. A failing test prints its seed, and
 //! `SEED=n cargo test --test simulation name` repeats it.
 
+mod asked;
 mod budget;
 mod congestion;
 mod connecting;

@@ -42,7 +42,7 @@ fn why_a_camera_is_away_is_said_in_a_few_words_wherever_its_picture_would_be() {
     page.eval("sluiceWall.tiles.get('mistyped').element.querySelector('.why').click()");
     page.wait_until("document.querySelector('#details .state').innerText.startsWith('Wrong password')");
     let advice = page.eval("document.querySelector('#details .advice').innerText").to_string();
-    assert!(advice.contains("start Sluice again"), "{advice}");
+    assert!(advice.contains("reload Sluice"), "{advice}");
     page.screenshot("details-away");
 
     let mut page = Page::open(sluice.http, "/?wall");

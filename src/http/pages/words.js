@@ -28,24 +28,24 @@ const TROUBLES = {
   },
 };
 
-const RESTART = "Correct the source and start Sluice again.";
+const RELOAD = "Correct the source and reload Sluice (SIGHUP).";
 const RARELY = "Until then it asks rarely, because many cameras lock a user out.";
 
 // Why a source is away, by the word of `streams.json`. The server's sentence stands beside the advice.
 const CAUSES = {
-  name: { title: "No such host", advice: `No name server knows the camera. ${RESTART}` },
+  name: { title: "No such host", advice: `No name server knows the camera. ${RELOAD}` },
   unreachable: {
     title: "Camera does not answer",
     advice:
       "Sluice keeps trying, and the picture comes back by itself. A camera that has another address now takes a restart of Sluice with that address.",
   },
-  no_credentials: { title: "Password needed", advice: `${RESTART} ${RARELY}` },
-  credentials: { title: "Wrong password", advice: `${RESTART} ${RARELY}` },
+  no_credentials: { title: "Password needed", advice: `${RELOAD} ${RARELY}` },
+  credentials: { title: "Wrong password", advice: `${RELOAD} ${RARELY}` },
   refused: {
     title: "Camera refuses access",
-    advice: `Change its settings, or correct the source and start Sluice again. ${RARELY}`,
+    advice: `Change its settings, or correct the source and reload Sluice (SIGHUP). ${RARELY}`,
   },
-  path: { title: "No such path on the camera", advice: `Its manual names its paths. ${RESTART}` },
+  path: { title: "No such path on the camera", advice: `Its manual names its paths. ${RELOAD}` },
   full: {
     title: "Camera has no room",
     advice:

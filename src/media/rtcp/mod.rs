@@ -3,4 +3,6 @@
 pub mod read;
 mod write;
 
-pub use write::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
+pub use write::{
+    CNAME, Epoch, KEYFRAME_REQUEST, PACKET_MAX, Report, goodbye, keyframe_request, sender_report,
+};

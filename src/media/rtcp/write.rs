@@ -76,6 +76,20 @@ pub fn sender_report(report: Report, cname: &str, out: &mut [u8; PACKET_MAX]) ->
     28 + description(report.ssrc, cname, &mut out[28..])
 }
 
+/// Bytes of [`keyframe_request`].
+pub const KEYFRAME_REQUEST: usize = 20;
+
+/// An empty receiver report of `ours`, and a picture loss indication for the sender `ssrc` (RFC 4585 §6.3.1).
+pub fn keyframe_request(ours: u32, ssrc: u32) -> [u8; KEYFRAME_REQUEST] {
+    let mut out = [0; KEYFRAME_REQUEST];
+    out[..4].copy_from_slice(&[0x80, 201, 0, 1]);
+    out[4..8].copy_from_slice(&ours.to_be_bytes());
+    out[8..12].copy_from_slice(&[0x81, 206, 0, 2]);
+    out[12..16].copy_from_slice(&ours.to_be_bytes());
+    out[16..].copy_from_slice(&ssrc.to_be_bytes());
+    out
+}
+
 /// Writes an empty receiver report and a goodbye (RFC 3550 §6.1: a compound begins with a report).
 pub fn goodbye(ssrc: u32, out: &mut [u8; PACKET_MAX]) -> usize {
     out[..4].copy_from_slice(&[0x80, 201, 0, 1]);
@@ -102,6 +116,9 @@ fn description(ssrc: u32, cname: &str, out: &mut [u8]) -> usize {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 mod tests {
+    use str0m::rtp::rtcp::Rtcp;
+
+    use super::super::read;
     use super::*;
 
     #[test]
@@ -129,6 +146,11 @@ mod tests {
             assert_eq!(28 + words(28) * 4, length, "the description's length");
             assert_eq!(out[length - 1], 0, "the list of items ends with a zero");
         }
+        let asked = keyframe_request(7, 9);
+        let Some(Rtcp::Pli(pli)) = read::packets(&asked).filter_map(read::read).last() else {
+            panic!("it is no picture loss indication")
+        };
+        assert_eq!((*pli.sender_ssrc, *pli.ssrc), (7, 9));
         let length = goodbye(7, &mut out);
         assert_eq!((out[1], out[9], length), (201, 203, 16));
     }

@@ -9,8 +9,7 @@ use sluice_media::Kind;
 
 use super::out::{Labels, Out, label};
 use crate::count::{Cell, Gauge};
-use crate::stream::registry::{Registry, Ring, Status, Stream};
-use crate::stream::{Cause, SourceState, TrackCounters};
+use crate::stream::{Cause, Registry, Ring, SourceState, Status, Stream, TrackCounters};
 
 /// Reads one number of a stream.
 type ReadStream = fn(&Stream) -> &Cell;
@@ -39,13 +38,13 @@ const COUNTERS: [(&str, &str, ReadStream); 8] = [
 const STATES: [&str; 4] = ["connecting", "starting", "playing", "waiting"];
 
 /// One stream at the moment of a scrape.
-struct Seen<'a> {
-    stream: &'a Stream,
+struct Seen {
+    stream: Arc<Stream>,
     status: Status,
     ring: Ring,
 }
 
-impl Seen<'_> {
+impl Seen {
     fn label(&self) -> Labels {
         label("stream", &self.stream.name)
     }
@@ -63,7 +62,7 @@ impl Seen<'_> {
     fn info(&self) -> Labels {
         let formats = self.status.formats.clone().unwrap_or_default();
         let mut labels = self.label();
-        labels.push(("source", self.stream.source.clone()));
+        labels.push(("source", self.stream.source()));
         labels.push(("video", formats.video.map(|video| video.to_string()).unwrap_or_default()));
         labels.push(("audio", formats.audio.map(|audio| audio.to_string()).unwrap_or_default()));
         labels
@@ -72,12 +71,8 @@ impl Seen<'_> {
 
 /// Writes them; the moment is given by both clocks.
 pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, SystemTime)) -> fmt::Result {
-    let see = |stream: &Arc<Stream>| (stream.clone(), stream.status(), stream.ring());
-    let seen: Vec<_> = registry.streams().map(see).collect();
-    let seen: Vec<Seen<'_>> = seen
-        .iter()
-        .map(|(stream, status, ring)| Seen { stream, status: status.clone(), ring: *ring })
-        .collect();
+    let see = |stream: Arc<Stream>| Seen { status: stream.status(), ring: stream.ring(), stream };
+    let seen: Vec<Seen> = registry.streams().into_iter().map(see).collect();
     let of = |state: &str| seen.iter().filter(|seen| seen.state() == state).count() as f64;
     out.gauge(
         "streams",
@@ -100,7 +95,7 @@ pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, S
     let help = "By how much the source's clock is too fast (negative: too slow); 0.0001 is 100 ppm";
     out.gauge("stream_clock_drift_ratio", help, per_track(&seen, measured(|track| &track.drift)))?;
     for (name, help, read) in COUNTERS {
-        out.counter(name, help, seen.iter().map(|seen| (seen.label(), read(seen.stream).get())))?;
+        out.counter(name, help, seen.iter().map(|seen| (seen.label(), read(&seen.stream).get())))?;
     }
     let failures = seen.iter().flat_map(|seen| {
         Cause::ALL.map(|cause| {
@@ -112,7 +107,7 @@ pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, S
     encode_rings(out, &seen, moment)
 }
 
-fn encode_rings(out: &mut Out<'_>, seen: &[Seen<'_>], (now, date): (Instant, SystemTime)) -> fmt::Result {
+fn encode_rings(out: &mut Out<'_>, seen: &[Seen], (now, date): (Instant, SystemTime)) -> fmt::Result {
     let evicted = seen.iter().map(|seen| (seen.label(), seen.ring.evicted_early));
     let help = "Trains that left the stream's ring early for want of room: nobody joins then before the next keyframe";
     out.counter("stream_evicted_early_trains", help, evicted)?;
@@ -126,10 +121,10 @@ fn encode_rings(out: &mut Out<'_>, seen: &[Seen<'_>], (now, date): (Instant, Sys
 }
 
 /// What `read` gives of each track of each stream.
-fn per_track<T>(seen: &[Seen<'_>], read: impl Fn(&TrackCounters) -> Option<T>) -> Vec<(Labels, T)> {
+fn per_track<T>(seen: &[Seen], read: impl Fn(&TrackCounters) -> Option<T>) -> Vec<(Labels, T)> {
     let kinds = [("video", Kind::Video), ("audio", Kind::Audio)];
     let each = seen.iter().flat_map(|seen| kinds.map(|kind| (seen, kind)));
-    let read = |(seen, (word, kind)): (&Seen<'_>, _)| {
+    let read = |(seen, (word, kind)): (&Seen, _)| {
         Some(([seen.label(), label("kind", word)].concat(), read(seen.stream.counters.track(kind))?))
     };
     each.filter_map(read).collect()

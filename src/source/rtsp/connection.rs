@@ -136,6 +136,19 @@ impl Connection {
         }
     }
 
+    /// Sends a report about section `media`, the way its packets come. Lost is lost.
+    pub(super) fn report(&self, dialog: &mut Dialog, media: usize, report: &[u8]) {
+        let Some(track) = dialog.tracks().iter().find(|track| track.media == media).cloned() else { return };
+        match (track.port, track.server_port) {
+            (None, _) => dialog.interleave(track.channels.1, report),
+            (Some(_), None) => {}
+            (Some(_), Some((_, port))) => {
+                let pair = self.ports.pairs.iter().find(|pair| pair.media == media);
+                let _ = pair.map(|pair| pair.reports.try_send_to(report, (self.ports.peer, port).into()));
+            }
+        }
+    }
+
     /// Who else sent to our ports.
     pub(super) fn stranger(&self) -> Option<IpAddr> {
         self.ports.stranger

@@ -92,6 +92,8 @@ pub(super) struct Dialog {
     one_by_one: bool,
     /// PLAY without `Range`, because one with it was refused.
     without_range: bool,
+    /// SETUP without the profile that the camera describes, because one with it was refused.
+    without_feedback: bool,
     /// Sound is left out: the camera closed the connection at its SETUP.
     without_optional: bool,
     /// OPTIONS comes first in this attempt.
@@ -128,6 +130,7 @@ impl Dialog {
             track_urls: Vec::new(),
             one_by_one: false,
             without_range: false,
+            without_feedback: false,
             without_optional: false,
             options_first: false,
             options_helped: false,
@@ -167,6 +170,7 @@ impl Dialog {
         self.notes.clear();
         self.one_by_one = false;
         self.without_range = false;
+        self.without_feedback = false;
         self.keepalive = Keepalive::new(self.avoided);
         self.packets = 0;
         if self.options_first { self.greet(now) } else { self.describe(now) }
@@ -197,6 +201,11 @@ impl Dialog {
     /// Bytes for the camera.
     pub(super) fn output(&mut self) -> &mut BytesMut {
         &mut self.exchange.output
+    }
+
+    /// Puts a packet between requests (RFC 2326 §10.12).
+    pub(super) fn interleave(&mut self, channel: u8, packet: &[u8]) {
+        self.exchange.interleave(channel, packet);
     }
 
     pub(super) fn description(&self) -> &Description {

@@ -279,6 +279,17 @@ fn a_udp_answer_to_a_tcp_setup_says_what_to_set() {
 }
 
 #[test]
+fn the_profile_that_a_camera_describes_is_asked_for_and_the_plain_one_if_that_is_refused() {
+    let mut rig = Rig::new();
+    rig.describes("v=0\r\nm=video 0 RTP/AVPF 96\r\na=rtpmap:96 H264/90000\r\na=control:v\r\n");
+    let (url, asked) = rig.header("Transport");
+    assert_eq!(asked, "RTP/AVPF/TCP;unicast;interleaved=0-1");
+    assert!(rig.answers("461 Unsupported Transport", "").is_empty());
+    assert_eq!(rig.header("Transport"), (url, "RTP/AVP/TCP;unicast;interleaved=0-1".to_owned()));
+    assert!(!rig.answers("461 Unsupported Transport", "").is_empty(), "then it is a refusal");
+}
+
+#[test]
 fn another_reading_of_a_url_is_tried_when_one_is_refused() {
     let mut rig = Rig::new();
     rig.request();

@@ -73,6 +73,17 @@ impl Exchange {
         }
     }
 
+    /// Puts a packet of up to 64 KiB between requests (RFC 2326 §10.12), unless the camera does not read.
+    pub(super) fn interleave(&mut self, channel: u8, packet: &[u8]) {
+        if let Ok(length) = u16::try_from(packet.len())
+            && self.output.len() < MAX_OUTPUT
+        {
+            self.output.extend_from_slice(&[b'$', channel]);
+            self.output.extend_from_slice(&length.to_be_bytes());
+            self.output.extend_from_slice(packet);
+        }
+    }
+
     /// Starts over on a new connection. Credentials and what was said stay.
     pub(super) fn renew(&mut self) {
         self.output.clear();

@@ -26,6 +26,8 @@ pub(super) struct Offer {
     pub(super) frame_rate: Option<f32>,
     /// Perhaps the way back: taken only where there is nothing else.
     pub(super) send_only: bool,
+    /// Whether it may be asked for a keyframe.
+    pub(super) feedback: bool,
     /// What stands behind the payload type in `a=fmtp`; empty without one.
     pub(super) fmtp: String,
 }
@@ -41,6 +43,7 @@ impl From<&Media> for Offer {
             payload_type: media.payload_type.unwrap_or(u8::MAX),
             frame_rate: media.frame_rate,
             send_only: media.send_only,
+            feedback: media.feedback,
             fmtp: media.fmtp.clone().unwrap_or_default(),
         }
     }

@@ -9,6 +9,7 @@ fn offer(media: &str, encoding: &str, clock_rate: u32, channels: Option<u16>) ->
         payload_type: 96,
         frame_rate: None,
         send_only: false,
+        feedback: false,
         fmtp: String::new(),
     }
 }

@@ -30,6 +30,7 @@ mod dialog;
 mod exchange;
 mod failure;
 mod formats;
+mod keyframe;
 mod losses;
 mod message;
 mod numbers;
@@ -43,11 +44,11 @@ mod wire;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use sluice_config::{Rtsp, RtspUrl};
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
 pub use self::auth::SignIn;
@@ -59,6 +60,7 @@ use self::reader::Flow;
 use self::session::Session;
 use crate::source::backoff::Backoff;
 use crate::stream::{Sink, SourceState};
+use crate::track::KeyframeRequest;
 
 /// How long the next attempt, or the end of the process, waits for the answer to TEARDOWN.
 ///
@@ -88,13 +90,19 @@ impl fmt::Debug for RtspSettings {
     }
 }
 
-/// Pulls one camera into `sink` until `shutdown` holds `true` or its sender is gone. Ends within
-/// `TEARDOWN_WAIT` of that.
+/// Pulls one camera into `sink` until `stop` is done. Ends within `TEARDOWN_WAIT` of that. Asks the camera for a
+/// keyframe when `keyframe` does, if the camera lets it.
 ///
 /// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
 /// Failures end attempts only; so does a panic in what reads a camera.
-pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watch::Receiver<bool>) {
-    let mut session = Session::new(&settings);
+pub async fn run(
+    settings: RtspSettings,
+    mut sink: impl Sink,
+    keyframe: KeyframeRequest,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = pin!(stop);
+    let mut session = Session::new(&settings, keyframe.clone());
     let mut backoff = Backoff::new(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
     let mut journal = Journal::default();
 
@@ -104,7 +112,7 @@ pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watc
         let attempt = session.attempt(&settings, &mut sink, &mut journal, &mut flow);
         let failure = tokio::select! {
             biased;
-            () = stopped(&mut shutdown) => break,
+            () = &mut stop => break,
             ended = AssertUnwindSafe(attempt).catch_unwind() => ended.unwrap_or(Failure::Panic),
         };
 
@@ -115,14 +123,14 @@ pub async fn run(settings: RtspSettings, mut sink: impl Sink, mut shutdown: watc
         }
         if matches!(failure, Failure::Panic) {
             // Its state is not to be trusted.
-            session = Session::new(&settings);
+            session = Session::new(&settings, keyframe.clone());
         }
         let cause = failure.cause();
         journal.failed(&settings.stream, failure, &error, retry_in);
         sink.state(SourceState::Waiting { error, cause, retry_in });
         tokio::select! {
             biased;
-            () = stopped(&mut shutdown) => break,
+            () = &mut stop => break,
             ((), ()) = async { tokio::join!(wait(retry_in), session.end(TEARDOWN_WAIT)) } => {}
         }
     }
@@ -138,11 +146,6 @@ fn pause(backoff: &mut Backoff, flow: &Flow, failure: &Failure, random: f64) -> 
         backoff.reset();
     }
     if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) }
-}
-
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // An error says that the sender is gone: nobody could ever stop us, so that is a stop too.
-    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "this shell waits between attempts")]

@@ -15,6 +15,7 @@ use super::reader::Flow;
 use super::session::Session;
 use super::{Journal, RtspSettings, SignIn, TEARDOWN_WAIT};
 use crate::stream::Sink;
+use crate::track::KeyframeRequest;
 
 /// What one attempt found, besides what went into its sink.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ pub async fn once(
     stop: impl Future<Output = ()>,
     farewell: Duration,
 ) -> Outcome {
-    let mut session = Session::new(settings);
+    let mut session = Session::new(settings, KeyframeRequest::default());
     let (mut journal, mut flow) = (Journal::default(), Flow::default());
     let attempt = session.attempt(settings, sink, &mut journal, &mut flow);
     let failure = tokio::select! {

@@ -69,6 +69,8 @@ pub(super) struct Reader<'a, S> {
     /// Packets that belong to no track.
     strangers: u64,
     begun: bool,
+    /// Whom to ask for a keyframe, if the camera lets it be asked.
+    video_ssrc: Option<u32>,
     /// Since when media should come.
     playing: Option<Instant>,
     sink: &'a mut S,
@@ -123,6 +125,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             numbers: Numbers::default(),
             strangers: 0,
             begun: false,
+            video_ssrc: None,
             playing: None,
             sink,
             journal,
@@ -271,6 +274,11 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         let route = &mut self.routes[at];
         let announced = self.offers[route.media].payload_type;
+        if self.choice.video == Some(route.media)
+            && let Some(ssrc) = packet.get(8..12).and_then(|ssrc| ssrc.try_into().ok())
+        {
+            self.video_ssrc = Some(u32::from_be_bytes(ssrc));
+        }
         let is_odd = packet.get(1).is_some_and(|kind| route.is_odd(announced, kind & 0x7f));
         route.order.push(packet, received, missing, &mut self.ordered);
         if is_odd {
@@ -304,6 +312,11 @@ impl<'a, S: Sink> Reader<'a, S> {
         let result = ordered.drain(..).try_for_each(|packet| self.packet(media, packet));
         self.ordered = ordered;
         result
+    }
+
+    /// Section and SSRC of the video, if its camera lets it be asked for a keyframe.
+    pub(super) fn askable(&self) -> Option<(usize, u32)> {
+        self.choice.video.filter(|video| self.offers[*video].feedback).zip(self.video_ssrc)
     }
 
     fn packet(&mut self, media: usize, packet: Ordered) -> Result<(), Failure> {

@@ -38,12 +38,15 @@ pub(super) struct Media {
     pub(super) frame_rate: Option<f32>,
     /// Says `a=sendonly`: in ONVIF the way back, for sound to the camera. Others say it of what they send.
     pub(super) send_only: bool,
+    /// Whether its profile lets it be told what is missed (`RTP/AVPF`, RFC 4585 §4).
+    pub(super) feedback: bool,
 }
 
 /// A section as its lines have it.
 #[derive(Default)]
 struct Lines<'a> {
     kind: &'a str,
+    profile: &'a str,
     formats: Vec<&'a str>,
     maps: Vec<(&'a str, &'a str)>,
     parameters: Vec<(&'a str, &'a str)>,
@@ -104,8 +107,9 @@ impl<'a> Lines<'a> {
     fn new(value: &'a str) -> Lines<'a> {
         let mut words = value.split_whitespace();
         let kind = words.next().unwrap_or_default();
-        let formats = words.skip(2).take(MAX_FORMATS).collect();
-        Lines { kind, formats, ..Lines::default() }
+        let profile = words.nth(1).unwrap_or_default();
+        let formats = words.take(MAX_FORMATS).collect();
+        Lines { kind, profile, formats, ..Lines::default() }
     }
 
     fn attribute(&mut self, attribute: &'a str) {
@@ -141,7 +145,8 @@ impl<'a> Lines<'a> {
         let carried = |media: &Media| matches!(media.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma");
         let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
         let control = self.control.map(str::to_owned);
-        Media { kind, control, frame_rate: self.frame_rate, send_only: self.send_only, ..media }
+        let feedback = self.profile.to_ascii_uppercase().ends_with("AVPF");
+        Media { kind, control, frame_rate: self.frame_rate, send_only: self.send_only, feedback, ..media }
     }
 
     /// One of the section's formats.

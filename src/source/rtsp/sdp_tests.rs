@@ -15,6 +15,7 @@ fn video() -> Media {
         control: Some("trackID=1".into()),
         frame_rate: Some(25.0),
         send_only: false,
+        feedback: false,
     }
 }
 
@@ -151,4 +152,13 @@ fn h264_is_known_by_what_only_it_has() {
         let read = media(&format!("m=video 0 RTP/AVP 96\r\na=fmtp:96 {parameters}\r\n"));
         assert_eq!(read.encoding, encoding, "{parameters}");
     }
+}
+
+#[test]
+fn whether_a_camera_may_be_asked_is_in_its_profile() {
+    let of = |line: &str| {
+        read(format!("v=0\r\n{line}\r\na=rtpmap:96 H264/90000\r\n").as_bytes()).media[0].feedback
+    };
+    assert!(of("m=video 0 RTP/AVPF 96") && of("m=video 0 rtp/avpf 96") && of("m=video 0 RTP/SAVPF 96"));
+    assert!(!of("m=video 0 RTP/AVP 96") && !of("m=video 0 RTP/SAVP 96") && !of("m=video"));
 }

@@ -9,19 +9,24 @@ use sluice_config::Transport;
 use super::connection::{Arrival, Connection, now};
 use super::dialog::{Dialog, Event};
 use super::failure::Failure;
+use super::keyframe::Asking;
 use super::reader::{Flow, Reader};
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
+use crate::track::KeyframeRequest;
 
 /// A camera's session, from attempt to attempt.
 pub(super) struct Session {
     dialog: Dialog,
     connection: Option<Connection>,
+    asking: Asking,
 }
 
 impl Session {
-    pub(super) fn new(settings: &RtspSettings) -> Session {
-        Session { dialog: Dialog::new(settings, rand::random()), connection: None }
+    /// Of a camera that is asked for a keyframe when `keyframe` does.
+    pub(super) fn new(settings: &RtspSettings, keyframe: KeyframeRequest) -> Session {
+        let dialog = Dialog::new(settings, rand::random());
+        Session { dialog, connection: None, asking: Asking::new(keyframe, rand::random()) }
     }
 
     /// Makes one attempt. Dropping the future leaves the session to [`Session::end`].
@@ -52,7 +57,7 @@ impl Session {
 
     /// Tells the camera that its session ends, and waits for its word for `limit`. Cameras hold few sessions.
     pub(super) async fn end(&mut self, limit: Duration) {
-        let Session { dialog, connection } = self;
+        let Session { dialog, connection, .. } = self;
         if let Some(connection) = connection
             && dialog.tear_down(now())
         {
@@ -122,8 +127,19 @@ impl Session {
             if let Err(failure) = reader.handle_timeout(self.dialog.is_playing(), stranger, now) {
                 return failure;
             }
+            self.ask(reader, now);
         }
         Failure::Closed(None)
+    }
+
+    /// Asks for a keyframe if somebody needs one and the camera lets it be asked.
+    fn ask<S: Sink>(&mut self, reader: &Reader<'_, S>, now: Instant) {
+        let Session { dialog, connection: Some(connection), asking } = self else { return };
+        let Some((media, ssrc)) = reader.askable().filter(|_| dialog.is_playing()) else { return };
+        if let Some(packet) = asking.due(now, ssrc) {
+            tracing::debug!(ssrc, "the camera is asked for a keyframe");
+            connection.report(dialog, media, &packet);
+        }
     }
 
     async fn handle<S: Sink>(

@@ -123,7 +123,7 @@ mod tests {
             };
             run(&mut clock, 25 * 120, ppm, late);
             let drift = clock.drift().expect("two minutes are enough") * 1e6;
-            prop_assert!((drift - ppm as f64).abs() < 5.0, "{drift} instead of {ppm}");
+            prop_assert!((drift - ppm as f64).abs() < 20.0, "{drift} instead of {ppm}");
         }
     }
 

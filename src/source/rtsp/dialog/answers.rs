@@ -179,9 +179,10 @@ impl Dialog {
         let (Some(url), Some(track)) = (self.urls.pop_front(), self.tracks.get(self.set_up)) else {
             return false;
         };
+        let profile = if self.says_feedback(track) { "RTP/AVPF" } else { "RTP/AVP" };
         let transport = match track.port {
-            Some(port) => format!("RTP/AVP;unicast;client_port={port}-{}", port.saturating_add(1)),
-            None => format!("RTP/AVP/TCP;unicast;interleaved={}-{}", track.channels.0, track.channels.1),
+            Some(port) => format!("{profile};unicast;client_port={port}-{}", port.saturating_add(1)),
+            None => format!("{profile}/TCP;unicast;interleaved={}-{}", track.channels.0, track.channels.1),
         };
         self.exchange.send(Method::Setup, &url, vec![("Transport", transport)], now);
         self.track_urls.truncate(self.set_up);
@@ -215,7 +216,21 @@ impl Dialog {
         self.next_track(now)
     }
 
+    /// Whether SETUP asks for the profile with feedback (RFC 4585 §4): some cameras that describe it refuse any
+    /// other, some refuse that.
+    fn says_feedback(&self, track: &Track) -> bool {
+        !self.without_feedback && self.description.media.get(track.media).is_some_and(|media| media.feedback)
+    }
+
     fn setup_refused(&mut self, refusal: Refusal, now: Instant) -> Option<Event> {
+        if let Some(url) = self.track_urls.last().filter(|_| !refusal.is_about_url())
+            && self.tracks.get(self.set_up).is_some_and(|track| self.says_feedback(track))
+        {
+            self.urls.push_front(url.clone());
+            self.without_feedback = true;
+            self.try_setup(now);
+            return None;
+        }
         if refusal.is_about_url() && self.try_setup(now) {
             return None;
         }

@@ -1,0 +1,120 @@
+//! The streams of a running server: those of its configuration, and of the next one.
+//!
+//! Owns the difference between the two: what is new begins, what is gone ends with those who watch it, what is fed from
+//! something else goes on under its numbers, and nothing else notices.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use sluice_config::{Config, StreamName};
+use tokio::sync::mpsc;
+
+use crate::contain::lock;
+use crate::count::EndReason;
+use crate::session::table::Sessions;
+use crate::shard::command::Command;
+use crate::source;
+use crate::stream::{Ingest, Origin, Registry};
+use crate::supervise::{Ends, Task, Watched};
+
+/// Starts, changes and ends streams.
+pub struct Streams {
+    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
+    ends: Arc<Ends>,
+    /// Copied to the thread of each source, which drops it when it ends; gone once the server stops.
+    running: Mutex<Option<mpsc::Sender<()>>>,
+}
+
+/// What became of the streams.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Those that began.
+    pub added: Vec<String>,
+    /// Those that are fed from something else, or otherwise.
+    pub changed: Vec<String>,
+    /// Those that ended.
+    pub removed: Vec<String>,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Changes { added, changed, removed } = self;
+        let parts = [("added", added), ("changed", changed), ("removed", removed)];
+        let mut separator = "";
+        for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
+            write!(f, "{separator}{what} {}", names.join(", "))?;
+            separator = "; ";
+        }
+        if separator.is_empty() { f.write_str("no stream differs") } else { Ok(()) }
+    }
+}
+
+impl Streams {
+    /// Without streams. What it gives besides is closed when, after [`Streams::stop`], the last source has ended.
+    pub fn new(
+        registry: Arc<Registry>,
+        sessions: Arc<Sessions>,
+        ends: Arc<Ends>,
+    ) -> (Streams, mpsc::Receiver<()>) {
+        let (running, all_ended) = mpsc::channel(1);
+        (Streams { registry, sessions, ends, running: Mutex::new(Some(running)) }, all_ended)
+    }
+
+    /// Makes the streams those of `config`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no thread for a source: that stream and those behind it are left as they were.
+    pub fn apply(&self, config: &Config) -> std::io::Result<Changes> {
+        let mut changes = Changes::default();
+        let wanted: BTreeSet<&str> = config.streams.keys().map(StreamName::as_str).collect();
+        for stream in self.registry.streams() {
+            if !wanted.contains(stream.name.as_str()) {
+                self.remove(&stream.name);
+                changes.removed.push(stream.name.clone());
+            }
+        }
+        for (name, settings) in &config.streams {
+            let origin = Origin { source: settings.source.clone(), rtsp: config.rtsp_of(settings) };
+            match self.registry.stream(name.as_str()) {
+                Some(stream) if stream.change(origin.clone()) => changes.changed.push(name.to_string()),
+                Some(_) => {}
+                None => {
+                    self.add(name.as_str(), origin)?;
+                    changes.added.push(name.to_string());
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Ends every source. Their viewers are told by their shards.
+    pub fn stop(&self) {
+        lock(&self.running).take();
+        self.registry.streams().iter().for_each(|stream| stream.stop());
+    }
+
+    fn add(&self, name: &str, origin: Origin) -> std::io::Result<()> {
+        let Some(running) = lock(&self.running).clone() else { return Ok(()) };
+        let Some((stream, mut orders)) = self.registry.add(name, origin) else { return Ok(()) };
+        let feed = Ingest::new(stream.clone(), (rand::random(), rand::random()));
+        let watched = Watched::new(Task::Source, name, orders.stop(), self.ends.clone());
+        let run_name = name.to_owned();
+        let started = source::thread::start(stream, feed, watched, running, async move |feed| {
+            source::run(&run_name, feed, &mut orders).await;
+        });
+        started.inspect_err(|_| drop(self.registry.remove(name)))
+    }
+
+    fn remove(&self, name: &str) {
+        let Some(stream) = self.registry.remove(name) else { return };
+        for (session, shard) in self.sessions.of_stream(stream.id) {
+            if shard.command(Command::End(session, EndReason::StreamRemoved)).is_err() {
+                // It gets no more media, and goes when its player gives up.
+                tracing::warn!(stream = name, ?session, "a viewer of a removed stream could not be ended");
+            }
+        }
+    }
+}

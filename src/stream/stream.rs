@@ -1,0 +1,181 @@
+//! One stream: its state, its handle to its source, and its way to the shards.
+//!
+//! Owns what the control plane knows of it, each part under a short lock of its own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::handle::SourceHandle;
+use super::publisher::Publisher;
+use super::trouble::{Seen, Watch};
+use super::{Formats, KeptStill, Orders, Origin, SourceState, Status, StreamCounters};
+use crate::contain::{lock, read, write};
+use crate::id::{LayerId, StreamId};
+use crate::shard::command::{ShardBusy, ShardHandle};
+use crate::track::{RecentLimits, Train};
+
+/// One stream.
+pub struct Stream {
+    /// Its number on the data plane.
+    pub id: StreamId,
+    /// Its name in URLs.
+    pub name: String,
+    /// What it counts.
+    pub counters: StreamCounters,
+    /// Sessions that watch it.
+    pub viewers: AtomicUsize,
+    /// Its newest picture as a file, for those who ask.
+    pub still: KeptStill,
+    source: SourceHandle,
+    status: RwLock<Status>,
+    watch: Mutex<Watch>,
+    publisher: Mutex<Publisher>,
+}
+
+/// What a stream's ring tells of its video.
+#[derive(Debug, Clone, Copy)]
+pub struct Ring {
+    /// When the newest keyframe came.
+    pub keyframe: Option<Instant>,
+    /// How long after the one before it.
+    pub interval: Option<Duration>,
+    /// Trains that went for want of room before their time, since the start.
+    pub evicted_early: u64,
+}
+
+impl Stream {
+    /// A stream that is fed from `origin` once somebody takes its orders.
+    pub(super) fn new(
+        id: StreamId,
+        name: String,
+        origin: Origin,
+        shards: &[Arc<ShardHandle>],
+        limits: RecentLimits,
+    ) -> (Arc<Stream>, Orders) {
+        let (source, orders) = SourceHandle::new(origin);
+        let publisher = Publisher::new(id, shards, limits, source.keyframe().clone());
+        let stream = Stream {
+            id,
+            name,
+            counters: StreamCounters::default(),
+            viewers: AtomicUsize::new(0),
+            still: KeptStill::default(),
+            source,
+            status: RwLock::new(Status {
+                state: SourceState::Connecting,
+                formats: None,
+                failure: None,
+                cause: None,
+            }),
+            watch: Mutex::default(),
+            publisher: Mutex::new(publisher),
+        };
+        (Arc::new(stream), orders)
+    }
+
+    /// Where it comes from, without credentials.
+    pub fn source(&self) -> String {
+        self.source.origin().source.label()
+    }
+
+    /// It is fed from something else, or otherwise, from now on; viewers stay. Returns whether that is news.
+    pub fn change(&self, origin: Origin) -> bool {
+        self.source.change(origin)
+    }
+
+    /// Its source ends.
+    pub fn stop(&self) {
+        self.source.stop();
+    }
+
+    /// Whether it is over: nobody may begin to watch it.
+    pub fn is_over(&self) -> bool {
+        self.source.is_stopped()
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> Status {
+        read(&self.status).clone()
+    }
+
+    /// Changes what it is doing.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut write(&self.status));
+    }
+
+    /// Whether it needs attention, as of the last look.
+    pub fn watch(&self) -> Watch {
+        *lock(&self.watch)
+    }
+
+    /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
+    pub fn look(&self, now: Instant, date: SystemTime) {
+        let startable = self.has_start();
+        let newest = lock(&self.publisher).recent().latest().map(|train| train.received);
+        let status = self.status();
+        let has = |part: fn(&Formats) -> bool| status.formats.as_ref().is_some_and(part);
+        // Pictures that nobody could begin with are not kept.
+        let starting = matches!(status.state, SourceState::Starting { .. });
+        let newest = newest.filter(|_| !starting).or(starting.then_some(now));
+        let startable = startable && !starting;
+        let seen = Seen {
+            playing: starting || status.state == SourceState::Playing,
+            failed: status.failure.is_some(),
+            video: has(|formats| formats.video.is_some()),
+            left_out: has(|formats| !formats.notes.is_empty()),
+            newest,
+            startable,
+        };
+        lock(&self.watch).look(now, date, seen);
+    }
+
+    /// The layer that a viewer watches who asks for nothing else.
+    pub fn layer(&self) -> LayerId {
+        self.id.layer(0)
+    }
+
+    /// Sends trains to every shard that has viewers of them, and keeps those of video, which are of `layer`, for
+    /// shards that will. Here frames come in that were packetized, and packets that came as packets.
+    pub fn publish(&self, layer: LayerId, trains: impl IntoIterator<Item = Arc<Train>>) {
+        let mut publisher = lock(&self.publisher);
+        trains.into_iter().for_each(|train| publisher.publish(layer, train));
+    }
+
+    /// The trains of its newest keyframe, none before the first. Shards are not asked.
+    pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
+        lock(&self.publisher).recent().newest_keyframe()
+    }
+
+    /// What its ring tells.
+    pub fn ring(&self) -> Ring {
+        let publisher = lock(&self.publisher);
+        let recent = publisher.recent();
+        let (keyframe, next) = (recent.keyframe_received(), recent.next_keyframe());
+        let interval = keyframe.zip(next).map(|(keyframe, next)| next.saturating_duration_since(keyframe));
+        Ring { keyframe, interval, evicted_early: recent.evicted_early() }
+    }
+
+    /// Whether there is a keyframe to show.
+    pub fn has_picture(&self) -> bool {
+        !self.newest_keyframe().is_empty()
+    }
+
+    /// Whether a viewer that comes now can start before the next keyframe.
+    pub fn has_start(&self) -> bool {
+        lock(&self.publisher).recent().since_keyframe().is_some()
+    }
+
+    /// A viewer of `layer` comes to `shard`: it gets it from now on, and its recent past.
+    pub fn subscribe(&self, layer: LayerId, shard: usize) -> Result<(), ShardBusy> {
+        lock(&self.publisher).subscribe(layer, shard)?;
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A viewer of `layer` has gone from `shard`.
+    pub fn unsubscribe(&self, layer: LayerId, shard: usize) {
+        lock(&self.publisher).unsubscribe(layer, shard);
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

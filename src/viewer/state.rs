@@ -1,0 +1,62 @@
+//! What can be told of one viewer, for operators.
+
+use std::time::{Duration, Instant};
+
+use sluice_media::Kind;
+
+use super::Viewer;
+use crate::id::{LayerId, SessionId};
+use crate::peer::Path;
+
+/// One viewer, as it is at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewerState {
+    /// Its session.
+    pub session: SessionId,
+    /// What it watches.
+    pub layer: LayerId,
+    /// When its offer was answered.
+    pub since: Instant,
+    /// Whether ICE and DTLS were up once.
+    pub connected: bool,
+    /// Where media goes; nothing while it is silent.
+    pub path: Option<Path>,
+    /// What was sent and what it told, of its video; of its sound if there is no video.
+    pub track: TrackState,
+    /// Bits a second that it thinks its line carries (REMB).
+    pub estimate: Option<f32>,
+}
+
+/// One track of a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct TrackState {
+    /// Packets sent, without repairs, modulo 2^32.
+    pub packets: u32,
+    /// Payload bytes in them, modulo 2^32.
+    pub octets: u32,
+    /// Packets sent again, modulo 2^32.
+    pub repairs: u32,
+    /// Packets that it says were lost, before repair.
+    pub lost: u32,
+    /// Of those between its last two reports, the part that was lost: 0 to 1.
+    pub loss: Option<f32>,
+    /// The round trip, if it was measured.
+    pub round_trip: Option<Duration>,
+}
+
+impl Viewer {
+    /// What can be told of it.
+    pub fn state(&self) -> ViewerState {
+        let video = self.tracks.iter().find(|track| track.media.codec.kind() == Kind::Video);
+        let track = video.or(self.tracks.first());
+        ViewerState {
+            session: self.session(),
+            layer: self.layer,
+            since: self.peer.offered(),
+            connected: self.peer.has_connected(),
+            path: self.target,
+            track: track.map(|track| track.state()).unwrap_or_default(),
+            estimate: self.estimates.latest(),
+        }
+    }
+}

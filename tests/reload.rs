@@ -1,0 +1,142 @@
+//! SIGHUP: streams come, change and go while others play.
+#![expect(clippy::disallowed_methods, reason = "tests run against real time")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sluice_harness::{Binary, Request, Sluice, wait_for};
+
+/// The program.
+const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
+
+/// A configuration file, removed with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(text: &str) -> File {
+        let file = File(std::env::temp_dir().join(format!("sluice-reload-{}.toml", rand::random::<u64>())));
+        file.write(text);
+        file
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).expect("the file is written");
+    }
+
+    fn serve(&self) -> Sluice {
+        SLUICE.start(&["-c", self.0.to_str().expect("a path")])
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn streams(streams: &[(&str, &str)]) -> String {
+    streams.iter().map(|(name, source)| format!("[streams.{name}]\nsource = \"{source}\"\n")).collect()
+}
+
+/// Sends SIGHUP and waits for what the log says of it.
+fn reload(sluice: &Sluice) -> String {
+    let before = sluice.log().len();
+    sluice.signal("HUP");
+    wait_for("the reload", || {
+        sluice.log()[before..].lines().find(|line| line.contains("SIGHUP")).map(str::to_owned)
+    })
+}
+
+fn names(sluice: &Sluice) -> Vec<String> {
+    let list: serde_json::Value =
+        serde_json::from_slice(&sluice.request(Request::get("/streams.json")).body).expect("JSON");
+    let streams = list["streams"].as_array().expect("streams");
+    streams.iter().map(|stream| stream["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn a_camera_that_is_added_changed_or_removed_costs_the_viewers_of_others_nothing() {
+    let cameras = SLUICE.cameras(3, &[]);
+    let [first, second, third] = &cameras.urls[..] else { panic!("three cameras") };
+    let file = File::new(&streams(&[("stays", first), ("moves", second), ("goes", second)]));
+    let sluice = file.serve();
+    ["stays", "moves", "goes"].iter().for_each(|name| sluice.wait_until_playing(name));
+
+    let url = |name: &str| format!("http://{}/{name}/whep", sluice.http);
+    std::thread::scope(|scope| {
+        let watch = |name: &'static str, bounds: &'static [&'static str]| {
+            let url = url(name);
+            scope.spawn(move || {
+                SLUICE.load(&url, &[&["--viewers=4", "--duration=8s", "--verify=1"], bounds].concat())
+            })
+        };
+        let stays = watch("stays", &["--require=loss<=0", "--require=verify_errors<1", "--require=failed<1"]);
+        let moves = watch("moves", &["--require=loss<=0", "--require=failed<1"]);
+        let goes = watch("goes", &[]);
+        sluice.wait_for_metric("sluice_viewers", "is 12", |viewers| viewers == 12.0);
+
+        file.write(&streams(&[("stays", first), ("moves", third), ("comes", first)]));
+        let said = reload(&sluice);
+        assert!(said.contains("added comes; changed moves; removed goes"), "{said}");
+        sluice.wait_until_playing("comes");
+        sluice.wait_until_playing("moves");
+        sluice.wait_for_metric("sluice_viewer_ends_total{reason=\"stream_removed\"}", "is 4", |ended| {
+            ended == 4.0
+        });
+
+        let stays = stays.join().expect("a report");
+        assert_eq!(stays.code, Some(0), "{}", stays.text);
+        // Those whose camera is another one now go on under the same numbers.
+        let moves = moves.join().expect("a report");
+        assert_eq!(moves.code, Some(0), "{}", moves.text);
+        let goes = goes.join().expect("a report");
+        assert!(goes.text.contains("4 x the server closed"), "its stream went away:\n{}", goes.text);
+    });
+    assert_eq!(names(&sluice), ["comes", "moves", "stays"]);
+    assert_eq!(sluice.request(Request::new("POST", "/goes/whep")).status, 404);
+    // A stream that comes back is a new one.
+    file.write(&streams(&[("goes", first)]));
+    assert!(reload(&sluice).contains("added goes; removed comes, moves, stays"));
+    sluice.wait_until_playing("goes");
+    let back = SLUICE
+        .load(&url("goes"), &["--viewers=1", "--duration=1s", "--verify=1", "--require=verify_errors<1"]);
+    assert_eq!(back.code, Some(0), "{}", back.text);
+    let (status, log) = sluice.terminate();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_configuration_with_errors_changes_nothing() {
+    let file = File::new(&streams(&[("gate", "demo")]));
+    let sluice = file.serve();
+    sluice.wait_until_playing("gate");
+    file.write("[streams.gate]\nsource = \"demo\"\n[streams.yard]\nsource = \"gopher://yard/\"\n");
+    let said = reload(&sluice);
+    assert!(said.contains("ERROR") && said.contains("nothing is changed"), "{said}");
+    wait_for("the error", || sluice.log().contains("gopher").then_some(()));
+    assert_eq!(names(&sluice), ["gate"]);
+    assert_eq!(sluice.metric("sluice_stream_up{stream=\"gate\"}"), 1.0);
+    std::fs::remove_file(&file.0).expect("it is there");
+    assert!(reload(&sluice).contains("nothing is changed"));
+    assert_eq!(names(&sluice), ["gate"]);
+}
+
+#[test]
+fn what_needs_a_restart_is_named_until_there_is_one() {
+    let text = streams(&[("gate", "demo")]);
+    let file = File::new(&text);
+    let sluice = file.serve();
+    let changed = format!("{text}[limits]\nviewers = 7\n[rtcp]\nreport_interval = \"2s\"\n");
+    for times in 1..=2 {
+        file.write(&changed);
+        assert!(reload(&sluice).contains("no stream differs"));
+        let warned = || {
+            sluice.log().matches("what changed in [limits], [rtcp] has no effect before a restart").count()
+        };
+        wait_for("the warning", || (warned() == times).then_some(()));
+    }
+    file.write(&text);
+    reload(&sluice);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(sluice.log().matches("before a restart").count(), 2, "it is as it was at the start");
+}
