@@ -212,6 +212,7 @@ fn a_camera_is_described_with_its_keyframes_and_its_failures() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a server's age is told by the clock on the wall")]
 fn the_process_and_its_memory_have_the_names_that_everybody_gives_them() {
     let sluice = playing(&[]);
     let fds = |sluice: &Sluice| sluice.metric("process_open_fds");

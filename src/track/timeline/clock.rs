@@ -119,7 +119,7 @@ mod tests {
             // Up to 30 ms late, one in ten hardly at all.
             let late = |frame: usize| {
                 let draw = (frame as u64 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-                if draw % 10 == 0 { (draw % 200_000) as i128 } else { (draw % 30_000_000) as i128 }
+                if draw.is_multiple_of(10) { (draw % 200_000) as i128 } else { (draw % 30_000_000) as i128 }
             };
             run(&mut clock, 25 * 120, ppm, late);
             let drift = clock.drift().expect("two minutes are enough") * 1e6;
