@@ -28,6 +28,8 @@ pub const FRAME_MAX: Bytes = Bytes::mib(4);
 pub struct Config {
     /// `[http]`: pages and WHEP.
     pub http: Http,
+    /// `[access]`: who may do what.
+    pub access: Access,
     /// `[admin]`: metrics, health, the state of streams.
     pub admin: Admin,
     /// `[udp]`: the sockets media leaves by.
@@ -60,6 +62,7 @@ impl Config {
     pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
         let differs = [
             ("http", self.http != other.http),
+            ("access", self.access != other.access),
             ("admin", self.admin != other.admin),
             ("udp", self.udp != other.udp),
             ("egress", self.egress != other.egress),
@@ -116,6 +119,13 @@ impl Default for Http {
             trusted_proxies: Vec::new(),
         }
     }
+}
+
+/// `[access]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Access {
+    /// Who may watch; everybody if it is empty.
+    pub read: Vec<Network>,
 }
 
 /// Value of `Access-Control-Allow-Origin`.

@@ -44,7 +44,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 41] = [
+static KEYS: [Key<Draft>; 42] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -77,6 +77,14 @@ static KEYS: [Key<Draft>; 41] = [
         NewSessions,
         Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |d, v| {
             each(v, parse::network).map(|networks| d.config.http.trusted_proxies = networks)
+        }),
+    ),
+    key(
+        "access.read",
+        "[]",
+        NewSessions,
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |d, v| {
+            each(v, parse::network).map(|networks| d.config.access.read = networks)
         }),
     ),
     key(
@@ -368,7 +376,9 @@ mod tests {
                 Kind::Bytes(_, max, _) => max.to_string(),
                 Kind::Duration(_, max, _) => crate::format_duration(*max),
                 Kind::Choice(words, _) => words[words.len() - 1].to_owned(),
-                Kind::List(..) if key.path == "http.trusted_proxies" => "::1".to_owned(),
+                Kind::List(..) if matches!(key.path, "http.trusted_proxies" | "access.read") => {
+                    "::1".to_owned()
+                }
                 Kind::List(..) => "lo".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
                 Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),

@@ -22,6 +22,8 @@ pub struct Greeting<'a> {
     pub announced: &'a [IpAddr],
     /// Names of the streams.
     pub streams: Vec<&'a str>,
+    /// Whether only some addresses may watch.
+    pub restricted: bool,
 }
 
 impl Greeting<'_> {
@@ -54,10 +56,15 @@ impl Greeting<'_> {
         let port = self.http.port();
         vec![
             format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
-            format!(
-                "there is no password: whoever reaches TCP {port} can watch. For this machine alone set \
-                 http.listen to 127.0.0.1:{port}, or put a proxy that asks for one in front of it"
-            ),
+            if self.restricted {
+                "there is no password: whoever has an address of access.read can watch".to_owned()
+            } else {
+                format!(
+                    "there is no password: whoever reaches TCP {port} can watch. For this machine alone set \
+                     http.listen to 127.0.0.1:{port}, for some addresses access.read, or put a proxy that asks for \
+                     a password in front of it"
+                )
+            },
         ]
     }
 
@@ -125,7 +132,13 @@ mod tests {
     use super::*;
 
     fn greeting<'a>(http: &str, announced: &'a [IpAddr], streams: Vec<&'a str>) -> Greeting<'a> {
-        Greeting { http: http.parse().expect("an address"), udp_ports: &[8189, 8190], announced, streams }
+        Greeting {
+            http: http.parse().expect("an address"),
+            udp_ports: &[8189, 8190],
+            announced,
+            streams,
+            restricted: false,
+        }
     }
 
     fn ips(texts: &[&str]) -> Vec<IpAddr> {
@@ -154,7 +167,10 @@ mod tests {
     fn hints_name_ports_and_the_missing_password() {
         let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
-        assert!(hints.contains("no password"), "{hints}");
+        assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
+        let restricted = Greeting { restricted: true, ..greeting("[::]:8889", &[], vec![]) };
+        let hints = restricted.hints().join("\n");
+        assert!(hints.contains("no password: whoever has an address of access.read"), "{hints}");
         let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
     }

@@ -313,6 +313,7 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
         udp_ports: &server.ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
+        restricted: !config.access.read.is_empty(),
     };
     let out = Lines::start("greeting", std::io::stdout())?;
     out.put_all(&greeting.text());

@@ -1,5 +1,7 @@
 //! The HTTP side of the real binary: clients that misbehave, pages, health, metrics, and the command itself.
 
+#[path = "http/access.rs"]
+mod access;
 #[path = "http/clients.rs"]
 mod clients;
 #[path = "http/command.rs"]

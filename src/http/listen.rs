@@ -1,21 +1,15 @@
-//! HTTP: listeners, time limits, routes. A shell: it reads the clock and owns sockets.
+//! Listeners and their time limits. A shell: it reads the clock and owns sockets.
 //!
-//! Owns what a client can do to us before a handler runs: slow headers, slow bodies, idle and too
-//! many connections. What a request means is decided beside it (`whep`, `still`, `streams`, `pages`).
+//! Owns what a client can do to us before a handler runs: slow headers, idle and too many connections. Which handler
+//! that is stands in `routes`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it listens and reads the clock")]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request as HttpRequest, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{any, get};
-use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sluice_config::{Config, Network};
@@ -25,14 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
-use super::problem::Problem;
-use super::streams::StreamList;
-use super::whep::{Request, Whep, allow_origin, unknown_stream};
-use super::{pages, still};
+use super::request::Ends;
 use crate::count::requests::Requests;
 use crate::ops::log::Repeated;
-use crate::session::client::{self, Client, Share};
-use crate::session::offer::OFFER_MAX;
+use crate::session::client::{Client, Share};
 
 /// Time for answers under way when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -64,167 +54,6 @@ impl HttpLimits {
     fn is_proxy(&self, peer: IpAddr) -> bool {
         self.proxies.iter().any(|network| network.contains(peer.to_canonical()))
     }
-}
-
-/// The addresses of a connection.
-#[derive(Debug, Clone, Copy)]
-struct Ends {
-    /// Ours, that it came in on.
-    local: Option<IpAddr>,
-    peer: IpAddr,
-}
-
-/// The state of the public routes.
-#[derive(Clone)]
-pub struct Public {
-    /// WHEP.
-    pub whep: Arc<Whep>,
-    /// What is listed at `/streams.json`.
-    pub list: Arc<StreamList>,
-    /// Who may call from other origins.
-    pub origin: HeaderValue,
-    /// Proxies that say truly who asks.
-    pub trusted: Arc<[Network]>,
-    /// Time for a request's body.
-    pub body_timeout: Duration,
-}
-
-/// Routes of the public listener: pages and WHEP.
-pub fn public(state: Public) -> Router {
-    Router::new()
-        .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
-        .route("/streams.json", get(streams))
-        .route("/static/{file}", get(file))
-        .route("/metrics", get(elsewhere))
-        .route("/{stream}", get(to_player))
-        .route("/{stream}/", get(player))
-        .route("/{stream}/frame.mp4", get(frame))
-        .route("/{stream}/whep", any(endpoint))
-        .route("/{stream}/whep/", any(endpoint))
-        .route("/{stream}/whep/{session}", any(session))
-        .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
-        })
-        .with_state(state)
-}
-
-/// What people look for here and is not for everybody.
-async fn elsewhere() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "metrics and health are on the admin listener: admin.listen says where, 127.0.0.1:9997 if it is not set",
-    )
-}
-
-async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
-    pages::file(&headers, &file)
-}
-
-async fn streams(State(public): State<Public>, headers: HeaderMap) -> Response {
-    public.list.answer(&public.whep.registry, &headers, Instant::now())
-}
-
-async fn to_player(Path(stream): Path<String>, request: HttpRequest) -> Response {
-    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-    // Relative, so that a proxy's prefix stays; the name came out of this very path.
-    Redirect::temporary(&format!("{}/{query}", encode(&stream))).into_response()
-}
-
-/// A path segment as it must be written in a URL.
-fn encode(segment: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut text = String::from("./");
-    for byte in segment.bytes() {
-        if plain(byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-async fn player(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
-    // The page itself explains a missing stream in words, so it is served with 404 then.
-    pages::player(&headers, public.whep.registry.stream(&stream).is_some())
-}
-
-async fn frame(State(public): State<Public>, Path(stream): Path<String>, headers: HeaderMap) -> Response {
-    let answered = contain(|| {
-        let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
-        still::answer(&stream, &headers, Instant::now(), SystemTime::now())
-    });
-    with_origin(answered, &public.origin)
-}
-
-async fn endpoint(
-    State(public): State<Public>,
-    Path(stream): Path<String>,
-    request: HttpRequest,
-) -> Response {
-    let origin = public.origin.clone();
-    let answered = match read(request, &public).await {
-        Ok(request) => contain(|| public.whep.endpoint(Instant::now(), &stream, &request)),
-        Err(problem) => Err(problem),
-    };
-    with_origin(answered, &origin)
-}
-
-async fn session(
-    State(public): State<Public>,
-    Path((stream, id)): Path<(String, String)>,
-    request: HttpRequest,
-) -> Response {
-    let origin = public.origin.clone();
-    let answered = match read(request, &public).await {
-        Ok(request) => contain(|| public.whep.session(&stream, &id, &request)),
-        Err(problem) => Err(problem),
-    };
-    with_origin(answered, &origin)
-}
-
-/// A panic on somebody's input is an answer to that request, and nothing more.
-fn contain(answer: impl FnOnce() -> Result<Response, Problem>) -> Result<Response, Problem> {
-    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-        tracing::error!("a request panicked; please report what is above this line");
-        Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the server failed on this request; its log says where",
-        ))
-    })
-}
-
-fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Response {
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-    allow_origin(response.headers_mut(), origin);
-    response
-}
-
-/// Reads a bounded body in bounded time.
-async fn read(request: HttpRequest, public: &Public) -> Result<Request, Problem> {
-    let timeout = public.body_timeout;
-    let ends = request.extensions().get::<Ends>().copied();
-    let (parts, body) = request.into_parts();
-    let peer = ends.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ends| ends.peer);
-    let client = client::origin(peer, &parts.headers, &public.trusted);
-    let is_folder = parts.uri.path().ends_with('/');
-    let body = match tokio::time::timeout(timeout, Limited::new(body, OFFER_MAX).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) => {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body could not be read, or is longer than {OFFER_MAX} bytes"),
-            ));
-        }
-        Err(_) => {
-            return Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("the body did not arrive within {timeout:?}"),
-            ));
-        }
-    };
-    let local = ends.and_then(|ends| ends.local);
-    Ok(Request { method: parts.method, headers: parts.headers, body, local, client, is_folder })
 }
 
 /// Why a listener cannot start.

@@ -1,5 +1,6 @@
 //! HTTP: listeners and their limits, WHEP, stills, pages, and what operators ask for.
 
+pub mod access;
 pub mod admin;
 pub mod conditional;
 pub mod connection;
@@ -9,6 +10,8 @@ pub mod hosts;
 pub mod listen;
 pub mod pages;
 pub mod problem;
+mod request;
+pub mod routes;
 mod still;
 pub mod streams;
 pub mod whep;

@@ -37,6 +37,7 @@ impl Refused {
     pub fn by_status(status: StatusCode) -> Option<&'static str> {
         Some(match status {
             StatusCode::BAD_REQUEST => "malformed",
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "not_allowed",
             StatusCode::NOT_FOUND => "not_found",
             StatusCode::METHOD_NOT_ALLOWED => "method",
             StatusCode::REQUEST_TIMEOUT => "slow_body",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::access::Grant;
 use super::conditional::has_already;
 use super::problem::Problem;
 use crate::stream::Stream;
@@ -19,8 +20,8 @@ const NOT_YET_RETRY: Duration = Duration::from_secs(1);
 pub fn answer(
     stream: &Stream,
     headers: &HeaderMap,
-    now: Instant,
-    date: SystemTime,
+    (now, date): (Instant, SystemTime),
+    _grant: &Grant,
 ) -> Result<Response, Problem> {
     let still = stream.still.of(&stream.newest_keyframe(), now, date).ok_or_else(|| not_yet(stream))?;
     // Hexadecimal digits, and what HTTP makes of a date, can be sent.

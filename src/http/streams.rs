@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::access::Grant;
 use super::conditional::{etag_of, has_already};
 use super::discreet::{discreet, kind};
 use crate::contain::lock;
@@ -36,7 +37,7 @@ struct List {
 
 impl StreamList {
     /// The answer to a GET or HEAD with `headers` at `now`.
-    pub fn answer(&self, registry: &Registry, headers: &HeaderMap, now: Instant) -> Response {
+    pub fn answer(&self, registry: &Registry, headers: &HeaderMap, now: Instant, _grant: &Grant) -> Response {
         let list = self.list(registry, now);
         let mut response = if has_already(headers, &list.etag) {
             StatusCode::NOT_MODIFIED.into_response()

@@ -8,13 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sluice_media::dtls::SharedDtls;
 
+use super::access::Grant;
 use super::discreet::discreet;
 use super::problem::Problem;
+use super::request::Request;
 use crate::contain::read;
 use crate::count::EndReason;
 use crate::id::SessionId;
@@ -22,7 +23,7 @@ use crate::peer::Credentials;
 use crate::session::admission::Refusal;
 use crate::session::client::Client;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
-use crate::session::offer::{OfferError, shown};
+use crate::session::offer::shown;
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::shard::command::{Command, ShardHandle};
@@ -58,31 +59,17 @@ pub struct Whep {
     pub repair: bool,
 }
 
-/// One request, as far as WHEP looks at it.
-pub struct Request {
-    /// Its method.
-    pub method: Method,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body, already bounded.
-    pub body: Bytes,
-    /// Our address that it came in on.
-    pub local: Option<IpAddr>,
-    /// Who sent it.
-    pub client: IpAddr,
-    /// Whether its path ends with a slash, so that what is relative to it begins one level deeper.
-    pub is_folder: bool,
-}
-
 impl Whep {
     /// `/{stream}/whep`.
-    pub fn endpoint(&self, now: Instant, stream: &str, request: &Request) -> Result<Response, Problem> {
-        if request.method == Method::OPTIONS {
-            // A CORS preflight must work for any name (it carries no credentials and tells nothing).
-            return Ok(StatusCode::OK.into_response());
-        }
+    pub fn endpoint(
+        &self,
+        now: Instant,
+        stream: &str,
+        request: &Request,
+        _grant: &Grant,
+    ) -> Result<Response, Problem> {
         let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
-        match request.method {
+        match request.head.method {
             Method::POST => self.post(now, &stream, request),
             Method::GET => Ok(StatusCode::NO_CONTENT.into_response()),
             Method::HEAD => Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response()),
@@ -91,10 +78,13 @@ impl Whep {
     }
 
     /// `/{stream}/whep/{session}`.
-    pub fn session(&self, stream: &str, id: &str, request: &Request) -> Result<Response, Problem> {
-        if request.method == Method::OPTIONS {
-            return Ok(StatusCode::OK.into_response());
-        }
+    pub fn session(
+        &self,
+        stream: &str,
+        id: &str,
+        request: &Request,
+        _grant: &Grant,
+    ) -> Result<Response, Problem> {
         let found = id.parse().ok().and_then(|id| Some((id, self.sessions.session(id, stream)?)));
         let Some((id, session)) = found else {
             return Err(Problem::new(
@@ -103,7 +93,7 @@ impl Whep {
             )
             .counted_as("no_session"));
         };
-        match request.method {
+        match request.head.method {
             Method::DELETE => self.delete(id, &session),
             Method::PATCH => self.patch(id, &session, request),
             Method::GET | Method::HEAD => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -112,16 +102,16 @@ impl Whep {
     }
 
     fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
-        expect_content_type(&request.headers, "application/sdp")?;
+        expect_content_type(&request.head.headers, "application/sdp")?;
         let status = stream.status();
         let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
-        let place = self.sessions.admission.admit(now, Client::of(request.client), stream.id);
+        let place = self.sessions.admission.admit(now, Client::of(request.head.client), stream.id);
         let taken = place.map_err(|refusal| refused(stream, refusal))?;
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
         })?;
-        let candidates = self.candidates(shard, request.local);
+        let candidates = self.candidates(shard, request.head.local);
         let layer = stream.layer();
         let terms = Terms {
             layer,
@@ -133,8 +123,9 @@ impl Whep {
             repair: self.repair,
         };
         let Joined { viewer, answer, etag, ufrags, mids } = join(text, terms, &mut rand::rng(), now)
-            .inspect_err(|error| {
-                if let JoinError::Engine(error) = error {
+            .inspect_err(|error| match error {
+                JoinError::Offer(error) => self.sessions.refused.count(error),
+                JoinError::Engine(error) => {
                     tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
                 }
             })?;
@@ -148,7 +139,7 @@ impl Whep {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
         // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
         // clients that put it in the place of the whole path, or resolve it against a page at the root.
-        let up = if request.is_folder { "../.." } else { ".." };
+        let up = if request.head.is_folder { "../.." } else { ".." };
         set(headers, header::LOCATION, &format!("{up}/{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
@@ -191,14 +182,15 @@ impl Whep {
     }
 
     fn patch(&self, id: SessionId, session: &Session, request: &Request) -> Result<Response, Problem> {
-        expect_content_type(&request.headers, TRICKLE)?;
+        expect_content_type(&request.head.headers, TRICKLE)?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not an SDP fragment: it is not UTF-8 text")
         })?;
         let fragment = Fragment::parse(text)
             .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
         // One player sends the tag in a request header `ETag` instead.
-        let tag = request.headers.get(header::IF_MATCH).or_else(|| request.headers.get(header::ETAG));
+        let tag =
+            request.head.headers.get(header::IF_MATCH).or_else(|| request.head.headers.get(header::ETAG));
         let tags = tag.and_then(|tag| tag.to_str().ok());
         let matches =
             tags.is_none_or(|tags| tags.split(',').map(strong).any(|tag| tag == "*" || tag == session.etag));
@@ -218,7 +210,7 @@ impl Whep {
                 "new ICE credentials restart ICE: send If-Match with \"*\" or the session's ETag",
             ));
         }
-        self.restart(id, session, (remote, ufrags_of(text)), request.local)
+        self.restart(id, session, (remote, ufrags_of(text)), request.head.local)
     }
 
     fn restart(
@@ -245,11 +237,9 @@ const TRICKLE: &str = "application/trickle-ice-sdpfrag";
 
 impl From<JoinError> for Problem {
     fn from(error: JoinError) -> Problem {
-        let status = match error {
-            JoinError::Offer(OfferError::Malformed(_)) => StatusCode::BAD_REQUEST,
-            JoinError::Offer(OfferError::Unacceptable(_)) | JoinError::Engine(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+        let status = match &error {
+            JoinError::Offer(offer) if offer.is_malformed() => StatusCode::BAD_REQUEST,
+            JoinError::Offer(_) | JoinError::Engine(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let problem = Problem::new(status, error.to_string());
         if matches!(error, JoinError::Engine(_)) { problem.counted_as("engine") } else { problem }

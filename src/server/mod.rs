@@ -28,9 +28,11 @@ use self::watchdog::WatchdogSetup;
 use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
 use crate::executor::Executor;
+use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
-use crate::http::listen::{self, HttpLimits, ListenError, Public};
+use crate::http::listen::{self, HttpLimits, ListenError};
+use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
 use crate::ops::metrics::{Metrics, Observed};
@@ -167,12 +169,13 @@ impl Server {
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
+            access: Access::new(&config.access.read),
             origin: HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))?,
             trusted: limits.proxies.clone(),
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let router = counted(listen::public(state), "public", &requests);
+        let router = counted(routes::public(state), "public", &requests);
         let site = Site { listener: public, router, limits: limits.clone(), requests: requests.clone() };
         let serving = listen(watched(Task::Http, "http"), site, &stopping);
         tasks.spawn_on(serving, http_executor.handle());

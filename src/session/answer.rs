@@ -116,10 +116,7 @@ pub fn negotiate(
         }));
     }
     if negotiated.media.iter().all(Option::is_none) {
-        return Err(OfferError::Unacceptable(format!(
-            "nothing of this stream ({}) fits the offer",
-            describe(formats)
-        )));
+        return Err(OfferError::Nothing(describe(formats)));
     }
     Ok(negotiated)
 }
@@ -139,7 +136,7 @@ fn choose<'a>(section: &'a Section, formats: &Formats) -> Result<Option<(Codec, 
             let Some(video) = &formats.video else { return Ok(None) };
             match choose_h264(section, video.profile_level_id) {
                 Some(payload) => Ok(Some((video.codec, payload))),
-                None => Err(OfferError::Unacceptable(lacking(section))),
+                None => Err(OfferError::Video(lacking(section))),
             }
         }
     }

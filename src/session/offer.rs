@@ -5,9 +5,11 @@
 //! addresses from STUN, so no `.local` name is ever resolved. Never makes an answer.
 
 mod payload;
+mod refusal;
 mod transport;
 
 pub use payload::Payload;
+pub use refusal::{CredentialsError, OfferError, REASONS, RefusedOffers};
 pub use transport::{Setup, Transport, check_credentials};
 
 /// Bytes of an offer at the most. A browser's is 2 to 8 KB.
@@ -26,21 +28,6 @@ const MID_MAX: usize = 64;
 
 /// Bytes of somebody's text that are repeated in a refusal.
 const SHOWN_MAX: usize = 64;
-
-/// Why an offer is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OfferError {
-    /// Not SDP: 400.
-    #[error("the body is not SDP: {0}")]
-    Malformed(String),
-    /// SDP, but nothing this server can answer: 422.
-    #[error("{0}")]
-    Unacceptable(String),
-}
-
-fn refuse<T>(why: impl Into<String>) -> Result<T, OfferError> {
-    Err(OfferError::Unacceptable(why.into()))
-}
 
 /// The beginning of somebody's text, to be repeated in a sentence.
 pub(crate) fn shown(text: &str) -> &str {
@@ -93,41 +80,38 @@ pub struct Section {
 }
 
 impl Offer {
-    /// Reads an offer.
+    /// Reads an offer and judges it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, or why what it says cannot be answered.
     pub fn parse(text: &str) -> Result<Offer, OfferError> {
-        // Editors of Windows put a byte order mark before a text.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let lines = text.lines().count();
-        if lines > LINES_MAX {
-            return refuse(format!("the offer has {lines} lines; {LINES_MAX} are allowed"));
-        }
-        check_lines(text).map_err(OfferError::Malformed)?;
-        let session = sdp_types::Session::parse(text.as_bytes())
-            .map_err(|error| OfferError::Malformed(error.to_string()))?;
+        Offer::judge(&read(text)?)
+    }
+
+    /// Whether a description can be answered, and what of it counts.
+    fn judge(session: &sdp_types::Session) -> Result<Offer, OfferError> {
         if session.medias.is_empty() {
-            return refuse("the offer has no media section");
+            return Err(OfferError::Empty);
         }
         if session.medias.len() > SECTIONS_MAX {
-            return refuse(format!(
-                "the offer has {} media sections; {SECTIONS_MAX} are allowed",
-                session.medias.len()
-            ));
+            return Err(OfferError::Sections(session.medias.len()));
         }
         if session.has_attribute("ice-lite") {
-            return refuse("the offer is of an ICE-lite agent; one of the two sides must do full ICE");
+            return Err(OfferError::IceLite);
         }
         let sections = session
             .medias
             .iter()
             .enumerate()
-            .map(|(index, media)| section(&session, index, media))
+            .map(|(index, media)| section(session, index, media))
             .collect::<Result<Vec<_>, _>>()?;
         check_counts(&sections)?;
-        let bundle = bundle(&session, &sections)?;
+        let bundle = bundle(session, &sections)?;
         if bundle.is_empty() {
-            return refuse("every media section of the offer is disabled");
+            return Err(OfferError::Disabled);
         }
-        let transports = transports(&session, &sections, &bundle)?;
+        let transports = transports(session, &sections, &bundle)?;
         Ok(Offer { sections, bundle, transports })
     }
 
@@ -147,13 +131,25 @@ impl Offer {
     }
 }
 
+/// Reads a description: its lines within bounds, and the grammar by a library.
+fn read(text: &str) -> Result<sdp_types::Session, OfferError> {
+    // Editors of Windows put a byte order mark before a text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = text.lines().count();
+    if lines > LINES_MAX {
+        return Err(OfferError::Lines(lines));
+    }
+    check_lines(text)?;
+    sdp_types::Session::parse(text.as_bytes()).map_err(|error| OfferError::Syntax(error.to_string()))
+}
+
 /// Checks what the library leaves open: its parser panics behind a line without a type, and it keeps
 /// a lone CR, which would begin a line of its own in our answer.
-fn check_lines(text: &str) -> Result<(), String> {
+fn check_lines(text: &str) -> Result<(), OfferError> {
     for (index, line) in text.lines().enumerate() {
         let typed = line.is_empty() || matches!(line.as_bytes(), [kind, b'=', ..] if *kind != b'=');
         if !typed {
-            return Err(format!("line {} does not begin with a letter and \"=\"", index + 1));
+            return Err(OfferError::Line(index + 1, "does not begin with a letter and \"=\""));
         }
         // Nearly always ASCII, which is quicker to look through.
         let control = match line.is_ascii() {
@@ -161,7 +157,7 @@ fn check_lines(text: &str) -> Result<(), String> {
             false => line.chars().any(|c| c.is_control() && c != '\t'),
         };
         if control {
-            return Err(format!("line {} holds a control character", index + 1));
+            return Err(OfferError::Line(index + 1, "holds a control character"));
         }
     }
     Ok(())
@@ -181,22 +177,14 @@ fn section(
     let mid = media.get_first_attribute_value("mid").ok().flatten().unwrap_or_default().trim().to_owned();
     let usable = mid.len() <= MID_MAX && mid.bytes().all(|byte| byte.is_ascii_graphic());
     if !disabled && (mid.is_empty() || !usable) {
-        return refuse(format!(
-            "media section {index} needs an a=mid of 1 to {MID_MAX} visible characters, not {:?}",
-            shown(&mid)
-        ));
+        return Err(OfferError::Mid(index, shown(&mid).to_owned()));
     }
     if kind != SectionKind::Other && !disabled {
         if !receives(session, media) {
-            return refuse(format!(
-                "media section {index} does not receive: a viewer offers recvonly or sendrecv"
-            ));
+            return Err(OfferError::Direction(index));
         }
         if !media.proto.contains("RTP/SAVP") {
-            return refuse(format!(
-                "media section {index} uses {}; only UDP/TLS/RTP/SAVPF is carried",
-                shown(&media.proto)
-            ));
+            return Err(OfferError::Protocol(index, shown(&media.proto).to_owned()));
         }
     }
     Ok(Section {
@@ -231,9 +219,7 @@ fn check_counts(sections: &[Section]) -> Result<(), OfferError> {
     for (kind, name) in [(SectionKind::Audio, "audio"), (SectionKind::Video, "video")] {
         let count = sections.iter().filter(|section| section.kind == kind && !section.disabled).count();
         if count > 1 {
-            return refuse(format!(
-                "the offer has {count} {name} sections; a stream has at most one audio and one video"
-            ));
+            return Err(OfferError::Several(count, name));
         }
     }
     Ok(())
@@ -248,7 +234,7 @@ fn bundle(session: &sdp_types::Session, sections: &[Section]) -> Result<Vec<usiz
     unique.sort_unstable();
     unique.dedup();
     if unique.len() != count {
-        return refuse("two media sections have the same a=mid");
+        return Err(OfferError::SameMid);
     }
     if count < 2 {
         return Ok(live().map(|(index, _)| index).collect());
@@ -268,7 +254,7 @@ fn bundle(session: &sdp_types::Session, sections: &[Section]) -> Result<Vec<usiz
             return Ok(order);
         }
     }
-    refuse("all media sections must be in one a=group:BUNDLE")
+    Err(OfferError::Bundle)
 }
 
 /// The transports that an answer may have to choose from: those of media. Another section's counts only
@@ -294,7 +280,7 @@ fn transports(
             return Ok(found);
         }
     }
-    refuse("the offer has no a=ice-ufrag and a=ice-pwd")
+    Err(OfferError::NoCredentials)
 }
 
 fn extensions(media: &sdp_types::Media) -> Vec<(u8, String)> {

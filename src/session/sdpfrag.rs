@@ -78,7 +78,9 @@ impl Fragment {
 
 fn together(ufrag: Option<&str>, pwd: Option<&str>) -> Result<Option<Credentials>, FragmentError> {
     match (ufrag, pwd) {
-        (Some(ufrag), Some(pwd)) => check_credentials(ufrag, pwd).map(Some).map_err(FragmentError),
+        (Some(ufrag), Some(pwd)) => {
+            check_credentials(ufrag, pwd).map(Some).map_err(|error| FragmentError(error.to_string()))
+        }
         (None, None) => Ok(None),
         _ => Err(FragmentError("a=ice-ufrag and a=ice-pwd come together or not at all".to_owned())),
     }

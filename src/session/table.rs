@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use super::admission::{Admission, Place};
+use super::offer::RefusedOffers;
 use crate::contain::lock;
 use crate::id::{LayerId, SessionId, StreamId};
 use crate::shard::News;
@@ -19,6 +20,8 @@ use crate::stream::Stream;
 pub struct Sessions {
     /// The door that they come in by.
     pub admission: Arc<Admission>,
+    /// Offers that did not become one.
+    pub refused: RefusedOffers,
     table: Mutex<HashMap<SessionId, Session>>,
 }
 
@@ -61,7 +64,7 @@ impl Session {
 impl Sessions {
     /// No sessions, behind this door.
     pub fn new(admission: Arc<Admission>) -> Sessions {
-        Sessions { admission, table: Mutex::default() }
+        Sessions { admission, refused: RefusedOffers::default(), table: Mutex::default() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {

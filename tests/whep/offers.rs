@@ -258,3 +258,21 @@ fn without_repair_the_answer_offers_no_nack_and_keeps_pli() {
         assert!(says(" nack pli") && says(" goog-remb"), "{answer}");
     }
 }
+
+#[test]
+fn offers_that_cannot_be_answered_are_counted_by_what_is_wrong_with_them() {
+    let sluice = playing(&[]);
+    let sending = CHROMIUM.replace("a=recvonly", "a=sendonly");
+    let plain = CHROMIUM.replace("a=fingerprint", "a=finger");
+    for (offer, status, reason) in [
+        ("no SDP", 400, "syntax"),
+        (&sending, 422, "direction"),
+        (&plain, 422, "dtls"),
+        ("v=0\r\n", 422, "sections"),
+    ] {
+        let counted = || sluice.metric(&format!("sluice_offers_refused_total{{reason=\"{reason}\"}}"));
+        let before = counted();
+        assert_eq!(sluice.request(Request::offer(ENDPOINT, offer)).status, status, "{reason}");
+        assert_eq!(counted(), before + 1.0, "{reason}");
+    }
+}

@@ -74,7 +74,10 @@ export class StreamList {
         signal,
       });
       if (response.status !== 304) {
-        if (!response.ok) return `The server answered with status ${response.status}.`;
+        if (!response.ok) {
+          const problem = await response.json().catch(() => null);
+          return problem?.detail ?? `The server answered with status ${response.status}.`;
+        }
         const list = await response.json();
         this.#etag = response.headers.get("ETag");
         this.#ahead = (Date.parse(response.headers.get("Date")) || Date.now()) - Date.now();

@@ -32,6 +32,9 @@ pub(super) fn encode(
     out.gauge("viewers_without_media", help, [(vec![], without)])?;
     let refused = sessions.admission.refused().map(|(reason, count)| (label("reason", reason), count));
     out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
+    let refused = sessions.refused.counts().map(|(reason, count)| (label("reason", reason), count));
+    let help = "Offers that could not be answered, by what is wrong with them";
+    out.counter("offers_refused", help, refused)?;
     let connects = sum(shards, |c| &c.connected);
     out.counter("viewer_connects", "Viewers that connected", [(vec![], connects)])?;
     let ended = EndReason::ALL.map(|reason| {

@@ -1,6 +1,6 @@
 //! The payload types of a media section, and what its attributes say about each.
 
-use super::{OfferError, refuse, shown};
+use super::{OfferError, shown};
 
 /// Payload types of a media section at the most: RTP has no more numbers (RFC 3550 §5.1). Without this
 /// bound the work of reading a section would grow with the square of its length.
@@ -55,17 +55,12 @@ impl Payload {
 pub(super) fn payloads(index: usize, media: &sdp_types::Media) -> Result<Vec<Payload>, OfferError> {
     let count = media.fmt.split_whitespace().count();
     if count > FORMATS_MAX {
-        return refuse(format!(
-            "media section {index} lists {count} payload types; {FORMATS_MAX} are allowed"
-        ));
+        return Err(OfferError::PayloadTypes(index, count));
     }
     let mut types = Vec::with_capacity(count);
     for format in media.fmt.split_whitespace() {
         let Some(payload_type) = format.parse::<u8>().ok().filter(|&number| number < 128) else {
-            return refuse(format!(
-                "media section {index}: {:?} is not a payload type of 0 to 127",
-                shown(format)
-            ));
+            return Err(OfferError::PayloadType(index, shown(format).to_owned()));
         };
         if !types.contains(&payload_type) {
             types.push(payload_type);
@@ -84,10 +79,7 @@ pub(super) fn payloads(index: usize, media: &sdp_types::Media) -> Result<Vec<Pay
         let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
         let channels = parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(1);
         let Some(clock_rate) = clock_rate else {
-            return refuse(format!(
-                "media section {index}: a=rtpmap:{payload_type} {} has no clock rate",
-                shown(map)
-            ));
+            return Err(OfferError::ClockRate(index, payload_type, shown(map).to_owned()));
         };
         found.push(Payload {
             payload_type,

@@ -1,6 +1,6 @@
 //! The transport of a media section: ICE credentials, certificate, DTLS role (RFC 8839, RFC 8122, RFC 8842).
 
-use super::{OfferError, refuse, shown};
+use super::{CredentialsError, OfferError, shown};
 use crate::peer::Credentials;
 
 /// Fingerprints of one section that are looked at, and named where none is usable. Clients send one to four.
@@ -65,24 +65,20 @@ fn credentials(session: &sdp_types::Session, media: &sdp_types::Media) -> Result
     let (Some(ufrag), Some(pwd)) =
         (attribute(session, media, "ice-ufrag"), attribute(session, media, "ice-pwd"))
     else {
-        return refuse("the offer has no a=ice-ufrag and a=ice-pwd");
+        return Err(OfferError::NoCredentials);
     };
-    check_credentials(ufrag, pwd).map_err(OfferError::Unacceptable)
+    Ok(check_credentials(ufrag, pwd)?)
 }
 
 /// Checks lengths and characters (RFC 8839 §5.4).
-pub fn check_credentials(ufrag: &str, pwd: &str) -> Result<Credentials, String> {
+pub fn check_credentials(ufrag: &str, pwd: &str) -> Result<Credentials, CredentialsError> {
     let ice_chars = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
     // Some stacks use characters outside ice-char (`-`, `_`, `=`); they do no harm.
     let lenient = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b':');
     for (name, text, range) in [("ice-ufrag", ufrag, 4..=256), ("ice-pwd", pwd, 22..=256)] {
         if !range.contains(&text.len()) || !(ice_chars(text) || lenient(text)) {
-            return Err(format!(
-                "a={name} must be {} to {} characters long without spaces or colons; it has {}",
-                range.start(),
-                range.end(),
-                text.len()
-            ));
+            let (min, max) = range.into_inner();
+            return Err(CredentialsError { name, min, max, length: text.len() });
         }
     }
     Ok(Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
@@ -99,7 +95,7 @@ fn fingerprint(
         .take(FINGERPRINTS_MAX)
         .collect();
     if values.is_empty() {
-        return refuse("the offer has no a=fingerprint: media is only sent encrypted");
+        return Err(OfferError::NoFingerprint);
     }
     // SHA-256 first; SHA-1 only for peers that know nothing else (RFC 8122 §5.1).
     for (hash, length) in [("sha-256", 32), ("sha-1", 20)] {
@@ -112,13 +108,13 @@ fn fingerprint(
             let bytes: Option<Vec<u8>> = pairs.map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
             return match bytes {
                 Some(bytes) if bytes.len() == length => Ok((hash.to_owned(), bytes)),
-                _ => refuse(format!("a=fingerprint:{hash} is not {length} bytes of hexadecimal pairs")),
+                _ => Err(OfferError::Digest(hash, length)),
             };
         }
     }
     let hashes: Vec<&str> = values.iter().filter_map(|value| value.split_whitespace().next()).collect();
     let hashes = hashes.join(", ");
-    refuse(format!("the offer needs an a=fingerprint by sha-256; it has {}", shown(&hashes)))
+    Err(OfferError::Hash(shown(&hashes).to_owned()))
 }
 
 fn setup(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Setup, OfferError> {
@@ -127,8 +123,6 @@ fn setup(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Setup
         None | Some("active") => Ok(Setup::Active),
         Some("actpass") => Ok(Setup::ActPass),
         Some("passive") => Ok(Setup::Passive),
-        Some(other) => {
-            refuse(format!("a=setup:{} cannot be answered; use actpass, active or passive", shown(other)))
-        }
+        Some(other) => Err(OfferError::Setup(shown(other).to_owned())),
     }
 }

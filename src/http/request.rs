@@ -1,0 +1,80 @@
+//! A request, read: who asks, over which of our addresses, and a body of bounded length that came in bounded time.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::Request as HttpRequest;
+use axum::http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use sluice_config::Network;
+
+use super::problem::Problem;
+use crate::session::client;
+use crate::session::offer::OFFER_MAX;
+
+/// The addresses of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// Ours, that it came in on.
+    pub(super) local: Option<IpAddr>,
+    /// The other side's, which may be a proxy.
+    pub(super) peer: IpAddr,
+}
+
+/// All of a request but its body.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its method.
+    pub method: Method,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// What stands behind `?` in its address.
+    pub query: Option<String>,
+    /// Our address that it came in on.
+    pub local: Option<IpAddr>,
+    /// Who sent it: behind a trusted proxy whom that names.
+    pub client: IpAddr,
+    /// Whether its path ends with a slash, so that what is relative to it begins one level deeper.
+    pub is_folder: bool,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// All but the body.
+    pub head: Head,
+    /// Its body, at most [`OFFER_MAX`] bytes.
+    pub body: Bytes,
+}
+
+impl Head {
+    /// Of a request that came over a connection of `listen`; `trusted` proxies say who asks.
+    pub(super) fn of(request: &HttpRequest, trusted: &[Network]) -> Head {
+        let ends = request.extensions().get::<Ends>().copied();
+        let peer = ends.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ends| ends.peer);
+        Head {
+            method: request.method().clone(),
+            query: request.uri().query().map(str::to_owned),
+            local: ends.and_then(|ends| ends.local),
+            client: client::origin(peer, request.headers(), trusted),
+            is_folder: request.uri().path().ends_with('/'),
+            headers: request.headers().clone(),
+        }
+    }
+
+    /// With the body of `request`, which has `timeout` to come.
+    pub(super) async fn with_body(self, request: HttpRequest, timeout: Duration) -> Result<Request, Problem> {
+        match tokio::time::timeout(timeout, Limited::new(request.into_body(), OFFER_MAX).collect()).await {
+            Ok(Ok(body)) => Ok(Request { head: self, body: body.to_bytes() }),
+            Ok(Err(_)) => Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body could not be read, or is longer than {OFFER_MAX} bytes"),
+            )),
+            Err(_) => Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the body did not arrive within {timeout:?}"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The public routes: which handler a path means, and what every answer of WHEP carries.
+//!
+//! Owns that a handler gets a request that was read and a grant, and that its panic is one answer. What a request means
+//! is decided beside it (`whep`, `still`, `streams`, `pages`). A shell: it reads the clock.
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: handlers are given the time")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::Router;
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{any, get};
+use sluice_config::Network;
+
+use super::access::{Access, Grant};
+use super::problem::Problem;
+use super::request::{Head, Request};
+use super::streams::StreamList;
+use super::whep::{Whep, allow_origin, unknown_stream};
+use super::{pages, still};
+
+/// The state of the public routes.
+#[derive(Clone)]
+pub struct Public {
+    /// WHEP.
+    pub whep: Arc<Whep>,
+    /// What is listed at `/streams.json`.
+    pub list: Arc<StreamList>,
+    /// Who may do what.
+    pub access: Access,
+    /// Who may call from other origins.
+    pub origin: HeaderValue,
+    /// Proxies that say truly who asks.
+    pub trusted: Arc<[Network]>,
+    /// Time for a request's body.
+    pub body_timeout: Duration,
+}
+
+/// Routes of the public listener: pages and WHEP.
+pub fn public(state: Public) -> Router {
+    Router::new()
+        .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
+        .route("/streams.json", get(streams))
+        .route("/static/{file}", get(file))
+        .route("/metrics", get(elsewhere))
+        .route("/{stream}", get(to_player))
+        .route("/{stream}/", get(player))
+        .route("/{stream}/frame.mp4", get(frame))
+        .route("/{stream}/whep", any(endpoint))
+        .route("/{stream}/whep/", any(endpoint))
+        .route("/{stream}/whep/{session}", any(session))
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
+        })
+        .with_state(state)
+}
+
+/// What people look for here and is not for everybody.
+async fn elsewhere() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "metrics and health are on the admin listener: admin.listen says where, 127.0.0.1:9997 if it is not set",
+    )
+}
+
+async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
+    pages::file(&headers, &file)
+}
+
+async fn streams(State(public): State<Public>, request: HttpRequest) -> Response {
+    let head = public.head(&request);
+    let answered = public.access.read(&head);
+    answered.map_or_else(IntoResponse::into_response, |grant| {
+        public.list.answer(&public.whep.registry, &head.headers, Instant::now(), &grant)
+    })
+}
+
+async fn to_player(Path(stream): Path<String>, request: HttpRequest) -> Response {
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    // Relative, so that a proxy's prefix stays; the name came out of this very path.
+    Redirect::temporary(&format!("{}/{query}", encode(&stream))).into_response()
+}
+
+/// A path segment as it must be written in a URL.
+fn encode(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let mut text = String::from("./");
+    for byte in segment.bytes() {
+        if plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+async fn player(State(public): State<Public>, Path(stream): Path<String>, request: HttpRequest) -> Response {
+    let head = public.head(&request);
+    // The page itself explains a missing stream in words, so it is served with 404 then; but not to those who may not
+    // know which there are.
+    let exists = public.access.read(&head).is_err() || public.whep.registry.stream(&stream).is_some();
+    pages::player(&head.headers, exists)
+}
+
+async fn frame(State(public): State<Public>, Path(stream): Path<String>, request: HttpRequest) -> Response {
+    let head = public.head(&request);
+    let answered = public.access.read(&head).and_then(|grant| {
+        contain(|| {
+            let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
+            still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
+        })
+    });
+    with_origin(answered, &public.origin)
+}
+
+async fn endpoint(
+    State(public): State<Public>,
+    Path(stream): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let whep = public.whep.clone();
+    public.answer(request, |now, request, grant| whep.endpoint(now, &stream, request, grant)).await
+}
+
+async fn session(
+    State(public): State<Public>,
+    Path((stream, id)): Path<(String, String)>,
+    request: HttpRequest,
+) -> Response {
+    let whep = public.whep.clone();
+    public.answer(request, |_, request, grant| whep.session(&stream, &id, request, grant)).await
+}
+
+impl Public {
+    fn head(&self, request: &HttpRequest) -> Head {
+        Head::of(request, &self.trusted)
+    }
+
+    /// Answers a request of WHEP: a preflight by itself, anything else by `handler`, if it is granted and was read.
+    async fn answer(
+        &self,
+        request: HttpRequest,
+        handler: impl FnOnce(Instant, &Request, &Grant) -> Result<Response, Problem>,
+    ) -> Response {
+        let head = self.head(&request);
+        if head.method == Method::OPTIONS {
+            // It must work for any name and for everybody: it carries no credentials and tells nothing.
+            return with_origin(Ok(StatusCode::OK.into_response()), &self.origin);
+        }
+        let answered = match self.access.read(&head) {
+            Ok(grant) => match head.with_body(request, self.body_timeout).await {
+                Ok(request) => contain(|| handler(Instant::now(), &request, &grant)),
+                Err(problem) => Err(problem),
+            },
+            Err(problem) => Err(problem),
+        };
+        with_origin(answered, &self.origin)
+    }
+}
+
+/// A panic on somebody's input is an answer to that request, and nothing more.
+fn contain(answer: impl FnOnce() -> Result<Response, Problem>) -> Result<Response, Problem> {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+        tracing::error!("a request panicked; please report what is above this line");
+        Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the server failed on this request; its log says where",
+        ))
+    })
+}
+
+fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Response {
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    allow_origin(response.headers_mut(), origin);
+    response
+}
