@@ -32,6 +32,8 @@ pub struct Config {
     pub access: Access,
     /// `[admin]`: metrics, health, the state of streams.
     pub admin: Admin,
+    /// `[pprof]`: profiles on an address of their own.
+    pub pprof: Pprof,
     /// `[udp]`: the sockets media leaves by.
     pub udp: Udp,
     /// `[egress]`: when media leaves.
@@ -160,6 +162,13 @@ impl Default for Admin {
     fn default() -> Self {
         Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new() }
     }
+}
+
+/// `[pprof]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pprof {
+    /// Where profiles are served, besides `admin.listen`. There is no password: keep it off public networks.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[udp]`.

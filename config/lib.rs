@@ -23,11 +23,12 @@ mod variable;
 
 pub use config::{
     Access, Admin, CONSENT_MIN, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log, LogFormat,
-    Origin, Rtcp, Rtsp, Shards, Track, Transport, Udp,
+    Origin, Pprof, Rtcp, Rtsp, Shards, Track, Transport, Udp,
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, environment, load};
 pub use network::Network;
+pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;

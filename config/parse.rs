@@ -12,6 +12,11 @@ use crate::{
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// `none`, or as [`listen`].
+pub(crate) fn listen_or_none(text: &str) -> Result<Option<SocketAddr>, Refusal> {
+    if text == "none" { Ok(None) } else { listen(text).map(Some) }
+}
+
 /// `ADDRESS:PORT`, or `:PORT` for all addresses of both families.
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
     let port = |port: &str| port.parse::<u16>().ok();

@@ -12,7 +12,7 @@ use std::ops::Range;
 const SECRET_WORDS: [&str; 6] = ["password", "passwd", "pass", "pwd", "token", "secret"];
 
 /// The same text, byte for byte as long, with `*` for secrets and `?` for control characters, which a terminal would obey.
-pub(crate) fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let hidden = secrets(line.trim_end_matches(['\n', '\r']));

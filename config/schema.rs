@@ -44,7 +44,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 42] = [
+static KEYS: [Key<Draft>; 43] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -99,6 +99,14 @@ static KEYS: [Key<Draft>; 42] = [
         Live,
         Kind::List("host names, without ports", |d, v| {
             each(v, parse::host_name).map(|hosts| d.config.admin.hosts = hosts)
+        }),
+    ),
+    key(
+        "pprof.listen",
+        "\"none\"",
+        Restart,
+        Kind::Text("\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address", |d, v| {
+            parse::listen_or_none(v).map(|a| d.config.pprof.listen = a)
         }),
     ),
     key(

@@ -1,5 +1,6 @@
 //! How bytes reach the kernel: it owns sockets, system calls and every line of `unsafe` in Sluice, and knows
-//! datagrams and addresses. It never knows what a datagram means: no media, no viewers, no protocol.
+//! datagrams and addresses. It never knows what a datagram means: no media, no viewers, no protocol. Beside that it owns
+//! what profiles need of the kernel and the allocator ([`profile`]).
 //!
 //! # The way out
 //!
@@ -44,6 +45,7 @@ pub mod gso;
 mod mmsg;
 pub mod namespace;
 mod outcome;
+pub mod profile;
 pub mod receiver;
 pub mod sender;
 mod sizes;

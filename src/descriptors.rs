@@ -21,6 +21,9 @@ const PROCESS: u64 = 24;
 /// Connections of the admin listener, which nobody but the operator reaches. A scrape and a few probes.
 pub const ADMIN_CONNECTIONS: u32 = 16;
 
+/// Connections of the listener of profiles, if there is one. It serves one at a time, and they come out of the reserve.
+pub const PROFILE_CONNECTIONS: u32 = 4;
+
 /// Connections of the public listener where the configuration leaves it to us. Media uses none.
 const CONNECTIONS: u32 = 4_096;
 

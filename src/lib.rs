@@ -3,8 +3,8 @@
 //! Modules in the order in which a frame passes them (docs/ARCHITECTURE.md has the picture):
 //! [`source`] reads cameras, [`stream`] judges what comes, [`track`] packetizes once, [`shard`] fans out on pinned
 //! threads, [`viewer`] numbers and seals for one player, and `sluice-io` hands batches to the kernel. Beside the way:
-//! [`session`] (who may join), [`http`] (WHEP, pages, health), [`ops`] (metrics, the log) and [`probe`] (what a
-//! camera is like).
+//! [`session`] (who may join), [`http`] (WHEP, pages, health), [`ops`] (metrics, the log), [`profile`] (where time
+//! and memory go) and [`probe`] (what a camera is like).
 #![forbid(unsafe_code)]
 
 pub mod contain;
@@ -17,6 +17,7 @@ pub mod id;
 pub mod ops;
 pub mod peer;
 pub mod probe;
+pub mod profile;
 pub mod server;
 pub mod session;
 pub mod shard;
@@ -24,5 +25,6 @@ pub mod source;
 pub mod stat;
 pub mod stream;
 pub mod supervise;
+pub mod tasks;
 pub mod track;
 pub mod viewer;

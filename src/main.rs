@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::ops::log::{self, Lines};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
+use sluice::tasks::named;
 use sluice_config::{Config, ConfigError, File, Inputs, LogFormat, Source, Stream, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -294,13 +295,13 @@ fn ignore_signals() -> std::io::Result<()> {
         (SignalKind::user_defined2(), "SIGUSR2"),
     ] {
         let mut signals = signal(kind)?;
-        tokio::spawn(async move {
+        tokio::spawn(named("signal without a meaning", async move {
             // Said once: each line that is over the limit brings one more.
             if signals.recv().await.is_some() {
                 tracing::info!("{name} means nothing here: going on");
             }
             while signals.recv().await.is_some() {}
-        });
+        }));
     }
     Ok(())
 }

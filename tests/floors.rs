@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 /// From the ground up. Who stands on one floor together does not know each other.
 const FLOORS: &[&[&str]] = &[
     &["contain", "count", "descriptors", "executor", "id", "stat"],
-    &["supervise", "track"],
+    &["supervise", "tasks", "track"],
     &["peer"],
     &["viewer"],
     &["shard"],
     &["stream"],
     &["source"],
     &["floor", "session"],
-    &["ops"],
+    &["ops", "profile"],
     &["http"],
     &["server"],
     &["greet", "probe"],

@@ -110,11 +110,11 @@ impl Viewer {
         let mut used = 0;
         for number in 0..PACKETS {
             let header = Header {
-                payload_type: MEDIA.1,
+                payload_type: MEDIA.1.into(),
                 marker: number + 1 == PACKETS,
                 index: PacketIndex(self.sequence + number),
                 timestamp: 1,
-                ssrc: MEDIA.0,
+                ssrc: MEDIA.0.into(),
                 extension: &EXTENSION,
                 padding: 0,
             };

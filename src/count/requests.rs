@@ -13,7 +13,7 @@ use super::setup::PHASE;
 /// What a request was, as far as it is counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
-    /// Which listener took it: `public` or `admin`.
+    /// Which listener took it: `public`, `admin` or `pprof`.
     pub listener: &'static str,
     /// The pattern of its path, `other` if it has none.
     pub route: String,

@@ -175,11 +175,11 @@ impl Destination {
         self.next[track] += train.packets.len() as u64;
         for (index, payload) in train.packets.iter().enumerate() {
             let header = Header {
-                payload_type: [96, 111][track],
+                payload_type: [96_u8, 111][track].into(),
                 marker: train.marker(index),
                 index: first + index as u64,
                 timestamp: train.timestamp as u32,
-                ssrc: self.ssrcs[track],
+                ssrc: self.ssrcs[track].into(),
                 extension: &EXTENSION,
                 padding: if index + 1 == train.packets.len() { padding } else { 0 },
             };

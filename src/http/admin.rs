@@ -1,4 +1,4 @@
-//! The admin listener: health and metrics, on a loopback address by default.
+//! The admin listener: health, metrics and profiles, on a loopback address by default.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
+use super::profiles::{self, Profiles};
 use super::streams;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::ShardHandle;
@@ -28,6 +29,8 @@ sluice, for operators
 /streams   what every stream does and where it comes from, and what exactly is wrong (JSON)
 /livez     200 while the server works, 503 with the reason while it does not: restart on 503
 /readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
+/version   version and commit of this build (JSON)
+/debug/pprof/   where processor time and memory go, for go tool pprof
 ";
 
 /// What the admin listener looks at.
@@ -40,6 +43,8 @@ pub struct Admin {
     pub shards: Vec<Arc<ShardHandle>>,
     /// Signs of life of threads that nobody waits for, by name.
     pub pulses: [(&'static str, Arc<Pulse>); 2],
+    /// Profiles.
+    pub profiles: Arc<Profiles>,
     /// Names that it answers to.
     pub hosts: Hosts,
     /// Set once the server stops.
@@ -48,15 +53,19 @@ pub struct Admin {
 
 /// Routes of the admin listener.
 pub fn routes(admin: Arc<Admin>) -> Router {
+    let profiles = profiles::routes(admin.profiles.clone());
+    let hosts = admin.hosts.clone();
     Router::new()
         .route("/", get(index))
         .route("/streams", get(streams))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/version", get(version))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: / lists what is here") })
-        .layer(axum::middleware::from_fn_with_state(admin.hosts.clone(), hosts::check))
         .with_state(admin)
+        .merge(profiles)
+        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
 }
 
 async fn streams(State(admin): State<Arc<Admin>>) -> Response {
@@ -66,6 +75,12 @@ async fn streams(State(admin): State<Arc<Admin>>) -> Response {
 /// What is here, for whoever opens the port in a browser or with curl.
 async fn index() -> &'static str {
     INDEX
+}
+
+/// What this is, as `sluice --version` says it.
+async fn version(State(admin): State<Arc<Admin>>) -> Response {
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), admin.profiles.revision);
+    axum::Json(json!({ "version": version, "revision": revision })).into_response()
 }
 
 /// A thread that gave no sign of life for this long does not live. Shorter takes a busy machine for a dead

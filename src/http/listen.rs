@@ -23,6 +23,7 @@ use super::request::Ends;
 use crate::count::requests::Requests;
 use crate::ops::log::Repeated;
 use crate::session::client::{Client, Share};
+use crate::tasks::named;
 
 /// Time for answers under way when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -132,7 +133,7 @@ pub async fn serve(
                 let (router, stop, limits, served, leaving) =
                     (router.clone(), stop.clone(), limits.clone(), served.clone(), leaving.clone());
                 let requests = requests.clone();
-                tokio::spawn(async move {
+                tokio::spawn(named("http connection", async move {
                     match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
                         Ok(place) => {
                             connection(stream, peer.ip(), router, limits, stop).await;
@@ -144,7 +145,7 @@ pub async fn serve(
                         }
                     }
                     drop((waits, permit));
-                });
+                }));
             }
             (Err(error), _) => {
                 // Out of file descriptors, most likely: connections that end will free some.
@@ -207,10 +208,10 @@ fn refuse(stream: TcpStream, leaving: &Arc<Semaphore>) {
     let _ = socket.shutdown(std::net::Shutdown::Write);
     // A close with a request unread is a reset, which takes the answer along.
     let Ok(permit) = leaving.clone().try_acquire_owned() else { return };
-    tokio::spawn(async move {
+    tokio::spawn(named("http refusal", async move {
         let _ = tokio::time::timeout(LINGER, drain(stream)).await;
         drop(permit);
-    });
+    }));
 }
 
 /// Reads what a client that is turned away asks for, a request's head at the most, and forgets it.

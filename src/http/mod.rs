@@ -10,6 +10,7 @@ pub mod hosts;
 pub mod listen;
 pub mod pages;
 pub mod problem;
+pub mod profiles;
 mod request;
 pub mod routes;
 mod still;

@@ -16,7 +16,9 @@ use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
 use sluice_media::srtp::{Opener, ReportKeys, Sealer, SendKeys};
 use sluice_media::{Codec, class};
 use str0m::config::{CryptoProvider, Fingerprint};
+use str0m::media::Pt;
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::Ssrc;
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
 use super::{Control, Path};
@@ -30,20 +32,20 @@ const MAX_POLLS: usize = 4_096;
 /// One media section as negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaParams {
-    /// Identification tag (RFC 5888); at most 16 bytes.
+    /// Identification tag (RFC 5888). str0m's type holds 16 bytes, and some stacks write UUIDs.
     pub mid: String,
     /// What is sent in it.
     pub codec: Codec,
     /// Payload type of the media.
-    pub payload_type: u8,
+    pub payload_type: Pt,
     /// Payload type of its retransmissions (RFC 4588), if the peer takes them.
-    pub rtx_payload_type: Option<u8>,
+    pub rtx_payload_type: Option<Pt>,
     /// `a=fmtp` of the payload type as the peer offered it; empty if it had none.
     pub format: String,
     /// SSRC of the media.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// SSRC of its retransmissions.
-    pub rtx_ssrc: u32,
+    pub rtx_ssrc: Ssrc,
     /// Header extension id of `abs-send-time`, if offered.
     pub abs_send_time_id: Option<u8>,
     /// Header extension id of MID (RFC 9143 §15), if offered.

@@ -26,12 +26,13 @@ use tokio::task::JoinSet;
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
 use crate::count::requests::Requests;
-use crate::descriptors::{self, ADMIN_CONNECTIONS, TooFew};
+use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
 use crate::http::listen::{self, HttpLimits, ListenError};
+use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
 use crate::ops::log::Lost;
@@ -45,6 +46,7 @@ use crate::shard::command::{Command, ShardHandle};
 use crate::shard::worker::{StartError, Worker};
 use crate::stream::Registry;
 use crate::supervise::{Ends, Pulse, Task, Watched};
+use crate::tasks::named;
 use crate::track::RecentLimits;
 
 /// How long a stop waits for goodbyes, answers under way and cameras that are let go. Longer makes a stop wait
@@ -152,6 +154,7 @@ impl Server {
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
+            profiles: Arc::new(Profiles::new(revision)),
             hosts: config.admin.hosts.as_slice().into(),
             stopping: AtomicBool::new(false),
         });
@@ -175,17 +178,30 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let router = counted(routes::public(state), "public", &requests);
-        let site = Site { listener: public, router, limits: limits.clone(), requests: requests.clone() };
-        let serving = listen(watched(Task::Http, "http"), site, &stopping);
-        tasks.spawn_on(serving, http_executor.handle());
-        http_executor.handle().spawn(beat(http_pulse.clone()));
+        let site = |listener, name, router, limits: &HttpLimits| Site {
+            listener,
+            router: counted(router, name, &requests),
+            limits: limits.clone(),
+            requests: requests.clone(),
+        };
+        let of_all = site(public, "public", routes::public(state), &limits);
+        let serving = listen(watched(Task::Http, "http"), of_all, &stopping);
+        tasks.spawn_on(named("http listener", serving), http_executor.handle());
+        http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
-        let router = counted(admin::routes(admin_state.clone()), "admin", &requests);
-        let site = Site { listener: private, router, limits, requests };
-        tasks.spawn(listen(watched(Task::Admin, "admin"), site, &stopping));
-        tasks.spawn(keep_books(watched(Task::Books, "books"), sessions.clone(), news));
+        if let Some(address) = config.pprof.listen {
+            let listener = listen::listen(address, "pprof.listen").await?;
+            let routes = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
+            let alone = site(listener, "pprof", routes, &limits);
+            let serving = listen(watched(Task::Admin, "pprof"), alone, &stopping);
+            tasks.spawn(named("pprof listener", serving));
+        }
+        let of_operators = site(private, "admin", admin::routes(admin_state.clone()), &limits);
+        let serving = listen(watched(Task::Admin, "admin"), of_operators, &stopping);
+        tasks.spawn(named("admin listener", serving));
+        tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());

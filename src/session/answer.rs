@@ -106,11 +106,11 @@ pub fn negotiate(
         negotiated.media.push(Some(MediaParams {
             mid: section.mid.clone(),
             codec,
-            payload_type: payload.payload_type,
-            rtx_payload_type: rtx.map(|rtx| rtx.payload_type),
+            payload_type: payload.payload_type.into(),
+            rtx_payload_type: rtx.map(|rtx| rtx.payload_type.into()),
             format: payload.format.clone(),
-            ssrc: ssrc(),
-            rtx_ssrc: ssrc(),
+            ssrc: ssrc().into(),
+            rtx_ssrc: ssrc().into(),
             abs_send_time_id: extension(ABS_SEND_TIME),
             mid_id: extension(MID).filter(|_| section.mid.len() <= MID_EXTENSION_MAX),
         }));
@@ -250,7 +250,7 @@ fn carried(
     identity: &Identity<'_>,
 ) {
     let pt = media.payload_type;
-    let name = section.payloads.iter().find(|payload| payload.payload_type == pt);
+    let name = section.payloads.iter().find(|payload| payload.payload_type == *pt);
     let channels = name.map_or(1, |payload| payload.channels);
     let setup = if setup == Setup::Passive { "active" } else { "passive" };
     let rtx = media.rtx_payload_type;

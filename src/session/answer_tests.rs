@@ -67,7 +67,10 @@ fn answered(offer: &Offer, negotiated: &Negotiated) -> String {
 /// The payload types of video and audio.
 fn chosen(offer: &Offer, formats: &Formats) -> Vec<Option<(u8, Option<u8>)>> {
     let media = negotiated(offer, formats).media;
-    media.iter().map(|media| media.as_ref().map(|m| (m.payload_type, m.rtx_payload_type))).collect()
+    media
+        .iter()
+        .map(|media| media.as_ref().map(|m| (*m.payload_type, m.rtx_payload_type.as_deref().copied())))
+        .collect()
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn ssrcs_of_a_session_differ_whatever_the_generator_gives() {
     for constant in [0, 7, u32::MAX - 1, u32::MAX] {
         let negotiated = negotiate(&offer, &formats, || constant).expect("something in common");
         let media = negotiated.media.iter().flatten();
-        let mut ssrcs: Vec<u32> = media.flat_map(|media| [media.ssrc, media.rtx_ssrc]).collect();
+        let mut ssrcs: Vec<u32> = media.flat_map(|media| [*media.ssrc, *media.rtx_ssrc]).collect();
         ssrcs.sort_unstable();
         ssrcs.dedup();
         assert_eq!(ssrcs.len(), 4, "of {constant}");

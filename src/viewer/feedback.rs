@@ -10,6 +10,7 @@ use std::time::Instant;
 use sluice_io::MAX_DATAGRAM;
 use sluice_media::Kind;
 use sluice_media::rtcp::read;
+use str0m::rtp::Ssrc;
 use str0m::rtp::rtcp::Rtcp;
 
 use super::outgoing::Outgoing;
@@ -93,7 +94,7 @@ impl Viewer {
             Rtcp::ReceiverReport(report) => {
                 counts.packets.receiver_report.add(1);
                 for block in &report.reports {
-                    let told = self.tracks.iter_mut().find(|track| track.media.ssrc == *block.ssrc);
+                    let told = self.tracks.iter_mut().find(|track| track.media.ssrc == block.ssrc);
                     if let Some(track) = told {
                         track.handle_report(now, block, around.epoch, counts);
                     }
@@ -101,7 +102,7 @@ impl Viewer {
             }
             Rtcp::Nack(nack) => {
                 counts.packets.nack.add(1);
-                let Some(track) = video(&mut self.tracks, *nack.ssrc) else {
+                let Some(track) = video(&mut self.tracks, nack.ssrc) else {
                     return counts.misdirected.add(1);
                 };
                 let mut way = Way { now, path, epoch: around.epoch, egress };
@@ -112,12 +113,12 @@ impl Viewer {
             }
             Rtcp::Pli(pli) => {
                 counts.packets.pli.add(1);
-                self.request_keyframe(now, *pli.ssrc, around, outcome);
+                self.request_keyframe(now, pli.ssrc, around, outcome);
             }
             Rtcp::Fir(fir) => {
                 counts.packets.fir.add(1);
                 for entry in &fir.reports {
-                    self.request_keyframe(now, *entry.ssrc, around, outcome);
+                    self.request_keyframe(now, entry.ssrc, around, outcome);
                 }
             }
             Rtcp::Remb(remb) => {
@@ -129,7 +130,13 @@ impl Viewer {
         }
     }
 
-    fn request_keyframe(&mut self, now: Instant, ssrc: u32, around: Surroundings<'_>, outcome: &mut Outcome) {
+    fn request_keyframe(
+        &mut self,
+        now: Instant,
+        ssrc: Ssrc,
+        around: Surroundings<'_>,
+        outcome: &mut Outcome,
+    ) {
         match video(&mut self.tracks, ssrc) {
             Some(track) => {
                 let answer = track.forwarder.request_keyframe(now, around.video, &mut self.budget);
@@ -141,6 +148,6 @@ impl Viewer {
 }
 
 /// The video track of that SSRC.
-fn video(tracks: &mut [Outgoing], ssrc: u32) -> Option<&mut Outgoing> {
+fn video(tracks: &mut [Outgoing], ssrc: Ssrc) -> Option<&mut Outgoing> {
     tracks.iter_mut().find(|track| track.media.ssrc == ssrc && track.media.codec.kind() == Kind::Video)
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sluice_media::MAX_PAYLOAD;
 use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use sluice_media::srtp::{Header, PacketIndex, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+use str0m::media::Pt;
 use str0m::rtp::rtcp::ReceptionReport;
 
 use super::Way;
@@ -240,7 +241,7 @@ impl Outgoing {
         repairs
     }
 
-    fn send_repair(&mut self, repair: &Repair, payload_type: u8, sealer: &Sealer, way: &mut Way<'_>) {
+    fn send_repair(&mut self, repair: &Repair, payload_type: Pt, sealer: &Sealer, way: &mut Way<'_>) {
         let mut block = [0; EXTENSION_MAX];
         let extension = self.extension(way.now, way.epoch, &mut block);
         let header = Header {

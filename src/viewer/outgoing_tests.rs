@@ -70,11 +70,11 @@ impl World {
         let media = MediaParams {
             mid: "0".to_owned(),
             codec: Codec::H264,
-            payload_type: 102,
-            rtx_payload_type: Some(103),
+            payload_type: 102.into(),
+            rtx_payload_type: Some(103.into()),
             format: String::new(),
-            ssrc: MEDIA,
-            rtx_ssrc: RTX,
+            ssrc: MEDIA.into(),
+            rtx_ssrc: RTX.into(),
             abs_send_time_id: Some(2),
             mid_id: Some(9),
         };

@@ -33,7 +33,7 @@ fn two_viewers(seed: u64, group: Duration) -> World {
 }
 
 fn video(world: &World) -> u32 {
-    world.track(0, Kind::Video).ssrc
+    *world.track(0, Kind::Video).ssrc
 }
 
 /// A compound report that asks for a keyframe.

@@ -25,7 +25,7 @@ fn watching(mut world: World) -> World {
 }
 
 fn ssrc(world: &World, kind: Kind) -> u32 {
-    world.track(0, kind).ssrc
+    *world.track(0, kind).ssrc
 }
 
 /// Media packets that were sent under an SSRC.
@@ -92,7 +92,7 @@ fn answered(world: &World) -> u64 {
 fn only_what_names_the_video_is_answered_from_its_ring() {
     let mut world = watching(World::with_camera(61));
     let (video, audio) = (world.track(0, Kind::Video), world.track(0, Kind::Audio));
-    let (video, repairs, audio, unused) = (video.ssrc, video.rtx_ssrc, audio.ssrc, audio.rtx_ssrc);
+    let (video, repairs, audio, unused) = (*video.ssrc, *video.rtx_ssrc, *audio.ssrc, *audio.rtx_ssrc);
     let others = [repairs, audio, unused, SELF, 0, u32::MAX, 0xdead_beef];
     for (index, other) in others.into_iter().enumerate() {
         ask(&mut world, other);
@@ -116,7 +116,7 @@ fn only_what_names_the_video_is_answered_from_its_ring() {
 fn a_viewer_that_asks_for_everything_at_once_plays_on() {
     let mut world = watching(World::with_camera(62));
     let (video, audio) = (ssrc(&world, Kind::Video), ssrc(&world, Kind::Audio));
-    let repairs = world.track(0, Kind::Video).rtx_ssrc;
+    let repairs = *world.track(0, Kind::Video).rtx_ssrc;
     for _ in 0..80 {
         let compound = requests(&world, &[audio, 0xdead_beef, video, repairs]);
         world.report(0, &compound);
@@ -155,7 +155,7 @@ fn without_repair_a_nack_is_counted_and_the_ring_still_serves_who_joins() {
     world.connect(0..1);
     let track = world.track(0, Kind::Video);
     assert_eq!(track.rtx_payload_type, None, "the answer offers none");
-    let (video, repairs) = (track.ssrc, track.rtx_ssrc);
+    let (video, repairs) = (*track.ssrc, *track.rtx_ssrc);
     world.run(Duration::from_millis(60));
     // Frames since the last keyframe: 1.5 seconds of them, with its own.
     let frames = world.cameras[0].frames.len() as u64 % sluice_harness::camera::GOP;

@@ -140,7 +140,7 @@ fn join(world: &mut World) -> usize {
 
 /// Asks for what was sent lately, for what was never sent, and for the same again.
 fn nack(world: &mut World, viewer: usize, random: &mut StdRng) {
-    let media = world.track(viewer, Kind::Video).ssrc;
+    let media = *world.track(viewer, Kind::Video).ssrc;
     let Some(last) = world.books.highest(viewer, media) else { return };
     let mut compound = Vec::new();
     for _ in 0..random.random_range(1..4) {

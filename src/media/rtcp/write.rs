@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use str0m::rtp::Ssrc;
+
 /// Bytes of any packet made here at the most: a report is 28, a description up to 80.
 pub const PACKET_MAX: usize = 160;
 
@@ -54,7 +56,7 @@ impl Epoch {
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     /// Of the track.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// NTP time of the report, 32.32 bits.
     pub ntp: u64,
     /// RTP timestamp of the same moment.
@@ -80,7 +82,7 @@ pub fn sender_report(report: Report, cname: &str, out: &mut [u8; PACKET_MAX]) ->
 pub const KEYFRAME_REQUEST: usize = 20;
 
 /// An empty receiver report of `ours`, and a picture loss indication for the sender `ssrc` (RFC 4585 §6.3.1).
-pub fn keyframe_request(ours: u32, ssrc: u32) -> [u8; KEYFRAME_REQUEST] {
+pub fn keyframe_request(ours: Ssrc, ssrc: Ssrc) -> [u8; KEYFRAME_REQUEST] {
     let mut out = [0; KEYFRAME_REQUEST];
     out[..4].copy_from_slice(&[0x80, 201, 0, 1]);
     out[4..8].copy_from_slice(&ours.to_be_bytes());
@@ -91,7 +93,7 @@ pub fn keyframe_request(ours: u32, ssrc: u32) -> [u8; KEYFRAME_REQUEST] {
 }
 
 /// Writes an empty receiver report and a goodbye (RFC 3550 §6.1: a compound begins with a report).
-pub fn goodbye(ssrc: u32, out: &mut [u8; PACKET_MAX]) -> usize {
+pub fn goodbye(ssrc: Ssrc, out: &mut [u8; PACKET_MAX]) -> usize {
     out[..4].copy_from_slice(&[0x80, 201, 0, 1]);
     out[4..8].copy_from_slice(&ssrc.to_be_bytes());
     out[8..12].copy_from_slice(&[0x81, 203, 0, 1]);
@@ -99,7 +101,7 @@ pub fn goodbye(ssrc: u32, out: &mut [u8; PACKET_MAX]) -> usize {
     16
 }
 
-fn description(ssrc: u32, cname: &str, out: &mut [u8]) -> usize {
+fn description(ssrc: Ssrc, cname: &str, out: &mut [u8]) -> usize {
     let name = &cname.as_bytes()[..cname.len().min(CNAME_MAX)];
     // Item header, name, at least one zero, up to a whole word.
     let length = (8 + 2 + name.len() + 1).next_multiple_of(4);
@@ -137,7 +139,7 @@ mod tests {
     #[test]
     fn a_report_is_read_back_by_the_library() {
         let mut out = [0; PACKET_MAX];
-        let report = Report { ssrc: 7, ntp: 5 << 32, timestamp: 9, packets: 11, octets: 13 };
+        let report = Report { ssrc: 7.into(), ntp: 5 << 32, timestamp: 9, packets: 11, octets: 13 };
         for cname in ["", "a", "ab", "abc", "demo", &"x".repeat(64), &"x".repeat(200)] {
             let length = sender_report(report, cname, &mut out);
             assert_eq!(length % 4, 0);
@@ -146,12 +148,12 @@ mod tests {
             assert_eq!(28 + words(28) * 4, length, "the description's length");
             assert_eq!(out[length - 1], 0, "the list of items ends with a zero");
         }
-        let asked = keyframe_request(7, 9);
+        let asked = keyframe_request(7.into(), 9.into());
         let Some(Rtcp::Pli(pli)) = read::packets(&asked).filter_map(read::read).last() else {
             panic!("it is no picture loss indication")
         };
         assert_eq!((*pli.sender_ssrc, *pli.ssrc), (7, 9));
-        let length = goodbye(7, &mut out);
+        let length = goodbye(7.into(), &mut out);
         assert_eq!((out[1], out[9], length), (201, 203, 16));
     }
 }

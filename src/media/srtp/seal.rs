@@ -9,6 +9,8 @@ use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipher
 use aws_lc_rs::{hmac, iv::FixedLength};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
+use str0m::media::Pt;
+use str0m::rtp::Ssrc;
 
 use super::index::PacketIndex;
 use super::keys::{SendKeys, SessionKeys};
@@ -29,7 +31,7 @@ const SRTCP_INDEX_END: u32 = 1 << 31;
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     /// Payload type, 7 bits.
-    pub payload_type: u8,
+    pub payload_type: Pt,
     /// Marker bit.
     pub marker: bool,
     /// Extended sequence number.
@@ -37,7 +39,7 @@ pub struct Header<'a> {
     /// RTP timestamp.
     pub timestamp: u32,
     /// Synchronisation source.
-    pub ssrc: u32,
+    pub ssrc: Ssrc,
     /// The extension block with its own header (RFC 8285 §4.2), a multiple of 4 bytes; or empty.
     pub extension: &'a [u8],
     /// Bytes of padding behind the payload (RFC 3550 §5.1), the count among them; 0 for none.
@@ -102,7 +104,7 @@ impl Sealer {
         let extended = !header.extension.is_empty();
         let padded = header.padding > 0;
         out[0] = 0x80 | (u8::from(padded) << 5) | (u8::from(extended) << 4);
-        out[1] = (u8::from(header.marker) << 7) | header.payload_type;
+        out[1] = (u8::from(header.marker) << 7) | *header.payload_type;
         out[2..4].copy_from_slice(&header.index.wire().to_be_bytes());
         out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
         out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
@@ -116,12 +118,12 @@ impl Sealer {
         let rollover = header.index.rollover();
         match &self.rtp {
             Cipher::Gcm { key, salt } => {
-                let nonce = AeadAes128Gcm::rtp_iv(*salt, header.ssrc, rollover, header.index.wire());
+                let nonce = AeadAes128Gcm::rtp_iv(*salt, *header.ssrc, rollover, header.index.wire());
                 seal_gcm(key, nonce, out, body, end)?;
             }
             Cipher::Cm(cipher) => {
                 let CounterMode { key, salt, auth } = &**cipher;
-                let iv = Aes128CmSha1_80::rtp_iv(*salt, header.ssrc, header.index.0);
+                let iv = Aes128CmSha1_80::rtp_iv(*salt, *header.ssrc, header.index.0);
                 seal_cm(key, iv, &mut out[body..end])?;
                 let mut context = hmac::Context::with_key(auth);
                 context.update(&out[..end]);

@@ -101,11 +101,11 @@ fn seal(sealer: &Sealer, header: Header<'_>, prefix: &[u8], payload: &[u8]) -> V
 
 fn header<'a>(packet: &Packet, extension: &'a [u8]) -> Header<'a> {
     Header {
-        payload_type: MEDIA.1,
+        payload_type: MEDIA.1.into(),
         marker: packet.marker,
         index: PacketIndex(packet.sequence),
         timestamp: packet.timestamp,
-        ssrc: MEDIA.0,
+        ssrc: MEDIA.0.into(),
         extension,
         padding: 0,
     }
@@ -197,9 +197,9 @@ proptest! {
         prop_assert_eq!(repairs.len(), 1);
         let wanted = &repairs[0];
         let header = Header {
-            payload_type: REPAIRS.1,
+            payload_type: REPAIRS.1.into(),
             index: PacketIndex(u64::from(u16::from_be_bytes([wanted[2], wanted[3]]))),
-            ssrc: REPAIRS.0,
+            ssrc: REPAIRS.0.into(),
             ..header(asked, extension(wanted))
         };
         let original = (asked.sequence as u16).to_be_bytes();

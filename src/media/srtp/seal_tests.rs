@@ -27,11 +27,11 @@ fn gcm(profile: SrtpProfile, key_len: u8) -> Sealer {
 #[test]
 fn gcm_is_that_of_rfc_7714() {
     let header = Header {
-        payload_type: 0x40,
+        payload_type: 0x40.into(),
         marker: false,
         index: PacketIndex(0xf17b),
         timestamp: 0x8041_f8d3,
-        ssrc: 0x5501_a0b2,
+        ssrc: 0x5501_a0b2.into(),
         extension: &[],
         padding: 0,
     };
@@ -96,11 +96,11 @@ fn counter_mode_is_that_of_rfc_3711() {
     let keys = SendKeys { profile: SrtpProfile::AES128_CM_SHA1_80, rtp: session(), rtcp: session() };
     let sealer = Sealer::new(&keys).expect("keys of the right length");
     let header = Header {
-        payload_type: 0,
+        payload_type: 0.into(),
         marker: false,
         index: PacketIndex(0),
         timestamp: 0,
-        ssrc: 0,
+        ssrc: 0.into(),
         extension: &[],
         padding: 0,
     };
@@ -130,11 +130,11 @@ fn counter_mode_with_hmac_is_that_of_other_implementations() {
     let keys = SendKeys::derive(&keying, &from_feature_flags()).expect("a known profile");
     let sealer = Sealer::new(&keys).expect("derived keys");
     let header = Header {
-        payload_type: 0x0f,
+        payload_type: 0x0f.into(),
         marker: false,
         index: PacketIndex(0x1234),
         timestamp: 0xdeca_fbad,
-        ssrc: 0xcafe_babe,
+        ssrc: 0xcafe_babe.into(),
         extension: &[],
         padding: 0,
     };
@@ -148,11 +148,11 @@ fn counter_mode_with_hmac_is_that_of_other_implementations() {
 fn too_little_room_seals_nothing() {
     let mut sealer = gcm(SrtpProfile::AEAD_AES_128_GCM, 16);
     let header = Header {
-        payload_type: 96,
+        payload_type: 96.into(),
         marker: true,
         index: PacketIndex(1),
         timestamp: 2,
-        ssrc: 3,
+        ssrc: 3.into(),
         extension: &[],
         padding: 0,
     };
@@ -187,7 +187,7 @@ proptest! {
         let keys = SendKeys::derive(&keying, &crypto).expect("a known profile");
         let sealer = Sealer::new(&keys).expect("derived keys");
         let extension: Vec<u8> = (0..words as u8 * 4).collect();
-        let header = Header { payload_type, marker, index: PacketIndex(index), timestamp, ssrc, extension: &extension, padding };
+        let header = Header { payload_type: payload_type.into(), marker, index: PacketIndex(index), timestamp, ssrc: ssrc.into(), extension: &extension, padding };
         let mut out = vec![0; 1_800];
         let length = sealer.rtp(header, &[7, 8], &payload, &mut out).expect("room enough").len();
         let out = &out[..length];

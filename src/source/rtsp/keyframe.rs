@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use sluice_media::rtcp::{KEYFRAME_REQUEST, keyframe_request};
+use str0m::rtp::Ssrc;
 
 use crate::track::KeyframeRequest;
 
@@ -17,18 +18,18 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Asking {
     request: KeyframeRequest,
     /// Our SSRC.
-    ours: u32,
+    ours: Ssrc,
     asked: Option<Instant>,
 }
 
 impl Asking {
     /// Asks when `request` does, as the sender `ours`.
-    pub(super) fn new(request: KeyframeRequest, ours: u32) -> Asking {
+    pub(super) fn new(request: KeyframeRequest, ours: Ssrc) -> Asking {
         Asking { request, ours, asked: None }
     }
 
     /// A compound that asks the sender `ssrc` for a keyframe, if that is due. A request that comes too soon waits.
-    pub(super) fn due(&mut self, now: Instant, ssrc: u32) -> Option<[u8; KEYFRAME_REQUEST]> {
+    pub(super) fn due(&mut self, now: Instant, ssrc: Ssrc) -> Option<[u8; KEYFRAME_REQUEST]> {
         let soon = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < INTERVAL);
         if soon || !self.request.take() {
             return None;
@@ -46,9 +47,9 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn it_asks_once_for_all_who_wait_and_not_again_within_a_second() {
         let request = KeyframeRequest::default();
-        let mut asking = Asking::new(request.clone(), 7);
+        let mut asking = Asking::new(request.clone(), 7.into());
         let start = Instant::now();
-        let mut asks = |ms| asking.due(start + Duration::from_millis(ms), 9).is_some();
+        let mut asks = |ms| asking.due(start + Duration::from_millis(ms), 9.into()).is_some();
         assert!(!asks(0), "nobody needs one");
         request.ask();
         request.ask();

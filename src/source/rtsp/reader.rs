@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice_media::h264::{self, Depacketizer, Packet, kind as nal_type};
 use sluice_media::{AccessUnit, AudioFrame};
+use str0m::rtp::Ssrc;
 
 use super::dialog::Track;
 use super::failure::Failure;
@@ -70,7 +71,7 @@ pub(super) struct Reader<'a, S> {
     strangers: u64,
     begun: bool,
     /// Whom to ask for a keyframe, if the camera lets it be asked.
-    video_ssrc: Option<u32>,
+    video_ssrc: Option<Ssrc>,
     /// Since when media should come.
     playing: Option<Instant>,
     sink: &'a mut S,
@@ -277,7 +278,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         if self.choice.video == Some(route.media)
             && let Some(ssrc) = packet.get(8..12).and_then(|ssrc| ssrc.try_into().ok())
         {
-            self.video_ssrc = Some(u32::from_be_bytes(ssrc));
+            self.video_ssrc = Some(u32::from_be_bytes(ssrc).into());
         }
         let is_odd = packet.get(1).is_some_and(|kind| route.is_odd(announced, kind & 0x7f));
         route.order.push(packet, received, missing, &mut self.ordered);
@@ -315,7 +316,7 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     /// Section and SSRC of the video, if its camera lets it be asked for a keyframe.
-    pub(super) fn askable(&self) -> Option<(usize, u32)> {
+    pub(super) fn askable(&self) -> Option<(usize, Ssrc)> {
         self.choice.video.filter(|video| self.offers[*video].feedback).zip(self.video_ssrc)
     }
 

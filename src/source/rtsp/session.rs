@@ -26,7 +26,7 @@ impl Session {
     /// Of a camera that is asked for a keyframe when `keyframe` does.
     pub(super) fn new(settings: &RtspSettings, keyframe: KeyframeRequest) -> Session {
         let dialog = Dialog::new(settings, rand::random());
-        Session { dialog, connection: None, asking: Asking::new(keyframe, rand::random()) }
+        Session { dialog, connection: None, asking: Asking::new(keyframe, rand::random::<u32>().into()) }
     }
 
     /// Makes one attempt. Dropping the future leaves the session to [`Session::end`].
@@ -137,7 +137,7 @@ impl Session {
         let Session { dialog, connection: Some(connection), asking } = self else { return };
         let Some((media, ssrc)) = reader.askable().filter(|_| dialog.is_playing()) else { return };
         if let Some(packet) = asking.due(now, ssrc) {
-            tracing::debug!(ssrc, "the camera is asked for a keyframe");
+            tracing::debug!(%ssrc, "the camera is asked for a keyframe");
             connection.report(dialog, media, &packet);
         }
     }

@@ -1,0 +1,141 @@
+//! Where processor time goes, by thread.
+//!
+//! Owns the rhythm of a CPU profile. A shell: it waits and reads the clock.
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
+
+use std::collections::HashMap;
+use std::io;
+use std::time::{Duration, Instant, SystemTime};
+
+use sluice_io::profile::{Sampler, Stack};
+
+use super::{Frame, Kind, Profile, Sample};
+
+/// CPU time between two samples of a thread: 99 a second, so as not to beat with what happens a hundred times a second.
+/// Shorter costs more, and the kernel looks at such timers at its tick only.
+const PERIOD: Duration = Duration::from_nanos(1_000_000_000 / 99);
+
+/// How often samples are fetched, and new threads looked for. Longer loses those of many busy threads, and the beginning
+/// of new ones; shorter costs more.
+const FETCH: Duration = Duration::from_millis(100);
+
+const KINDS: [Kind; 2] = [("samples", "count"), ("cpu", "nanoseconds")];
+
+/// Samples of one stack.
+type Stacks = HashMap<(i32, bool, Box<[usize]>), u64>;
+
+/// Samples all threads for `time`. It ends early when it is dropped.
+///
+/// # Errors
+///
+/// The kernel's.
+pub async fn profile(time: Duration) -> io::Result<Profile> {
+    let (began, start) = (SystemTime::now(), Instant::now());
+    let mut sampler = Sampler::start(PERIOD)?;
+    let mut stacks = Stacks::new();
+    let mut threads = HashMap::new();
+    let mut lost = 0;
+    loop {
+        let left = time.saturating_sub(start.elapsed());
+        tokio::time::sleep(left.min(FETCH)).await;
+        sampler.take(|stack| gather(&mut stacks, &mut threads, stack));
+        lost += sampler.take_lost();
+        if left <= FETCH {
+            break;
+        }
+        sampler.follow()?;
+    }
+    drop(sampler);
+    let samples = stacks.into_iter().map(|((thread, in_kernel, frames), count)| Sample {
+        frames: Frame::of_stack(&frames, in_kernel),
+        values: vec![count as i64, (count * PERIOD.as_nanos() as u64) as i64],
+        thread: threads.get(&thread).cloned(),
+    });
+    Ok(Profile {
+        kinds: &KINDS,
+        shown: 1,
+        period: (KINDS[1], PERIOD.as_nanos() as u64),
+        began,
+        duration: start.elapsed(),
+        samples: samples.collect(),
+        comments: match lost {
+            0 => Vec::new(),
+            _ => vec![format!("{lost} samples were lost: there were too many at once")],
+        },
+        sampler: &[],
+    })
+}
+
+fn gather(stacks: &mut Stacks, threads: &mut HashMap<i32, String>, stack: Stack<'_>) {
+    // At once: it may end before the profile does.
+    threads.entry(stack.thread).or_insert_with(|| super::threads::name(stack.thread));
+    *stacks.entry((stack.thread, stack.in_kernel, stack.frames.into())).or_default() +=
+        u64::from(stack.weight);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::profile::names::Names;
+
+    #[inline(never)]
+    fn work_hard(stop: &AtomicBool) {
+        let mut sum = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            sum = black_box(sum.wrapping_mul(31).wrapping_add(7));
+        }
+    }
+
+    #[inline(never)]
+    fn ask_the_kernel(stop: &AtomicBool) {
+        let file = std::fs::File::open("/dev/zero").unwrap();
+        let mut room = vec![0; 1 << 20];
+        while !stop.load(Ordering::Relaxed) {
+            std::io::Read::read_exact(&mut &file, &mut room).unwrap();
+        }
+    }
+
+    /// The share of a thread's samples whose stack, as names from the innermost, satisfies `wanted`.
+    fn share(profile: &Profile, names: &mut Names, thread: &str, wanted: impl Fn(&[String]) -> bool) -> f64 {
+        let (mut all, mut found) = (0, 0);
+        for sample in profile.samples.iter().filter(|sample| sample.thread.as_deref() == Some(thread)) {
+            let stack: Vec<String> = sample
+                .frames
+                .iter()
+                .flat_map(|frame| {
+                    names.of(frame).iter().map(|line| line.function.clone()).collect::<Vec<_>>()
+                })
+                .collect();
+            all += sample.values[0];
+            found += if wanted(&stack) { sample.values[0] } else { 0 };
+        }
+        assert!(all >= 10, "{thread} has {all} samples of {profile:?}");
+        found as f64 / all as f64
+    }
+
+    #[tokio::test]
+    async fn busy_functions_are_found_by_thread_and_the_kernel_s_time_is_its_own() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let spawn = |name: &str, work: fn(&AtomicBool)| {
+            let stop = stop.clone();
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&stop)).unwrap()
+        };
+        let workers = [spawn("worker", work_hard), spawn("reader", ask_the_kernel)];
+        let profile = profile(Duration::from_secs(2)).await.unwrap();
+        stop.store(true, Ordering::Relaxed);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        let mut names = Names::default();
+        let works = |stack: &[String]| stack.iter().any(|name| name.ends_with("work_hard"));
+        assert!(share(&profile, &mut names, "worker", works) > 0.9);
+        let reads = |stack: &[String]| {
+            stack[0].starts_with("[kernel] ")
+                && stack[0].ends_with("read")
+                && stack.iter().any(|name| name.ends_with("ask_the_kernel"))
+        };
+        assert!(share(&profile, &mut names, "reader", reads) > 0.7);
+    }
+}
