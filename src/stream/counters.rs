@@ -55,6 +55,11 @@ impl StreamCounters {
         }
     }
 
+    /// Payload bytes of both tracks.
+    pub fn ingress_bytes(&self) -> u64 {
+        self.video.bytes.get() + self.audio.bytes.get()
+    }
+
     /// Attempts to play that failed for `cause`.
     pub fn failures(&self, cause: Cause) -> &Cell {
         let place = Cause::ALL.iter().position(|other| *other == cause);
