@@ -42,6 +42,11 @@ impl Cause {
         Cause::Internal,
     ];
 
+    /// Whether somebody who waits changes nothing: it takes an operator, and a camera that is asked often locks us out.
+    pub fn needs_operator(self) -> bool {
+        matches!(self, Cause::NoCredentials | Cause::Credentials | Cause::Refused | Cause::Media)
+    }
+
     /// Its name in JSON and in metrics.
     pub fn name(self) -> &'static str {
         match self {
