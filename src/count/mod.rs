@@ -4,10 +4,18 @@ mod cell;
 mod counters;
 mod ends;
 pub mod feedback;
+mod gauge;
 pub mod histogram;
+pub mod requests;
+mod setup;
 mod tls;
+mod traffic;
 
 pub use cell::Cell;
 pub use counters::ShardCounters;
 pub use ends::EndReason;
+pub use gauge::Gauge;
+pub use histogram::Histogram;
+pub use setup::Setup;
 pub use tls::TlsCounters;
+pub use traffic::Traffic;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http2::Builder;
@@ -27,10 +27,11 @@ use super::connection::{AGE_MAX, Place, Places, SLOWEST, stopped};
 use super::problem::Problem;
 use super::request::Ends;
 use crate::contain::lock;
+use crate::count::requests::Requests;
 use crate::session::client::Client;
 use crate::tasks::named;
 
-/// Requests of one connection at once, those that wait for a place among them. A page has about as many parts. More lets
+/// Exchanges of one connection at once, those that wait for a place among them. A page has about as many parts. More lets
 /// one client have more waiting, at [`HEADERS`] each; fewer has pages load in turns.
 const STREAMS: u32 = 16;
 
@@ -47,7 +48,7 @@ const CHUNK: usize = 4 * 1024;
 /// as it had asked for; more costs us the work of a flood (CVE-2023-44487).
 const TAKEN_BACK: u32 = 100;
 
-/// Requests that were taken back before we saw them.
+/// Exchanges that were taken back before we saw them.
 const TAKEN_BACK_UNSEEN: usize = 16;
 
 /// What a client of HTTP/2 may do on one connection.
@@ -58,6 +59,8 @@ pub(super) struct Bounds {
     pub(super) places: Arc<Places>,
     /// Whose share that place is.
     pub(super) client: Option<Client>,
+    /// Counts what is refused.
+    pub(super) requests: Arc<Requests>,
 }
 
 /// Serves one connection, which holds a place already, until it ends.
@@ -71,13 +74,14 @@ pub(super) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = bounds.patience;
-    let requests = Arc::new(Requests::new(bounds));
+    let exchanges = Arc::new(Exchanges::new(bounds));
     let service = service_fn({
-        let requests = requests.clone();
+        let exchanges = exchanges.clone();
         move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ends);
-            let (router, requests) = (router.clone(), requests.clone());
-            async move { Ok::<_, Infallible>(requests.answer(router, request).await) }
+            name_host(&mut request);
+            let (router, exchanges) = (router.clone(), exchanges.clone());
+            async move { Ok::<_, Infallible>(exchanges.answer(router, request).await) }
         }
     });
     let mut builder = Builder::new(Streams);
@@ -99,13 +103,13 @@ pub(super) async fn serve<S>(
     let (mut is_old, mut is_stopped) = (false, false);
     loop {
         let rest = if leaves { patience + last_read() } else { patience };
-        let look = requests.next_look(Instant::now(), rest);
+        let look = exchanges.next_look(Instant::now(), rest);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = requests.flooded.notified() => return,
+            () = exchanges.flooded.notified() => return,
             () = stopped(&mut stop), if !is_stopped => is_stopped = true,
             () = age.as_mut(), if !is_old => is_old = true,
-            () = tokio::time::sleep_until(look.into()) => match requests.judge(Instant::now(), rest) {
+            () = tokio::time::sleep_until(look.into()) => match exchanges.judge(Instant::now(), rest) {
                 Verdict::Works => continue,
                 Verdict::Rests if !leaves => {}
                 Verdict::Rests | Verdict::Unread => return,
@@ -129,6 +133,14 @@ where
     }
 }
 
+/// Gives a request the header that says in HTTP/1.1 whom it is for (RFC 9113 §8.3.1).
+fn name_host(request: &mut hyper::Request<Incoming>) {
+    let named = request.uri().authority().and_then(|name| HeaderValue::try_from(name.as_str()).ok());
+    if let Some(named) = named {
+        request.headers_mut().entry(header::HOST).or_insert(named);
+    }
+}
+
 /// Time to read what may be out of our sight.
 fn last_read() -> Duration {
     Duration::from_millis(2 * CHUNK as u64 * 1_000 / SLOWEST)
@@ -145,7 +157,7 @@ enum Verdict {
 }
 
 /// The requests of one connection.
-struct Requests {
+struct Exchanges {
     bounds: Bounds,
     /// The connection's own place.
     own: Arc<Semaphore>,
@@ -182,10 +194,10 @@ struct Turn {
     _place: Option<Place>,
 }
 
-impl Requests {
-    fn new(bounds: Bounds) -> Requests {
+impl Exchanges {
+    fn new(bounds: Bounds) -> Exchanges {
         let now = Now { answers: HashMap::new(), count: 0, rests_since: Instant::now(), taken_back: 0 };
-        Requests {
+        Exchanges {
             bounds,
             own: Arc::new(Semaphore::new(1)),
             first_in_line: tokio::sync::Mutex::default(),
@@ -204,12 +216,15 @@ impl Requests {
                     Err(never) => match never {},
                 }
             }
-            Err(_) => Problem::new(
+            Err(_) => {
+                self.bounds.requests.refused("connections");
+                Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "this address has its share of requests at once (http.connections, limits.share_per_address)",
             )
             .retry_after(Duration::from_secs(5))
-            .into_response(),
+            .into_response()
+            }
         };
         under_way.waits_to_be_read();
         under_way.is_whole = response.body().is_end_stream();
@@ -249,26 +264,26 @@ impl Requests {
 
 /// A request until its answer is handed over whole, or taken back.
 struct UnderWay {
-    requests: Arc<Requests>,
+    exchanges: Arc<Exchanges>,
     number: u64,
     is_whole: bool,
     turn: Option<Turn>,
 }
 
 impl UnderWay {
-    fn new(requests: Arc<Requests>) -> UnderWay {
+    fn new(exchanges: Arc<Exchanges>) -> UnderWay {
         let number = {
-            let mut now = lock(&requests.now);
+            let mut now = lock(&exchanges.now);
             now.count += 1;
             let number = now.count;
             now.answers.insert(number, Answer::default());
             number
         };
-        UnderWay { requests, number, is_whole: false, turn: None }
+        UnderWay { exchanges, number, is_whole: false, turn: None }
     }
 
     fn with(&self, change: impl FnOnce(&mut Answer)) {
-        if let Some(answer) = lock(&self.requests.now).answers.get_mut(&self.number) {
+        if let Some(answer) = lock(&self.exchanges.now).answers.get_mut(&self.number) {
             change(answer);
         }
     }
@@ -291,7 +306,7 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut now = lock(&self.requests.now);
+        let mut now = lock(&self.exchanges.now);
         now.answers.remove(&self.number);
         if now.answers.is_empty() {
             now.rests_since = Instant::now();
@@ -299,7 +314,7 @@ impl Drop for UnderWay {
         if !self.is_whole {
             now.taken_back += 1;
             if now.taken_back > TAKEN_BACK {
-                self.requests.flooded.notify_one();
+                self.exchanges.flooded.notify_one();
             }
         }
     }

@@ -22,6 +22,7 @@ use super::connection::{self, AGE_MAX, Places, WAITING, Watched, stopped};
 use super::h2;
 use super::request::Ends;
 use super::tls::{Secured, Tls, plain};
+use crate::count::requests::Requests;
 use crate::ops::log::Repeated;
 use crate::session::client::{Client, Share};
 use crate::tasks::named;
@@ -106,11 +107,13 @@ pub struct Service {
     pub limits: HttpLimits,
     /// With TLS, and nothing else then.
     pub tls: Option<Arc<Tls>>,
+    /// Counts whom it refuses.
+    pub requests: Arc<Requests>,
 }
 
 /// Serves until `stop` turns true, then lets answers under way finish.
 pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::Receiver<bool>) {
-    let limits = &service.limits;
+    let (limits, requests) = (&service.limits, &service.requests);
     let all = limits.connections + WAITING;
     let places = Arc::new(Semaphore::new(all));
     let waiting = Arc::new(Places::new(limits.connections + WAITING, limits.share));
@@ -133,6 +136,7 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                 let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
                 let Some(waits) = waiting.take(client) else {
                     drop(permit);
+                    requests.refused("connections_of_address");
                     refuse(stream, &leaving);
                     continue;
                 };
@@ -142,11 +146,14 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                     let patience = service.limits.headers;
                     match tokio::time::timeout(2 * patience, served.wait_for(client)).await {
                         Ok(place) => {
-                            let bounds = h2::Bounds { patience, places: served, client };
+                            let bounds = h2::Bounds { patience, places: served, client, requests: service.requests.clone() };
                             connection(stream, peer.ip(), service, bounds, stop).await;
                             drop(place);
                         }
-                        Err(_) => refuse(stream, &leaving),
+                        Err(_) => {
+                            service.requests.refused("connections");
+                            refuse(stream, &leaving);
+                        }
                     }
                     drop((waits, permit));
                 }));
@@ -172,7 +179,7 @@ async fn connection(
     stop: watch::Receiver<bool>,
 ) {
     let ends = Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
-    let Service { router, limits, tls } = service;
+    let Service { router, limits, tls, .. } = service;
     let Some(tls) = tls else {
         return http1(Watched::new(stream, limits.headers), router, ends, limits.headers, stop).await;
     };

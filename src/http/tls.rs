@@ -17,7 +17,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use sluice_config as config;
+use sluice_config::Config;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -32,7 +32,7 @@ const HANDSHAKE: u8 = 22;
 
 /// TLS of one listener.
 pub struct Tls {
-    /// Which, as in `http`.
+    /// Which, as it is counted: `public`.
     pub listener: &'static str,
     /// Where its certificate comes from.
     pub files: Files,
@@ -150,26 +150,34 @@ pub enum TlsError {
     Library(#[from] rustls::Error),
 }
 
-/// TLS of a listener, if `table` of the configuration (`http.tls`) has files.
+/// TLS of the public and the admin listener, where the configuration has files for it.
 ///
 /// # Errors
 ///
 /// What is wrong with them.
-pub fn of(listener: &'static str, table: &config::Tls) -> Result<Option<Arc<Tls>>, TlsError> {
-    let Some(files) = table.files() else { return Ok(None) };
-    let files = Files::new(&format!("{listener}.tls"), files);
+pub fn of(config: &Config) -> Result<[Option<Arc<Tls>>; 2], TlsError> {
+    let [public, admin] = tables(config);
+    Ok([one("public", public)?, one("admin", admin)?])
+}
+
+/// The files of each listener, with the table that names them.
+fn tables(config: &Config) -> [Option<Files>; 2] {
+    [("http.tls", &config.http.tls), ("admin.tls", &config.admin.tls)]
+        .map(|(table, tls)| tls.files().map(|files| Files::new(table, files)))
+}
+
+fn one(listener: &'static str, files: Option<Files>) -> Result<Option<Arc<Tls>>, TlsError> {
+    let Some(files) = files else { return Ok(None) };
     let certificate = load(&files)?;
     Ok(Some(Arc::new(Tls::new(listener, files, certificate)?)))
 }
 
-/// Looks at the certificates of a configuration, as a start would: what there is, and what is wrong.
-pub fn check(config: &config::Config) -> Result<Vec<String>, Vec<CertificateError>> {
-    let tables = [("http", &config.http.tls), ("admin", &config.admin.tls)];
+/// Looks at the certificates of a configuration, as a start would: what there is, or all that is wrong.
+pub fn check(config: &Config) -> Result<Vec<String>, Vec<CertificateError>> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (listener, table) in tables {
-        let Some(files) = table.files() else { continue };
-        match load(&Files::new(&format!("{listener}.tls"), files)) {
-            Ok(certificate) => good.push(format!("{listener} has a certificate {certificate}")),
+    for files in tables(config).into_iter().flatten() {
+        match load(&files) {
+            Ok(certificate) => good.push(format!("{files}: a certificate {certificate}")),
             Err(error) => bad.push(error),
         }
     }

@@ -24,10 +24,12 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
+use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
+use crate::http::counted::counted;
 use crate::http::listen::{self, HttpLimits, ListenError, Service};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
@@ -37,7 +39,7 @@ use crate::operator::Operator;
 use crate::operator::settings::Settings;
 use crate::ops::levels::{LevelError, Told};
 use crate::ops::logging::Logging;
-use crate::ops::metrics::Metrics;
+use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -128,8 +130,7 @@ impl Server {
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
-        let [public_tls, private_tls] =
-            [tls::of("http", &config.http.tls)?, tls::of("admin", &config.admin.tls)?];
+        let [public_tls, private_tls] = tls::of(config)?;
         let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = shards::sockets(config)?;
@@ -144,6 +145,7 @@ impl Server {
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
+        let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
@@ -164,14 +166,16 @@ impl Server {
         ));
         let admin_state = Arc::new(Admin {
             operator: operator.clone(),
-            metrics: Metrics::new(
-                registry.clone(),
-                sessions.clone(),
-                shards.clone(),
+            metrics: Metrics::new(Observed {
+                registry: registry.clone(),
+                sessions: sessions.clone(),
+                shards: shards.clone(),
+                requests: requests.clone(),
+                lost: log.lost.clone(),
+                ends: ends.clone(),
                 revision,
-                (log.lost.clone(), ends.clone()),
-                secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
-            ),
+                tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
+            }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
@@ -199,9 +203,15 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
+        let service = |name, router, limits: &HttpLimits, tls: &Option<Arc<Tls>>| Service {
+            router: counted(router, name, &requests),
+            limits: limits.clone(),
+            tls: tls.clone(),
+            requests: requests.clone(),
+        };
         let router = tls::strict(routes::public(state), config.http.hsts);
-        let service = Service { router, limits: limits.clone(), tls: public_tls.clone() };
-        let serving = listen(watched(Task::Http, "http"), public, service, &stopping);
+        let of_all = service("public", router, &limits, &public_tls);
+        let serving = listen(watched(Task::Http, "http"), public, of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
@@ -210,12 +220,12 @@ impl Server {
             let listener = listen::listen(address, "pprof.listen").await?;
             let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
-            let service = Service { router, limits, tls: None };
-            let serving = listen(watched(Task::Admin, "pprof"), listener, service, &stopping);
+            let alone = service("pprof", router, &limits, &None);
+            let serving = listen(watched(Task::Admin, "pprof"), listener, alone, &stopping);
             tasks.spawn(named("pprof listener", serving));
         }
-        let service = Service { router: admin::routes(admin_state.clone()), limits, tls: private_tls };
-        let serving = listen(watched(Task::Admin, "admin"), private, service, &stopping);
+        let of_operators = service("admin", admin::routes(admin_state.clone()), &limits, &private_tls);
+        let serving = listen(watched(Task::Admin, "admin"), private, of_operators, &stopping);
         tasks.spawn(named("admin listener", serving));
         let certificates = Arc::new(Notify::new());
         if !secured.is_empty() {
@@ -325,6 +335,7 @@ async fn beat(pulse: Arc<Pulse>) {
         tokio::time::sleep(PULSE).await;
     }
 }
+
 
 /// Serves until the stop, whatever happens to the task that does.
 fn listen(

@@ -49,12 +49,12 @@ fn both_listeners_speak_tls_with_certificates_of_their_own() {
     assert_eq!(page.header("strict-transport-security"), None, "nobody asked for it");
     assert_ne!(authority.shown(sluice.http), authority.shown(sluice.admin));
     assert!(Authority::default().connect(sluice.http).is_err(), "whoever trusts somebody else");
-    let expires = metric("sluice_tls_certificate_expiry_timestamp_seconds{listener=\"http\"}");
+    let expires = metric("sluice_tls_certificate_expiry_timestamp_seconds{listener=\"public\"}");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     let days = (expires - now.as_secs_f64()) / 86_400.0;
     assert!((364.0..366.0).contains(&days), "{days}");
-    assert!(metric("sluice_tls_handshakes_total{listener=\"http\",result=\"good\"}") >= 2.0);
-    assert_eq!(metric("sluice_tls_handshakes_total{listener=\"http\",result=\"failed\"}"), 1.0);
+    assert!(metric("sluice_tls_handshakes_total{listener=\"public\",result=\"good\"}") >= 2.0);
+    assert_eq!(metric("sluice_tls_handshakes_total{listener=\"public\",result=\"failed\"}"), 1.0);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn who_speaks_plain_http_is_led_to_https_or_told() {
     let mut said = String::new();
     odd.read_to_string(&mut said).expect("an answer");
     assert!(said.starts_with("HTTP/1.1 400 ") && !said.contains("evil"), "{said}");
-    assert_eq!(sluice.metric("sluice_tls_handshakes_total{listener=\"http\",result=\"plain\"}"), 3.0);
+    assert_eq!(sluice.metric("sluice_tls_handshakes_total{listener=\"public\",result=\"plain\"}"), 3.0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_handshake_that_does_not_end_is_cut_off() {
         assert_eq!(said, b"", "{begin:?}");
     }
     sluice.wait_for_metric(
-        "sluice_tls_handshakes_total{listener=\"http\",result=\"late\"}",
+        "sluice_tls_handshakes_total{listener=\"public\",result=\"late\"}",
         "is 3",
         |late| late == 3.0,
     );
@@ -117,7 +117,7 @@ fn a_handshake_that_does_not_end_is_cut_off() {
     client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     client.write_all(&[0x16; 64]).expect("it reads");
     let _ = client.read_to_end(&mut Vec::new());
-    assert_eq!(sluice.metric("sluice_tls_handshakes_total{listener=\"http\",result=\"failed\"}"), 1.0);
+    assert_eq!(sluice.metric("sluice_tls_handshakes_total{listener=\"public\",result=\"failed\"}"), 1.0);
     assert_eq!(authority.request(sluice.http, &Request::get("/demo/whep")).status, 204);
 }
 
@@ -164,7 +164,7 @@ fn what_is_wrong_in_a_new_pair_is_said_once_and_the_old_one_stays() {
     let expired = authority.pair_of_days(&HERE, (90, -1));
     let mixed = Pair { key: authority.pair(&HERE).key, ..authority.pair(&HERE) };
     let said = |what: &str| sluice.log().matches(what).count();
-    let refusals = "sluice_tls_certificates_refused_total{listener=\"http\"}";
+    let refusals = "sluice_tls_certificates_refused_total{listener=\"public\"}";
     for (number, (pair, what)) in
         [(expired, "the certificate expired on "), (mixed, "does not belong to the first certificate")]
             .into_iter()
@@ -203,7 +203,7 @@ fn check_and_start_say_what_is_wrong_with_a_pair() {
     let good = authority.pair(&["cams.example.com", "*.example.com"]);
     let (code, said) = checked(&good);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("http has a certificate for cams.example.com, valid until "), "{said}");
+    assert!(said.contains("certificate.pem\": a certificate for cams.example.com, valid until "), "{said}");
     let with = |certificate: &str, key: &str| Pair { certificate: certificate.into(), key: key.into() };
     let cut = |text: &str| text[..text.len() / 2].to_owned();
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";

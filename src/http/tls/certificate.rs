@@ -134,6 +134,12 @@ impl std::fmt::Display for PemFile {
     }
 }
 
+impl std::fmt::Display for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.certificate.fmt(f)
+    }
+}
+
 impl PemFile {
     fn read(&self) -> Result<Vec<u8>, CertificateError> {
         let refused = |source| CertificateError::Read { file: self.clone(), source };
