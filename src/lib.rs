@@ -7,6 +7,7 @@
 //! and memory go) and [`probe`] (what a camera is like).
 #![forbid(unsafe_code)]
 
+pub mod cipher;
 pub mod contain;
 pub mod count;
 pub mod descriptors;

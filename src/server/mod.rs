@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
+use crate::cipher::Choice;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
@@ -115,7 +116,9 @@ impl Server {
         revision: &'static str,
         lost: Arc<Lost>,
     ) -> Result<Server, ServerError> {
-        let dtls = SharedDtls::new()?;
+        let cipher = Choice::make(config.srtp.cipher);
+        tracing::info!("{cipher}");
+        let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
@@ -143,7 +146,7 @@ impl Server {
                 registry.clone(),
                 sessions.clone(),
                 shards.clone(),
-                revision,
+                (revision, cipher),
                 (lost, ends.clone()),
             ),
             registry: registry.clone(),
