@@ -62,7 +62,7 @@ pub struct Config {
 
 impl Config {
     /// Tables of `other` that a running server with this configuration does not take over: all that differ but
-    /// `[rtsp]` and `[streams]`.
+    /// `[rtsp]`, `[streams]` and `log.level`.
     pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
         let differs = [
             ("http", self.http != other.http),
@@ -77,7 +77,7 @@ impl Config {
             ("rtcp", self.rtcp != other.rtcp),
             ("srtp", self.srtp != other.srtp),
             ("track", self.track != other.track),
-            ("log", self.log != other.log),
+            ("log", self.log.format != other.log.format),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
     }
