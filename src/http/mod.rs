@@ -8,6 +8,7 @@ pub mod connection;
 pub mod discreet;
 pub mod hosts;
 pub mod listen;
+mod operator_page;
 pub mod pages;
 pub mod problem;
 pub mod profiles;
