@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice::source::rtsp;
-use sluice::track::KeyframeRequest;
+use sluice::stream::Wishes;
 use sluice_harness::gstreamer::Camera;
 use sluice_media::{AccessUnit, Codec};
 use tokio::sync::{mpsc, watch};
@@ -58,8 +58,7 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         stop.send(true)
     });
     // Nothing is polled any more once this returns.
-    let source =
-        rtsp::run(quick(camera.url.clone()), Collector(sender), KeyframeRequest::default(), told(stopped));
+    let source = rtsp::run(quick(camera.url.clone()), Collector(sender), Wishes::default(), told(stopped));
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);
@@ -226,8 +225,8 @@ async fn a_camera_that_may_be_asked_sends_a_keyframe_when_a_viewer_needs_one() {
         // One keyframe in five minutes.
         let camera = Camera::small(&["--gop", "9000", "--feedback"]);
         let settings = if udp { over_udp(quick(camera.url.clone())) } else { quick(camera.url.clone()) };
-        let keyframe = KeyframeRequest::default();
-        let mut pull = Pull::asking(settings, keyframe.clone());
+        let wishes = Wishes::default();
+        let mut pull = Pull::asking(settings, wishes.clone());
         let is_idr = |seen: Seen| match seen {
             Seen::Video(unit) => Some(types(&unit).contains(&IDR)),
             _ => None,
@@ -238,7 +237,7 @@ async fn a_camera_that_may_be_asked_sends_a_keyframe_when_a_viewer_needs_one() {
         for _ in 0..30 {
             assert!(!pull.find("a picture", is_idr).await, "none comes by itself");
         }
-        keyframe.ask();
+        wishes.keyframe.ask();
         next(&mut pull, "the keyframe that was asked for").await;
         pull.stop().await;
     }
