@@ -106,10 +106,10 @@ fn everything_that_matters_fits_into_eighty_columns() -> Result<(), Box<dyn Erro
         "stands still",
         "93 %",
         "Streams: 3, 1 with trouble",
-        "unreachable: the camera does not",
+        "roof             unreachable: the camera does",
         "H264 1280x720  1.24 Mb/s 42",
         "Viewers: 45, the worst by loss, shard 2 does not answer",
-        "00000000 gate         192.0.2.1    0 s    31 ms   12 %   6       2.15 Mb/s",
+        "00000000 gate            192.0.2.1       0 s    31 ms   12 %   6       2.15 Mb/s",
         "Tab, arrows move   s sort (by loss)   q quit",
     ] {
         assert!(text.contains(words), "no {words:?} in\n{text}");
