@@ -77,6 +77,10 @@ fn charts_are_full_at_first_and_go_on_and_a_viewer_that_loses_is_found_and_ended
     page.wait_until(&format!("{} === 'roof,gate,yard'", column("#streams", "Stream")));
     page.wait_until(&format!("/^Camera does not answer/.test({})", column("#streams", "State")));
     page.wait_until(&format!("/,[0-9.]+ Mb.s,/.test({})", column("#streams", "Bitrate")));
+    page.wait_until(&format!("/^–,[0-9.]+ s,[0-9.]+ s$/.test({})", column("#streams", "Keyframe every")));
+    for chart in ["forward", "setup", "joins", "loss", "round-trip", "repairs"] {
+        page.wait_until(&format!("sluiceOperator.charts.points('{chart}')[1].some((value) => value > 0)"));
+    }
     assert!(!page.eval("document.documentElement.innerHTML").to_string().contains("canary"));
 
     // Shards are asked for viewers when somebody wants to see them.

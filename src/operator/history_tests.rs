@@ -62,12 +62,20 @@ fn rates_are_by_the_second_whatever_time_was_between_two_looks() {
         shard.counters.connected.add(1);
         shard.counters.connected_now.set(1);
         shard.counters.feedback.video.loss.observe(0.1);
+        shard.counters.setup.ice.observe(0.03);
+        shard.counters.traffic.forward_delay.observe_times(0.0002, 99);
     }
     operator.shards[0].counters.feedback.video.loss.observe(0.4);
     clock.pass(&operator, 2 * SECOND);
     let sample = &operator.history.past(SAMPLES).samples[0];
     assert_eq!((sample.egress_bps, sample.repairs_ps, sample.viewers), (4_000_000, 3.0, 2));
     assert_eq!((sample.joins.connected, sample.loss), (1.0, Some(0.2)));
+    assert_eq!((sample.joins.reached, sample.setup.ice_ms, sample.setup.dtls_ms), (1.0, Some(30.0), None));
+    assert_eq!(
+        (sample.forward_p50_ms, sample.forward_p99_ms),
+        (Some(0.1), Some(0.198)),
+        "within the first bucket"
+    );
     assert_eq!(sample.at_ms, 1_000_002_000);
     let load = ShardLoad { busy: 0.0, viewers: 3, up: true };
     assert_eq!(sample.shards, [load, load].into());

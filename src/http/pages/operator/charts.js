@@ -34,9 +34,30 @@ const CHARTS = [
     unit: number,
     series: [
       ["answered", "--chart-2", (sample) => sample.joins.answered],
-      ["connected", "--chart-1", (sample) => sample.joins.connected],
+      ["reached", "--chart-3", (sample) => sample.joins.reached],
+      ["connected", "--chart-4", (sample) => sample.joins.connected],
+      ["served", "--chart-1", (sample) => sample.joins.served],
       ["too late", "--chart-bad", (sample) => sample.joins.failed],
       ["refused", "--chart-warn", (sample) => sample.joins.refused],
+    ],
+  },
+  {
+    id: "setup",
+    title: "Time to join",
+    unit: milliseconds,
+    series: [
+      ["ICE", "--chart-3", (sample) => sample.setup.ice_ms],
+      ["DTLS", "--chart-4", (sample) => sample.setup.dtls_ms],
+      ["first media", "--chart-1", (sample) => sample.setup.first_media_ms],
+    ],
+  },
+  {
+    id: "forward",
+    title: "Forward delay",
+    unit: milliseconds,
+    series: [
+      ["p50", "--chart-1", (sample) => sample.forward_p50_ms],
+      ["p99", "--chart-warn", (sample) => sample.forward_p99_ms],
     ],
   },
   {

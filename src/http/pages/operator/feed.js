@@ -1,7 +1,7 @@
 // The last ten minutes, and each second as it comes.
 //
-// A sample is {at_ms, egress_bps, egress_pps, viewers, without_media, sessions, joins: {answered, connected, failed,
-// refused}, loss, round_trip_ms, repairs_ps, dropped_ps, shards: [{busy, viewers, up}]}; rates are by the second, and
+// A sample is {at_ms, egress_bps, egress_pps, viewers, without_media, sessions, joins: {answered, reached, connected,
+// served, failed, refused}, setup: {ice_ms, dtls_ms, first_media_ms}, forward_p50_ms, forward_p99_ms, loss, round_trip_ms, repairs_ps, dropped_ps, shards: [{busy, viewers, up}]}; rates are by the second, and
 // what nobody reported is null.
 
 import { ask } from "./ask.js";
