@@ -23,7 +23,6 @@ use crate::peer::Credentials;
 use crate::session::admission::Refusal;
 use crate::session::client::Client;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
-use crate::session::offer::shown;
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
@@ -31,6 +30,7 @@ use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
 use crate::stream::{Registry, SourceState, Stream, WANTED_RETRY};
 use crate::viewer::{Viewer, ViewerLimits};
+use sluice_media::shown;
 
 /// Time to try again when the server is full.
 const FULL_RETRY: Duration = Duration::from_secs(5);

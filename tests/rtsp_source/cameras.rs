@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice::source::rtsp;
 use sluice::stream::Wishes;
 use sluice_harness::gstreamer::Camera;
-use sluice_media::{AccessUnit, Codec};
+use sluice_media::{AccessUnit, AudioCodec, VideoCodec};
 use tokio::sync::{mpsc, watch};
 
 use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, told, types, with_login};
@@ -34,9 +34,9 @@ async fn h264_with_pcmu_plays() {
     let camera = Camera::small(&["--audio", "pcmu"]);
     let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
-    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Pcmu, 1)));
+    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((AudioCodec::Pcmu, 1)));
     let video = formats.video.expect("video is announced");
-    assert_eq!(video.codec, Codec::H264);
+    assert_eq!(video.codec, VideoCodec::H264);
     assert_eq!(formats.notes, [""; 0]);
     check_pictures(&pull.video(60).await);
     let frames = pull.audio(10).await;
@@ -69,7 +69,7 @@ async fn h264_with_opus_plays() {
     let camera = Camera::small(&["--audio", "opus"]);
     let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
-    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Opus, 2)));
+    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((AudioCodec::Opus, 2)));
     check_pictures(&pull.video(40).await);
     let frames = pull.audio(20).await;
     assert!(frames.iter().all(|frame| !frame.payload.is_empty() && frame.payload.len() <= 1_275));
@@ -84,7 +84,7 @@ async fn pcma_without_video_plays() {
     let camera = Camera::small(&["--video", "none", "--audio", "pcma"]);
     let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
-    assert_eq!((formats.video, formats.audio.map(|audio| audio.codec)), (None, Some(Codec::Pcma)));
+    assert_eq!((formats.video, formats.audio.map(|audio| audio.codec)), (None, Some(AudioCodec::Pcma)));
     pull.audio(10).await;
     pull.stop().await;
 }
@@ -122,7 +122,7 @@ async fn parameter_sets_of_the_description_are_handed_over() {
     let kinds: Vec<u8> = parameter_sets.iter().map(|nal| nal[0] & 0x1f).collect();
     assert_eq!(kinds, [SPS, PPS]);
     let pictures = pull.video(40).await;
-    assert!(pictures.iter().any(|unit| unit.is_keyframe()));
+    assert!(pictures.iter().any(|unit| VideoCodec::H264.is_keyframe(&unit.nals)));
     assert!(pictures.iter().all(|unit| !types(unit).contains(&SPS)));
     pull.stop().await;
 }
