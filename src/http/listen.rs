@@ -146,7 +146,12 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                     let patience = service.limits.headers;
                     match tokio::time::timeout(2 * patience, served.wait_for(client)).await {
                         Ok(place) => {
-                            let bounds = h2::Bounds { patience, places: served, client, requests: service.requests.clone() };
+                            let bounds = h2::Bounds {
+                                patience,
+                                places: served,
+                                client,
+                                requests: service.requests.clone(),
+                            };
                             connection(stream, peer.ip(), service, bounds, stop).await;
                             drop(place);
                         }

@@ -10,6 +10,7 @@ pub mod discreet;
 mod h2;
 pub mod hosts;
 pub mod listen;
+mod operator_page;
 pub mod pages;
 pub mod problem;
 pub mod profiles;

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
+use crate::cipher::Choice;
 use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
@@ -132,7 +133,9 @@ impl Server {
     ) -> Result<Server, ServerError> {
         let [public_tls, private_tls] = tls::of(config)?;
         let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
-        let dtls = SharedDtls::new()?;
+        let cipher = Choice::make(config.srtp.cipher);
+        tracing::info!("{cipher}");
+        let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
@@ -175,6 +178,7 @@ impl Server {
                 ends: ends.clone(),
                 revision,
                 tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
+                cipher,
             }),
             registry: registry.clone(),
             shards,
@@ -335,7 +339,6 @@ async fn beat(pulse: Arc<Pulse>) {
         tokio::time::sleep(PULSE).await;
     }
 }
-
 
 /// Serves until the stop, whatever happens to the task that does.
 fn listen(
