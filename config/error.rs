@@ -8,7 +8,7 @@ use miette::{
     SourceSpan, SpanContents,
 };
 
-use crate::redact::redact;
+use crate::{Given, redact::redact};
 
 /// Problems shown in full. Raising it only makes the report longer; the first ones are what gets repaired.
 const SHOWN_MAX: usize = 20;
@@ -61,6 +61,10 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// What stands for the name of a file where there is none.
+pub(crate) const ENVIRONMENT: &str = "environment";
+pub(crate) const COMMAND_LINE: &str = "command line";
 
 /// One input as it may be shown: the file, a variable, an argument. As source code it shows whole lines.
 #[derive(Clone, Debug)]
@@ -122,6 +126,20 @@ impl SourceCode for Text {
 pub(crate) struct Place {
     text: Text,
     span: Range<usize>,
+}
+
+impl Place {
+    /// Who wrote it.
+    pub(crate) fn given(&self) -> Given {
+        match &*self.text.name {
+            ENVIRONMENT => Given::Variable,
+            COMMAND_LINE => Given::Argument,
+            name => {
+                let above = &self.text.redacted[..self.span.start];
+                Given::File(name.to_owned(), above.matches('\n').count() + 1)
+            }
+        }
+    }
 }
 
 /// One thing to repair.

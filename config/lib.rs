@@ -15,6 +15,7 @@ mod redact;
 mod resolve;
 mod rtsp_url;
 mod schema;
+mod setting;
 mod stream;
 mod suggest;
 mod units;
@@ -26,11 +27,12 @@ pub use config::{
     Origin, Pprof, Rtcp, Rtsp, Shards, Track, Transport, Udp,
 };
 pub use error::ConfigError;
-pub use load::{File, Inputs, environment, load};
+pub use load::{File, Inputs, effective, environment, load};
 pub use network::Network;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
+pub use setting::{Effective, Given, Setting};
 pub use stream::{Source, Stream, StreamName, StreamNameError};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

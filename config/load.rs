@@ -11,8 +11,8 @@ use std::{
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::{
-    Config, ConfigError, Stream, StreamName,
-    error::{Place, Problem, Text},
+    Config, ConfigError, Effective, Stream, StreamName,
+    error::{COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
     schema::{Draft, SCHEMA, StreamDraft},
@@ -69,6 +69,14 @@ pub fn environment() -> Vec<(String, String)> {
 /// # Errors
 /// Every problem of every source. A file that is not TOML hides only its own further problems.
 pub fn load(inputs: Inputs) -> Result<Config, ConfigError> {
+    effective(inputs).map(|effective| effective.config)
+}
+
+/// As [`load`], with the value of each key and who gave it.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
     let mut loader = Loader::new(&SCHEMA);
     if let Some(file) = inputs.file {
         loader.file(file);
@@ -103,8 +111,8 @@ struct Loader {
     spelt: BTreeSet<StreamName>,
     /// Where each table was named first, by its path.
     tables: BTreeMap<String, Place>,
-    /// Where each key was set last, by its path.
-    places: BTreeMap<String, Place>,
+    /// Where each key was set last, by its path, and to what.
+    places: BTreeMap<String, (Place, String)>,
     /// Keys that were refused at least once: they hold something nobody wrote.
     refused: BTreeSet<String>,
     /// The file could not be read to its end.
@@ -205,7 +213,7 @@ impl Loader {
             return;
         }
         // One line, whatever the value holds: the rules that hide passwords work on lines.
-        let text = Text::new("environment", &format!("{name}={value}").replace('\n', " "));
+        let text = Text::new(ENVIRONMENT, &format!("{name}={value}").replace('\n', " "));
         let place = || text.at(0..name.len());
         let mut path = match path_of(name, &self.schema.keys()) {
             Ok(path) => path,
@@ -253,7 +261,7 @@ impl Loader {
 
     fn set(&mut self, argument: &str) {
         const OPTION: &str = "--set ";
-        let text = Text::new("command line", &format!("{OPTION}{argument}").replace('\n', " "));
+        let text = Text::new(COMMAND_LINE, &format!("{OPTION}{argument}").replace('\n', " "));
         let Some((key, value)) = argument.split_once('=') else {
             let place = text.at(OPTION.len()..OPTION.len() + argument.len());
             return self.problems.push(
@@ -276,7 +284,7 @@ impl Loader {
     fn positional(&mut self, arguments: &[String], commands: &[String]) {
         let mut named = BTreeSet::new();
         for argument in arguments {
-            let text = Text::new("command line", &argument.replace('\n', " "));
+            let text = Text::new(COMMAND_LINE, &argument.replace('\n', " "));
             let Some((name, url)) = argument.split_once('=').filter(|(name, _)| !name.contains("://")) else {
                 let command = nearest(argument, commands.iter().map(String::as_str));
                 self.problems.push(no_stream(argument, text.at(0..argument.len()), command, commands));
@@ -307,7 +315,7 @@ impl Loader {
             self.tables.entry(table.to_owned()).or_insert_with(|| text.at(given.span()));
         }
         let Err(Fault { why, meant, span }) = (found.set)(&mut self.draft, given) else {
-            self.places.insert(path, text.at(given.span()));
+            self.places.insert(path, (text.at(given.span()), given.written()));
             return;
         };
         let problem = Problem::new(format!("`{path}`: {why}"));
@@ -345,13 +353,18 @@ impl Loader {
     }
 
     /// What can only be seen when everything was read.
-    fn finish(mut self) -> Result<Config, ConfigError> {
+    fn finish(mut self) -> Result<Effective, ConfigError> {
         if !self.incomplete {
             self.check_ports();
             self.check_reconnect();
             self.finish_streams();
         }
-        if self.problems.is_empty() { Ok(self.draft.config) } else { Err(ConfigError::new(self.problems)) }
+        if !self.problems.is_empty() {
+            return Err(ConfigError::new(self.problems));
+        }
+        let mut places = self.places;
+        let given = |key: &str| places.remove(key).map(|(place, value)| (value, place.given()));
+        Ok(Effective::new(self.draft.config, given))
     }
 
     fn check_ports(&mut self) {
@@ -385,7 +398,7 @@ impl Loader {
             return;
         }
         let problem = Problem::new(message);
-        let place = keys.iter().find_map(|key| self.places.get(*key)).cloned();
+        let place = keys.iter().find_map(|key| self.places.get(*key)).map(|(place, _)| place.clone());
         self.problems.push(match place {
             Some(place) => problem.at(place, label),
             None => problem.help(label),
@@ -483,7 +496,7 @@ mod tests {
         loader.file(File::Text { name: "a.toml".to_owned(), text: text.to_owned() });
         env.iter().for_each(|(name, value)| loader.variable(name, value));
         sets.iter().for_each(|set| loader.set(set));
-        let config = loader.finish().map_err(|error| error.to_string())?;
+        let config = loader.finish().map_err(|error| error.to_string())?.config;
         Ok(config.admin.hosts)
     }
 

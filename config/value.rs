@@ -126,6 +126,26 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// As it was written, without TOML's quotes; lists with commas.
+    pub(crate) fn written(&self) -> String {
+        let bare = |value: &DeValue<'_>| match value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(integer) => integer.to_string(),
+            DeValue::Boolean(boolean) => boolean.to_string(),
+            // No key takes anything else, but lists of these.
+            _ => String::new(),
+        };
+        match self {
+            Self::Text { text, .. } => (*text).to_owned(),
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::Array(array) => {
+                    array.iter().map(|element| bare(element.get_ref())).collect::<Vec<_>>().join(",")
+                }
+                value => bare(value),
+            },
+        }
+    }
+
     fn boolean(&self) -> Result<bool, Fault> {
         let text = match self {
             Self::Toml(value) => match value.get_ref() {

@@ -18,7 +18,7 @@ const PER_SHARD: u64 = 3;
 /// listeners, metrics being read.
 const PROCESS: u64 = 24;
 
-/// Connections of the admin listener, which nobody but the operator reaches. A scrape and a few probes.
+/// Connections of the admin listener, which nobody but the operator reaches: scrapes, probes, pages that follow.
 pub const ADMIN_CONNECTIONS: u32 = 16;
 
 /// Connections of the listener of profiles, if there is one. It serves one at a time, and they come out of the reserve.

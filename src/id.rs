@@ -33,10 +33,38 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// The first 32 bits only: enough to follow a session in the log, useless to act on it.
+impl SessionId {
+    /// Its first 32 bits: what people call it by, useless to act on it by WHEP.
+    pub fn short(self) -> ShortId {
+        ShortId((self.0 >> 96) as u32)
+    }
+}
+
+/// What people call a session by: in the log, on pages, in a complaint. Two may have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortId(pub u32);
+
+impl fmt::Display for ShortId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl std::str::FromStr for ShortId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<ShortId, ()> {
+        if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(());
+        }
+        u32::from_str_radix(text, 16).map(ShortId).map_err(|_| ())
+    }
+}
+
+/// The short id only: enough to follow a session in the log.
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", (self.0 >> 96) as u32)
+        fmt::Display::fmt(&self.short(), f)
     }
 }
 

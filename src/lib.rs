@@ -14,6 +14,7 @@ pub mod executor;
 pub mod floor;
 pub mod http;
 pub mod id;
+pub mod operator;
 pub mod ops;
 pub mod peer;
 pub mod probe;

@@ -7,14 +7,21 @@ use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use sluice::ops::log::{self, Lines};
+use sluice::ops::log::{self, Lines, Lost};
+use sluice::ops::recent::{self, Recent};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
 use sluice::tasks::named;
-use sluice_config::{Config, ConfigError, File, Inputs, LogFormat, Source, Stream, StreamName};
+use sluice_config::{
+    Config, ConfigError, Effective, File, Given, Inputs, LogFormat, Setting, Source, Stream, StreamName,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -120,16 +127,17 @@ fn main() -> ExitCode {
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
-    let config = match configured(inputs.clone()) {
-        Ok(config) => config,
+    let effective = match configured(inputs.clone()) {
+        Ok(effective) => effective,
         Err(error) => {
             complain(&error.render(std::io::stderr().is_terminal()));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     if check {
+        let config = &effective.config;
         let streams = match config.streams.len() {
-            1 if is_demo(&config) => "no streams, so that the demo is served".to_owned(),
+            1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
             1 => "1 stream".to_owned(),
             streams => format!("{streams} streams"),
         };
@@ -137,7 +145,7 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stdout(), "the configuration is good: {streams}");
         return ExitCode::SUCCESS;
     }
-    match run(config, inputs, qr, &shown) {
+    match run(effective, inputs, qr, &shown) {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
@@ -147,13 +155,16 @@ fn main() -> ExitCode {
 }
 
 /// The configuration; the demo is served where no stream is configured.
-fn configured(inputs: Inputs) -> Result<Config, ConfigError> {
-    let mut config = sluice_config::load(inputs)?;
-    if config.streams.is_empty() {
+fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
+    let mut effective = sluice_config::effective(inputs)?;
+    let streams = &mut effective.config.streams;
+    if streams.is_empty() {
         let name = "demo".parse().expect("a valid name");
-        config.streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+        let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
+        streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+        effective.settings.push(Setting { key, value, origin: Given::Default });
     }
-    Ok(config)
+    Ok(effective)
 }
 
 /// Whether nothing but the demo is served.
@@ -196,16 +207,26 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(config: Config, inputs: Inputs, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
+fn run(
+    effective: Effective,
+    inputs: Inputs,
+    qr: bool,
+    passwords_shown: &[String],
+) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    start_logging(&config, &log)?;
+    let recent = start_logging(&effective.config, &log)?;
     warn_of_passwords(passwords_shown);
-    let served = serve(config, inputs, qr, &log);
+    let served = serve(effective, inputs, qr, (log.lost(), recent));
     log.flush();
     served
 }
 
-fn serve(mut config: Config, inputs: Inputs, qr: bool, log: &Lines) -> anyhow::Result<ExitCode> {
+fn serve(
+    effective: Effective,
+    inputs: Inputs,
+    qr: bool,
+    log: (Arc<Lost>, Arc<Recent>),
+) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -214,8 +235,9 @@ fn serve(mut config: Config, inputs: Inputs, qr: bool, log: &Lines) -> anyhow::R
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let mut server = Server::start(&config, env!("COMMIT_OF_BUILD"), log.lost()).await?;
-        greet(&config, &server, qr)?;
+        let mut server = Server::start(&effective, env!("COMMIT_OF_BUILD"), log).await?;
+        greet(&effective.config, &server, qr)?;
+        let mut config = effective.config;
         let mut code = ExitCode::SUCCESS;
         loop {
             tokio::select! {
@@ -255,7 +277,7 @@ fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
             );
         }
     };
-    let restart = config.needs_restart(&new);
+    let restart = config.needs_restart(&new.config);
     match server.reload(&new) {
         Ok(changes) => tracing::info!("SIGHUP: the configuration was read again: {changes}"),
         Err(error) => return tracing::error!("SIGHUP: not everything could be taken over: {error}"),
@@ -265,7 +287,7 @@ fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
         tracing::warn!("what changed in {tables} has no effect before a restart");
     }
     // What waits for a restart is told again until there is one.
-    (config.streams, config.rtsp) = (new.streams, new.rtsp);
+    (config.streams, config.rtsp) = (new.config.streams, new.config.rtsp);
 }
 
 /// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.
@@ -346,19 +368,24 @@ fn warn_of_passwords(streams: &[String]) {
     }
 }
 
-fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<()> {
+/// Starts the log; what it gives keeps its last lines.
+fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<Arc<Recent>> {
     let filter = log::filter(&config.log.level)
         .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let written = tracing_subscriber::fmt::layer()
         .with_writer(log.clone())
         // It would say with eprintln that a line could not be written, and that panics.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
-    match config.log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
+    let written = match config.log.format {
+        LogFormat::Text => written.boxed(),
+        LogFormat::Json => written.json().boxed(),
+    };
+    let recent = Arc::<Recent>::default();
+    tracing_subscriber::registry()
+        .with(written.with_filter(filter))
+        .with(recent::layer(recent.clone()))
+        .init();
     log::take_panics();
-    Ok(())
+    Ok(recent)
 }

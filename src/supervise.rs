@@ -38,12 +38,14 @@ pub enum Task {
     Books,
     /// The watchdog's looks.
     Watchdog,
+    /// The looks that charts are made of.
+    History,
 }
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 6] =
-        [Task::Shard, Task::Source, Task::Http, Task::Admin, Task::Books, Task::Watchdog];
+    pub const ALL: [Task; 7] =
+        [Task::Shard, Task::Source, Task::Http, Task::Admin, Task::Books, Task::Watchdog, Task::History];
 
     /// The value of the `task` label in metrics.
     pub fn label(self) -> &'static str {
@@ -54,6 +56,7 @@ impl Task {
             Task::Admin => "admin",
             Task::Books => "books",
             Task::Watchdog => "watchdog",
+            Task::History => "history",
         }
     }
 }

@@ -18,6 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["source"],
     &["floor", "session"],
     &["ops", "profile"],
+    &["operator"],
     &["http"],
     &["server"],
     &["greet", "probe"],

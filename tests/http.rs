@@ -8,6 +8,8 @@ mod clients;
 mod command;
 #[path = "http/metrics.rs"]
 mod metrics;
+#[path = "http/operator.rs"]
+mod operator;
 #[path = "http/pages.rs"]
 mod pages;
 #[path = "http/secrets.rs"]

@@ -5,6 +5,8 @@
 pub enum EndReason {
     /// DELETE of its session.
     Deleted,
+    /// An operator ended it.
+    Operator,
     /// The peer closed DTLS.
     PeerClosed,
     /// Not connected in time after the offer.
@@ -23,8 +25,9 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 8] = [
+    pub const ALL: [EndReason; 9] = [
         EndReason::Deleted,
+        EndReason::Operator,
         EndReason::PeerClosed,
         EndReason::SetupTimeout,
         EndReason::ConsentExpired,
@@ -38,6 +41,7 @@ impl EndReason {
     pub fn label(self) -> &'static str {
         match self {
             EndReason::Deleted => "deleted",
+            EndReason::Operator => "operator",
             EndReason::PeerClosed => "peer_closed",
             EndReason::SetupTimeout => "setup_timeout",
             EndReason::ConsentExpired => "consent_expired",

@@ -68,6 +68,37 @@ impl Snapshot {
         self.buckets.iter().map(|(_, count)| count).sum()
     }
 
+    /// What was observed since the snapshot `before` of the same histograms.
+    pub fn since(&self, before: &Snapshot) -> Snapshot {
+        let earlier = before.buckets.iter().map(|(_, count)| *count).chain(std::iter::repeat(0));
+        let buckets = self.buckets.iter().zip(earlier);
+        let buckets = buckets.map(|((bound, count), earlier)| (*bound, count.saturating_sub(earlier)));
+        Snapshot { sum: self.sum - before.sum, buckets: buckets.collect() }
+    }
+
+    /// The mean, if anything was observed.
+    pub fn mean(&self) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| self.sum / count as f64)
+    }
+
+    /// The value that a part `q` of all observations does not pass, 0 to 1, as Prometheus estimates it: evenly within a
+    /// bucket, and the highest bound for what lies over it.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let rank = q * self.count() as f64;
+        let (mut below, mut lower) = (0.0, 0.0);
+        for &(upper, count) in &self.buckets {
+            let count = count as f64;
+            if count > 0.0 && below + count >= rank {
+                let within = if upper.is_finite() { (upper - lower) * (rank - below) / count } else { 0.0 };
+                return Some(lower + within);
+            }
+            below += count;
+            lower = if upper.is_finite() { upper } else { lower };
+        }
+        None
+    }
+
     /// The sum of all observed values.
     pub fn sum(&self) -> f64 {
         self.sum
@@ -97,5 +128,23 @@ mod tests {
         let counts: Vec<u64> = snapshot.buckets.iter().map(|(_, count)| *count).collect();
         assert_eq!(counts, [1, 2, 2, 1]);
         assert_eq!((snapshot.count(), snapshot.sum()), (6, 10.5));
+    }
+
+    #[test]
+    fn what_came_between_two_snapshots_has_a_mean_and_quantiles() {
+        let histogram = Histogram::new(&[1.0, 2.0, 4.0]);
+        histogram.observe(100.0);
+        let before = Snapshot::of([&histogram]);
+        assert_eq!(Snapshot::of([&histogram]).since(&before).mean(), None);
+        [0.5, 0.5, 1.5, 3.0].iter().for_each(|value| histogram.observe(*value));
+        let between = Snapshot::of([&histogram]).since(&before);
+        assert_eq!((between.count(), between.mean()), (4, Some(1.375)));
+        assert_eq!([0.25, 0.5, 0.75, 1.0].map(|q| between.quantile(q)), [0.5, 1.0, 2.0, 4.0].map(Some));
+        assert_eq!(
+            Snapshot::of([&histogram]).quantile(1.0),
+            Some(4.0),
+            "what is over all bounds is at the highest"
+        );
+        assert_eq!(Snapshot::default().quantile(0.5), None);
     }
 }

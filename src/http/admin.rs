@@ -11,10 +11,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::api;
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
 use super::profiles::{self, Profiles};
-use super::streams;
+use crate::operator::Operator;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
@@ -27,6 +28,7 @@ sluice, for operators
 
 /metrics   everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
 /streams   what every stream does and where it comes from, and what exactly is wrong (JSON)
+/api/v1/   history, events, streams, viewers, log: what the page and `sluice top` show (docs/OPERATING.md)
 /livez     200 while the server works, 503 with the reason while it does not: restart on 503
 /readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
 /version   version and commit of this build (JSON)
@@ -35,6 +37,8 @@ sluice, for operators
 
 /// What the admin listener looks at.
 pub struct Admin {
+    /// What the page shows.
+    pub operator: Arc<Operator>,
     /// All metrics.
     pub metrics: Metrics,
     /// Streams, for readiness.
@@ -54,10 +58,10 @@ pub struct Admin {
 /// Routes of the admin listener.
 pub fn routes(admin: Arc<Admin>) -> Router {
     let profiles = profiles::routes(admin.profiles.clone());
+    let api = api::routes(admin.operator.clone());
     let hosts = admin.hosts.clone();
     Router::new()
         .route("/", get(index))
-        .route("/streams", get(streams))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -65,11 +69,8 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: / lists what is here") })
         .with_state(admin)
         .merge(profiles)
+        .merge(api)
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
-}
-
-async fn streams(State(admin): State<Arc<Admin>>) -> Response {
-    axum::Json(streams::whole(&admin.registry)).into_response()
 }
 
 /// What is here, for whoever opens the port in a browser or with curl.

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod api;
 pub mod conditional;
 pub mod connection;
 pub mod discreet;
@@ -12,6 +13,7 @@ pub mod problem;
 pub mod profiles;
 mod request;
 pub mod routes;
+mod same_origin;
 mod still;
 pub mod streams;
 pub mod whep;

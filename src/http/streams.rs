@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::access::Grant;
 use super::conditional::{etag_of, has_already};
 use super::discreet::{discreet, kind};
 use crate::contain::lock;
+use crate::operator::history::History;
 use crate::stream::trouble::Trouble;
-use crate::stream::{Cause, SourceState};
-use crate::stream::{Registry, Stream};
+use crate::stream::{Registry, SourceState, Stream};
 
 /// For how long a list is given again. Raising it makes pages late; lowering it costs CPU for each page that is
 /// open.
@@ -55,8 +55,9 @@ impl StreamList {
         match kept.as_ref().filter(|list| now.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
             None => {
-                let streams: Vec<Value> = registry.streams().iter().map(|stream| describe(stream)).collect();
-                let body = json!({ "version": env!("CARGO_PKG_VERSION"), "streams": streams }).to_string();
+                let streams = registry.streams().iter().map(|stream| describe(stream)).collect();
+                let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
+                let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
                 let list = List { made: now, etag: etag_of(body.as_bytes()), body: body.into() };
                 kept.insert(list).clone()
             }
@@ -64,19 +65,109 @@ impl StreamList {
     }
 }
 
+/// Every stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The version of the server.
+    pub version: String,
+    /// By name.
+    pub streams: Vec<Told>,
+}
+
+/// What is told of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its name in URLs.
+    pub name: String,
+    /// Where it comes from: for everybody its kind (`rtsp`, `demo`), for operators host and port too.
+    pub source: String,
+    /// `connecting`, `starting`, `playing`, `waiting`.
+    pub state: String,
+    /// Since when its source is connected, or is not (RFC 9110 §5.6.7): of the page's own clock, which may be wrong, a
+    /// time would make "since 1970".
+    pub since: Option<String>,
+    /// What is wrong with it.
+    pub trouble: Option<ToldTrouble>,
+    /// Why there is no picture, in a sentence.
+    pub error: Option<String>,
+    /// Time until its source is tried again.
+    pub retry_in_ms: Option<u64>,
+    /// Whether there is a keyframe to show.
+    pub picture: bool,
+    /// Its video.
+    pub video: Option<ToldVideo>,
+    /// Its audio.
+    pub audio: Option<ToldAudio>,
+    /// Sentences about what is left out, or is to be set.
+    pub notes: Vec<String>,
+    /// Sessions that watch it.
+    pub viewers: usize,
+    /// What comes in, for operators: it changes with every look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+}
+
+/// What is wrong with a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldTrouble {
+    /// `away`, `silent`, `no_keyframe`, `no_video`.
+    pub kind: String,
+    /// What kind of thing keeps its source away.
+    pub cause: Option<String>,
+    /// The sentence, without the camera's address.
+    pub detail: Option<String>,
+}
+
+/// The video of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldVideo {
+    /// `H264`.
+    pub codec: String,
+    /// Pixels, when known.
+    pub width: Option<u16>,
+    /// Pixels, when known.
+    pub height: Option<u16>,
+    /// `profile-level-id`, as in `42c01f`, when known.
+    pub profile: Option<String>,
+}
+
+/// The audio of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldAudio {
+    /// `opus`, `PCMU`, `PCMA`.
+    pub codec: String,
+    /// One or two.
+    pub channels: u8,
+}
+
+/// What comes in of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ingress {
+    /// Payload bits a second, over the last seconds.
+    pub bps: Option<u64>,
+    /// Packets that were lost before they reached us, since the start.
+    pub lost: u64,
+    /// Keyframes, since the start.
+    pub keyframes: u64,
+}
+
 /// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
-pub fn whole(registry: &Registry) -> Value {
-    let whole = registry.streams().into_iter().map(|stream| {
-        let mut told = describe(&stream);
-        told["source"] = stream.source().into();
-        told["error"] = stream.status().failure.into();
-        told
+pub fn whole(registry: &Registry, history: &History) -> Listed {
+    let streams = registry.streams().into_iter().map(|stream| Told {
+        source: stream.source(),
+        error: stream.status().failure,
+        ingress: Some(Ingress {
+            bps: history.ingress_bps(stream.id),
+            lost: stream.counters.ingress_lost.get(),
+            keyframes: stream.counters.keyframes.get(),
+        }),
+        ..describe(&stream)
     });
-    json!({ "version": env!("CARGO_PKG_VERSION"), "streams": whole.collect::<Vec<_>>() })
+    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams: streams.collect() }
 }
 
 /// What everybody may know of a stream: not where its camera is.
-fn describe(stream: &Stream) -> Value {
+fn describe(stream: &Stream) -> Told {
     let (status, watch) = (stream.status(), stream.watch());
     let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
     let (state, retry_in) = match &status.state {
@@ -90,34 +181,32 @@ fn describe(stream: &Stream) -> Value {
             Trouble::Away | Trouble::NoKeyframe => failure.clone(),
             _ => None,
         };
-        let cause = status.cause.filter(|_| trouble == Trouble::Away).map(Cause::name);
-        json!({ "kind": trouble.name(), "cause": cause, "detail": detail })
+        let cause = status.cause.filter(|_| trouble == Trouble::Away).map(|cause| cause.name().to_owned());
+        ToldTrouble { kind: trouble.name().to_owned(), cause, detail }
     });
     let formats = status.formats.unwrap_or_default();
-    let video = formats.video.map(|video| {
-        json!({
-            "codec": video.codec.encoding_name(),
-            "width": video.size.map(|(width, _)| width),
-            "height": video.size.map(|(_, height)| height),
-            "profile": video.profile_level_id.map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}")),
-        })
+    let video = formats.video.map(|video| ToldVideo {
+        codec: video.codec.encoding_name().to_owned(),
+        width: video.size.map(|(width, _)| width),
+        height: video.size.map(|(_, height)| height),
+        profile: video.profile_level_id.map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}")),
     });
     let audio = formats
         .audio
-        .map(|audio| json!({ "codec": audio.codec.encoding_name(), "channels": audio.channels }));
-    json!({
-        "name": stream.name,
-        "source": kind(&stream.source()),
-        "state": state,
-        // Of the page's own clock, which may be wrong, it would make "since 1970".
-        "since": watch.since.map(httpdate::fmt_http_date),
-        "trouble": trouble,
-        "error": failure,
-        "retry_in_ms": retry_in,
-        "picture": stream.has_picture(),
-        "video": video,
-        "audio": audio,
-        "notes": formats.notes,
-        "viewers": stream.viewers.load(Ordering::Relaxed),
-    })
+        .map(|audio| ToldAudio { codec: audio.codec.encoding_name().to_owned(), channels: audio.channels });
+    Told {
+        name: stream.name.clone(),
+        source: kind(&stream.source()).to_owned(),
+        state: state.to_owned(),
+        since: watch.since.map(httpdate::fmt_http_date),
+        trouble,
+        error: failure,
+        retry_in_ms: retry_in,
+        picture: stream.has_picture(),
+        video,
+        audio,
+        notes: formats.notes,
+        viewers: stream.viewers.load(Ordering::Relaxed),
+        ingress: None,
+    }
 }

@@ -26,6 +26,7 @@ use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
 use crate::session::offer::shown;
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
+use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
 use crate::stream::SourceState;
@@ -129,9 +130,12 @@ impl Whep {
                 }
             })?;
         let id = viewer.session();
-        let session = Session::new(stream.clone(), layer, shard.clone(), taken, etag.clone(), ufrags, mids);
+        let visitor = Visitor::new(request.head.client, &request.head.headers, now);
+        let place = (taken, visitor);
+        let session = Session::new(stream.clone(), layer, shard.clone(), place, etag.clone(), ufrags, mids);
         self.enter(id, session, viewer)?;
-        tracing::debug!(session = ?id, stream = stream.name, shard = shard.index, "viewer joins");
+        let (remote, shard) = (request.head.client, shard.index);
+        tracing::debug!(session = ?id, stream = stream.name, %remote, shard, "viewer joins");
 
         let mut response = (StatusCode::CREATED, answer).into_response();
         let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
@@ -128,7 +128,8 @@ impl Endpoint {
         body: Bytes,
     ) -> Result<(Response<()>, Bytes), Refusal> {
         let host = &self.url[url::Position::BeforeHost..url::Position::AfterPort];
-        let mut request = request.header(HOST, host).body(Full::new(body)).map_err(broken)?;
+        let request = request.header(HOST, host).header(USER_AGENT, AGENT);
+        let mut request = request.body(Full::new(body)).map_err(broken)?;
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
@@ -180,6 +181,9 @@ async fn connect(address: SocketAddr) -> std::io::Result<(TcpStream, std::net::I
     let local = stream.local_addr()?.ip();
     Ok((stream, local))
 }
+
+/// What a viewer of ours calls itself, for whoever runs the server.
+const AGENT: &str = concat!("sluice-load/", env!("CARGO_PKG_VERSION"));
 
 /// A URL without its user and password, and the header that says them.
 fn apart(mut url: Url) -> (Url, Option<HeaderValue>) {

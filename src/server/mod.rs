@@ -12,11 +12,11 @@ pub mod watchdog;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::http::HeaderValue;
-use sluice_config::Config;
+use sluice_config::{Config, Effective};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
@@ -33,8 +33,11 @@ use crate::http::listen::{self, HttpLimits, ListenError};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
+use crate::operator::Operator;
+use crate::operator::settings::Settings;
 use crate::ops::log::Lost;
 use crate::ops::metrics::Metrics;
+use crate::ops::recent::Recent;
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -108,12 +111,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says. `revision` is the commit of this build, `lost` counts what the
-    /// log lost.
+    /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
+    /// counted, and its last lines are shown.
     pub async fn start(
-        config: &Config,
+        Effective { config, settings }: &Effective,
         revision: &'static str,
-        lost: Arc<Lost>,
+        (lost, recent_lines): (Arc<Lost>, Arc<Recent>),
     ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = shards::sockets(config)?;
@@ -138,7 +141,11 @@ impl Server {
             viewer: config.into(),
             repair: config.nack.enabled,
         });
+        let parts = (registry.clone(), sessions.clone(), shards.clone());
+        let operator =
+            Arc::new(Operator::new(parts.0, parts.1, parts.2, Settings::new(settings), recent_lines));
         let admin_state = Arc::new(Admin {
+            operator: operator.clone(),
             metrics: Metrics::new(
                 registry.clone(),
                 sessions.clone(),
@@ -189,6 +196,8 @@ impl Server {
         let routes = admin::routes(admin_state.clone());
         let serving = listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping);
         tasks.spawn(named("admin listener", serving));
+        let looks = look(watched(Task::History, "history"), operator, stopping.clone());
+        tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
@@ -224,9 +233,11 @@ impl Server {
     /// # Errors
     ///
     /// Too few descriptors or threads for so many streams; those that there were go on.
-    pub fn reload(&self, config: &Config) -> Result<String, ServerError> {
+    pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
         connections(config)?;
-        Ok(self.streams.apply(config).map_err(ServerError::Thread)?.to_string())
+        let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
+        self.admin_state.operator.settings.reload(settings);
+        Ok(changes.to_string())
     }
 
     /// Stops: no new sessions, every viewer told goodbye, every thread waited for, but not for long.
@@ -311,11 +322,33 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
     Ok(plan.connections as usize)
 }
 
+/// Time between two samples of the history.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks at everything once a second, for charts, until the server stops.
+async fn look(mut watched: Watched, operator: Arc<Operator>, stop: watch::Receiver<bool>) {
+    let looks = async || {
+        let mut stop = stop.clone();
+        let mut clock = tokio::time::interval(LOOK);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = clock.tick() => operator.look(Instant::now(), SystemTime::now()),
+            }
+        }
+    };
+    while let Some(pause) = watched.run(looks()).await {
+        watched.pause(pause).await;
+    }
+    operator.history.close();
+}
+
 /// Keeps the books of viewers that connect and end, until the last shard is gone.
 async fn keep_books(mut watched: Watched, sessions: Arc<Sessions>, mut news: mpsc::Receiver<News>) {
     let mut books = async || {
         while let Some(news) = news.recv().await {
-            sessions.hear(&news);
+            sessions.hear(Instant::now(), &news);
         }
     };
     while let Some(pause) = watched.run(books()).await {

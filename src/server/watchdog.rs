@@ -61,7 +61,7 @@ impl Looks {
             let shard = &watch.shard;
             if let Finding::GiveUp(_) = finding {
                 shard.health.give_up();
-                let sessions = self.sessions.end_of_shard(shard.index);
+                let sessions = self.sessions.end_of_shard(now, shard.index);
                 // Its own thread writes these, and it does not run.
                 shard.counters.viewers.set(0);
                 shard.counters.connected_now.set(0);
@@ -187,6 +187,8 @@ fn look_at_interfaces(setup: &WatchdogSetup) {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use axum::http::HeaderMap;
+
     use sluice_config::{Rtsp, Source};
 
     use super::*;
@@ -194,6 +196,7 @@ mod tests {
     use crate::session::admission::{Admission, AdmissionLimits};
     use crate::session::client::{Client, Share};
     use crate::session::table::Session;
+    use crate::session::visitor::Visitor;
     use crate::shard::command::ShardHandle;
     use crate::shard::place::tests::shards;
     use crate::stream::{Origin, Registry, Stream};
@@ -235,7 +238,9 @@ mod tests {
             let client = Client::of(std::net::Ipv4Addr::LOCALHOST.into());
             let place = self.sessions.admission.admit(self.now, client, self.stream.id).unwrap();
             let (stream, layer) = (self.stream.clone(), self.stream.layer());
-            let session = Session::new(stream, layer, handle, place, String::new(), Vec::new(), Vec::new());
+            let visitor = Visitor::new(std::net::Ipv4Addr::LOCALHOST.into(), &HeaderMap::new(), self.now);
+            let session =
+                Session::new(stream, layer, handle, (place, visitor), String::new(), Vec::new(), Vec::new());
             self.sessions.insert(SessionId(id), session);
         }
 

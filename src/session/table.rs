@@ -7,11 +7,15 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::admission::{Admission, Place};
+use super::gone::{Gone, Graves};
 use super::offer::RefusedOffers;
+use super::visitor::Visitor;
 use crate::contain::lock;
-use crate::id::{LayerId, SessionId, StreamId};
+use crate::count::{Cell, EndReason};
+use crate::id::{LayerId, SessionId, ShortId, StreamId};
 use crate::shard::News;
 use crate::shard::command::ShardHandle;
 use crate::stream::Stream;
@@ -20,9 +24,12 @@ use crate::stream::Stream;
 pub struct Sessions {
     /// The door that they come in by.
     pub admission: Arc<Admission>,
+    /// Sessions that were ever written down.
+    pub answered: Cell,
     /// Offers that did not become one.
     pub refused: RefusedOffers,
     table: Mutex<HashMap<SessionId, Session>>,
+    gone: Mutex<Graves>,
 }
 
 /// One session.
@@ -34,6 +41,8 @@ pub struct Session {
     pub layer: LayerId,
     /// Where its viewer lives.
     pub shard: Arc<ShardHandle>,
+    /// Who asked for it.
+    pub visitor: Visitor,
     /// Its place in the house, given back with the last copy of this.
     pub place: Arc<Place>,
     /// Entity tag of the current ICE session, with its quotes (RFC 9725 §4.3.1).
@@ -52,19 +61,22 @@ impl Session {
         stream: Arc<Stream>,
         layer: LayerId,
         shard: Arc<ShardHandle>,
-        place: Place,
+        (place, visitor): (Place, Visitor),
         etag: String,
         remote_ufrags: Vec<String>,
         mids: Vec<String>,
     ) -> Session {
-        Session { stream, layer, shard, place: Arc::new(place), etag, remote_ufrags, mids, deleted: false }
+        let place = Arc::new(place);
+        Session { stream, layer, shard, visitor, place, etag, remote_ufrags, mids, deleted: false }
     }
 }
 
 impl Sessions {
     /// No sessions, behind this door.
     pub fn new(admission: Arc<Admission>) -> Sessions {
-        Sessions { admission, refused: RefusedOffers::default(), table: Mutex::default() }
+        let refused = RefusedOffers::default();
+        let (answered, table, gone) = (Cell::new(), Mutex::default(), Mutex::default());
+        Sessions { admission, refused, answered, table, gone }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
@@ -84,6 +96,7 @@ impl Sessions {
     /// Writes a session down. Its viewer has been counted by [`Stream::subscribe`].
     pub fn insert(&self, id: SessionId, session: Session) {
         session.shard.viewers.fetch_add(1, Ordering::Relaxed);
+        self.answered.add_shared(1);
         self.lock().insert(id, session);
     }
 
@@ -107,11 +120,44 @@ impl Sessions {
         }
     }
 
-    /// A shard says that a viewer is over, or a join failed: the session goes from all books.
+    /// A join failed: the session goes from all books.
     pub fn end(&self, id: SessionId) {
-        let Some(session) = self.lock().remove(&id) else { return };
+        self.close(id);
+    }
+
+    /// A viewer is over, `now`: its session goes from all books, but for the one of those who ended.
+    fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) {
+        let Some(Session { stream, visitor, .. }) = self.close(id) else { return };
+        tracing::debug!(session = ?id, stream = stream.name, remote = %visitor.address, reason = reason.label(), connected, "viewer ended");
+        let gone =
+            Gone { id: id.short(), stream: stream.name.clone(), visitor, ended: now, reason, connected };
+        lock(&self.gone).add(gone);
+    }
+
+    fn close(&self, id: SessionId) -> Option<Session> {
+        let session = self.lock().remove(&id)?;
         session.shard.viewers.fetch_sub(1, Ordering::Relaxed);
         session.stream.unsubscribe(session.layer, session.shard.index);
+        Some(session)
+    }
+
+    /// Sessions with that short id that were not deleted: one, but for chance.
+    pub fn called(&self, short: ShortId) -> Vec<(SessionId, Session)> {
+        let table = self.lock();
+        let called = table.iter().filter(|(id, session)| id.short() == short && !session.deleted);
+        called.map(|(id, session)| (*id, session.clone())).collect()
+    }
+
+    /// What is kept of sessions, for as many of `ids` as there are. One lock for all.
+    pub fn of(&self, ids: impl Iterator<Item = SessionId>) -> Vec<Option<(String, Visitor)>> {
+        let table = self.lock();
+        ids.map(|id| table.get(&id).map(|session| (session.stream.name.clone(), session.visitor.clone())))
+            .collect()
+    }
+
+    /// Sessions that ended in the last ten minutes, the latest first.
+    pub fn gone(&self, now: Instant) -> Vec<Gone> {
+        lock(&self.gone).since(now)
     }
 
     /// Sessions that watch a stream and were not deleted, each with the shard where its viewer lives.
@@ -123,23 +169,22 @@ impl Sessions {
     }
 
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.
-    pub fn end_of_shard(&self, shard: usize) -> usize {
+    pub fn end_of_shard(&self, now: Instant, shard: usize) -> usize {
         let of_shard = |(id, session): (&SessionId, &Session)| (session.shard.index == shard).then_some(*id);
         let lost: Vec<SessionId> = self.lock().iter().filter_map(of_shard).collect();
-        lost.iter().for_each(|id| self.end(*id));
+        lost.iter().for_each(|id| self.bury(now, *id, EndReason::ShardFailed, false));
         lost.len()
     }
 
     /// What a shard tells of a viewer.
-    pub fn hear(&self, news: &News) {
+    pub fn hear(&self, now: Instant, news: &News) {
         match news {
             News::Connected(id) => {
                 let place = self.lock().get(id).map(|session| session.place.clone());
                 place.inspect(|place| place.connected());
             }
             News::Ended(ended) => {
-                tracing::debug!(session = ?ended.session, reason = ended.reason.label(), connected = ended.connected, "viewer ended");
-                self.end(ended.session);
+                self.bury(now, ended.session, ended.reason, ended.connected);
             }
         }
     }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::time::ViewerTime;
 use crate::track::{Recent, TrackSeq, Train};
 
 /// How many times as fast as it was made the past is sent. Higher meets the live edge sooner, and needs a
@@ -43,7 +44,7 @@ pub(super) struct CatchUp {
     /// Track sequence number of the next train.
     pub(super) next: TrackSeq,
     /// Timestamp of the first frame, when that time was captured, and the distance from frame to frame.
-    first: u64,
+    first: ViewerTime,
     captured: Instant,
     pub(super) ticks: u32,
     /// Frames begun, the first of them due at `began` and each other `step` later.
@@ -61,7 +62,7 @@ pub(super) struct CatchUp {
 /// One train of a catch-up.
 pub(super) struct Step {
     pub(super) train: Arc<Train>,
-    pub(super) timestamp: u64,
+    pub(super) timestamp: ViewerTime,
     pub(super) captured: Instant,
     /// Where it leaves the viewer.
     pub(super) then: Then,
@@ -80,16 +81,17 @@ pub(super) enum Then {
 
 impl CatchUp {
     /// A way from the last keyframe to the live edge, with timestamps above `sent`.
-    pub(super) fn plan(now: Instant, recent: &Recent, sent: u64) -> Option<CatchUp> {
+    pub(super) fn plan(now: Instant, recent: &Recent, sent: ViewerTime) -> Option<CatchUp> {
         let (next, latest) = (recent.since_keyframe()?, recent.latest()?);
         let interval = recent.frame_interval().unwrap_or(DEFAULT_INTERVAL);
         let speed = SPEED.max(FLOOR / recent.bytes_per_second().max(1) as f64);
         let step = interval.div_f64(speed);
-        let first = latest.timestamp.max(sent + 1);
+        let own = ViewerTime::own(latest);
+        let first = own.max(sent + 1);
         Some(CatchUp {
             next,
             first,
-            captured: latest.captured + since(latest.timestamp, first),
+            captured: latest.captured + time(first.since(own)),
             ticks: ((step.as_secs_f64() * 90_000.0) as u32).max(1),
             frames: 0,
             began: now,
@@ -153,7 +155,7 @@ impl CatchUp {
             _ => Then::More,
         };
         let timestamp = self.first + distance;
-        let captured = self.captured + since(0, distance);
+        let captured = self.captured + time(distance);
         Ok(Some(Step { train: train.clone(), timestamp, captured, then }))
     }
 }
@@ -171,7 +173,7 @@ fn outpaced(now: Instant, recent: &Recent, speed: f64) -> bool {
     !left.is_zero() && left < NEAR && age.div_f64(speed - 1.0) > left
 }
 
-/// Time from one timestamp to a later one, at 90 kHz.
-fn since(earlier: u64, later: u64) -> Duration {
-    Duration::from_micros(later.saturating_sub(earlier) * 100 / 9)
+/// The time of so many ticks of 90 kHz.
+fn time(ticks: u64) -> Duration {
+    Duration::from_micros(ticks * 100 / 9)
 }

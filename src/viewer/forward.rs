@@ -13,6 +13,7 @@ use super::budget::{Budget, KeyframeAnswer, Replay};
 use super::catch_up::{CatchUp, Then};
 pub use super::runs::Repair;
 use super::runs::{Rewritten, Runs};
+use super::time::ViewerTime;
 use crate::track::{Recent, TrackSeq, Train};
 
 /// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
@@ -40,7 +41,7 @@ pub struct Forwarder {
     /// The viewer's sequence number of the next packet.
     next_sequence: PacketIndex,
     /// The highest timestamp sent so far.
-    highest: u64,
+    highest: ViewerTime,
     lift: Lift,
     runs: Runs,
 }
@@ -66,7 +67,7 @@ impl Forwarder {
         Forwarder {
             state: State::AwaitKeyframe,
             next_sequence: PacketIndex(first_sequence.into()),
-            highest: 0,
+            highest: ViewerTime::default(),
             lift: Lift::default(),
             runs: Runs::default(),
         }
@@ -200,12 +201,18 @@ impl Forwarder {
     }
 
     /// Gives a train its number.
-    fn number(&mut self, train: &Train, timestamp: u64, captured: Instant, rewritten: Rewritten) -> Forward {
+    fn number(
+        &mut self,
+        train: &Train,
+        timestamp: ViewerTime,
+        captured: Instant,
+        rewritten: Rewritten,
+    ) -> Forward {
         let sequence = self.next_sequence;
         self.runs.note(train, sequence, timestamp, rewritten);
         self.next_sequence += train.packets.len() as u64;
         self.highest = self.highest.max(timestamp);
-        Forward { sequence, timestamp: timestamp as u32, captured }
+        Forward { sequence, timestamp: timestamp.wire(), captured }
     }
 }
 
@@ -216,19 +223,20 @@ impl Forwarder {
 #[derive(Debug, Default)]
 struct Lift {
     /// Live frames must be above this: the last timestamp that was rewritten.
-    floor: u64,
+    floor: ViewerTime,
     /// What the frame now being sent was lifted to, if it was.
-    lifted: Option<u64>,
+    lifted: Option<ViewerTime>,
 }
 
 impl Lift {
     /// Timestamp of a train that keeps its own if it can; all trains of a frame get the same.
-    fn stamp(&mut self, train: &Train) -> u64 {
+    fn stamp(&mut self, train: &Train) -> ViewerTime {
+        let own = ViewerTime::own(train);
         if train.starts_frame {
-            self.lifted = (train.timestamp <= self.floor).then_some(self.floor + u64::from(LIFT));
+            self.lifted = (own <= self.floor).then_some(self.floor + u64::from(LIFT));
             self.floor = self.lifted.unwrap_or(self.floor);
         }
-        self.lifted.unwrap_or(train.timestamp)
+        self.lifted.unwrap_or(own)
     }
 }
 

@@ -11,6 +11,7 @@ mod outgoing;
 mod reception;
 mod runs;
 mod state;
+mod time;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

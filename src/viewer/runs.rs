@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sluice_media::srtp::PacketIndex;
 
+use super::time::ViewerTime;
 use crate::track::{Recent, TrackSeq, Train};
 
 /// Runs remembered for repairs. One begins with each catch-up and each gap, so this many reach far
@@ -43,9 +44,9 @@ struct Run {
     /// The track's sequence number of the same.
     track: TrackSeq,
     /// Timestamp of its first frame.
-    first: u64,
+    first: ViewerTime,
     /// Timestamp of its newest frame.
-    newest: u64,
+    newest: ViewerTime,
     /// How rewritten timestamps go on.
     rewritten: Rewritten,
     /// Every frame kept its own timestamp.
@@ -64,9 +65,9 @@ pub(super) struct Rewritten {
 
 impl Run {
     /// Whether `train` under `sequence` and `timestamp` belongs to this run.
-    fn takes(&self, train: &Train, sequence: PacketIndex, timestamp: u64) -> bool {
+    fn takes(&self, train: &Train, sequence: PacketIndex, timestamp: ViewerTime) -> bool {
         let expected = match self.own {
-            true => train.timestamp,
+            true => ViewerTime::own(train),
             false if train.starts_frame => self.newest + u64::from(self.rewritten.ticks),
             false => self.newest,
         };
@@ -81,7 +82,7 @@ impl Runs {
         &mut self,
         train: &Train,
         sequence: PacketIndex,
-        timestamp: u64,
+        timestamp: ViewerTime,
         rewritten: Rewritten,
     ) {
         match &mut self.current {
@@ -93,7 +94,7 @@ impl Runs {
                     first: timestamp,
                     newest: timestamp,
                     rewritten,
-                    own: timestamp == train.timestamp,
+                    own: timestamp == ViewerTime::own(train),
                 };
                 if self.earlier.len() + 1 == RUNS_MAX {
                     self.earlier.pop_front();
@@ -110,7 +111,7 @@ impl Runs {
         let track = run.track + sequence.since(run.sequence)?;
         let (train, index) = recent.train_containing(track)?;
         let timestamp = if run.own {
-            train.timestamp
+            ViewerTime::own(train)
         } else {
             let Rewritten { frame, ticks } = run.rewritten;
             let from = match frame {
@@ -120,6 +121,6 @@ impl Runs {
             let frames = (recent.frame_of(track)? as u32).wrapping_sub(from);
             run.first + u64::from(frames) * u64::from(ticks)
         };
-        Some(Repair { train: train.clone(), index, sequence, timestamp: timestamp as u32 })
+        Some(Repair { train: train.clone(), index, sequence, timestamp: timestamp.wire() })
     }
 }

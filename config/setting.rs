@@ -1,0 +1,83 @@
+//! Each key with the value that it has and who gave it, for whoever has to find out why a server does what it does. A
+//! source is shown by its label, and every other value redacted: no secret is in here.
+
+use crate::{Config, redact::redact, schema};
+
+/// One key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// `udp.port`, `streams.gate.source`.
+    pub key: String,
+    /// As a variable would say it: without TOML's quotes, lists with commas.
+    pub value: String,
+    /// Who gave it.
+    pub origin: Given,
+}
+
+/// Who gave a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Nobody.
+    Default,
+    /// A line of a file, from 1.
+    File(String, usize),
+    /// A `SLUICE_*` variable.
+    Variable,
+    /// `--set` or `NAME=URL`.
+    Argument,
+}
+
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(name, line) => write!(f, "{name}:{line}"),
+            Self::Variable => f.write_str("environment"),
+            Self::Argument => f.write_str("command line"),
+        }
+    }
+}
+
+/// A whole configuration, and where each part of it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effective {
+    /// The configuration.
+    pub config: Config,
+    /// Its keys in the order of the reference file, then those of streams by name.
+    pub settings: Vec<Setting>,
+}
+
+impl Effective {
+    /// `given` are the keys that somebody wrote: value and origin of each.
+    pub(crate) fn new(config: Config, mut given: impl FnMut(&str) -> Option<(String, Given)>) -> Self {
+        let mut settings = Vec::new();
+        let mut tell = |key: String, default: Option<&str>, value: Option<String>| {
+            let (written, origin) = match (given(&key), default) {
+                (Some(given), _) => given,
+                (None, Some(default)) => (bare(default), Given::Default),
+                // Nobody wrote it, and the one that is served then is not the configuration's.
+                (None, None) => return,
+            };
+            let value = redact(&value.unwrap_or(written).replace('\n', " "));
+            settings.push(Setting { key, value, origin });
+        };
+        let (of_streams, keys): (Vec<_>, Vec<_>) =
+            schema::keys().into_iter().partition(|key| key.path.starts_with("streams."));
+        keys.into_iter().for_each(|key| tell(key.path, key.default, None));
+        for (name, stream) in &config.streams {
+            for key in &of_streams {
+                // A camera's URL may hold a password that no rule knows.
+                let value = key.path.ends_with(".source").then(|| stream.source.label());
+                tell(key.path.replace("NAME", name.as_str()), None, value);
+            }
+        }
+        Self { config, settings }
+    }
+}
+
+/// A default of the schema without TOML's marks.
+fn bare(default: &str) -> String {
+    let quoted = default.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    // No list has anything in it by default.
+    if default == "[]" { String::new() } else { quoted.unwrap_or(default).to_owned() }
+}
