@@ -60,7 +60,7 @@ pub struct Config {
 
 impl Config {
     /// Tables of `other` that a running server with this configuration does not take over: all that differ but
-    /// `[rtsp]` and `[streams]`.
+    /// `[rtsp]`, `[streams]` and `log.level`.
     pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
         let differs = [
             ("http", self.http != other.http),
@@ -74,7 +74,7 @@ impl Config {
             ("nack", self.nack != other.nack),
             ("rtcp", self.rtcp != other.rtcp),
             ("track", self.track != other.track),
-            ("log", self.log != other.log),
+            ("log", self.log.format != other.log.format),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
     }

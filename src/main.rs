@@ -7,21 +7,17 @@ use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use sluice::ops::log::{self, Lines, Lost};
-use sluice::ops::recent::{self, Recent};
+use sluice::ops::log::Lines;
+use sluice::ops::logging::{self, Logging};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
 use sluice::tasks::named;
 use sluice_config::{
-    Config, ConfigError, Effective, File, Given, Inputs, LogFormat, Setting, Source, Stream, StreamName,
+    Config, ConfigError, Effective, File, Given, Inputs, Setting, Source, Stream, StreamName,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -214,19 +210,15 @@ fn run(
     passwords_shown: &[String],
 ) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    let recent = start_logging(&effective.config, &log)?;
+    let logging =
+        logging::start(&effective.config.log, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
     warn_of_passwords(passwords_shown);
-    let served = serve(effective, inputs, qr, (log.lost(), recent));
+    let served = serve(effective, inputs, qr, logging);
     log.flush();
     served
 }
 
-fn serve(
-    effective: Effective,
-    inputs: Inputs,
-    qr: bool,
-    log: (Arc<Lost>, Arc<Recent>),
-) -> anyhow::Result<ExitCode> {
+fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -366,26 +358,4 @@ fn warn_of_passwords(streams: &[String]) {
              machine: give the URL in a file (-c){variable}"
         );
     }
-}
-
-/// Starts the log; what it gives keeps its last lines.
-fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<Arc<Recent>> {
-    let filter = log::filter(&config.log.level)
-        .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
-    let written = tracing_subscriber::fmt::layer()
-        .with_writer(log.clone())
-        // It would say with eprintln that a line could not be written, and that panics.
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    let written = match config.log.format {
-        LogFormat::Text => written.boxed(),
-        LogFormat::Json => written.json().boxed(),
-    };
-    let recent = Arc::<Recent>::default();
-    tracing_subscriber::registry()
-        .with(written.with_filter(filter))
-        .with(recent::layer(recent.clone()))
-        .init();
-    log::take_panics();
-    Ok(recent)
 }

@@ -8,14 +8,14 @@ use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::terms::PACING;
 use sluice_harness::world::World;
-use sluice_media::Codec;
+use sluice_media::AudioCodec;
 use sluice_media::rtcp::Epoch;
 
 /// Bytes of heap that a shard with `viewers` on bad lines holds alone, and bytes in the ring.
 fn shard_heap(viewers: usize, history: Duration) -> (usize, usize) {
     let recent = RecentLimits { bytes: 64 << 20, history };
     let mut world = World::with_rings(81, recent);
-    world.camera(Codec::Opus);
+    world.camera(AudioCodec::Opus);
     world.run(Duration::from_millis(12_900));
     (0..viewers).for_each(|_| {
         world.join(0, Behaviour::PACKETS, Link::GOOD);

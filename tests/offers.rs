@@ -13,7 +13,7 @@ use sluice::session::answer::{Identity, answer, negotiate};
 use sluice::session::offer::{OFFER_MAX, Offer, OfferError};
 use sluice::session::sdpfrag::Fragment;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 const CHROMIUM: &str = include_str!("data/chromium-156.sdp");
 
@@ -42,12 +42,12 @@ fn work(text: &str, formats: &Formats, credentials: &Credentials) -> Result<Stri
 fn cost(text: &str) -> (u64, u64, Duration) {
     let formats = Formats {
         video: Some(VideoFormat {
-            codec: Codec::H264,
+            codec: VideoCodec::H264,
             profile_level_id: Some([0x64, 0, 0x28]),
             size: None,
             frame_rate: None,
         }),
-        audio: Some(AudioFormat { codec: Codec::Opus, channels: 2 }),
+        audio: Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }),
         notes: Vec::new(),
     };
     let credentials = Credentials { ufrag: "srv0".to_owned(), pwd: "s".repeat(36) };

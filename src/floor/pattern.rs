@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use sluice_bench::floor::CLIP;
 use sluice_config::Egress;
 use sluice_load::cameras::send_time;
-use sluice_media::h264::is_slice;
-use sluice_media::{AccessUnit, AudioFrame, Codec, Kind, clip};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame, Kind, VideoCodec, clip};
 
 use crate::shard::{FanOut, Pacing};
 use crate::track::{AudioPacketizer, Train, VideoPacketizer};
@@ -64,7 +63,8 @@ impl Pattern {
 /// The clip as the demo source plays it, through the server's fan-out. Of two repetitions the second: the
 /// first has no past.
 fn fanned_out(viewers: usize, send_times: bool, now: Instant) -> Vec<Step> {
-    let (mut video, mut audio) = (VideoPacketizer::new(0), AudioPacketizer::new(Codec::Opus, 0));
+    let (mut video, mut audio) =
+        (VideoPacketizer::new(VideoCodec::H264, 0), AudioPacketizer::new(AudioCodec::Opus, 0));
     let (pictures, packets) = (clip::pictures(), clip::packets());
     let mut pictures = pictures.iter().cycle().zip(0_u32..).peekable();
     let mut line = Line::new(viewers, now);
@@ -79,7 +79,7 @@ fn fanned_out(viewers: usize, send_times: bool, now: Instant) -> Vec<Step> {
         while let Some((nals, number)) = pictures.next_if(|(_, number)| starts(*number) < at + PACKET) {
             let mut nals = nals.clone();
             if send_times {
-                let slice = nals.iter().position(|nal| is_slice(nal));
+                let slice = nals.iter().position(|nal| VideoCodec::H264.nal().role(nal).is_slice());
                 // As long as a real one; what it says is not looked at.
                 nals.insert(slice.unwrap_or(0), send_time::write(u64::MAX / 3));
             }
@@ -211,7 +211,9 @@ mod tests {
         let mut moments: Vec<u128> = pattern
             .steps
             .iter()
-            .filter(|step| step.trains.iter().any(|(train, _)| train.codec == Codec::H264 && train.keyframe))
+            .filter(|step| {
+                step.trains.iter().any(|(train, _)| train.codec.kind() == Kind::Video && train.keyframe)
+            })
             .map(|step| step.at.as_millis())
             .collect();
         moments.dedup();

@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use crate::session::offer::shown;
+use sluice_media::shown;
 
 /// Names that are answered to, besides addresses and `localhost` (`admin.hosts`).
 pub type Hosts = Arc<[String]>;

@@ -23,15 +23,14 @@ use crate::peer::Credentials;
 use crate::session::admission::Refusal;
 use crate::session::client::Client;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
-use crate::session::offer::shown;
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
-use crate::stream::SourceState;
-use crate::stream::{Registry, Stream};
+use crate::stream::{Registry, SourceState, Stream, WANTED_RETRY};
 use crate::viewer::{Viewer, ViewerLimits};
+use sluice_media::shown;
 
 /// Time to try again when the server is full.
 const FULL_RETRY: Duration = Duration::from_secs(5);
@@ -104,7 +103,10 @@ impl Whep {
     fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
         let status = stream.status();
-        let Some(formats) = status.playable() else { return Err(not_playing(stream, &status.state)) };
+        let Some(formats) = status.playable() else {
+            stream.want();
+            return Err(not_playing(stream, &status.state));
+        };
         let place = self.sessions.admission.admit(now, Client::of(request.head.client), stream.id);
         let taken = place.map_err(|refusal| refused(stream, refusal))?;
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
@@ -296,7 +298,8 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
     let (cause, reason, retry_in) = match state {
         SourceState::Waiting { error, cause, retry_in } => {
-            (Some(*cause), discreet(error, &stream.source()), *retry_in)
+            let soon = if cause.needs_operator() { *retry_in } else { (*retry_in).min(WANTED_RETRY) };
+            (Some(*cause), discreet(error, &stream.source()), soon)
         }
         SourceState::Starting { why } => (None, discreet(why, &stream.source()), CONNECTING_RETRY),
         SourceState::Connecting | SourceState::Playing => {

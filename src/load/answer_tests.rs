@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use sluice_media::VideoCodec;
 use sluice_media::dtls::SharedDtls;
 
 use super::client::{Behaviour, Client, ClientError, Stage};
@@ -15,8 +16,8 @@ const MEDIAMTX: &str = include_str!("../../tests/data/mediamtx-1.20.1-answer.sdp
 const GO2RTC: &str = include_str!("../../tests/data/go2rtc-1.9.14-answer.sdp");
 const JANUS: &str = include_str!("../../tests/data/janus-1.4.1-answer.sdp");
 
-const OPUS: Format = Format::Media { video: false, h264: false, clock: 48_000 };
-const H264: Format = Format::Media { video: true, h264: true, clock: 90_000 };
+const OPUS: Format = Format::Media { video: false, codec: None, clock: 48_000 };
+const H264: Format = Format::Media { video: true, codec: Some(VideoCodec::H264), clock: 90_000 };
 
 /// The names of the sections of an offer or answer, in order.
 fn sections(sdp: &str) -> Vec<&str> {

@@ -2,15 +2,17 @@
 //!
 //! Owns the few SDP lines that counting packets needs; the engine reads the rest. Never negotiates.
 
+use sluice_media::VideoCodec;
+
 /// What a payload type carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Media with this clock rate in Hz; `h264` if it can be verified.
+    /// Media with this clock rate in Hz.
     Media {
         /// Video rather than audio.
         video: bool,
-        /// H.264 (RFC 6184).
-        h264: bool,
+        /// Its codec, if that is a video that can be verified.
+        codec: Option<VideoCodec>,
         /// Ticks a second of the RTP timestamp.
         clock: u32,
     },
@@ -61,8 +63,8 @@ impl Formats {
             let carries_media =
                 !["rtx", "red", "ulpfec", "flexfec-03"].iter().any(|n| n.eq_ignore_ascii_case(name));
             if carries_media && clock > 0 {
-                let h264 = name.eq_ignore_ascii_case("h264");
-                self.0.push((payload_type, Format::Media { video, h264, clock }));
+                let codec = VideoCodec::of_name(name);
+                self.0.push((payload_type, Format::Media { video, codec, clock }));
             }
         } else if let Some((payload_type, parameters)) = attribute(line, "a=fmtp:")
             && let Some(of) = parameters.split(';').find_map(|part| part.trim().strip_prefix("apt="))
@@ -90,8 +92,9 @@ mod tests {
                       a=rtpmap:109 rtx/90000\r\na=fmtp:109 apt=108\r\n\
                       m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\n";
         let formats = Formats::of_answer(answer);
-        assert_eq!(formats.get(111), Some(Format::Media { video: false, h264: false, clock: 48_000 }));
-        assert_eq!(formats.get(108), Some(Format::Media { video: true, h264: true, clock: 90_000 }));
+        assert_eq!(formats.get(111), Some(Format::Media { video: false, codec: None, clock: 48_000 }));
+        let h264 = Some(VideoCodec::H264);
+        assert_eq!(formats.get(108), Some(Format::Media { video: true, codec: h264, clock: 90_000 }));
         assert_eq!(formats.get(109), Some(Format::Repair { of: 108 }));
         assert_eq!(formats.get(96), None, "refused");
     }

@@ -1,6 +1,6 @@
-//! Whether what arrives is a picture: H.264 payloads put in order, depacketized and checked.
+//! Whether what arrives is a picture: payloads put in order, depacketized and checked.
 //!
-//! Owns the order of packets (waiting a while for repairs) and the rules of RFC 6184: every frame
+//! Owns the order of packets (waiting a while for repairs) and the rules of the payload format: every frame
 //! complete, the first one a keyframe with its parameter sets, none the same over and over. Gives the age of
 //! pictures that tell their send time. Never decodes and never decrypts.
 
@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use sluice_media::h264::{FU_A, IDR, PPS, SEI, SLICES, SPS, STAP_A, begins_picture, kind};
+use sluice_media::VideoCodec;
+use sluice_media::nal::{Fragment, Head, NalCodec, Payload, Role};
 
 use super::cameras::send_time;
 use super::delay::{Age, Delays};
@@ -37,7 +38,7 @@ pub struct Verdict {
     pub keyframes: u64,
     /// Frames with packets missing.
     pub incomplete: u64,
-    /// Frames that break RFC 6184, or begin in the middle of a picture, although no packet of them was missing.
+    /// Frames that break their payload format, or begin in the middle of a picture, although no packet of them was missing.
     pub malformed: u64,
     /// Viewers whose first frame was not a keyframe with parameter sets.
     pub bad_starts: u64,
@@ -78,6 +79,8 @@ impl std::ops::AddAssign for Verdict {
 /// A decrypted packet.
 #[derive(Debug, Clone)]
 pub struct Plain {
+    /// What it holds.
+    pub codec: VideoCodec,
     /// RTP timestamp.
     pub timestamp: u32,
     /// Marker bit: the last of its frame.
@@ -86,7 +89,7 @@ pub struct Plain {
     pub payload: Vec<u8>,
 }
 
-/// The check of one H.264 stream.
+/// The check of one stream of pictures.
 #[derive(Debug)]
 pub struct Frames {
     next: Option<u64>,
@@ -106,14 +109,16 @@ pub struct Frames {
 #[derive(Debug, Default)]
 struct Frame {
     timestamp: u32,
-    sps: bool,
-    pps: bool,
-    idr: bool,
+    /// A bit for each kind of parameter set that was there.
+    sets: u8,
+    /// The bits of all kinds that the codec has.
+    all_sets: u8,
+    key: bool,
     slices: u64,
     /// Whether the first slice is not the first of its picture: another frame has that.
     torn: bool,
-    /// Type of the fragmented unit that has begun and not ended.
-    fragments: Option<u8>,
+    /// Header of the fragmented unit that has begun and not ended.
+    fragments: Option<Head>,
     malformed: bool,
     incomplete: bool,
     /// The camera's send time, in nanoseconds since 1970.
@@ -221,7 +226,7 @@ impl Frames {
             incomplete: gap,
             ..Frame::default()
         });
-        frame.read(&packet.payload);
+        frame.read(packet.codec.nal(), &packet.payload);
         if packet.marker {
             self.finish(now);
         }
@@ -231,7 +236,7 @@ impl Frames {
         let Some(frame) = self.frame.take() else { return };
         let verdict = &mut self.verdict;
         let first = verdict.frames + verdict.incomplete + verdict.malformed == 0;
-        let keyframe = frame.sps && frame.pps && frame.idr;
+        let keyframe = frame.key && frame.sets == frame.all_sets;
         verdict.bad_starts += u64::from(first && !frame.incomplete && !keyframe);
         if frame.incomplete {
             verdict.incomplete += 1;
@@ -270,22 +275,22 @@ impl Frames {
 }
 
 impl Frame {
-    /// One payload: a unit, an aggregate (RFC 6184 §5.7.1) or a fragment (§5.8).
-    fn read(&mut self, payload: &[u8]) {
-        let unit = kind(payload);
-        if unit != FU_A && self.fragments.take().is_some() {
+    /// One payload: a unit, an aggregate or a fragment.
+    fn read(&mut self, codec: &dyn NalCodec, payload: &[u8]) {
+        self.all_sets = (1 << codec.sets().len()) - 1;
+        let payload = codec.payload(payload);
+        if !matches!(payload, Payload::Fragment(_)) && self.fragments.take().is_some() {
             self.malformed = true;
         }
-        match unit {
-            1..=23 => self.unit(payload),
-            STAP_A => self.aggregate(&payload[1..]),
-            FU_A => self.fragment(payload),
-            // Other modes of packetization were not offered.
-            _ => self.malformed = true,
+        match payload {
+            Payload::Unit(nal) => self.unit(codec, nal),
+            Payload::Aggregate(units) => self.aggregate(codec, units),
+            Payload::Fragment(fragment) => self.fragment(codec, fragment),
+            Payload::Foreign => self.malformed = true,
         }
     }
 
-    fn aggregate(&mut self, mut units: &[u8]) {
+    fn aggregate(&mut self, codec: &dyn NalCodec, mut units: &[u8]) {
         while !units.is_empty() {
             let length = units.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
             let Some(unit) = length.filter(|length| *length > 0).and_then(|length| units.get(2..2 + length))
@@ -293,52 +298,58 @@ impl Frame {
                 self.malformed = true;
                 return;
             };
-            self.unit(unit);
+            self.unit(codec, unit);
             units = &units[2 + unit.len()..];
         }
     }
 
-    fn fragment(&mut self, payload: &[u8]) {
-        let &[_, header, _, ..] = payload else {
+    fn fragment(&mut self, codec: &dyn NalCodec, fragment: Fragment<'_>) {
+        let Fragment { first, last, header, part } = fragment;
+        if part.is_empty() {
             self.malformed = true;
             return;
-        };
-        let (start, end, unit) = (header & 0x80 != 0, header & 0x40 != 0, header & 0x1f);
-        let slice = SLICES.contains(&unit);
-        match (start, self.fragments) {
+        }
+        let role = fragment.role(codec);
+        match (first, self.fragments) {
             (true, None) => {
-                self.begin(unit, begins_picture(&[unit, payload[2]]));
-                if slice {
-                    self.digest.write(&[(payload[0] & 0xe0) | unit]);
+                self.begin(role);
+                if role.is_slice() {
+                    self.digest.write(header.bytes());
                 }
             }
-            (false, Some(begun)) if begun == unit => {}
+            (false, Some(begun)) if begun == header => {}
             _ => self.malformed = true,
         }
-        if slice {
-            self.digest.write(&payload[2..]);
+        if role.is_slice() {
+            self.digest.write(part);
         }
-        self.fragments = (!end).then_some(unit);
+        self.fragments = (!last).then_some(header);
     }
 
     /// A whole unit.
-    fn unit(&mut self, nal: &[u8]) {
-        let unit = kind(nal);
-        self.begin(unit, begins_picture(nal));
-        match unit {
-            unit if SLICES.contains(&unit) => self.digest.write(nal),
-            SEI => self.sent = self.sent.or(send_time::read(nal)),
+    fn unit(&mut self, codec: &dyn NalCodec, nal: &[u8]) {
+        let role = codec.role(nal);
+        self.begin(role);
+        match role {
+            Role::Slice { .. } => self.digest.write(nal),
+            Role::Info => self.sent = self.sent.or(send_time::read(nal)),
+            // Other modes of packetization were not offered.
+            Role::Malformed => self.malformed = true,
             _ => {}
         }
     }
 
-    /// A unit of this type is there, or its first fragment; of a slice is known whether it begins a picture.
-    fn begin(&mut self, unit: u8, begins_picture: Option<bool>) {
-        self.torn |= self.slices == 0 && begins_picture == Some(false);
-        self.slices += u64::from(SLICES.contains(&unit));
-        self.idr |= unit == IDR;
-        self.sps |= unit == SPS;
-        self.pps |= unit == PPS;
+    /// A unit is there, or its first fragment.
+    fn begin(&mut self, role: Role) {
+        match role {
+            Role::Slice { key, first } => {
+                self.torn |= self.slices == 0 && first == Some(false);
+                self.slices += 1;
+                self.key |= key;
+            }
+            Role::Set(kind) => self.sets |= 1 << kind,
+            _ => {}
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::delay::Wall;
 use super::*;
 
 fn plain(timestamp: u32, marker: bool, payload: &[u8]) -> Plain {
-    Plain { timestamp, marker, payload: payload.to_vec() }
+    Plain { codec: VideoCodec::H264, timestamp, marker, payload: payload.to_vec() }
 }
 
 /// SPS and PPS in an aggregate, an IDR in three fragments; then a single slice.

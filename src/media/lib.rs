@@ -4,21 +4,31 @@
 //! viewer; what takes time is given `now`.
 #![forbid(unsafe_code)]
 
+mod audio;
 mod class;
 pub mod clip;
 mod codec;
 pub mod dtls;
+pub mod fmtp;
 pub mod h264;
-pub mod opus;
+pub mod nal;
+mod opus;
 mod packets;
 pub mod rtcp;
+mod shown;
 pub mod srtp;
+mod static_types;
 mod unit;
+mod video;
 
+pub use audio::AudioCodec;
 pub use class::{Class, class};
 pub use codec::{Codec, Kind};
 pub use packets::Packets;
+pub use shown::shown;
+pub use static_types::{StaticType, static_type};
 pub use unit::{AccessUnit, AudioFrame};
+pub use video::VideoCodec;
 
 /// RTP payload bytes of one packet at the most.
 ///

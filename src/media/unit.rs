@@ -4,12 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::h264;
-
 /// One coded picture as a source delivers it: its NAL units without start codes or lengths.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {
-    /// NAL units in decoding order, each with its one-byte header (ITU-T H.264 §7.3.1).
+    /// NAL units in decoding order, each with its header.
     pub nals: Vec<Bytes>,
     /// Presentation time by the source's clock, in ticks of 90 kHz, already unwrapped.
     pub timestamp: i64,
@@ -18,13 +16,6 @@ pub struct AccessUnit {
     /// Whether pictures are missing before it, or were damaged and left out: all that follow may refer to
     /// them, up to the next keyframe.
     pub after_gap: bool,
-}
-
-impl AccessUnit {
-    /// Whether it has a slice of an IDR picture: a decoder can begin with it.
-    pub fn is_keyframe(&self) -> bool {
-        self.nals.iter().any(|nal| h264::kind(nal) == h264::IDR)
-    }
 }
 
 /// One audio packet's payload as a source delivers it.

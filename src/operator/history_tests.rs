@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::*;
 use crate::operator::sample::ShardLoad;
 use crate::operator::settings::Settings;
+use crate::ops::levels::Levels;
 use crate::ops::recent::Recent;
 use crate::session::admission::{Admission, AdmissionLimits};
 use crate::session::client::Share;
@@ -30,7 +31,7 @@ fn operator(count: usize) -> Operator {
         Arc::new(sessions),
         shards,
         Settings::default(),
-        Arc::<Recent>::default(),
+        (Arc::<Recent>::default(), Arc::new(Levels::new("info").expect("a filter").0)),
     )
 }
 

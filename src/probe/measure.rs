@@ -6,11 +6,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sluice_media::nal::VideoFacts;
 use sluice_media::{AccessUnit, AudioFrame};
 
 use crate::stream::Formats;
 use crate::stream::keyframes::Keyframes;
-use crate::track::{VideoFacts, VideoPacketizer};
+use crate::track::VideoPacketizer;
 
 /// Keyframes that are enough: two distances between them tell whether they are equal. More makes each probe longer,
 /// fewer takes a single odd group for the rule.
@@ -38,7 +39,7 @@ struct Moment {
 #[derive(Debug)]
 pub(super) struct Measure {
     formats: Option<Formats>,
-    packetizer: VideoPacketizer,
+    packetizer: Option<VideoPacketizer>,
     watch: Keyframes,
     /// The camera began anew: its timestamps tell no time between before and after.
     restarts: u64,
@@ -70,7 +71,7 @@ impl Default for Measure {
     fn default() -> Measure {
         Measure {
             formats: None,
-            packetizer: VideoPacketizer::new(0),
+            packetizer: None,
             watch: Keyframes::default(),
             restarts: 0,
             lost: 0,
@@ -92,7 +93,11 @@ impl Default for Measure {
 
 impl Measure {
     pub(super) fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {
-        self.packetizer.set_parameter_sets(parameter_sets);
+        if let Some(video) = &formats.video {
+            let packetizer = self.packetizer.get_or_insert_with(|| VideoPacketizer::new(video.codec, 0));
+            packetizer.restart(video.codec);
+            packetizer.set_parameter_sets(parameter_sets);
+        }
         self.formats = Some(formats);
     }
 
@@ -100,9 +105,10 @@ impl Measure {
     pub(super) fn video(&mut self, unit: AccessUnit) {
         let (received, timestamp) = (unit.received, unit.timestamp);
         let bytes: usize = unit.nals.iter().map(Bytes::len).sum();
-        let is_keyframe = unit.is_keyframe();
         let moment = Moment { received, timestamp };
-        match self.packetizer.packetize(unit) {
+        let Some(packetizer) = &mut self.packetizer else { return };
+        let is_keyframe = packetizer.codec().is_keyframe(&unit.nals);
+        match packetizer.packetize(unit) {
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
                 self.watch.forwarded(received);
                 self.keyframe(moment);
@@ -175,7 +181,7 @@ impl Measure {
     }
 
     pub(super) fn facts(&self) -> VideoFacts {
-        self.packetizer.facts()
+        self.packetizer.as_ref().map(VideoPacketizer::facts).unwrap_or_default()
     }
 
     /// The watch on its keyframes.

@@ -1,4 +1,4 @@
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 use super::*;
 use crate::stream::{AudioFormat, VideoFormat};
@@ -23,8 +23,9 @@ pub(in crate::probe) struct Camera {
 impl Camera {
     pub(in crate::probe) fn new(audio: bool) -> Camera {
         let mut measure = Measure::default();
-        let video = VideoFormat { codec: Codec::H264, profile_level_id: None, size: None, frame_rate: None };
-        let audio = audio.then_some(AudioFormat { codec: Codec::Pcma, channels: 1 });
+        let video =
+            VideoFormat { codec: VideoCodec::H264, profile_level_id: None, size: None, frame_rate: None };
+        let audio = audio.then_some(AudioFormat { codec: AudioCodec::Pcma, channels: 1 });
         measure.begin(Formats { video: Some(video), audio, notes: Vec::new() }, &[]);
         Camera { measure, start: epoch(), pictures: 0, clock: 1.0 }
     }

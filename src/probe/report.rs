@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sluice_config::{RtspUrl, StreamName, Transport};
-use sluice_media::Kind;
+use sluice_media::{Kind, VideoCodec};
 
 use super::lines::lines;
 use super::measure::{Interval, Measure};
@@ -19,7 +19,9 @@ use crate::stream::{AudioFormat, VideoFormat, fitness};
 const LONG_INTERVAL: f64 = 5.0;
 
 /// What to change where there is no video that browsers take.
-const H264: &str = "set its video to H.264";
+fn other_video() -> String {
+    format!("set its video to {}", VideoCodec::WANTED)
+}
 
 /// All that there is to judge.
 pub(super) struct Found<'a> {
@@ -199,7 +201,7 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
         let unfit = !outcome.offered.is_empty() && !outcome.offered.iter().any(|offered| offered.fit);
         all.push(Advice {
             what: format!("{when}camera {} {}", found.address, failed.words),
-            remedy: unfit.then(|| H264.to_owned()),
+            remedy: unfit.then(other_video),
             stops: true,
         });
     }
@@ -222,7 +224,7 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
         } else if measure.pictures() > 0 {
             all.extend(measure.watch().trouble());
         }
-        all.extend(fitness::advice(&measure.facts()));
+        all.extend(formats.video.iter().flat_map(|video| fitness::advice(video.codec, &measure.facts())));
         let second = measure.interval().map(|interval| interval.longest);
         let longest = second.into_iter().chain(measure.since_keyframe()).fold(0.0, f64::max);
         if longest >= LONG_INTERVAL {
@@ -236,7 +238,7 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
             ));
         }
     } else if measure.sounds() > 0 {
-        all.push(flaw("sound only: no video that is carried".to_owned(), Some(H264)));
+        all.push(flaw("sound only: no video that is carried".to_owned(), Some(&other_video())));
     } else if outcome.failed.is_none() {
         all.push(stops("no sound came, and there is no video that is carried".to_owned()));
     }
@@ -266,10 +268,11 @@ impl Video {
         let facts = measure.facts();
         let (width, height) = facts.size.unzip();
         let announced = format.frame_rate.or(facts.frame_rate);
+        let (profile, level) = facts.profile_level_id.map(|id| format.codec.nal().profile_name(id)).unzip();
         Video {
             codec: format.codec.encoding_name(),
-            profile: facts.profile_level_id.map(fitness::profile),
-            level: facts.profile_level_id.map(fitness::level),
+            profile,
+            level,
             profile_level_id: facts.profile_level_id.map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}")),
             width,
             height,

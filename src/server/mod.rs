@@ -35,9 +35,9 @@ use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
 use crate::operator::settings::Settings;
-use crate::ops::log::Lost;
+use crate::ops::levels::{LevelError, Told};
+use crate::ops::logging::Logging;
 use crate::ops::metrics::Metrics;
-use crate::ops::recent::Recent;
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -84,6 +84,9 @@ pub enum ServerError {
     /// No thread, or no descriptor for one.
     #[error("the kernel gives no thread: {0}")]
     Thread(std::io::Error),
+    /// `log.level` is no filter.
+    #[error("log.level: {0}")]
+    Level(#[from] LevelError),
     /// `http.allow_origin` cannot be a header.
     #[error("http.allow_origin {0:?} cannot be sent as a header")]
     Origin(String),
@@ -112,11 +115,11 @@ pub struct Server {
 
 impl Server {
     /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
-    /// counted, and its last lines are shown.
+    /// counted, its last lines are shown, and its levels can be changed.
     pub async fn start(
         Effective { config, settings }: &Effective,
         revision: &'static str,
-        (lost, recent_lines): (Arc<Lost>, Arc<Recent>),
+        log: Logging,
     ) -> Result<Server, ServerError> {
         let dtls = SharedDtls::new()?;
         let (sockets, v6) = shards::sockets(config)?;
@@ -142,8 +145,13 @@ impl Server {
             repair: config.nack.enabled,
         });
         let parts = (registry.clone(), sessions.clone(), shards.clone());
-        let operator =
-            Arc::new(Operator::new(parts.0, parts.1, parts.2, Settings::new(settings), recent_lines));
+        let operator = Arc::new(Operator::new(
+            parts.0,
+            parts.1,
+            parts.2,
+            Settings::new(settings),
+            (log.recent, log.levels),
+        ));
         let admin_state = Arc::new(Admin {
             operator: operator.clone(),
             metrics: Metrics::new(
@@ -151,7 +159,7 @@ impl Server {
                 sessions.clone(),
                 shards.clone(),
                 revision,
-                (lost, ends.clone()),
+                (log.lost.clone(), ends.clone()),
             ),
             registry: registry.clone(),
             shards,
@@ -228,13 +236,15 @@ impl Server {
         (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
     }
 
-    /// Takes over the streams of another configuration: what became of them, in words.
+    /// Takes over the streams and the log's level of another configuration: what became of the streams, in words.
     ///
     /// # Errors
     ///
-    /// Too few descriptors or threads for so many streams; those that there were go on.
+    /// The level is none, or there are too few descriptors or threads for so many streams; those that there were go on.
     pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
         connections(config)?;
+        let levels = &self.admin_state.operator.levels;
+        levels.change(Told { level: Some(config.log.level.clone()), ..levels.told() })?;
         let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
         self.admin_state.operator.settings.reload(settings);
         Ok(changes.to_string())

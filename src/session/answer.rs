@@ -7,9 +7,9 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use sluice_media::rtcp::CNAME;
-use sluice_media::{Codec, Kind};
+use sluice_media::{Codec, Kind, shown};
 
-use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport, shown};
+use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport};
 use crate::peer::{Credentials, MediaParams};
 use crate::stream::Formats;
 
@@ -126,68 +126,26 @@ fn choose<'a>(section: &'a Section, formats: &Formats) -> Result<Option<(Codec, 
         SectionKind::Other => Ok(None),
         // A stream plays without its audio if the viewer cannot hear it.
         SectionKind::Audio => Ok(formats.audio.as_ref().and_then(|audio| {
-            let found = section.payloads.iter().find(|payload| {
-                payload.name.eq_ignore_ascii_case(audio.codec.encoding_name())
-                    && payload.clock_rate == audio.codec.clock_rate()
-            });
-            found.map(|payload| (audio.codec, payload))
+            let found = offered(section, audio.codec.into()).next();
+            found.map(|payload| (audio.codec.into(), payload))
         })),
         SectionKind::Video => {
             let Some(video) = &formats.video else { return Ok(None) };
-            match choose_h264(section, video.profile_level_id) {
-                Some(payload) => Ok(Some((video.codec, payload))),
-                None => Err(OfferError::Video(lacking(section))),
+            let payloads: Vec<&Payload> = offered(section, video.codec.into()).collect();
+            let parameters: Vec<&str> = payloads.iter().map(|payload| &*payload.format).collect();
+            match video.codec.nal().choose(&parameters, video.profile_level_id) {
+                Some(index) => Ok(Some((video.codec.into(), payloads[index]))),
+                None => Err(OfferError::Video(video.codec.nal().lacking(&parameters, &names(section)))),
             }
         }
     }
 }
 
-/// The offered H.264 payload type that says most truly what the source sends.
-///
-/// Browsers decode every profile they can under any of their payload types, and cameras send Main
-/// and High; so the profile only sets the preference: the source's own, then Constrained Baseline,
-/// then whatever comes first (RFC 6184 §8.2.2 would refuse, and break most cameras).
-fn choose_h264(section: &Section, source: Option<[u8; 3]>) -> Option<&Payload> {
-    let usable = || {
-        section.payloads.iter().filter(|payload| {
-            payload.name.eq_ignore_ascii_case("H264")
-                && payload.clock_rate == 90_000
-                && payload.parameter("packetization-mode") == Some("1")
-        })
-    };
-    let profile = |payload: &Payload| -> Option<[u8; 2]> {
-        let text = payload.parameter("profile-level-id")?;
-        let number = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6)?;
-        Some([(number >> 16) as u8, (number >> 8) as u8])
-    };
-    let with = |wanted: [u8; 2]| usable().find(|payload| profile(payload) == Some(wanted));
-    let constrained_baseline = || with([0x42, 0xe0]);
-    let own = source.and_then(|[idc, flags, _]| match (idc, flags) {
-        // Baseline with constraint_set1: Constrained Baseline, however the other flags are written.
-        (0x42, flags) if flags & 0x40 != 0 => constrained_baseline(),
-        _ => with([idc, flags])
-            .or_else(|| usable().find(|payload| profile(payload).is_some_and(|[offered, _]| offered == idc))),
-    });
-    own.or_else(constrained_baseline).or_else(|| usable().next())
-}
-
-/// What keeps a section from carrying the stream's video, and what would help.
-fn lacking(section: &Section) -> String {
-    let is_h264 = |payload: &&Payload| payload.name.eq_ignore_ascii_case("H264");
-    let wanted = "the stream's video is H264 with packetization-mode=1 (RFC 6184 §6.3)";
-    match section.payloads.iter().find(is_h264).map(|payload| payload.parameter("packetization-mode")) {
-        None => format!("{wanted}; the offer has no H264 (it has {})", names(section)),
-        Some(None) => format!(
-            "{wanted}; the offer's H264 says no packetization-mode, which means 0: whole pictures in one \
-             packet, and cameras' are larger. Let the player offer packetization-mode=1 in a=fmtp"
-        ),
-        Some(Some(mode)) => format!(
-            "{wanted}; the offer has H264 with packetization-mode={} only{}. Let the player offer \
-             packetization-mode=1 in a=fmtp",
-            shown(mode),
-            if mode == "0" { ", which allows no picture larger than a packet, and cameras' are" } else { "" },
-        ),
-    }
+/// The payload types of a section that carry `codec`.
+fn offered(section: &Section, codec: Codec) -> impl Iterator<Item = &Payload> {
+    section.payloads.iter().filter(move |payload| {
+        payload.name.eq_ignore_ascii_case(codec.encoding_name()) && payload.clock_rate == codec.clock_rate()
+    })
 }
 
 /// What a section offers, each codec once.

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use str0m::change::SdpAnswer;
 
+use sluice_media::AudioCodec;
+
 use super::*;
 
 #[test]
@@ -11,9 +13,9 @@ fn every_real_client_gets_a_sound_answer() {
     for text in REAL {
         let text = offer(text);
         for formats in [
-            formats(Some(HIGH), Some(Codec::Opus)),
+            formats(Some(HIGH), Some(AudioCodec::Opus)),
             formats(Some(CONSTRAINED_BASELINE), None),
-            formats(None, Some(Codec::Opus)),
+            formats(None, Some(AudioCodec::Opus)),
         ] {
             check(&text, &answered(&text, &negotiated(&text, &formats)));
         }
@@ -144,7 +146,7 @@ proptest! {
         off in prop::array::uniform3(prop::bool::weighted(0.2)),
         setup in select(vec!["a=setup:actpass", "a=setup:active", "a=setup:passive"]),
         video in prop::option::weighted(0.9, any::<[u8; 3]>()),
-        audio in prop::option::of(select(vec![Codec::Opus, Codec::Pcmu, Codec::Pcma])),
+        audio in prop::option::of(select(vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma])),
     ) {
         let formats = formats(video, audio);
         let Ok(offer) = Offer::parse(&variant(text, swap, &kept, off, setup)) else { return Ok(()) };

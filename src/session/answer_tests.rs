@@ -1,5 +1,7 @@
 //! Which payload type a stream gets, and answers letter for letter.
 
+use sluice_media::{AudioCodec, VideoCodec};
+
 use super::*;
 use crate::stream::{AudioFormat, VideoFormat};
 
@@ -18,10 +20,10 @@ const HIGH: [u8; 3] = [0x64, 0x00, 0x28];
 const MAIN: [u8; 3] = [0x4d, 0x00, 0x28];
 const CONSTRAINED_BASELINE: [u8; 3] = [0x42, 0xc0, 0x1e];
 
-fn formats(video: Option<[u8; 3]>, audio: Option<Codec>) -> Formats {
+fn formats(video: Option<[u8; 3]>, audio: Option<AudioCodec>) -> Formats {
     Formats {
         video: video.map(|profile| VideoFormat {
-            codec: Codec::H264,
+            codec: VideoCodec::H264,
             profile_level_id: Some(profile),
             size: None,
             frame_rate: None,
@@ -90,7 +92,7 @@ fn the_payload_type_says_most_truly_what_the_camera_sends() {
         (LIBDATACHANNEL, HIGH, 96, "the only one"),
         (WERIFT, MAIN, 97, "the only one, in small letters"),
     ] {
-        let media = chosen(&offer(text), &formats(Some(profile), Some(Codec::Opus)));
+        let media = chosen(&offer(text), &formats(Some(profile), Some(AudioCodec::Opus)));
         assert_eq!(media[0].expect("video").0, payload_type, "{why}");
     }
     let unknown = Formats {
@@ -102,7 +104,7 @@ fn the_payload_type_says_most_truly_what_the_camera_sends() {
 
 #[test]
 fn retransmissions_go_under_the_payload_type_that_names_ours() {
-    let both = formats(Some(HIGH), Some(Codec::Opus));
+    let both = formats(Some(HIGH), Some(AudioCodec::Opus));
     assert_eq!(chosen(&offer(CHROMIUM), &both), [Some((108, Some(109))), Some((111, None))]);
     assert_eq!(chosen(&offer(AIORTC), &both), [Some((101, Some(102))), Some((96, None))]);
     assert_eq!(chosen(&offer(FFMPEG), &both), [Some((111, None)), Some((106, Some(105)))]);
@@ -116,7 +118,7 @@ fn retransmissions_go_under_the_payload_type_that_names_ours() {
 fn without_repair_no_answer_offers_rtx_or_nack_and_every_answer_keeps_pli() {
     for text in REAL {
         let mut offer = offer(text);
-        let formats = formats(Some(CONSTRAINED_BASELINE), Some(Codec::Opus));
+        let formats = formats(Some(CONSTRAINED_BASELINE), Some(AudioCodec::Opus));
         let with = answered(&offer, &negotiated(&offer, &formats));
         offer.forget_repair();
         let without = answered(&offer, &negotiated(&offer, &formats));
@@ -131,7 +133,7 @@ fn without_repair_no_answer_offers_rtx_or_nack_and_every_answer_keeps_pli() {
 
 #[test]
 fn ssrcs_of_a_session_differ_whatever_the_generator_gives() {
-    let formats = formats(Some([0x42, 0xe0, 0x1f]), Some(Codec::Opus));
+    let formats = formats(Some([0x42, 0xe0, 0x1f]), Some(AudioCodec::Opus));
     let offer = offer(CHROMIUM);
     for constant in [0, 7, u32::MAX - 1, u32::MAX] {
         let negotiated = negotiate(&offer, &formats, || constant).expect("something in common");
@@ -147,25 +149,25 @@ fn ssrcs_of_a_session_differ_whatever_the_generator_gives() {
 #[test]
 fn audio_is_matched_by_name_and_clock_whatever_the_capitals() {
     for (text, codec, payload_type) in [
-        (CHROMIUM, Codec::Opus, Some(111)),
-        (CHROMIUM, Codec::Pcmu, Some(0)),
-        (CHROMIUM, Codec::Pcma, Some(8)),
-        (WERIFT, Codec::Opus, Some(96)),
-        (LIBDATACHANNEL, Codec::Opus, Some(111)),
-        (LIBDATACHANNEL, Codec::Pcma, None),
+        (CHROMIUM, AudioCodec::Opus, Some(111)),
+        (CHROMIUM, AudioCodec::Pcmu, Some(0)),
+        (CHROMIUM, AudioCodec::Pcma, Some(8)),
+        (WERIFT, AudioCodec::Opus, Some(96)),
+        (LIBDATACHANNEL, AudioCodec::Opus, Some(111)),
+        (LIBDATACHANNEL, AudioCodec::Pcma, None),
     ] {
         let media = chosen(&offer(text), &formats(Some(HIGH), Some(codec)));
         assert!(media[0].is_some(), "video is served in any case");
         assert_eq!(media[1].map(|(payload_type, _)| payload_type), payload_type, "{codec:?}");
     }
     let wide = WERIFT.replace("OPUS/48000/2", "OPUS/16000");
-    assert_eq!(chosen(&offer(&wide), &formats(Some(HIGH), Some(Codec::Opus)))[1], None);
+    assert_eq!(chosen(&offer(&wide), &formats(Some(HIGH), Some(AudioCodec::Opus)))[1], None);
 }
 
 /// The order of the offer's bundle is that of the answer's, and its first member has the candidates.
 #[test]
 fn the_bundle_keeps_the_order_of_the_offer() {
-    let both = formats(Some(HIGH), Some(Codec::Opus));
+    let both = formats(Some(HIGH), Some(AudioCodec::Opus));
     for (text, group, setup) in [
         (CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0"), "BUNDLE 1 0", "passive"),
         // Without the sound the next member has the transport, with its role.
@@ -226,7 +228,7 @@ fn an_offer_without_our_video_is_refused_with_what_it_has() {
         (&nothing, formats(Some(HIGH), None), format!("{lacks} (it has no codec at all)")),
         (
             &LIBDATACHANNEL.to_owned(),
-            formats(None, Some(Codec::Pcma)),
+            formats(None, Some(AudioCodec::Pcma)),
             "nothing of this stream (PCMA audio) fits the offer".to_owned(),
         ),
         (
@@ -244,7 +246,9 @@ fn an_offer_without_our_video_is_refused_with_what_it_has() {
     };
     let only_data = offer(&format!("{session}\r\nm={data}"));
     assert_eq!(
-        try_negotiate(&only_data, &formats(Some(HIGH), Some(Codec::Opus))).expect_err("no media").to_string(),
+        try_negotiate(&only_data, &formats(Some(HIGH), Some(AudioCodec::Opus)))
+            .expect_err("no media")
+            .to_string(),
         "nothing of this stream (H264 video, opus audio) fits the offer"
     );
 }
@@ -261,14 +265,14 @@ fn what_a_stream_lacks_is_rejected_and_the_rest_is_served() {
         "{sdp}"
     );
     assert!(sdp.contains("a=group:BUNDLE 0\r\n"), "{sdp}");
-    let sdp = answered(&text, &negotiated(&text, &formats(None, Some(Codec::Opus))));
+    let sdp = answered(&text, &negotiated(&text, &formats(None, Some(AudioCodec::Opus))));
     assert!(sdp.contains("m=video 0 ") && sdp.contains("m=audio 9 ") && sdp.contains("a=group:BUNDLE 1\r\n"));
 }
 
 #[test]
 fn one_answer_letter_for_letter() {
     let text = offer(AIORTC);
-    let sdp = answered(&text, &negotiated(&text, &formats(Some(HIGH), Some(Codec::Opus))));
+    let sdp = answered(&text, &negotiated(&text, &formats(Some(HIGH), Some(AudioCodec::Opus))));
     let expected = "\
 v=0
 o=- 77 1 IN IP4 0.0.0.0
@@ -358,5 +362,8 @@ fn extension_ids_that_mean_something_else_in_another_section_are_not_confirmed_t
     let video_3 = AIORTC
         .replace("a=extmap:2 urn:ietf:params:rtp-hdrext:ssrc", "a=extmap:3 urn:ietf:params:rtp-hdrext:ssrc");
     let text = offer(&video_3);
-    soundness::check(&text, &answered(&text, &negotiated(&text, &formats(Some(HIGH), Some(Codec::Opus)))));
+    soundness::check(
+        &text,
+        &answered(&text, &negotiated(&text, &formats(Some(HIGH), Some(AudioCodec::Opus)))),
+    );
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 use super::*;
 use crate::id::StreamId;
@@ -18,8 +18,8 @@ const CHROMIUM: &str = include_str!("../../tests/data/chromium-156.sdp");
 static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("DTLS"));
 
 fn formats() -> Formats {
-    let video = VideoFormat { codec: Codec::H264, profile_level_id: None, size: None, frame_rate: None };
-    let audio = AudioFormat { codec: Codec::Opus, channels: 2 };
+    let video = VideoFormat { codec: VideoCodec::H264, profile_level_id: None, size: None, frame_rate: None };
+    let audio = AudioFormat { codec: AudioCodec::Opus, channels: 2 };
     Formats { video: Some(video), audio: Some(audio), notes: Vec::new() }
 }
 

@@ -8,6 +8,8 @@ mod payload;
 mod refusal;
 mod transport;
 
+pub(crate) use sluice_media::shown;
+
 pub use payload::Payload;
 pub use refusal::{CredentialsError, OfferError, REASONS, RefusedOffers};
 pub use transport::{Setup, Transport, check_credentials};
@@ -25,15 +27,6 @@ const LINES_MAX: usize = 1_024;
 /// Bytes of an `a=mid` at the most. Those over 16 do without the header extension, which carries no more
 /// (RFC 8285 §4.2); some stacks write UUIDs.
 const MID_MAX: usize = 64;
-
-/// Bytes of somebody's text that are repeated in a refusal.
-const SHOWN_MAX: usize = 64;
-
-/// The beginning of somebody's text, to be repeated in a sentence.
-pub(crate) fn shown(text: &str) -> &str {
-    let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= SHOWN_MAX).last();
-    text.get(..cut.unwrap_or(0)).unwrap_or_default()
-}
 
 /// An offer that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, Codec, VideoCodec};
 
 use super::*;
 use crate::track::TrackSeq;
 
 const PACING: Pacing = Pacing { spread: ms(15), audio_hold: ms(10) };
 const AT_ONCE: Pacing = Pacing { spread: Duration::ZERO, audio_hold: Duration::ZERO };
+const VIDEO: Codec = Codec::Video(VideoCodec::H264);
+const AUDIO: Codec = Codec::Audio(AudioCodec::Opus);
 const INTERVAL: Option<Duration> = Some(ms(33));
 
 const fn ms(n: u64) -> Duration {
@@ -33,7 +35,7 @@ fn train(
         codec,
         sequence: TrackSeq(sequence),
         timestamp: sequence,
-        keyframe: codec == Codec::Opus,
+        keyframe: codec == AUDIO,
         starts_frame: whole.0,
         ends_frame: whole.1,
         marker: whole.1,
@@ -44,11 +46,11 @@ fn train(
 }
 
 fn picture(sequence: u64, received: Instant) -> Arc<Train> {
-    train(Codec::H264, sequence, (true, true), received, &[1_000, 1_000, 998])
+    train(VIDEO, sequence, (true, true), received, &[1_000, 1_000, 998])
 }
 
 fn sound(sequence: u64, received: Instant) -> Arc<Train> {
-    train(Codec::Opus, sequence, (true, true), received, &[80])
+    train(AUDIO, sequence, (true, true), received, &[80])
 }
 
 /// Takes every turn there is. Returns the place, codec, sequence and padding of each train.
@@ -68,7 +70,7 @@ fn a_picture_goes_to_every_viewer_at_once() {
     fan_out.push_picture(now, picture(1, now), INTERVAL);
     assert_eq!(fan_out.due(now), Some(now));
     let turns = drain(&mut fan_out, now, 3);
-    assert_eq!(turns, [0, 1, 2].map(|place| (place, Codec::H264, 1, 0)));
+    assert_eq!(turns, [0, 1, 2].map(|place| (place, VIDEO, 1, 0)));
     assert!(fan_out.is_idle());
     assert_eq!(fan_out.due(now), None);
 }
@@ -77,8 +79,8 @@ fn a_picture_goes_to_every_viewer_at_once() {
 fn a_large_picture_is_spread_and_what_follows_waits_for_it() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(now, train(Codec::H264, 0, (true, false), now, &[1_200; 16]), INTERVAL);
-    fan_out.push_picture(now, train(Codec::H264, 16, (false, true), now, &[1_200; 8]), INTERVAL);
+    fan_out.push_picture(now, train(VIDEO, 0, (true, false), now, &[1_200; 16]), INTERVAL);
+    fan_out.push_picture(now, train(VIDEO, 16, (false, true), now, &[1_200; 8]), INTERVAL);
     let mut sent = vec![drain(&mut fan_out, now, 300).len()];
     assert_eq!(sent, [600 / 15]);
     // The next picture comes in between.
@@ -103,7 +105,7 @@ fn a_large_picture_is_spread_and_what_follows_waits_for_it() {
 #[test]
 fn the_spread_is_never_more_than_half_the_interval_and_may_be_off() {
     let now = start();
-    let large = |now| train(Codec::H264, 0, (true, false), now, &[1_200; 16]);
+    let large = |now| train(VIDEO, 0, (true, false), now, &[1_200; 16]);
     let mut fan_out = FanOut::new(PACING);
     fan_out.push_picture(now, large(now), Some(ms(16)));
     assert_eq!(drain(&mut fan_out, now, 80).len(), 10, "80 in 8 steps");
@@ -123,7 +125,7 @@ fn sound_travels_behind_the_next_picture() {
     assert_eq!(fan_out.due(now), Some(now + ms(10)));
     fan_out.push_picture(now + ms(4), picture(1, now), INTERVAL);
     let turns = drain(&mut fan_out, now + ms(4), 2);
-    let both = |place| [(place, Codec::H264, 1, 2), (place, Codec::Opus, 7, 0)];
+    let both = |place| [(place, VIDEO, 1, 2), (place, AUDIO, 7, 0)];
     assert_eq!(turns, [both(0), both(1)].concat(), "2 bytes make the last packet as long as the others");
 }
 
@@ -133,24 +135,24 @@ fn sound_waits_no_longer_than_its_time_and_for_nothing_not_at_all() {
     let mut fan_out = FanOut::new(PACING);
     fan_out.push_sound(now, sound(7, now), true);
     assert_eq!(drain(&mut fan_out, now + ms(9), 1), []);
-    assert_eq!(drain(&mut fan_out, now + ms(10), 1), [(0, Codec::Opus, 7, 0)]);
+    assert_eq!(drain(&mut fan_out, now + ms(10), 1), [(0, AUDIO, 7, 0)]);
     fan_out.push_sound(now, sound(8, now), false);
-    assert_eq!(drain(&mut fan_out, now, 1), [(0, Codec::Opus, 8, 0)]);
+    assert_eq!(drain(&mut fan_out, now, 1), [(0, AUDIO, 8, 0)]);
     let mut fan_out = FanOut::new(AT_ONCE);
     fan_out.push_sound(now, sound(9, now), true);
-    assert_eq!(drain(&mut fan_out, now, 1), [(0, Codec::Opus, 9, 0)]);
+    assert_eq!(drain(&mut fan_out, now, 1), [(0, AUDIO, 9, 0)]);
 }
 
 #[test]
 fn sound_does_not_wait_behind_a_spread_picture() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    fan_out.push_picture(now, train(Codec::H264, 0, (true, false), now, &[1_200; 16]), INTERVAL);
+    fan_out.push_picture(now, train(VIDEO, 0, (true, false), now, &[1_200; 16]), INTERVAL);
     drain(&mut fan_out, now, 100);
     fan_out.push_sound(now, sound(7, now), true);
     let turns = drain(&mut fan_out, now + ms(10), 100);
-    assert_eq!(turns.iter().filter(|turn| turn.1 == Codec::Opus).count(), 100);
-    assert_eq!(turns[0].1, Codec::Opus);
+    assert_eq!(turns.iter().filter(|turn| turn.1 == AUDIO).count(), 100);
+    assert_eq!(turns[0].1, AUDIO);
 }
 
 #[test]
@@ -166,8 +168,8 @@ fn sound_rides_with_a_picture_that_waits() {
     fan_out.push_sound(now + ms(54), sound(8, now), true);
     let turns = drain(&mut fan_out, now + ms(60), 2);
     let order: Vec<_> = turns.iter().map(|turn| (turn.0, turn.1, turn.2)).collect();
-    let both = |place| [(place, Codec::H264, 4), (place, Codec::Opus, 7), (place, Codec::Opus, 8)];
-    assert_eq!(order, [&[(1, Codec::H264, 1)][..], &both(0), &both(1)].concat());
+    let both = |place| [(place, VIDEO, 4), (place, AUDIO, 7), (place, AUDIO, 8)];
+    assert_eq!(order, [&[(1, VIDEO, 1)][..], &both(0), &both(1)].concat());
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn sound_that_cannot_ride_takes_turns_with_pictures() {
     let now = start();
     let mut fan_out = FanOut::new(AT_ONCE);
     // Pieces of a large picture are in the middle of the list all the time.
-    let piece = |number| train(Codec::H264, number * 16, (number == 0, false), now, &[1_200; 16]);
+    let piece = |number| train(VIDEO, number * 16, (number == 0, false), now, &[1_200; 16]);
     fan_out.push_picture(now, piece(0), INTERVAL);
     let mut order = Vec::new();
     for number in 0..6 {
@@ -187,7 +189,7 @@ fn sound_that_cannot_ride_takes_turns_with_pictures() {
             fan_out.advance(3);
         }
     }
-    let pictures = order.iter().filter(|codec| **codec == Codec::H264).count();
+    let pictures = order.iter().filter(|codec| **codec == VIDEO).count();
     assert!((6..=12).contains(&pictures), "every second one is of a picture, or nearly: {order:?}");
 }
 
@@ -207,8 +209,8 @@ fn sound_that_waits_for_its_first_turn_goes_together() {
 #[test]
 fn padding_only_where_it_lets_sound_share_the_message() {
     let now = start();
-    let video = |lengths: &[usize]| train(Codec::H264, 0, (true, true), now, lengths);
-    let audio = |length| train(Codec::Opus, 0, (true, true), now, &[length]);
+    let video = |lengths: &[usize]| train(VIDEO, 0, (true, true), now, lengths);
+    let audio = |length| train(AUDIO, 0, (true, true), now, &[length]);
     assert_eq!(padding(&video(&[1_000, 1_000, 990]), &audio(80)), 10);
     assert_eq!(padding(&video(&[1_000, 1_000]), &audio(80)), 0, "equal already");
     assert_eq!(padding(&video(&[400]), &audio(80)), 0, "one packet may have any length");
@@ -240,7 +242,7 @@ fn what_waited_too_long_is_dropped_oldest_first() {
 fn the_order_stays_while_a_train_is_halfway() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
-    let large = train(Codec::H264, 0, (true, false), now, &[1_200; 16]);
+    let large = train(VIDEO, 0, (true, false), now, &[1_200; 16]);
     fan_out.push_picture(now, large, INTERVAL);
     fan_out.peek(now, 100).expect("a turn");
     fan_out.advance(100);
@@ -282,20 +284,20 @@ proptest! {
         let mut fan_out = FanOut::new(PACING);
         let mut viewers: Vec<u32> = (0..5).collect();
         let mut next_viewer = 5;
-        let mut next: HashMap<Codec, u64> = HashMap::from([(Codec::H264, 0), (Codec::Opus, 0)]);
+        let mut next: HashMap<Codec, u64> = HashMap::from([(VIDEO, 0), (AUDIO, 0)]);
         let mut got: HashMap<(u32, Codec), u64> = HashMap::new();
         // Long enough for every spread and hold to end.
         let end = [Step::Wait(1), Step::Turns(100_000)].into_iter().cycle().take(80);
         for step in steps.into_iter().chain(end) {
             match step {
                 Step::Picture { trains } => for index in 0..trains {
-                    let sequence = next.get_mut(&Codec::H264).expect("a codec");
+                    let sequence = next.get_mut(&VIDEO).expect("a codec");
                     let whole = (index == 0, index + 1 == trains);
-                    fan_out.push_picture(now, train(Codec::H264, *sequence, whole, now, &[100]), INTERVAL);
+                    fan_out.push_picture(now, train(VIDEO, *sequence, whole, now, &[100]), INTERVAL);
                     *sequence += 1;
                 },
                 Step::Sound => {
-                    let sequence = next.get_mut(&Codec::Opus).expect("a codec");
+                    let sequence = next.get_mut(&AUDIO).expect("a codec");
                     fan_out.push_sound(now, sound(*sequence, now), true);
                     *sequence += 1;
                 }

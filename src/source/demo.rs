@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use sluice_media::{AccessUnit, AudioFrame, Codec, clip};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame, VideoCodec, clip};
 
 use crate::stream::{AudioFormat, Formats, Sink, SourceState, VideoFormat};
 
@@ -25,12 +25,12 @@ pub async fn run(mut sink: impl Sink, stop: impl Future<Output = ()>) {
     sink.state(SourceState::Connecting);
     let formats = Formats {
         video: Some(VideoFormat {
-            codec: Codec::H264,
+            codec: VideoCodec::H264,
             profile_level_id: Some([0x42, 0xc0, 0x1f]),
             size: Some((1280, 720)),
             frame_rate: Some(30.0),
         }),
-        audio: Some(AudioFormat { codec: Codec::Opus, channels: 2 }),
+        audio: Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }),
         notes: Vec::new(),
     };
     sink.begin(formats, &[]);

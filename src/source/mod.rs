@@ -16,13 +16,13 @@ use crate::stream::{Ingest, Orders};
 pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
     while !orders.is_over() {
         let origin = orders.origin();
-        let keyframe = orders.keyframe.clone();
+        let wishes = orders.wishes.clone();
         match &origin.source {
             Source::Demo => demo::run(&mut *feed, orders.changed()).await,
             Source::Rtsp(camera) => {
                 let (stream, camera, rtsp) = (name.to_owned(), camera.clone(), origin.rtsp.clone());
                 let settings = RtspSettings { stream, camera, rtsp };
-                rtsp::run(settings, &mut *feed, keyframe, orders.changed()).await;
+                rtsp::run(settings, &mut *feed, wishes, orders.changed()).await;
             }
         }
     }

@@ -28,6 +28,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether somebody who waits changes nothing: it takes an operator, and a camera that is asked often locks us out.
+    pub fn needs_operator(self) -> bool {
+        matches!(self, Cause::NoCredentials | Cause::Credentials | Cause::Refused | Cause::Media)
+    }
+
     /// Its name in JSON.
     pub fn name(self) -> &'static str {
         match self {

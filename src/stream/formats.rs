@@ -1,13 +1,13 @@
 //! What a stream carries: its video, its audio, and what is said of them.
 
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 /// The video of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoFormat {
     /// Its codec.
-    pub codec: Codec,
-    /// `profile-level-id` of the sequence parameter set (RFC 6184 §8.1), when known. A source may leave it out.
+    pub codec: VideoCodec,
+    /// What its parameter sets say of profile and level, when known. A source may leave it out.
     pub profile_level_id: Option<[u8; 3]>,
     /// Width and height in pixels, when known.
     pub size: Option<(u16, u16)>,
@@ -36,7 +36,7 @@ impl std::fmt::Display for AudioFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioFormat {
     /// Its codec.
-    pub codec: Codec,
+    pub codec: AudioCodec,
     /// Channels.
     pub channels: u8,
 }

@@ -1,11 +1,13 @@
-//! How a stream reaches its source: what it is to be fed from, that a keyframe is needed, and that it is over.
+//! How a stream reaches its source: what it is to be fed from, that somebody wants it, that a keyframe is needed, and
+//! that it is over.
 //!
-//! Owns the two ends. Neither waits for the other: a source hears of an order when it looks.
+//! Owns the two ends. The stream's never waits: a source hears of an order when it looks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_config::{Rtsp, Source};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::track::KeyframeRequest;
 
@@ -18,12 +20,36 @@ pub struct Origin {
     pub rtsp: Rtsp,
 }
 
+/// A source that somebody waits for is tried again this soon, however often it has failed. Shorter asks a camera that is
+/// away more often; longer lets people wait.
+pub const WANTED_RETRY: Duration = Duration::from_secs(2);
+
+/// What people at a stream want of its source.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// A viewer needs a keyframe before the next one that comes by itself.
+    pub keyframe: KeyframeRequest,
+    want: Arc<Notify>,
+}
+
+impl Wishes {
+    /// Somebody asks for the stream and gets no picture.
+    pub fn want(&self) {
+        self.want.notify_one();
+    }
+
+    /// Waits until somebody has asked for the stream since the last call.
+    pub async fn wanted(&self) {
+        self.want.notified().await;
+    }
+}
+
 /// The stream's end.
 #[derive(Debug)]
 pub(super) struct SourceHandle {
     origin: watch::Sender<Arc<Origin>>,
     stop: watch::Sender<bool>,
-    keyframe: KeyframeRequest,
+    wishes: Wishes,
 }
 
 /// The source's end.
@@ -31,8 +57,8 @@ pub(super) struct SourceHandle {
 pub struct Orders {
     origin: watch::Receiver<Arc<Origin>>,
     stop: watch::Receiver<bool>,
-    /// Whether a viewer needs a keyframe before the next one that comes by itself.
-    pub keyframe: KeyframeRequest,
+    /// What people at the stream want.
+    pub wishes: Wishes,
 }
 
 impl SourceHandle {
@@ -40,9 +66,9 @@ impl SourceHandle {
     pub(super) fn new(origin: Origin) -> (SourceHandle, Orders) {
         let (origin, origin_told) = watch::channel(Arc::new(origin));
         let (stop, stop_told) = watch::channel(false);
-        let keyframe = KeyframeRequest::default();
-        let orders = Orders { origin: origin_told, stop: stop_told, keyframe: keyframe.clone() };
-        (SourceHandle { origin, stop, keyframe }, orders)
+        let wishes = Wishes::default();
+        let orders = Orders { origin: origin_told, stop: stop_told, wishes: wishes.clone() };
+        (SourceHandle { origin, stop, wishes }, orders)
     }
 
     /// What it is fed from.
@@ -71,9 +97,9 @@ impl SourceHandle {
         *self.stop.borrow()
     }
 
-    /// What is set by whoever needs a keyframe.
-    pub(super) fn keyframe(&self) -> &KeyframeRequest {
-        &self.keyframe
+    /// What people at the stream want.
+    pub(super) fn wishes(&self) -> &Wishes {
+        &self.wishes
     }
 }
 

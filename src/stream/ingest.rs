@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_media::{AccessUnit, AudioFrame, Codec};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame};
 
 use super::Stream;
 use super::advice::Advice;
@@ -25,13 +25,14 @@ const STEADY: Duration = Duration::from_secs(5);
 /// A stream's end of its source.
 pub struct Ingest {
     stream: Arc<Stream>,
-    video: VideoPacketizer,
+    /// None before a session with video.
+    video: Option<VideoPacketizer>,
     /// One for each audio codec that the source ever had, so that one that comes back goes on.
     audio: Vec<AudioPacketizer>,
     /// The codec it has now.
-    audio_codec: Option<Codec>,
-    /// RTP timestamps begin at a random place (RFC 3550 §5.1); drawn once.
-    first_audio_timestamp: u32,
+    audio_codec: Option<AudioCodec>,
+    /// RTP timestamps of video and audio begin at a random place (RFC 3550 §5.1); drawn once.
+    first_timestamps: (u32, u32),
     /// What the session told of itself.
     announced: Formats,
     /// What its source found out since.
@@ -64,10 +65,10 @@ impl Ingest {
     pub fn new(stream: Arc<Stream>, timestamps: (u32, u32)) -> Ingest {
         Ingest {
             stream,
-            video: VideoPacketizer::new(timestamps.0),
+            video: None,
             audio: Vec::new(),
             audio_codec: None,
-            first_audio_timestamp: timestamps.1,
+            first_timestamps: timestamps,
             announced: Formats::default(),
             remarks: Vec::new(),
             formats: Formats::default(),
@@ -137,12 +138,12 @@ impl Ingest {
     fn describe(&mut self) {
         let mut formats = self.announced.clone();
         formats.notes.extend_from_slice(&self.remarks);
-        if let Some(video) = &mut formats.video {
-            let facts = self.video.facts();
+        if let (Some(video), Some(packetizer)) = (&mut formats.video, &self.video) {
+            let facts = packetizer.facts();
             video.profile_level_id = facts.profile_level_id.or(video.profile_level_id);
             video.size = facts.size.or(video.size);
             video.frame_rate = video.frame_rate.or(facts.frame_rate);
-            formats.notes.extend(fitness::advice(&facts).iter().map(Advice::to_string));
+            formats.notes.extend(fitness::advice(video.codec, &facts).iter().map(Advice::to_string));
         }
         if self.playing {
             formats.notes.extend(self.keyframes.trouble().map(|trouble| trouble.to_string()));
@@ -184,9 +185,11 @@ impl Ingest {
     /// Takes over what the packetizers counted: what was wrong with the source and could be helped.
     fn count_repairs(&mut self) {
         let counters = &self.stream.counters;
-        let jumps = self.video.jumps() + self.audio.iter().map(AudioPacketizer::jumps).sum::<u64>();
+        let video = self.video.as_ref();
+        let jumps = video.map_or(0, VideoPacketizer::jumps);
+        let jumps = jumps + self.audio.iter().map(AudioPacketizer::jumps).sum::<u64>();
         counters.ingress_jumps.add(jumps - std::mem::replace(&mut self.jumps, jumps));
-        let nals = self.video.discarded_nals();
+        let nals = video.map_or(0, VideoPacketizer::discarded_nals);
         counters.ingress_discarded_nals.add(nals - std::mem::replace(&mut self.discarded_nals, nals));
     }
 
@@ -213,8 +216,12 @@ impl Sink for Ingest {
     fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {
         self.playing = false;
         self.keyframes = Keyframes::default();
-        self.video.restart();
-        self.video.set_parameter_sets(parameter_sets);
+        if let Some(codec) = formats.video.as_ref().map(|video| video.codec) {
+            let first = self.first_timestamps.0;
+            let video = self.video.get_or_insert_with(|| VideoPacketizer::new(codec, first));
+            video.restart(codec);
+            video.set_parameter_sets(parameter_sets);
+        }
         self.audio.iter_mut().for_each(AudioPacketizer::restart);
         // A camera that comes back with another audio codec gets a new track: those who watch keep
         // their video, those who join get both.
@@ -222,7 +229,7 @@ impl Sink for Ingest {
         if let Some(codec) = self.audio_codec
             && !self.audio.iter().any(|audio| audio.codec() == codec)
         {
-            self.audio.push(AudioPacketizer::new(codec, self.first_audio_timestamp));
+            self.audio.push(AudioPacketizer::new(codec, self.first_timestamps.1));
         }
         self.announced = formats;
         self.remarks.clear();
@@ -240,8 +247,9 @@ impl Sink for Ingest {
             return;
         }
         unit.after_gap |= std::mem::take(&mut self.gap);
-        let is_keyframe = unit.is_keyframe();
-        let packetized = self.video.packetize(unit);
+        let Some(video) = &mut self.video else { return };
+        let is_keyframe = video.codec().is_keyframe(&unit.nals);
+        let packetized = video.packetize(unit);
         self.count_repairs();
         match packetized {
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {

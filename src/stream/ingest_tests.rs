@@ -1,5 +1,7 @@
 use sluice_config::{Rtsp, Source};
 
+use sluice_media::{AudioCodec, VideoCodec};
+
 use super::*;
 use crate::stream::{AudioFormat, Origin, Registry, VideoFormat};
 use crate::track::RecentLimits;
@@ -36,12 +38,12 @@ impl Rig {
     fn begin(&mut self, video: bool, audio: bool) {
         self.feed.state(SourceState::Connecting);
         let video = video.then_some(VideoFormat {
-            codec: Codec::H264,
+            codec: VideoCodec::H264,
             profile_level_id: None,
             size: None,
             frame_rate: None,
         });
-        let audio = audio.then_some(AudioFormat { codec: Codec::Pcmu, channels: 1 });
+        let audio = audio.then_some(AudioFormat { codec: AudioCodec::Pcmu, channels: 1 });
         self.feed.begin(Formats { video, audio, notes: Vec::new() }, &[]);
     }
 

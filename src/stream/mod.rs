@@ -24,7 +24,7 @@ pub mod trouble;
 
 pub use cause::Cause;
 pub use formats::{AudioFormat, Formats, VideoFormat};
-pub use handle::{Orders, Origin};
+pub use handle::{Orders, Origin, WANTED_RETRY, Wishes};
 pub use ingest::Ingest;
 pub use registry::Registry;
 pub use sink::Sink;

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use sluice_config::{Rtsp, Source};
-use sluice_media::Codec;
+use sluice_media::VideoCodec;
 
 use super::*;
 use crate::count::ShardCounters;
@@ -48,7 +48,7 @@ impl World {
     fn publish(&mut self, name: &str) {
         let received = Instant::now();
         let train = Train {
-            codec: Codec::H264,
+            codec: VideoCodec::H264.into(),
             sequence: TrackSeq(self.next),
             timestamp: self.next,
             keyframe: self.next == 0,

@@ -59,7 +59,7 @@ mod tests {
         let now = Instant::now();
         let train = |sequence, timestamp| {
             Arc::new(Train {
-                codec: sluice_media::Codec::H264,
+                codec: sluice_media::VideoCodec::H264.into(),
                 sequence,
                 timestamp,
                 keyframe: true,

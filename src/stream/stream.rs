@@ -69,7 +69,7 @@ impl Stream {
         limits: RecentLimits,
     ) -> (Arc<Stream>, Orders) {
         let (source, orders) = SourceHandle::new(origin);
-        let publisher = Publisher::new(id, shards, limits, source.keyframe().clone());
+        let publisher = Publisher::new(id, shards, limits, source.wishes().keyframe.clone());
         let stream = Stream {
             id,
             name,
@@ -97,6 +97,11 @@ impl Stream {
     /// It is fed from something else, or otherwise, from now on; viewers stay. Returns whether that is news.
     pub fn change(&self, origin: Origin) -> bool {
         self.source.change(origin)
+    }
+
+    /// Somebody asks for it and gets no picture: a source that waits tries sooner.
+    pub fn want(&self) {
+        self.source.wishes().want();
     }
 
     /// Its source ends.

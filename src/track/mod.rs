@@ -16,7 +16,7 @@ use std::time::Instant;
 use sluice_media::{Codec, Packets};
 
 pub use number::TrackSeq;
-pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoFacts, VideoPacketizer};
+pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer};
 pub use recent::{MAX_TRAINS, Recent, RecentLimits};
 pub use request::KeyframeRequest;
 pub use still::{StillError, still};
@@ -47,7 +47,7 @@ pub struct Train {
     /// Extended RTP timestamp in ticks of the codec's clock; its low 32 bits go on the wire.
     pub timestamp: u64,
     /// Whether this is the first train of an access unit that can be decoded without any before it
-    /// (parameter sets and IDR slices). Always `true` for audio.
+    /// (parameter sets and slices of a keyframe). Always `true` for audio.
     pub keyframe: bool,
     /// Whether this is the first train of its access unit.
     pub starts_frame: bool,

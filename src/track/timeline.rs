@@ -91,9 +91,9 @@ struct Newest {
 
 impl Timeline {
     /// A timeline in ticks of `codec`, whose first timestamp has the low 32 bits `first_timestamp`.
-    pub fn new(codec: Codec, first_timestamp: u32) -> Timeline {
+    pub fn new(codec: impl Into<Codec>, first_timestamp: u32) -> Timeline {
         Timeline {
-            clock_rate: codec.clock_rate().into(),
+            clock_rate: codec.into().clock_rate().into(),
             first_timestamp,
             restarted: false,
             jumps: 0,

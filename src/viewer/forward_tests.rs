@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use sluice_media::Codec;
+use sluice_media::VideoCodec;
 
 use super::super::budget::KEYFRAME_INTERVAL;
 use super::*;
@@ -46,7 +46,7 @@ impl Camera {
         let last = trains.len() - 1;
         let made = trains.iter().enumerate().map(|(index, &packets)| {
             let train = Train {
-                codec: Codec::H264,
+                codec: VideoCodec::H264.into(),
                 sequence: TrackSeq(self.sequence),
                 timestamp: self.timestamp,
                 keyframe: keyframe && index == 0,

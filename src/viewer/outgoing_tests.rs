@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sluice_media::Codec;
+use sluice_media::VideoCodec;
 use sluice_media::srtp::{Keying, Sealed, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ impl World {
         let limits = RecentLimits { bytes: 4 << 20, history: Duration::from_secs(1) };
         let media = MediaParams {
             mid: "0".to_owned(),
-            codec: Codec::H264,
+            codec: VideoCodec::H264.into(),
             payload_type: 102.into(),
             rtx_payload_type: Some(103.into()),
             format: String::new(),
@@ -98,7 +98,7 @@ impl World {
 
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
         let train = Arc::new(Train {
-            codec: Codec::H264,
+            codec: VideoCodec::H264.into(),
             sequence: TrackSeq(self.next),
             timestamp: 1_000_000 + self.frame * 3_000,
             keyframe,

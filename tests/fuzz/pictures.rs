@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rand::RngExt;
 use sluice::track::{MAX_TRAIN_PACKETS, TrackSeq, VideoPacketizer};
 use sluice_harness::sample::{PPS, SPS};
-use sluice_media::{AccessUnit, MAX_PAYLOAD};
+use sluice_media::{AccessUnit, MAX_PAYLOAD, VideoCodec};
 
 use crate::{mutate, run};
 
@@ -18,7 +18,7 @@ fn pictures_are_refused_or_packetized_within_every_bound() {
     let start = Instant::now();
     let mut made = 0;
     run(300, |random| {
-        let mut packetizer = VideoPacketizer::new(random.random());
+        let mut packetizer = VideoPacketizer::new(VideoCodec::H264, random.random());
         let (mut next, mut received) = (None, start);
         for _ in 0..20 {
             received += Duration::from_millis(random.random_range(0..200));

@@ -6,7 +6,7 @@ use sluice::session::answer::{Identity, answer, negotiate};
 use sluice::session::offer::Offer;
 use sluice::session::sdpfrag::Fragment;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 use crate::{mutate, run};
 
@@ -24,12 +24,12 @@ const FRAGMENT: &str = "a=ice-ufrag:EsAw\r\na=ice-pwd:bP+XJMM09aR8AiX1jdukzR6Y\r
 
 fn formats() -> Formats {
     let video = VideoFormat {
-        codec: Codec::H264,
+        codec: VideoCodec::H264,
         profile_level_id: Some([0x42, 0xc0, 0x1f]),
         size: None,
         frame_rate: None,
     };
-    let audio = AudioFormat { codec: Codec::Opus, channels: 2 };
+    let audio = AudioFormat { codec: AudioCodec::Opus, channels: 2 };
     Formats { video: Some(video), audio: Some(audio), notes: Vec::new() }
 }
 

@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 use sluice::id::StreamId;
 use sluice::stream::Formats;
 use sluice::track::{AudioPacketizer, KeyframeRequest, Recent, RecentLimits, Train, VideoPacketizer};
-use sluice_media::{AccessUnit, AudioFrame, Codec};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame, VideoCodec};
 
 use crate::sample::{self, PPS, SPS, formats};
 
@@ -25,7 +25,7 @@ pub struct Camera {
     /// When its next frame is due.
     pub next_frame: Instant,
     /// Of its sound.
-    pub audio: Codec,
+    pub audio: AudioCodec,
     /// Viewers that the control plane counts: trains go to the shard while there are any.
     pub viewers: usize,
     /// The control plane's own ring, from which a shard's begins.
@@ -45,7 +45,7 @@ pub struct Camera {
 
 impl Camera {
     /// A camera whose first frame is due `now`; its ring holds what `limits` say.
-    pub fn new(stream: StreamId, audio: Codec, limits: RecentLimits, now: Instant) -> Camera {
+    pub fn new(stream: StreamId, audio: AudioCodec, limits: RecentLimits, now: Instant) -> Camera {
         Camera {
             stream,
             next_frame: now,
@@ -56,7 +56,7 @@ impl Camera {
             withheld: 0,
             group: GOP,
             keyframe: KeyframeRequest::default(),
-            video: VideoPacketizer::new(7_000),
+            video: VideoPacketizer::new(VideoCodec::H264, 7_000),
             sound: AudioPacketizer::new(audio, 9_000),
             started: now,
         }
@@ -68,7 +68,7 @@ impl Camera {
     }
 
     /// The source comes back with another audio codec.
-    pub fn change_audio(&mut self, codec: Codec) {
+    pub fn change_audio(&mut self, codec: AudioCodec) {
         self.audio = codec;
         self.sound = AudioPacketizer::new(codec, 9_000);
     }

@@ -18,7 +18,7 @@ use sluice::shard::{Progress, Shard};
 use sluice::track::{KeyframeRequest, Train};
 use sluice::viewer::ViewerLimits;
 use sluice_load::client::Stage;
-use sluice_media::Codec;
+use sluice_media::AudioCodec;
 use sluice_media::rtcp::Epoch;
 
 use crate::sample::formats;
@@ -242,7 +242,7 @@ impl Rig {
         let (mut player, offer) = Player::new(self.now, number);
 
         watch.begin();
-        let formats = formats(Codec::Opus);
+        let formats = formats(AudioCodec::Opus);
         let terms = terms(STREAM.layer(0), &formats, *SILENT, true);
         let agreement = Agreement::of(&offer, terms, &mut rand::rng()).expect("something in common");
         watch.end(Part::Sdp);

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use sluice::stream::{AudioFormat, Formats, VideoFormat};
-use sluice_media::Codec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 /// Sequence parameter set of 1280x720 in Constrained Baseline (ITU-T H.264 §7.3.2.1).
 pub const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9, 0x79, 0x44];
@@ -21,13 +21,13 @@ pub fn slice(keyframe: bool, mut payload: Vec<u8>) -> Bytes {
 }
 
 /// What a stream carries whose sound is `audio`.
-pub fn formats(audio: Codec) -> Formats {
+pub fn formats(audio: AudioCodec) -> Formats {
     let video = VideoFormat {
-        codec: Codec::H264,
+        codec: VideoCodec::H264,
         profile_level_id: Some([0x42, 0xc0, 0x1f]),
         size: None,
         frame_rate: None,
     };
-    let channels = if audio == Codec::Opus { 2 } else { 1 };
+    let channels = if audio == AudioCodec::Opus { 2 } else { 1 };
     Formats { video: Some(video), audio: Some(AudioFormat { codec: audio, channels }), notes: Vec::new() }
 }

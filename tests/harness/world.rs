@@ -17,7 +17,7 @@ use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Progress, Shard};
 use sluice::track::{RecentLimits, TrackSeq};
 use sluice_media::rtcp::Epoch;
-use sluice_media::{Codec, Kind};
+use sluice_media::{AudioCodec, Kind};
 
 use crate::books::Books;
 use crate::camera::Camera;
@@ -128,13 +128,13 @@ impl World {
     /// A world with one camera that has run for a while.
     pub fn with_camera(seed: u64) -> World {
         let mut world = World::new(seed);
-        world.camera(Codec::Opus);
+        world.camera(AudioCodec::Opus);
         world.run(Duration::from_millis(2_700));
         world
     }
 
     /// Adds a camera. Returns its number.
-    pub fn camera(&mut self, audio: Codec) -> usize {
+    pub fn camera(&mut self, audio: AudioCodec) -> usize {
         let stream = StreamId(self.cameras.len() as u32);
         self.cameras.push(Camera::new(stream, audio, self.recent, self.now));
         self.cameras.len() - 1

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sluice::source::rtsp;
-use sluice::track::KeyframeRequest;
+use sluice::stream::Wishes;
 use sluice_harness::gstreamer::Camera;
-use sluice_media::{AccessUnit, Codec};
+use sluice_media::{AccessUnit, AudioCodec, VideoCodec};
 use tokio::sync::{mpsc, watch};
 
 use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, told, types, with_login};
@@ -34,9 +34,9 @@ async fn h264_with_pcmu_plays() {
     let camera = Camera::small(&["--audio", "pcmu"]);
     let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
-    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Pcmu, 1)));
+    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((AudioCodec::Pcmu, 1)));
     let video = formats.video.expect("video is announced");
-    assert_eq!(video.codec, Codec::H264);
+    assert_eq!(video.codec, VideoCodec::H264);
     assert_eq!(formats.notes, [""; 0]);
     check_pictures(&pull.video(60).await);
     let frames = pull.audio(10).await;
@@ -58,8 +58,7 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         stop.send(true)
     });
     // Nothing is polled any more once this returns.
-    let source =
-        rtsp::run(quick(camera.url.clone()), Collector(sender), KeyframeRequest::default(), told(stopped));
+    let source = rtsp::run(quick(camera.url.clone()), Collector(sender), Wishes::default(), told(stopped));
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);
@@ -70,7 +69,7 @@ async fn h264_with_opus_plays() {
     let camera = Camera::small(&["--audio", "opus"]);
     let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
-    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((Codec::Opus, 2)));
+    assert_eq!(formats.audio.map(|audio| (audio.codec, audio.channels)), Some((AudioCodec::Opus, 2)));
     check_pictures(&pull.video(40).await);
     let frames = pull.audio(20).await;
     assert!(frames.iter().all(|frame| !frame.payload.is_empty() && frame.payload.len() <= 1_275));
@@ -85,7 +84,7 @@ async fn pcma_without_video_plays() {
     let camera = Camera::small(&["--video", "none", "--audio", "pcma"]);
     let mut pull = Pull::start(quick(camera.url.clone()));
     let (formats, _) = pull.begun().await;
-    assert_eq!((formats.video, formats.audio.map(|audio| audio.codec)), (None, Some(Codec::Pcma)));
+    assert_eq!((formats.video, formats.audio.map(|audio| audio.codec)), (None, Some(AudioCodec::Pcma)));
     pull.audio(10).await;
     pull.stop().await;
 }
@@ -123,7 +122,7 @@ async fn parameter_sets_of_the_description_are_handed_over() {
     let kinds: Vec<u8> = parameter_sets.iter().map(|nal| nal[0] & 0x1f).collect();
     assert_eq!(kinds, [SPS, PPS]);
     let pictures = pull.video(40).await;
-    assert!(pictures.iter().any(|unit| unit.is_keyframe()));
+    assert!(pictures.iter().any(|unit| VideoCodec::H264.is_keyframe(&unit.nals)));
     assert!(pictures.iter().all(|unit| !types(unit).contains(&SPS)));
     pull.stop().await;
 }
@@ -226,8 +225,8 @@ async fn a_camera_that_may_be_asked_sends_a_keyframe_when_a_viewer_needs_one() {
         // One keyframe in five minutes.
         let camera = Camera::small(&["--gop", "9000", "--feedback"]);
         let settings = if udp { over_udp(quick(camera.url.clone())) } else { quick(camera.url.clone()) };
-        let keyframe = KeyframeRequest::default();
-        let mut pull = Pull::asking(settings, keyframe.clone());
+        let wishes = Wishes::default();
+        let mut pull = Pull::asking(settings, wishes.clone());
         let is_idr = |seen: Seen| match seen {
             Seen::Video(unit) => Some(types(&unit).contains(&IDR)),
             _ => None,
@@ -238,7 +237,7 @@ async fn a_camera_that_may_be_asked_sends_a_keyframe_when_a_viewer_needs_one() {
         for _ in 0..30 {
             assert!(!pull.find("a picture", is_idr).await, "none comes by itself");
         }
-        keyframe.ask();
+        wishes.keyframe.ask();
         next(&mut pull, "the keyframe that was asked for").await;
         pull.stop().await;
     }

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
-use sluice::stream::{Formats, Sink, SourceState};
-use sluice::track::KeyframeRequest;
+use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_media::{AccessUnit, AudioFrame};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -40,8 +39,7 @@ async fn a_panic_ends_the_attempt_and_nothing_else() {
     .await;
     let (sender, mut states) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    let task =
-        tokio::spawn(rtsp::run(impatient(url), Bomb(sender), KeyframeRequest::default(), told(stopped)));
+    let task = tokio::spawn(rtsp::run(impatient(url), Bomb(sender), Wishes::default(), told(stopped)));
     let mut panics = 0;
     while panics < 2 {
         let state = tokio::time::timeout(DEADLINE, states.recv())
@@ -81,4 +79,22 @@ async fn a_dead_camera_is_one_warning_and_retries_stay_bounded() {
         |level: &str| lines.lines().filter(|l| l.contains("dead-camera") && l.contains(level)).count();
     assert_eq!(about(" WARN "), 1, "{lines}");
     assert!(about("DEBUG ") >= 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_somebody_waits_for_is_tried_before_its_pause_is_over() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address");
+    let url = Url::parse(&format!("rtsp://{nobody}/cam")).expect("a URL");
+    // Two minutes between attempts.
+    let mut settings = quick(url);
+    (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) =
+        (Duration::from_secs(120), Duration::from_secs(120));
+    let wishes = Wishes::default();
+    let mut pull = Pull::asking(settings, wishes.clone());
+    for _ in 0..2 {
+        pull.waiting().await;
+        wishes.want();
+    }
+    pull.waiting().await;
+    pull.stop().await;
 }

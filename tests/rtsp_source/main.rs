@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
-use sluice::stream::{Formats, Sink, SourceState};
-use sluice::track::KeyframeRequest;
+use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_config::{Credentials, Rtsp, Transport};
 use sluice_harness::Binary;
 use sluice_media::{AccessUnit, AudioFrame};
@@ -88,14 +87,14 @@ struct Pull {
 
 impl Pull {
     fn start(settings: RtspSettings) -> Pull {
-        Pull::asking(settings, KeyframeRequest::default())
+        Pull::asking(settings, Wishes::default())
     }
 
-    /// Of a camera that is asked for a keyframe when `keyframe` does.
-    fn asking(settings: RtspSettings, keyframe: KeyframeRequest) -> Pull {
+    /// Of a camera that is asked for a keyframe or tried sooner when `wishes` say so.
+    fn asking(settings: RtspSettings, wishes: Wishes) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(rtsp::run(settings, Collector(sender), keyframe, told(stopped)));
+        let task = tokio::spawn(rtsp::run(settings, Collector(sender), wishes, told(stopped)));
         Pull { seen, stop, task }
     }
 

@@ -47,7 +47,7 @@ fn whoever_has_not_connected_is_told_as_such() {
 #[test]
 fn a_full_shard_is_told_in_parts_and_nobody_twice() {
     let mut world = World::new(43);
-    world.camera(sluice_media::Codec::Opus);
+    world.camera(sluice_media::AudioCodec::Opus);
     let viewers = VIEWERS_AT_ONCE + 3;
     for _ in 0..viewers {
         world.join(0, Behaviour::PACKETS, Link::lossy(1.0));

@@ -6,7 +6,7 @@ use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
 use sluice_load::rtcp;
-use sluice_media::{Codec, Kind};
+use sluice_media::{AudioCodec, Kind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +21,7 @@ const SHARE: f64 = 1.16;
 /// the test says, the second for nothing.
 fn two_viewers(seed: u64, group: Duration) -> World {
     let mut world = World::new(seed);
-    world.camera(Codec::Opus);
+    world.camera(AudioCodec::Opus);
     world.cameras[0].group = (group.as_millis() / sluice_harness::camera::FRAME.as_millis()) as u64;
     world.run(group + Duration::from_millis(700));
     for _ in 0..2 {
@@ -191,7 +191,7 @@ fn players_on_bad_lines_never_report_too_much() {
 #[test]
 fn a_join_sends_its_past_at_a_multiple_of_the_bitrate_and_not_in_a_burst() {
     let mut world = World::new(88);
-    world.camera(Codec::Opus);
+    world.camera(AudioCodec::Opus);
     world.cameras[0].group = 250;
     world.run(SECOND * 8);
     world.join(0, Behaviour::BY_HAND, Link::GOOD);

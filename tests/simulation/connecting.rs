@@ -8,7 +8,7 @@ use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
 use sluice_harness::terms::LIMITS;
 use sluice_harness::world::World;
-use sluice_media::{Class, Codec, class};
+use sluice_media::{AudioCodec, Class, class};
 
 #[test]
 fn viewers_connect_over_a_lossy_link() {
@@ -91,7 +91,7 @@ fn requests_of_a_viewer_that_cannot_be_reached_are_not_amplified() {
 #[test]
 fn whoever_comes_to_a_ring_without_a_keyframe_has_the_camera_asked_for_one() {
     let mut world = World::new(17);
-    let camera = world.camera(Codec::Opus);
+    let camera = world.camera(AudioCodec::Opus);
     // The first is the only keyframe of two seconds.
     world.cameras[camera].withheld = 1;
     world.join(camera, Behaviour::PACKETS, Link::GOOD);

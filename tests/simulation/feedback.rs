@@ -149,7 +149,7 @@ fn a_viewer_that_asks_for_everything_at_once_plays_on() {
 fn without_repair_a_nack_is_counted_and_the_ring_still_serves_who_joins() {
     let recent = RecentLimits { bytes: 8 << 20, history: Duration::ZERO };
     let mut world = World::with_rings(63, recent);
-    world.camera(sluice_media::Codec::Opus);
+    world.camera(sluice_media::AudioCodec::Opus);
     world.run(Duration::from_millis(3_500));
     world.join(0, Behaviour::BY_HAND, Link::GOOD);
     world.connect(0..1);

@@ -5,13 +5,13 @@ use std::time::Duration;
 use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
-use sluice_media::Codec;
+use sluice_media::AudioCodec;
 
 #[test]
 fn sixty_four_viewers_of_two_streams_get_their_own() {
     let mut world = World::new(51);
     (0..2).for_each(|_| {
-        world.camera(Codec::Opus);
+        world.camera(AudioCodec::Opus);
     });
     world.run(Duration::from_millis(500));
     for viewer in 0..64 {
@@ -45,7 +45,7 @@ fn sixty_four_viewers_of_two_streams_get_their_own() {
 #[test]
 fn a_codec_that_was_not_agreed_to_is_not_sent() {
     let mut world = World::new(52);
-    world.camera(Codec::Pcmu);
+    world.camera(AudioCodec::Pcmu);
     world.run(Duration::from_millis(500));
     let old = world.join(0, Behaviour { pcmu: true, ..Behaviour::PACKETS }, Link::GOOD);
     world.connect(0..1);
@@ -56,7 +56,7 @@ fn a_codec_that_was_not_agreed_to_is_not_sent() {
     };
     assert!(audio(&world, old) >= 45);
 
-    world.cameras[0].change_audio(Codec::Opus);
+    world.cameras[0].change_audio(AudioCodec::Opus);
     world.run(Duration::from_millis(50));
     let before = audio(&world, old);
     let new = world.join(0, Behaviour::PACKETS, Link::GOOD);

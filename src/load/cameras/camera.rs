@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice_media::Packets;
-use sluice_media::h264::{IDR, PPS, SPS, kind, payloads};
+use sluice_media::h264::{IDR, PPS, SPS, kind};
+use sluice_media::{Packets, VideoCodec};
 
 use super::clip::Clip;
 use super::faults::Faults;
@@ -155,7 +155,7 @@ impl Camera {
                     nals.insert(slice.unwrap_or(0), send_time::write(realtime_nanos));
                 }
                 let nals: Vec<&[u8]> = nals.iter().map(|nal| &nal[..]).collect();
-                let payloads = payloads(&nals, self.faults.max_payload());
+                let payloads = VideoCodec::H264.payloads(&nals, self.faults.max_payload());
                 Unit { track, timestamp, keyframe, payloads }
             }
             Track::Audio => {

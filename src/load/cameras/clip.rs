@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use sluice_media::clip;
-use sluice_media::h264::{IDR, PPS, SPS, SliceHead, SliceKind, annex_b, is_slice, kind};
+use sluice_media::h264::{IDR, PPS, SPS, annex_b, is_slice, kind};
+use sluice_media::nal::SliceKind;
+use sluice_media::{VideoCodec, clip};
 
 use super::mp4::{self, Mp4Error};
 
@@ -124,7 +125,7 @@ impl Clip {
 /// Whether a picture's first slice is a B slice.
 fn is_b(picture: &[Bytes]) -> bool {
     let slice = picture.iter().find(|nal| is_slice(nal));
-    slice.and_then(|nal| SliceHead::read(nal)).is_some_and(|head| head.kind == SliceKind::B)
+    slice.and_then(|nal| VideoCodec::H264.nal().slice_head(nal)).is_some_and(|head| head.kind == SliceKind::B)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use sluice_media::VideoCodec;
+
 use super::super::formats::Format;
 use super::super::frames::Plain;
 use super::super::impair::{Fate, Path};
@@ -52,11 +54,11 @@ impl Client {
         self.totals.packets += 1;
         self.totals.bytes += datagram.len() as u64;
         match self.formats.get(header.payload_type) {
-            Some(Format::Media { video, h264, clock }) => {
+            Some(Format::Media { video, codec, clock }) => {
                 self.first_packet_at.get_or_insert(now);
                 let Some(sequence) = self.count_media(now, header, video, clock) else { return };
-                if h264 && self.frames.is_some() {
-                    self.verify(now, header, sequence, datagram);
+                if let Some(codec) = codec.filter(|_| self.frames.is_some()) {
+                    self.verify(now, header, sequence, codec, datagram);
                 }
             }
             Some(Format::Repair { of }) => self.count_repair(now, header, of, datagram),
@@ -84,7 +86,7 @@ impl Client {
         Some(u64::from(header.sequence))
     }
 
-    fn verify(&mut self, now: Instant, header: Header, sequence: u64, datagram: &[u8]) {
+    fn verify(&mut self, now: Instant, header: Header, sequence: u64, codec: VideoCodec, datagram: &[u8]) {
         let (Some(frames), Some(srtp)) = (&mut self.frames, &mut self.srtp) else { return };
         if !srtp.open_media(header, sequence, datagram, &mut self.scratch) {
             return frames.handle_forged();
@@ -92,7 +94,8 @@ impl Client {
         match packet::without_padding(&self.scratch, header.padding) {
             Some(payload) => {
                 let (timestamp, marker) = (header.timestamp, header.marker);
-                frames.handle_packet(now, sequence, Plain { timestamp, marker, payload: payload.to_vec() });
+                let payload = payload.to_vec();
+                frames.handle_packet(now, sequence, Plain { codec, timestamp, marker, payload });
             }
             None => frames.handle_forged(),
         }
@@ -127,9 +130,11 @@ impl Client {
             return;
         };
         let repaired = track.handle_repair(u16::from_be_bytes(*number));
+        let Some(Format::Media { codec: Some(codec), .. }) = self.formats.get(of) else { return };
         if let (Some(frames), Some(sequence)) = (&mut self.frames, repaired) {
             let (timestamp, marker) = (header.timestamp, header.marker);
-            frames.handle_packet(now, sequence, Plain { timestamp, marker, payload: media.to_vec() });
+            let payload = media.to_vec();
+            frames.handle_packet(now, sequence, Plain { codec, timestamp, marker, payload });
         }
     }
 

@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 
-use super::{DELIMITER, NEEDLESS, START_CODE, begins_picture, find_start_code, is_slice, kind, trimmed};
+use super::{DELIMITER, H264, NEEDLESS, kind};
+use crate::nal::{NalCodec as _, Role, START_CODE, find_start_code, trimmed};
 
 /// The pictures of a byte stream in decoding order, each as its NAL units without start codes,
 /// delimiters and filler. What comes before the first start code is left out, and so are parameter sets
@@ -18,12 +19,13 @@ pub fn pictures(stream: &Bytes) -> Vec<Vec<Bytes>> {
     let mut picture = Vec::new();
     let mut has_slice = false;
     for nal in nal_units(stream) {
-        let first_slice = begins_picture(&nal) == Some(true);
+        let role = H264.role(&nal);
+        let first_slice = matches!(role, Role::Slice { first: Some(true), .. });
         if has_slice && (first_slice || matches!(kind(&nal), 6..=DELIMITER | 14..=18)) {
             pictures.push(std::mem::take(&mut picture));
             has_slice = false;
         }
-        has_slice |= is_slice(&nal);
+        has_slice |= role.is_slice();
         if !NEEDLESS.contains(&kind(&nal)) {
             picture.push(nal);
         }

@@ -1,51 +1,24 @@
-//! The head of a slice.
+//! The head of a slice (ITU-T H.264 §7.3.3).
 
-use super::{Bits, LATER_PARTITIONS, is_slice, kind};
+use super::{LATER_PARTITIONS, is_slice, kind};
+use crate::nal::{Bits, SliceHead, SliceKind};
 
-/// How the macroblocks of a slice are predicted (`slice_type`, ITU-T H.264 Table 7-6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SliceKind {
-    /// From pictures before it.
-    P,
-    /// From pictures before and after it.
-    B,
-    /// From itself alone.
-    I,
-}
-
-/// The first fields of a slice header (§7.3.3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SliceHead {
-    /// Whether it is the first slice of its picture.
-    pub begins_picture: bool,
-    /// Of which kind.
-    pub kind: SliceKind,
-    /// The picture parameter set that it needs.
-    pub pps: u32,
-}
-
-impl SliceHead {
-    /// Of a NAL unit; `None` if it is no slice with a header, or no sound one.
-    pub fn read(nal: &[u8]) -> Option<SliceHead> {
-        let (head, _) = SliceHead::read_on(nal)?;
-        Some(head)
+/// Of a NAL unit; `None` if it is no slice with a header, or no sound one.
+pub(super) fn head(nal: &[u8]) -> Option<SliceHead> {
+    if !is_slice(nal) || LATER_PARTITIONS.contains(&kind(nal)) {
+        return None;
     }
-
-    fn read_on(nal: &[u8]) -> Option<(SliceHead, Bits<'_>)> {
-        if !is_slice(nal) || LATER_PARTITIONS.contains(&kind(nal)) {
-            return None;
-        }
-        let mut bits = Bits::new(&nal[1..]);
-        let begins_picture = bits.unsigned()? == 0;
-        let kind = match bits.unsigned()? {
-            0 | 3 | 5 | 8 => SliceKind::P,
-            1 | 6 => SliceKind::B,
-            2 | 4 | 7 | 9 => SliceKind::I,
-            _ => return None,
-        };
-        let pps = bits.unsigned().filter(|id| *id <= 255)?;
-        Some((SliceHead { begins_picture, kind, pps }, bits))
-    }
+    let mut bits = Bits::new(&nal[1..]);
+    let begins_picture = bits.unsigned()? == 0;
+    // `slice_type` (Table 7-6).
+    let kind = match bits.unsigned()? {
+        0 | 3 | 5 | 8 => SliceKind::P,
+        1 | 6 => SliceKind::B,
+        2 | 4 | 7 | 9 => SliceKind::I,
+        _ => return None,
+    };
+    let pps = bits.unsigned().filter(|id| *id <= 255)?;
+    Some(SliceHead { begins_picture, kind, pps })
 }
 
 #[cfg(test)]
@@ -54,7 +27,6 @@ mod tests {
 
     #[test]
     fn heads_of_slices_are_read() {
-        let head = |nal: &[u8]| SliceHead::read(nal);
         // ue 0, ue 7 (0001000), ue 0.
         assert_eq!(
             head(&[0x65, 0b1000_1000, 0b1000_0000]),

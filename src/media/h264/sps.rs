@@ -1,6 +1,7 @@
 //! Sequence parameter sets (ITU-T H.264 §7.3.2.1.1 and, behind the flag, the VUI of Annex E).
 
-use super::{Bits, SPS, kind};
+use super::{SPS, kind};
+use crate::nal::Bits;
 
 /// Profiles whose sets tell chroma format and bit depth; all others are 4:2:0 of 8 bits (§7.3.2.1.1).
 const HIGH_PROFILES: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];

@@ -1,14 +1,12 @@
 //! The payload types of a media section, and what its attributes say about each.
 
-use super::{OfferError, shown};
+use sluice_media::{Codec, StaticType, fmtp, shown, static_type};
+
+use super::OfferError;
 
 /// Payload types of a media section at the most: RTP has no more numbers (RFC 3550 §5.1). Without this
 /// bound the work of reading a section would grow with the square of its length.
 pub(super) const FORMATS_MAX: usize = 128;
-
-/// Parameters of an `a=fmtp` that are looked at. Codecs have 3 to 10; each look costs as many steps, and a
-/// payload type is looked at a few times.
-const PARAMETERS_MAX: usize = 32;
 
 /// The feedback that an answer may agree to, in the order in which it does (RFC 4585 §4.2, RFC 5104 §7.1).
 /// Whatever else is offered is not kept: a line for all payload types would be kept once for each.
@@ -39,10 +37,7 @@ impl Payload {
 
     /// The value of a parameter of `a=fmtp`, names compared without regard to case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.format.split(';').take(PARAMETERS_MAX).find_map(|item| {
-            let (key, value) = item.split_once('=')?;
-            key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-        })
+        fmtp::parameter(&self.format, name)
     }
 
     /// The feedback it is offered with, of what an answer may agree to.
@@ -69,21 +64,27 @@ pub(super) fn payloads(index: usize, media: &sdp_types::Media) -> Result<Vec<Pay
     let lines = lines_by_type(media, &types);
     let mut found = Vec::with_capacity(types.len());
     for (payload_type, lines) in types.into_iter().zip(lines) {
-        let Some(map) = lines.map.or(static_map(payload_type)) else { continue };
         // On a port shared with RTCP these would be taken for RTCP (RFC 5761 §4).
         if (64..96).contains(&payload_type) {
             continue;
         }
-        let mut parts = map.split('/');
-        let name = parts.next().unwrap_or_default().to_owned();
-        let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
-        let channels = parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(1);
-        let Some(clock_rate) = clock_rate else {
-            return Err(OfferError::ClockRate(index, payload_type, shown(map).to_owned()));
+        let (name, clock_rate, channels) = match (lines.map, carried_static_type(payload_type)) {
+            (Some(map), _) => {
+                let mut parts = map.split('/');
+                let name = parts.next().unwrap_or_default();
+                let clock_rate = parts.next().and_then(|rate| rate.parse().ok());
+                let channels = parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(1);
+                let Some(clock_rate) = clock_rate else {
+                    return Err(OfferError::ClockRate(index, payload_type, shown(map).to_owned()));
+                };
+                (name, clock_rate, channels)
+            }
+            (None, Some(known)) => (known.name, known.clock_rate, known.channels.unwrap_or(1) as u8),
+            (None, None) => continue,
         };
         found.push(Payload {
             payload_type,
-            name,
+            name: name.to_owned(),
             clock_rate,
             channels,
             format: lines.format.unwrap_or_default().to_owned(),
@@ -142,11 +143,7 @@ fn lines_by_type<'a>(media: &'a sdp_types::Media, types: &[u8]) -> Vec<Lines<'a>
     lines
 }
 
-/// Payload types that need no `a=rtpmap` (RFC 3551 §6).
-fn static_map(payload_type: u8) -> Option<&'static str> {
-    match payload_type {
-        0 => Some("PCMU/8000"),
-        8 => Some("PCMA/8000"),
-        _ => None,
-    }
+/// A payload type that needs no `a=rtpmap`, if it is one that we may answer with.
+fn carried_static_type(payload_type: u8) -> Option<StaticType> {
+    static_type(payload_type).filter(|known| Codec::of_name(known.name).is_some())
 }

@@ -1,6 +1,8 @@
 //! The transport of a media section: ICE credentials, certificate, DTLS role (RFC 8839, RFC 8122, RFC 8842).
 
-use super::{CredentialsError, OfferError, shown};
+use sluice_media::shown;
+
+use super::{CredentialsError, OfferError};
 use crate::peer::Credentials;
 
 /// Fingerprints of one section that are looked at, and named where none is usable. Clients send one to four.

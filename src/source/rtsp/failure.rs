@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sluice_config::FRAME_MAX;
+use sluice_media::VideoCodec;
 use thiserror::Error;
 
 use super::auth::Verdict;
@@ -49,7 +50,7 @@ pub(super) enum Failure {
         "sends media by multicast only, which is not read: set the stream to unicast in the camera. It said \"{0}\""
     )]
     OnlyMulticast(String),
-    #[error("offers nothing that can be forwarded: set it to H.264 video ({})", .0.join("; "))]
+    #[error("offers nothing that can be forwarded: set it to {} video ({})", VideoCodec::WANTED, .0.join("; "))]
     Nothing(Vec<String>),
     #[error("sent no {what} for {secs} s{hint}", secs = .limit.as_secs_f32(),
         hint = silence_hint(*.transport, *.discarded, *.stranger))]

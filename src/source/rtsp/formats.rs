@@ -3,7 +3,7 @@
 //! Owns the choice of streams and the sentences about those left out. Never talks to a camera.
 
 use bytes::Bytes;
-use sluice_media::{Codec, Kind, h264};
+use sluice_media::{AudioCodec, Codec, VideoCodec};
 
 use super::sdp::Media;
 use crate::stream::{AudioFormat, Formats, VideoFormat};
@@ -50,23 +50,14 @@ impl From<&Media> for Offer {
 }
 
 impl Offer {
-    /// The SPS and PPS of `sprop-parameter-sets`, each as a NAL unit.
-    pub(super) fn parameter_sets(&self) -> Vec<Bytes> {
-        h264::parameter_sets(&self.fmtp)
-    }
-
-    /// The codec as which the stream is forwarded, if it can be.
-    ///
-    /// G.711 counts only as browsers take it: 8 kHz, one channel.
+    /// The codec as which the stream is forwarded, if it can be: audio counts only as browsers take it.
     pub(super) fn codec(&self) -> Option<Codec> {
-        let mono = self.channels.is_none_or(|channels| channels == 1);
-        match (self.media.as_str(), self.encoding.as_str(), self.clock_rate) {
-            ("video", "h264", 90_000) => Some(Codec::H264),
-            ("audio", "opus", 48_000) => Some(Codec::Opus),
-            ("audio", "pcmu", 8_000) if mono => Some(Codec::Pcmu),
-            ("audio", "pcma", 8_000) if mono => Some(Codec::Pcma),
-            _ => None,
-        }
+        let codec = Codec::of_name(&self.encoding)?;
+        let fits = match codec {
+            Codec::Audio(audio) => audio.is_taken_with(self.clock_rate, self.channels),
+            Codec::Video(_) => self.clock_rate == VideoCodec::CLOCK_RATE,
+        };
+        (fits && self.media == codec.kind().name()).then_some(codec)
     }
 
     /// The stream in words: `audio mpeg4-generic`. What the camera chose of it is cut and made printable.
@@ -78,7 +69,7 @@ impl Offer {
                 .collect()
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
-        if matches!(self.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma") && self.codec().is_none() {
+        if Codec::of_name(&self.encoding).is_some() && self.codec().is_none() {
             name += &format!(" at {} Hz with {} channels", self.clock_rate, self.channels.unwrap_or(1));
         }
         name
@@ -88,26 +79,23 @@ impl Offer {
 /// Which of the offered streams to set up, by index.
 #[derive(Debug, PartialEq)]
 pub(super) struct Choice {
-    pub(super) video: Option<usize>,
-    pub(super) audio: Option<(usize, Codec)>,
+    pub(super) video: Option<(usize, VideoCodec)>,
+    pub(super) audio: Option<(usize, AudioCodec)>,
     /// A sentence for each stream left out.
     pub(super) notes: Vec<String>,
 }
 
-/// Chooses the first H.264 video and the first audio that browsers take, of several rather one that is not
-/// `sendonly`.
+/// Chooses the first video that is forwarded and the first audio that browsers take, of several rather one that is
+/// not `sendonly`.
 pub(super) fn choose(offers: &[Offer]) -> Choice {
-    let first = |wanted: fn(&Codec) -> bool| {
-        let fitting =
-            |(index, offer): (usize, &Offer)| Some((index, offer.codec().filter(wanted)?, offer.send_only));
-        let first = offers.iter().enumerate().filter_map(fitting).min_by_key(|(.., send_only)| *send_only);
-        first.map(|(index, codec, _)| (index, codec))
-    };
-    let video = first(|codec| codec.kind() == Kind::Video).map(|(index, _)| index);
-    let audio = first(|codec| codec.kind() == Kind::Audio);
+    let (video, audio) = (
+        first(offers, |codec| if let Codec::Video(codec) = codec { Some(codec) } else { None }),
+        first(offers, |codec| if let Codec::Audio(codec) = codec { Some(codec) } else { None }),
+    );
+    let chosen = [video.map(|(index, _)| index), audio.map(|(index, _)| index)];
 
     let left_out = |(index, offer): (usize, &Offer)| {
-        if video == Some(index) || audio.is_some_and(|(chosen, _)| chosen == index) {
+        if chosen.contains(&Some(index)) {
             return None;
         }
         let name = offer.name();
@@ -129,10 +117,10 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
         // Once is enough.
         let is_first = offers.iter().position(|other| other.media == offer.media) == Some(index);
         let way_out = match offer.media.as_str() {
-            _ if !is_first => "",
-            "audio" if audio.is_none() => "; set the camera's audio to G.711 at 8 kHz or Opus",
-            "video" if video.is_none() => "; set the camera's video to H.264",
-            _ => "",
+            _ if !is_first => String::new(),
+            "audio" if audio.is_none() => format!("; set the camera's audio to {}", AudioCodec::WANTED),
+            "video" if video.is_none() => format!("; set the camera's video to {}", VideoCodec::WANTED),
+            _ => String::new(),
         };
         Some(format!("{name} is not carried yet{consequence}{way_out}"))
     };
@@ -145,16 +133,26 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
     Choice { video, audio, notes }
 }
 
+/// The first of `offers` with a codec that is wanted.
+fn first<C>(offers: &[Offer], wanted: impl Fn(Codec) -> Option<C>) -> Option<(usize, C)> {
+    let fitting = |(index, offer): (usize, &Offer)| Some((index, wanted(offer.codec()?)?, offer.send_only));
+    let first = offers.iter().enumerate().filter_map(fitting).min_by_key(|(.., send_only)| *send_only);
+    first.map(|(index, codec, _)| (index, codec))
+}
+
 impl Choice {
+    /// The parameter sets that the video's description has, each as a NAL unit.
+    pub(super) fn parameter_sets(&self, offers: &[Offer]) -> Vec<Bytes> {
+        self.video.map(|(index, codec)| codec.parameter_sets(&offers[index].fmtp)).unwrap_or_default()
+    }
+
     /// What the stream carries, as far as the description tells.
     pub(super) fn formats(&self, offers: &[Offer]) -> Formats {
-        let audio = self.audio.map(|(index, codec)| {
-            let channels = offers[index].channels.unwrap_or(1).clamp(1, 2);
-            // Opus is always announced with two channels (RFC 7587 §7), whatever is inside.
-            AudioFormat { codec, channels: if codec == Codec::Opus { 2 } else { channels as u8 } }
-        });
-        let video = self.video.map(|index| VideoFormat {
-            codec: Codec::H264,
+        let audio = self
+            .audio
+            .map(|(index, codec)| AudioFormat { codec, channels: codec.channels(offers[index].channels) });
+        let video = self.video.map(|(index, codec)| VideoFormat {
+            codec,
             profile_level_id: None,
             size: None,
             frame_rate: offers[index].frame_rate,

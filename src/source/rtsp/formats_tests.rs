@@ -1,3 +1,5 @@
+use sluice_media::{AudioCodec, VideoCodec};
+
 use super::*;
 
 fn offer(media: &str, encoding: &str, clock_rate: u32, channels: Option<u16>) -> Offer {
@@ -26,7 +28,7 @@ fn the_first_h264_and_the_first_audio_that_browsers_take_are_chosen() {
         offer("video", "h264", 90_000, None),
     ];
     let choice = choose(&offers);
-    assert_eq!((choice.video, choice.audio), (Some(3), Some((4, Codec::Pcma))));
+    assert_eq!((choice.video, choice.audio), (Some((3, VideoCodec::H264)), Some((4, AudioCodec::Pcma))));
     assert_eq!(
         choice.notes,
         [
@@ -95,14 +97,14 @@ fn formats_are_what_the_description_tells_of_the_chosen_streams() {
     let mut offers = [offer("video", "h264", 90_000, None), offer("audio", "opus", 48_000, Some(2))];
     let formats = choose(&offers).formats(&offers);
     let video = formats.video.expect("H.264 is chosen");
-    assert_eq!((video.codec, video.frame_rate, video.size), (Codec::H264, None, None));
-    assert_eq!(formats.audio, Some(AudioFormat { codec: Codec::Opus, channels: 2 }));
+    assert_eq!((video.codec, video.frame_rate, video.size), (VideoCodec::H264, None, None));
+    assert_eq!(formats.audio, Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }));
 
     offers[0].frame_rate = Some(12.5);
     let formats = choose(&offers).formats(&offers);
     assert_eq!(formats.video.and_then(|video| video.frame_rate), Some(12.5));
     offers[0].fmtp = "packetization-mode=1;sprop-parameter-sets=Z0IAHpWoKA9k,aM48gA==;".to_owned();
-    assert_eq!(offers[0].parameter_sets().len(), 2);
+    assert_eq!(choose(&offers).parameter_sets(&offers).len(), 2);
 }
 
 #[test]
@@ -111,10 +113,10 @@ fn the_way_back_is_taken_for_sound_only_where_there_is_no_other() {
     let back = Offer { send_only: true, ..offer("audio", "pcmu", 8_000, None) };
     let microphone = offer("audio", "pcma", 8_000, None);
     let choice = choose(&[video.clone(), back.clone(), microphone]);
-    assert_eq!(choice.audio, Some((2, Codec::Pcma)));
+    assert_eq!(choice.audio, Some((2, AudioCodec::Pcma)));
     assert!(choice.notes.len() == 1 && choice.notes[0].contains("sendonly"), "{:?}", choice.notes);
     // Many cameras say it of what they send.
     let choice = choose(&[Offer { send_only: true, ..video }, back]);
-    assert_eq!((choice.video, choice.audio), (Some(0), Some((1, Codec::Pcmu))));
+    assert_eq!((choice.video, choice.audio), (Some((0, VideoCodec::H264)), Some((1, AudioCodec::Pcmu))));
     assert_eq!(choice.notes, [""; 0]);
 }

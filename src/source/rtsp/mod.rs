@@ -59,8 +59,7 @@ use self::failure::Failure;
 use self::reader::Flow;
 use self::session::Session;
 use crate::source::backoff::Backoff;
-use crate::stream::{Sink, SourceState};
-use crate::track::KeyframeRequest;
+use crate::stream::{Sink, SourceState, WANTED_RETRY, Wishes};
 
 /// How long the next attempt, or the end of the process, waits for the answer to TEARDOWN.
 ///
@@ -91,18 +90,19 @@ impl fmt::Debug for RtspSettings {
 }
 
 /// Pulls one camera into `sink` until `stop` is done. Ends within `TEARDOWN_WAIT` of that. Asks the camera for a
-/// keyframe when `keyframe` does, if the camera lets it.
+/// keyframe when one is wished for, if the camera lets it; where the stream is wanted, the pause between attempts is
+/// [`WANTED_RETRY`] at the most.
 ///
 /// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
 /// Failures end attempts only; so does a panic in what reads a camera.
 pub async fn run(
     settings: RtspSettings,
     mut sink: impl Sink,
-    keyframe: KeyframeRequest,
+    wishes: Wishes,
     stop: impl Future<Output = ()>,
 ) {
     let mut stop = pin!(stop);
-    let mut session = Session::new(&settings, keyframe.clone());
+    let mut session = Session::new(&settings, wishes.keyframe.clone());
     let mut backoff = Backoff::new(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
     let mut journal = Journal::default();
 
@@ -123,15 +123,16 @@ pub async fn run(
         }
         if matches!(failure, Failure::Panic) {
             // Its state is not to be trusted.
-            session = Session::new(&settings, keyframe.clone());
+            session = Session::new(&settings, wishes.keyframe.clone());
         }
         let cause = failure.cause();
+        let patient = failure.needs_operator() || cause.needs_operator();
         journal.failed(&settings.stream, failure, &error, retry_in);
         sink.state(SourceState::Waiting { error, cause, retry_in });
         tokio::select! {
             biased;
             () = &mut stop => break,
-            ((), ()) = async { tokio::join!(wait(retry_in), session.end(TEARDOWN_WAIT)) } => {}
+            ((), ()) = async { tokio::join!(rest(retry_in, &wishes, patient), session.end(TEARDOWN_WAIT)) } => {}
         }
     }
     session.end(TEARDOWN_WAIT).await;
@@ -146,6 +147,18 @@ fn pause(backoff: &mut Backoff, flow: &Flow, failure: &Failure, random: f64) -> 
         backoff.reset();
     }
     if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) }
+}
+
+/// Waits for the next attempt, less long if somebody wants the stream.
+async fn rest(time: Duration, wishes: &Wishes, patient: bool) {
+    let wanted = async {
+        wait(WANTED_RETRY).await;
+        wishes.wanted().await;
+    };
+    tokio::select! {
+        () = wait(time) => {}
+        () = wanted, if !patient && time > WANTED_RETRY => {}
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this shell waits between attempts")]

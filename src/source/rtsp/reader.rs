@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_media::h264::{self, Depacketizer, Packet, kind as nal_type};
+use sluice_media::nal::{Depacketizer, Packet};
 use sluice_media::{AccessUnit, AudioFrame};
 use str0m::rtp::Ssrc;
 
@@ -63,7 +63,8 @@ pub(super) struct Reader<'a, S> {
     choice: Choice,
     routes: Vec<Route>,
     ordered: Vec<Ordered>,
-    depacketizer: Depacketizer,
+    /// Of the video, once it is chosen.
+    depacketizer: Option<Depacketizer>,
     units: Vec<AccessUnit>,
     losses: Losses,
     numbers: Numbers,
@@ -120,7 +121,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             choice: Choice { video: None, audio: None, notes: Vec::new() },
             routes: Vec::new(),
             ordered: Vec::new(),
-            depacketizer: Depacketizer::new(settings.rtsp.max_frame.as_usize()),
+            depacketizer: None,
             units: Vec::new(),
             losses: Losses::new(settings.rtsp.transport),
             numbers: Numbers::default(),
@@ -142,7 +143,9 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.choice.notes.push(format!("{} more streams are not looked at", description.more));
         }
         let Choice { video, audio, .. } = &self.choice;
-        let chosen = video.iter().copied().chain(audio.map(|(index, _)| index));
+        let max_bytes = self.settings.rtsp.max_frame.as_usize();
+        self.depacketizer = video.map(|(_, codec)| codec.depacketizer(max_bytes));
+        let chosen = video.map(|(index, _)| index).into_iter().chain(audio.map(|(index, _)| index));
         let track = |(at, media): (usize, usize)| Track::new(media, at == 0, self.offers[media].name());
         let tracks: Vec<Track> = chosen.enumerate().map(track).collect();
         if tracks.is_empty() {
@@ -169,8 +172,7 @@ impl<'a, S: Sink> Reader<'a, S> {
     /// The session is established: PLAY is answered, or media came before that.
     fn begin(&mut self) {
         self.begun = true;
-        let video = self.choice.video.map(|index| &self.offers[index]);
-        let parameter_sets = video.map(Offer::parameter_sets).unwrap_or_default();
+        let parameter_sets = self.choice.parameter_sets(&self.offers);
         self.sink.begin(self.choice.formats(&self.offers), &parameter_sets);
     }
 
@@ -211,11 +213,12 @@ impl<'a, S: Sink> Reader<'a, S> {
 
     fn silent(&self, stranger: Option<IpAddr>) -> Failure {
         let disordered: u64 = self.routes.iter().map(|route| route.order.discarded()).sum();
+        let malformed = self.depacketizer.as_ref().map_or(0, Depacketizer::discarded);
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
             limit: self.settings.rtsp.data_timeout,
             transport: self.settings.rtsp.transport,
-            discarded: self.strangers + disordered + self.depacketizer.discarded(),
+            discarded: self.strangers + disordered + malformed,
             stranger,
         }
     }
@@ -275,7 +278,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         let route = &mut self.routes[at];
         let announced = self.offers[route.media].payload_type;
-        if self.choice.video == Some(route.media)
+        if self.choice.video.is_some_and(|(video, _)| video == route.media)
             && let Some(ssrc) = packet.get(8..12).and_then(|ssrc| ssrc.try_into().ok())
         {
             self.video_ssrc = Some(u32::from_be_bytes(ssrc).into());
@@ -317,7 +320,8 @@ impl<'a, S: Sink> Reader<'a, S> {
 
     /// Section and SSRC of the video, if its camera lets it be asked for a keyframe.
     pub(super) fn askable(&self) -> Option<(usize, Ssrc)> {
-        self.choice.video.filter(|video| self.offers[*video].feedback).zip(self.video_ssrc)
+        let video = self.choice.video.map(|(index, _)| index);
+        video.filter(|video| self.offers[*video].feedback).zip(self.video_ssrc)
     }
 
     fn packet(&mut self, media: usize, packet: Ordered) -> Result<(), Failure> {
@@ -339,22 +343,23 @@ impl<'a, S: Sink> Reader<'a, S> {
         if payload.is_empty() {
             return Ok(());
         }
-        match self.choice.audio {
-            Some((audio, _)) if audio == media => self.audio(own(&payload), timestamp, received),
-            _ => {
+        match self.choice.video {
+            Some((video, codec)) if video == media => {
                 // Behind a restart nothing is missing if it begins with a picture of its own.
-                let after_loss = lost > 0 || restarted && !begins_group(&payload);
-                // Fragments are put together by copying; what is kept as it is must not keep a whole read.
-                let payload = if nal_type(&payload) == h264::FU_A { payload } else { own(&payload) };
-                return self.video(Packet { payload, timestamp, marker, after_loss, received });
+                let after_loss = lost > 0 || restarted && !codec.begins_group(&payload);
+                self.video(Packet { payload, timestamp, marker, after_loss, received })
+            }
+            _ => {
+                self.audio(own(&payload), timestamp, received);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn video(&mut self, packet: Packet) -> Result<(), Failure> {
+        let Some(depacketizer) = &mut self.depacketizer else { return Ok(()) };
         let mut units = std::mem::take(&mut self.units);
-        self.depacketizer
+        depacketizer
             .push(packet, &mut units)
             .map_err(|_| Failure::PictureTooLarge(self.settings.rtsp.max_frame.as_usize()))?;
         for unit in units.drain(..) {
@@ -385,17 +390,6 @@ impl<'a, S: Sink> Reader<'a, S> {
 /// The same bytes in memory of their own: a slice would keep all that was read with it.
 fn own(payload: &Bytes) -> Bytes {
     Bytes::copy_from_slice(payload)
-}
-
-/// Whether a payload begins what can be decoded without anything before it: parameter sets and the like, or an IDR
-/// picture.
-fn begins_group(payload: &[u8]) -> bool {
-    let kind = match nal_type(payload) {
-        h264::STAP_A => payload.get(3..).map_or(0, nal_type),
-        h264::FU_A => payload.get(1).filter(|header| **header & 0x80 != 0).map_or(0, |header| header & 0x1f),
-        kind => kind,
-    };
-    (h264::IDR..=h264::DELIMITER).contains(&kind)
 }
 
 #[cfg(test)]

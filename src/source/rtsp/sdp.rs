@@ -4,6 +4,8 @@
 //! and so is each of these that cannot be read: a session name in GBK or a `c=` cut short is no reason to have no
 //! picture.
 
+use sluice_media::{Codec, Kind, VideoCodec, static_type};
+
 /// Sections that are read. Cameras have three or four; those behind are only counted. Raising it costs memory and
 /// time for a camera that lists thousands.
 pub(super) const MAX_SECTIONS: usize = 32;
@@ -142,7 +144,7 @@ impl<'a> Lines<'a> {
             formats => formats.to_vec(),
         };
         let described = || formats.iter().map(|format| self.describe(&kind, format));
-        let carried = |media: &Media| matches!(media.encoding.as_str(), "h264" | "opus" | "pcmu" | "pcma");
+        let carried = |media: &Media| Codec::of_name(&media.encoding).is_some();
         let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
         let control = self.control.map(str::to_owned);
         let feedback = self.profile.to_ascii_uppercase().ends_with("AVPF");
@@ -163,7 +165,7 @@ impl<'a> Lines<'a> {
             lines.iter().find(|(this, _)| *this == format).map(|(_, value)| *value)
         };
         // A map or parameters for another number, in a section of one format, can only mean that one.
-        let known = payload_type.and_then(static_format);
+        let known = payload_type.and_then(static_type);
         let map = of(&self.maps).or_else(|| if known.is_none() { only(&self.maps) } else { None });
         // Parameters of one format may be spread over lines.
         let joined = |format: &str| {
@@ -183,18 +185,18 @@ impl<'a> Lines<'a> {
                 let clock_rate = parts.next().and_then(|rate| rate.parse().ok()).filter(|rate| *rate > 0);
                 let channels =
                     parts.next().and_then(|channels| channels.parse().ok()).filter(|count| *count > 0);
-                let usual = if encoding == "opus" {
-                    48_000
-                } else if kind == "video" {
-                    90_000
-                } else {
-                    8_000
+                let usual = match Codec::of_name(&encoding) {
+                    Some(codec) => codec.clock_rate(),
+                    None if kind == Kind::Video.name() => VideoCodec::CLOCK_RATE,
+                    None => 8_000,
                 };
                 (encoding, clock_rate.unwrap_or(usual), channels)
             }
-            (None, Some((encoding, clock_rate, channels))) => (encoding.to_owned(), clock_rate, channels),
-            (None, None) if fmtp.as_deref().is_some_and(is_h264) => ("h264".to_owned(), 90_000, None),
-            (None, None) => (String::new(), 0, None),
+            (None, Some(known)) => (known.name.to_ascii_lowercase(), known.clock_rate, known.channels),
+            (None, None) => match fmtp.as_deref().and_then(VideoCodec::of_parameters) {
+                Some(codec) => (codec.encoding_name().to_ascii_lowercase(), VideoCodec::CLOCK_RATE, None),
+                None => (String::new(), 0, None),
+            },
         };
         Media {
             payload_type,
@@ -205,39 +207,6 @@ impl<'a> Lines<'a> {
             ..Media::default()
         }
     }
-}
-
-/// Whether parameters are those that only H.264 has (RFC 6184 §8.1). The `profile-level-id` of MPEG-4 is a number of
-/// few digits.
-fn is_h264(parameters: &str) -> bool {
-    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
-        let value = value.trim();
-        match name.trim().to_ascii_lowercase().as_str() {
-            "packetization-mode" | "sprop-parameter-sets" => true,
-            "profile-level-id" => value.len() == 6 && value.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            _ => false,
-        }
-    })
-}
-
-/// Payload types with a fixed meaning (RFC 3551 §6): name, clock rate, channels of sound.
-fn static_format(payload_type: u8) -> Option<(&'static str, u32, Option<u16>)> {
-    Some(match payload_type {
-        0 => ("pcmu", 8_000, Some(1)),
-        3 => ("gsm", 8_000, Some(1)),
-        4 => ("g723", 8_000, Some(1)),
-        8 => ("pcma", 8_000, Some(1)),
-        9 => ("g722", 8_000, Some(1)),
-        10 => ("l16", 44_100, Some(2)),
-        11 => ("l16", 44_100, Some(1)),
-        14 => ("mpa", 90_000, None),
-        18 => ("g729", 8_000, Some(1)),
-        26 => ("jpeg", 90_000, None),
-        32 => ("mpv", 90_000, None),
-        33 => ("mp2t", 90_000, None),
-        34 => ("h263", 90_000, None),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

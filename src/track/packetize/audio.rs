@@ -1,12 +1,12 @@
 //! Audio into RTP payloads: each packet of the source goes on as it came, right behind the one before it.
 //!
-//! Owns the track's sequence numbers and its timeline. Of a payload only its duration is read; G.711, where a
-//! byte is a sample, is cut when it does not fit.
+//! Owns the track's sequence numbers and its timeline. Of a payload only its duration is read; one where a
+//! byte is a sample is cut when it does not fit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_media::{AudioFrame, Codec, Kind, MAX_PAYLOAD, Packets, opus};
+use sluice_media::{AudioCodec, AudioFrame, MAX_PAYLOAD, Packets};
 
 use super::{PacketizeError, Unit, trains};
 use crate::track::{Stamp, Timeline, TrackSeq, Train};
@@ -33,7 +33,7 @@ const LEAD: Duration = Duration::from_secs(1);
 /// Makes trains of the packets of one audio track: one packet, one train.
 #[derive(Debug)]
 pub struct AudioPacketizer {
-    codec: Codec,
+    codec: AudioCodec,
     timeline: Timeline,
     next_sequence: TrackSeq,
     /// The timestamp behind the last packet, by its duration.
@@ -47,8 +47,7 @@ pub struct AudioPacketizer {
 impl AudioPacketizer {
     /// Starts a track of an audio codec at RTP timestamp `first_timestamp`, which should be random
     /// (RFC 3550 §5.1). PCMU and PCMA have one channel, as their static payload types do.
-    pub fn new(codec: Codec, first_timestamp: u32) -> AudioPacketizer {
-        debug_assert_eq!(codec.kind(), Kind::Audio);
+    pub fn new(codec: AudioCodec, first_timestamp: u32) -> AudioPacketizer {
         AudioPacketizer {
             codec,
             timeline: Timeline::new(codec, first_timestamp),
@@ -60,7 +59,7 @@ impl AudioPacketizer {
     }
 
     /// The codec of the track.
-    pub fn codec(&self) -> Codec {
+    pub fn codec(&self) -> AudioCodec {
         self.codec
     }
 
@@ -90,7 +89,7 @@ impl AudioPacketizer {
         if bytes == 0 {
             return Err(PacketizeError::EmptyPayload { timestamp });
         }
-        let limit = if self.splits() { MAX_FRAME } else { MAX_PAYLOAD };
+        let limit = if self.codec.is_split() { MAX_FRAME } else { MAX_PAYLOAD };
         if bytes > limit {
             let codec = self.codec.encoding_name();
             return Err(PacketizeError::PayloadTooLarge { codec, timestamp, bytes, limit });
@@ -99,7 +98,7 @@ impl AudioPacketizer {
         let stamp = self.timeline.stamp(timestamp, frame.received);
         let stamp = Stamp { timestamp: self.in_place(stamp.timestamp), ..stamp };
         self.last_timestamp = stamp.timestamp;
-        self.next_timestamp = self.ticks(&frame.payload).map(|ticks| stamp.timestamp + ticks);
+        self.next_timestamp = self.codec.ticks(&frame.payload).map(|ticks| stamp.timestamp + ticks);
         // Pieces of equal length: a run of them is one message to the kernel.
         let piece_bytes = bytes.div_ceil(bytes.div_ceil(MAX_PAYLOAD));
         let mut all = Vec::with_capacity(1);
@@ -112,7 +111,8 @@ impl AudioPacketizer {
                 captured: (stamp.captured + later).min(frame.received),
             };
             let marker = std::mem::take(&mut self.talkspurt);
-            let unit = Unit { codec: self.codec, stamp, received: frame.received, keyframe: true, marker };
+            let (codec, received) = (self.codec.into(), frame.received);
+            let unit = Unit { codec, stamp, received, keyframe: true, marker };
             all.extend(trains(unit, Packets::from_iter([piece]), &mut self.next_sequence));
         }
         Ok(all)
@@ -129,18 +129,5 @@ impl AudioPacketizer {
         } else {
             next
         }
-    }
-
-    /// The duration of a payload in ticks of the codec's clock, where it can be told.
-    fn ticks(&self, payload: &[u8]) -> Option<u64> {
-        if self.splits() {
-            return Some(payload.len() as u64);
-        }
-        let duration = opus::duration(payload)?;
-        Some(duration.as_micros() as u64 * u64::from(self.codec.clock_rate()) / 1_000_000)
-    }
-
-    fn splits(&self) -> bool {
-        matches!(self.codec, Codec::Pcmu | Codec::Pcma)
     }
 }

@@ -4,15 +4,15 @@
 //! trains. Never writes an RTP header: SSRC, sequence number and payload type belong to each viewer.
 
 mod audio;
-mod h264;
 #[cfg(test)]
 mod tests;
+mod video;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use audio::AudioPacketizer;
-pub use h264::{MAX_ACCESS_UNIT, VideoFacts, VideoPacketizer};
+pub use video::{MAX_ACCESS_UNIT, VideoPacketizer};
 
 use super::{Codec, MAX_TRAIN_PACKETS, Packets, Stamp, TrackSeq, Train};
 
@@ -60,12 +60,16 @@ pub enum PacketizeError {
     },
     /// A keyframe came before the parameter sets that it needs.
     #[error(
-        "keyframe at source timestamp {timestamp} has no SPS/PPS, in band or in the SDP, so that no decoder can show \
-         it: let the camera send its parameter sets (SPS and PPS) before each keyframe"
+        "keyframe at source timestamp {timestamp} has no {}, in band or in the SDP, so that no decoder can show \
+         it: let the camera send its parameter sets ({}) before each keyframe",
+        sets.join("/"),
+        sets.join(" and ")
     )]
     NoParameterSets {
         /// Source timestamp in ticks of 90 kHz.
         timestamp: i64,
+        /// Kinds of parameter sets that the codec has.
+        sets: &'static [&'static str],
     },
     /// An audio packet without payload.
     #[error("audio packet at source timestamp {timestamp} is empty; check the encoder of the source")]
@@ -95,11 +99,11 @@ impl PacketizeError {
     /// everybody to read.
     pub fn reason(&self) -> String {
         match self {
-            PacketizeError::NoParameterSets { .. } => {
-                "no SPS/PPS, in band or in the session description: let the camera send its parameter sets before \
-                 each keyframe"
-                    .to_owned()
-            }
+            PacketizeError::NoParameterSets { sets, .. } => format!(
+                "no {}, in band or in the session description: let the camera send its parameter sets before each \
+                 keyframe",
+                sets.join("/")
+            ),
             PacketizeError::TooLarge { limit, .. } => format!(
                 "they have more than {limit} bytes: lower the bitrate or the resolution of the camera"
             ),

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use proptest::prelude::*;
-use sluice_media::Codec;
+use sluice_media::VideoCodec;
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn epoch() -> Instant {
 fn train(epoch: Instant, sequence: u64, packets: usize, keyframe: bool, ms: u64) -> Arc<Train> {
     let received = epoch + Duration::from_millis(ms);
     Arc::new(Train {
-        codec: Codec::H264,
+        codec: VideoCodec::H264.into(),
         sequence: TrackSeq(sequence),
         timestamp: 90 * ms,
         keyframe,

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use shiguredo_mp4::demux::{Input, Mp4FileDemuxer};
 use sluice_harness::sample::{PPS as PPS_720, SPS as SPS_720};
-use sluice_media::{AccessUnit, Codec, Packets};
+use sluice_media::{AccessUnit, Packets, VideoCodec};
 
 use super::*;
 use crate::track::VideoPacketizer;
@@ -16,13 +16,13 @@ fn now() -> Instant {
 fn packetized(nals: &[Vec<u8>]) -> Vec<Arc<Train>> {
     let nals = nals.iter().map(|nal| Bytes::copy_from_slice(nal)).collect();
     let unit = AccessUnit { nals, timestamp: 0, received: now(), after_gap: false };
-    VideoPacketizer::new(7).packetize(unit).expect("a picture")
+    VideoPacketizer::new(VideoCodec::H264, 7).packetize(unit).expect("a picture")
 }
 
 /// A train of these payloads and no others.
 fn train(payloads: &[&[u8]]) -> Arc<Train> {
     Arc::new(Train {
-        codec: Codec::H264,
+        codec: VideoCodec::H264.into(),
         sequence: TrackSeq(100),
         timestamp: 0,
         keyframe: true,

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use sluice_media::Codec;
+use sluice_media::VideoCodec;
 
 use super::super::{Stamp, Timeline, nanos_between};
 use super::*;
@@ -49,7 +49,7 @@ fn run(timeline: &mut Timeline, start: Instant, units: &Units) -> (Vec<Stamp>, O
 }
 
 fn tripped(units: &Units) -> Option<f64> {
-    run(&mut Timeline::new(Codec::H264, 7), epoch(), units).1
+    run(&mut Timeline::new(VideoCodec::H264, 7), epoch(), units).1
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_clock_that_does_not_fit_gives_way_to_arrival() {
     ] {
         for fps in [5.0, 10.0, 25.0, 60.0] {
             let units = pictures(60 * fps as u32, fps, rate, |n| noise(n) * 0.03);
-            let (stamps, tripped) = run(&mut Timeline::new(Codec::H264, 7), epoch(), &units);
+            let (stamps, tripped) = run(&mut Timeline::new(VideoCodec::H264, 7), epoch(), &units);
             let at = tripped.unwrap_or_else(|| panic!("{rate} Hz at {fps} a second is believed"));
             assert!(at <= within, "{rate} Hz at {fps} a second is believed for {at} s");
             follow_arrival(&units, &stamps, at + 2.0, 0.15);
@@ -179,7 +179,7 @@ fn timestamps_without_any_order_give_way_to_arrival() {
 #[test]
 fn by_arrival_jitter_is_smoothed_and_stalls_are_followed() {
     let mut units = pictures(600, 25.0, 0.0, |n| noise(n) * 0.03);
-    let (stamps, _) = run(&mut Timeline::new(Codec::H264, 7), epoch(), &units);
+    let (stamps, _) = run(&mut Timeline::new(VideoCodec::H264, 7), epoch(), &units);
     let steps = stamps[200..].windows(2).map(|pair| (pair[1].timestamp - pair[0].timestamp) as f64 / 90.0);
     let (least, most) = steps.fold((f64::MAX, 0f64), |(least, most), step| (least.min(step), most.max(step)));
     // Arrival has steps of 10 to 70 ms.
@@ -187,7 +187,7 @@ fn by_arrival_jitter_is_smoothed_and_stalls_are_followed() {
 
     // Five seconds late, and all at once.
     units.iter_mut().filter(|(at, _)| (15.0..20.0).contains(at)).for_each(|(at, _)| *at = 20.0);
-    let (stamps, _) = run(&mut Timeline::new(Codec::H264, 7), epoch(), &units);
+    let (stamps, _) = run(&mut Timeline::new(VideoCodec::H264, 7), epoch(), &units);
     follow_arrival(&units, &stamps, 21.0, 0.1);
     let first = stamps[units.iter().position(|(at, _)| *at > 14.0).expect("long enough")];
     let last = stamps.last().expect("long enough");
@@ -197,7 +197,7 @@ fn by_arrival_jitter_is_smoothed_and_stalls_are_followed() {
 
 #[test]
 fn a_clock_that_fits_again_for_long_enough_is_believed_again() {
-    let (mut timeline, start) = (Timeline::new(Codec::H264, 7), epoch());
+    let (mut timeline, start) = (Timeline::new(VideoCodec::H264, 7), epoch());
     let (bad, tripped) = run(&mut timeline, start, &pictures(100, 10.0, 0.0, |_| 0.0));
     assert!(tripped.is_some());
     // A reconnect alone tells nothing new.

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use sluice_media::VideoCodec;
+
 use super::*;
 
 const FRAME: i64 = 3_000;
@@ -21,7 +23,7 @@ fn diff_ms(a: Instant, b: Instant) -> f64 {
 
 /// A timeline that has seen `source` arrive at the epoch, and the timestamp that got.
 fn started(source: i64) -> (Timeline, Instant, u64) {
-    let (mut timeline, t) = (Timeline::new(Codec::H264, 77), epoch());
+    let (mut timeline, t) = (Timeline::new(VideoCodec::H264, 77), epoch());
     let first = timeline.stamp(source, t).timestamp;
     (timeline, t, first)
 }
@@ -148,7 +150,7 @@ fn units_that_are_late_now_and_then_do_not_count_as_a_clock_that_stood_still() {
 /// 20 ms and up to `jitter` ms more: the error against the truth plus 20 ms, worst after 5 s, and the worst
 /// step besides the frame interval.
 fn drift(ppm: f64, jitter: f64, noise: &mut impl FnMut() -> f64) -> (f64, f64) {
-    let (mut timeline, t) = (Timeline::new(Codec::H264, 0), epoch());
+    let (mut timeline, t) = (Timeline::new(VideoCodec::H264, 0), epoch());
     let (mut worst_error, mut worst_step, mut previous) = (0f64, 0f64, None);
     for frame in 0..5_400u32 {
         let truth = f64::from(frame) / 30.0;
@@ -205,7 +207,7 @@ proptest! {
     /// captured after it arrived.
     #[test]
     fn never_breaks(first: u32, origin: i64, events in events()) {
-        let mut timeline = Timeline::new(Codec::H264, first);
+        let mut timeline = Timeline::new(VideoCodec::H264, first);
         let (mut source, mut received) = (origin, epoch());
         let mut newest = timeline.stamp(source, received).timestamp;
         let (mut newest_source, mut jumps, mut restarted, mut was_by_arrival) = (source, 0, false, false);

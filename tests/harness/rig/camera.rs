@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sluice::track::{AudioPacketizer, Train, VideoPacketizer};
-use sluice_media::{AccessUnit, AudioFrame, Codec, MAX_PAYLOAD};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame, MAX_PAYLOAD, VideoCodec};
 
 use crate::sample::{PPS, SPS, slice};
 
@@ -19,7 +19,8 @@ pub(super) struct Camera {
 
 impl Camera {
     pub(super) fn new() -> Camera {
-        let (video, audio) = (VideoPacketizer::new(7_000), AudioPacketizer::new(Codec::Opus, 9_000));
+        let (video, audio) =
+            (VideoPacketizer::new(VideoCodec::H264, 7_000), AudioPacketizer::new(AudioCodec::Opus, 9_000));
         Camera { video, audio, pictures: 0, sounds: 0 }
     }
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::VideoCodec;
+use crate::h264::kind;
 
 const MAX: usize = 100_000;
 
@@ -7,7 +9,7 @@ type Pictures = Vec<(i64, Vec<Vec<u8>>)>;
 
 /// Feeds packets `(timestamp, marker, after_loss, payload)` and returns what comes out.
 fn depacketize(packets: &[(i64, bool, bool, &[u8])]) -> Pictures {
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     push_all(&mut depacketizer, packets).expect("within the limit")
 }
 
@@ -78,7 +80,7 @@ fn stap_a_is_taken_apart() {
 
 #[test]
 fn stap_a_cut_short_keeps_what_is_whole() {
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     let units = push_all(&mut depacketizer, &[(10, true, false, &[0x78, 0, 3, 0x41, 0x9a, 2, 0, 9, 0x41])]);
     assert_eq!(units, Ok(vec![(10, vec![P_NAL.to_vec()])]));
     assert_eq!(depacketizer.discarded(), 1);
@@ -108,7 +110,7 @@ fn fu_a_with_start_and_end_in_one_and_with_a_forgotten_end_bit_are_taken() {
 #[test]
 fn fragments_without_end_bits_end_at_the_marker_once_that_is_known() {
     // The first time, what comes next tells that the picture is at its end; then the marker is enough.
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     let first = [(10, false, false, &[0x5c, 0x81, 0x9a][..]), (10, true, false, &[0x5c, 0x01, 9])];
     assert_eq!(push_all(&mut depacketizer, &first), Ok(vec![]));
     let second = [(20, false, false, &[0x5c, 0x81, 0x9a][..]), (20, true, false, &[0x5c, 0x01, 8])];
@@ -118,7 +120,7 @@ fn fragments_without_end_bits_end_at_the_marker_once_that_is_known() {
 
 /// What comes out, and whether it comes after a gap.
 fn gaps(packets: &[(i64, bool, bool, &[u8])]) -> Vec<(i64, bool)> {
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     let units = push_units(&mut depacketizer, packets).expect("within the limit");
     units.iter().map(|unit| (unit.timestamp, unit.after_gap)).collect()
 }
@@ -181,11 +183,13 @@ fn slices_with_a_marker_each_are_one_picture() {
             vec![(times[3] + 10, true, false, P_NAL)],
         ]
         .concat();
-        let mut depacketizer = Depacketizer::new(MAX);
+        let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
         let units = push_units(&mut depacketizer, &packets).expect("within the limit");
         // The first marker is believed; then the picture is taken back and comes whole, as one that follows nothing.
-        let seen: Vec<_> =
-            units.iter().map(|unit| (unit.nals.len(), unit.is_keyframe(), unit.after_gap)).collect();
+        let seen: Vec<_> = units
+            .iter()
+            .map(|unit| (unit.nals.len(), VideoCodec::H264.is_keyframe(&unit.nals), unit.after_gap))
+            .collect();
         let expected =
             [(1, true, false), (3, true, true), (3, false, false), (3, false, false), (3, true, false)];
         assert_eq!(seen, expected, "{what}");
@@ -203,7 +207,7 @@ fn a_wrong_marker_in_a_picture_that_is_no_keyframe_costs_that_picture() {
         vec![(50, true, false, P_NAL)],
     ]
     .concat();
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     let units = push_units(&mut depacketizer, &packets).expect("within the limit");
     let seen: Vec<_> = units.iter().map(|unit| (unit.timestamp, unit.nals.len(), unit.after_gap)).collect();
     assert_eq!(seen, [(10, 3, false), (20, 1, false), (30, 3, true), (40, 3, false)]);
@@ -288,7 +292,7 @@ fn slices_of_well_behaved_senders_are_not_searched() {
 
 #[test]
 fn interleaved_mode_damaged_and_empty_units_are_counted_and_left_out() {
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     let packets: [(i64, bool, bool, &[u8]); 7] = [
         (10, false, false, &[]),
         (10, false, false, &[0x7d, 1, 2, 3]), // FU-B
@@ -310,12 +314,12 @@ fn a_picture_is_bounded_however_it_is_cut() {
     let tiny = [0x78, 0, 1, 0x41, 0, 1, 0x41, 0, 1, 0x41, 0, 1, 0x41, 0, 1, 0x41];
     let later = [&[0x41, 0x4a][..], &[0x41; 398]].concat();
     for payloads in [vec![&big[..], &later, &later], vec![start, &part, &part, &part], vec![&tiny[..]; 8]] {
-        let mut depacketizer = Depacketizer::new(1_000);
+        let mut depacketizer = VideoCodec::H264.depacketizer(1_000);
         let packets: Vec<_> = payloads.iter().map(|payload| (10, false, false, *payload)).collect();
         assert_eq!(push_all(&mut depacketizer, &packets), Err(PictureTooLarge), "{} packets", packets.len());
     }
     // The limit is for one picture, not for the stream.
-    let mut depacketizer = Depacketizer::new(1_000);
+    let mut depacketizer = VideoCodec::H264.depacketizer(1_000);
     let pictures: Vec<_> = (0..50).map(|timestamp| (timestamp, true, false, &big[..])).collect();
     assert_eq!(push_all(&mut depacketizer, &pictures).map(|units| units.len()), Ok(50));
 }
@@ -325,7 +329,7 @@ fn what_is_held_is_what_is_counted() {
     // Packets of almost nothing but zeros: what is kept of them is two bytes.
     let mut packet = vec![0; 65_000];
     packet[..2].copy_from_slice(P_LATER.first_chunk::<2>().expect("a slice"));
-    let mut depacketizer = Depacketizer::new(MAX);
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
     let (payload, mut out) = (Bytes::from(packet), Vec::new());
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     let received = Instant::now();
@@ -354,7 +358,7 @@ proptest::proptest! {
     /// Whatever comes, nothing panics, no picture is empty or above the limit, and every unit is one.
     #[test]
     fn anything_may_come(packets in proptest::collection::vec(any_packet(), 0..60)) {
-        let mut depacketizer = Depacketizer::new(600);
+        let mut depacketizer = VideoCodec::H264.depacketizer(600);
         let packets: Vec<_> = packets.iter().map(|packet| (packet.0, packet.1, packet.2, &packet.3[..])).collect();
         if let Ok(units) = push_all(&mut depacketizer, &packets) {
             for (_, nals) in units {

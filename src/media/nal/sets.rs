@@ -1,46 +1,54 @@
-//! The parameter sets of an H.264 stream: the newest SPS and PPS of each id.
+//! The parameter sets of a stream: the newest of each kind and id.
 //!
-//! Owns what has to go before an IDR picture so that it can be decoded by itself, and what is known of the
+//! Owns what has to go before a keyframe so that it can be decoded by itself, and what is known of the
 //! video by it. The only place that remembers sets: those of a session description first, those of the stream
 //! in their place, id by id.
 
 use bytes::Bytes;
 
+use super::{NalCodec, SetId, VideoFacts, trimmed};
 use crate::MAX_PAYLOAD;
-use crate::h264::{Bits, PPS, SPS, Sps, kind, trimmed};
 
 /// Sets of one kind that are remembered; beyond it the one not seen for longest goes.
 ///
-/// Encoders use one SPS and one to three PPS. Raising it puts more bytes before each IDR picture of a
+/// Encoders use one SPS and one to three PPS. Raising it puts more bytes before each keyframe of a
 /// source that keeps making new ids; lowering it loses sets that a picture may refer to.
 const MAX_SETS: usize = 16;
 
 /// Bytes of one parameter set at the most. Real ones have 10 to 100; beyond one packet it is garbage.
-pub const MAX_SET_BYTES: usize = MAX_PAYLOAD;
+const MAX_SET_BYTES: usize = MAX_PAYLOAD;
+
+/// Kinds of sets that a codec has at the most.
+const KINDS: usize = 3;
 
 /// The newest parameter sets of a track.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ParameterSets {
-    /// The set not seen for longest comes first.
-    sps: Vec<Set>,
-    pps: Vec<Set>,
+    codec: &'static dyn NalCodec,
+    /// By kind; the set not seen for longest comes first.
+    kinds: [Vec<Set>; KINDS],
 }
 
 #[derive(Debug, Clone)]
 struct Set {
     id: u32,
-    /// The SPS that a PPS refers to; of an SPS its own id.
-    sps_id: u32,
+    /// The set of the kind before that it refers to.
+    of: u32,
     nal: Box<[u8]>,
-    /// What an SPS says; of a PPS nothing, and neither of an SPS that cannot be read beyond its id.
-    sps: Option<Box<Sps>>,
+    /// What it says of the video, if it is of the kind that does.
+    facts: Option<Box<VideoFacts>>,
 }
 
 impl ParameterSets {
+    /// None.
+    pub(crate) fn new(codec: &'static dyn NalCodec) -> ParameterSets {
+        ParameterSets { codec, kinds: Default::default() }
+    }
+
     /// Takes the sets of a session description. If a picture could be shown by them alone they take the place
-    /// of all known ones, else only of those with the same id.
+    /// of all known ones, otherwise only of those with the same id.
     pub fn announce(&mut self, sets: &[Bytes]) {
-        let mut announced = ParameterSets::default();
+        let mut announced = ParameterSets::new(self.codec);
         sets.iter().for_each(|nal| _ = announced.remember(nal));
         if announced.complete(None) {
             *self = announced;
@@ -49,15 +57,15 @@ impl ParameterSets {
         }
     }
 
-    /// Takes `nal`, in place of an older set of the same kind and id. `false` if it is no SPS or PPS,
+    /// Takes `nal`, in place of an older set of the same kind and id. `false` if it is no parameter set,
     /// its ids cannot be read, or it is over `MAX_SET_BYTES`: then nothing changed.
     pub fn remember(&mut self, nal: &[u8]) -> bool {
         let nal = trimmed(nal);
         if nal.len() > MAX_SET_BYTES {
             return false;
         }
-        let Some((kind, id, sps_id)) = ids(nal) else { return false };
-        let sets = if kind == SPS { &mut self.sps } else { &mut self.pps };
+        let Some(SetId { kind, id, of }) = self.codec.set_id(nal) else { return false };
+        let Some(sets) = self.kinds.get_mut(kind) else { return false };
 
         let known = sets.iter().position(|set| set.id == id).map(|at| sets.remove(at));
         if sets.len() == MAX_SETS {
@@ -65,60 +73,64 @@ impl ParameterSets {
         }
         let set = match known {
             Some(set) if *set.nal == *nal => set,
-            _ => Set { id, sps_id, nal: nal.into(), sps: Sps::read(nal).map(Box::new) },
+            _ => Set { id, of, nal: nal.into(), facts: self.codec.describe(nal).map(Box::new) },
         };
         sets.push(set);
         true
     }
 
-    /// Whether PPS `id` is here, or any if the id is not known, together with the SPS it refers to: what an IDR
-    /// picture needs at least.
+    /// Whether the set that pictures refer to as `id` is here, or any if the id is not known, together with all that
+    /// it refers to: what a keyframe needs at least.
     pub fn complete(&self, id: Option<u32>) -> bool {
-        self.pps.iter().any(|pps| id.is_none_or(|id| pps.id == id) && self.sps_of(pps).is_some())
+        let last = self.codec.sets().len() - 1;
+        let named = |set: &&Set| id.is_none_or(|id| set.id == id);
+        self.kinds[last].iter().filter(named).any(|set| self.is_founded(last, set))
     }
 
-    /// What goes before an IDR picture: each SPS, then each PPS whose SPS is known.
+    /// What goes before a keyframe: kind by kind, each set whose own sets are known.
     pub fn in_order(&self) -> impl Iterator<Item = &[u8]> {
-        let pps = self.pps.iter().filter(|pps| self.sps_of(pps).is_some());
-        self.sps.iter().chain(pps).map(|set| &*set.nal)
+        let sets =
+            self.kinds.iter().enumerate().flat_map(|(kind, sets)| sets.iter().map(move |set| (kind, set)));
+        sets.filter(|(kind, set)| self.is_founded(*kind, set)).map(|(_, set)| &*set.nal)
     }
 
-    /// The SPS behind PPS `id`: its NAL unit, and what it says where that can be read.
-    pub fn behind(&self, id: u32) -> Option<(&[u8], Option<&Sps>)> {
-        let pps = self.pps.iter().find(|pps| pps.id == id)?;
-        self.sps_of(pps).map(|sps| (&*sps.nal, sps.sps.as_deref()))
+    /// What is said of the video by the set behind the one that pictures refer to as `id`.
+    pub fn behind(&self, id: u32) -> Option<&VideoFacts> {
+        let last = self.codec.sets().len() - 1;
+        let set = self.kinds[last].iter().find(|set| set.id == id)?;
+        self.parent(last, set)?.facts.as_deref()
     }
 
-    /// The SPS seen last.
-    pub fn newest(&self) -> Option<(&[u8], Option<&Sps>)> {
-        self.sps.last().map(|sps| (&*sps.nal, sps.sps.as_deref()))
+    /// What the set seen last says of the video.
+    pub fn newest(&self) -> Option<&VideoFacts> {
+        self.kinds[self.codec.sets().len() - 2].last()?.facts.as_deref()
     }
 
-    fn sps_of(&self, pps: &Set) -> Option<&Set> {
-        self.sps.iter().find(|sps| sps.id == pps.sps_id)
+    fn parent(&self, kind: usize, set: &Set) -> Option<&Set> {
+        self.kinds[kind.checked_sub(1)?].iter().find(|parent| parent.id == set.of)
     }
-}
 
-/// Kind, own id and SPS id of a parameter set (ITU-T H.264 §7.3.2.1.1, §7.3.2.2).
-fn ids(nal: &[u8]) -> Option<(u8, u32, u32)> {
-    match kind(nal) {
-        SPS => {
-            let id = Sps::id(nal)?;
-            Some((SPS, id, id))
-        }
-        PPS => {
-            let mut bits = Bits::new(&nal[1..]);
-            let id = bits.unsigned().filter(|id| *id <= 255)?;
-            let sps_id = bits.unsigned().filter(|id| *id <= 31)?;
-            Some((PPS, id, sps_id))
-        }
-        _ => None,
+    /// Whether all is here that a set refers to.
+    fn is_founded(&self, kind: usize, set: &Set) -> bool {
+        kind == 0 || self.parent(kind, set).is_some_and(|parent| self.is_founded(kind - 1, parent))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::VideoCodec;
+
+    const SPS: usize = 0;
+    const PPS: usize = 1;
+
+    fn none() -> ParameterSets {
+        ParameterSets::new(VideoCodec::H264.nal())
+    }
+
+    fn ids(nal: &[u8]) -> Option<(usize, u32, u32)> {
+        VideoCodec::H264.nal().set_id(nal).map(|SetId { kind, id, of }| (kind, id, of))
+    }
 
     fn in_order(sets: &ParameterSets) -> Vec<&[u8]> {
         sets.in_order().collect()
@@ -144,7 +156,7 @@ mod tests {
 
     #[test]
     fn truncated_and_foreign_units_are_refused() {
-        let mut sets = ParameterSets::default();
+        let mut sets = none();
         for nal in [&[][..], &[0x67], &[0x67, 0x42, 0xc0, 0x1e], &[0x68], &[0x68, 0x00], &[0x65, 0x88, 0x80]]
         {
             assert!(!sets.remember(nal), "{nal:02x?}");
@@ -158,7 +170,7 @@ mod tests {
     fn the_newest_set_of_an_id_wins_and_orphans_stay_home() {
         let (sps, pps) = ([0x67, 0x42, 0xc0, 0x1e, 0x80], [0x68, 0b1100_0000, 1]);
         let (newer, other, orphan) = ([0x68, 0b1100_0000, 2], [0x68, 0b0101_0000], [0x68, 0b0110_1000]);
-        let mut sets = ParameterSets::default();
+        let mut sets = none();
 
         assert!(sets.remember(&pps));
         assert!(!sets.complete(None), "a PPS alone is not enough");
@@ -171,14 +183,14 @@ mod tests {
         assert_eq!(ids(&[0x68, 0b0110_1000]), Some((PPS, 2, 1)));
         assert!(sets.remember(&orphan));
         assert_eq!(in_order(&sets), [&sps[..], &other, &newer]);
-        assert_eq!(sets.newest().map(|(nal, _)| nal), Some(&sps[..]));
+        assert_eq!(sets.newest().and_then(|facts| facts.profile_level_id), Some([0x42, 0xc0, 0x1e]));
     }
 
     #[test]
     fn announced_sets_are_the_base_that_others_replace_id_by_id() {
         let (sps, pps, other) = ([0x67, 0x42, 0xc0, 0x1e, 0x80], [0x68, 0b1100_0000, 1], [0x68, 0b0101_0000]);
         let announced = [&sps[..], &pps, &other].map(Bytes::copy_from_slice);
-        let mut sets = ParameterSets::default();
+        let mut sets = none();
         sets.announce(&announced);
         assert!(sets.complete(Some(0)) && sets.complete(Some(1)));
 
@@ -197,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_source_that_keeps_making_ids_is_bounded() {
-        let mut sets = ParameterSets::default();
+        let mut sets = none();
         assert!(sets.remember(&[0x67, 0x42, 0xc0, 0x1e, 0x80]));
         for id in 0..=254u32 {
             // ue(v) of `id` in 17 bits at the most, then ue(v) 0.
@@ -207,6 +219,6 @@ mod tests {
             assert!(sets.remember(&[&[0x68][..], &bits.to_be_bytes(), &[0x80]].concat()));
         }
         assert_eq!(sets.in_order().count(), 1 + MAX_SETS);
-        assert_eq!(sets.pps.last().map(|pps| pps.id), Some(254));
+        assert_eq!(sets.kinds[PPS].last().map(|pps| pps.id), Some(254));
     }
 }

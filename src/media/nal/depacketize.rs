@@ -1,4 +1,5 @@
-//! H.264 out of RTP: single NAL units, STAP-A and FU-A become access units (RFC 6184 §5.6 - §5.8).
+//! NAL units out of RTP: single ones, aggregates and fragments become access units (RFC 6184 §5.6 - §5.8,
+//! RFC 7798 §4.4).
 //!
 //! Owns one picture under construction, bounded by what it holds, and the judgement where it ends and whether all of
 //! it is there. A picture that lacks a packet is left out, and the next one says that it comes after a gap.
@@ -11,11 +12,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::{Fragment, NalCodec, Payload, Role, START_CODE, find_start_code, is_keyframe, trimmed};
 use crate::AccessUnit;
-use crate::h264::{
-    DELIMITER, FU_A, IDR, NEEDLESS, PPS, SEI, SPS, STAP_A, START_CODE, Sps, begins_picture, find_start_code,
-    is_slice, kind, trimmed,
-};
 
 /// What a NAL unit counts for beside its bytes: the handle that holds it, twice because their list grows by
 /// doubling, and the allocator's share.
@@ -34,7 +32,7 @@ pub struct Packet {
     pub payload: Bytes,
     /// Unwrapped RTP timestamp, in ticks of 90 kHz.
     pub timestamp: i64,
-    /// The RTP marker: the last packet of a picture (RFC 6184 §5.1).
+    /// The RTP marker: the last packet of a picture (RFC 6184 §5.1, RFC 7798 §4.1).
     pub marker: bool,
     /// Whether packets are missing just before this one, or it has nothing to do with those before it (a new SSRC).
     pub after_loss: bool,
@@ -53,6 +51,7 @@ pub struct PictureTooLarge;
 /// another timestamp, or at a first slice. So it is too for senders that set no marker.
 #[derive(Debug)]
 pub struct Depacketizer {
+    codec: &'static dyn NalCodec,
     max_bytes: usize,
     picture: Picture,
     timestamp: i64,
@@ -111,8 +110,9 @@ impl Picture {
 impl Depacketizer {
     /// One that holds at most `max_bytes` of a picture, and as much again of a keyframe until the next picture
     /// begins.
-    pub fn new(max_bytes: usize) -> Depacketizer {
+    pub(crate) fn new(codec: &'static dyn NalCodec, max_bytes: usize) -> Depacketizer {
         Depacketizer {
+            codec,
             max_bytes,
             picture: Picture::default(),
             timestamp: 0,
@@ -129,7 +129,7 @@ impl Depacketizer {
         }
     }
 
-    /// Packets, and NAL units in them, that were no H.264 and were left out.
+    /// Packets, and NAL units in them, that were none of the codec's and were left out.
     pub fn discarded(&self) -> u64 {
         self.discarded
     }
@@ -142,14 +142,15 @@ impl Depacketizer {
         if packet.after_loss {
             self.lose();
         }
-        let (payload, same) = (&packet.payload[..], packet.timestamp == self.timestamp);
+        let (payload, same) = (self.codec.payload(&packet.payload), packet.timestamp == self.timestamp);
+        let goes_on = matches!(payload, Payload::Fragment(Fragment { first: false, .. }));
         // A unit ends with its last fragment, and at the latest where something else begins: nothing is lost
         // there, so it is whole.
-        if !same || !goes_on(payload) {
+        if !same || !goes_on {
             self.end_fragment(out)?;
         }
         if std::mem::take(&mut self.marker_on_fragment) {
-            if same && goes_on(payload) {
+            if same && goes_on {
                 self.markers = Markers::Wrong;
             } else {
                 self.forgets_end = true;
@@ -162,10 +163,11 @@ impl Depacketizer {
             self.timestamp = packet.timestamp;
         }
         self.received = Some(packet.received);
-        match kind(payload) {
-            FU_A => self.fragment(payload, out)?,
-            STAP_A => self.aggregate(payload, out)?,
-            _ => self.nal(payload, out)?,
+        match payload {
+            Payload::Unit(nal) => self.nal(nal, out)?,
+            Payload::Aggregate(units) => self.aggregate(units, out)?,
+            Payload::Fragment(fragment) => self.fragment(fragment, out)?,
+            Payload::Foreign => self.discarded += 1,
         }
         if packet.marker && self.markers == Markers::Believed {
             self.marker(out)?;
@@ -190,7 +192,8 @@ impl Depacketizer {
         let before = out.len();
         self.finish(out);
         if let Some(unit) = out.get(before..).and_then(<[AccessUnit]>::last) {
-            self.ended = Some(if unit.is_keyframe() { unit.nals.clone() } else { Vec::new() });
+            self.ended =
+                Some(if is_keyframe(self.codec, &unit.nals) { unit.nals.clone() } else { Vec::new() });
         }
         Ok(())
     }
@@ -212,39 +215,34 @@ impl Depacketizer {
             out.push(AccessUnit { nals: picture.nals, timestamp, received, after_gap });
         } else {
             self.gap = true;
-            picture.nals.retain(|nal| matches!(kind(nal), SPS | PPS));
+            picture.nals.retain(|nal| matches!(self.codec.role(nal), Role::Set(_)));
             waiting.splice(0..0, picture.nals);
         }
         self.picture = Picture::waiting(waiting);
     }
 
-    /// STAP-A: after a header byte, NAL units each behind its length in 16 bits (RFC 6184 §5.7.1).
-    fn aggregate(&mut self, payload: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        let mut at = 1;
-        while let Some(length) = payload.get(at..at + 2) {
+    /// NAL units each behind its length in 16 bits (RFC 6184 §5.7.1, RFC 7798 §4.4.2).
+    fn aggregate(&mut self, units: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        let mut at = 0;
+        while let Some(length) = units.get(at..at + 2) {
             let start = at + 2;
             at = start + usize::from(u16::from_be_bytes([length[0], length[1]]));
-            if at > payload.len() {
+            if at > units.len() {
                 break;
             }
-            self.nal(&payload[start..at], out)?;
+            self.nal(&units[start..at], out)?;
         }
-        if at != payload.len() {
+        if at != units.len() {
             self.discarded += 1;
         }
         Ok(())
     }
 
-    /// FU-A: an indicator with the NAL unit's first three bits, a header with its type, and a part of it
-    /// (RFC 6184 §5.8).
-    fn fragment(&mut self, payload: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        let [indicator, header, part @ ..] = payload else {
-            self.discarded += 1;
-            return Ok(());
-        };
-        if header & 0x80 != 0 {
+    fn fragment(&mut self, fragment: Fragment<'_>, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        let Fragment { first, last, header, part } = fragment;
+        if first {
             let mut nal = Vec::with_capacity(FRAGMENTED);
-            nal.push((indicator & 0xe0) | (header & 0x1f));
+            nal.extend_from_slice(header.bytes());
             self.fragment = Some(nal);
         }
         let Some(mut nal) = self.fragment.take() else {
@@ -257,7 +255,7 @@ impl Depacketizer {
         }
         nal.extend_from_slice(part);
         self.fragment = Some(nal);
-        if header & 0x40 != 0 {
+        if last {
             self.end_fragment(out)?;
         }
         Ok(())
@@ -272,7 +270,7 @@ impl Depacketizer {
 
     /// Takes a NAL unit that was put together here, without another copy if it is what it should be.
     fn unit(&mut self, mut nal: Vec<u8>, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        if self.start_codes || !is_slice(&nal) {
+        if self.start_codes || !self.codec.role(&nal).is_slice() {
             return self.nal(&nal, out);
         }
         nal.truncate(trimmed(&nal).len());
@@ -289,7 +287,8 @@ impl Depacketizer {
     /// with a delimiter, SEI or parameter set (or even with a start code): these are searched for start
     /// codes, and once one was found everything is. Slices of well-behaved cameras are never read through.
     fn nal(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        let suspicious = matches!(kind(nal), 0 | SEI..=DELIMITER);
+        let leads = matches!(self.codec.role(nal), Role::Set(_) | Role::Info | Role::Delimiter);
+        let suspicious = leads || nal.starts_with(&START_CODE[..2]);
         if !self.start_codes && !suspicious {
             return self.keep_copy(nal, out);
         }
@@ -312,37 +311,36 @@ impl Depacketizer {
 
     /// Takes one NAL unit without zeros behind it.
     fn keep(&mut self, nal: Bytes, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        // 24 and above are packet types, and of them the interleaved ones (RFC 6184 §5.3) come here; the top
-        // bit says that the unit is damaged.
-        match nal.first() {
-            None => return Ok(()),
-            Some(header) if header & 0x80 != 0 || !(1..=23).contains(&kind(&nal)) => {
+        if nal.is_empty() {
+            return Ok(());
+        }
+        let role = self.codec.role(&nal);
+        let first = match role {
+            Role::Malformed => {
                 self.discarded += 1;
                 return Ok(());
             }
-            Some(_) if NEEDLESS.contains(&kind(&nal)) => return Ok(()),
-            Some(_) => {}
-        }
-        let (kind, first) = (kind(&nal), begins_picture(&nal));
+            Role::Delimiter | Role::Needless => return Ok(()),
+            Role::Slice { first, .. } => first,
+            Role::Set(_) | Role::Info | Role::Behind | Role::Other => None,
+        };
         match first {
             Some(true) if self.picture.begun && !self.fields => self.finish(out),
             Some(false) if !self.picture.has_slice => self.take_back(),
             _ => {}
         }
-        if kind == SPS {
-            self.fields = Sps::read(&nal).is_some_and(|sps| !sps.progressive);
+        if let Some(facts) = self.codec.describe(&nal) {
+            self.fields = facts.interlaced;
         }
         let picture = &mut self.picture;
         picture.bytes += nal.len() + NAL_OVERHEAD;
         if picture.bytes > self.max_bytes {
             return Err(PictureTooLarge);
         }
-        let is_slice = is_slice(&nal);
         picture.nals.push(nal);
-        picture.has_slice |= is_slice;
+        picture.has_slice |= role.is_slice();
         picture.begun |= first == Some(true);
-        // Auxiliary slices and those of extensions (19 to 21) go with the picture, too.
-        if is_slice || matches!(kind, 19..=21) {
+        if role.is_slice() || role == Role::Behind {
             picture.end = picture.nals.len();
         }
         Ok(())
@@ -355,18 +353,13 @@ impl Depacketizer {
         let Some(nals) = self.ended.take() else { return };
         self.markers = Markers::Wrong;
         self.gap = true;
-        if nals.iter().any(|nal| kind(nal) == IDR) {
+        if is_keyframe(self.codec, &nals) {
             let waiting = std::mem::take(&mut self.picture.nals);
             let end = nals.len();
             let picture = Picture::waiting([nals, waiting].concat());
             self.picture = Picture { end, has_slice: true, begun: true, again: true, ..picture };
         }
     }
-}
-
-/// Whether a packet is a fragment that is not its unit's first.
-fn goes_on(payload: &[u8]) -> bool {
-    kind(payload) == FU_A && payload.get(1).is_some_and(|header| header & 0x80 == 0)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! `sprop-parameter-sets` of a session description (RFC 6184 §8.1), as cameras write it.
+//! Parameter sets of a session description (`sprop-...`, RFC 6184 §8.1, RFC 7798 §7.1), as cameras write them.
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 use bytes::Bytes;
 
-use super::{PPS, SPS, START_CODE, find_start_code, kind, trimmed};
+use super::{NalCodec, Role, START_CODE, find_start_code, trimmed};
 
 /// Sets that are read at the most: a description may have any number. Encoders use two to four; more are the
 /// camera's mistake, or an attack on memory.
@@ -22,13 +22,13 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The parameter sets in the value of an `a=fmtp` attribute (all behind the payload type), each as a NAL unit.
 ///
 /// Lenient, and each for itself: blanks, empty parts, base64 with or without its padding, start codes before a
-/// set, several sets in one part. What is no SPS or PPS is left out.
-pub fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
+/// set, several sets in one part. What is no parameter set is left out.
+pub(crate) fn parameter_sets(codec: &dyn NalCodec, fmtp: &str) -> Vec<Bytes> {
     let mut sets = Vec::new();
     for parameter in fmtp.split(';') {
         // Only the first `=` separates: the others are base64's padding.
         let Some((name, value)) = parameter.split_once('=') else { continue };
-        if !name.trim().eq_ignore_ascii_case("sprop-parameter-sets") {
+        if !codec.set_parameters().iter().any(|known| name.trim().eq_ignore_ascii_case(known)) {
             continue;
         }
         for part in value.split(',') {
@@ -42,7 +42,7 @@ pub fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
                 })
                 .collect();
             let Ok(bytes) = LENIENT.decode(text) else { continue };
-            sets.extend(units(&bytes));
+            sets.extend(units(codec, &bytes));
         }
     }
     sets.truncate(MAX_SETS);
@@ -50,13 +50,13 @@ pub fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
 }
 
 /// The parameter sets in `bytes`: one, or several with start codes.
-fn units(bytes: &[u8]) -> Vec<Bytes> {
+fn units(codec: &dyn NalCodec, bytes: &[u8]) -> Vec<Bytes> {
     let mut units = Vec::new();
     let mut start = 0;
     loop {
         let code = find_start_code(bytes, start);
         let unit = trimmed(&bytes[start..code.unwrap_or(bytes.len())]);
-        if matches!(kind(unit), SPS | PPS) {
+        if matches!(codec.role(unit), Role::Set(_)) {
             units.push(Bytes::copy_from_slice(unit));
         }
         match code {
@@ -69,6 +69,11 @@ fn units(bytes: &[u8]) -> Vec<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::VideoCodec;
+
+    fn parameter_sets(fmtp: &str) -> Vec<Bytes> {
+        VideoCodec::H264.parameter_sets(fmtp)
+    }
 
     // Z0IAHpWoKA9k and aM48gA== of many cameras.
     const SPS_NAL: &[u8] = &[0x67, 0x42, 0x00, 0x1e, 0x95, 0xa8, 0x28, 0x0f, 0x64];
