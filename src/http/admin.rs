@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::extract::State;
@@ -126,7 +126,9 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     (status, axum::Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a shell: what a scrape gives is of its own moment")]
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], admin.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, content_type)], admin.metrics.render(Instant::now(), SystemTime::now()))
+        .into_response()
 }

@@ -105,7 +105,7 @@ impl Operator {
             if looks.len() > BITRATE_LOOKS {
                 looks.pop_front();
             }
-            looks.push_back((now, stream.counters.ingress_bytes.get()));
+            looks.push_back((now, stream.counters.ingress_bytes()));
         }
         let sample = kept.last.as_ref().map(|last| reading.since(last, date, &self.shards, &self.sessions));
         kept.last = Some(reading);

@@ -25,10 +25,12 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
+use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
+use crate::http::counted::counted;
 use crate::http::listen::{self, HttpLimits, ListenError};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
@@ -37,7 +39,7 @@ use crate::operator::Operator;
 use crate::operator::settings::Settings;
 use crate::ops::levels::{LevelError, Told};
 use crate::ops::logging::Logging;
-use crate::ops::metrics::Metrics;
+use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -134,6 +136,7 @@ impl Server {
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
+        let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
@@ -154,13 +157,15 @@ impl Server {
         ));
         let admin_state = Arc::new(Admin {
             operator: operator.clone(),
-            metrics: Metrics::new(
-                registry.clone(),
-                sessions.clone(),
-                shards.clone(),
+            metrics: Metrics::new(Observed {
+                registry: registry.clone(),
+                sessions: sessions.clone(),
+                shards: shards.clone(),
+                requests: requests.clone(),
+                lost: log.lost.clone(),
+                ends: ends.clone(),
                 revision,
-                (log.lost.clone(), ends.clone()),
-            ),
+            }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
@@ -188,8 +193,14 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let serving =
-            listen(watched(Task::Http, "http"), public, routes::public(state), limits.clone(), &stopping);
+        let site = |listener, name, router, limits: &HttpLimits| Site {
+            listener,
+            router: counted(router, name, &requests),
+            limits: limits.clone(),
+            requests: requests.clone(),
+        };
+        let of_all = site(public, "public", routes::public(state), &limits);
+        let serving = listen(watched(Task::Http, "http"), of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
@@ -198,11 +209,12 @@ impl Server {
             let listener = listen::listen(address, "pprof.listen").await?;
             let routes = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
-            let serving = listen(watched(Task::Admin, "pprof"), listener, routes, limits, &stopping);
+            let alone = site(listener, "pprof", routes, &limits);
+            let serving = listen(watched(Task::Admin, "pprof"), alone, &stopping);
             tasks.spawn(named("pprof listener", serving));
         }
-        let routes = admin::routes(admin_state.clone());
-        let serving = listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping);
+        let of_operators = site(private, "admin", admin::routes(admin_state.clone()), &limits);
+        let serving = listen(watched(Task::Admin, "admin"), of_operators, &stopping);
         tasks.spawn(named("admin listener", serving));
         let looks = look(watched(Task::History, "history"), operator, stopping.clone());
         tasks.spawn(named("history", looks));
@@ -296,18 +308,25 @@ async fn beat(pulse: Arc<Pulse>) {
     }
 }
 
-/// Serves until the stop, whatever happens to the task that does.
-fn listen(
-    mut watched: Watched,
+/// What one listener serves.
+struct Site {
     listener: TcpListener,
     router: Router,
     limits: HttpLimits,
+    requests: Arc<Requests>,
+}
+
+/// Serves until the stop, whatever happens to the task that does.
+fn listen(
+    mut watched: Watched,
+    site: Site,
     stop: &watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let stop = stop.clone();
     async move {
+        let Site { listener, router, limits, requests } = site;
         while let Some(pause) =
-            watched.run(listen::serve(&listener, router.clone(), &limits, stop.clone())).await
+            watched.run(listen::serve(&listener, router.clone(), &limits, &requests, stop.clone())).await
         {
             watched.pause(pause).await;
         }
