@@ -1,6 +1,7 @@
 //! The `sluice` command: arguments, logging, start, signals, stop.
 #![forbid(unsafe_code)]
 
+mod dashboards;
 mod greet;
 
 use std::io::{IsTerminal, Write as _};
@@ -55,9 +56,13 @@ enum Do {
     },
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
+    /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
+    Top(sluice::top::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice_load::Load),
+    /// Write Grafana dashboards and Prometheus alerts for this version into a folder.
+    Dashboards(dashboards::Options),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
     Bench(Bench),
@@ -106,7 +111,9 @@ fn main() -> ExitCode {
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
+        Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
+        Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file, sets }) => Inputs {
@@ -166,6 +173,16 @@ fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
 /// Whether nothing but the demo is served.
 fn is_demo(config: &Config) -> bool {
     config.streams.values().all(|stream| stream.source == Source::Demo)
+}
+
+fn write_dashboards(options: &dashboards::Options) -> ExitCode {
+    match dashboards::run(options, &mut std::io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("sluice dashboards: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run_floor(floor: &Floor) -> ExitCode {
