@@ -9,6 +9,7 @@ pub mod counted;
 pub mod discreet;
 pub mod hosts;
 pub mod listen;
+mod operator_page;
 pub mod pages;
 pub mod problem;
 pub mod profiles;

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
+use crate::cipher::Choice;
 use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
@@ -123,7 +124,9 @@ impl Server {
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
-        let dtls = SharedDtls::new()?;
+        let cipher = Choice::make(config.srtp.cipher);
+        tracing::info!("{cipher}");
+        let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
@@ -165,6 +168,7 @@ impl Server {
                 lost: log.lost.clone(),
                 ends: ends.clone(),
                 revision,
+                cipher,
             }),
             registry: registry.clone(),
             shards,

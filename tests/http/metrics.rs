@@ -24,6 +24,22 @@ fn livez_is_200_and_readyz_is_503_until_something_plays() {
     assert_eq!(sluice.metric("sluice_stream_up{stream=\"cam\"}"), 0.0);
 }
 
+#[test]
+fn what_seals_is_measured_at_the_start_and_can_be_forced() {
+    let taken = |sluice: &Sluice| {
+        ["aws-lc", "ring"].map(|library| {
+            let cost = sluice.metric(&format!("sluice_cipher_packet_seconds{{library=\"{library}\"}}"));
+            assert!(cost > 0.0, "{library} was measured");
+            let metrics = Request::get("/metrics").send(sluice.admin).text();
+            metrics.contains(&format!("sluice_cipher_info{{library=\"{library}\"}} 1"))
+        })
+    };
+    let [aws_lc, ring] = taken(&playing(&[]));
+    assert_ne!(aws_lc, ring, "one of them");
+    assert_eq!(taken(&playing(&["--set", "srtp.cipher=aws-lc"])), [true, false]);
+    assert_eq!(taken(&playing(&["--set", "srtp.cipher=ring"])), [false, true]);
+}
+
 /// promtool reads the older text format, in which a counter's type and help are under its full name.
 fn as_classic_text(openmetrics: &str) -> String {
     let is_counter = |name: &str| openmetrics.contains(&format!("# TYPE {name} counter\n"));
