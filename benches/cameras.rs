@@ -85,8 +85,10 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
         let more = vec![format!("--verify={verify}")];
         let measured =
             rig.load(&server, &Loading { duration: window, more, ..Loading::of(&urls, viewers) }).await?;
+        let cipher = server.cipher()?;
         drop((server, source));
-        let size = FloorSize { streams: cameras.into(), viewers: each, send_times: true, duration: window };
+        let streams = cameras.into();
+        let size = FloorSize { streams, viewers: each, send_times: true, cipher, duration: window };
         let floor = rig.floor(size).await?;
         report.doubt("viewers", &measured);
         floor.doubts().iter().for_each(|doubt| report.warn("floor", doubt));

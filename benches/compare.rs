@@ -149,7 +149,8 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
         }
         tell(&format!("round {round}: floor"));
         let send_times = options.camera.is_some();
-        floors.push(rig.floor(FloorSize { streams: 1, viewers, send_times, duration: window }).await?);
+        let size = FloorSize { streams: 1, viewers, send_times, cipher: server.cipher()?, duration: window };
+        floors.push(rig.floor(size).await?);
     }
     write(&mut report, &all, &floors, options.camera.is_some());
     Ok(report)

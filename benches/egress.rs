@@ -106,12 +106,14 @@ async fn measure(rig: &Rig, viewers: u32, window: Duration) -> Result<Round, Ben
     let measured = rig.load(&server, &loading).await?;
     let datagrams = server.metric("sluice_egress_datagrams_total")?;
     let packets_per_message = datagrams / server.metric("sluice_egress_messages_total")?;
+    let cipher = server.cipher()?;
     drop(server);
     if measured.joined == 0 || measured.packets_per_second == 0.0 {
         let troubles = measured.troubles().unwrap_or_default();
         return Err(BenchError::Cannot(format!("no viewer got a packet: {troubles}")));
     }
-    let size = FloorSize { streams: 1, viewers: measured.joined as u32, send_times: false, duration: window };
+    let viewers = measured.joined as u32;
+    let size = FloorSize { streams: 1, viewers, send_times: false, cipher, duration: window };
     Ok(Round { measured, packets_per_message, floor: rig.floor(size).await? })
 }
 

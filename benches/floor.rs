@@ -4,7 +4,8 @@
 //! is its own doing: *cost per packet / floor*.
 //!
 //! **In the floor**: for every destination the header, the copy of the payload into the send arena and
-//! AES-256-GCM with a key of that destination's own ([`sluice_media::srtp`], the server's code); the same
+//! AES-256-GCM with a key of that destination's own ([`sluice_media::srtp`], the server's code, by the library
+//! that the server took); the same
 //! [`sluice_io::Batch`] and [`sluice_io::Sender`] with GSO; one wake-up per moment at which something is due. What is
 //! sent when is what the server sends when: the same clip through the same packetizers, video and audio, at its
 //! real pace, in the messages that the server's fan-out makes of it (sound that shares a picture's message, the
@@ -27,6 +28,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sluice_media::srtp::Library;
 
 use super::error::BenchError;
 use super::error::What;
@@ -53,6 +55,8 @@ pub struct FloorSize {
     pub viewers: u32,
     /// Pictures carry a send time, as those of the simulated cameras do.
     pub send_times: bool,
+    /// Who seals: the library that the server took ([`Server::cipher`](super::rig::Server::cipher)).
+    pub cipher: Library,
     /// How long to measure.
     pub duration: Duration,
 }
@@ -148,6 +152,7 @@ impl Rig {
             .arg(&destinations)
             .arg(format!("--source={server}"))
             .arg(format!("--streams={}", size.streams))
+            .arg(format!("--cipher={}", size.cipher))
             .arg(format!("--warm-up={}", WARM_UP.as_millis()))
             .arg(format!("--duration={}", size.duration.as_millis()));
         if size.send_times {

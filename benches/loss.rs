@@ -73,11 +73,9 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
         .collect();
     let mut report = Report::new(&format!("Loss on the last mile of {viewers} viewers"), rig);
     for round in 1..=options.common.rounds() {
-        let size = FloorSize { streams: 1, viewers, send_times: false, duration: window };
-        let floor = rig.floor(size).await?;
-        floor.doubts().iter().for_each(|doubt| report.warn("floor", doubt));
         let server = rig.server(&Serving::demo(viewers)).await?;
-        for line in &mut lines {
+        let mut all = Vec::with_capacity(lines.len());
+        for line in &lines {
             tell(&format!("round {round}: loss {}, NACK {}", line.name, on(line.nack)));
             let more = vec![
                 line.argument.to_owned(),
@@ -88,8 +86,14 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
             let loading = Loading { duration: window, more, ..Loading::of(&[server.whep("demo")], viewers) };
             let measured = rig.load(&server, &loading).await?;
             report.doubt(line.name, &measured);
-            line.rounds.push((measured, floor));
+            all.push(measured);
         }
+        let cipher = server.cipher()?;
+        drop(server);
+        let size = FloorSize { streams: 1, viewers, send_times: false, cipher, duration: window };
+        let floor = rig.floor(size).await?;
+        floor.doubts().iter().for_each(|doubt| report.warn("floor", doubt));
+        lines.iter_mut().zip(all).for_each(|(line, measured)| line.rounds.push((measured, floor)));
     }
     write(&mut report, &lines.iter().map(Line::figures).collect::<Vec<_>>());
     Ok(report)

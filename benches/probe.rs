@@ -41,6 +41,14 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
     values.reduce(|sum, value| sum + value)
 }
 
+/// A label of a metric that has one value; none if it or its label is not there. Values with quotes in them are not read.
+pub fn label(text: &str, name: &str, label: &str) -> Option<String> {
+    let labels =
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('{'))?.rsplit_once("} ")?.0;
+    let value = labels.split(',').find_map(|pair| pair.strip_prefix(label)?.strip_prefix("=\""))?;
+    Some(value.strip_suffix('"')?.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +68,14 @@ mod tests {
         assert_eq!(metric(text, "sluice_viewers"), Some(3.0));
         assert_eq!(metric(text, "sluice_drops_total"), Some(3.0));
         assert_eq!(metric(text, "sluice_view"), None);
+    }
+
+    #[test]
+    fn a_label_is_found_by_the_whole_names() {
+        let text = "sluice_cipher_info_x{library=\"no\"} 1\nsluice_cipher_info{a=\"b\",library=\"ring\"} 1\n";
+        assert_eq!(label(text, "sluice_cipher_info", "library").as_deref(), Some("ring"));
+        assert_eq!(label(text, "sluice_cipher_info", "a").as_deref(), Some("b"));
+        assert_eq!(label(text, "sluice_cipher_info", "librar"), None);
+        assert_eq!(label(text, "sluice_cipher", "library"), None);
     }
 }

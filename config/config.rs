@@ -50,6 +50,8 @@ pub struct Config {
     pub nack: Nack,
     /// `[rtcp]`: reports to viewers.
     pub rtcp: Rtcp,
+    /// `[srtp]`: how media is encrypted.
+    pub srtp: Srtp,
     /// `[track]`: what is remembered of each track.
     pub track: Track,
     /// `[log]`: what is written to standard error.
@@ -60,7 +62,7 @@ pub struct Config {
 
 impl Config {
     /// Tables of `other` that a running server with this configuration does not take over: all that differ but
-    /// `[rtsp]` and `[streams]`.
+    /// `[rtsp]`, `[streams]` and `log.level`.
     pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
         let differs = [
             ("http", self.http != other.http),
@@ -73,8 +75,9 @@ impl Config {
             ("limits", self.limits != other.limits),
             ("nack", self.nack != other.nack),
             ("rtcp", self.rtcp != other.rtcp),
+            ("srtp", self.srtp != other.srtp),
             ("track", self.track != other.track),
-            ("log", self.log != other.log),
+            ("log", self.log.format != other.log.format),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
     }
@@ -367,6 +370,25 @@ impl Default for Rtcp {
     fn default() -> Self {
         Self { report_interval: Duration::from_secs(3) }
     }
+}
+
+/// `[srtp]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Srtp {
+    /// Which library encrypts.
+    pub cipher: Cipher,
+}
+
+/// Value of `srtp.cipher`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cipher {
+    /// The faster of those below, by a measurement at the start.
+    #[default]
+    Auto,
+    /// aws-lc.
+    AwsLc,
+    /// ring.
+    Ring,
 }
 
 /// `[track]`.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use crate::{
-    Bytes, Config, KeyInfo, LogFormat, Reload, Source, StreamName, StreamNameError, Transport,
+    Bytes, Cipher, Config, KeyInfo, LogFormat, Reload, Source, StreamName, StreamNameError, Transport,
     config::{CONSENT_MIN, FRAME_MAX, SHARDS_MAX},
     parse,
     resolve::{Key, Repeated, Schema},
@@ -44,7 +44,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 43] = [
+static KEYS: [Key<Draft>; 44] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -271,6 +271,14 @@ static KEYS: [Key<Draft>; 43] = [
         "\"3s\"",
         NewSessions,
         Kind::Duration(SECOND, MINUTE, |d, v| d.config.rtcp.report_interval = v),
+    ),
+    key(
+        "srtp.cipher",
+        "\"auto\"",
+        Restart,
+        Kind::Choice(&["auto", "aws-lc", "ring"], |d, v| {
+            d.config.srtp.cipher = [Cipher::Auto, Cipher::AwsLc, Cipher::Ring][v];
+        }),
     ),
     key(
         "track.history_bytes",

@@ -48,6 +48,7 @@ mod outcome;
 pub mod profile;
 pub mod receiver;
 pub mod sender;
+mod sizes;
 pub mod socket;
 mod sockopt;
 
@@ -56,4 +57,5 @@ pub use gso::{GsoMode, GsoVerdict};
 pub use outcome::DropReason;
 pub use receiver::{Datagram, MAX_DATAGRAM, ReceiveReport, Receiver};
 pub use sender::{Drops, FlushReport, Sender};
+pub use sizes::Sizes;
 pub use socket::{BufferGrant, Socket, SocketError, SocketOptions};

@@ -9,6 +9,7 @@ use crate::{
     gso::{GsoMemory, GsoMode},
     mmsg::{Outgoing, SendCall},
     outcome::{Attempt, DropReason, Outcome, judge},
+    sizes::Sizes,
     socket::Socket,
 };
 
@@ -48,6 +49,7 @@ impl Sender {
             report.calls += 1;
             match judge(result, Attempt { segmented: segments > 1, retries }) {
                 Outcome::Sent(messages) => {
+                    report.call_sizes.note(messages);
                     self.take_sent(batch, messages, &mut report);
                     retries = 0;
                 }
@@ -77,6 +79,7 @@ impl Sender {
             if segments > 1 {
                 self.gso.accepted();
             }
+            report.message_sizes.note(segments);
             batch.consume(segments);
             report.messages += 1;
         }
@@ -117,6 +120,10 @@ pub struct FlushReport {
     pub segments: usize,
     /// Bytes of these datagrams.
     pub bytes: usize,
+    /// How many messages each call took.
+    pub call_sizes: Sizes,
+    /// How many datagrams each of the messages was.
+    pub message_sizes: Sizes,
     /// Messages still in the batch because the socket's send buffer is full.
     pub blocked_messages: usize,
     /// Datagrams the kernel refused, by reason. They are gone from the batch.

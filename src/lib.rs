@@ -7,6 +7,7 @@
 //! and memory go) and [`probe`] (what a camera is like).
 #![forbid(unsafe_code)]
 
+pub mod cipher;
 pub mod contain;
 pub mod count;
 pub mod descriptors;
@@ -27,5 +28,6 @@ pub mod stat;
 pub mod stream;
 pub mod supervise;
 pub mod tasks;
+pub mod top;
 pub mod track;
 pub mod viewer;

@@ -1,27 +1,24 @@
 //! The `sluice` command: arguments, logging, start, signals, stop.
 #![forbid(unsafe_code)]
 
+mod dashboards;
 mod greet;
 
 use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use sluice::ops::log::{self, Lines, Lost};
-use sluice::ops::recent::{self, Recent};
+use sluice::ops::log::Lines;
+use sluice::ops::logging::{self, Logging};
 use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
 use sluice::tasks::named;
 use sluice_config::{
-    Config, ConfigError, Effective, File, Given, Inputs, LogFormat, Setting, Source, Stream, StreamName,
+    Config, ConfigError, Effective, File, Given, Inputs, Setting, Source, Stream, StreamName,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -59,9 +56,13 @@ enum Do {
     },
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
+    /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
+    Top(sluice::top::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice_load::Load),
+    /// Write Grafana dashboards and Prometheus alerts for this version into a folder.
+    Dashboards(dashboards::Options),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
     Bench(Bench),
@@ -110,7 +111,9 @@ fn main() -> ExitCode {
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
+        Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
+        Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file, sets }) => Inputs {
@@ -172,6 +175,16 @@ fn is_demo(config: &Config) -> bool {
     config.streams.values().all(|stream| stream.source == Source::Demo)
 }
 
+fn write_dashboards(options: &dashboards::Options) -> ExitCode {
+    match dashboards::run(options, &mut std::io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("sluice dashboards: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn run_floor(floor: &Floor) -> ExitCode {
     let ran = match floor {
         Floor::Send(options) => sluice::floor::run(options),
@@ -214,19 +227,15 @@ fn run(
     passwords_shown: &[String],
 ) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    let recent = start_logging(&effective.config, &log)?;
+    let logging =
+        logging::start(&effective.config.log, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
     warn_of_passwords(passwords_shown);
-    let served = serve(effective, inputs, qr, (log.lost(), recent));
+    let served = serve(effective, inputs, qr, logging);
     log.flush();
     served
 }
 
-fn serve(
-    effective: Effective,
-    inputs: Inputs,
-    qr: bool,
-    log: (Arc<Lost>, Arc<Recent>),
-) -> anyhow::Result<ExitCode> {
+fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -366,26 +375,4 @@ fn warn_of_passwords(streams: &[String]) {
              machine: give the URL in a file (-c){variable}"
         );
     }
-}
-
-/// Starts the log; what it gives keeps its last lines.
-fn start_logging(config: &Config, log: &Lines) -> anyhow::Result<Arc<Recent>> {
-    let filter = log::filter(&config.log.level)
-        .map_err(|error| anyhow::anyhow!("log.level = {:?} is not a filter: {error}", config.log.level))?;
-    let written = tracing_subscriber::fmt::layer()
-        .with_writer(log.clone())
-        // It would say with eprintln that a line could not be written, and that panics.
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    let written = match config.log.format {
-        LogFormat::Text => written.boxed(),
-        LogFormat::Json => written.json().boxed(),
-    };
-    let recent = Arc::<Recent>::default();
-    tracing_subscriber::registry()
-        .with(written.with_filter(filter))
-        .with(recent::layer(recent.clone()))
-        .init();
-    log::take_panics();
-    Ok(recent)
 }

@@ -19,8 +19,12 @@ pub struct Stat {
     pub cpu: Duration,
     /// Threads of the process.
     pub threads: u64,
+    /// Addresses that the process has taken.
+    pub virtual_bytes: u64,
     /// Memory of the process.
     pub resident_bytes: u64,
+    /// When it began, since the machine did, in steps of 10 ms.
+    pub began: Duration,
 }
 
 impl Stat {
@@ -34,6 +38,8 @@ impl Stat {
             state: fields.first()?.chars().next()?,
             cpu: Duration::from_millis(ticks.checked_mul(TICK_MS)?),
             threads: number(20)?,
+            virtual_bytes: number(23)?,
+            began: Duration::from_millis(number(22)?.checked_mul(TICK_MS)?),
             resident_bytes: number(24)?.checked_mul(PAGE)?,
         })
     }
@@ -47,8 +53,14 @@ mod tests {
     fn a_line_is_read_whatever_the_name_holds() {
         let line =
             "71 (a) R (b) D 1 71 71 0 -1 4194304 5 0 0 0 130 25 0 0 -20 0 9 0 7 99 12 18446744073709551615";
-        let expected =
-            Stat { state: 'D', cpu: Duration::from_millis(1_550), threads: 9, resident_bytes: 12 * 4_096 };
+        let expected = Stat {
+            state: 'D',
+            cpu: Duration::from_millis(1_550),
+            threads: 9,
+            virtual_bytes: 99,
+            resident_bytes: 12 * 4_096,
+            began: Duration::from_millis(70),
+        };
         assert_eq!(Stat::parse(line), Some(expected));
         for bad in ["", "71 (a", "71 (a) ", "71 (a) R 1 71", &line.replace("130", "-1")] {
             assert_eq!(Stat::parse(bad), None, "{bad}");

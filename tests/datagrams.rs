@@ -71,7 +71,7 @@ fn a_sweep_of_malformed_datagrams_disturbs_nobody_else() {
     let target = Viewers::join_many(&sluice, "demo", 1);
     witnesses.wait_until_watching();
     target.wait_until_watching();
-    let before = sluice.metric("sluice_process_resident_memory_bytes");
+    let before = sluice.metric("process_resident_memory_bytes");
 
     // Both shards get half of it, each socket one address.
     let unknown = [stranger(), stranger()];
@@ -105,7 +105,7 @@ fn a_sweep_of_malformed_datagrams_disturbs_nobody_else() {
     // Not even the one whose address they came from: any of them could have been forged.
     assert_undisturbed(&target);
     assert_eq!(sluice.metric("sluice_viewer_ends_total{reason=\"engine_failed\"}"), 0.0);
-    let grown = sluice.metric("sluice_process_resident_memory_bytes") - before;
+    let grown = sluice.metric("process_resident_memory_bytes") - before;
     assert!(grown < 32e6, "resident memory grew by {grown} bytes");
 
     // And it still takes new ones.

@@ -107,3 +107,32 @@ fn standard_output_that_cannot_be_written_changes_no_exit_code() {
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
 }
+
+#[test]
+fn the_journal_gets_priorities_and_no_times_and_others_do_not() {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::MetadataExt as _;
+
+    for ours in [true, false] {
+        let (reader, writer) = pipe().expect("a pipe");
+        let end = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+        let metadata = end.metadata().expect("its inode");
+        // systemd.exec(5): the device and the inode that standard error is tied to.
+        let inode = metadata.ino() + u64::from(!ours);
+        let mut child = SLUICE
+            .command()
+            .args(["--set", "http.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"])
+            .args(["--set", "udp.address=127.0.0.1", "--set", "shards.count=1"])
+            .args(["--set", &format!("udp.port={}", sluice_harness::ports::free_udp_ports(1))])
+            .env("JOURNAL_STREAM", format!("{}:{inode}", metadata.dev()))
+            .stdout(Stdio::null())
+            .stderr(end)
+            .spawn()
+            .expect("the binary starts");
+        let line = BufReader::new(reader).lines().next().expect("a line").expect("text");
+        let _ = child.kill();
+        let _ = child.wait();
+        assert_eq!(line.starts_with("<6> INFO sluice: serving"), ours, "{line}");
+        assert_eq!(line.starts_with("20"), !ours, "{line}");
+    }
+}

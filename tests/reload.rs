@@ -140,3 +140,49 @@ fn what_needs_a_restart_is_named_until_there_is_one() {
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(sluice.log().matches("before a restart").count(), 2, "it is as it was at the start");
 }
+
+/// Lines of the log about joins of `stream` since `from`.
+fn joins(sluice: &Sluice, from: usize, stream: &str) -> usize {
+    let log = sluice.log();
+    log[from..].lines().filter(|line| line.contains("viewer joins") && line.contains(stream)).count()
+}
+
+#[test]
+fn the_log_tells_more_of_one_stream_or_of_all_while_the_server_runs() {
+    const OFFER: &str = include_str!("data/chromium-156.sdp");
+    let file = File::new(&streams(&[("gate", "demo"), ("yard", "demo")]));
+    let sluice = SLUICE.start(&["-c", file.0.to_str().expect("a path"), "--set", "log.level=info"]);
+    ["gate", "yard"].iter().for_each(|name| sluice.wait_until_playing(name));
+    let told = |wanted: &str, status: u16| {
+        let answer = Request::new("PUT", "/api/v1/log/level").body(wanted).send(sluice.admin);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        sluice.log().len()
+    };
+    let join = || {
+        for name in ["gate", "yard"] {
+            assert_eq!(sluice.request(Request::offer(&format!("/{name}/whep"), OFFER)).status, 201);
+        }
+    };
+    join();
+    let from = told(r#"{"streams":{"gate":"debug"}}"#, 200);
+    assert_eq!(joins(&sluice, 0, "gate"), 0);
+    join();
+    wait_for("a line", || (joins(&sluice, from, "gate") == 1).then_some(()));
+    assert_eq!(joins(&sluice, from, "yard"), 0);
+    let shown = Request::get("/api/v1/log/level").send(sluice.admin).json();
+    assert_eq!(shown, serde_json::json!({ "level": "info", "streams": { "gate": "debug" } }));
+    for wrong in ["", "{", r#"{"level":"=="}"#, r#"{"streams":{"gate":"loud"}}"#, r#"{"levels":"info"}"#] {
+        told(wrong, 400);
+    }
+    let from = told(r#"{"level":"sluice=debug"}"#, 200);
+    join();
+    wait_for("lines", || {
+        (joins(&sluice, from, "yard") == 1 && joins(&sluice, from, "gate") == 1).then_some(())
+    });
+    // The configuration has the last word when it is read again.
+    reload(&sluice);
+    let from = sluice.log().len();
+    join();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(joins(&sluice, from, "yard"), 0);
+}

@@ -11,7 +11,7 @@ use sluice_harness::{Binary, Request, wait_for};
 /// The program.
 const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
-const RESIDENT: &str = "sluice_process_resident_memory_bytes";
+const RESIDENT: &str = "process_resident_memory_bytes";
 
 #[test]
 fn two_hundred_viewers_lose_no_packet() {

@@ -1,11 +1,11 @@
-//! What sealing one packet costs, by profile and size: it owns the comparison of our sealer with the media
-//! path of the engine, for the same packets under the same keys.
+//! What sealing one packet costs, by profile and size: it owns the comparison of our sealer, with each library for
+//! AES-GCM, with the media path of the engine, for the same packets under the same keys.
 //!
 //! `cargo bench --bench seal [-- --quick]` prints a Markdown table of nanoseconds per packet.
 //!
-//! Both sides do pictures of a few packets for many viewers in turn, so that keys and state come from the
-//! second-level cache at best, and both end in one arena, where a datagram is sent from. The engine does
-//! more than sealing: it keeps every packet for retransmission. Rounds are interleaved (A B, A B, ...) and
+//! All sides do pictures of a few packets for many viewers in turn, so that keys and state come from the
+//! second-level cache at best, and all end in one arena, where a datagram is sent from. The engine does
+//! more than sealing: it keeps every packet for retransmission. Rounds are interleaved (A B C, A B C, ...) and
 //! medians are printed: compare columns, not runs.
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_harness::oracle::{MEDIA, Oracle, Packet, is_rtp};
-use sluice_media::srtp::{Header, Keying, PacketIndex, Sealer, SendKeys};
+use sluice_media::srtp::{Header, Keying, Library, PacketIndex, Sealer, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::from_feature_flags;
 use str0m::rtp::{Extension, ExtensionMap};
@@ -41,24 +41,29 @@ fn main() {
     let quick = Arguments::parse().quick;
     let rounds = if quick { 3 } else { 41 };
     println!("\nNanoseconds per packet, {VIEWERS} viewers, medians of {rounds} interleaved rounds.\n");
-    println!("| profile | payload bytes | sealer | engine | engine / sealer |\n|---|---:|---:|---:|---:|");
+    println!(
+        "| profile | payload bytes | sealer, aws-lc | sealer, ring | engine | engine / faster sealer |\n\
+         |---|---:|---:|---:|---:|---:|"
+    );
     for profile in
         [SrtpProfile::AEAD_AES_128_GCM, SrtpProfile::AEAD_AES_256_GCM, SrtpProfile::AES128_CM_SHA1_80]
     {
         let mut viewers: Vec<Viewer> = (0..VIEWERS).map(|number| Viewer::new(profile, number)).collect();
         let mut arena = vec![0; ARENA];
-        let mut samples = [const { (Vec::new(), Vec::new()) }; SIZES.len()];
+        let mut samples = [const { [const { Vec::new() }; 3] }; SIZES.len()];
         for _ in 0..=rounds {
-            for (size, (ours, theirs)) in SIZES.into_iter().zip(&mut samples) {
+            for (size, [aws_lc, ring, engine]) in SIZES.into_iter().zip(&mut samples) {
                 let payload: Arc<[u8]> = vec![0x55; size].into();
-                ours.push(round(&mut viewers, &payload, &mut arena, Viewer::seal));
-                theirs.push(round(&mut viewers, &payload, &mut arena, Viewer::engine));
+                aws_lc.push(round(&mut viewers, &payload, &mut arena, Viewer::seal::<0>));
+                ring.push(round(&mut viewers, &payload, &mut arena, Viewer::seal::<1>));
+                engine.push(round(&mut viewers, &payload, &mut arena, Viewer::engine));
             }
         }
-        for (size, (ours, theirs)) in SIZES.into_iter().zip(&samples) {
+        for (size, samples) in SIZES.into_iter().zip(&samples) {
             // The first round warms up.
-            let (ours, theirs) = (median(&ours[1..]), median(&theirs[1..]));
-            println!("| {profile} | {size} | {ours:.0} | {theirs:.0} | {:.1} x |", theirs / ours);
+            let [aws_lc, ring, engine] = samples.each_ref().map(|samples| median(&samples[1..]));
+            let times = engine / aws_lc.min(ring);
+            println!("| {profile} | {size} | {aws_lc:.0} | {ring:.0} | {engine:.0} | {times:.1} x |");
         }
     }
 }
@@ -83,9 +88,10 @@ fn round(
     elapsed.as_nanos() as f64 / (viewers.len() as u64 * PACKETS) as f64
 }
 
-/// One viewer, as both sides see it.
+/// One viewer, as all sides see it.
 struct Viewer {
-    sealer: Sealer,
+    /// By [`Library::ALL`].
+    sealers: [Sealer; 2],
     oracle: Oracle,
     sequence: u64,
 }
@@ -99,14 +105,14 @@ impl Viewer {
         let mut extensions = ExtensionMap::empty();
         extensions.set(3, Extension::AbsoluteSendTime);
         Viewer {
-            sealer: Sealer::new(&keys).expect("derived keys"),
+            sealers: Library::ALL.map(|library| Sealer::new(&keys, library).expect("derived keys")),
             oracle: Oracle::new(Instant::now(), profile, &material, false, &extensions),
             sequence: 1,
         }
     }
 
-    /// Seals a picture into `out`. Returns its bytes.
-    fn seal(&mut self, payload: &Arc<[u8]>, out: &mut [u8]) -> usize {
+    /// Seals a picture into `out` by one of the libraries. Returns its bytes.
+    fn seal<const LIBRARY: usize>(&mut self, payload: &Arc<[u8]>, out: &mut [u8]) -> usize {
         let mut used = 0;
         for number in 0..PACKETS {
             let header = Header {
@@ -118,7 +124,8 @@ impl Viewer {
                 extension: &EXTENSION,
                 padding: 0,
             };
-            used += self.sealer.rtp(header, &[], payload, &mut out[used..]).expect("room enough").len();
+            used +=
+                self.sealers[LIBRARY].rtp(header, &[], payload, &mut out[used..]).expect("room enough").len();
         }
         used
     }

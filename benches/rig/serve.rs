@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
 use sluice_load::process::Sample;
+use sluice_media::srtp::Library;
 
 use super::super::child::{Child, READY};
 use super::super::error::{BenchError, What};
@@ -118,6 +119,15 @@ impl Server {
     /// One of its metrics, summed over its labels; 0 if it has none such yet.
     pub fn metric(&self, name: &str) -> Result<f64, BenchError> {
         Ok(probe::metric(&self.metrics()?, name).unwrap_or(0.0))
+    }
+
+    /// The library that seals its media.
+    pub fn cipher(&self) -> Result<Library, BenchError> {
+        let name = probe::label(&self.metrics()?, "sluice_cipher_info", "library");
+        let name = name.ok_or_else(|| {
+            BenchError::Cannot("the server does not tell what seals (sluice_cipher_info)".to_owned())
+        })?;
+        name.parse().map_err(BenchError::Cannot)
     }
 
     /// Its metrics as text.

@@ -8,6 +8,8 @@ use sluice_io::DropReason;
 use super::cell::Cell;
 use super::ends::EndReason;
 use super::feedback::Feedback;
+use super::setup::Setup;
+use super::traffic::Traffic;
 
 macro_rules! cells {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident,)* }) => {
@@ -17,6 +19,10 @@ macro_rules! cells {
             $($(#[$doc])* pub $field: Cell,)*
             /// What viewers say about what they receive.
             pub feedback: Feedback,
+            /// How long viewers took to be set up.
+            pub setup: Setup,
+            /// How media and datagrams pass through.
+            pub traffic: Traffic,
             ended: [Cell; EndReason::ALL.len()],
             kernel_dropped: [Cell; DropReason::ALL.len()],
         }
@@ -35,12 +41,12 @@ cells! {
         without_media,
         /// Viewers that connected.
         connected,
-        /// Microseconds from offer to connected, summed over them.
-        connect_micros,
         /// Trains that came in.
         trains,
-        /// Media messages that did not fit the queue. Written by sources, not by the shard.
+        /// Media messages that did not fit the queue. Written by sources, not by the shard, as is the next.
         media_queue_full,
+        /// Media messages that were over their stream's share of the queue.
+        media_queue_share,
         /// Keyframe requests answered by sending the ring again.
         keyframes_replayed,
         /// Keyframe requests that came too soon after another.
@@ -65,8 +71,14 @@ cells! {
         ingress_dropped,
         /// Discarded: longer than any we ask for.
         discarded_oversize,
-        /// Discarded: a check that failed authentication, or from a ninth address, or from another viewer's.
+        /// Discarded: a check that failed authentication.
         discarded_unauthenticated,
+        /// Discarded: a check from an address that another viewer was heard on lately.
+        discarded_taken_address,
+        /// Discarded: a check from a ninth address of its viewer.
+        discarded_ninth_address,
+        /// Discarded: a check by IPv4 or IPv6 where no such address was announced.
+        discarded_unannounced,
         /// Discarded: a check that came before, now from an unknown address.
         discarded_copy,
         /// Discarded: STUN that is no connectivity check.
@@ -81,6 +93,8 @@ cells! {
         discarded_application_data,
         /// Discarded: DTLS records that the library refused.
         discarded_dtls,
+        /// Discarded: RTCP of a viewer that does not open: forged, altered, repeated, or before the handshake.
+        discarded_rtcp,
         /// Discarded: not of any protocol we speak.
         discarded_alien,
         /// UDP payload bytes the kernel took.
@@ -97,6 +111,10 @@ cells! {
         dropped_late,
         /// Datagrams of trains not sealed for viewers that go without media.
         dropped_shed,
+        /// Datagrams of trains not sealed for viewers who miss what came before them: they wait for a keyframe.
+        dropped_undecodable,
+        /// Datagrams that no batch takes, because of their length: nothing here makes such.
+        dropped_unbatchable,
         /// Messages sent again without GSO after the kernel refused them with it.
         gso_fallbacks,
         /// Nanoseconds that the socket was full.

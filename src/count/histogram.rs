@@ -4,6 +4,7 @@
 //! a histogram is made (src/count/feedback.rs).
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -32,9 +33,31 @@ impl Histogram {
 
     /// Counts `value`. Only the owning thread may.
     pub fn observe(&self, value: f64) {
+        self.observe_times(value, 1);
+    }
+
+    /// Counts a time in seconds, if there is one. Only the owning thread may.
+    pub fn observe_some(&self, time: Option<Duration>) {
+        if let Some(time) = time {
+            self.observe(time.as_secs_f64());
+        }
+    }
+
+    /// Counts `value` as often as it was seen. Only the owning thread may.
+    pub fn observe_times(&self, value: f64, times: u64) {
         let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
-        self.buckets[bucket].add(1);
-        self.sum.set((f64::from_bits(self.sum.get()) + value).to_bits());
+        self.buckets[bucket].add(times);
+        self.sum.set((f64::from_bits(self.sum.get()) + value * times as f64).to_bits());
+    }
+
+    /// Adds what was counted elsewhere by buckets of the same bounds, `sum` over all of it. Only the owning thread may.
+    pub fn add(&self, counts: impl IntoIterator<Item = u64>, sum: f64) {
+        for (bucket, count) in self.buckets[..=self.bounds.len()].iter().zip(counts) {
+            if count > 0 {
+                bucket.add(count);
+            }
+        }
+        self.sum.set((f64::from_bits(self.sum.get()) + sum).to_bits());
     }
 }
 
@@ -128,6 +151,16 @@ mod tests {
         let counts: Vec<u64> = snapshot.buckets.iter().map(|(_, count)| *count).collect();
         assert_eq!(counts, [1, 2, 2, 1]);
         assert_eq!((snapshot.count(), snapshot.sum()), (6, 10.5));
+    }
+
+    #[test]
+    fn what_was_seen_often_or_counted_elsewhere_is_as_if_it_had_been_observed_one_by_one() {
+        let (one_by_one, at_once) = (Histogram::new(&[0.0, 0.5, 1.0]), Histogram::new(&[0.0, 0.5, 1.0]));
+        [0.5, 0.5, 0.5, 1.0, 2.0].iter().for_each(|value| one_by_one.observe(*value));
+        at_once.observe_times(0.5, 3);
+        at_once.add([0, 0, 1, 1], 3.0);
+        let (one_by_one, at_once) = (Snapshot::of([&one_by_one]), Snapshot::of([&at_once]));
+        assert_eq!((one_by_one.buckets, one_by_one.sum), (at_once.buckets, at_once.sum));
     }
 
     #[test]

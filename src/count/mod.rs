@@ -4,8 +4,16 @@ mod cell;
 mod counters;
 mod ends;
 pub mod feedback;
+mod gauge;
 pub mod histogram;
+pub mod requests;
+mod setup;
+mod traffic;
 
 pub use cell::Cell;
 pub use counters::ShardCounters;
 pub use ends::EndReason;
+pub use gauge::Gauge;
+pub use histogram::Histogram;
+pub use setup::Setup;
+pub use traffic::Traffic;

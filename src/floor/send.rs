@@ -13,7 +13,9 @@ use sluice_bench::floor::{CLIP, Floor};
 use sluice_io::{AppendError, Batch, BatchLimits, GsoMode, Sender, Socket, SocketOptions, gso};
 use sluice_load::process::{Sample, thread_times};
 use sluice_media::Kind;
-use sluice_media::srtp::{Header, Keying, PacketIndex, RTP_HEADER, Sealed, Sealer, SendKeys, TAG_MAX};
+use sluice_media::srtp::{
+    Header, Keying, Library, PacketIndex, RTP_HEADER, Sealed, Sealer, SendKeys, TAG_MAX,
+};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 use zeroize::Zeroizing;
@@ -43,6 +45,9 @@ pub struct Options {
     /// Pictures carry a send time.
     #[arg(long)]
     send_times: bool,
+    /// Who seals: the library that the server took.
+    #[arg(long)]
+    cipher: Library,
     /// Milliseconds before measuring.
     #[arg(long)]
     warm_up: u64,
@@ -150,18 +155,18 @@ fn destinations(options: &Options) -> anyhow::Result<Vec<Vec<Destination>>> {
     let crypto = from_feature_flags();
     let mut streams: Vec<Vec<Destination>> = (0..options.streams).map(|_| Vec::new()).collect();
     for (index, address) in addresses.into_iter().enumerate() {
-        streams[index % options.streams].push(Destination::new(address, &crypto)?);
+        streams[index % options.streams].push(Destination::new(address, &crypto, options.cipher)?);
     }
     Ok(streams)
 }
 
 impl Destination {
-    fn new(address: SocketAddr, crypto: &CryptoProvider) -> anyhow::Result<Destination> {
+    fn new(address: SocketAddr, crypto: &CryptoProvider, library: Library) -> anyhow::Result<Destination> {
         // What generator and browsers agree on with the server.
         let profile = SrtpProfile::AEAD_AES_256_GCM;
         let material = (0..profile.keying_material_len()).map(|_| rand::random()).collect();
         let keying = Keying { material: Zeroizing::new(material), profile, active: false };
-        let sealer = SendKeys::derive(&keying, crypto).and_then(|keys| Sealer::new(&keys));
+        let sealer = SendKeys::derive(&keying, crypto).and_then(|keys| Sealer::new(&keys, library));
         let sealer = sealer.ok_or_else(|| anyhow::anyhow!("{profile} gave no key"))?;
         // Different, because each numbers its packets under the same key.
         let ssrc = rand::random::<u32>() & !1;

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request as HttpRequest, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use super::request::Head;
 use super::{same_origin, streams};
 use crate::id::ShortId;
 use crate::operator::Operator;
+use crate::operator::history::SAMPLES;
 use crate::operator::viewers::{self, EndError, LISTED_MAX, Sort};
 use crate::ops::recent::{self, Line};
 use crate::session::offer::shown;
@@ -36,6 +38,9 @@ const LISTED: usize = 100;
 
 /// Lines in an answer at the most: all that are kept.
 const LINES_MAX: usize = 4_000;
+
+/// Time for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What answers.
 #[derive(Clone)]
@@ -62,6 +67,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .route("/api/v1/viewers", get(viewers))
         .route("/api/v1/viewers/{id}", delete(end))
         .route("/api/v1/log", get(log))
+        .route("/api/v1/log/level", get(levels).put(change_levels))
         .route("/api/v1/config", get(config))
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(api)
@@ -71,8 +77,12 @@ async fn streams(State(api): State<Api>) -> Response {
     fresh(streams::whole(&api.operator.registry, &api.operator.history))
 }
 
-async fn history(State(api): State<Api>) -> Response {
-    fresh(api.operator.history.past())
+async fn history(
+    State(api): State<Api>,
+    asked: Query<BTreeMap<String, String>>,
+) -> Result<Response, Problem> {
+    let asked = Asked::of(asked, &["last"])?;
+    Ok(fresh(api.operator.history.past(asked.number("last", SAMPLES, SAMPLES)?)))
 }
 
 /// Each new sample as one event `sample` (HTML, Server-sent events).
@@ -144,6 +154,21 @@ async fn log(State(api): State<Api>, asked: Query<BTreeMap<String, String>>) -> 
         terse,
     };
     Ok(fresh(Lines { lines: api.operator.log.lines(&which) }))
+}
+
+async fn levels(State(api): State<Api>) -> Response {
+    fresh(api.operator.levels.told())
+}
+
+/// What the log tells from now on.
+async fn change_levels(State(api): State<Api>, request: HttpRequest) -> Result<Response, Problem> {
+    let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
+    let wanted = serde_json::from_slice(&request.body).map_err(|error| {
+        bad(format!("no JSON as in {{\"level\":\"info\",\"streams\":{{\"gate\":\"debug\"}}}}: {error}"))
+    })?;
+    let told = api.operator.levels.change(wanted).map_err(|error| bad(error.to_string()))?;
+    tracing::info!(level = told.level, streams = ?told.streams, "the log tells from now on");
+    Ok(fresh(told))
 }
 
 async fn config(State(api): State<Api>) -> Response {

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
 use super::request::Ends;
+use crate::count::requests::Requests;
 use crate::ops::log::Repeated;
 use crate::session::client::{Client, Share};
 use crate::tasks::named;
@@ -100,6 +101,7 @@ pub async fn serve(
     listener: &TcpListener,
     router: Router,
     limits: &HttpLimits,
+    requests: &Arc<Requests>,
     mut stop: watch::Receiver<bool>,
 ) {
     let all = limits.connections + WAITING;
@@ -124,18 +126,23 @@ pub async fn serve(
                 let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
                 let Some(waits) = waiting.take(client) else {
                     drop(permit);
+                    requests.refused("connections_of_address");
                     refuse(stream, &leaving);
                     continue;
                 };
                 let (router, stop, limits, served, leaving) =
                     (router.clone(), stop.clone(), limits.clone(), served.clone(), leaving.clone());
+                let requests = requests.clone();
                 tokio::spawn(named("http connection", async move {
                     match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
                         Ok(place) => {
                             connection(stream, peer.ip(), router, limits, stop).await;
                             drop(place);
                         }
-                        Err(_) => refuse(stream, &leaving),
+                        Err(_) => {
+                            requests.refused("connections");
+                            refuse(stream, &leaving);
+                        }
                     }
                     drop((waits, permit));
                 }));

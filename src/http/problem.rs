@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::count::requests::FAILED;
 use crate::stream::Cause;
 
 /// A refusal.
@@ -24,17 +25,54 @@ pub struct Problem {
     /// Why a stream has no picture, without what `detail` says around it: a word, if its source is away, and a
     /// sentence.
     pub reason: Option<(Option<Cause>, String)>,
+    /// The word that it is counted by, where its status does not say enough.
+    pub word: Option<&'static str>,
+}
+
+/// The word that a refusal is counted by, on its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused(pub &'static str);
+
+impl Refused {
+    /// The word for a refusal that has none of its own; nothing if `status` is none of a refusal.
+    pub fn by_status(status: StatusCode) -> Option<&'static str> {
+        Some(match status {
+            StatusCode::BAD_REQUEST => "malformed",
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "not_allowed",
+            StatusCode::NOT_FOUND => "not_found",
+            StatusCode::METHOD_NOT_ALLOWED => "method",
+            StatusCode::REQUEST_TIMEOUT => "slow_body",
+            StatusCode::CONFLICT => "no_picture",
+            StatusCode::PRECONDITION_FAILED => "etag",
+            StatusCode::PRECONDITION_REQUIRED => "no_etag",
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
+            StatusCode::MISDIRECTED_REQUEST => "host",
+            StatusCode::UNPROCESSABLE_ENTITY => "unacceptable",
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded",
+            StatusCode::INTERNAL_SERVER_ERROR => FAILED,
+            other if other.is_client_error() || other.is_server_error() => "other",
+            _ => return None,
+        })
+    }
 }
 
 impl Problem {
     /// A refusal without a time to try again.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { status, detail: detail.into(), retry_after: None, allow: None, reason: None }
+        let detail = detail.into();
+        Problem { status, detail, retry_after: None, allow: None, reason: None, word: None }
     }
 
     /// The same with a time to try again, rounded up to whole seconds.
     pub fn retry_after(mut self, after: Duration) -> Problem {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// The same, counted by a word of its own.
+    pub fn counted_as(mut self, word: &'static str) -> Problem {
+        self.word = Some(word);
         self
     }
 
@@ -60,6 +98,9 @@ impl IntoResponse for Problem {
             body["reason"] = reason.into();
         }
         let mut response = (self.status, body.to_string()).into_response();
+        if let Some(word) = self.word {
+            response.extensions_mut().insert(Refused(word));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(allow) = self.allow {

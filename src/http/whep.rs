@@ -90,7 +90,8 @@ impl Whep {
             return Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "no such session: it has ended, or never was; POST a new offer to begin one",
-            ));
+            )
+            .counted_as("no_session"));
         };
         match request.head.method {
             Method::DELETE => self.delete(id, &session),
@@ -246,7 +247,8 @@ impl From<JoinError> for Problem {
             JoinError::Offer(offer) if offer.is_malformed() => StatusCode::BAD_REQUEST,
             JoinError::Offer(_) | JoinError::Engine(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Problem::new(status, error.to_string())
+        let problem = Problem::new(status, error.to_string());
+        if matches!(error, JoinError::Engine(_)) { problem.counted_as("engine") } else { problem }
     }
 }
 
@@ -293,6 +295,7 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
         StatusCode::NOT_FOUND,
         format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
     )
+    .counted_as("no_stream")
 }
 
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
@@ -323,7 +326,7 @@ fn refused(stream: &Stream, refusal: Refusal) -> Problem {
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     let wait = if matches!(refusal, Refusal::Rate(_)) { RATE_RETRY } else { FULL_RETRY };
-    Problem::new(status, why).retry_after(wait)
+    Problem::new(status, why).retry_after(wait).counted_as(refusal.label())
 }
 
 fn overloaded(why: impl Into<String>) -> Problem {

@@ -1,7 +1,7 @@
 //! What the player seals, by code of its own, the server opens: once, and nothing that was changed.
 
 use sluice_io::MAX_DATAGRAM;
-use sluice_media::srtp::{Keying, Opener, ReportKeys, SENDERS_MAX};
+use sluice_media::srtp::{Keying, Library, Opener, ReportKeys, SENDERS_MAX};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::from_feature_flags;
 use zeroize::Zeroizing;
@@ -10,12 +10,16 @@ use crate::srtp::Srtp;
 
 /// A viewer that seals, by other code than ours, and the opener of its reports.
 fn ends(profile: SrtpProfile) -> (Srtp, Opener) {
+    ends_with(profile, Library::default())
+}
+
+fn ends_with(profile: SrtpProfile, library: Library) -> (Srtp, Opener) {
     let crypto = from_feature_flags();
     let material: Vec<u8> = (0..profile.keying_material_len() as u8).collect();
     let keying = |active| Keying { material: Zeroizing::new(material.clone()), profile, active };
     let viewer = Srtp::new(&crypto, &keying(true)).expect("a known profile");
     let keys = ReportKeys::derive(&keying(false), &crypto).expect("a known profile");
-    (viewer, Opener::new(&keys).expect("keys that fit"))
+    (viewer, Opener::new(&keys, library).expect("keys that fit"))
 }
 
 fn compound() -> Vec<u8> {
@@ -26,16 +30,18 @@ fn compound() -> Vec<u8> {
 
 #[test]
 fn what_a_viewer_seals_is_opened_once_and_nothing_that_differs_in_a_byte() {
-    for profile in SrtpProfile::ALL {
-        let (mut viewer, mut opener) = ends(*profile);
+    for (profile, library) in
+        SrtpProfile::ALL.iter().flat_map(|profile| Library::ALL.map(|library| (profile, library)))
+    {
+        let (mut viewer, mut opener) = ends_with(*profile, library);
         let mut room = [0; MAX_DATAGRAM];
         for _ in 0..3 {
             let sealed = viewer.seal_reports(&compound()).expect("an index is left");
             for at in 0..sealed.len() {
                 let mut damaged = sealed.clone();
                 damaged[at] ^= 1;
-                assert_eq!(opener.open(&damaged, &mut room), None, "{profile}, byte {at}");
-                assert_eq!(opener.open(&sealed[..at], &mut room), None, "{profile}, cut at {at}");
+                assert_eq!(opener.open(&damaged, &mut room), None, "{profile}, {library}, byte {at}");
+                assert_eq!(opener.open(&sealed[..at], &mut room), None, "{profile}, {library}, cut at {at}");
             }
             assert_eq!(opener.open(&sealed, &mut room), Some(&compound()[..]), "{profile}");
             assert_eq!(opener.open(&sealed, &mut room), None, "{profile}: it came before");

@@ -19,7 +19,7 @@ use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider,
 use str0m::crypto::{CryptoError, from_feature_flags};
 use zeroize::Zeroizing;
 
-use crate::srtp::Keying;
+use crate::srtp::{Keying, Library};
 
 /// Times that a handshake begins anew before it was answered. Each is the cost of a join's DTLS (some 15 µs);
 /// fewer let less forged fragments lock a viewer out.
@@ -76,6 +76,7 @@ pub struct SharedDtls {
     provider: Arc<CryptoProvider>,
     certificate: DtlsCert,
     fingerprint: String,
+    library: Library,
 }
 
 /// Why the process cannot do DTLS at all.
@@ -109,7 +110,19 @@ impl SharedDtls {
             provider: Arc::new(CryptoProvider { dtls_provider, ..base }),
             certificate,
             fingerprint: colon_hex(&digest),
+            library: Library::default(),
         })
+    }
+
+    /// The same, but what the handshakes agree on keys for is sealed and opened by `library`.
+    #[must_use]
+    pub fn with_library(self, library: Library) -> SharedDtls {
+        SharedDtls { library, ..self }
+    }
+
+    /// Who seals and opens with the keys that the handshakes agree on.
+    pub fn library(&self) -> Library {
+        self.library
     }
 
     /// The provider to build an engine with.

@@ -53,10 +53,11 @@ impl Default for History {
 }
 
 impl History {
-    /// The last ten minutes.
-    pub fn past(&self) -> Past {
+    /// The `last` samples that are kept.
+    pub fn past(&self, last: usize) -> Past {
         let samples = lock(&self.kept).samples.clone();
-        let samples = samples.iter().map(|sample| Sample::clone(sample)).collect();
+        let before = samples.len().saturating_sub(last);
+        let samples = samples.iter().skip(before).map(|sample| Sample::clone(sample)).collect();
         Past { version: env!("CARGO_PKG_VERSION").to_owned(), samples }
     }
 
@@ -105,7 +106,7 @@ impl Operator {
             if looks.len() > BITRATE_LOOKS {
                 looks.pop_front();
             }
-            looks.push_back((now, stream.counters.ingress_bytes.get()));
+            looks.push_back((now, stream.counters.ingress_bytes()));
         }
         let sample = kept.last.as_ref().map(|last| reading.since(last, date, &self.shards, &self.sessions));
         kept.last = Some(reading);

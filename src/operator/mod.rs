@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use self::history::History;
 use self::settings::Settings;
+use crate::ops::levels::Levels;
 use crate::ops::recent::Recent;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
@@ -32,6 +33,8 @@ pub struct Operator {
     pub settings: Settings,
     /// The last lines of the log.
     pub log: Arc<Recent>,
+    /// Which lines are written.
+    pub levels: Arc<Levels>,
 }
 
 impl Operator {
@@ -41,8 +44,8 @@ impl Operator {
         sessions: Arc<Sessions>,
         shards: Vec<Arc<ShardHandle>>,
         settings: Settings,
-        log: Arc<Recent>,
+        (log, levels): (Arc<Recent>, Arc<Levels>),
     ) -> Operator {
-        Operator { registry, sessions, shards, history: History::default(), settings, log }
+        Operator { registry, sessions, shards, history: History::default(), settings, log, levels }
     }
 }

@@ -4,7 +4,7 @@
 //! media or reports is written where it is sent from, and the only thing that can be said of such a place is that the
 //! [`Sealer`](sluice_media::srtp::Sealer) filled it. So plaintext cannot leave, by type.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_media::srtp::Sealed;
 
@@ -41,6 +41,10 @@ pub trait Egress: Control {
     fn ready(&mut self, _bytes: usize) -> bool {
         true
     }
+
+    /// What was sealed last for one viewer is live media of a frame that was complete at `received`: from there on its
+    /// delay is measured.
+    fn forwarded(&mut self, _received: Instant) {}
 
     /// Whether the socket has taken nothing for [`STALL`]: media need not wait for it any more.
     fn is_stalled(&self) -> bool {

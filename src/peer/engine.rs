@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sluice_media::dtls::{KeySlot, SharedDtls, with_key_slot};
-use sluice_media::srtp::{Opener, ReportKeys, Sealer, SendKeys};
+use sluice_media::srtp::{Library, Opener, ReportKeys, Sealer, SendKeys};
 use sluice_media::{Codec, class};
 use str0m::config::{CryptoProvider, Fingerprint};
 use str0m::media::Pt;
@@ -131,6 +131,7 @@ pub struct Engine {
     candidates: Vec<SocketAddr>,
     keys: KeySlot,
     crypto: Arc<CryptoProvider>,
+    library: Library,
 }
 
 impl Engine {
@@ -166,13 +167,13 @@ impl Engine {
     /// What seals this viewer's media, once the handshake is done. Call it once: two sealers of one key
     /// would use its indices twice.
     pub(crate) fn sealer(&self) -> Option<Sealer> {
-        Sealer::new(&SendKeys::derive(self.keys.get()?, &self.crypto)?)
+        Sealer::new(&SendKeys::derive(self.keys.get()?, &self.crypto)?, self.library)
     }
 
     /// What opens this viewer's reports, once the handshake is done. Call it once: each knows for itself what
     /// came before.
     pub(crate) fn opener(&self) -> Option<Opener> {
-        Opener::new(&ReportKeys::derive(self.keys.get()?, &self.crypto)?)
+        Opener::new(&ReportKeys::derive(self.keys.get()?, &self.crypto)?, self.library)
     }
 
     /// The announced address that stands for a datagram's local address.
@@ -284,5 +285,6 @@ fn build(params: EngineParams, shared: &SharedDtls, now: Instant) -> Result<Engi
     let (hash_func, bytes) = params.remote_fingerprint;
     api.set_remote_fingerprint(Fingerprint { hash_func, bytes });
     api.start_dtls(params.dtls_active)?;
-    Ok(Engine { rtc, candidates: params.candidates, keys, crypto: shared.provider() })
+    let (crypto, library) = (shared.provider(), shared.library());
+    Ok(Engine { rtc, candidates: params.candidates, keys, crypto, library })
 }

@@ -32,7 +32,9 @@ pub struct PeerLimits {
 /// What a call of a peer brought about.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Turned {
-    /// It connected just now, this long after its offer.
+    /// It was reached just now: its first authentic check came this long after its offer.
+    pub reached: Option<Duration>,
+    /// It connected just now, this long after it was reached.
     pub connected: Option<Duration>,
     /// It is over and must be dropped.
     pub ended: Option<EndReason>,
@@ -49,8 +51,12 @@ pub struct Turned {
 pub enum Admission {
     /// It is the peer's, as it was before or from now on; the other one had to go for it.
     Admitted(Option<SocketAddr>),
-    /// The check is not authentic, or there is no room for one more address.
+    /// The check is not authentic.
     Refused,
+    /// There is no room for one more address.
+    NoRoom,
+    /// No address of ours was announced that it could have come in on.
+    Unannounced,
     /// The check is a copy of an earlier one.
     Copy,
 }
@@ -64,6 +70,7 @@ pub struct Peer {
     paths: Paths,
     phase: Phase,
     offered: Instant,
+    reached: Option<Instant>,
     engine_deadline: Instant,
     limits: PeerLimits,
 }
@@ -86,6 +93,7 @@ impl Peer {
             paths: Paths::new(limits.fresh),
             phase: Phase::Connecting,
             offered,
+            reached: None,
             engine_deadline: offered,
             limits,
         }
@@ -179,7 +187,8 @@ impl Peer {
         let announced = self.engine.candidate_for(local, remote);
         let announced = match (standing, announced) {
             (Standing::Copy, _) => return (None, Admission::Copy),
-            (Standing::NoRoom, _) | (_, None) => return (None, Admission::Refused),
+            (Standing::NoRoom, _) => return (None, Admission::NoRoom),
+            (_, None) => return (None, Admission::Unannounced),
             (Standing::New | Standing::Again, Some(announced)) => announced,
         };
         let path = Path { remote, local };
@@ -189,7 +198,12 @@ impl Peer {
         let mut door = Door { paths: &mut self.paths, target, arrival: Some(arrival), inner: egress };
         let turn = self.engine.handle_datagram(now, remote, announced, check.datagram, &mut door);
         let admission = door.arrival.map_or(Admission::Refused, |arrival| arrival.admission);
-        (Some(self.settle(now, turn)), admission)
+        let is_first = self.reached.is_none() && matches!(admission, Admission::Admitted(_));
+        if is_first {
+            self.reached = Some(now);
+        }
+        let reached = is_first.then(|| now.saturating_duration_since(self.offered));
+        (Some(Turned { reached, ..self.settle(now, turn) }), admission)
     }
 
     /// A datagram of DTLS. Nothing turned out if the address is none of its own.
@@ -271,7 +285,7 @@ impl Peer {
         };
         if turn.connected && self.phase == Phase::Connecting {
             self.phase = Phase::Connected;
-            turned.connected = Some(now.saturating_duration_since(self.offered));
+            turned.connected = Some(now.saturating_duration_since(self.reached.unwrap_or(self.offered)));
         }
         match (turn.ice, self.phase) {
             (Some(false), Phase::Connected) => {

@@ -25,19 +25,22 @@ use tokio::task::JoinSet;
 
 use self::streams::Streams;
 use self::watchdog::WatchdogSetup;
+use crate::cipher::Choice;
+use crate::count::requests::Requests;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
+use crate::http::counted::counted;
 use crate::http::listen::{self, HttpLimits, ListenError};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
 use crate::operator::settings::Settings;
-use crate::ops::log::Lost;
-use crate::ops::metrics::Metrics;
-use crate::ops::recent::Recent;
+use crate::ops::levels::{LevelError, Told};
+use crate::ops::logging::Logging;
+use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
@@ -84,6 +87,9 @@ pub enum ServerError {
     /// No thread, or no descriptor for one.
     #[error("the kernel gives no thread: {0}")]
     Thread(std::io::Error),
+    /// `log.level` is no filter.
+    #[error("log.level: {0}")]
+    Level(#[from] LevelError),
     /// `http.allow_origin` cannot be a header.
     #[error("http.allow_origin {0:?} cannot be sent as a header")]
     Origin(String),
@@ -112,13 +118,15 @@ pub struct Server {
 
 impl Server {
     /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
-    /// counted, and its last lines are shown.
+    /// counted, its last lines are shown, and its levels can be changed.
     pub async fn start(
         Effective { config, settings }: &Effective,
         revision: &'static str,
-        (lost, recent_lines): (Arc<Lost>, Arc<Recent>),
+        log: Logging,
     ) -> Result<Server, ServerError> {
-        let dtls = SharedDtls::new()?;
+        let cipher = Choice::make(config.srtp.cipher);
+        tracing::info!("{cipher}");
+        let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
@@ -131,6 +139,7 @@ impl Server {
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
+        let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
@@ -142,17 +151,25 @@ impl Server {
             repair: config.nack.enabled,
         });
         let parts = (registry.clone(), sessions.clone(), shards.clone());
-        let operator =
-            Arc::new(Operator::new(parts.0, parts.1, parts.2, Settings::new(settings), recent_lines));
+        let operator = Arc::new(Operator::new(
+            parts.0,
+            parts.1,
+            parts.2,
+            Settings::new(settings),
+            (log.recent, log.levels),
+        ));
         let admin_state = Arc::new(Admin {
             operator: operator.clone(),
-            metrics: Metrics::new(
-                registry.clone(),
-                sessions.clone(),
-                shards.clone(),
+            metrics: Metrics::new(Observed {
+                registry: registry.clone(),
+                sessions: sessions.clone(),
+                shards: shards.clone(),
+                requests: requests.clone(),
+                lost: log.lost.clone(),
+                ends: ends.clone(),
                 revision,
-                (lost, ends.clone()),
-            ),
+                cipher,
+            }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
@@ -180,8 +197,14 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let serving =
-            listen(watched(Task::Http, "http"), public, routes::public(state), limits.clone(), &stopping);
+        let site = |listener, name, router, limits: &HttpLimits| Site {
+            listener,
+            router: counted(router, name, &requests),
+            limits: limits.clone(),
+            requests: requests.clone(),
+        };
+        let of_all = site(public, "public", routes::public(state), &limits);
+        let serving = listen(watched(Task::Http, "http"), of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
@@ -190,11 +213,12 @@ impl Server {
             let listener = listen::listen(address, "pprof.listen").await?;
             let routes = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
-            let serving = listen(watched(Task::Admin, "pprof"), listener, routes, limits, &stopping);
+            let alone = site(listener, "pprof", routes, &limits);
+            let serving = listen(watched(Task::Admin, "pprof"), alone, &stopping);
             tasks.spawn(named("pprof listener", serving));
         }
-        let routes = admin::routes(admin_state.clone());
-        let serving = listen(watched(Task::Admin, "admin"), private, routes, limits, &stopping);
+        let of_operators = site(private, "admin", admin::routes(admin_state.clone()), &limits);
+        let serving = listen(watched(Task::Admin, "admin"), of_operators, &stopping);
         tasks.spawn(named("admin listener", serving));
         let looks = look(watched(Task::History, "history"), operator, stopping.clone());
         tasks.spawn(named("history", looks));
@@ -228,13 +252,15 @@ impl Server {
         (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
     }
 
-    /// Takes over the streams of another configuration: what became of them, in words.
+    /// Takes over the streams and the log's level of another configuration: what became of the streams, in words.
     ///
     /// # Errors
     ///
-    /// Too few descriptors or threads for so many streams; those that there were go on.
+    /// The level is none, or there are too few descriptors or threads for so many streams; those that there were go on.
     pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
         connections(config)?;
+        let levels = &self.admin_state.operator.levels;
+        levels.change(Told { level: Some(config.log.level.clone()), ..levels.told() })?;
         let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
         self.admin_state.operator.settings.reload(settings);
         Ok(changes.to_string())
@@ -286,18 +312,25 @@ async fn beat(pulse: Arc<Pulse>) {
     }
 }
 
-/// Serves until the stop, whatever happens to the task that does.
-fn listen(
-    mut watched: Watched,
+/// What one listener serves.
+struct Site {
     listener: TcpListener,
     router: Router,
     limits: HttpLimits,
+    requests: Arc<Requests>,
+}
+
+/// Serves until the stop, whatever happens to the task that does.
+fn listen(
+    mut watched: Watched,
+    site: Site,
     stop: &watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let stop = stop.clone();
     async move {
+        let Site { listener, router, limits, requests } = site;
         while let Some(pause) =
-            watched.run(listen::serve(&listener, router.clone(), &limits, stop.clone())).await
+            watched.run(listen::serve(&listener, router.clone(), &limits, &requests, stop.clone())).await
         {
             watched.pause(pause).await;
         }

@@ -98,6 +98,11 @@ impl Refusal {
     pub const LABELS: [&str; 6] =
         ["viewers", "viewers_per_stream", "pending", "address_rate", "address_pending", "address_viewers"];
 
+    /// Its label.
+    pub fn label(self) -> &'static str {
+        Refusal::LABELS[self.index()]
+    }
+
     fn index(self) -> usize {
         match self {
             Refusal::Viewers(_) => 0,

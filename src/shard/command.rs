@@ -278,7 +278,7 @@ impl ShardHandle {
     pub fn media(&self, media: Media, share: &QueueShare) -> Result<(), ShardBusy> {
         // Its publisher's lock is held: nobody else adds to it.
         if share.0.load(Ordering::Relaxed) >= STREAM_MEDIA_MAX {
-            self.counters.media_queue_full.add_shared(1);
+            self.counters.media_queue_share.add_shared(1);
             return Err(ShardBusy(self.index));
         }
         share.0.fetch_add(1, Ordering::Relaxed);

@@ -2,14 +2,20 @@
 //!
 //! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`STALL`] for a full
 //! socket, the line's rate if one is set, and the counts of what the kernel took. Never waits itself: the
-//! worker asks [`Outbox::is_blocked`] and [`Outbox::is_over_rate`] and comes back.
+//! worker asks [`Outbox::is_blocked`] and [`Outbox::is_over_rate`] and comes back. A shell: it reads the clock when
+//! the kernel has taken media.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this file is a shell: when a call ended, only the clock tells"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use sluice_io::{AppendError, Batch, BatchLimits, DropReason, Sender, Socket};
+use sluice_io::{AppendError, Batch, BatchLimits, Sender, Socket};
 use sluice_media::srtp::Sealed;
 
+use super::carried::Carried;
 use super::rate::Rate;
 use crate::count::ShardCounters;
 use crate::peer::{Control, Egress, Lane, Path, STALL};
@@ -30,6 +36,7 @@ pub(super) struct Outbox {
     counters: Arc<ShardCounters>,
     rate: Option<Rate>,
     now: Instant,
+    carried: Carried,
     /// Since when the socket is full and has taken nothing.
     blocked_since: Option<Instant>,
 }
@@ -46,7 +53,8 @@ impl Outbox {
         let control = BatchLimits { arena_bytes: CONTROL_BYTES, ..BatchLimits::default() };
         let (control, media) = (Batch::new(control), Batch::new(BatchLimits::default()));
         let rate = rate.map(|rate| Rate::new(rate, now));
-        Outbox { control, media, sender, socket, counters, rate, now, blocked_since: None }
+        let carried = Carried::new();
+        Outbox { control, media, sender, socket, counters, rate, now, carried, blocked_since: None }
     }
 
     /// What time it is; drops what has waited for the socket too long.
@@ -60,6 +68,7 @@ impl Outbox {
             self.counters.dropped_socket_full.add((self.control.segments() + self.media.segments()) as u64);
             self.control.clear();
             self.media.clear();
+            self.carried.dropped();
         }
     }
 
@@ -75,8 +84,8 @@ impl Outbox {
 
     /// Hands both batches to the kernel, as far as it takes them.
     pub(super) fn flush(&mut self) {
-        let Outbox { control, media, sender, socket, counters, now, .. } = self;
-        for batch in [control, media] {
+        let Outbox { control, media, sender, socket, counters, now, carried, .. } = self;
+        for (lane, batch) in [(Lane::Control, control), (Lane::Media, media)] {
             if batch.is_empty() {
                 continue;
             }
@@ -86,10 +95,16 @@ impl Outbox {
             counters.egress_datagrams.add(report.segments as u64);
             counters.egress_bytes.add(report.bytes as u64);
             counters.gso_fallbacks.add(report.gso_fallbacks as u64);
+            let traffic = &counters.traffic;
+            traffic.messages_per_call.add(report.call_sizes.counts(), report.messages as f64);
+            traffic.datagrams_per_message.add(report.message_sizes.counts(), report.segments as f64);
             for (reason, datagrams) in report.dropped.iter() {
                 counters.kernel_dropped(reason).add(datagrams as u64);
             }
             let blocked = report.blocked_messages > 0;
+            if lane == Lane::Media && !blocked {
+                carried.handed_over(Instant::now(), &traffic.forward_delay);
+            }
             if let Some(since) = self.blocked_since.take_if(|_| !blocked || report.messages > 0) {
                 counters.blocked_nanos.add(now.saturating_duration_since(since).as_nanos() as u64);
             }
@@ -119,7 +134,9 @@ impl Outbox {
             (Ok(_), _) => {}
             (Err(AppendError::Full), _) => self.counters.dropped_socket_full.add(1),
             // Empty or longer than a message may be: nothing that an engine or the sealer makes.
-            (Err(_), _) => self.counters.kernel_dropped(DropReason::Other).add(1),
+            (Err(AppendError::Empty | AppendError::TooLong { .. }), _) => {
+                self.counters.dropped_unbatchable.add(1);
+            }
         }
     }
 
@@ -159,6 +176,10 @@ impl Egress for Outbox {
             self.flush();
         }
         self.media.has_room(MESSAGES_PER_TURN, bytes)
+    }
+
+    fn forwarded(&mut self, received: Instant) {
+        self.carried.note(received);
     }
 
     fn is_stalled(&self) -> bool {

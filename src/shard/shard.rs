@@ -26,7 +26,7 @@ use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
 use crate::peer::{Admission, Check, Egress};
 use crate::track::{Recent, RecentLimits};
-use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Viewer};
+use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Taken, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -261,7 +261,14 @@ impl Shard {
                 let seat = &mut viewers[slot];
                 let mut first = false;
                 for (train, padding) in job.trains() {
-                    first |= seat.viewer.handle_train(now, train, padding, epoch, egress);
+                    match seat.viewer.handle_train(now, train, padding, epoch, egress) {
+                        Taken::Sent | Taken::Passed => {}
+                        Taken::First(of_all) => {
+                            first = true;
+                            counters.setup.first_media.observe_some(of_all);
+                        }
+                        Taken::Undecodable => counters.dropped_undecodable.add(train.packets.len() as u64),
+                    }
                 }
                 if first {
                     deadlines.set(slot, seat.viewer.deadline());
@@ -368,7 +375,7 @@ impl Shard {
         if holder.is_some_and(|holder| {
             !viewer(holder).peer().is_released(now, source) || viewer(slot).peer().target(now).is_some()
         }) {
-            return self.counters.discarded_unauthenticated.add(1);
+            return self.counters.discarded_taken_address.add(1);
         }
         let mut admission = Admission::Refused;
         self.with_viewer(slot, |viewer, around| {
@@ -378,6 +385,8 @@ impl Shard {
         });
         match admission {
             Admission::Refused => self.counters.discarded_unauthenticated.add(1),
+            Admission::NoRoom => self.counters.discarded_ninth_address.add(1),
+            Admission::Unannounced => self.counters.discarded_unannounced.add(1),
             Admission::Copy => self.counters.discarded_copy.add(1),
             // It may have ended just now.
             Admission::Admitted(evicted) if self.viewers.contains(slot) => {
@@ -404,14 +413,17 @@ impl Shard {
         if let Some(reason) = outcome.ended {
             return self.remove(slot, reason);
         }
-        if let Some(took) = outcome.connected {
+        let setup = &self.counters.setup;
+        setup.ice.observe_some(outcome.reached);
+        setup.dtls.observe_some(outcome.connected);
+        setup.first_media.observe_some(outcome.first_media);
+        if outcome.connected.is_some() {
             seat.connected = true;
             self.arrived.push(seat.viewer.session());
             self.shed.connected(seat.number);
             self.connected += 1;
             self.counters.connected_now.set(self.connected);
             self.counters.connected.add(1);
-            self.counters.connect_micros.add(took.as_micros() as u64);
         }
         let layer = &self.layers.slots[seat.layer];
         // Who goes without media is not helped by one.
@@ -432,6 +444,7 @@ impl Shard {
         counters.withheld.add(u64::from(outcome.withheld));
         counters.discarded_application_data.add(u64::from(outcome.application_data));
         counters.discarded_dtls.add(u64::from(outcome.dtls_refused));
+        counters.discarded_rtcp.add(u64::from(outcome.rtcp_refused));
         if outcome.keyframes != Keyframes::default() {
             let Keyframes { replayed, coalesced, awaited } = outcome.keyframes;
             counters.keyframes_replayed.add(u64::from(replayed));

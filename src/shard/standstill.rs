@@ -80,7 +80,14 @@ mod tests {
     const WINDOW: Duration = Duration::from_millis(500);
 
     fn judged(state: char, ran_ms: u64) -> Standstill {
-        let stat = |cpu| Stat { state, cpu: Duration::from_millis(cpu), threads: 1, resident_bytes: 0 };
+        let stat = |cpu| Stat {
+            state,
+            cpu: Duration::from_millis(cpu),
+            threads: 1,
+            virtual_bytes: 0,
+            resident_bytes: 0,
+            began: Duration::ZERO,
+        };
         Standstill::of(Some(stat(7_000)), Some(stat(7_000 + ran_ms)), WINDOW)
     }
 

@@ -433,6 +433,9 @@ impl Rounds {
         match report {
             Ok(report) => {
                 counters.ingress_datagrams.add(report.datagrams as u64);
+                if report.datagrams > 0 {
+                    counters.traffic.datagrams_per_receive.observe(report.datagrams as f64);
+                }
                 counters.discarded_oversize.add(report.oversized as u64);
                 (report.datagrams + report.oversized, report.drained)
             }

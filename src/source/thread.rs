@@ -121,14 +121,12 @@ mod tests {
             }
         })
         .unwrap();
-        wait_for("pictures", || playing(&stream) && stream.counters.ingress_packets.get() > 10);
+        wait_for("pictures", || playing(&stream) && stream.counters.video.packets.get() > 10);
         fail.send(true).unwrap();
         wait_for("its end to be seen", || !playing(&stream));
         assert_eq!(ends.of(Task::Source), 1);
-        let before = stream.counters.ingress_packets.get();
-        wait_for("pictures again", || {
-            playing(&stream) && stream.counters.ingress_packets.get() > before + 10
-        });
+        let before = stream.counters.video.packets.get();
+        wait_for("pictures again", || playing(&stream) && stream.counters.video.packets.get() > before + 10);
         assert_eq!(stream.counters.starts.get(), 2);
         stop.send(true).unwrap();
         assert_eq!(all_done.blocking_recv(), None, "the thread ends");

@@ -28,12 +28,26 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them, for metrics.
+    pub const ALL: [Cause; 10] = [
+        Cause::Name,
+        Cause::Unreachable,
+        Cause::NoCredentials,
+        Cause::Credentials,
+        Cause::Refused,
+        Cause::Path,
+        Cause::Full,
+        Cause::Media,
+        Cause::Broken,
+        Cause::Internal,
+    ];
+
     /// Whether somebody who waits changes nothing: it takes an operator, and a camera that is asked often locks us out.
     pub fn needs_operator(self) -> bool {
         matches!(self, Cause::NoCredentials | Cause::Credentials | Cause::Refused | Cause::Media)
     }
 
-    /// Its name in JSON.
+    /// Its name in JSON and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Name => "name",

@@ -16,7 +16,7 @@ use super::excess::Excess;
 use super::keyframes::Keyframes;
 use super::told::{self, Told};
 use super::{Formats, Sink, SourceState, fitness};
-use crate::track::{AudioPacketizer, PacketizeError, Train, VideoPacketizer};
+use crate::track::{AudioPacketizer, PacketizeError, Timeline, Train, VideoPacketizer};
 
 /// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log
 /// with a failure as its last word for longer; lowering it lets a camera of short sessions write more.
@@ -89,8 +89,9 @@ impl Ingest {
     fn publish(&self, trains: Vec<Arc<Train>>) {
         let counters = &self.stream.counters;
         for train in &trains {
-            counters.ingress_bytes.add(train.bytes() as u64);
-            counters.ingress_packets.add(train.packets.len() as u64);
+            let track = counters.track(train.codec.kind());
+            track.bytes.add(train.bytes() as u64);
+            track.packets.add(train.packets.len() as u64);
         }
         self.stream.publish(self.stream.layer(), trains);
     }
@@ -182,8 +183,9 @@ impl Ingest {
         }
     }
 
-    /// Takes over what the packetizers counted: what was wrong with the source and could be helped.
-    fn count_repairs(&mut self) {
+    /// Takes over what the packetizers found out: what was wrong with the source and could be helped, and how its
+    /// clocks run.
+    fn count_findings(&mut self) {
         let counters = &self.stream.counters;
         let video = self.video.as_ref();
         let jumps = video.map_or(0, VideoPacketizer::jumps);
@@ -191,6 +193,12 @@ impl Ingest {
         counters.ingress_jumps.add(jumps - std::mem::replace(&mut self.jumps, jumps));
         let nals = video.map_or(0, VideoPacketizer::discarded_nals);
         counters.ingress_discarded_nals.add(nals - std::mem::replace(&mut self.discarded_nals, nals));
+        let audio = self.audio.iter().find(|audio| Some(audio.codec()) == self.audio_codec);
+        let timelines = [video.map(VideoPacketizer::timeline), audio.map(AudioPacketizer::timeline)];
+        for (track, timeline) in [&counters.video, &counters.audio].into_iter().zip(timelines) {
+            track.drift.set(timeline.and_then(Timeline::drift));
+            track.jitter.set(timeline.and_then(Timeline::jitter));
+        }
     }
 
     fn invalid(&mut self, error: &PacketizeError, received: Instant) {
@@ -210,6 +218,9 @@ impl Ingest {
 impl Sink for Ingest {
     fn state(&mut self, state: SourceState) {
         self.playing = false;
+        if let SourceState::Waiting { cause, .. } = &state {
+            self.stream.counters.failures(*cause).add(1);
+        }
         self.stream.update(|status| status.enter(state));
     }
 
@@ -250,7 +261,7 @@ impl Sink for Ingest {
         let Some(video) = &mut self.video else { return };
         let is_keyframe = video.codec().is_keyframe(&unit.nals);
         let packetized = video.packetize(unit);
-        self.count_repairs();
+        self.count_findings();
         match packetized {
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
                 self.stream.counters.keyframes.add(1);
@@ -294,7 +305,7 @@ impl Sink for Ingest {
             return;
         };
         let packetized = audio.packetize(frame);
-        self.count_repairs();
+        self.count_findings();
         match packetized {
             Ok(trains) => {
                 self.publish(trains);

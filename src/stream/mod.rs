@@ -6,6 +6,7 @@
 
 pub(crate) mod advice;
 mod cause;
+mod counters;
 mod excess;
 pub(crate) mod fitness;
 mod formats;
@@ -23,6 +24,7 @@ mod told;
 pub mod trouble;
 
 pub use cause::Cause;
+pub use counters::{StreamCounters, TrackCounters};
 pub use formats::{AudioFormat, Formats, VideoFormat};
 pub use handle::{Orders, Origin, WANTED_RETRY, Wishes};
 pub use ingest::Ingest;
@@ -30,4 +32,4 @@ pub use registry::Registry;
 pub use sink::Sink;
 pub use status::{SourceState, Status};
 pub use still::{KeptStill, Still};
-pub use stream::Stream;
+pub use stream::{Ring, Stream};

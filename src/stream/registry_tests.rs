@@ -89,13 +89,14 @@ fn one_stream_cannot_fill_the_queue_of_a_shard() {
     world.taken();
     for _ in 0..2 {
         (0..2 * MEDIA_MAX).for_each(|_| world.publish("bad"));
-        let full = world.shard.counters.media_queue_full.get();
-        assert!(full >= (2 * MEDIA_MAX - STREAM_MEDIA_MAX) as u64, "what is over is dropped and counted");
+        let over = world.shard.counters.media_queue_share.get();
+        assert!(over >= (2 * MEDIA_MAX - STREAM_MEDIA_MAX) as u64, "what is over is dropped and counted");
         // Pictures of others and their viewers come through.
         (0..100).for_each(|_| world.publish("good"));
         world.unsubscribe("good");
         world.subscribe("good");
-        assert_eq!(world.shard.counters.media_queue_full.get(), full);
+        assert_eq!(world.shard.counters.media_queue_share.get(), over);
+        assert_eq!(world.shard.counters.media_queue_full.get(), 0);
         let good = world.stream("good").layer();
         let taken = world.taken();
         let of_good = |media: &&Media| matches!(media, Media::Picture { layer, .. } if *layer == good);

@@ -4,14 +4,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::handle::SourceHandle;
 use super::publisher::Publisher;
 use super::trouble::{Seen, Watch};
-use super::{Formats, KeptStill, Orders, Origin, SourceState, Status};
+use super::{Formats, KeptStill, Orders, Origin, SourceState, Status, StreamCounters};
 use crate::contain::{lock, read, write};
-use crate::count::Cell;
 use crate::id::{LayerId, StreamId};
 use crate::shard::command::{ShardBusy, ShardHandle};
 use crate::track::{RecentLimits, Train};
@@ -34,29 +33,15 @@ pub struct Stream {
     publisher: Mutex<Publisher>,
 }
 
-/// What a stream counts at ingress.
-#[derive(Debug, Default)]
-pub struct StreamCounters {
-    /// Payload bytes of audio and video packets made.
-    pub ingress_bytes: Cell,
-    /// Packets made.
-    pub ingress_packets: Cell,
-    /// Packets lost before they reached us.
-    pub ingress_lost: Cell,
-    /// Times the source began anew within its session.
-    pub ingress_restarts: Cell,
-    /// Times that timestamps of audio or video jumped within a session.
-    pub ingress_jumps: Cell,
-    /// NAL units left out because they are malformed.
-    pub ingress_discarded_nals: Cell,
-    /// Access units or audio frames that could not be packetized.
-    pub ingress_invalid: Cell,
-    /// Pictures and audio packets left out because the source sends more of them than any camera.
-    pub ingress_excess: Cell,
-    /// Keyframes.
-    pub keyframes: Cell,
-    /// Times the source began to play.
-    pub starts: Cell,
+/// What a stream's ring tells of its video.
+#[derive(Debug, Clone, Copy)]
+pub struct Ring {
+    /// When the newest keyframe came.
+    pub keyframe: Option<Instant>,
+    /// How long after the one before it.
+    pub interval: Option<Duration>,
+    /// Trains that went for want of room before their time, since the start.
+    pub evicted_early: u64,
 }
 
 impl Stream {
@@ -165,6 +150,15 @@ impl Stream {
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
         lock(&self.publisher).recent().newest_keyframe()
+    }
+
+    /// What its ring tells.
+    pub fn ring(&self) -> Ring {
+        let publisher = lock(&self.publisher);
+        let recent = publisher.recent();
+        let (keyframe, next) = (recent.keyframe_received(), recent.next_keyframe());
+        let interval = keyframe.zip(next).map(|(keyframe, next)| next.saturating_duration_since(keyframe));
+        Ring { keyframe, interval, evicted_early: recent.evicted_early() }
     }
 
     /// Whether there is a keyframe to show.

@@ -4,11 +4,13 @@
 //! Owns the judgement of a source's timestamps (is this a jump? do they pass as time does?) and the estimate of its
 //! clock. Never reads a clock: the time of arrival is passed in.
 
+mod clock;
 mod fit;
 
 use std::time::{Duration, Instant};
 
 use super::Codec;
+use clock::Clock;
 use fit::{Arrivals, Fit, Step};
 
 /// A step back beyond this is a jump; a smaller one is a picture sent out of display order.
@@ -66,6 +68,7 @@ pub struct Timeline {
     newest: Option<Newest>,
     fit: Fit,
     by_arrival: Option<Place>,
+    clock: Clock,
 }
 
 /// Where the last unit was put by its arrival alone.
@@ -100,6 +103,7 @@ impl Timeline {
             newest: None,
             fit: Fit::default(),
             by_arrival: None,
+            clock: Clock::default(),
         }
     }
 
@@ -107,6 +111,7 @@ impl Timeline {
     pub fn restart(&mut self) {
         self.restarted = true;
         self.fit.restart();
+        self.clock.restart();
     }
 
     /// Whether timestamps follow arrival, because the source's do not fit.
@@ -117,6 +122,17 @@ impl Timeline {
     /// How often the source's timestamps jumped of themselves, without a [`restart`](Self::restart).
     pub fn jumps(&self) -> u64 {
         self.jumps
+    }
+
+    /// By how much the source's clock is too fast (negative: too slow), as a part of a second each second, once that
+    /// can be told.
+    pub fn drift(&self) -> Option<f64> {
+        self.clock.drift()
+    }
+
+    /// How unevenly the source's units arrive: interarrival jitter as in RFC 3550 §6.4.1, in seconds.
+    pub fn jitter(&self) -> Option<f64> {
+        self.clock.jitter()
     }
 
     /// The stamp of a unit with timestamp `source`, in ticks, that arrived at `received`. Call it in the
@@ -173,6 +189,7 @@ impl Timeline {
             let passed_ticks = nanos(passed) * self.clock_rate / NANOS_PER_SECOND;
             let timestamp = newest.timestamp + (passed_ticks as u64).max(1);
             *newest = Newest::anchored(source, timestamp, received);
+            self.clock.restart();
             return Stamp { timestamp, captured: received };
         }
 
@@ -182,6 +199,7 @@ impl Timeline {
         let captured = earlier(received, (delay - correction).max(0));
         // A unit that goes back tells nothing new: it arrived later than the newest, captured earlier.
         if ticks > 0 {
+            self.clock.note(step, nanos_between(newest.received, received));
             let late_since = newest.late_since;
             *newest = Newest { source, timestamp, received, captured, late_since, last_received: received };
         }

@@ -55,7 +55,10 @@ impl Viewer {
         let mut outcome = Outcome::default();
         let mut room = [0; MAX_DATAGRAM];
         let opened = self.opener.as_mut().and_then(|opener| opener.open(datagram, &mut room));
-        let Some(packets) = opened.map(read::packets) else { return outcome };
+        let Some(packets) = opened.map(read::packets) else {
+            outcome.rtcp_refused = 1;
+            return outcome;
+        };
         // What was opened with its keys is as good a sign of life as a check.
         self.peer.heard(now, remote);
         self.aim_as_heard(now, around);

@@ -152,6 +152,11 @@ impl Forwarder {
         matches!(self.state, State::Live { next, mid_frame: true } if next == train.sequence)
     }
 
+    /// Whether nothing can be shown before the next keyframe.
+    pub(super) fn awaits_keyframe(&self) -> bool {
+        matches!(self.state, State::AwaitKeyframe)
+    }
+
     /// It is the turn of a live train. Returns how to send it, or nothing if the viewer does not get
     /// it: a catch-up will reach it in the ring, or has.
     pub fn forward(&mut self, train: &Train) -> Option<Forward> {

@@ -71,8 +71,12 @@ pub struct Surroundings<'a> {
 /// What a call of a viewer brought about, for the shard's books.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
-    /// The viewer connected just now, this long after its offer.
+    /// The viewer was reached just now, this long after its offer.
+    pub reached: Option<Duration>,
+    /// The viewer connected just now, this long after it was reached.
     pub connected: Option<Duration>,
+    /// The first media was sealed just now, this long after it connected.
+    pub first_media: Option<Duration>,
     /// What became of keyframe requests.
     pub keyframes: Keyframes,
     /// What became of packets that were asked for again.
@@ -83,8 +87,24 @@ pub struct Outcome {
     pub application_data: u32,
     /// DTLS records that the library refused.
     pub dtls_refused: u32,
+    /// Datagrams of RTCP that do not open.
+    pub rtcp_refused: u32,
     /// The viewer is over and must be dropped.
     pub ended: Option<EndReason>,
+}
+
+/// What a viewer did with a live train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was sent.
+    Sent,
+    /// It was sent as the first of its track, so [`Viewer::deadline`] changed; as the first of all, so long after the
+    /// viewer connected.
+    First(Option<Duration>),
+    /// It was left out: something before it is missing, so nothing shows it before the next keyframe.
+    Undecodable,
+    /// It is not this viewer's now: there is no way to the viewer, the codec is another, or a catch-up sends it.
+    Passed,
 }
 
 /// How something goes to a viewer now.
@@ -113,6 +133,8 @@ pub struct Viewer {
     target: Option<Path>,
     target_until: Instant,
     report_interval: Duration,
+    /// Since when it is connected and was sent nothing.
+    waits_since: Option<Instant>,
 }
 
 impl Viewer {
@@ -144,6 +166,7 @@ impl Viewer {
             target: None,
             target_until: offered,
             report_interval,
+            waits_since: None,
         }
     }
 
@@ -214,9 +237,9 @@ impl Viewer {
         if let Some(over) = self.peer.expired(now) {
             return Outcome { ended: Some(over), ..Outcome::default() };
         }
-        self.send_what_is_due(now, around, egress);
+        let first_media = self.send_what_is_due(now, around, egress);
         let turned = self.peer.handle_timeout(now, egress);
-        self.settle(now, turned, around)
+        Outcome { first_media, ..self.settle(now, turned, around) }
     }
 
     /// Whether the viewer has the beginning of the picture that `train` goes on with.
@@ -224,8 +247,7 @@ impl Viewer {
         self.tracks.iter().any(|track| track.media.codec == train.codec && track.forwarder.is_amid(train))
     }
 
-    /// It is this viewer's turn of a live train of its stream; `padding` bytes go behind the last
-    /// packet. Returns whether that changed [`Viewer::deadline`].
+    /// It is this viewer's turn of a live train of its stream; `padding` bytes go behind the last packet.
     pub fn handle_train(
         &mut self,
         now: Instant,
@@ -233,16 +255,19 @@ impl Viewer {
         padding: u8,
         epoch: &Epoch,
         egress: &mut dyn Egress,
-    ) -> bool {
-        let (Some(path), Some(sealer)) = (self.aim(now), &self.sealer) else { return false };
+    ) -> Taken {
+        let (Some(path), Some(sealer)) = (self.aim(now), &self.sealer) else { return Taken::Passed };
         // A source may come back with another codec than this viewer agreed to.
         let Some(track) = self.tracks.iter_mut().find(|track| track.media.codec == train.codec) else {
-            return false;
+            return Taken::Passed;
         };
-        let Some(forward) = track.forwarder.forward(train) else { return false };
+        let Some(forward) = track.forwarder.forward(train) else {
+            return if track.forwarder.awaits_keyframe() { Taken::Undecodable } else { Taken::Passed };
+        };
         let first = track.report_due().is_none();
         track.send(train, forward, padding, sealer, &mut Way { now, path, epoch, egress });
-        first
+        egress.forwarded(train.received);
+        if first { Taken::First(self.first_media(now)) } else { Taken::Sent }
     }
 
     /// New ICE credentials on both sides; addresses known so far stay valid (RFC 8445 §9).
@@ -292,9 +317,20 @@ impl Viewer {
         }
     }
 
-    /// Trains of a catch-up, and reports.
-    fn send_what_is_due(&mut self, now: Instant, around: Surroundings<'_>, egress: &mut dyn Egress) {
-        let (Some(path), Some(sealer)) = (self.aim(now), &mut self.sealer) else { return };
+    /// How long it was connected before media was sealed for it, told once.
+    fn first_media(&mut self, now: Instant) -> Option<Duration> {
+        self.waits_since.take().map(|since| now.saturating_duration_since(since))
+    }
+
+    /// Trains of a catch-up, and reports. Returns how long it waited for its first media, if that was it.
+    fn send_what_is_due(
+        &mut self,
+        now: Instant,
+        around: Surroundings<'_>,
+        egress: &mut dyn Egress,
+    ) -> Option<Duration> {
+        let (Some(path), Some(sealer)) = (self.aim(now), &mut self.sealer) else { return None };
+        let mut sent = false;
         let mut way = Way { now, path, epoch: around.epoch, egress };
         for track in &mut self.tracks {
             // Only video ever catches up: nothing starts that for another track.
@@ -303,10 +339,12 @@ impl Viewer {
                 // The ring may hold another codec than was agreed to, as in `handle_train`.
                 if train.codec == track.media.codec {
                     track.send(&train, forward, 0, sealer, &mut way);
+                    sent = true;
                 }
             }
             track.report(self.report_interval, sealer, &mut way);
         }
+        if sent { self.first_media(now) } else { None }
     }
 
     /// What the peer's call brought about; nothing if it was not asked.
@@ -323,11 +361,12 @@ impl Viewer {
                 let failed = self.peer.failed("the handshake gave no SRTP keys");
                 return Outcome { ended: failed.ended, ..Outcome::default() };
             }
+            self.waits_since = Some(now);
             for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
                 track.forwarder.start(now, around.video);
             }
         }
-        let Turned { connected, ended, withheld, application_data, dtls_refused } = turned;
-        Outcome { connected, ended, withheld, application_data, dtls_refused, ..Outcome::default() }
+        let Turned { reached, connected, ended, withheld, application_data, dtls_refused } = turned;
+        Outcome { reached, connected, ended, withheld, application_data, dtls_refused, ..Outcome::default() }
     }
 }

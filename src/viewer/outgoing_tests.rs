@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sluice_media::VideoCodec;
-use sluice_media::srtp::{Keying, Sealed, SendKeys};
+use sluice_media::srtp::{Keying, Library, Sealed, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
@@ -81,7 +81,7 @@ impl World {
         World {
             now,
             epoch: Epoch::new(now, Duration::from_secs(1_700_000_000)),
-            sealer: Sealer::new(&keys).expect("derived keys"),
+            sealer: Sealer::new(&keys, Library::default()).expect("derived keys"),
             recent: Recent::new(limits),
             track: Outgoing::new(media, 60_000),
             budget: Budget::new(now),

@@ -45,7 +45,7 @@ fn a_description_without_end_is_given_up_in_time() {
     assert_eq!(figure(&sluice, "up", "cam1"), 0.0);
     assert_undisturbed(&sluice, "cam2");
     // Two gigabytes were announced: nothing may have been set aside for them.
-    let resident = sluice.metric("sluice_process_resident_memory_bytes");
+    let resident = sluice.metric("process_resident_memory_bytes");
     assert!(resident < 500e6, "{resident} bytes");
 }
 

@@ -103,13 +103,13 @@ fn a_ninth_address_is_refused_until_another_is_old() {
         world.inject_genuine(SocketAddr::new(address("203.0.113.9:0").ip(), port), &check);
     }
     assert_eq!(world.shard.demux_len(), (8, 1));
-    let refused = world.counters.discarded_unauthenticated.get();
+    let refused = world.counters.discarded_ninth_address.get();
     let ninth = address("203.0.113.9:9");
     for _ in 0..100 {
         let check = world.check(viewer, true);
         world.inject(ninth, &check);
     }
-    assert_eq!(world.counters.discarded_unauthenticated.get(), refused + 100);
+    assert_eq!(world.counters.discarded_ninth_address.get(), refused + 100);
     assert_eq!(world.shard.demux_len(), (8, 1));
 
     world.run(Duration::from_secs(31));
@@ -142,7 +142,7 @@ fn an_address_belongs_to_one_viewer_until_that_one_ends_or_falls_silent() {
         let newest = world.clients[old].pictures().map(|packet| packet.at).max().expect("packets");
         assert!(world.now - newest < Duration::from_millis(100), "it was not taken away");
         assert_eq!(world.shard.demux_len(), (2, 2));
-        assert_eq!(world.counters.discarded_unauthenticated.get(), 100);
+        assert_eq!(world.counters.discarded_taken_address.get(), 100);
 
         if ends {
             world.close(old);

@@ -1,10 +1,12 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714): keys from the DTLS handshake, sealing of what is sent, opening of reports.
 
+mod gcm;
 mod index;
 mod keys;
 mod open;
 mod seal;
 
+pub use gcm::Library;
 pub use index::PacketIndex;
 pub use keys::{Keying, ReportKeys, SendKeys};
 pub use open::{Opener, SENDERS_MAX};

@@ -4,13 +4,13 @@
 //! reader builds 31 KB for a source description of four bytes, and one datagram holds 380 of those.
 //! What comes out is the compound; `compound` takes it apart. Knows no tracks and no sockets.
 
-use aws_lc_rs::aead::{Aad, Nonce};
 use aws_lc_rs::hmac;
 use sluice_io::MAX_DATAGRAM;
 use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
 
+use super::gcm::{Library, TAG};
 use super::keys::ReportKeys;
-use super::seal::{Cipher, CounterMode, TAG_MAX, seal_cm};
+use super::seal::{Cipher, CounterMode, seal_cm};
 
 /// Header and sender of a report: what stays in clear (RFC 3711 §3.4).
 const CLEAR: usize = 8;
@@ -42,9 +42,9 @@ struct Seen {
 }
 
 impl Opener {
-    /// An opener over derived keys; nothing if their lengths do not fit the profile.
-    pub fn new(keys: &ReportKeys) -> Option<Opener> {
-        Some(Opener { cipher: Cipher::new(keys.profile, &keys.session)?, seen: Vec::new() })
+    /// An opener over derived keys, with the GCM of `library`; nothing if their lengths do not fit the profile.
+    pub fn new(keys: &ReportKeys, library: Library) -> Option<Opener> {
+        Some(Opener { cipher: Cipher::new(keys.profile, &keys.session, library)?, seen: Vec::new() })
     }
 
     /// The compound in `datagram`; nothing if it is forged, damaged, in clear, or came before.
@@ -70,9 +70,9 @@ impl Opener {
                 let mut aad = [0u8; CLEAR + WORD];
                 aad[..CLEAR].copy_from_slice(&sealed[..CLEAR]);
                 aad[CLEAR..].copy_from_slice(word);
-                let nonce = Nonce::assume_unique_for_key(AeadAes128Gcm::rtcp_iv(*salt, ssrc, index));
-                sealed.len().checked_sub(CLEAR + TAG_MAX)?;
-                CLEAR + key.open_in_place(nonce, Aad::from(aad), &mut out[CLEAR..]).ok()?.len()
+                sealed.len().checked_sub(CLEAR + TAG)?;
+                let nonce = AeadAes128Gcm::rtcp_iv(*salt, ssrc, index);
+                CLEAR + key.open(nonce, &aad, &mut out[CLEAR..])?.len()
             }
             Cipher::Cm(cipher) => {
                 let CounterMode { key, salt, auth } = &**cipher;

@@ -4,7 +4,6 @@
 //! SRTCP for its keys (docs/ARCHITECTURE.md, invariant 1): whoever calls it must never give the same
 //! (SSRC, index) twice. Knows no tracks and no sockets; allocates nothing.
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::{hmac, iv::FixedLength};
 use str0m::crypto::dtls::SrtpProfile;
@@ -12,6 +11,7 @@ use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80};
 use str0m::media::Pt;
 use str0m::rtp::Ssrc;
 
+use super::gcm::{GcmKey, Library, TAG};
 use super::index::PacketIndex;
 use super::keys::{SendKeys, SessionKeys};
 
@@ -19,7 +19,7 @@ use super::keys::{SendKeys, SessionKeys};
 pub const RTP_HEADER: usize = 12;
 
 /// What sealing adds to a packet at the most: the GCM tag (RFC 7714 §13.1).
-pub const TAG_MAX: usize = 16;
+pub const TAG_MAX: usize = TAG;
 
 /// What sealing adds to an RTCP packet at the most: tag, and E flag with index (RFC 3711 §3.4).
 pub const RTCP_TAG_MAX: usize = TAG_MAX + 4;
@@ -68,7 +68,7 @@ pub struct Sealer {
 /// One key's cipher, for the direction it is used in.
 pub enum Cipher {
     Gcm {
-        key: LessSafeKey,
+        key: GcmKey,
         salt: [u8; 12],
     },
     /// AES-CM with HMAC-SHA1-80, for peers that know nothing better. Boxed: it is rare, and three times
@@ -83,9 +83,9 @@ pub struct CounterMode {
 }
 
 impl Sealer {
-    /// A sealer over derived keys; nothing if their lengths do not fit the profile.
-    pub fn new(keys: &SendKeys) -> Option<Sealer> {
-        let cipher = |session: &SessionKeys| Cipher::new(keys.profile, session);
+    /// A sealer over derived keys, with the GCM of `library`; nothing if their lengths do not fit the profile.
+    pub fn new(keys: &SendKeys, library: Library) -> Option<Sealer> {
+        let cipher = |session: &SessionKeys| Cipher::new(keys.profile, session, library);
         Some(Sealer { rtp: cipher(&keys.rtp)?, rtcp: cipher(&keys.rtcp)?, srtcp_index: 0 })
     }
 
@@ -95,8 +95,7 @@ impl Sealer {
     /// nothing if `out` is too short, which leaves no part of the key used.
     pub fn rtp(&self, header: Header<'_>, prefix: &[u8], payload: &[u8], out: &mut [u8]) -> Option<Sealed> {
         let body = RTP_HEADER + header.extension.len();
-        let unpadded = body + prefix.len() + payload.len();
-        let end = unpadded + usize::from(header.padding);
+        let end = body + prefix.len() + payload.len() + usize::from(header.padding);
         let total = end + self.rtp.tag_len();
         if out.len() < total {
             return None;
@@ -109,20 +108,22 @@ impl Sealer {
         out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
         out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
         out[RTP_HEADER..body].copy_from_slice(header.extension);
-        out[body..body + prefix.len()].copy_from_slice(prefix);
-        out[body + prefix.len()..unpadded].copy_from_slice(payload);
-        if padded {
-            out[unpadded..end - 1].fill(0);
-            out[end - 1] = header.padding;
-        }
         let rollover = header.index.rollover();
         match &self.rtp {
             Cipher::Gcm { key, salt } => {
                 let nonce = AeadAes128Gcm::rtp_iv(*salt, *header.ssrc, rollover, header.index.wire());
-                seal_gcm(key, nonce, out, body, end)?;
+                let (associated, rest) = out[..total].split_at_mut(body);
+                let (text, tag) = rest.split_at_mut(end - body);
+                if text.len() == payload.len() {
+                    key.seal(nonce, associated, payload, text, tag)?;
+                } else {
+                    lay(prefix, payload, text);
+                    key.seal_in_place(nonce, associated, text, tag)?;
+                }
             }
             Cipher::Cm(cipher) => {
                 let CounterMode { key, salt, auth } = &**cipher;
+                lay(prefix, payload, &mut out[body..end]);
                 let iv = Aes128CmSha1_80::rtp_iv(*salt, *header.ssrc, header.index.0);
                 seal_cm(key, iv, &mut out[body..end])?;
                 let mut context = hmac::Context::with_key(auth);
@@ -151,10 +152,9 @@ impl Sealer {
                 let mut aad = [0u8; 12];
                 aad[..8].copy_from_slice(&buffer[..8]);
                 aad[8..].copy_from_slice(&trailer);
-                let nonce = Nonce::assume_unique_for_key(nonce);
-                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut buffer[8..len]).ok()?;
-                let tag_end = len + tag.as_ref().len();
-                buffer[len..tag_end].copy_from_slice(tag.as_ref());
+                let tag_end = len + TAG;
+                let (text, tag) = buffer[8..tag_end].split_at_mut(len - 8);
+                key.seal_in_place(nonce, &aad, text, tag)?;
                 // The index follows the tag (RFC 7714 §9.2).
                 buffer[tag_end..tag_end + 4].copy_from_slice(&trailer);
                 Some(Sealed(tag_end + 4))
@@ -174,14 +174,12 @@ impl Sealer {
 }
 
 impl Cipher {
-    pub fn new(profile: SrtpProfile, keys: &SessionKeys) -> Option<Cipher> {
-        let gcm = |algorithm| {
-            let key = LessSafeKey::new(UnboundKey::new(algorithm, &keys.key).ok()?);
-            Some(Cipher::Gcm { key, salt: keys.salt[..].try_into().ok()? })
-        };
+    pub fn new(profile: SrtpProfile, keys: &SessionKeys, library: Library) -> Option<Cipher> {
         match profile {
-            SrtpProfile::AEAD_AES_128_GCM => gcm(&AES_128_GCM),
-            SrtpProfile::AEAD_AES_256_GCM => gcm(&AES_256_GCM),
+            SrtpProfile::AEAD_AES_128_GCM | SrtpProfile::AEAD_AES_256_GCM => {
+                let key = GcmKey::new(library, &keys.key)?;
+                Some(Cipher::Gcm { key, salt: keys.salt[..].try_into().ok()? })
+            }
             SrtpProfile::AES128_CM_SHA1_80 => {
                 let key = EncryptingKey::ctr(UnboundCipherKey::new(&AES_128, &keys.key).ok()?).ok()?;
                 let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys.auth);
@@ -199,13 +197,17 @@ impl Cipher {
     }
 }
 
-fn seal_gcm(key: &LessSafeKey, nonce: [u8; 12], out: &mut [u8], body: usize, end: usize) -> Option<()> {
-    let (associated, rest) = out.split_at_mut(body);
-    let (text, behind) = rest.split_at_mut(end - body);
-    let nonce = Nonce::assume_unique_for_key(nonce);
-    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(&*associated), text).ok()?;
-    behind[..TAG_MAX].copy_from_slice(tag.as_ref());
-    Some(())
+/// Writes prefix and payload, and padding over what is left of `text` (RFC 3550 §5.1); it is shorter than 256 bytes.
+fn lay(prefix: &[u8], payload: &[u8], text: &mut [u8]) {
+    let (front, rest) = text.split_at_mut(prefix.len());
+    let (middle, padding) = rest.split_at_mut(payload.len());
+    front.copy_from_slice(prefix);
+    middle.copy_from_slice(payload);
+    padding.fill(0);
+    let length = padding.len() as u8;
+    if let Some(last) = padding.last_mut() {
+        *last = length;
+    }
 }
 
 pub fn seal_cm(key: &EncryptingKey, iv: [u8; 16], text: &mut [u8]) -> Option<()> {

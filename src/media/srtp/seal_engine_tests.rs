@@ -16,6 +16,7 @@ use crate::rtcp::Epoch;
 #[derive(Debug, Clone)]
 struct Session {
     profile: SrtpProfile,
+    library: Library,
     material: Vec<u8>,
     /// Whether the server has the part of the DTLS client.
     active: bool,
@@ -32,11 +33,12 @@ fn sessions() -> impl Strategy<Value = Session> {
         [Some(1), Some(4)],
         [Some(14), Some(2)],
     ]);
-    (0..SrtpProfile::ALL.len(), material, any::<bool>(), extensions).prop_map(
-        |(profile, mut material, active, extensions)| {
+    let library = prop::sample::select(&Library::ALL[..]);
+    (0..SrtpProfile::ALL.len(), library, material, any::<bool>(), extensions).prop_map(
+        |(profile, library, mut material, active, extensions)| {
             let profile = SrtpProfile::ALL[profile];
             material.truncate(profile.keying_material_len());
-            Session { profile, material, active, extensions }
+            Session { profile, library, material, active, extensions }
         },
     )
 }
@@ -60,11 +62,11 @@ impl Session {
     }
 
     fn sealer(&self) -> Sealer {
-        Sealer::new(&self.keys(self.active)).expect("derived keys")
+        Sealer::new(&self.keys(self.active), self.library).expect("derived keys")
     }
 
     fn peer(&self) -> Sealer {
-        Sealer::new(&self.keys(!self.active)).expect("derived keys")
+        Sealer::new(&self.keys(!self.active), self.library).expect("derived keys")
     }
 }
 
@@ -234,6 +236,7 @@ proptest! {
 fn abs_send_time_counts_as_the_engine_does() {
     let session = Session {
         profile: SrtpProfile::AEAD_AES_128_GCM,
+        library: Library::default(),
         material: vec![7; SrtpProfile::AEAD_AES_128_GCM.keying_material_len()],
         active: false,
         extensions: [Some(3), Some(9)],

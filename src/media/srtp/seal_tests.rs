@@ -13,14 +13,14 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(pair).collect()
 }
 
-fn gcm(profile: SrtpProfile, key_len: u8) -> Sealer {
+fn gcm(profile: SrtpProfile, key_len: u8, library: Library) -> Sealer {
     let session = || SessionKeys {
         key: Zeroizing::new((0..key_len).collect()),
         salt: Zeroizing::new(b"Quid pro quo".to_vec()),
         auth: Zeroizing::new(Vec::new()),
     };
     let keys = SendKeys { profile, rtp: session(), rtcp: session() };
-    Sealer::new(&keys).expect("keys of the right length")
+    Sealer::new(&keys, library).expect("keys of the right length")
 }
 
 /// RFC 7714 §16.1.1 and §16.2.1.
@@ -38,20 +38,23 @@ fn gcm_is_that_of_rfc_7714() {
     let text = b"Gallia est omnis divisa in partes tres";
     let vectors = [
         (
-            gcm(SrtpProfile::AEAD_AES_128_GCM, 16),
+            (SrtpProfile::AEAD_AES_128_GCM, 16),
             "8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a \
              51c7d19b 36de3adf 8833899d 7f27beb1 6a9152cf 765ee439 0cce",
         ),
         (
-            gcm(SrtpProfile::AEAD_AES_256_GCM, 32),
+            (SrtpProfile::AEAD_AES_256_GCM, 32),
             "8040f17b 8041f8d3 5501a0b2 32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 b50b2a02 \
              76ffae0f 1ba63799 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
         ),
     ];
-    for (sealer, wanted) in vectors {
-        let mut out = [0; 100];
-        let length = sealer.rtp(header, &[], text, &mut out).expect("room enough").len();
-        assert_eq!(out[..length], bytes(wanted));
+    for ((profile, key_len), wanted) in vectors {
+        for library in Library::ALL {
+            let mut out = [0; 100];
+            let sealer = gcm(profile, key_len, library);
+            let length = sealer.rtp(header, &[], text, &mut out).expect("room enough").len();
+            assert_eq!(out[..length], bytes(wanted), "{library}");
+        }
     }
 }
 
@@ -64,23 +67,26 @@ fn gcm_reports_are_those_of_rfc_7714() {
     );
     let vectors = [
         (
-            gcm(SrtpProfile::AEAD_AES_128_GCM, 16),
+            (SrtpProfile::AEAD_AES_128_GCM, 16),
             "81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda \
              4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4",
         ),
         (
-            gcm(SrtpProfile::AEAD_AES_256_GCM, 32),
+            (SrtpProfile::AEAD_AES_256_GCM, 32),
             "81c8000d 4d617273 d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be \
              8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be 800005d4",
         ),
     ];
-    for (mut sealer, wanted) in vectors {
-        sealer.srtcp_index = 0x5d4;
-        let mut out = [0; 100];
-        out[..text.len()].copy_from_slice(&text);
-        let length = sealer.rtcp(&mut out, text.len()).expect("room enough").len();
-        assert_eq!(out[..length], bytes(wanted));
-        assert_eq!(sealer.srtcp_index, 0x5d5);
+    for ((profile, key_len), wanted) in vectors {
+        for library in Library::ALL {
+            let mut sealer = gcm(profile, key_len, library);
+            sealer.srtcp_index = 0x5d4;
+            let mut out = [0; 100];
+            out[..text.len()].copy_from_slice(&text);
+            let length = sealer.rtcp(&mut out, text.len()).expect("room enough").len();
+            assert_eq!(out[..length], bytes(wanted), "{library}");
+            assert_eq!(sealer.srtcp_index, 0x5d5);
+        }
     }
 }
 
@@ -94,7 +100,7 @@ fn counter_mode_is_that_of_rfc_3711() {
         auth: Zeroizing::new(vec![0; 20]),
     };
     let keys = SendKeys { profile: SrtpProfile::AES128_CM_SHA1_80, rtp: session(), rtcp: session() };
-    let sealer = Sealer::new(&keys).expect("keys of the right length");
+    let sealer = Sealer::new(&keys, Library::default()).expect("keys of the right length");
     let header = Header {
         payload_type: 0.into(),
         marker: false,
@@ -128,7 +134,7 @@ fn counter_mode_with_hmac_is_that_of_other_implementations() {
     let keying =
         Keying { material: Zeroizing::new(material), profile: SrtpProfile::AES128_CM_SHA1_80, active: true };
     let keys = SendKeys::derive(&keying, &from_feature_flags()).expect("a known profile");
-    let sealer = Sealer::new(&keys).expect("derived keys");
+    let sealer = Sealer::new(&keys, Library::default()).expect("derived keys");
     let header = Header {
         payload_type: 0x0f.into(),
         marker: false,
@@ -146,7 +152,12 @@ fn counter_mode_with_hmac_is_that_of_other_implementations() {
 
 #[test]
 fn too_little_room_seals_nothing() {
-    let mut sealer = gcm(SrtpProfile::AEAD_AES_128_GCM, 16);
+    for library in Library::ALL {
+        too_little_room(gcm(SrtpProfile::AEAD_AES_128_GCM, 16, library));
+    }
+}
+
+fn too_little_room(mut sealer: Sealer) {
     let header = Header {
         payload_type: 96.into(),
         marker: true,
@@ -171,6 +182,7 @@ proptest! {
     #[test]
     fn what_is_sealed_can_be_opened(
         profile in 0..3usize,
+        library in prop::sample::select(&Library::ALL[..]),
         material in prop::collection::vec(any::<u8>(), 88),
         payload in prop::collection::vec(any::<u8>(), 0..1_300),
         words in 0..6usize,
@@ -185,7 +197,7 @@ proptest! {
             active: false,
         };
         let keys = SendKeys::derive(&keying, &crypto).expect("a known profile");
-        let sealer = Sealer::new(&keys).expect("derived keys");
+        let sealer = Sealer::new(&keys, library).expect("derived keys");
         let extension: Vec<u8> = (0..words as u8 * 4).collect();
         let header = Header { payload_type: payload_type.into(), marker, index: PacketIndex(index), timestamp, ssrc: ssrc.into(), extension: &extension, padding };
         let mut out = vec![0; 1_800];

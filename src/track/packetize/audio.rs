@@ -68,6 +68,11 @@ impl AudioPacketizer {
         self.timeline.jumps()
     }
 
+    /// The track's timeline: how its source's clock runs.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     /// The source reconnected: the next packet's timestamp says nothing about the last one's. Sequence
     /// numbers and timestamps go on.
     pub fn restart(&mut self) {

@@ -87,6 +87,11 @@ impl VideoPacketizer {
         self.timeline.jumps()
     }
 
+    /// The track's timeline: how its source's clock runs.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     /// NAL units that were left out because they are malformed, since the start.
     pub fn discarded_nals(&self) -> u64 {
         self.discarded_before + self.bitstream.discarded()
