@@ -1,4 +1,5 @@
 //! Every query of every dashboard and alert, asked of a real Prometheus that scrapes a server under load.
+#![expect(clippy::disallowed_methods, reason = "a test waits for what really happens")]
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
