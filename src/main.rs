@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use sluice::http::tls;
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
 use sluice::server::Server;
@@ -45,8 +46,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Do {
-    /// Check a configuration file with the variables and --set that the server would take, say what is wrong, and
-    /// exit (2 if anything is).
+    /// Check a configuration file with the variables and --set that the server would take, and the certificates that it
+    /// names; say what is wrong, and exit (2 if anything is).
     Check {
         /// The file.
         file: PathBuf,
@@ -138,15 +139,7 @@ fn main() -> ExitCode {
         }
     };
     if check {
-        let config = &effective.config;
-        let streams = match config.streams.len() {
-            1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
-            1 => "1 stream".to_owned(),
-            streams => format!("{streams} streams"),
-        };
-        // Where nobody reads it the exit code still tells.
-        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams}");
-        return ExitCode::SUCCESS;
+        return report(&effective.config);
     }
     match run(effective, inputs, qr, &shown) {
         Ok(code) => code,
@@ -155,6 +148,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what `check` found in a configuration that could be read, and in the certificates that it names.
+fn report(config: &Config) -> ExitCode {
+    let certificates = match tls::check(config) {
+        Ok(certificates) => certificates,
+        Err(errors) => {
+            complain(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let streams = match config.streams.len() {
+        1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
+        1 => "1 stream".to_owned(),
+        streams => format!("{streams} streams"),
+    };
+    let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
+    // Where nobody reads it the exit code still tells.
+    let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
+    ExitCode::SUCCESS
 }
 
 /// The configuration; the demo is served where no stream is configured.
@@ -340,8 +353,11 @@ fn ignore_signals() -> std::io::Result<()> {
 /// Says where to look; the one thing that goes to standard output. By a thread of its own, because nobody
 /// may read it.
 fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
+    let (scheme, name) = server.web();
     let greeting = greet::Greeting {
         http: server.http,
+        scheme,
+        name,
         udp_ports: &server.ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
