@@ -2,7 +2,6 @@
 //!
 //! Owns the options, the terminal and the pace. What is shown is asked for by `ask`, kept and moved through by `screen`,
 //! drawn by `draw`, and printed once for scripts by `text`.
-#![expect(clippy::disallowed_methods, reason = "this file is a shell: it makes a thread and waits")]
 
 mod ask;
 mod draw;
