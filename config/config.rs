@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -112,6 +113,10 @@ pub struct Http {
     pub connections: u32,
     /// Proxies whose `X-Forwarded-For` says who asks.
     pub trusted_proxies: Vec<Network>,
+    /// For how long browsers are to come back by HTTPS alone (RFC 6797); zero does not ask them to.
+    pub hsts: Duration,
+    /// `[http.tls]`.
+    pub tls: Tls,
 }
 
 impl Default for Http {
@@ -122,7 +127,25 @@ impl Default for Http {
             header_timeout: Duration::from_secs(5),
             connections: 0,
             trusted_proxies: Vec::new(),
+            hsts: Duration::ZERO,
+            tls: Tls::default(),
         }
+    }
+}
+
+/// `[http.tls]`, `[admin.tls]`: what a listener proves itself with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// PEM: the certificate, then those that lead to its root; `None` is plain HTTP.
+    pub certificate: Option<PathBuf>,
+    /// PEM: the private key. Never without a certificate.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Certificate and key, where there are any.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        Some((self.certificate.as_deref()?, self.key.as_deref()?))
     }
 }
 
@@ -159,11 +182,13 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Names that it answers to, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
+    /// `[admin.tls]`.
+    pub tls: Tls,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new() }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new(), tls: Tls::default() }
     }
 }
 

@@ -24,7 +24,7 @@ mod variable;
 
 pub use config::{
     Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Track, Transport, Udp,
+    LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use error::ConfigError;
 pub use load::{File, Inputs, effective, environment, load};

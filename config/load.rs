@@ -357,6 +357,7 @@ impl Loader {
         if !self.incomplete {
             self.check_ports();
             self.check_reconnect();
+            self.check_tls();
             self.finish_streams();
         }
         if !self.problems.is_empty() {
@@ -388,6 +389,31 @@ impl Loader {
                 ["rtsp.reconnect_min", "rtsp.reconnect_max"],
                 format!("`rtsp.reconnect_min` = {min} is longer than `rtsp.reconnect_max` = {max}"),
                 "raise the one or lower the other".to_owned(),
+            );
+        }
+    }
+
+    fn check_tls(&mut self) {
+        let Config { http, admin, .. } = &self.draft.config;
+        for (table, tls) in [("http.tls", http.tls.clone()), ("admin.tls", admin.tls.clone())] {
+            let (certificate, key) = (format!("{table}.certificate"), format!("{table}.key"));
+            let (there, missing) = match (&tls.certificate, &tls.key) {
+                (Some(_), None) => (&certificate, &key),
+                (None, Some(_)) => (&key, &certificate),
+                _ => continue,
+            };
+            self.conflict(
+                [&certificate, &key],
+                format!("`{there}` without `{missing}`"),
+                format!("set {missing} too, or neither of them for plain HTTP"),
+            );
+        }
+        if !self.draft.config.http.hsts.is_zero() && self.draft.config.http.tls.certificate.is_none() {
+            self.conflict(
+                ["http.hsts", "http.tls.certificate"],
+                "`http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)"
+                    .to_owned(),
+                "where a proxy does TLS, let it send the header".to_owned(),
             );
         }
     }

@@ -2,6 +2,7 @@
 //! value and says what is wrong with it; none looks anything up on the network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use url::Url;
 
@@ -33,6 +34,20 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
         None if port(text).is_some() => refusal.meant(format!(":{text}")),
         _ => refusal,
     })
+}
+
+/// A file by its path; none where it is empty.
+pub(crate) fn file(text: &str) -> Result<Option<PathBuf>, Refusal> {
+    if text.starts_with('~') {
+        return Err(Refusal::new(format!(
+            "`{}` begins with a home folder, which only a shell knows: write the whole path",
+            shown(text)
+        )));
+    }
+    if text.contains('\0') {
+        return Err(Refusal::new(format!("`{}` is no path", shown(text))));
+    }
+    Ok(Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty()))
 }
 
 /// What a line carries, at least 1 Mbit/s; or 0.

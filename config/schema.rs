@@ -28,6 +28,8 @@ pub(crate) struct StreamDraft {
     pub(crate) rtsp_transport: Option<Transport>,
 }
 
+/// What browsers take lists of such sites for (hstspreload.org).
+const TWO_YEARS: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -37,6 +39,7 @@ const BUFFER_MIN: Bytes = Bytes::kib(64);
 const BUFFER_MAX: Bytes = Bytes::mib(1024);
 
 const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
+const PEM: &str = "\"\" for none, or the path of a PEM file";
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
 const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Kind<Draft>) -> Key<Draft> {
@@ -44,7 +47,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 44] = [
+static KEYS: [Key<Draft>; 49] = [
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -80,6 +83,24 @@ static KEYS: [Key<Draft>; 44] = [
         }),
     ),
     key(
+        "http.hsts",
+        "\"0s\"",
+        Restart,
+        Kind::Duration(Duration::ZERO, TWO_YEARS, |d, v| d.config.http.hsts = v),
+    ),
+    key(
+        "http.tls.certificate",
+        "\"\"",
+        Restart,
+        Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.http.tls.certificate = file)),
+    ),
+    key(
+        "http.tls.key",
+        "\"\"",
+        Restart,
+        Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.http.tls.key = file)),
+    ),
+    key(
         "access.read",
         "[]",
         NewSessions,
@@ -100,6 +121,18 @@ static KEYS: [Key<Draft>; 44] = [
         Kind::List("host names, without ports", |d, v| {
             each(v, parse::host_name).map(|hosts| d.config.admin.hosts = hosts)
         }),
+    ),
+    key(
+        "admin.tls.certificate",
+        "\"\"",
+        Restart,
+        Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.admin.tls.certificate = file)),
+    ),
+    key(
+        "admin.tls.key",
+        "\"\"",
+        Restart,
+        Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.admin.tls.key = file)),
     ),
     key(
         "pprof.listen",
@@ -400,6 +433,7 @@ mod tests {
                 Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),
                 Kind::Text(..) if key.path == "egress.rate" => "1Gbit/s".to_owned(),
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
+                Kind::Text(..) if key.path.contains(".tls.") => "/etc/a.pem".to_owned(),
                 Kind::Text(..) => "10.0.0.1:1".to_owned(),
             };
             let mut draft = Draft::default();
@@ -407,17 +441,25 @@ mod tests {
                 .apply(&mut draft, &Given::Text { text: &text, at: 0 })
                 .map_err(|fault| fault.why)
                 .expect(key.path);
-            // The first line that differs is the field's, below the last line of a section's own indent.
+            // The first line that differs is the field's.
             let (before, after) = (format!("{:#?}", Config::default()), format!("{:#?}", draft.config));
             let line = before
                 .lines()
                 .zip(after.lines())
                 .position(|(before, after)| before != after)
                 .expect(key.path);
+            let depth = |line: &str| line.len() - line.trim_start().len();
             let lines: Vec<_> = after.lines().take(line + 1).collect();
-            let section = lines.iter().rfind(|line| line.starts_with("    ") && !line.starts_with("     "));
-            let name = |line: &str| line.trim().split(':').next().unwrap_or_default().to_owned();
-            assert_eq!(format!("{}.{}", name(section.expect("a section")), name(lines[line])), key.path);
+            // Upwards, each line that is less indented than all before it names a table that the field is in.
+            let mut path = Vec::new();
+            let mut inside = usize::MAX;
+            for line in lines.iter().rev().filter(|line| depth(line) > 0) {
+                if depth(line) < inside {
+                    inside = depth(line);
+                    path.insert(0, line.trim().split(':').next().unwrap_or_default());
+                }
+            }
+            assert_eq!(path.join("."), key.path);
         }
     }
 
@@ -430,7 +472,8 @@ mod tests {
             ("udpp.port", Some("udp.port")),
             ("htpp", Some("http")),
             ("streams.a.sorce", Some("streams.a.source")),
-            ("dtls.certificate", None),
+            ("tls.certificate", Some("http.tls.certificate")),
+            ("dtls.fingerprint", None),
         ] {
             match SCHEMA.resolve(&path.split('.').collect::<Vec<_>>()) {
                 Err(NoNode::Unknown { meant, .. }) => assert_eq!(meant.as_deref(), expected, "{path}"),

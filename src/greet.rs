@@ -16,6 +16,10 @@ const STREAMS_LISTED: usize = 4;
 pub struct Greeting<'a> {
     /// Where pages and WHEP are served.
     pub http: SocketAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The name that the certificate is for: under addresses browsers do not trust it.
+    pub name: Option<String>,
     /// UDP ports of the shards, in a row.
     pub udp_ports: &'a [u16],
     /// Addresses that viewers are told, best first.
@@ -70,7 +74,8 @@ impl Greeting<'_> {
 
     /// A QR code of the page for a phone, drawn with half blocks for a dark terminal; or why there is none.
     pub fn qr(&self) -> Result<String, String> {
-        let page = self.elsewhere().into_iter().next().ok_or_else(|| {
+        let named = self.name().map(|_| self.here());
+        let page = named.or_else(|| self.elsewhere().into_iter().next()).ok_or_else(|| {
             format!(
                 "no QR code: no other machine can open {}; see http.listen and ice.addresses",
                 self.here()
@@ -83,20 +88,33 @@ impl Greeting<'_> {
     }
 
     fn here(&self) -> String {
-        let ip = self.http.ip();
-        if ip.is_unspecified() {
-            return format!("http://localhost:{}/", self.http.port());
+        let (ip, port) = (self.http.ip(), self.http.port());
+        match self.name() {
+            Some(name) => format!("{}://{name}:{port}/", self.scheme),
+            None if ip.is_unspecified() => format!("{}://localhost:{port}/", self.scheme),
+            None => self.page(ip),
         }
-        page(ip, self.http.port())
     }
 
     fn elsewhere(&self) -> Vec<String> {
         let listens = self.http.ip();
+        if listens.is_loopback() || self.name().is_some() {
+            return Vec::new();
+        }
         if !listens.is_unspecified() {
-            return if listens.is_loopback() { Vec::new() } else { vec![page(listens, self.http.port())] };
+            return vec![self.page(listens)];
         }
         let reachable = |ip: &&IpAddr| !ip.is_loopback() && (listens.is_ipv6() || ip.is_ipv4());
-        self.announced.iter().filter(reachable).map(|ip| page(*ip, self.http.port())).collect()
+        self.announced.iter().filter(reachable).map(|ip| self.page(*ip)).collect()
+    }
+
+    /// The name that leads here, for everybody.
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| !self.http.ip().is_loopback())
+    }
+
+    fn page(&self, ip: IpAddr) -> String {
+        format!("{}://{}/", self.scheme, SocketAddr::new(ip, self.http.port()))
     }
 
     fn udp_range(&self) -> String {
@@ -106,10 +124,6 @@ impl Greeting<'_> {
             [first, .., last] => format!("{first} to {last}"),
         }
     }
-}
-
-fn page(ip: IpAddr, port: u16) -> String {
-    format!("http://{}/", SocketAddr::new(ip, port))
 }
 
 /// Names of the streams whose password stands on the command line, among the arguments `NAME=URL` and the
@@ -134,6 +148,8 @@ mod tests {
     fn greeting<'a>(http: &str, announced: &'a [IpAddr], streams: Vec<&'a str>) -> Greeting<'a> {
         Greeting {
             http: http.parse().expect("an address"),
+            scheme: "http",
+            name: None,
             udp_ports: &[8189, 8190],
             announced,
             streams,
@@ -155,6 +171,26 @@ mod tests {
         );
         // Who listens on IPv4 only cannot be opened by IPv6.
         assert!(!greeting("0.0.0.0:8889", &announced, vec![]).text().contains("2001:db8"));
+    }
+
+    #[test]
+    fn with_tls_the_name_of_the_certificate_leads_everybody_and_an_address_nobody() {
+        let announced = ips(&["192.0.2.5"]);
+        let secure = |http: &str, name: Option<&str>| Greeting {
+            scheme: "https",
+            name: name.map(str::to_owned),
+            ..greeting(http, &announced, vec!["gate"])
+        };
+        let named = secure("[::]:8889", Some("tv.example.com"));
+        assert_eq!(
+            named.text(),
+            "open https://tv.example.com:8889/\n     https://tv.example.com:8889/gate/\n"
+        );
+        assert!(named.qr().expect("a code").ends_with("\nhttps://tv.example.com:8889/"));
+        let text = secure("[::]:8889", None).text();
+        assert!(text.starts_with("open https://localhost:8889/\n     https://192.0.2.5:8889/  "), "{text}");
+        let text = secure("127.0.0.1:8889", Some("tv.example.com")).text();
+        assert!(text.starts_with("open https://127.0.0.1:8889/\n"), "{text}");
     }
 
     #[test]

@@ -28,5 +28,6 @@ pub mod stat;
 pub mod stream;
 pub mod supervise;
 pub mod tasks;
+pub mod top;
 pub mod track;
 pub mod viewer;

@@ -1,6 +1,7 @@
 //! The `sluice` command: arguments, logging, start, signals, stop.
 #![forbid(unsafe_code)]
 
+mod dashboards;
 mod greet;
 
 use std::io::{IsTerminal, Write as _};
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use sluice::http::tls;
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
 use sluice::server::Server;
@@ -44,8 +46,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Do {
-    /// Check a configuration file with the variables and --set that the server would take, say what is wrong, and
-    /// exit (2 if anything is).
+    /// Check a configuration file with the variables and --set that the server would take, and the certificates that it
+    /// names; say what is wrong, and exit (2 if anything is).
     Check {
         /// The file.
         file: PathBuf,
@@ -55,9 +57,13 @@ enum Do {
     },
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
+    /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
+    Top(sluice::top::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
     #[command(subcommand)]
     Load(sluice_load::Load),
+    /// Write Grafana dashboards and Prometheus alerts for this version into a folder.
+    Dashboards(dashboards::Options),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
     Bench(Bench),
@@ -106,7 +112,9 @@ fn main() -> ExitCode {
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
+        Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
+        Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file, sets }) => Inputs {
@@ -131,15 +139,7 @@ fn main() -> ExitCode {
         }
     };
     if check {
-        let config = &effective.config;
-        let streams = match config.streams.len() {
-            1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
-            1 => "1 stream".to_owned(),
-            streams => format!("{streams} streams"),
-        };
-        // Where nobody reads it the exit code still tells.
-        let _ = writeln!(std::io::stdout(), "the configuration is good: {streams}");
-        return ExitCode::SUCCESS;
+        return report(&effective.config);
     }
     match run(effective, inputs, qr, &shown) {
         Ok(code) => code,
@@ -148,6 +148,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what `check` found in a configuration that could be read, and in the certificates that it names.
+fn report(config: &Config) -> ExitCode {
+    let certificates = match tls::check(config) {
+        Ok(certificates) => certificates,
+        Err(errors) => {
+            complain(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let streams = match config.streams.len() {
+        1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
+        1 => "1 stream".to_owned(),
+        streams => format!("{streams} streams"),
+    };
+    let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
+    // Where nobody reads it the exit code still tells.
+    let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
+    ExitCode::SUCCESS
 }
 
 /// The configuration; the demo is served where no stream is configured.
@@ -166,6 +186,16 @@ fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
 /// Whether nothing but the demo is served.
 fn is_demo(config: &Config) -> bool {
     config.streams.values().all(|stream| stream.source == Source::Demo)
+}
+
+fn write_dashboards(options: &dashboards::Options) -> ExitCode {
+    match dashboards::run(options, &mut std::io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("sluice dashboards: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run_floor(floor: &Floor) -> ExitCode {
@@ -323,8 +353,11 @@ fn ignore_signals() -> std::io::Result<()> {
 /// Says where to look; the one thing that goes to standard output. By a thread of its own, because nobody
 /// may read it.
 fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
+    let (scheme, name) = server.web();
     let greeting = greet::Greeting {
         http: server.http,
+        scheme,
+        name,
         udp_ports: &server.ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),

@@ -36,6 +36,8 @@ pub enum Task {
     Admin,
     /// The closing of ended viewers' books.
     Books,
+    /// The looks at the files of certificates.
+    Certificates,
     /// The watchdog's looks.
     Watchdog,
     /// The looks that charts are made of.
@@ -44,8 +46,16 @@ pub enum Task {
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 7] =
-        [Task::Shard, Task::Source, Task::Http, Task::Admin, Task::Books, Task::Watchdog, Task::History];
+    pub const ALL: [Task; 8] = [
+        Task::Shard,
+        Task::Source,
+        Task::Http,
+        Task::Admin,
+        Task::Books,
+        Task::Certificates,
+        Task::Watchdog,
+        Task::History,
+    ];
 
     /// The value of the `task` label in metrics.
     pub fn label(self) -> &'static str {
@@ -55,6 +65,7 @@ impl Task {
             Task::Http => "http",
             Task::Admin => "admin",
             Task::Books => "books",
+            Task::Certificates => "certificates",
             Task::Watchdog => "watchdog",
             Task::History => "history",
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_harness::Binary;
+use sluice_harness::authority::{Authority, PairFiles};
 use sluice_harness::gstreamer::Camera;
 use sluice_harness::page::{Page, frames, turn};
 
@@ -42,6 +43,22 @@ fn the_demo_plays_with_sound() {
     assert_eq!(sluice.metric("sluice_viewers"), 1.0);
     drop(page);
     // The page says goodbye when it is left.
+    sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+}
+
+#[test]
+fn the_demo_plays_over_https() {
+    let _turn = turn();
+    let files = PairFiles::new(&Authority::default().pair(&["127.0.0.1"]));
+    let arguments = files.arguments("http");
+    let sluice = SLUICE.start(&arguments.each_ref().map(String::as_str));
+    let mut page = Page::open_secure(sluice.http, "/demo/?muted=0");
+    let stats = page.wait_for_frames(90);
+    assert_plays(&stats, "audio/opus");
+    let protocol = page.eval("performance.getEntriesByType('navigation')[0].nextHopProtocol");
+    assert_eq!(protocol, "h2");
+    assert_eq!(page.eval("isSecureContext"), true);
+    drop(page);
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
 }
 

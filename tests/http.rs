@@ -6,6 +6,8 @@ mod access;
 mod clients;
 #[path = "http/command.rs"]
 mod command;
+#[path = "http/http2.rs"]
+mod http2;
 #[path = "http/metrics.rs"]
 mod metrics;
 #[path = "http/operator.rs"]
@@ -16,6 +18,8 @@ mod pages;
 mod secrets;
 #[path = "http/stills.rs"]
 mod stills;
+#[path = "http/tls.rs"]
+mod tls;
 
 use sluice_harness::{Binary, Response, Sluice};
 

@@ -267,6 +267,8 @@ fn what_cannot_be_asked_for_is_refused_in_words() {
     assert_eq!(Request::new("POST", "/debug/pprof/profile").send(address).status, 405);
     assert_eq!(Request::get("/metrics").send(address).status, 404, "profiles alone are here");
     assert_eq!(Request::get("/debug/pprof/").header("Host", "evil.example").send(address).status, 421);
+    let elsewhere = Request::get("/debug/pprof/heap").header("Origin", "https://evil.example").send(address);
+    assert_eq!(elsewhere.status, 403, "a page of another site asks");
     assert!(get(address, "/debug/pprof/").text().contains("/debug/pprof/profile?seconds=30"));
 }
 

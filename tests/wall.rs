@@ -15,7 +15,7 @@ mod prefix;
 mod wall;
 
 use sluice_harness::page::{Page, turn};
-use sluice_harness::{Binary, Sluice};
+use sluice_harness::{Binary, Request, Sluice};
 
 /// The program.
 const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));

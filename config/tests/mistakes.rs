@@ -381,3 +381,42 @@ fn a_report_has_a_bound_and_colour_only_when_asked() {
     assert!(!plain.contains('\u{1b}') && plain.is_ascii());
     assert!(error.render(true).contains("\u{1b}["));
 }
+
+#[test]
+fn a_certificate_without_its_key_and_what_needs_one() {
+    report(
+        file("[http]\nhsts = \"1h\"\n[admin.tls]\ncertificate = \"/etc/sluice/tls/fullchain.pem\"\n"),
+        r#"
+  x `admin.tls.certificate` without `admin.tls.key`
+   ,-[sluice.toml:4:15]
+ 4 | certificate = "/etc/sluice/tls/fullchain.pem"
+   :               ^^^^^^^^^^^^^^^|^^^^^^^^^^^^^^^
+   :                              `-- set admin.tls.key too, or neither of them for plain HTTP
+   `----
+
+  x `http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)
+   ,-[sluice.toml:2:8]
+ 2 | hsts = "1h"
+   :        ^^|^
+   :          `-- where a proxy does TLS, let it send the header
+   `----
+
+2 problems in the configuration"#,
+    );
+}
+
+#[test]
+fn a_path_that_only_a_shell_understands() {
+    report(
+        file("[http.tls]\nkey = \"~/key.pem\"\n"),
+        r#"
+  x `http.tls.key`: `~/key.pem` begins with a home folder, which only a shell knows: write the whole path
+   ,-[sluice.toml:2:7]
+ 2 | key = "~/key.pem"
+   :       ^^^^^|^^^^^
+   :            `-- allowed: "" for none, or the path of a PEM file
+   `----
+
+1 problem in the configuration"#,
+    );
+}

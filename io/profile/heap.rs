@@ -24,7 +24,8 @@ pub fn is_active() -> bool {
     read::<bool>(c"prof.active").unwrap_or(false)
 }
 
-/// Begins or ends the sampling. What was allocated before the beginning is in no sample; samples stay when it ends.
+/// Begins or ends the sampling. What was allocated before a beginning is in no sample; samples stay when it ends, until
+/// the next beginning.
 ///
 /// # Errors
 ///
@@ -35,8 +36,11 @@ pub fn set_active(active: bool) -> io::Result<()> {
             "the allocator of this build cannot sample the heap: build it where .cargo/config.toml is read";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
-    let hook: Hook = backtrace;
-    write(c"experimental.hooks.prof_backtrace", hook)?;
+    if active && !is_active() {
+        let hook: Hook = backtrace;
+        write(c"experimental.hooks.prof_backtrace", hook)?;
+        command(c"prof.reset")?;
+    }
     write(c"prof.active", active)
 }
 
@@ -98,6 +102,13 @@ fn write<T: Copy>(name: &CStr, mut value: T) -> io::Result<()> {
     // SAFETY: jemalloc reads a value of this size, and refuses a size that is not the value's own.
     let error =
         unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null_mut(), null_mut(), value, size_of::<T>()) };
+    judge(name, error)
+}
+
+/// Has the allocator do something that takes no value.
+fn command(name: &CStr) -> io::Result<()> {
+    // SAFETY: nothing is read or written.
+    let error = unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
     judge(name, error)
 }
 

@@ -102,7 +102,10 @@ impl Sampler {
                     Ok(timer) => drop(vacant.insert(timer)),
                     // It ended in between.
                     Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        let why = format!("the kernel gives no timer for thread {thread}: {error}");
+                        return Err(io::Error::new(error.kind(), why));
+                    }
                 }
             }
         }

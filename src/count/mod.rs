@@ -8,6 +8,7 @@ mod gauge;
 pub mod histogram;
 pub mod requests;
 mod setup;
+mod tls;
 mod traffic;
 
 pub use cell::Cell;
@@ -16,4 +17,5 @@ pub use ends::EndReason;
 pub use gauge::Gauge;
 pub use histogram::Histogram;
 pub use setup::Setup;
+pub use tls::TlsCounters;
 pub use traffic::Traffic;

@@ -25,21 +25,26 @@ pub struct Request {
 #[derive(Debug, Default)]
 pub struct Requests(Mutex<Book>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Book {
     answered: BTreeMap<(Request, u16), u64>,
     took: BTreeMap<(&'static str, String), Histogram>,
     refused: BTreeMap<&'static str, u64>,
-    joins: Joins,
+    /// Requests that began a session.
+    joins: Histogram,
 }
 
-/// Requests that began a session.
-#[derive(Debug)]
-struct Joins(Histogram);
+/// The reason of a request that the server failed on. It is counted from 0, so that an alert sees the first.
+pub const FAILED: &str = "failed";
 
-impl Default for Joins {
-    fn default() -> Joins {
-        Joins(Histogram::new(PHASE))
+impl Default for Book {
+    fn default() -> Book {
+        Book {
+            answered: BTreeMap::new(),
+            took: BTreeMap::new(),
+            refused: BTreeMap::from([(FAILED, 0)]),
+            joins: Histogram::new(PHASE),
+        }
     }
 }
 
@@ -64,7 +69,7 @@ impl Requests {
 
     /// A request began a session: the first phase of a viewer's setup took so long.
     pub fn joined(&self, took: Duration) {
-        self.lock().joins.0.observe(took.as_secs_f64());
+        self.lock().joins.observe(took.as_secs_f64());
     }
 
     /// How many requests got which status.
@@ -87,7 +92,7 @@ impl Requests {
 
     /// How long those took that began a session.
     pub fn joins(&self) -> Snapshot {
-        Snapshot::of([&self.lock().joins.0])
+        Snapshot::of([&self.lock().joins])
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {

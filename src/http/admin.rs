@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::api;
 use super::hosts::{self, Hosts};
+use super::operator_page;
 use super::problem::Problem;
 use super::profiles::{self, Profiles};
 use crate::operator::Operator;
@@ -22,18 +23,6 @@ use crate::shard::place;
 use crate::stream::Registry;
 use crate::stream::SourceState;
 use crate::supervise::Pulse;
-
-const INDEX: &str = "\
-sluice, for operators
-
-/metrics   everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
-/streams   what every stream does and where it comes from, and what exactly is wrong (JSON)
-/api/v1/   history, events, streams, viewers, log: what the page and `sluice top` show (docs/OPERATING.md)
-/livez     200 while the server works, 503 with the reason while it does not: restart on 503
-/readyz    200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
-/version   version and commit of this build (JSON)
-/debug/pprof/   where processor time and memory go, for go tool pprof
-";
 
 /// What the admin listener looks at.
 pub struct Admin {
@@ -61,7 +50,6 @@ pub fn routes(admin: Arc<Admin>) -> Router {
     let api = api::routes(admin.operator.clone());
     let hosts = admin.hosts.clone();
     Router::new()
-        .route("/", get(index))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -70,12 +58,8 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .with_state(admin)
         .merge(profiles)
         .merge(api)
+        .merge(operator_page::routes())
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
-}
-
-/// What is here, for whoever opens the port in a browser or with curl.
-async fn index() -> &'static str {
-    INDEX
 }
 
 /// What this is, as `sluice --version` says it.

@@ -24,6 +24,7 @@ use super::request::Head;
 use super::{same_origin, streams};
 use crate::id::ShortId;
 use crate::operator::Operator;
+use crate::operator::history::SAMPLES;
 use crate::operator::viewers::{self, EndError, LISTED_MAX, Sort};
 use crate::ops::recent::{self, Line};
 use crate::session::offer::shown;
@@ -76,8 +77,12 @@ async fn streams(State(api): State<Api>) -> Response {
     fresh(streams::whole(&api.operator.registry, &api.operator.history))
 }
 
-async fn history(State(api): State<Api>) -> Response {
-    fresh(api.operator.history.past())
+async fn history(
+    State(api): State<Api>,
+    asked: Query<BTreeMap<String, String>>,
+) -> Result<Response, Problem> {
+    let asked = Asked::of(asked, &["last"])?;
+    Ok(fresh(api.operator.history.past(asked.number("last", SAMPLES, SAMPLES)?)))
 }
 
 /// Each new sample as one event `sample` (HTML, Server-sent events).

@@ -14,7 +14,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Sleep};
 
 use crate::contain::lock;
@@ -30,7 +30,7 @@ const BACKLOG: u32 = 1_024;
 
 /// Bytes a second that a client must read at the least, once its first time is over. Lower lets slow readers hold
 /// their places longer, higher cuts off those on bad lines.
-const SLOWEST: u64 = 2 * 1024;
+pub const SLOWEST: u64 = 2 * 1024;
 
 /// What the kernel still holds after we have closed it holds for so long at the least: a lost packet takes a
 /// second or more to be sent again.
@@ -39,6 +39,12 @@ const LINGER_MIN: Duration = Duration::from_secs(5);
 /// How long a connection may live. Then it ends behind the answer under way, and its client makes another. Longer
 /// lets one client keep a place longer from those who come later.
 pub const AGE_MAX: Duration = Duration::from_secs(120);
+
+/// Waits until the server stops, and holds no lock afterwards.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone: that is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
 
 /// A socket to listen on, whose connections hold little of the kernel's memory.
 pub fn socket(address: std::net::SocketAddr) -> io::Result<TcpSocket> {

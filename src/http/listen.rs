@@ -14,12 +14,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sluice_config::{Config, Network};
 use socket2::SockRef;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::connection::{self, AGE_MAX, Places, WAITING, Watched};
+use super::connection::{self, AGE_MAX, Places, WAITING, Watched, stopped};
+use super::h2;
 use super::request::Ends;
+use super::tls::{Secured, Tls, plain};
 use crate::count::requests::Requests;
 use crate::ops::log::Repeated;
 use crate::session::client::{Client, Share};
@@ -96,14 +98,22 @@ const LEAVING: usize = 16;
 /// resets those on slow lines.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Serves `router` until `stop` turns true, then lets answers under way finish.
-pub async fn serve(
-    listener: &TcpListener,
-    router: Router,
-    limits: &HttpLimits,
-    requests: &Arc<Requests>,
-    mut stop: watch::Receiver<bool>,
-) {
+/// What a listener serves, and how.
+#[derive(Clone)]
+pub struct Service {
+    /// What answers.
+    pub router: Router,
+    /// What clients may do.
+    pub limits: HttpLimits,
+    /// With TLS, and nothing else then.
+    pub tls: Option<Arc<Tls>>,
+    /// Counts whom it refuses.
+    pub requests: Arc<Requests>,
+}
+
+/// Serves until `stop` turns true, then lets answers under way finish.
+pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::Receiver<bool>) {
+    let (limits, requests) = (&service.limits, &service.requests);
     let all = limits.connections + WAITING;
     let places = Arc::new(Semaphore::new(all));
     let waiting = Arc::new(Places::new(limits.connections + WAITING, limits.share));
@@ -130,17 +140,23 @@ pub async fn serve(
                     refuse(stream, &leaving);
                     continue;
                 };
-                let (router, stop, limits, served, leaving) =
-                    (router.clone(), stop.clone(), limits.clone(), served.clone(), leaving.clone());
-                let requests = requests.clone();
+                let (service, stop, served, leaving) =
+                    (service.clone(), stop.clone(), served.clone(), leaving.clone());
                 tokio::spawn(named("http connection", async move {
-                    match tokio::time::timeout(2 * limits.headers, served.wait_for(client)).await {
+                    let patience = service.limits.headers;
+                    match tokio::time::timeout(2 * patience, served.wait_for(client)).await {
                         Ok(place) => {
-                            connection(stream, peer.ip(), router, limits, stop).await;
+                            let bounds = h2::Bounds {
+                                patience,
+                                places: served,
+                                client,
+                                requests: service.requests.clone(),
+                            };
+                            connection(stream, peer.ip(), service, bounds, stop).await;
                             drop(place);
                         }
                         Err(_) => {
-                            requests.refused("connections");
+                            service.requests.refused("connections");
                             refuse(stream, &leaving);
                         }
                     }
@@ -159,22 +175,41 @@ pub async fn serve(
     let _ = tokio::time::timeout(GRACE, places.acquire_many(all as u32)).await;
 }
 
+/// Serves one connection. A handshake has the time of a request's headers, before those.
 async fn connection(
     stream: TcpStream,
     peer: IpAddr,
-    router: Router,
-    limits: HttpLimits,
-    mut stop: watch::Receiver<bool>,
+    service: Service,
+    bounds: h2::Bounds,
+    stop: watch::Receiver<bool>,
 ) {
     let ends = Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
-    let stream = Watched::new(stream, limits.headers);
+    let Service { router, limits, tls, .. } = service;
+    let Some(tls) = tls else {
+        return http1(Watched::new(stream, limits.headers), router, ends, limits.headers, stop).await;
+    };
+    match tls.accept(stream, limits.headers).await {
+        Some(Secured::Http1(stream)) => http1(stream, router, ends, limits.headers, stop).await,
+        Some(Secured::Http2(stream)) => h2::serve(stream, router, ends, bounds, stop).await,
+        Some(Secured::Plain(stream)) => http1(stream, plain::routes(), ends, limits.headers, stop).await,
+        None => {}
+    }
+}
+
+async fn http1(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    ends: Ends,
+    headers: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ends);
         tower::ServiceExt::oneshot(router.clone(), request.map(Body::new))
     });
     // The header timer also runs while a kept connection waits for its next request.
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(64 * 1024);
+    builder.timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(64 * 1024);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     tokio::select! {
@@ -223,10 +258,4 @@ async fn drain(mut stream: TcpStream) {
             _ => return,
         }
     }
-}
-
-/// Waits until the server stops, and holds no lock afterwards.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone: that is a stop too.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -18,11 +18,14 @@ pub const CONTENT_SECURITY_POLICY: (header::HeaderName, HeaderValue) = (
 const INDEX: &str = include_str!("pages/index.html");
 const PLAYER: &str = include_str!("pages/player.html");
 
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
+/// Name, content type and text of a file.
+pub(super) type File = (&'static str, &'static str, &'static str);
+
+pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(super) const STYLE: &str = "text/css; charset=utf-8";
 
 /// What `/static/` serves, by name.
-const FILES: &[(&str, &str, &str)] = &[
+const FILES: &[File] = &[
     ("address.js", SCRIPT, include_str!("pages/address.js")),
     ("cell.js", SCRIPT, include_str!("pages/cell.js")),
     ("copy.js", SCRIPT, include_str!("pages/copy.js")),
@@ -67,7 +70,13 @@ pub fn file(request: &HeaderMap, name: &str) -> Response {
     }
 }
 
-fn page(request: &HeaderMap, status: StatusCode, content_type: &'static str, text: &'static str) -> Response {
+/// An answer with `text`, which changes with the binary alone.
+pub(super) fn page(
+    request: &HeaderMap,
+    status: StatusCode,
+    content_type: &'static str,
+    text: &'static str,
+) -> Response {
     let etag = etag_of(text.as_bytes());
     // A status of its own has to be told again.
     let mut response = if status == StatusCode::OK && has_already(request, &etag) {

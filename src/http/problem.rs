@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::count::requests::FAILED;
 use crate::stream::Cause;
 
 /// A refusal.
@@ -49,7 +50,7 @@ impl Refused {
             StatusCode::MISDIRECTED_REQUEST => "host",
             StatusCode::UNPROCESSABLE_ENTITY => "unacceptable",
             StatusCode::SERVICE_UNAVAILABLE => "overloaded",
-            StatusCode::INTERNAL_SERVER_ERROR => "failed",
+            StatusCode::INTERNAL_SERVER_ERROR => FAILED,
             other if other.is_client_error() || other.is_server_error() => "other",
             _ => return None,
         })

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
+use super::same_origin;
 use crate::profile::aside::aside;
 use crate::profile::heap::Heap;
 use crate::profile::names::Names;
@@ -96,6 +97,8 @@ pub fn routes(profiles: Arc<Profiles>) -> Router {
         .route("/debug/pprof/cmdline", get(cmdline))
         .route("/debug/flamegraph", get(flamegraph))
         .method_not_allowed_fallback(|| async { Problem::not_allowed("GET; /debug/pprof/heap also POST") })
+        // A profile has a price, which no page of another site is to cause.
+        .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(profiles)
 }
 

@@ -145,6 +145,8 @@ pub struct ToldAudio {
 pub struct Ingress {
     /// Payload bits a second, over the last seconds.
     pub bps: Option<u64>,
+    /// Time between its last two keyframes.
+    pub keyframe_interval_s: Option<f64>,
     /// Packets that were lost before they reached us, since the start.
     pub lost: u64,
     /// Keyframes, since the start.
@@ -158,6 +160,7 @@ pub fn whole(registry: &Registry, history: &History) -> Listed {
         error: stream.status().failure,
         ingress: Some(Ingress {
             bps: history.ingress_bps(stream.id),
+            keyframe_interval_s: stream.ring().interval.map(|interval| interval.as_secs_f64()),
             lost: stream.counters.ingress_lost.get(),
             keyframes: stream.counters.keyframes.get(),
         }),

@@ -310,6 +310,7 @@ fn configuration() -> RtcConfig {
         .enable_pcmu(true, false)
         .enable_pcma(true, false)
         .enable_h264(true)
+        .enable_h265(true)
         .enable_vp8(true)
         .enable_vp9(true)
         .enable_av1(true)

@@ -46,7 +46,7 @@ pub struct Options {
     /// While measuring: offers that are never followed by a connection, per second.
     #[arg(long, default_value_t = 0.0, value_parser = rate_or_none)]
     pub abandon: f64,
-    /// One viewer in K decrypts and checks everything (H.264); 0 for none.
+    /// One viewer in K decrypts and checks everything (H.264, H.265); 0 for none.
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub verify: u32,
     /// Ask for missing packets again, as browsers do.

@@ -11,6 +11,7 @@ mod codec;
 pub mod dtls;
 pub mod fmtp;
 pub mod h264;
+mod h265;
 pub mod nal;
 mod opus;
 mod packets;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::Packets;
 use crate::h264::H264;
+use crate::h265::H265;
 use crate::nal::{self, Bitstream, Depacketizer, NalCodec, Unpacker};
 
 /// A video codec.
@@ -13,11 +14,13 @@ use crate::nal::{self, Bitstream, Depacketizer, NalCodec, Unpacker};
 pub enum VideoCodec {
     /// H.264 with `packetization-mode=1` (RFC 6184).
     H264,
+    /// H.265 in one stream (RFC 7798).
+    H265,
 }
 
 impl VideoCodec {
     /// All of them.
-    pub const ALL: [VideoCodec; 1] = [VideoCodec::H264];
+    pub const ALL: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::H265];
 
     /// RTP clock rate of every video, in Hz (RFC 6184 §8.1, RFC 7798 §7.1).
     pub const CLOCK_RATE: u32 = 90_000;
@@ -29,6 +32,7 @@ impl VideoCodec {
     pub fn nal(self) -> &'static dyn NalCodec {
         match self {
             VideoCodec::H264 => &H264,
+            VideoCodec::H265 => &H265,
         }
     }
 

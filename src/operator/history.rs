@@ -53,10 +53,11 @@ impl Default for History {
 }
 
 impl History {
-    /// The last ten minutes.
-    pub fn past(&self) -> Past {
+    /// The `last` samples that are kept.
+    pub fn past(&self, last: usize) -> Past {
         let samples = lock(&self.kept).samples.clone();
-        let samples = samples.iter().map(|sample| Sample::clone(sample)).collect();
+        let before = samples.len().saturating_sub(last);
+        let samples = samples.iter().skip(before).map(|sample| Sample::clone(sample)).collect();
         Past { version: env!("CARGO_PKG_VERSION").to_owned(), samples }
     }
 

@@ -32,6 +32,12 @@ pub struct Sample {
     pub sessions: u64,
     /// Joins, by how far they came.
     pub joins: Joins,
+    /// How long the phases of joins took, the mean of those that passed each.
+    pub setup: Phases,
+    /// From a frame's last packet at ingest until the kernel took it for a viewer: half of all are faster.
+    pub forward_p50_ms: Option<f64>,
+    /// As before: one in a hundred is slower.
+    pub forward_p99_ms: Option<f64>,
     /// The part of a track's packets that was lost before repair, 0 to 1: the mean of viewers that reported.
     pub loss: Option<f64>,
     /// The mean round trip of viewers that reported.
@@ -49,12 +55,27 @@ pub struct Sample {
 pub struct Joins {
     /// Offers that were answered.
     pub answered: f64,
-    /// Viewers that connected: ICE and DTLS are up.
+    /// Viewers whose first authentic connectivity check came.
+    pub reached: f64,
+    /// Viewers that connected: DTLS is up too.
     pub connected: f64,
+    /// Viewers that were sent their first media.
+    pub served: f64,
     /// Viewers that did not connect in time.
     pub failed: f64,
     /// Offers refused because of a limit.
     pub refused: f64,
+}
+
+/// The phases of joins, each from the end of the one before; nothing where nobody passed it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phases {
+    /// From the answer to the first check.
+    pub ice_ms: Option<f64>,
+    /// From there until DTLS is up.
+    pub dtls_ms: Option<f64>,
+    /// From there until the first media was sealed.
+    pub first_media_ms: Option<f64>,
 }
 
 /// A shard in a second.
@@ -80,6 +101,10 @@ pub(super) struct Reading {
     refused: u64,
     repairs: u64,
     dropped: u64,
+    ice: Snapshot,
+    dtls: Snapshot,
+    first_media: Snapshot,
+    forward: Snapshot,
     loss: Snapshot,
     round_trip: Snapshot,
 }
@@ -105,6 +130,10 @@ impl Reading {
             refused: sessions.admission.refused().map(|(_, count)| count).sum::<u64>() + no_room,
             repairs: sum(|c| &c.repairs_sent),
             dropped: chosen + DropReason::ALL.into_iter().map(by_kernel).sum::<u64>(),
+            ice: Snapshot::of(counters().map(|c| &c.setup.ice)),
+            dtls: Snapshot::of(counters().map(|c| &c.setup.dtls)),
+            first_media: Snapshot::of(counters().map(|c| &c.setup.first_media)),
+            forward: Snapshot::of(counters().map(|c| &c.traffic.forward_delay)),
             loss: Snapshot::of(heard().map(|heard| &heard.loss)),
             round_trip: Snapshot::of(heard().map(|heard| &heard.round_trip)),
         }
@@ -122,7 +151,9 @@ impl Reading {
         let seconds =
             self.at.saturating_duration_since(before.at).max(Duration::from_millis(1)).as_secs_f64();
         let rate = |after: u64, before: u64| round(after.saturating_sub(before) as f64 / seconds);
-        let mean = |after: &Snapshot, before: &Snapshot| after.since(before).mean().map(round);
+        let ms = |seconds: Option<f64>| seconds.map(|seconds| round(seconds * 1e3));
+        let mean_ms = |after: &Snapshot, before: &Snapshot| ms(after.since(before).mean());
+        let forward = self.forward.since(&before.forward);
         let now = |read: fn(&ShardCounters) -> &Cell| {
             shards.iter().map(|shard| read(&shard.counters).get()).sum::<u64>()
         };
@@ -135,12 +166,21 @@ impl Reading {
             sessions: sessions.len() as u64,
             joins: Joins {
                 answered: rate(self.answered, before.answered),
+                reached: rate(self.ice.count(), before.ice.count()),
                 connected: rate(self.connected, before.connected),
+                served: rate(self.first_media.count(), before.first_media.count()),
                 failed: rate(self.failed, before.failed),
                 refused: rate(self.refused, before.refused),
             },
-            loss: mean(&self.loss, &before.loss),
-            round_trip_ms: mean(&self.round_trip, &before.round_trip).map(|seconds| round(seconds * 1e3)),
+            setup: Phases {
+                ice_ms: mean_ms(&self.ice, &before.ice),
+                dtls_ms: mean_ms(&self.dtls, &before.dtls),
+                first_media_ms: mean_ms(&self.first_media, &before.first_media),
+            },
+            forward_p50_ms: ms(forward.quantile(0.5)),
+            forward_p99_ms: ms(forward.quantile(0.99)),
+            loss: self.loss.since(&before.loss).mean().map(round),
+            round_trip_ms: mean_ms(&self.round_trip, &before.round_trip),
             repairs_ps: rate(self.repairs, before.repairs),
             dropped_ps: rate(self.dropped, before.dropped),
             shards: shards.iter().map(|shard| ShardLoad::of(shard)).collect(),

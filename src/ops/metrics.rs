@@ -11,6 +11,7 @@ mod quality;
 mod requests;
 mod shards;
 mod streams;
+mod tls;
 mod viewers;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use self::out::{Out, label};
 use self::process::Process;
 use super::log::Lost;
 use crate::cipher::Choice;
+use crate::count::TlsCounters;
 use crate::count::requests::Requests;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
@@ -44,6 +46,8 @@ pub struct Observed {
     pub shards: Vec<Arc<ShardHandle>>,
     /// HTTP requests.
     pub requests: Arc<Requests>,
+    /// Listeners with TLS, by name.
+    pub tls: Vec<(&'static str, Arc<TlsCounters>)>,
     /// What the log lost.
     pub lost: Arc<Lost>,
     /// What ended that should not have.
@@ -94,7 +98,8 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let Observed { registry, sessions, shards, requests, lost, ends, revision, cipher } = &*self.observed;
+        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher } =
+            &*self.observed;
         let mut out = Out(encoder);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let build = vec![("version", version), ("revision", (*revision).to_owned())];
@@ -110,6 +115,7 @@ impl Collector for Scrape {
         egress::encode(&mut out, shards)?;
         shards::encode(&mut out, shards)?;
         requests::encode(&mut out, requests)?;
+        tls::encode(&mut out, tls)?;
         kernel::encode(&mut out)?;
         let help = "Lines of the log that nobody took: it was stuck, or could not be written";
         out.counter("log_lost_lines", help, [(vec![], lost.get())])?;

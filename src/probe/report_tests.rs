@@ -144,14 +144,14 @@ fn what_does_not_play_says_why_and_how_far_it_came() {
     without_sets.keyframe_without_sets();
     let (nothing, silent) = (Measure::default(), Camera::new(false).measure);
     let there = outcome(Some(Transport::Tcp));
-    let h265 =
-        vec![Offered { kind: Some(Kind::Video), name: "video h265".to_owned(), fit: false, carried: false }];
+    let jpeg =
+        vec![Offered { kind: Some(Kind::Video), name: "video jpeg".to_owned(), fit: false, carried: false }];
     for (outcome, measure, reason, change, code) in [
         (&failed("cannot be reached", Stage::Unreached), &nothing, "camera 192.0.2.10:554 cannot be", "", 3),
         (&failed("refused", Stage::SignIn), &nothing, "refused", "", 3),
         (&failed("offers nothing", Stage::Reached), &nothing, "offers nothing", "", 1),
         (
-            &Outcome { offered: h265, ..failed("offers nothing", Stage::Reached) },
+            &Outcome { offered: jpeg, ..failed("offers nothing", Stage::Reached) },
             &nothing,
             "offers",
             "H.264",

@@ -99,6 +99,12 @@ mod tests {
         }
     }
 
+    /// The processor time of the calling thread so far.
+    fn spent() -> Duration {
+        let line = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        crate::stat::Stat::parse(&line).unwrap().cpu
+    }
+
     /// The share of a thread's samples whose stack, as names from the innermost, satisfies `wanted`.
     fn share(profile: &Profile, names: &mut Names, thread: &str, wanted: impl Fn(&[String]) -> bool) -> f64 {
         let (mut all, mut found) = (0, 0);
@@ -122,12 +128,22 @@ mod tests {
         let stop = Arc::new(AtomicBool::new(false));
         let spawn = |name: &str, work: fn(&AtomicBool)| {
             let stop = stop.clone();
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&stop)).unwrap()
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+                work(&stop);
+                spent()
+            });
+            thread.unwrap()
         };
         let workers = [spawn("worker", work_hard), spawn("reader", ask_the_kernel)];
         let profile = profile(Duration::from_secs(2)).await.unwrap();
         stop.store(true, Ordering::Relaxed);
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for (worker, name) in workers.into_iter().zip(["worker", "reader"]) {
+            let of_it = profile.samples.iter().filter(|sample| sample.thread.as_deref() == Some(name));
+            let sampled = of_it.map(|sample| sample.values[1]).sum::<i64>() as f64 / 1e9;
+            // It ran a little before the profile began and after it ended.
+            let spent = worker.join().unwrap().as_secs_f64();
+            assert!((0.6..1.2).contains(&(sampled / spent)), "{name}: {sampled} s sampled of {spent} s");
+        }
         let mut names = Names::default();
         let works = |stack: &[String]| stack.iter().any(|name| name.ends_with("work_hard"));
         assert!(share(&profile, &mut names, "worker", works) > 0.9);

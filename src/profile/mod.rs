@@ -10,6 +10,7 @@ pub mod flame;
 pub mod heap;
 pub mod names;
 pub mod pprof;
+mod qualified;
 pub mod samples;
 mod symbols;
 pub mod text;

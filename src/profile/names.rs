@@ -8,6 +8,7 @@ use std::ffi::c_void;
 use std::path::Path;
 
 use super::Frame;
+use super::qualified::qualified;
 use super::symbols::Symbols;
 
 /// How far behind the beginning of a function without a name of its own an address may be to be of it. The longest of
@@ -58,7 +59,7 @@ impl Default for Names {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
         let program = std::env::current_exe().unwrap_or_default();
         Names {
-            symbols: Symbols::of(&program),
+            symbols: Symbols::of_this_program(),
             program: program.display().to_string(),
             mappings: maps.lines().filter_map(mapping).collect(),
             chosen: sluice_io::profile::libc_entries(),
@@ -123,7 +124,7 @@ impl Names {
             if let Some(name) = symbol.name() {
                 let file = symbol.filename().map(|file| file.display().to_string()).unwrap_or_default();
                 lines.push(Line {
-                    function: format!("{name:#}"),
+                    function: qualified(&format!("{name:#}"), &file),
                     file,
                     line: symbol.lineno().unwrap_or_default(),
                 });
@@ -136,7 +137,8 @@ impl Names {
             line.function = name;
         }
         if lines.is_empty() {
-            lines.push(Line::bare(self.unnamed(address)));
+            let name = self.symbol(address).unwrap_or_else(|| self.unnamed(address));
+            lines.push(Line::bare(name));
         }
         lines
     }

@@ -18,17 +18,9 @@ const KINDS: [Kind; 4] = [
     ("inuse_space", "bytes"),
 ];
 
-/// How the names of functions begin that allocate for others.
-const ALLOCATOR: [&str; 8] = [
-    "_rjem_",
-    "prof_alloc",
-    "<tikv_jemallocator::",
-    "__rust",
-    "alloc::alloc::",
-    "<alloc::alloc::",
-    "alloc::raw_vec::",
-    "<alloc::raw_vec::",
-];
+/// How the names of functions begin that allocate for others: the allocator, and what grows by it.
+const ALLOCATOR: [&str; 7] =
+    ["_rjem_", "prof_alloc", "<tikv_jemallocator::", "tikv_jemallocator::", "__rust", "alloc::", "<alloc::"];
 
 /// Which of the values is asked for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

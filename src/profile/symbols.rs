@@ -4,7 +4,6 @@
 //! `{closure#0}`) where it was not inlined; the symbol says whose it is.
 
 use std::fs::File;
-use std::path::Path;
 
 use object::elf::{FileHeader64, SHT_SYMTAB, STT_FUNC};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
@@ -36,9 +35,10 @@ struct Segment {
 }
 
 impl Symbols {
-    /// Reads them; none if it has none, or cannot be read (it was replaced, or is forbidden).
-    pub(super) fn of(file: &Path) -> Symbols {
-        File::open(file).ok().and_then(|file| Symbols::read(file).ok()).unwrap_or_default()
+    /// Reads them; none if it has none, or may not be read. The file is the one that runs, also where another version has
+    /// taken its place on the disk: the debug lines are lost then, and these are not.
+    pub(super) fn of_this_program() -> Symbols {
+        File::open("/proc/self/exe").ok().and_then(|file| Symbols::read(file).ok()).unwrap_or_default()
     }
 
     fn read(file: File) -> object::Result<Symbols> {

@@ -14,13 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::Router;
 use axum::http::HeaderValue;
 use sluice_config::{Config, Effective};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::streams::Streams;
@@ -32,9 +31,10 @@ use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
-use crate::http::listen::{self, HttpLimits, ListenError};
+use crate::http::listen::{self, HttpLimits, ListenError, Service};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
+use crate::http::tls::{self, Tls, TlsError, renewal};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
 use crate::operator::settings::Settings;
@@ -72,6 +72,9 @@ pub enum ServerError {
     /// No TCP listener.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// No certificate for a listener.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No worker thread.
     #[error(transparent)]
     Worker(#[from] StartError),
@@ -110,6 +113,10 @@ pub struct Server {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     streams: Streams,
+    /// TLS of the public listener, if it has any.
+    tls: Option<Arc<Tls>>,
+    /// Has the files of certificates looked at.
+    certificates: Arc<Notify>,
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
@@ -124,6 +131,8 @@ impl Server {
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
+        let [public_tls, private_tls] = tls::of(config)?;
+        let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
         let cipher = Choice::make(config.srtp.cipher);
         tracing::info!("{cipher}");
         let dtls = SharedDtls::new()?.with_library(cipher.library);
@@ -168,6 +177,7 @@ impl Server {
                 lost: log.lost.clone(),
                 ends: ends.clone(),
                 revision,
+                tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
                 cipher,
             }),
             registry: registry.clone(),
@@ -197,29 +207,36 @@ impl Server {
             body_timeout: limits.headers,
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
-        let site = |listener, name, router, limits: &HttpLimits| Site {
-            listener,
+        let service = |name, router, limits: &HttpLimits, tls: &Option<Arc<Tls>>| Service {
             router: counted(router, name, &requests),
             limits: limits.clone(),
+            tls: tls.clone(),
             requests: requests.clone(),
         };
-        let of_all = site(public, "public", routes::public(state), &limits);
-        let serving = listen(watched(Task::Http, "http"), of_all, &stopping);
+        let router = tls::strict(routes::public(state), config.http.hsts);
+        let of_all = service("public", router, &limits, &public_tls);
+        let serving = listen(watched(Task::Http, "http"), public, of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         // Whoever reaches it is the operator.
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
-            let routes = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
-            let alone = site(listener, "pprof", routes, &limits);
-            let serving = listen(watched(Task::Admin, "pprof"), alone, &stopping);
+            let alone = service("pprof", router, &limits, &None);
+            let serving = listen(watched(Task::Admin, "pprof"), listener, alone, &stopping);
             tasks.spawn(named("pprof listener", serving));
         }
-        let of_operators = site(private, "admin", admin::routes(admin_state.clone()), &limits);
-        let serving = listen(watched(Task::Admin, "admin"), of_operators, &stopping);
+        let of_operators = service("admin", admin::routes(admin_state.clone()), &limits, &private_tls);
+        let serving = listen(watched(Task::Admin, "admin"), private, of_operators, &stopping);
         tasks.spawn(named("admin listener", serving));
+        let certificates = Arc::new(Notify::new());
+        if !secured.is_empty() {
+            let watched = watched(Task::Certificates, "certificates");
+            let renewed = renew(watched, secured, certificates.clone(), stopping.clone());
+            tasks.spawn_on(named("certificates", renewed), http_executor.handle());
+        }
         let looks = look(watched(Task::History, "history"), operator, stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
@@ -240,6 +257,8 @@ impl Server {
             stop,
             tasks,
             streams,
+            tls: public_tls,
+            certificates,
             sources,
             failure,
             _http_executor,
@@ -258,12 +277,21 @@ impl Server {
     ///
     /// The level is none, or there are too few descriptors or threads for so many streams; those that there were go on.
     pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
+        self.certificates.notify_one();
         connections(config)?;
         let levels = &self.admin_state.operator.levels;
         levels.change(Told { level: Some(config.log.level.clone()), ..levels.told() })?;
         let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
         self.admin_state.operator.settings.reload(settings);
         Ok(changes.to_string())
+    }
+
+    /// The scheme of the pages' addresses, and the first name that the certificate is for.
+    pub fn web(&self) -> (&'static str, Option<String>) {
+        match &self.tls {
+            Some(tls) => ("https", tls.certificate().names.first().cloned()),
+            None => ("http", None),
+        }
     }
 
     /// Stops: no new sessions, every viewer told goodbye, every thread waited for, but not for long.
@@ -312,28 +340,30 @@ async fn beat(pulse: Arc<Pulse>) {
     }
 }
 
-/// What one listener serves.
-struct Site {
-    listener: TcpListener,
-    router: Router,
-    limits: HttpLimits,
-    requests: Arc<Requests>,
-}
-
 /// Serves until the stop, whatever happens to the task that does.
 fn listen(
     mut watched: Watched,
-    site: Site,
+    listener: TcpListener,
+    service: Service,
     stop: &watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let stop = stop.clone();
     async move {
-        let Site { listener, router, limits, requests } = site;
-        while let Some(pause) =
-            watched.run(listen::serve(&listener, router.clone(), &limits, &requests, stop.clone())).await
-        {
+        while let Some(pause) = watched.run(listen::serve(&listener, &service, stop.clone())).await {
             watched.pause(pause).await;
         }
+    }
+}
+
+/// Watches the files of certificates until the stop.
+async fn renew(
+    mut watched: Watched,
+    listeners: Vec<Arc<Tls>>,
+    ask: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+) {
+    while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
     }
 }
 

@@ -135,7 +135,11 @@ fn choose<'a>(section: &'a Section, formats: &Formats) -> Result<Option<(Codec, 
             let parameters: Vec<&str> = payloads.iter().map(|payload| &*payload.format).collect();
             match video.codec.nal().choose(&parameters, video.profile_level_id) {
                 Some(index) => Ok(Some((video.codec.into(), payloads[index]))),
-                None => Err(OfferError::Video(video.codec.nal().lacking(&parameters, &names(section)))),
+                None => Err(OfferError::Video(video.codec.nal().lacking(
+                    &parameters,
+                    video.profile_level_id,
+                    &names(section),
+                ))),
             }
         }
     }

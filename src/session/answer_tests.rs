@@ -75,6 +75,57 @@ fn chosen(offer: &Offer, formats: &Formats) -> Vec<Option<(u8, Option<u8>)>> {
         .collect()
 }
 
+/// Chromium's offer as one with a decoder for H.265 would write it: two formats of H.264 rewritten, because Debian's has
+/// no such decoder, so that nothing could be recorded.
+fn with_h265() -> String {
+    let formats = [
+        ("116", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f", "1"),
+        ("41", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=f4001f", "2"),
+    ];
+    formats.into_iter().fold(CHROMIUM.to_owned(), |offer, (payload_type, before, profile)| {
+        let map = |name| format!("a=rtpmap:{payload_type} {name}/90000");
+        let fmtp = |parameters: &str| format!("a=fmtp:{payload_type} {parameters}");
+        let parameters = format!("level-id=180;profile-id={profile};tier-flag=0;tx-mode=SRST");
+        offer.replace(&map("H264"), &map("H265")).replace(&fmtp(before), &fmtp(&parameters))
+    })
+}
+
+#[test]
+fn h265_goes_to_who_offers_its_profile_and_others_are_told_what_to_set() {
+    let formats = |profile_level_id| Formats {
+        video: Some(VideoFormat { codec: VideoCodec::H265, profile_level_id, size: None, frame_rate: None }),
+        ..Formats::default()
+    };
+    let taking = offer(&with_h265());
+    for (source, payload_type, repair) in
+        [(Some([1, 0, 120]), 116, 117), (Some([2, 0, 120]), 41, 42), (None, 116, 117)]
+    {
+        assert_eq!(chosen(&taking, &formats(source))[0], Some((payload_type, Some(repair))), "{source:?}");
+    }
+    let sdp = answered(&taking, &negotiated(&taking, &formats(Some([1, 0, 120]))));
+    for line in [
+        "a=rtpmap:116 H265/90000",
+        "a=fmtp:116 level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST",
+        "a=rtcp-fb:116 nack",
+        "a=fmtp:117 apt=116",
+    ] {
+        assert!(sdp.contains(&format!("\r\n{line}\r\n")), "no {line} in {sdp}");
+    }
+
+    let refused = |text: &str, source| match try_negotiate(&offer(text), &formats(source)) {
+        Err(OfferError::Video(sentence)) => sentence,
+        other => panic!("{other:?}"),
+    };
+    for text in [CHROMIUM, AIORTC, WERIFT] {
+        assert_eq!(
+            refused(text, Some([1, 0, 120])),
+            "this camera sends H.265, which this browser cannot play: set it to H.264, or give its second stream"
+        );
+    }
+    let sentence = refused(&with_h265(), Some([4, 0, 120]));
+    assert!(sentence.starts_with("this camera sends H.265 in profile Range Extensions, which"), "{sentence}");
+}
+
 #[test]
 fn the_payload_type_says_most_truly_what_the_camera_sends() {
     let chrome_with_high = CHROMIUM.replace("f4001f", "640c1f");

@@ -13,6 +13,13 @@ pub(crate) fn advice(codec: VideoCodec, facts: &VideoFacts) -> Vec<Advice> {
     let advice = |what: String, remedy: &str, stops| Advice { what, remedy: Some(remedy.to_owned()), stops };
     let (common, without_b) = codec.nal().common();
     let mut all = Vec::new();
+    if !codec.nal().is_everywhere() {
+        all.push(advice(
+            format!("{}: only browsers play it that have a decoder for it", codec.encoding_name()),
+            &format!("set the camera to {}, or give its second stream", VideoCodec::WANTED),
+            false,
+        ));
+    }
     if facts.b_pictures {
         all.push(advice(
             "B-frames: browsers show these pictures in the wrong order and stutter".to_owned(),
@@ -70,6 +77,12 @@ mod tests {
             assert_eq!(advice(VideoCodec::H264, &facts), []);
         }
         assert_eq!(advice(VideoCodec::H264, &VideoFacts::default()), [], "what is not known is not blamed");
+        for (profile, notes) in [(1, 1), (2, 1), (4, 2)] {
+            let facts = VideoFacts { profile_level_id: Some([profile, 0, 93]), ..VideoFacts::default() };
+            let advice = advice(VideoCodec::H265, &facts);
+            assert_eq!(advice.len(), notes, "{advice:?}");
+            assert!(advice[0].to_string().contains("set the camera to H.264, or give its second stream"));
+        }
         for (facts, words) in [
             (VideoFacts { b_pictures: true, ..VideoFacts::default() }, ["B-frames", "B-frames to 0"]),
             (

@@ -336,8 +336,11 @@ impl Viewer {
             // Only video ever catches up: nothing starts that for another track.
             while track.forwarder.due().is_some() && way.egress.ready(TRAIN_BYTES_MAX) {
                 let Some((train, forward)) = track.forwarder.poll_catch_up(now, around.video) else { break };
-                track.send(&train, forward, 0, sealer, &mut way);
-                sent = true;
+                // The ring may hold another codec than was agreed to, as in `handle_train`.
+                if train.codec == track.media.codec {
+                    track.send(&train, forward, 0, sealer, &mut way);
+                    sent = true;
+                }
             }
             track.report(self.report_interval, sealer, &mut way);
         }

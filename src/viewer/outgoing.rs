@@ -227,7 +227,11 @@ impl Outgoing {
                 repairs.repeated += 1;
             } else if left < MAX_PAYLOAD as u64 {
                 repairs.over_budget += 1;
-            } else if let Some(repair) = self.forwarder.repair(sequence, recent) {
+            } else if let Some(repair) = self
+                .forwarder
+                .repair(sequence, recent)
+                .filter(|repair| repair.train.codec == self.media.codec)
+            {
                 let bytes = repair.train.packets[repair.index].len() as u64;
                 left = left.saturating_sub(bytes);
                 budget.spend(bytes);

@@ -3,11 +3,14 @@
 //   node play.mjs --url http://127.0.0.1:8889/demo/ [--seconds 5] [--min-frames 1] [--screenshot FILE.png]
 //                 [--joins N] [--timeout SECONDS]
 //   node play.mjs --url ... --hold [--timeout SECONDS]
+//   node play.mjs --url https://... --any-certificate ...
 //
 // Without --hold: opens the page, waits for the first picture, plays on for --seconds, prints the report and
 // ends. --min-frames 0 does not wait for a picture (for pages that show an error). --joins N loads the page
 // N times at random moments (so at random places in the group of pictures) and adds the times from the WHEP
 // request to the first picture.
+//
+// With --any-certificate the browser does not ask who vouches for the server.
 //
 // With --hold the page stays open, and each line on stdin has one line of JSON as its answer:
 //   stats              the report
@@ -85,6 +88,7 @@ function readOptions() {
         joins: { type: "string", default: "0" },
         hold: { type: "boolean", default: false },
         timeout: { type: "string" },
+        "any-certificate": { type: "boolean", default: false },
       },
     });
     const number = (name, otherwise) => {
@@ -102,6 +106,7 @@ function readOptions() {
       timeout: number("timeout", values.hold ? 120 : 45 + seconds + many * 5),
       screenshot: values.screenshot,
       hold: values.hold,
+      flags: values["any-certificate"] ? ["--ignore-certificate-errors"] : [],
     };
   } catch (error) {
     console.error(
@@ -114,7 +119,7 @@ function readOptions() {
 async function openPage() {
   browser = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: FLAGS,
+    args: [...FLAGS, ...options.flags],
     userDataDir: profile,
     defaultViewport: { width: 1280, height: 720 },
     handleSIGINT: false,

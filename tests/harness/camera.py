@@ -35,7 +35,8 @@ VIDEO = {
     "h264-b": "x264enc speed-preset=veryfast bframes=2 b-adapt=false rc-lookahead=4 bitrate={kbps} key-int-max={gop} ! "
     "video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=-1 mtu={mtu}",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate={kbps} key-int-max={gop} ! "
-    "rtph265pay name=pay0 pt=96 config-interval=-1 mtu={mtu}",
+    "rtph265pay name=pay0 pt=96 config-interval={interval} mtu={mtu}",
+    "mjpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26 mtu={mtu}",
 }
 
 

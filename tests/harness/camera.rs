@@ -11,7 +11,7 @@ use sluice::stream::Formats;
 use sluice::track::{AudioPacketizer, KeyframeRequest, Recent, RecentLimits, Train, VideoPacketizer};
 use sluice_media::{AccessUnit, AudioCodec, AudioFrame, VideoCodec};
 
-use crate::sample::{self, PPS, SPS, formats};
+use crate::sample::{self, H265_SETS, PPS, SPS, formats};
 
 /// Time of a frame: 25 a second.
 pub const FRAME: Duration = Duration::from_millis(40);
@@ -73,6 +73,12 @@ impl Camera {
         self.sound = AudioPacketizer::new(codec, 9_000);
     }
 
+    /// The source comes back with H.265, at a keyframe.
+    pub fn change_video(&mut self) {
+        self.video.restart(VideoCodec::H265);
+        self.frames.clear();
+    }
+
     /// Whether what it made just now does not reach the shard.
     pub fn withholds(&mut self) -> bool {
         let withholds = self.withheld > 0;
@@ -94,7 +100,11 @@ impl Camera {
         let (now, number) = (self.next_frame, self.frames.len() as u64);
         self.next_frame += FRAME;
         let keyframe = number.is_multiple_of(self.group);
-        let nals = if keyframe {
+        let nals = if self.video.codec() == VideoCodec::H265 {
+            let slice = sample::h265_slice(keyframe, self.payload(5_000, random));
+            let sets = H265_SETS.into_iter().filter(|_| keyframe).map(Bytes::from_static);
+            sets.chain([slice]).collect()
+        } else if keyframe {
             let slice = self.slice(true, random.random_range(20_000..30_000), random);
             vec![Bytes::from_static(SPS), Bytes::from_static(PPS), slice]
         } else {

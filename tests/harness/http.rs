@@ -48,8 +48,13 @@ impl Request {
 
     /// As [`Request::send`], where the server may be gone.
     pub fn try_send(&self, to: SocketAddr) -> std::io::Result<Response> {
-        let mut stream = TcpStream::connect(to)?;
+        let stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        self.send_over(stream, to)
+    }
+
+    /// As [`Request::send`], over a connection to `to` that there is.
+    pub fn send_over(&self, mut stream: impl Read + Write, to: SocketAddr) -> std::io::Result<Response> {
         let mut head =
             format!("{} {} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {

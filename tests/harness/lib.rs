@@ -2,7 +2,8 @@
 //!
 //! Two halves. **The program as processes**, seen as a viewer, an operator or a camera sees it: [`binary`] starts it,
 //! [`server`] and [`load`] are what runs, [`player`] and [`viewers`] watch, [`cameras`] and [`gstreamer`] are watched,
-//! [`page`] is a real browser and [`namespace`] its network. **The core in virtual time**, without a kernel: [`world`]
+//! [`authority`] vouches for servers with TLS, [`page`] is a real browser and [`namespace`] its network, [`prometheus`] reads
+//! metrics. **The core in virtual time**, without a kernel: [`world`]
 //! proves what a shard does on bad lines, [`rig`] measures what it costs, [`oracle`] says what sealed bytes must be.
 //! Both have one [`client`], and cameras of one [`sample`].
 //!
@@ -14,6 +15,7 @@
     reason = "tests run against real time and real sockets, and show the server's log when they fail"
 )]
 
+pub mod authority;
 pub mod binary;
 pub mod books;
 pub mod camera;
@@ -28,6 +30,7 @@ pub mod oracle;
 pub mod page;
 pub mod player;
 pub mod ports;
+pub mod prometheus;
 pub mod rig;
 pub mod sample;
 pub mod sdp;
@@ -39,5 +42,6 @@ pub mod world;
 
 pub use binary::Binary;
 pub use http::{Request, Response};
+pub use prometheus::Prometheus;
 pub use server::Sluice;
 pub use wait::{PATIENCE, wait_for};

@@ -33,20 +33,25 @@ pub struct Page {
 impl Page {
     /// Opens a page of the server at `http`.
     pub fn open(http: SocketAddr, path: &str) -> Page {
-        Page::start(Command::new("node"), http, path)
+        Page::start(Command::new("node"), &format!("http://{http}{path}"), &[])
+    }
+
+    /// As [`Page::open`] over TLS, whoever vouches for the server.
+    pub fn open_secure(http: SocketAddr, path: &str) -> Page {
+        Page::start(Command::new("node"), &format!("https://{http}{path}"), &["--any-certificate"])
     }
 
     /// As [`Page::open`], with the browser in a network namespace.
     pub fn open_in(namespace: &str, http: SocketAddr, path: &str) -> Page {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace, "node"]);
-        Page::start(command, http, path)
+        Page::start(command, &format!("http://{http}{path}"), &[])
     }
 
-    fn start(mut node: Command, http: SocketAddr, path: &str) -> Page {
-        let url = format!("http://{http}{path}");
+    fn start(mut node: Command, url: &str, options: &[&str]) -> Page {
         let mut child = node
-            .args([&format!("{TESTS}/browser/play.mjs"), "--url", &url, "--hold", "--timeout", "120"])
+            .args([&format!("{TESTS}/browser/play.mjs"), "--url", url, "--hold", "--timeout", "120"])
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

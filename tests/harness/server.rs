@@ -58,7 +58,7 @@ impl Sluice {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         stdout.read_line(&mut line).expect("its standard output");
         let mut sluice = Sluice { child, http, admin, udp_port, log };
-        if !line.starts_with("open http://") {
+        if !line.starts_with("open http") {
             // Its last words may still be on their way.
             let _ = sluice.child.wait();
             std::thread::sleep(Duration::from_millis(200));

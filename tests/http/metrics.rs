@@ -1,12 +1,11 @@
 //! Health and metrics, read by the tools that operators read them with: promtool and a real Prometheus.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::{TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sluice_harness::{Request, Sluice, wait_for};
+use sluice_harness::{Prometheus, Request, Sluice, wait_for};
 
 use crate::{SLUICE, playing};
 
@@ -272,69 +271,25 @@ fn no_metric_is_labelled_by_viewer() {
     assert_eq!(series(), before);
 }
 
-/// A Prometheus of our own, with its data in a directory that goes with it.
-struct Prometheus {
-    process: Child,
-    directory: PathBuf,
-    address: SocketAddr,
-}
-
-impl Prometheus {
-    /// Starts one that reads the metrics at `target` several times a second.
-    fn start(target: SocketAddr) -> Prometheus {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
-        drop(listener);
-        let directory = std::env::temp_dir().join(format!("sluice-prometheus-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a directory");
-        let config = directory.join("prometheus.yml");
-        let text = format!(
-            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\n\
-             scrape_configs: [{{ job_name: sluice, static_configs: [{{ targets: [\"{target}\"] }}] }}]\n"
-        );
-        std::fs::write(&config, text).expect("the configuration");
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus, from the Debian package of that name");
-        Prometheus { process, directory, address }
-    }
-
-    /// The value of the only series that a query gives, once there is one.
-    fn query(&self, query: &str) -> f64 {
-        let path = format!("/api/v1/query?query={query}");
-        wait_for(query, || {
-            let answer =
-                Request::get(&path).try_send(self.address).ok().filter(|answer| answer.status == 200)?;
-            let result = answer.json()["data"]["result"].clone();
-            assert!(result.as_array()?.len() <= 1, "{result}");
-            result[0]["value"][1].as_str()?.parse().ok()
-        })
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
+/// The value of the only series that a query gives, once there is one.
+fn value(prometheus: &Prometheus, query: &str) -> f64 {
+    wait_for(query, || match prometheus.query(query).ok()?.as_slice() {
+        [] => None,
+        [value] => Some(*value),
+        several => panic!("{query} gives {several:?}"),
+    })
 }
 
 #[test]
 fn a_real_prometheus_reads_us() {
     let sluice = playing(&[]);
     let prometheus = Prometheus::start(sluice.admin);
-    assert_eq!(prometheus.query("sluice_stream_up"), 1.0);
-    assert_eq!(prometheus.query("up"), 1.0, "the scrape as a whole succeeds");
-    assert!(prometheus.query("sum(sluice_stream_ingress_bytes_total)") > 0.0);
-    assert!(prometheus.query("process_resident_memory_bytes") > 1e6);
+    assert_eq!(value(&prometheus, "sluice_stream_up"), 1.0);
+    assert_eq!(value(&prometheus, "up"), 1.0, "the scrape as a whole succeeds");
+    assert!(value(&prometheus, "sum(sluice_stream_ingress_bytes_total)") > 0.0);
+    assert!(value(&prometheus, "process_resident_memory_bytes") > 1e6);
     wait_for("a rate over two scrapes", || {
-        (prometheus.query("sum(rate(sluice_stream_ingress_packets_total[1m]))") > 0.0).then_some(())
+        (value(&prometheus, "sum(rate(sluice_stream_ingress_packets_total[1m]))") > 0.0).then_some(())
     });
     let targets = Request::get("/api/v1/targets").send(prometheus.address).json();
     let target = &targets["data"]["activeTargets"][0];

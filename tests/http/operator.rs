@@ -240,3 +240,38 @@ fn the_configuration_in_effect_is_told_with_who_gave_each_value_and_without_secr
     let demo = told["settings"].as_array().and_then(|all| all.last()).expect("settings");
     assert_eq!((&demo["key"], &demo["origin"]), (&"streams.demo.source".into(), &"default".into()));
 }
+
+#[test]
+fn browsers_get_a_page_that_runs_nothing_foreign_and_all_others_a_list_in_plain_text() {
+    let sluice = playing(&[]);
+    let list = Request::get("/").send(sluice.admin);
+    assert_eq!((list.status, list.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let page = Request::get("/").header("Accept", browser).send(sluice.admin);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!((page.header("vary"), list.header("vary")), (Some("Accept"), Some("Accept")));
+    let html = page.text();
+    let links = html.split('"').filter(|link| link.starts_with("static/")).collect::<Vec<_>>();
+    assert!(links.len() >= 5, "{html}");
+    let mut wanted: Vec<String> = links.iter().map(|link| format!("/{link}")).collect();
+    let mut seen = Vec::new();
+    while let Some(path) = wanted.pop().filter(|_| seen.len() < 100) {
+        let file = Request::get(&path).send(sluice.admin);
+        assert_eq!(file.status, 200, "{path}");
+        let policy = file.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+        let text = file.text();
+        for import in text.lines().filter(|line| line.contains("from \"./")) {
+            let name = import.split("\"./").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");
+            let import = format!("/static/{name}");
+            if !seen.contains(&import) && !wanted.contains(&import) {
+                wanted.push(import);
+            }
+        }
+        seen.push(path);
+    }
+    assert!(seen.len() >= 14, "the modules were not found: {seen:?}");
+    // Whoever gets a library gets its licence.
+    assert!(Request::get("/static/uplot-licence.txt").send(sluice.admin).text().contains("MIT"));
+    refused(&sluice.request(Request::get("/static/operator.js")), 404);
+}

@@ -102,15 +102,50 @@ async fn aac_is_named_and_left_out() {
 }
 
 #[tokio::test]
-async fn h265_alone_is_an_error_that_names_it() {
-    let camera = Camera::small(&["--video", "h265"]);
+async fn video_that_is_not_carried_is_an_error_that_names_it() {
+    let camera = Camera::small(&["--video", "mjpeg"]);
     let mut settings = quick(camera.url.clone());
     settings.rtsp.reconnect_max = Duration::from_secs(20);
     let mut pull = Pull::start(settings);
     let (error, retry_in) = pull.waiting().await;
-    assert!(error.contains("nothing that can be forwarded") && error.contains("video h265"), "{error}");
+    assert!(error.contains("nothing that can be forwarded") && error.contains("video jpeg"), "{error}");
     assert!(retry_in >= Duration::from_secs(10), "trying often is useless: {retry_in:?}");
     pull.stop().await;
+}
+
+#[tokio::test]
+async fn h265_plays_with_and_without_parameter_sets_in_band() {
+    for arguments in [&["--video", "h265"][..], &["--video", "h265", "--no-parameter-sets"]] {
+        let camera = Camera::small(arguments);
+        let mut pull = Pull::start(quick(camera.url.clone()));
+        let (formats, parameter_sets) = pull.begun().await;
+        assert_eq!((formats.video.map(|video| video.codec), formats.notes), (Some(VideoCodec::H265), vec![]));
+        let kinds: Vec<u8> = parameter_sets.iter().map(|nal| nal[0] >> 1 & 0x3f).collect();
+        assert_eq!(kinds, [32, 33, 34], "VPS, SPS and PPS of the description");
+        let units = pull.video(60).await;
+        pull.stop().await;
+        let keyframes = units.iter().filter(|unit| VideoCodec::H265.is_keyframe(&unit.nals)).count();
+        assert!(keyframes >= 3, "{keyframes} keyframes in 60 pictures");
+
+        // What comes before the first keyframe refers to what nobody has.
+        let from =
+            units.iter().position(|unit| VideoCodec::H265.is_keyframe(&unit.nals)).expect("a keyframe");
+        let nals = units[from..].iter().flat_map(|unit| &unit.nals);
+        let stream: Vec<u8> =
+            parameter_sets.iter().chain(nals).flat_map(|nal| [&[0, 0, 0, 1][..], nal].concat()).collect();
+        let file = std::env::temp_dir().join(format!("sluice-{:016x}.h265", rand::random::<u64>()));
+        std::fs::write(&file, stream).expect("a file");
+        let mut decoder = std::process::Command::new("timeout");
+        let decoder =
+            decoder.args(["30", "ffmpeg", "-v", "warning", "-xerror", "-f", "hevc", "-i"]).arg(&file);
+        let decoder = decoder.args(["-fps_mode", "passthrough", "-f", "framemd5", "-"]);
+        let output = decoder.output().expect("ffmpeg is installed");
+        let _ = std::fs::remove_file(&file);
+        let (errors, text) =
+            (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success() && errors.is_empty(), "{errors}");
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), units.len() - from);
+    }
 }
 
 #[tokio::test]

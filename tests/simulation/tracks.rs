@@ -67,3 +67,26 @@ fn a_codec_that_was_not_agreed_to_is_not_sent() {
     let newest = world.clients[old].pictures().map(|packet| packet.at).max().expect("packets");
     assert!(world.now - newest < Duration::from_millis(100), "its picture goes on");
 }
+
+#[test]
+fn a_video_codec_that_was_not_agreed_to_is_sent_neither_live_nor_from_the_ring() {
+    let mut world = World::new(53);
+    world.camera(AudioCodec::Opus);
+    world.run(Duration::from_millis(500));
+    let watching = world.join(0, Behaviour::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(1));
+    // One agreed to H.264, and is connected only when there is none any more.
+    let late = world.join(0, Behaviour::PACKETS, Link::GOOD);
+    world.cameras[0].change_video();
+    world.connect(late..late + 1);
+    world.run(Duration::from_millis(100));
+    let pictures = |world: &World, viewer: usize| world.clients[viewer].pictures().count();
+    let before = pictures(&world, watching);
+    assert!(before > 30);
+    world.run(Duration::from_secs(3));
+    assert_eq!((pictures(&world, watching), pictures(&world, late)), (before, 0));
+    let sounds =
+        world.clients[late].packets.iter().filter(|packet| packet.ssrc != world.clients[late].video.ssrc);
+    assert!(sounds.count() >= 100, "its sound goes on");
+}

@@ -286,6 +286,8 @@ function wakeTools() {
 
 async function poll() {
   const stats = await readStats(player, firstFrameMs);
+  // Of the last attempt while there is none: whoever complains does so then.
+  stats.session ??= previousStats?.session ?? null;
   if (player.state === "connected") stall.look(stats);
   shownRows = statsRows(stats, previousStats);
   if (!byId("stats").hidden) byId("stats-rows").replaceChildren(...shownRows.map(statsRow));

@@ -1,6 +1,7 @@
 // What the browser measures of a connection.
 
-// {at, state, timeToFirstFrameMs, hasVideo, hasAudio, video, audio, transport}. `video` and `audio` are the
+// {at, state, session, timeToFirstFrameMs, hasVideo, hasAudio, video, audio, transport}. `session` is the short id
+// that the server's log and its operator call the session by, or null. `video` and `audio` are the
 // members of RTCInboundRtpStreamStats as the browser has them, and `codec` ({mimeType, sdpFmtpLine, ...});
 // `transport` is RTCTransportStats, and `pair` ({local, remote, currentRoundTripTime}). Each is null
 // while there is none; counters begin at 0 with each connection.
@@ -10,6 +11,7 @@ export async function readStats(player, firstFrameMs) {
   const stats = {
     at,
     state: player.state,
+    session: shortId(player.session?.url),
     timeToFirstFrameMs: firstFrameMs,
     hasVideo: false,
     hasAudio: false,
@@ -43,6 +45,11 @@ export async function readStats(player, firstFrameMs) {
   return stats;
 }
 
+// The beginning of the last part of a session's address: enough to find it, useless to act on it.
+function shortId(url) {
+  return /\/([0-9a-f]{8})[0-9a-f]{24}$/.exec(url?.pathname ?? "")?.[1] ?? null;
+}
+
 // What people read of `now`, with rates since `before`: [label, text] each.
 export function statsRows(now, before) {
   const { video: v, audio: a, transport: t } = now;
@@ -59,6 +66,7 @@ export function statsRows(now, before) {
   const profile = /profile-level-id=(\w+)/.exec(v?.codec?.sdpFmtpLine)?.[1] ?? "";
   const rows = [
     ["State", now.state],
+    ["Session", now.session ?? "–"],
     ["First picture", unit(now.timeToFirstFrameMs ?? NaN, "ms after the request")],
   ];
   if (v) {

@@ -153,7 +153,9 @@ impl Report {
             ));
         }
         if self.verifiers > 0 && self.verified.frames == 0 && self.verified.forged == 0 {
-            doubts.push("no frame could be verified: the stream has no H.264, or nothing came".to_owned());
+            doubts.push(
+                "no frame could be verified: the stream has no H.264 or H.265, or nothing came".to_owned(),
+            );
         }
     }
 }

@@ -18,6 +18,10 @@ impl NalCodec for H264 {
         "H264"
     }
 
+    fn is_everywhere(&self) -> bool {
+        true
+    }
+
     fn sets(&self) -> &'static [&'static str] {
         &["SPS", "PPS"]
     }
@@ -103,11 +107,15 @@ impl NalCodec for H264 {
         sdp::is_meant_by(fmtp)
     }
 
+    fn unreadable(&self, _: &str) -> Option<&'static str> {
+        None
+    }
+
     fn choose(&self, offered: &[&str], source: Option<[u8; 3]>) -> Option<usize> {
         sdp::choose(offered, source)
     }
 
-    fn lacking(&self, offered: &[&str], others: &str) -> String {
+    fn lacking(&self, offered: &[&str], _: Option<[u8; 3]>, others: &str) -> String {
         sdp::lacking(offered, others)
     }
 

@@ -77,7 +77,7 @@ impl Bitstream {
     /// A keyframe begins with all parameter sets that it may need, from this picture, earlier ones, or the session
     /// description. Otherwise NAL units keep their order.
     pub fn picture<'a>(&'a mut self, nals: &'a [Bytes]) -> Result<Option<Picture<'a>>, Unsendable> {
-        let nals = self.to_send(nals)?;
+        let nals = self.sendable(nals)?;
         let role = |nal: &[u8]| self.codec.role(nal);
         let Some(slice) = nals.iter().find(|nal| role(nal).is_slice()) else { return Ok(None) };
         let head = self.codec.slice_head(slice);
@@ -98,7 +98,7 @@ impl Bitstream {
 
     /// Leaves out what is malformed (counted) or needless, and remembers parameter sets. No NAL unit of
     /// the answer is empty.
-    fn to_send<'a>(&mut self, all: &'a [Bytes]) -> Result<Vec<&'a [u8]>, Unsendable> {
+    fn sendable<'a>(&mut self, all: &'a [Bytes]) -> Result<Vec<&'a [u8]>, Unsendable> {
         let mut discarded = 0;
         let mut nals: Vec<&[u8]> = Vec::with_capacity(all.len());
         for nal in all {

@@ -161,7 +161,7 @@ pub struct SetId {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct VideoFacts {
     /// What the codec says of profile and level in three bytes, the number of the profile first: of H.264 its
-    /// `profile-level-id` (RFC 6184 §8.1).
+    /// `profile-level-id` (RFC 6184 §8.1), of H.265 profile, tier flag and level (ITU-T H.265 §7.4.4).
     pub profile_level_id: Option<[u8; 3]>,
     /// Width and height in pixels.
     pub size: Option<(u16, u16)>,
@@ -184,6 +184,9 @@ pub struct VideoFacts {
 pub trait NalCodec: Debug + Sync {
     /// The encoding name of `a=rtpmap`.
     fn encoding_name(&self) -> &'static str;
+
+    /// Whether every browser plays it.
+    fn is_everywhere(&self) -> bool;
 
     /// The kinds of parameter sets, from the one that refers to none to the one that pictures refer to. The last but
     /// one describes the video. Two or three.
@@ -220,12 +223,15 @@ pub trait NalCodec: Debug + Sync {
     /// Whether `a=fmtp` has parameters that only this codec has.
     fn is_meant_by(&self, fmtp: &str) -> bool;
 
+    /// Why packets with this `a=fmtp` cannot be read, if they cannot, and what to do about it.
+    fn unreadable(&self, fmtp: &str) -> Option<&'static str>;
+
     /// Of payload types with this codec, by the value of their `a=fmtp`, the one that says most truly what the source
     /// sends, whose profile and level may be known.
     fn choose(&self, offered: &[&str], source: Option<[u8; 3]>) -> Option<usize>;
 
     /// Why none of them can be chosen and what would help, in a sentence. `others` are the names of what is offered.
-    fn lacking(&self, offered: &[&str], others: &str) -> String;
+    fn lacking(&self, offered: &[&str], source: Option<[u8; 3]>, others: &str) -> String;
 
     /// Profile and level in words, such as `High` and `4.0`.
     fn profile_name(&self, profile_level_id: [u8; 3]) -> (String, String);

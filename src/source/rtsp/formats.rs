@@ -55,9 +55,14 @@ impl Offer {
         let codec = Codec::of_name(&self.encoding)?;
         let fits = match codec {
             Codec::Audio(audio) => audio.is_taken_with(self.clock_rate, self.channels),
-            Codec::Video(_) => self.clock_rate == VideoCodec::CLOCK_RATE,
+            Codec::Video(_) => self.clock_rate == VideoCodec::CLOCK_RATE && self.unreadable().is_none(),
         };
         (fits && self.media == codec.kind().name()).then_some(codec)
+    }
+
+    /// Why the packets of its codec cannot be read, if they cannot.
+    fn unreadable(&self) -> Option<&'static str> {
+        VideoCodec::of_name(&self.encoding)?.nal().unreadable(&self.fmtp)
     }
 
     /// The stream in words: `audio mpeg4-generic`. What the camera chose of it is cut and made printable.
@@ -69,7 +74,7 @@ impl Offer {
                 .collect()
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
-        if Codec::of_name(&self.encoding).is_some() && self.codec().is_none() {
+        if Codec::of_name(&self.encoding).is_some() && self.codec().is_none() && self.unreadable().is_none() {
             name += &format!(" at {} Hz with {} channels", self.clock_rate, self.channels.unwrap_or(1));
         }
         name
@@ -86,12 +91,16 @@ pub(super) struct Choice {
 }
 
 /// Chooses the first video that is forwarded and the first audio that browsers take, of several rather one that is
-/// not `sendonly`.
+/// not `sendonly`, and of several videos rather one that every browser plays.
 pub(super) fn choose(offers: &[Offer]) -> Choice {
-    let (video, audio) = (
-        first(offers, |codec| if let Codec::Video(codec) = codec { Some(codec) } else { None }),
-        first(offers, |codec| if let Codec::Audio(codec) = codec { Some(codec) } else { None }),
-    );
+    let video = best(offers, |codec| match codec {
+        Codec::Video(codec) => Some((usize::from(!codec.nal().is_everywhere()), codec)),
+        Codec::Audio(_) => None,
+    });
+    let audio = best(offers, |codec| match codec {
+        Codec::Audio(codec) => Some((0, codec)),
+        Codec::Video(_) => None,
+    });
     let chosen = [video.map(|(index, _)| index), audio.map(|(index, _)| index)];
 
     let left_out = |(index, offer): (usize, &Offer)| {
@@ -108,6 +117,9 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             return Some(format!(
                 "{name} is left out: a stream carries one video and one audio, the first of each"
             ));
+        }
+        if let Some(why) = offer.unreadable() {
+            return Some(format!("{name} is left out: {why}"));
         }
         let consequence = match (offer.media.as_str(), video, audio) {
             ("audio", Some(_), None) => ": serving video only",
@@ -133,11 +145,14 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
     Choice { video, audio, notes }
 }
 
-/// The first of `offers` with a codec that is wanted.
-fn first<C>(offers: &[Offer], wanted: impl Fn(Codec) -> Option<C>) -> Option<(usize, C)> {
-    let fitting = |(index, offer): (usize, &Offer)| Some((index, wanted(offer.codec()?)?, offer.send_only));
-    let first = offers.iter().enumerate().filter_map(fitting).min_by_key(|(.., send_only)| *send_only);
-    first.map(|(index, codec, _)| (index, codec))
+/// The best of `offers` with a codec that is wanted, the first of equals. `wanted` says how much, less being better.
+fn best<C>(offers: &[Offer], wanted: impl Fn(Codec) -> Option<(usize, C)>) -> Option<(usize, C)> {
+    let fitting = |(index, offer): (usize, &Offer)| {
+        let (rank, codec) = wanted(offer.codec()?)?;
+        Some(((offer.send_only, rank), (index, codec)))
+    };
+    let best = offers.iter().enumerate().filter_map(fitting).min_by_key(|(rank, _)| *rank);
+    best.map(|(_, chosen)| chosen)
 }
 
 impl Choice {

@@ -34,7 +34,7 @@ fn the_first_h264_and_the_first_audio_that_browsers_take_are_chosen() {
         [
             "application vnd.onvif.metadata is not carried yet",
             "audio mpeg4-generic is not carried yet",
-            "video h265 is not carried yet",
+            "video h265 is left out: a stream carries one video and one audio, the first of each",
             "audio opus is left out: a stream carries one video and one audio, the first of each",
             "video h264 is left out: a stream carries one video and one audio, the first of each",
         ]
@@ -52,18 +52,18 @@ fn what_is_missing_in_consequence_is_said() {
         ]
     );
 
-    let h265 = choose(&[offer("video", "h265", 90_000, None), offer("audio", "pcmu", 8_000, None)]);
+    let jpeg = choose(&[offer("video", "jpeg", 90_000, None), offer("audio", "pcmu", 8_000, None)]);
     assert_eq!(
-        h265.notes,
-        ["video h265 is not carried yet: serving audio only; set the camera's video to H.264"]
+        jpeg.notes,
+        ["video jpeg is not carried yet: serving audio only; set the camera's video to H.264"]
     );
 
-    let nothing = choose(&[offer("video", "h265", 90_000, None), offer("audio", "g726-32", 8_000, None)]);
+    let nothing = choose(&[offer("video", "jpeg", 90_000, None), offer("audio", "g726-32", 8_000, None)]);
     assert_eq!((nothing.video, nothing.audio), (None, None));
     assert_eq!(
         nothing.notes,
         [
-            "video h265 is not carried yet; set the camera's video to H.264",
+            "video jpeg is not carried yet; set the camera's video to H.264",
             "audio g726-32 is not carried yet; set the camera's audio to G.711 at 8 kHz or Opus"
         ]
     );
@@ -119,4 +119,21 @@ fn the_way_back_is_taken_for_sound_only_where_there_is_no_other() {
     let choice = choose(&[Offer { send_only: true, ..video }, back]);
     assert_eq!((choice.video, choice.audio), (Some((0, VideoCodec::H264)), Some((1, AudioCodec::Pcmu))));
     assert_eq!(choice.notes, [""; 0]);
+}
+
+#[test]
+fn h265_is_taken_where_there_is_nothing_else_and_not_out_of_order() {
+    let alone = choose(&[offer("video", "h265", 90_000, None)]);
+    assert_eq!((alone.video, alone.notes), (Some((0, VideoCodec::H265)), vec![]));
+    let out_of_order =
+        Offer { fmtp: "sprop-max-don-diff=2".to_owned(), ..offer("video", "h265", 90_000, None) };
+    let choice = choose(&[out_of_order]);
+    assert_eq!(choice.video, None);
+    assert_eq!(
+        choice.notes,
+        [
+            "video h265 is left out: its packets are out of decoding order (sprop-max-don-diff), which is not read: switch \
+          interleaving off in the camera"
+        ]
+    );
 }

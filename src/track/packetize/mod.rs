@@ -5,6 +5,8 @@
 
 mod audio;
 #[cfg(test)]
+mod h265_tests;
+#[cfg(test)]
 mod tests;
 mod video;
 

@@ -1,0 +1,117 @@
+//! The files of certificates, watched: what changes in them is shown to those who come next.
+//!
+//! Owns when the files are read, what is said of them, and how often. They are compared by their contents, because tools
+//! that renew certificates exchange links and folders as well as files. A shell: it waits and reads the clock.
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: it waits and reads the clock")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{Notify, watch};
+
+use super::Tls;
+use super::certificate::{Certificate, CertificateError};
+
+/// Time between looks at the files. Longer shows a new certificate later; each look reads a few KiB.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Time between two lines about the same certificate that expires.
+const REMINDER: Duration = Duration::from_secs(24 * 3600);
+
+/// One listener's files.
+struct Watch {
+    tls: Arc<Tls>,
+    /// What the last look found wrong.
+    wrong: Option<String>,
+    /// That it was said.
+    is_said: bool,
+    reminded: Option<Instant>,
+}
+
+/// Watches the files of `listeners` until the stop; `ask` has it look at once.
+pub async fn watch(listeners: &[Arc<Tls>], ask: &Notify, mut stop: watch::Receiver<bool>) {
+    let new = |tls: &Arc<Tls>| Watch { tls: tls.clone(), wrong: None, is_said: false, reminded: None };
+    let mut watches: Vec<Watch> = listeners.iter().map(new).collect();
+    loop {
+        watches.iter_mut().for_each(Watch::remind);
+        let is_asked = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = ask.notified() => true,
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        for watch in &mut watches {
+            watch.look(is_asked).await;
+        }
+    }
+}
+
+impl Watch {
+    async fn look(&mut self, is_asked: bool) {
+        let tls = self.tls.clone();
+        // On a thread of its own: a disk may take as long as it likes.
+        let looked = tokio::task::spawn_blocking(move || changed(&tls)).await;
+        let Ok(looked) = looked else { return tracing::error!("a look at a certificate panicked") };
+        let listener = self.tls.listener;
+        match looked {
+            Ok(None) => (self.wrong, self.is_said) = (None, false),
+            Ok(Some(certificate)) => {
+                tracing::info!(listener, "a new certificate is shown: {certificate}");
+                self.tls.show(certificate);
+                (self.wrong, self.is_said, self.reminded) = (None, false, None);
+                self.remind();
+            }
+            Err(error) => self.is_wrong(error.to_string(), is_asked),
+        }
+    }
+
+    /// Says once what is wrong, when it was so twice: between the first file and the second a pair is none.
+    fn is_wrong(&mut self, why: String, is_asked: bool) {
+        let is_same = self.wrong.as_ref() == Some(&why);
+        if (is_asked || is_same) && !(is_same && self.is_said) {
+            let listener = self.tls.listener;
+            self.tls.counters.refused.add_shared(1);
+            tracing::error!(listener, "the certificate stays as it was ({}): {why}", self.tls.certificate());
+            self.is_said = true;
+        } else if !is_same {
+            self.is_said = false;
+        }
+        self.wrong = Some(why);
+    }
+
+    /// Says once a day that the certificate needs a person.
+    fn remind(&mut self) {
+        if self.reminded.is_some_and(|at| at.elapsed() < REMINDER) {
+            return;
+        }
+        let (listener, certificate, now) = (self.tls.listener, self.tls.certificate(), SystemTime::now());
+        match certificate.until.duration_since(now) {
+            _ if certificate.from > now => tracing::warn!(
+                listener,
+                "the certificate is not valid before {}: is this machine's clock right?",
+                httpdate::fmt_http_date(certificate.from)
+            ),
+            Ok(left) if left > certificate.notice() => return,
+            Ok(left) => {
+                let hours = left.as_secs() / 3600;
+                tracing::warn!(
+                    listener,
+                    "the certificate expires in {hours} hours, and was not renewed: {certificate}"
+                );
+            }
+            Err(_) => tracing::error!(
+                listener,
+                "the certificate has expired, and browsers refuse it: {certificate}"
+            ),
+        }
+        self.reminded = Some(Instant::now());
+    }
+}
+
+/// What is in the files, if it is not what is shown.
+fn changed(tls: &Tls) -> Result<Option<Certificate>, CertificateError> {
+    let contents = tls.files.read()?;
+    if contents.mark() == tls.certificate().mark {
+        return Ok(None);
+    }
+    tls.files.judge(&contents, SystemTime::now()).map(Some)
+}
