@@ -1,6 +1,5 @@
 //! Dashboards and alerts: the command writes them, every query of them finds data, and every alert fires for what it is
 //! about and says where to read on.
-#![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
 #[path = "dashboards/command.rs"]
 mod command;
