@@ -55,7 +55,7 @@ pub struct FloorSize {
     pub viewers: u32,
     /// Pictures carry a send time, as those of the simulated cameras do.
     pub send_times: bool,
-    /// Who seals: the library that the server took ([`Server::cipher`](super::rig::Server::cipher)).
+    /// Who seals: the library that the server took (`Server::cipher`).
     pub cipher: Library,
     /// How long to measure.
     pub duration: Duration,
