@@ -131,7 +131,9 @@ fn main() -> ExitCode {
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
-    let effective = match configured(inputs.clone()) {
+    // A check tells what the file says, not what is served for want of it.
+    let read = if check { sluice_config::effective } else { configured };
+    let effective = match read(inputs.clone()) {
         Ok(effective) => effective,
         Err(error) => {
             complain(&error.render(std::io::stderr().is_terminal()));
@@ -160,7 +162,7 @@ fn report(config: &Config) -> ExitCode {
         }
     };
     let streams = match config.streams.len() {
-        1 if is_demo(config) => "no streams, so that the demo is served".to_owned(),
+        0 => "no streams, so that the demo is served".to_owned(),
         1 => "1 stream".to_owned(),
         streams => format!("{streams} streams"),
     };
@@ -181,11 +183,6 @@ fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
         effective.settings.push(Setting { key, value, origin: Given::Default });
     }
     Ok(effective)
-}
-
-/// Whether nothing but the demo is served.
-fn is_demo(config: &Config) -> bool {
-    config.streams.values().all(|stream| stream.source == Source::Demo)
 }
 
 fn write_dashboards(options: &dashboards::Options) -> ExitCode {

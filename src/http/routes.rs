@@ -78,8 +78,12 @@ async fn streams(State(public): State<Public>, request: HttpRequest) -> Response
     })
 }
 
-async fn to_player(Path(stream): Path<String>, request: HttpRequest) -> Response {
-    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+async fn to_player(
+    State(public): State<Public>,
+    Path(stream): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let query = public.head(&request).query.map(|query| format!("?{query}")).unwrap_or_default();
     // Relative, so that a proxy's prefix stays; the name came out of this very path.
     Redirect::temporary(&format!("{}/{query}", encode(&stream))).into_response()
 }
