@@ -120,15 +120,28 @@ fn a_page_with_all_its_parts_and_a_session_go_over_one_connection() {
 
 #[test]
 fn a_connection_that_rests_is_ended_and_one_that_is_used_is_not() {
-    let secured = Secured::start(&["--set", "http.header_timeout=500ms"]);
+    let rest = Duration::from_secs(2);
+    let secured = Secured::start(&["--set", "http.header_timeout=2s"]);
     client(async {
-        let (requests, connection) = secured.connect(&Builder::new()).await;
-        for _ in 0..8 {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            assert_eq!(answer(&requests, "GET", "/demo/whep").await.expect("it is open").0, 204);
+        // A machine that is too busy lets the connection rest without our doing: then once more, with another.
+        for _ in 0..5 {
+            let (requests, connection) = secured.connect(&Builder::new()).await;
+            let (began, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
+            let mut open = Ok(());
+            while began.elapsed() < rest + rest / 2 && open.is_ok() {
+                tokio::time::sleep(rest / 10).await;
+                open =
+                    answer(&requests, "GET", "/demo/whep").await.map(|(status, _)| assert_eq!(status, 204));
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+            if longest < rest / 2 {
+                open.expect("it is used");
+                assert!(!connection.is_finished());
+                return connection.await.expect("no panic").expect("it ends in order");
+            }
         }
-        assert!(!connection.is_finished());
-        connection.await.expect("no panic").expect("it ends in order");
+        panic!("this machine is too busy to use a connection all the time");
     });
 }
 
@@ -217,7 +230,7 @@ fn who_asks_much_and_makes_no_room_for_it_loses_his_place() {
 
 #[test]
 fn a_slow_reader_gets_everything() {
-    let secured = Secured::start(&["--set", "http.header_timeout=500ms"]);
+    let secured = Secured::start(&["--set", "http.header_timeout=2s"]);
     client(async {
         let (requests, _connection) = secured.connect(Builder::new().initial_window_size(1_000)).await;
         let mut ready = requests.clone().ready().await.expect("it is open");
@@ -227,10 +240,10 @@ fn a_slow_reader_gets_everything() {
         while let Some(chunk) = body.data().await {
             let chunk = chunk.expect("it is not cut off");
             bytes.extend_from_slice(&chunk);
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
             body.flow_control().release_capacity(chunk.len()).expect("room");
         }
-        assert!(began.elapsed() > Duration::from_secs(1), "not slow at all: {} bytes", bytes.len());
+        assert!(began.elapsed() > Duration::from_secs(2), "not slow at all: {} bytes", bytes.len());
         let script = secured.authority.request(secured.sluice.http, &Request::get("/static/player.js")).body;
         assert_eq!(bytes, script);
     });

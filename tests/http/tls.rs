@@ -97,7 +97,7 @@ fn who_speaks_plain_http_is_led_to_https_or_told() {
 fn a_handshake_that_does_not_end_is_cut_off() {
     let authority = Authority::default();
     let files = PairFiles::new(&authority.pair(&HERE));
-    let sluice = secured(&files, &["--set", "http.header_timeout=300ms"]);
+    let sluice = secured(&files, &["--set", "http.header_timeout=2s"]);
     // Nothing at all, the first byte of a record, and one that says that much is to come.
     for begin in [&b""[..], b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
         let mut client = TcpStream::connect(sluice.http).expect("a connection");
