@@ -137,6 +137,8 @@ impl Server {
         tracing::info!("{cipher}");
         let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
+        let plan = connections(config)?;
+        let listeners = shards::listeners(config, sockets.len(), plan.of_viewers).await?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
         let viewers = config.limits.viewers as usize;
@@ -144,7 +146,7 @@ impl Server {
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = shards::start(config, sockets, recent, &news_in, &ends)?;
+        let workers = shards::start(config, (sockets, listeners), recent, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
@@ -192,7 +194,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
-        let limits = HttpLimits::new(config, connections(config)?);
+        let limits = HttpLimits::new(config, plan.connections as usize);
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
@@ -367,14 +369,15 @@ async fn renew(
     }
 }
 
-/// Connections of the public listener.
-fn connections(config: &Config) -> Result<usize, ServerError> {
+/// How many connections there may be.
+fn connections(config: &Config) -> Result<descriptors::Plan, ServerError> {
     let limit = sluice_io::descriptors::raise().unwrap_or_else(|error| {
         tracing::warn!(%error, "the kernel does not say how many files may be open");
         u64::MAX
     });
     let shards = config.shard_count(affinity::cores().len());
-    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards.into(), limit)?;
+    let shards = (shards.into(), config.ice.tcp_listen.is_some());
+    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards, limit)?;
     if plan.lowered {
         tracing::warn!(
             "this process may have {limit} open files: http.connections is {}, so that some stay for cameras. \
@@ -382,7 +385,7 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
             plan.connections
         );
     }
-    Ok(plan.connections as usize)
+    Ok(plan)
 }
 
 /// Time between two samples of the history.

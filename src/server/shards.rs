@@ -11,7 +11,8 @@ use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
 use tokio::sync::mpsc;
 
 use super::ServerError;
-use crate::shard::worker::{self, Worker, WorkerSetup};
+use crate::http::listen::listen;
+use crate::shard::worker::{self, Gate, Worker, WorkerSetup};
 use crate::shard::{News, Pacing};
 use crate::supervise::Ends;
 use crate::track::RecentLimits;
@@ -49,10 +50,31 @@ pub(super) fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerErro
     Ok((sockets, ip.is_ipv6()))
 }
 
+/// One listener per shard for viewers without UDP, on ports in a row, each of so many connections; none if `ice.tcp_listen` is none.
+pub(super) async fn listeners(
+    config: &Config,
+    count: usize,
+    connections: usize,
+) -> Result<Vec<Option<Gate>>, ServerError> {
+    let mut listeners = Vec::with_capacity(count);
+    for index in 0..count as u16 {
+        let Some(first) = config.ice.tcp_listen else {
+            listeners.push(None);
+            continue;
+        };
+        // Port 0 is any that is free, for each of them.
+        let port = if first.port() == 0 { 0 } else { first.port() + index };
+        let listener = listen(SocketAddr::new(first.ip(), port), "ice.tcp_listen").await?;
+        let listener = listener.into_std().map_err(ServerError::Thread)?;
+        listeners.push(Some(Gate { listener, connections }));
+    }
+    Ok(listeners)
+}
+
 /// Starts the thread of each shard on its socket.
 pub(super) fn start(
     config: &Config,
-    sockets: Vec<Socket>,
+    (sockets, gates): (Vec<Socket>, Vec<Option<Gate>>),
     recent: RecentLimits,
     news: &mpsc::Sender<News>,
     ends: &Arc<Ends>,
@@ -65,10 +87,10 @@ pub(super) fn start(
     let cores = affinity::cores();
     let count = sockets.len();
     let mut workers = Vec::with_capacity(count);
-    for (index, socket) in sockets.into_iter().enumerate() {
+    for (index, (socket, gate)) in sockets.into_iter().zip(gates).enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
         let (news, ends) = (news.clone(), ends.clone());
-        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news, ends };
+        let setup = WorkerSetup { index, core, socket, gate, gso, recent, pacing, rate, busy, news, ends };
         workers.push(worker::start(setup)?);
     }
     Ok(workers)
