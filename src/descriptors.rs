@@ -19,7 +19,7 @@ const PER_SHARD: u64 = 3;
 const PROCESS: u64 = 24;
 
 /// Connections of the admin listener, which nobody but the operator reaches: scrapes, probes, pages that follow.
-pub const ADMIN_CONNECTIONS: u32 = 16;
+pub const ADMIN_CONNECTIONS: u32 = 64;
 
 /// Connections of the listener of profiles, if there is one. It serves one at a time, and they come out of the reserve.
 pub const PROFILE_CONNECTIONS: u32 = 4;
@@ -138,15 +138,15 @@ mod tests {
         let refusal = plan(4_096, 4, (1, false), 1_024).unwrap_err().to_string();
         assert_eq!(
             refusal,
-            "http.connections = 4096 and 4 streams need 4251 open files, and this process may have 1024: set \
-             http.connections to 869 or less, or raise the limit (LimitNOFILE= in a systemd unit, `ulimit -Hn` \
+            "http.connections = 4096 and 4 streams need 4299 open files, and this process may have 1024: set \
+             http.connections to 821 or less, or raise the limit (LimitNOFILE= in a systemd unit, `ulimit -Hn` \
              in a shell)"
         );
         assert_eq!(
-            plan(869, 4, (1, false), 1_024),
-            Ok(Plan { connections: 869, lowered: false, of_viewers: 0 })
+            plan(821, 4, (1, false), 1_024),
+            Ok(Plan { connections: 821, lowered: false, of_viewers: 0 })
         );
-        assert!(plan(870, 4, (1, false), 1_024).is_err());
+        assert!(plan(822, 4, (1, false), 1_024).is_err());
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn too_many_streams_are_refused_in_words() {
         let refusal = plan(0, 100, (1, false), 1_024).unwrap_err().to_string();
-        assert!(refusal.starts_with("4 connections and 100 streams need 1311 open files"), "{refusal}");
+        assert!(refusal.starts_with("4 connections and 100 streams need 1359 open files"), "{refusal}");
         assert!(refusal.contains("1024: serve fewer streams, or raise the limit"), "{refusal}");
         assert!(plan(16, 100, (1, false), 1_024).is_err());
     }
