@@ -23,7 +23,7 @@ mod value;
 mod variable;
 
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
+    Access, Admin, CONSENT_MIN, Cipher, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
     LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use error::ConfigError;

@@ -13,8 +13,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::tls;
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
-use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
+use sluice::server::{Over, Server};
 use sluice::tasks::named;
 use sluice_config::{
     Config, ConfigError, Effective, File, Given, Inputs, Setting, Source, Stream, StreamName,
@@ -117,12 +117,9 @@ fn main() -> ExitCode {
         Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
-        Some(Do::Check { file, sets }) => Inputs {
-            file: Some(File::Path(file)),
-            env: sluice_config::environment(),
-            sets,
-            ..Inputs::default()
-        },
+        Some(Do::Check { file, sets }) => {
+            Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }
+        }
         None => Inputs {
             file: serve.config.map(File::Path),
             env: sluice_config::environment(),
@@ -258,9 +255,17 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         greet(&effective.config, &server, qr)?;
         let mut config = effective.config;
         let mut code = ExitCode::SUCCESS;
+        let mut is_told_to_end = false;
         loop {
             tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = terminate.recv() => {
+                    // A second one finds no patience; nor does one where viewers have no time.
+                    let again = std::mem::replace(&mut is_told_to_end, true) && server.is_draining();
+                    if !again && server.drain() {
+                        continue;
+                    }
+                    tracing::info!("SIGTERM: stopping");
+                }
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
@@ -270,10 +275,13 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
                 }
-                why = server.failed() => {
-                    tracing::error!("{why}: stopping, to be started again");
-                    code = ExitCode::from(FAILED);
-                }
+                over = server.over() => match over {
+                    Over::Drained => tracing::info!("drained: stopping"),
+                    Over::Failed(why) => {
+                        tracing::error!("{why}: stopping, to be started again");
+                        code = ExitCode::from(FAILED);
+                    }
+                },
             }
             break;
         }

@@ -7,6 +7,8 @@ mod access;
 mod clients;
 #[path = "http/command.rs"]
 mod command;
+#[path = "http/drain.rs"]
+mod drain;
 #[path = "http/http2.rs"]
 mod http2;
 #[path = "http/metrics.rs"]

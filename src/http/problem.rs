@@ -97,6 +97,10 @@ impl IntoResponse for Problem {
             body["cause"] = cause.map(Cause::name).into();
             body["reason"] = reason.into();
         }
+        // The word of the metric says to programs what the sentence says to people.
+        if let Some(word) = self.word {
+            body["code"] = word.into();
+        }
         let mut response = (self.status, body.to_string()).into_response();
         if let Some(word) = self.word {
             response.extensions_mut().insert(Refused(word));

@@ -28,6 +28,7 @@ use super::log::Lost;
 use crate::cipher::Choice;
 use crate::count::TlsCounters;
 use crate::count::requests::Requests;
+use crate::session::drain::Drain;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::Registry;
@@ -56,6 +57,8 @@ pub struct Observed {
     pub revision: &'static str,
     /// Who seals.
     pub cipher: Choice,
+    /// Whether nobody is let in any more.
+    pub drain: Arc<Drain>,
 }
 
 /// All metrics of the process.
@@ -98,7 +101,7 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher } =
+        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher, drain } =
             &*self.observed;
         let mut out = Out(encoder);
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -109,6 +112,12 @@ impl Collector for Scrape {
         let help = "Time to seal a packet of 1,200 bytes by each library, as measured at the start";
         let costs = cipher.costs().map(|(library, cost)| (label("library", library), cost.as_secs_f64()));
         out.gauge("cipher_packet_seconds", help, costs)?;
+        let draining = f64::from(u8::from(drain.now().is_some()));
+        out.gauge(
+            "draining",
+            "1 while the server lets nobody in, because it is to end",
+            [(vec![], draining)],
+        )?;
         streams::encode(&mut out, registry, (self.now, self.date))?;
         viewers::encode(&mut out, sessions, shards, requests)?;
         quality::encode(&mut out, shards)?;

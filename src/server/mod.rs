@@ -4,6 +4,7 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+mod drain;
 mod settings;
 mod shards;
 mod streams;
@@ -31,6 +32,7 @@ use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
+use crate::http::drain::Drained;
 use crate::http::listen::{self, HttpLimits, ListenError, Service};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
@@ -44,6 +46,7 @@ use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
 use crate::session::client::Share;
+use crate::session::drain::Drain;
 use crate::session::table::Sessions;
 use crate::shard::News;
 use crate::shard::command::{Command, ShardHandle};
@@ -98,6 +101,16 @@ pub enum ServerError {
     Origin(String),
 }
 
+/// Why a server has to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Over {
+    /// A part of it has ended that cannot begin again: the process must end, and be started again
+    /// ([`watchdog::FAILED`]).
+    Failed(String),
+    /// A drain is over.
+    Drained,
+}
+
 /// A running server.
 pub struct Server {
     /// Where pages and WHEP are served.
@@ -120,6 +133,8 @@ pub struct Server {
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
+    /// Told when a drain is over.
+    drained: mpsc::Receiver<()>,
     _http_executor: Executor,
 }
 
@@ -150,6 +165,7 @@ impl Server {
         let registry = Arc::new(Registry::new(&shards, recent));
         let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
+        let drain = Arc::new(Drain::new(config.drain.clone()));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
@@ -158,6 +174,7 @@ impl Server {
             announced: RwLock::new(announced.as_slice().into()),
             viewer: config.into(),
             repair: config.nack.enabled,
+            drain: drain.clone(),
         });
         let parts = (registry.clone(), sessions.clone(), shards.clone());
         let operator = Arc::new(Operator::new(
@@ -179,12 +196,14 @@ impl Server {
                 revision,
                 tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
                 cipher,
+                drain: drain.clone(),
             }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
             profiles: Arc::new(Profiles::new(revision)),
             hosts: config.admin.hosts.as_slice().into(),
+            drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
         });
 
@@ -240,6 +259,10 @@ impl Server {
         let looks = look(watched(Task::History, "history"), operator, stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
+        let (over, drained) = mpsc::channel(1);
+        let ends_of_drains =
+            end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
+        tasks.spawn(named("drain", ends_of_drains));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
@@ -261,14 +284,35 @@ impl Server {
             certificates,
             sources,
             failure,
+            drained,
             _http_executor,
         })
     }
 
-    /// Waits until a part of the server has ended that cannot begin again, and tells which: the process
-    /// must end then, and be started again ([`watchdog::FAILED`]).
-    pub async fn failed(&mut self) -> String {
-        (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
+    /// Waits until the server has to be stopped, and tells why.
+    pub async fn over(&mut self) -> Over {
+        tokio::select! {
+            failure = &mut self.failure => {
+                Over::Failed(failure.unwrap_or_else(|_| "the watchdog has ended".to_owned()))
+            }
+            // The sender lives as long as the tasks do.
+            Some(()) = self.drained.recv() => Over::Drained,
+        }
+    }
+
+    /// Begins to drain, if the configuration gives viewers any time. Gives whether it drains now.
+    pub fn drain(&self) -> bool {
+        let drain = &self.admin_state.drained.drain;
+        let timeout = drain.timeout();
+        if !timeout.is_zero() {
+            drain.begin(Instant::now(), timeout);
+        }
+        self.is_draining()
+    }
+
+    /// Whether nobody is let in, because it is to end.
+    pub fn is_draining(&self) -> bool {
+        self.admin_state.drained.drain.now().is_some()
     }
 
     /// Takes over the streams and the log's level of another configuration: what became of the streams, in words.
@@ -282,6 +326,7 @@ impl Server {
         let levels = &self.admin_state.operator.levels;
         levels.change(Told { level: Some(config.log.level.clone()), ..levels.told() })?;
         let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
+        self.admin_state.drained.drain.configure(config.drain.clone());
         self.admin_state.operator.settings.reload(settings);
         Ok(changes.to_string())
     }
@@ -363,6 +408,25 @@ async fn renew(
     stop: watch::Receiver<bool>,
 ) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Waits for the ends of drains until the stop.
+async fn end_drains(
+    mut watched: Watched,
+    drain: Arc<Drain>,
+    sessions: Arc<Sessions>,
+    over: mpsc::Sender<()>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut ends = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = drain::watch(&drain, &sessions, &over) => {}
+        }
+    };
+    while let Some(pause) = watched.run(ends()).await {
         watched.pause(pause).await;
     }
 }
