@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod environment;
 mod error;
 mod load;
 mod network;
@@ -26,8 +27,9 @@ pub use config::{
     Access, Admin, CONSENT_MIN, Cipher, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
     LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
+pub use environment::{CredentialError, environment};
 pub use error::ConfigError;
-pub use load::{File, Inputs, effective, environment, load};
+pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};

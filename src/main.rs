@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod greet;
+mod notify;
 
 use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
@@ -20,6 +21,9 @@ use sluice_config::{
     Config, ConfigError, Effective, File, Given, Inputs, Setting, Source, Stream, StreamName,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::notify::Manager;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -110,6 +114,18 @@ fn main() -> ExitCode {
     let qr = serve.qr;
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
+    let environment = match &command {
+        None | Some(Do::Check { .. }) => sluice_config::environment(),
+        // The others take no configuration.
+        Some(_) => Ok(Vec::new()),
+    };
+    let env = match environment {
+        Ok(env) => env,
+        Err(error) => {
+            complain(&format!("sluice: {error}"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
@@ -122,7 +138,7 @@ fn main() -> ExitCode {
         }
         None => Inputs {
             file: serve.config.map(File::Path),
-            env: sluice_config::environment(),
+            env,
             sets: serve.sets,
             streams: serve.streams,
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
@@ -251,13 +267,21 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
+        let mut manager = Manager::find()?;
         let mut server = Server::start(&effective, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&effective.config, &server, qr)?;
+        manager.ready();
+        let mut looks = tokio::time::interval(manager.period());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut config = effective.config;
         let mut code = ExitCode::SUCCESS;
         let mut is_told_to_end = false;
         loop {
             tokio::select! {
+                _ = looks.tick() => {
+                    manager.look(&server.standing());
+                    continue;
+                }
                 _ = terminate.recv() => {
                     // A second one finds no patience; nor does one where viewers have no time.
                     let again = std::mem::replace(&mut is_told_to_end, true) && server.is_draining();
@@ -270,7 +294,7 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
                     if inputs.file.is_some() {
-                        reload(&mut config, inputs.clone(), &server);
+                        manager.reload(|| reload(&mut config, inputs.clone(), &server));
                         continue;
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
@@ -285,6 +309,7 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
             }
             break;
         }
+        manager.stopping();
         server.stop().await;
         Ok(code)
     });

@@ -13,6 +13,8 @@ mod drain;
 mod http2;
 #[path = "http/metrics.rs"]
 mod metrics;
+#[path = "http/notify.rs"]
+mod notify;
 #[path = "http/operator.rs"]
 mod operator;
 #[path = "http/pages.rs"]

@@ -78,6 +78,12 @@ async fn version(State(admin): State<Arc<Admin>>) -> Response {
 const SILENT: Duration = Duration::from_secs(5);
 
 impl Admin {
+    /// Whether every shard's thread goes round and all else gives signs of life.
+    pub fn is_whole(&self) -> bool {
+        let (stuck, silent) = self.missing();
+        stuck.is_empty() && silent.is_empty()
+    }
+
     /// Shards whose thread stands still or has ended, and what else gives no sign of life.
     fn missing(&self) -> (Vec<usize>, Vec<&'static str>) {
         let unable = self.shards.iter().filter(|shard| !shard.health.is_able());

@@ -111,6 +111,19 @@ pub enum Over {
     Drained,
 }
 
+/// What a service manager is told of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Streams that are configured.
+    pub streams: usize,
+    /// Sessions of viewers.
+    pub viewers: usize,
+    /// Whether every shard goes round, and all else gives signs of life.
+    pub is_whole: bool,
+    /// The time that viewers have left, while it drains.
+    pub draining: Option<Duration>,
+}
+
 /// A running server.
 pub struct Server {
     /// Where pages and WHEP are served.
@@ -313,6 +326,17 @@ impl Server {
     /// Whether nobody is let in, because it is to end.
     pub fn is_draining(&self) -> bool {
         self.admin_state.drained.drain.now().is_some()
+    }
+
+    /// How it stands now.
+    pub fn standing(&self) -> Standing {
+        let Admin { registry, drained, .. } = &*self.admin_state;
+        Standing {
+            streams: registry.streams().len(),
+            viewers: drained.sessions.len(),
+            is_whole: self.admin_state.is_whole(),
+            draining: drained.drain.now().map(|draining| draining.left(Instant::now())),
+        }
     }
 
     /// Takes over the streams and the log's level of another configuration: what became of the streams, in words.
