@@ -30,7 +30,7 @@ fn operator(count: usize) -> Operator {
         Arc::new(registry),
         Arc::new(sessions),
         shards,
-        Settings::default(),
+        (Settings::default(), Arc::default(), Changes::new().0),
         (Arc::<Recent>::default(), Arc::new(Levels::new("info").expect("a filter").0)),
     )
 }
