@@ -47,7 +47,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 49] = [
+static KEYS: &[Key<Draft>] = &[
     key(
         "http.listen",
         "\"[::]:8889\"",
