@@ -34,5 +34,5 @@ pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
-pub use stream::{Source, Stream, StreamName, StreamNameError};
+pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

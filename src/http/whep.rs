@@ -161,9 +161,11 @@ impl Whep {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
         // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
         // clients that put it in the place of the whole path, or resolve it against a page at the root.
-        let up = if request.head.is_folder { "../.." } else { ".." };
-        set(headers, header::LOCATION, &format!("{up}/{}/whep/{id}", stream.name));
+        let up = "../".repeat(request.head.depth);
+        set(headers, header::LOCATION, &format!("{up}{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
+        // The name by which it can be ended (`/v3/webrtcsessions/kick`), and nothing else.
+        set(headers, HeaderName::from_static("id"), &id.short().uuid());
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         Ok(response)
     }
@@ -276,7 +278,7 @@ pub fn allow_origin(headers: &mut HeaderMap, origin: &HeaderValue) {
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
         (
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
+            "Location, Link, ETag, ID, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
         (HeaderName::from_static("accept-post"), "application/sdp"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
+use crate::operator::change::Changes;
 use crate::operator::sample::ShardLoad;
 use crate::operator::settings::Settings;
 use crate::ops::levels::Levels;
