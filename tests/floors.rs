@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. Who stands on one floor together does not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["cipher", "contain", "count", "current", "descriptors", "executor", "id", "stat"],
-    &["supervise", "tasks", "track"],
+    &["cipher", "contain", "count", "descriptors", "executor", "id", "stat"],
+    &["current", "supervise", "tasks", "track"],
     &["peer"],
     &["viewer"],
     &["shard"],
