@@ -28,7 +28,7 @@ pub use config::{
     LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use environment::{CredentialError, environment};
-pub use error::ConfigError;
+pub use error::{ConfigError, Mistake};
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use redact::redact;
@@ -36,5 +36,5 @@ pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
-pub use stream::{Source, Stream, StreamName, StreamNameError};
+pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

@@ -48,7 +48,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 }
 
 // The casts below are within the range that stands beside them.
-static KEYS: [Key<Draft>; 51] = [
+static KEYS: &[Key<Draft>] = &[
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -381,7 +381,7 @@ static STREAMS: Repeated<Draft, StreamDraft, StreamName> = Repeated {
 };
 
 /// All that can be configured.
-pub(crate) static SCHEMA: Schema<Draft> = Schema { keys: &KEYS, repeated: &[&STREAMS] };
+pub(crate) static SCHEMA: Schema<Draft> = Schema { keys: KEYS, repeated: &[&STREAMS] };
 
 /// Every key there is, in the order of the reference file.
 pub fn keys() -> Vec<KeyInfo> {
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn the_defaults_written_here_are_the_defaults() {
-        for key in &KEYS {
+        for key in KEYS {
             let mut draft = Draft::default();
             let default = key.default.expect("a key of the configuration has a default");
             let value = DeValue::parse(default).expect(default);
@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn setters_reach_the_field_they_are_named_after() {
-        for key in &KEYS {
+        for key in KEYS {
             let text = match &key.kind {
                 Kind::Bool(_) => "false".to_owned(),
                 Kind::Integer(_, max, _) => max.to_string(),

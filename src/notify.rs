@@ -73,11 +73,10 @@ impl Manager {
         }
     }
 
-    /// A reload, from its beginning to its end.
-    pub fn reload(&self, reload: impl FnOnce()) {
+    /// A reload begins; it goes on until the answer is dropped.
+    pub fn reload(&self) -> Reloading {
         self.put(Word::Reloading);
-        reload();
-        self.put(Word::Ready);
+        Reloading(self.out.clone())
     }
 
     /// The end has begun.
@@ -86,9 +85,22 @@ impl Manager {
     }
 
     fn put(&self, word: Word) {
-        if let Some(out) = &self.out {
-            let _ = out.try_send(word);
-        }
+        put(self.out.as_ref(), word);
+    }
+}
+
+/// A reload under way.
+pub struct Reloading(Option<SyncSender<Word>>);
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        put(self.0.as_ref(), Word::Ready);
+    }
+}
+
+fn put(out: Option<&SyncSender<Word>>, word: Word) {
+    if let Some(out) = out {
+        let _ = out.try_send(word);
     }
 }
 

@@ -44,11 +44,13 @@ pub enum Task {
     History,
     /// The end of a drain.
     Drain,
+    /// Changes of the configuration.
+    Changes,
 }
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 9] = [
+    pub const ALL: [Task; 10] = [
         Task::Shard,
         Task::Source,
         Task::Http,
@@ -58,6 +60,7 @@ impl Task {
         Task::Watchdog,
         Task::History,
         Task::Drain,
+        Task::Changes,
     ];
 
     /// The value of the `task` label in metrics.
@@ -72,6 +75,7 @@ impl Task {
             Task::Watchdog => "watchdog",
             Task::History => "history",
             Task::Drain => "drain",
+            Task::Changes => "changes",
         }
     }
 }

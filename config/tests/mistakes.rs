@@ -314,8 +314,8 @@ fn variables_and_arguments_name_their_origin() {
    :          `-- write NAME= before it, as in cam1=rtsp://...
    `----
 
-  x the stream name `api` is taken by the server itself, as are api, metrics, publish, static, whep, whip:
-  | add a letter
+  x the stream name `api` has a part that is a path of the server, as are api, frame.mp4, metrics, publish,
+  | reader.js, static, streams.json, whep, whip: add a letter
    ,-[command line:1:1]
  1 | api=demo
    : ^|^

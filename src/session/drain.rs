@@ -3,12 +3,11 @@
 //! Owns whether that is so and until when, and how many are to be sent elsewhere at a time. Never reads a clock; what ends
 //! the process is in `server/drain.rs`.
 
-use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::contain::{read, write};
+use crate::current::Current;
 
 /// Of a drain with a place to go, the end that nobody is sent away in, as part of the whole: who is slow to leave has it.
 /// A larger part sends people away faster; a smaller one leaves more of them to the last moment.
@@ -25,29 +24,29 @@ pub struct Draining {
 
 /// Whether the server drains, and how.
 pub struct Drain {
-    settings: RwLock<sluice_config::Drain>,
+    settings: Current<sluice_config::Drain>,
     told: watch::Sender<Option<Draining>>,
 }
 
 impl Drain {
     /// Of a server that serves.
     pub fn new(settings: sluice_config::Drain) -> Drain {
-        Drain { settings: RwLock::new(settings), told: watch::Sender::new(None) }
+        Drain { settings: Current::new(settings), told: watch::Sender::new(None) }
     }
 
     /// Another configuration. A drain under way keeps its end.
     pub fn configure(&self, settings: sluice_config::Drain) {
-        *write(&self.settings) = settings;
+        self.settings.set(settings);
     }
 
     /// How long viewers may stay (`drain.timeout`).
     pub fn timeout(&self) -> Duration {
-        read(&self.settings).timeout
+        self.settings.get().timeout
     }
 
     /// Where viewers go (`drain.elsewhere`).
     pub fn elsewhere(&self) -> Option<String> {
-        read(&self.settings).elsewhere.clone()
+        self.settings.get().elsewhere
     }
 
     /// Begins, unless it has begun: then its end stays as it is. Gives when it ends, and whether this began it.

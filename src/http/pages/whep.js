@@ -24,7 +24,8 @@
 //   "closed"      the server ended the session
 //   "browser"     the browser refused; `detail` is its explanation
 //
-// Event "track", detail {track, stream}: `stream` is the same object for all tracks of one connection.
+// Event "track", detail {track, stream, receiver, transceiver}: `stream` is the same object for all tracks of one
+// connection.
 
 // Waiting time before another attempt: lower finds a restarted server sooner, higher spares it when
 // thousands of viewers come back at once.
@@ -42,7 +43,7 @@ const DISCONNECTED_MS = 5_000;
 
 export class WhepPlayer extends EventTarget {
   #url;
-  #token;
+  #authorization;
   #iceServers;
   #audio;
   #attempt = null;
@@ -53,13 +54,13 @@ export class WhepPlayer extends EventTarget {
   // The endpoint of another server that ours has sent us to, or null.
   #elsewhere = null;
 
-  // `token` is sent as `Authorization: Bearer`. `iceServers` is that of RTCConfiguration; a server on a
+  // `token` is sent as `Authorization: Bearer`, `user` and `password` as `Basic`. `iceServers` is that of RTCConfiguration; a server on a
   // public address needs none. Without `audio` no sound is asked for, and none is sent.
-  constructor({ url, token = null, iceServers = [], audio = true }) {
+  constructor({ url, token = null, user = null, password = "", iceServers = [], audio = true }) {
     super();
     this.#audio = audio;
     this.#url = new URL(url, location.href);
-    this.#token = token;
+    this.#authorization = token ? `Bearer ${token}` : user ? basic(user, password) : null;
     this.#iceServers = iceServers;
   }
 
@@ -149,10 +150,11 @@ export class WhepPlayer extends EventTarget {
     pc.addTransceiver("video", { direction: "recvonly" });
     if (this.#audio) pc.addTransceiver("audio", { direction: "recvonly" });
     const stream = new MediaStream();
-    pc.ontrack = ({ track }) => {
+    pc.ontrack = ({ track, receiver, transceiver }) => {
       if (this.#attempt !== attempt) return;
       stream.addTrack(track);
-      this.dispatchEvent(new CustomEvent("track", { detail: { track, stream } }));
+      const detail = { track, stream, receiver, transceiver };
+      this.dispatchEvent(new CustomEvent("track", { detail }));
     };
     pc.onconnectionstatechange = () => this.#connectionStateChanged(attempt);
     return pc;
@@ -273,7 +275,7 @@ export class WhepPlayer extends EventTarget {
   }
 
   #credentials() {
-    return this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
+    return this.#authorization ? { Authorization: this.#authorization } : {};
   }
 
   #setState(state, reason) {
@@ -297,6 +299,12 @@ function watchDtls(pc, ended) {
 function clearTimers(attempt) {
   attempt.timers.forEach(clearTimeout);
   attempt.timers = [];
+}
+
+// UTF-8, as RFC 7617 §2.1 has it.
+function basic(user, password) {
+  const bytes = new TextEncoder().encode(`${user}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
 
 function because(reason) {
