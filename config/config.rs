@@ -45,6 +45,8 @@ pub struct Config {
     pub shards: Shards,
     /// `[limits]`: how many viewers, and for how long they may be silent.
     pub limits: Limits,
+    /// `[drain]`: how a server ends while people watch.
+    pub drain: Drain,
     /// `[rtsp]`: how cameras are pulled.
     pub rtsp: Rtsp,
     /// `[nack]`: repair of what viewers lose.
@@ -62,27 +64,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Tables of `other` that a running server with this configuration does not take over: all that differ but
-    /// `[rtsp]`, `[streams]` and `log.level`.
-    pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
-        let differs = [
-            ("http", self.http != other.http),
-            ("access", self.access != other.access),
-            ("admin", self.admin != other.admin),
-            ("udp", self.udp != other.udp),
-            ("egress", self.egress != other.egress),
-            ("ice", self.ice != other.ice),
-            ("shards", self.shards != other.shards),
-            ("limits", self.limits != other.limits),
-            ("nack", self.nack != other.nack),
-            ("rtcp", self.rtcp != other.rtcp),
-            ("srtp", self.srtp != other.srtp),
-            ("track", self.track != other.track),
-            ("log", self.log.format != other.log.format),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
-    }
-
     /// How many shards to run on `cores` logical processors, 1..=256: `shards.count`, or one less than the cores when it
     /// is 0, and never more than fit between `udp.port` or `ice.tcp_listen` and 65535.
     pub fn shard_count(&self, cores: usize) -> u16 {
@@ -328,6 +309,15 @@ impl Default for Limits {
             consent_timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// `[drain]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drain {
+    /// How long viewers may stay once the server is to end; zero ends it at once.
+    pub timeout: Duration,
+    /// Where they are sent meanwhile: the URL that pages have on another server, without a slash at its end.
+    pub elsewhere: Option<String>,
 }
 
 /// `[rtsp]`: how a camera is pulled.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod environment;
 mod error;
 mod load;
 mod network;
@@ -23,16 +24,17 @@ mod value;
 mod variable;
 
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
+    Access, Admin, CONSENT_MIN, Cipher, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
     LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
-pub use error::ConfigError;
-pub use load::{File, Inputs, effective, environment, load};
+pub use environment::{CredentialError, environment};
+pub use error::{ConfigError, Mistake};
+pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
-pub use stream::{Source, Stream, StreamName, StreamNameError};
+pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

@@ -1,6 +1,6 @@
 //! From the file, the environment and the command line to one [`Config`]: later sources win, and every source is read to
-//! its end so that all problems are shown at once. Which keys exist is said in `schema.rs`; this file reads one file and
-//! the process's environment, nothing else.
+//! its end so that all problems are shown at once. Which keys exist is said in `schema.rs`; this file reads one file,
+//! nothing else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ const FILE_MAX: u64 = 4 << 20;
 pub struct Inputs {
     /// `-c FILE`.
     pub file: Option<File>,
-    /// Variables, see [`environment`]; those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`.
+    /// Variables, see [`environment`](crate::environment); those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`.
     /// Variables know no case and no `-`: `SLUICE_STREAMS_GATE_1_SOURCE` is of the stream that the file or the command
     /// line names `gate_1`, `gate-1` or `Gate_1`, and of a new one `gate_1` if none is named so.
     pub env: Vec<(String, String)>,
@@ -55,15 +55,6 @@ pub enum File {
     },
 }
 
-/// The `SLUICE_*` variables of this process, sorted by name. Bytes that are not UTF-8 become U+FFFD, which no key takes.
-pub fn environment() -> Vec<(String, String)> {
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    let ours = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-    let mut ours: Vec<_> = ours.filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    ours.sort();
-    ours
-}
-
 /// Merges and checks everything.
 ///
 /// # Errors
@@ -81,8 +72,7 @@ pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
     if let Some(file) = inputs.file {
         loader.file(file);
     }
-    loader.spelt =
-        loader.tables.keys().filter_map(|table| table.strip_prefix("streams.")?.parse().ok()).collect();
+    loader.spelt = loader.named.keys().filter_map(|name| name.parse().ok()).collect();
     loader.spelt.extend(names(&inputs.sets, &inputs.streams));
     for (name, value) in &inputs.env {
         loader.variable(name, value);
@@ -97,11 +87,22 @@ pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
 /// Names of streams on the command line. What is wrong with them is said where they are applied.
 fn names(sets: &[String], streams: &[String]) -> impl Iterator<Item = StreamName> {
     let named = |argument: &String| argument.split_once('=')?.0.parse().ok();
-    let set = |argument: &String| {
-        let (name, _) = argument.split_once('=')?.0.strip_prefix("streams.")?.split_once('.')?;
-        name.parse().ok()
+    let set = |argument: &String| match segments(argument.split_once('=')?.0)[..] {
+        ["streams", name, ..] => name.parse().ok(),
+        _ => None,
     };
     streams.iter().filter_map(named).chain(sets.iter().filter_map(set))
+}
+
+/// The segments of a key: apart at dots, but for those between quotation marks (`streams."v1.2".source`), as TOML has it.
+fn segments(key: &str) -> Vec<&str> {
+    let mut is_quoted = false;
+    let apart = key.split(|c| {
+        is_quoted ^= c == '"';
+        c == '.' && !is_quoted
+    });
+    let bare = |segment: &str| Some((segment.strip_prefix('"')?.strip_suffix('"')?).len());
+    apart.map(|segment| bare(segment).map_or(segment, |length| &segment[1..=length])).collect()
 }
 
 struct Loader {
@@ -111,6 +112,8 @@ struct Loader {
     spelt: BTreeSet<StreamName>,
     /// Where each table was named first, by its path.
     tables: BTreeMap<String, Place>,
+    /// Where each stream was named first. Its name may have dots, so a path does not tell.
+    named: BTreeMap<String, Place>,
     /// Where each key was set last, by its path, and to what.
     places: BTreeMap<String, (Place, String)>,
     /// Keys that were refused at least once: they hold something nobody wrote.
@@ -127,6 +130,7 @@ impl Loader {
             draft: Draft::default(),
             spelt: BTreeSet::new(),
             tables: BTreeMap::new(),
+            named: BTreeMap::new(),
             places: BTreeMap::new(),
             refused: BTreeSet::new(),
             incomplete: false,
@@ -182,10 +186,11 @@ impl Loader {
             match (self.schema.resolve(path), value.get_ref()) {
                 (Ok(Node::Table), DeValue::Table(inner)) => {
                     self.tables.entry(joined).or_insert_with(|| text.at(key.span()));
+                    self.name_stream(path, || text.at(key.span()));
                     self.table(path, inner, text);
                 }
                 (Ok(Node::Rows), DeValue::Array(rows)) => self.rows(path, rows, text),
-                (Ok(Node::Key(found)), _) => self.apply(joined, &found, &Given::Toml(value), text),
+                (Ok(Node::Key(found)), _) => self.apply(path, &found, &Given::Toml(value), text),
                 (Ok(Node::Table | Node::Rows), _) => self.not_a_table(path, text.at(value.span())),
                 (Err(no_node), _) => self.unknown("key", &joined, text.at(key.span()), no_node),
             }
@@ -234,9 +239,10 @@ impl Loader {
                 }
             }
         }
-        match self.schema.resolve(&path.iter().map(String::as_str).collect::<Vec<_>>()) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        match self.schema.resolve(&path) {
             Ok(Node::Key(found)) => {
-                self.apply(path.join("."), &found, &Given::Text { text: value, at: name.len() + 1 }, &text);
+                self.apply(&path, &found, &Given::Text { text: value, at: name.len() + 1 }, &text);
             }
             // Only keys have variables.
             Ok(Node::Table | Node::Rows) => {}
@@ -269,13 +275,13 @@ impl Loader {
                     .at(place, "write KEY=VALUE, as in udp.port=8189".to_owned()),
             );
         };
-        let path: Vec<_> = key.split('.').collect();
+        let path = segments(key);
         let place = text.at(OPTION.len()..OPTION.len() + key.len());
         match self.schema.resolve(&path) {
             Ok(Node::Table | Node::Rows) => self.not_a_table(&path, place),
             Ok(Node::Key(found)) => {
                 let given = Given::Text { text: value, at: OPTION.len() + key.len() + 1 };
-                self.apply(key.to_owned(), &found, &given, &text);
+                self.apply(&path, &found, &given, &text);
             }
             Err(no_node) => self.unknown("key", key, place, no_node),
         }
@@ -301,7 +307,7 @@ impl Loader {
                         .at(text.at(0..name.len()), "give one of them another name".to_owned()),
                 ),
                 Ok(Node::Key(found)) => {
-                    self.apply(path.join("."), &found, &Given::Text { text: url, at: name.len() + 1 }, &text);
+                    self.apply(&path, &found, &Given::Text { text: url, at: name.len() + 1 }, &text);
                 }
                 Ok(Node::Table | Node::Rows) => self.not_a_table(&path, text.at(0..name.len())),
                 Err(no_node) => self.unknown("stream", name, text.at(0..name.len()), no_node),
@@ -309,11 +315,22 @@ impl Loader {
         }
     }
 
-    /// Sets the key at `path`.
-    fn apply(&mut self, path: String, found: &Found<Draft>, given: &Given<'_>, text: &Text) {
-        if let Some((table, _)) = path.rsplit_once('.') {
-            self.tables.entry(table.to_owned()).or_insert_with(|| text.at(given.span()));
+    /// Writes down where a stream was named, if `path` leads into one.
+    fn name_stream(&mut self, path: &[&str], place: impl FnOnce() -> Place) {
+        if let ["streams", name, ..] = path
+            && !self.named.contains_key(*name)
+        {
+            self.named.insert((*name).to_owned(), place());
         }
+    }
+
+    /// Sets the key at `path`.
+    fn apply(&mut self, path: &[&str], found: &Found<Draft>, given: &Given<'_>, text: &Text) {
+        if let [table @ .., _] = path {
+            self.tables.entry(table.join(".")).or_insert_with(|| text.at(given.span()));
+        }
+        self.name_stream(path, || text.at(given.span()));
+        let path = path.join(".");
         let Err(Fault { why, meant, span }) = (found.set)(&mut self.draft, given) else {
             self.places.insert(path, (text.at(given.span()), given.written()));
             return;
@@ -443,13 +460,9 @@ impl Loader {
             }
         }
         // A table counts even if it is empty.
-        for (table, place) in &self.tables {
-            let Some(name) = table.strip_prefix("streams.") else { continue };
-            let source = format!("{table}.source");
-            if !name.contains('.')
-                && !self.draft.config.streams.contains_key(name)
-                && !self.refused.contains(&source)
-            {
+        for (name, place) in &self.named {
+            let source = format!("streams.{name}.source");
+            if !self.draft.config.streams.contains_key(&**name) && !self.refused.contains(&source) {
                 self.problems.push(
                     Problem::new(format!("the stream `{name}` has no source"))
                         .at(place.clone(), format!("add {source}")),

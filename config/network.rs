@@ -78,7 +78,9 @@ mod tests {
             let network: Network = network.parse().expect(network);
             assert_eq!(network.contains(address.parse().expect(address)), belongs, "{network:?} {address}");
         }
-        for wrong in ["", "x", "10.0.0.0/33", "::/129", "::ffff:1.2.3.4/129", "10.0.0.0/", "10.0.0.0/-1", "/8"] {
+        for wrong in
+            ["", "x", "10.0.0.0/33", "::/129", "::ffff:1.2.3.4/129", "10.0.0.0/", "10.0.0.0/-1", "/8"]
+        {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
     }

@@ -5,11 +5,17 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use crate::{RtspUrl, Transport, redact::shown};
 
-/// The longest name of a stream, in bytes.
-const NAME_MAX: usize = 64;
+/// The longest name of a stream, in bytes. Longer makes addresses, metrics and log lines that nobody reads.
+pub const NAME_MAX: usize = 128;
 
-/// First segments of the server's own paths.
-const RESERVED: [&str; 6] = ["api", "metrics", "publish", "static", "whep", "whip"];
+/// Segments of the server's own paths: as part of a name they would make a path that means two things.
+const RESERVED: [&str; 9] =
+    ["api", "frame.mp4", "metrics", "publish", "reader.js", "static", "streams.json", "whep", "whip"];
+
+/// Whether the server's own paths have a segment like this, so that no stream's name has.
+pub fn is_reserved(segment: &str) -> bool {
+    RESERVED.contains(&segment)
+}
 
 /// `[streams.NAME]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +46,8 @@ impl Source {
     }
 }
 
-/// One path segment: 1 to 64 of `A-Z a-z 0-9 _ -`, and none of the names the server's own paths begin with. Cheap to clone.
+/// One path segment or several with `/` between them, as in `site1/gate`: 1 to 128 of `A-Z a-z 0-9 _ - . /`. No segment is
+/// empty, begins with a dot (so that none leads elsewhere), or is one of the server's own paths. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamName(Arc<str>);
 
@@ -48,21 +55,24 @@ pub struct StreamName(Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamNameError {
     /// Nothing is no name.
-    #[error("a stream's name is empty: write 1 to {NAME_MAX} of A-Z a-z 0-9 _ -")]
+    #[error("a stream's name is empty: write 1 to {NAME_MAX} of A-Z a-z 0-9 _ - . /")]
     Empty,
-    /// More than 64 bytes; holds how many.
+    /// More than 128 bytes; holds how many.
     #[error("the stream name `{}` has {} characters: write at most {NAME_MAX}", .0, .1)]
     Long(String, usize),
     /// A character that is not allowed.
-    #[error("the stream name `{name}` has a `{}`: write 1 to {NAME_MAX} of A-Z a-z 0-9 _ -", .character.escape_debug())]
+    #[error("the stream name `{name}` has a `{}`: write 1 to {NAME_MAX} of A-Z a-z 0-9 _ - . /", .character.escape_debug())]
     Character {
         /// The name as it may be shown.
         name: String,
         /// The first character that is not allowed.
         character: char,
     },
-    /// A name the server uses itself.
-    #[error("the stream name `{}` is taken by the server itself, as are {}: add a letter", .0, RESERVED.join(", "))]
+    /// A segment that is empty or begins with a dot.
+    #[error("the stream name `{}` has a part that is empty or begins with a dot: write it like site1/gate", .0)]
+    Segment(String),
+    /// A segment the server uses itself.
+    #[error("the stream name `{}` has a part that is a path of the server, as are {}: add a letter", .0, RESERVED.join(", "))]
     Reserved(String),
 }
 
@@ -72,9 +82,9 @@ impl StreamName {
         &self.0
     }
 
-    /// As variables know it: in lower case, `_` for `-`.
+    /// As variables know it: in lower case, `_` for `-`, `.` and `/`.
     pub fn folded(&self) -> String {
-        self.0.to_ascii_lowercase().replace('-', "_")
+        self.0.to_ascii_lowercase().replace(['-', '.', '/'], "_")
     }
 
     /// The environment variable that sets this stream's source. It reaches a name that is not [`folded`](Self::folded)
@@ -92,14 +102,17 @@ impl FromStr for StreamName {
             return Err(StreamNameError::Empty);
         }
         if let Some(character) =
-            name.chars().find(|c| !matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-'))
+            name.chars().find(|c| !matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-' | '.' | '/'))
         {
             return Err(StreamNameError::Character { name: shown(name), character });
         }
         if name.len() > NAME_MAX {
             return Err(StreamNameError::Long(shown(name), name.len()));
         }
-        if RESERVED.contains(&name) {
+        if name.split('/').any(|segment| segment.is_empty() || segment.starts_with('.')) {
+            return Err(StreamNameError::Segment(shown(name)));
+        }
+        if name.split('/').any(is_reserved) {
             return Err(StreamNameError::Reserved(name.to_owned()));
         }
         Ok(Self(name.into()))
@@ -135,8 +148,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_one_path_segment() {
-        for name in ["a", "cam1", "Front-Door_2", &"x".repeat(64), "apis", "demo"] {
+    fn accepts_path_segments() {
+        for name in [
+            "a",
+            "cam1",
+            "Front-Door_2",
+            &"x".repeat(128),
+            "apis",
+            "demo",
+            "site1/gate",
+            "v1.2/a.b/c",
+            "a..b",
+        ] {
             assert_eq!(name.parse::<StreamName>().map(|name| name.to_string()), Ok(name.to_owned()));
         }
     }
@@ -144,22 +167,25 @@ mod tests {
     #[test]
     fn says_which_rule_a_name_breaks() {
         for (name, message) in [
-            ("", "a stream's name is empty: write 1 to 64 of A-Z a-z 0-9 _ -"),
-            ("a/b", "the stream name `a/b` has a `/`: write 1 to 64 of A-Z a-z 0-9 _ -"),
-            ("café", "the stream name `café` has a `é`: write 1 to 64 of A-Z a-z 0-9 _ -"),
-            ("a\n", "the stream name `a ` has a `\\n`: write 1 to 64 of A-Z a-z 0-9 _ -"),
-            (
-                "whep",
-                "the stream name `whep` is taken by the server itself, as are api, metrics, publish, static, whep, whip: add a letter",
-            ),
-            ("u:canary@h", "the stream name `u:******@h` has a `:`: write 1 to 64 of A-Z a-z 0-9 _ -"),
+            ("", "a stream's name is empty: write 1 to 128 of A-Z a-z 0-9 _ - . /"),
+            ("a b", "the stream name `a b` has a ` `: write 1 to 128 of A-Z a-z 0-9 _ - . /"),
+            ("café", "the stream name `café` has a `é`: write 1 to 128 of A-Z a-z 0-9 _ - . /"),
+            ("a\n", "the stream name `a ` has a `\\n`: write 1 to 128 of A-Z a-z 0-9 _ - . /"),
+            ("u:canary@h", "the stream name `u:******@h` has a `:`: write 1 to 128 of A-Z a-z 0-9 _ - . /"),
         ] {
             assert_eq!(name.parse::<StreamName>().expect_err(name).to_string(), message);
         }
-        let long = "x".repeat(65).parse::<StreamName>().expect_err("65 characters").to_string();
+        for name in ["/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", ".well-known/x"] {
+            let error = name.parse::<StreamName>().expect_err(name);
+            assert_eq!(error, StreamNameError::Segment(name.to_owned()));
+        }
+        for name in ["whep", "a/whep", "a/whep/b", "static/x", "a/frame.mp4", "streams.json"] {
+            assert_eq!(name.parse::<StreamName>(), Err(StreamNameError::Reserved(name.to_owned())));
+        }
+        let long = "x".repeat(129).parse::<StreamName>().expect_err("129 characters").to_string();
         assert_eq!(
             long,
-            format!("the stream name `{}...` has 65 characters: write at most 64", "x".repeat(60))
+            format!("the stream name `{}...` has 129 characters: write at most 128", "x".repeat(60))
         );
     }
 }

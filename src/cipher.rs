@@ -67,7 +67,10 @@ impl Choice {
     }
 
     fn chosen(&self) -> Duration {
-        self.costs.iter().find(|(library, _)| *library == self.library).map_or(Duration::ZERO, |(_, cost)| *cost)
+        self.costs
+            .iter()
+            .find(|(library, _)| *library == self.library)
+            .map_or(Duration::ZERO, |(_, cost)| *cost)
     }
 
     /// What sealing a packet of 1,200 bytes costs by each library.
@@ -80,7 +83,8 @@ impl Choice {
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [(one, this), (other, that)] = self.costs.map(|(library, cost)| (library, cost.as_nanos()));
-        let is_fastest = self.costs.iter().all(|(library, cost)| *library == self.library || *cost >= self.chosen());
+        let is_fastest =
+            self.costs.iter().all(|(library, cost)| *library == self.library || *cost >= self.chosen());
         let why = match (self.forced, is_fastest) {
             (true, _) => "as srtp.cipher says",
             (false, true) => "by measurement",

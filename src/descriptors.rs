@@ -129,8 +129,8 @@ mod tests {
         let others = PROCESS + u64::from(ADMIN_CONNECTIONS) + 4 * PER_SOURCE + PER_SHARD;
         assert_eq!(u64::from(connections) + others + RESERVE, 1_024);
         let small = plan(0, 1, (1, false), 128).unwrap();
-        assert_eq!(plan(0, 1, (1, false), 64), Ok(Plan { connections: 4, lowered: true, of_viewers: 0 }));
-        assert!(small.lowered && (16..60).contains(&small.connections), "{small:?}");
+        assert_eq!(plan(0, 1, (1, false), 112), Ok(Plan { connections: 4, lowered: true, of_viewers: 0 }));
+        assert!(small.lowered && (8..60).contains(&small.connections), "{small:?}");
     }
 
     #[test]

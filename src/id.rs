@@ -50,6 +50,21 @@ impl fmt::Display for ShortId {
     }
 }
 
+impl ShortId {
+    /// As a UUID of version 8 (RFC 9562 §5.8), for programs that take no other names. Two may have the same.
+    pub fn uuid(self) -> String {
+        format!("{self}{UUID_REST}")
+    }
+
+    /// The one whose UUID that is.
+    pub fn of_uuid(uuid: &str) -> Option<ShortId> {
+        uuid.get(..8).filter(|_| uuid.get(8..) == Some(UUID_REST))?.parse().ok()
+    }
+}
+
+/// All of a UUID of ours behind what it is of.
+const UUID_REST: &str = "-0000-8000-8000-000000000000";
+
 impl std::str::FromStr for ShortId {
     type Err = ();
 
@@ -76,5 +91,26 @@ impl std::str::FromStr for SessionId {
             return Err(());
         }
         u128::from_str_radix(text, 16).map(SessionId).map_err(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_leads_back_to_its_session_and_another_to_none() {
+        let short = SessionId(0x1f2e_3d4c << 96).short();
+        assert_eq!(short.uuid(), "1f2e3d4c-0000-8000-8000-000000000000");
+        assert_eq!(ShortId::of_uuid(&short.uuid()), Some(short));
+        for other in [
+            "",
+            "1f2e3d4c",
+            "é",
+            "1f2e3d4c-0000-8000-8000-000000000001",
+            "xf2e3d4c-0000-8000-8000-000000000000",
+        ] {
+            assert_eq!(ShortId::of_uuid(other), None, "{other}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod greet;
+mod notify;
 
 use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
@@ -11,15 +12,17 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::tls;
+use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
-use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
+use sluice::server::{Over, Server, live};
 use sluice::tasks::named;
-use sluice_config::{
-    Config, ConfigError, Effective, File, Given, Inputs, Setting, Source, Stream, StreamName,
-};
+use sluice_config::{Config, Effective, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::notify::{Manager, Reloading};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -110,6 +113,18 @@ fn main() -> ExitCode {
     let qr = serve.qr;
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
+    let environment = match &command {
+        None | Some(Do::Check { .. }) => sluice_config::environment(),
+        // The others take no configuration.
+        Some(_) => Ok(Vec::new()),
+    };
+    let env = match environment {
+        Ok(env) => env,
+        Err(error) => {
+            complain(&format!("sluice: {error}"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
@@ -117,22 +132,19 @@ fn main() -> ExitCode {
         Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
-        Some(Do::Check { file, sets }) => Inputs {
-            file: Some(File::Path(file)),
-            env: sluice_config::environment(),
-            sets,
-            ..Inputs::default()
-        },
+        Some(Do::Check { file, sets }) => {
+            Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }
+        }
         None => Inputs {
             file: serve.config.map(File::Path),
-            env: sluice_config::environment(),
+            env,
             sets: serve.sets,
             streams: serve.streams,
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
     // A check tells what the file says, not what is served for want of it.
-    let read = if check { sluice_config::effective } else { configured };
+    let read = if check { sluice_config::effective } else { live::configured };
     let effective = match read(inputs.clone()) {
         Ok(effective) => effective,
         Err(error) => {
@@ -170,19 +182,6 @@ fn report(config: &Config) -> ExitCode {
     // Where nobody reads it the exit code still tells.
     let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
     ExitCode::SUCCESS
-}
-
-/// The configuration; the demo is served where no stream is configured.
-fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
-    let mut effective = sluice_config::effective(inputs)?;
-    let streams = &mut effective.config.streams;
-    if streams.is_empty() {
-        let name = "demo".parse().expect("a valid name");
-        let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
-        streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
-        effective.settings.push(Setting { key, value, origin: Given::Default });
-    }
-    Ok(effective)
 }
 
 fn write_dashboards(options: &dashboards::Options) -> ExitCode {
@@ -254,29 +253,49 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let mut server = Server::start(&effective, env!("COMMIT_OF_BUILD"), log).await?;
+        let has_file = inputs.file.is_some();
+        let mut manager = Manager::find()?;
+        let mut server = Server::start(&effective, inputs, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&effective.config, &server, qr)?;
-        let mut config = effective.config;
+        manager.ready();
+        let mut looks = tokio::time::interval(manager.period());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut code = ExitCode::SUCCESS;
+        let mut is_told_to_end = false;
         loop {
             tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = looks.tick() => {
+                    manager.look(&server.standing());
+                    continue;
+                }
+                _ = terminate.recv() => {
+                    // A second one finds no patience; nor does one where viewers have no time.
+                    let again = std::mem::replace(&mut is_told_to_end, true) && server.is_draining();
+                    if !again && server.drain() {
+                        continue;
+                    }
+                    tracing::info!("SIGTERM: stopping");
+                }
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
-                    if inputs.file.is_some() {
-                        reload(&mut config, inputs.clone(), &server);
+                    if has_file {
+                        tokio::spawn(named("reload", reload(server.changes().clone(), manager.reload())));
                         continue;
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
                 }
-                why = server.failed() => {
-                    tracing::error!("{why}: stopping, to be started again");
-                    code = ExitCode::from(FAILED);
-                }
+                over = server.over() => match over {
+                    Over::Drained => tracing::info!("drained: stopping"),
+                    Over::Failed(why) => {
+                        tracing::error!("{why}: stopping, to be started again");
+                        code = ExitCode::from(FAILED);
+                    }
+                },
             }
             break;
         }
+        manager.stopping();
         server.stop().await;
         Ok(code)
     });
@@ -285,28 +304,13 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
     served
 }
 
-/// Reads the configuration again and takes over its streams; on any error everything stays as it is.
-fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
-    let new = match configured(inputs) {
-        Ok(new) => new,
-        Err(error) => {
-            return tracing::error!(
-                "SIGHUP: nothing is changed, the configuration has errors\n{}",
-                error.render(false)
-            );
-        }
-    };
-    let restart = config.needs_restart(&new.config);
-    match server.reload(&new) {
-        Ok(changes) => tracing::info!("SIGHUP: the configuration was read again: {changes}"),
-        Err(error) => return tracing::error!("SIGHUP: not everything could be taken over: {error}"),
+/// Has the configuration read again, and the service manager told until when that takes.
+async fn reload(changes: Changes, _until: Reloading) {
+    // What came of it is in the log, but where it was not even looked at.
+    if let Err(refused @ (Refused::Busy | Refused::Stopping)) = changes.ask(Wanted::Reload(Why::Signal)).await
+    {
+        tracing::warn!("SIGHUP: {refused}");
     }
-    if !restart.is_empty() {
-        let tables = restart.iter().map(|table| format!("[{table}]")).collect::<Vec<_>>().join(", ");
-        tracing::warn!("what changed in {tables} has no effect before a restart");
-    }
-    // What waits for a restart is told again until there is one.
-    (config.streams, config.rtsp) = (new.config.streams, new.config.rtsp);
 }
 
 /// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.
@@ -356,6 +360,7 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
         scheme,
         name,
         udp_ports: &server.ports,
+        tcp_ports: &server.tcp_ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
         restricted: !config.access.read.is_empty(),

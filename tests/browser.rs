@@ -112,3 +112,48 @@ fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
     assert_eq!(sluice.metric("sluice_stream_starts_total{stream=\"cam\"}"), 2.0);
     page.screenshot("camera-back");
 }
+
+/// The class that pages written for MediaMTX embed, with their options and events, for a name of two segments.
+#[test]
+fn a_reader_for_pages_of_mediamtx_plays_says_why_it_does_not_and_ends() {
+    let _turn = turn();
+    let sluice = SLUICE.start(&["site1/gate=demo"]);
+    sluice.wait_until_playing("site1/gate");
+    let mut page = Page::open(sluice.http, "/");
+    let read = |name: &str| {
+        format!(
+            "new Promise((done, failed) => {{ const script = document.createElement('script'); \
+             script.src = 'site1/gate/reader.js'; script.onerror = failed; script.onload = () => {{ \
+             const video = document.createElement('video'); video.muted = true; video.autoplay = true; \
+             window.reader = new MediaMTXWebRTCReader({{ url: new URL('{name}/whep', location).href, user: '', \
+             pass: '', token: '', onError: done, \
+             onTrack: (event) => {{ video.srcObject = event.streams[0]; \
+             video.requestVideoFrameCallback(() => done(video.videoWidth)); }} }}); }}; \
+             document.head.append(script); }})"
+        )
+    };
+    let said = page.eval(&read("nothing"));
+    assert!(said.as_str().is_some_and(|said| said.starts_with("stream not found, retrying in ")), "{said}");
+    page.eval("reader.close()");
+    assert_eq!(page.eval(&read("site1/gate")), 1280);
+    assert_eq!(sluice.metric("sluice_viewers"), 1.0);
+    page.eval("reader.close()");
+    sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+}
+
+/// Its own page, embedded as MediaMTX's is.
+#[test]
+fn the_page_of_a_name_with_a_slash_plays_without_what_its_address_leaves_out() {
+    let _turn = turn();
+    let sluice = SLUICE.start(&["site1/gate=demo"]);
+    sluice.wait_until_playing("site1/gate");
+    let mut page =
+        Page::open(sluice.http, "/site1/gate?controls=false&muted=true&disablepictureinpicture=true");
+    let stats = page.wait_for_frames(90);
+    assert_plays(&stats, "audio/opus");
+    assert_eq!(page.eval("document.title"), "site1/gate · Sluice");
+    assert_eq!(page.eval("location.pathname"), "/site1/gate/");
+    assert_eq!(page.eval("document.getElementById('tools').hidden"), true);
+    assert_eq!(page.eval("document.getElementById('toggle-pip').hidden"), true);
+    assert_eq!(page.eval("document.getElementById('video').disablePictureInPicture"), true);
+}

@@ -314,8 +314,8 @@ fn variables_and_arguments_name_their_origin() {
    :          `-- write NAME= before it, as in cam1=rtsp://...
    `----
 
-  x the stream name `api` is taken by the server itself, as are api, metrics, publish, static, whep, whip:
-  | add a letter
+  x the stream name `api` has a part that is a path of the server, as are api, frame.mp4, metrics, publish,
+  | reader.js, static, streams.json, whep, whip: add a letter
    ,-[command line:1:1]
  1 | api=demo
    : ^|^
@@ -415,6 +415,22 @@ fn a_path_that_only_a_shell_understands() {
  2 | key = "~/key.pem"
    :       ^^^^^|^^^^^
    :            `-- allowed: "" for none, or the path of a PEM file
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_place_to_go_that_is_no_url() {
+    report(
+        file("[drain]\nelsewhere = \"tv2.example.com\"\n"),
+        r#"
+  x `drain.elsewhere`: `tv2.example.com` is not the URL of a server's pages
+   ,-[sluice.toml:2:13]
+ 2 | elsewhere = "tv2.example.com"
+   :             ^^^^^^^^|^^^^^^^^
+   :                     `-- did you mean `https://tv2.example.com`?
    `----
 
 1 problem in the configuration"#,

@@ -49,6 +49,31 @@ fn later_sources_win() {
 }
 
 #[test]
+fn names_with_slashes_and_dots_are_reached_by_every_source() {
+    let inputs = Inputs {
+        file: file("[streams.'site1/v1.2']\nsource = 'rtsp://a'\n[streams]\n'site1/gate'.source = 'demo'\n"),
+        env: env(&[("SLUICE_STREAMS_SITE1_V1_2_RTSP_TRANSPORT", "udp")]),
+        sets: owned(&["streams.site1/gate.source=rtsp://b", "streams.\"b.2/x\".source=demo"]),
+        streams: owned(&["a.b/c=demo"]),
+        ..Inputs::default()
+    };
+    let config = loaded(inputs);
+    let found: Vec<_> =
+        config.streams.iter().map(|(name, stream)| (name.as_str(), stream.source.label())).collect();
+    let expected = [
+        ("a.b/c", "demo"),
+        ("b.2/x", "demo"),
+        ("site1/gate", "rtsp://b:554"),
+        ("site1/v1.2", "rtsp://a:554"),
+    ];
+    assert_eq!(found, expected.map(|(name, label)| (name, label.to_owned())));
+    assert_eq!(config.streams["site1/v1.2"].rtsp_transport, Some(Transport::Udp));
+    let inputs = Inputs { file: file("[streams.'v1.2']\n"), ..Inputs::default() };
+    let error = load(inputs).expect_err("no source").to_string();
+    assert!(error.contains("the stream `v1.2` has no source"), "{error}");
+}
+
+#[test]
 fn every_source_can_write_every_kind() {
     let text = r#"
         [http]
@@ -246,7 +271,7 @@ fn files_are_read_and_their_faults_are_told() {
 
 #[test]
 fn the_environment_is_ours_only() {
-    assert!(environment().iter().all(|(name, _)| name.starts_with("SLUICE_")));
+    assert!(environment().expect("no credentials").iter().all(|(name, _)| name.starts_with("SLUICE_")));
 }
 
 proptest! {

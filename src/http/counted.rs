@@ -15,11 +15,13 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
+use super::path::ENDPOINT;
 use super::problem::Refused;
 use crate::count::requests::{Request as Counted, Requests};
 
-/// The routes of WHEP's endpoint: a session begins where one answers 201.
-const ENDPOINTS: [&str; 2] = ["/{stream}/whep", "/{stream}/whep/"];
+/// The route that an answer was given by, where the router does not know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Route(pub(super) &'static str);
 
 /// What a count belongs to.
 #[derive(Clone)]
@@ -35,12 +37,14 @@ pub fn counted(router: Router, listener: &'static str, requests: &Arc<Requests>)
 
 async fn count(State(counting): State<Counting>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let path = request.extensions().get::<MatchedPath>();
-    let route = path.map_or("other", MatchedPath::as_str).to_owned();
+    let path = request.extensions().get::<MatchedPath>().cloned();
     let method = word(request.method());
     let response = next.run(request).await;
     let (took, status) = (began.elapsed(), response.status());
-    if status == StatusCode::CREATED && ENDPOINTS.contains(&&*route) {
+    let told = response.extensions().get::<Route>().map(|route| route.0);
+    let route = told.or(path.as_ref().map(MatchedPath::as_str)).unwrap_or("other").to_owned();
+    // A session begins.
+    if status == StatusCode::CREATED && route == ENDPOINT {
         counting.requests.joined(took);
     }
     let said = response.extensions().get::<Refused>().map(|refused| refused.0);

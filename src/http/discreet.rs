@@ -4,8 +4,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Stands for an address of the operator's network.
+/// Stands for the source's own address.
 const CAMERA: &str = "the camera";
+
+/// Stands for any other.
+const OTHER: &str = "another address";
 
 /// Names that mean a machine of the operator whatever the source is called.
 const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
@@ -15,7 +18,7 @@ const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
 pub fn discreet(text: &str, source: &str) -> String {
     let place = Place::of(source);
     let mut out = String::with_capacity(text.len());
-    let mut rest = without_urls(text);
+    let mut rest = place.without_urls(text);
     while !rest.is_empty() {
         // What an address can be written with; everything between is left as it is.
         let word = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
@@ -24,9 +27,11 @@ pub fn discreet(text: &str, source: &str) -> String {
         out.push_str(&rest[word..gap]);
         rest = rest.split_off(gap);
     }
-    let twice = format!("{CAMERA} {CAMERA}");
-    while out.contains(&twice) {
-        out = out.replace(&twice, CAMERA);
+    for stand_in in [CAMERA, OTHER] {
+        let twice = format!("{stand_in} {stand_in}");
+        while out.contains(&twice) {
+            out = out.replace(&twice, stand_in);
+        }
     }
     // Failures begin with "camera HOST:PORT".
     out.replace(&format!("camera {CAMERA}"), CAMERA)
@@ -34,24 +39,6 @@ pub fn discreet(text: &str, source: &str) -> String {
 
 fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']' | '%')
-}
-
-/// The text with [`CAMERA`] where a URL stands.
-fn without_urls(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let scheme = rest[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |before| {
-            before + rest[before..].chars().next().map_or(1, char::len_utf8)
-        });
-        let end = rest[at..].find(|c: char| c.is_whitespace() || "\"'<>,;".contains(c));
-        let end = end.map_or(rest.len(), |length| at + length);
-        let url = rest[..end].trim_end_matches(['.', ':', '!', '?', ')']);
-        out.push_str(&rest[..scheme]);
-        out.push_str(CAMERA);
-        rest = &rest[url.len().max(at + 3)..];
-    }
-    out + rest
 }
 
 /// Where a source is.
@@ -67,6 +54,35 @@ impl<'a> Place<'a> {
         Place { host: host.trim_matches(['[', ']']), port }
     }
 
+    /// The text with what stands for it where a URL is.
+    fn without_urls(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("://") {
+            let scheme = rest[..at]
+                .rfind(|c: char| !c.is_ascii_alphanumeric())
+                .map_or(0, |before| before + rest[before..].chars().next().map_or(1, char::len_utf8));
+            let end = rest[at..].find(|c: char| c.is_whitespace() || "\"'<>,;".contains(c));
+            let end = end.map_or(rest.len(), |length| at + length);
+            let url = rest[..end].trim_end_matches(['.', ':', '!', '?', ')']);
+            out.push_str(&rest[..scheme]);
+            let authority = url.get(at..).unwrap_or_default().trim_start_matches("://");
+            let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            out.push_str(self.stand_in(host));
+            rest = &rest[url.len().max(at + 3)..];
+        }
+        out + rest
+    }
+
+    /// What stands for a word that names a place.
+    fn stand_in(&self, word: &str) -> &'static str {
+        let own = |part: &str| self.is_host(part);
+        let whole = word.rsplit_once(':').map_or(word, |(name, _)| name).trim_matches(['[', ']']);
+        let is_own = own(whole) || word == self.port || word.split([':', '[', ']', '%', '_', '-']).any(own);
+        if is_own { CAMERA } else { OTHER }
+    }
+
     /// Writes `word`, or what stands for it.
     fn tell(&self, word: &str, out: &mut String) {
         let bare = word.trim_end_matches(['.', ':', '-']);
@@ -74,7 +90,7 @@ impl<'a> Place<'a> {
         if bare.is_empty() || !self.is_named_by(bare) {
             return out.push_str(word);
         }
-        out.push_str(CAMERA);
+        out.push_str(self.stand_in(bare));
         out.push_str(tail);
     }
 
@@ -125,9 +141,13 @@ mod tests {
             (
                 "GATE.lan, 10.0.0.7 and [fd00::7]:554!",
                 "rtsp://gate.lan:554",
-                "the camera, the camera and the camera!",
+                "the camera, another address and another address!",
             ),
-            ("it says \"moved to rtsp://10.0.0.9/x\".", "rtsp://a:554", "it says \"moved to the camera\"."),
+            (
+                "it says \"moved to rtsp://10.0.0.9/x\".",
+                "rtsp://a:554",
+                "it says \"moved to another address\".",
+            ),
             (
                 "fd00::7 at 12:30 sent 4.5 MB (404)",
                 "rtsp://[fd00::7]:554",
@@ -161,6 +181,9 @@ mod tests {
         }
         let told = discreet("x=cam7.gate.lan;y", "rtsp://gate.lan:554");
         assert_eq!(told, "x=the camera;y");
-        assert_eq!(discreet("\u{e4}://\u{fc} \u{20ac}://", "rtsp://a:1"), "\u{e4}the camera \u{20ac}the camera");
+        assert_eq!(
+            discreet("\u{e4}://\u{fc} \u{20ac}://", "rtsp://a:1"),
+            "\u{e4}another address \u{20ac}another address"
+        );
     }
 }

@@ -68,7 +68,7 @@ async fn index(headers: HeaderMap) -> Response {
 
 async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     match FILES.iter().find(|(file, _, _)| *file == name) {
-        Some((_, content_type, text)) => pages::page(&headers, StatusCode::OK, content_type, text),
+        Some((_, content_type, text)) => pages::page(&headers, StatusCode::OK, content_type, *text),
         None => Problem::new(StatusCode::NOT_FOUND, "no such file").into_response(),
     }
 }

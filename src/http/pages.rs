@@ -1,5 +1,7 @@
 //! The web pages, embedded: the wall of streams, the kiosk and a player. They work without any other server.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -56,16 +58,21 @@ pub fn index(request: &HeaderMap) -> Response {
     page(request, StatusCode::OK, "text/html; charset=utf-8", INDEX)
 }
 
-/// The player; it explains in words when there is no such stream.
-pub fn player(request: &HeaderMap, exists: bool) -> Response {
+/// The player, `depth` segments below the root; it explains in words when there is no such stream.
+pub fn player(request: &HeaderMap, exists: bool, depth: usize) -> Response {
     let status = if exists { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    page(request, status, "text/html; charset=utf-8", PLAYER)
+    // It is written for one segment.
+    let text = match depth {
+        1 => Cow::Borrowed(PLAYER),
+        _ => PLAYER.replace("\"../", &format!("\"{}", "../".repeat(depth))).into(),
+    };
+    page(request, status, "text/html; charset=utf-8", text)
 }
 
 /// A script or style of the pages.
 pub fn file(request: &HeaderMap, name: &str) -> Response {
     match FILES.iter().find(|(file, _, _)| *file == name) {
-        Some((_, content_type, text)) => page(request, StatusCode::OK, content_type, text),
+        Some((_, content_type, text)) => page(request, StatusCode::OK, content_type, *text),
         None => Problem::new(StatusCode::NOT_FOUND, "no such file").into_response(),
     }
 }
@@ -75,8 +82,9 @@ pub(super) fn page(
     request: &HeaderMap,
     status: StatusCode,
     content_type: &'static str,
-    text: &'static str,
+    text: impl Into<Cow<'static, str>>,
 ) -> Response {
+    let text = text.into();
     let etag = etag_of(text.as_bytes());
     // A status of its own has to be told again.
     let mut response = if status == StatusCode::OK && has_already(request, &etag) {

@@ -90,7 +90,10 @@ pub fn routes(profiles: Arc<Profiles>) -> Router {
         .route("/debug/pprof", get(|| async { Redirect::permanent("pprof/") }))
         .route("/debug/pprof/", get(|| async { INDEX }))
         .route("/debug/pprof/profile", get(profile))
-        .route("/debug/pprof/heap", get(heap).post(sampling).fallback(|| async { Problem::not_allowed("GET, POST") }))
+        .route(
+            "/debug/pprof/heap",
+            get(heap).post(sampling).fallback(|| async { Problem::not_allowed("GET, POST") }),
+        )
         .route("/debug/pprof/allocs", get(allocs))
         .route("/debug/pprof/goroutine", get(goroutine))
         .route("/debug/pprof/threads", get(all_threads))

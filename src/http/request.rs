@@ -35,8 +35,8 @@ pub struct Head {
     pub local: Option<IpAddr>,
     /// Who sent it: behind a trusted proxy whom that names.
     pub client: IpAddr,
-    /// Whether its path ends with a slash, so that what is relative to it begins one level deeper.
-    pub is_folder: bool,
+    /// How many segments up the root is for what is relative to its path.
+    pub depth: usize,
 }
 
 /// One request.
@@ -58,7 +58,7 @@ impl Head {
             query: request.uri().query().map(str::to_owned),
             local: ends.and_then(|ends| ends.local),
             client: client::origin(peer, request.headers(), trusted),
-            is_folder: request.uri().path().ends_with('/'),
+            depth: request.uri().path().matches('/').count().saturating_sub(1),
             headers: request.headers().clone(),
         }
     }

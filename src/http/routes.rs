@@ -6,21 +6,24 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use axum::Router;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{any, get};
-use sluice_config::Network;
+use axum::routing::get;
 
 use super::access::{Access, Grant};
+use super::counted::Route;
+use super::listen::ClientLimits;
+use super::path::{StreamPath, What, encode};
 use super::problem::Problem;
 use super::request::{Head, Request};
 use super::streams::StreamList;
 use super::whep::{Whep, allow_origin, unknown_stream};
-use super::{pages, still};
+use super::{pages, reader, still};
+use crate::current::Current;
 
 /// The state of the public routes.
 #[derive(Clone)]
@@ -32,11 +35,9 @@ pub struct Public {
     /// Who may do what.
     pub access: Access,
     /// Who may call from other origins.
-    pub origin: HeaderValue,
-    /// Proxies that say truly who asks.
-    pub trusted: Arc<[Network]>,
-    /// Time for a request's body.
-    pub body_timeout: Duration,
+    pub origin: Arc<Current<HeaderValue>>,
+    /// Which proxies say truly who asks, and the time for a request's body.
+    pub clients: Arc<Current<ClientLimits>>,
 }
 
 /// Routes of the public listener: pages and WHEP.
@@ -46,15 +47,7 @@ pub fn public(state: Public) -> Router {
         .route("/streams.json", get(streams))
         .route("/static/{file}", get(file))
         .route("/metrics", get(elsewhere))
-        .route("/{stream}", get(to_player))
-        .route("/{stream}/", get(player))
-        .route("/{stream}/frame.mp4", get(frame))
-        .route("/{stream}/whep", any(endpoint))
-        .route("/{stream}/whep/", any(endpoint))
-        .route("/{stream}/whep/{session}", any(session))
-        .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "nothing is here; the start page / lists the streams")
-        })
+        .fallback(of_stream)
         .with_state(state)
 }
 
@@ -78,70 +71,56 @@ async fn streams(State(public): State<Public>, request: HttpRequest) -> Response
     })
 }
 
-async fn to_player(
-    State(public): State<Public>,
-    Path(stream): Path<String>,
-    request: HttpRequest,
-) -> Response {
-    let query = public.head(&request).query.map(|query| format!("?{query}")).unwrap_or_default();
-    // Relative, so that a proxy's prefix stays; the name came out of this very path.
-    Redirect::temporary(&format!("{}/{query}", encode(&stream))).into_response()
-}
-
-/// A path segment as it must be written in a URL.
-fn encode(segment: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut text = String::from("./");
-    for byte in segment.bytes() {
-        if plain(byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-async fn player(State(public): State<Public>, Path(stream): Path<String>, request: HttpRequest) -> Response {
-    let head = public.head(&request);
-    // The page itself explains a missing stream in words, so it is served with 404 then; but not to those who may not
-    // know which there are.
-    let exists = public.access.read(&head).is_err() || public.whep.registry.stream(&stream).is_some();
-    pages::player(&head.headers, exists)
-}
-
-async fn frame(State(public): State<Public>, Path(stream): Path<String>, request: HttpRequest) -> Response {
-    let head = public.head(&request);
-    let answered = public.access.read(&head).and_then(|grant| {
-        contain(|| {
-            let stream = public.whep.registry.stream(&stream).ok_or_else(|| unknown_stream(&stream))?;
-            still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
-        })
-    });
-    with_origin(answered, &public.origin)
-}
-
-async fn endpoint(
-    State(public): State<Public>,
-    Path(stream): Path<String>,
-    request: HttpRequest,
-) -> Response {
-    let whep = public.whep.clone();
-    public.answer(request, |now, request, grant| whep.endpoint(now, &stream, request, grant)).await
-}
-
-async fn session(
-    State(public): State<Public>,
-    Path((stream, id)): Path<(String, String)>,
-    request: HttpRequest,
-) -> Response {
-    let whep = public.whep.clone();
-    public.answer(request, |_, request, grant| whep.session(&stream, &id, request, grant)).await
+/// What is below a stream's name, which may have any number of segments.
+async fn of_stream(State(public): State<Public>, request: HttpRequest) -> Response {
+    let Some(path) = StreamPath::of(request.uri().path()) else {
+        let nothing = "nothing is here; the start page / lists the streams";
+        return Problem::new(StatusCode::NOT_FOUND, nothing).into_response();
+    };
+    let route = path.route();
+    let mut response = public.stream(path, request).await;
+    response.extensions_mut().insert(Route(route));
+    response
 }
 
 impl Public {
     fn head(&self, request: &HttpRequest) -> Head {
-        Head::of(request, &self.trusted)
+        Head::of(request, &self.clients.get().proxies)
+    }
+
+    async fn stream(&self, StreamPath { stream, what }: StreamPath, request: HttpRequest) -> Response {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let whep = self.whep.clone();
+        match what {
+            What::Endpoint => {
+                self.answer(request, |now, request, grant| whep.endpoint(now, &stream, request, grant)).await
+            }
+            What::Session(id) => {
+                self.answer(request, |_, request, grant| whep.session(&stream, &id, request, grant)).await
+            }
+            _ if !is_read => Problem::not_allowed("GET, HEAD").into_response(),
+            What::ToPage(last) => to_page(&last, &self.head(&request)),
+            What::Page(depth) => self.player(&stream, depth, &self.head(&request)),
+            What::Frame => self.frame(&stream, &self.head(&request)),
+            What::Reader => reader::answer(&self.head(&request).headers),
+        }
+    }
+
+    /// The page itself explains a missing stream in words, so it is served with 404 then; but not to those who may not
+    /// know which there are.
+    fn player(&self, stream: &str, depth: usize, head: &Head) -> Response {
+        let exists = self.access.read(head).is_err() || self.whep.registry.stream(stream).is_some();
+        pages::player(&head.headers, exists, depth)
+    }
+
+    fn frame(&self, stream: &str, head: &Head) -> Response {
+        let answered = self.access.read(head).and_then(|grant| {
+            contain(|| {
+                let stream = self.whep.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
+                still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
+            })
+        });
+        with_origin(answered, &self.origin.get())
     }
 
     /// Answers a request of WHEP: a preflight by itself, anything else by `handler`, if it is granted and was read.
@@ -153,17 +132,23 @@ impl Public {
         let head = self.head(&request);
         if head.method == Method::OPTIONS {
             // It must work for any name and for everybody: it carries no credentials and tells nothing.
-            return with_origin(Ok(StatusCode::OK.into_response()), &self.origin);
+            return with_origin(Ok(StatusCode::OK.into_response()), &self.origin.get());
         }
         let answered = match self.access.read(&head) {
-            Ok(grant) => match head.with_body(request, self.body_timeout).await {
+            Ok(grant) => match head.with_body(request, self.clients.get().headers).await {
                 Ok(request) => contain(|| handler(Instant::now(), &request, &grant)),
                 Err(problem) => Err(problem),
             },
             Err(problem) => Err(problem),
         };
-        with_origin(answered, &self.origin)
+        with_origin(answered, &self.origin.get())
     }
+}
+
+/// Relative, so that a proxy's prefix stays; the name came out of this very path.
+fn to_page(last: &str, head: &Head) -> Response {
+    let query = head.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::temporary(&format!("./{}/{query}", encode(last))).into_response()
 }
 
 /// A panic on somebody's input is an answer to that request, and nothing more.

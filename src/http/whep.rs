@@ -5,7 +5,7 @@
 //! socket: `now` and the address that a request came in on are given to it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -14,14 +14,16 @@ use sluice_media::dtls::SharedDtls;
 
 use super::access::Grant;
 use super::discreet::discreet;
+use super::drain;
 use super::problem::Problem;
 use super::request::Request;
-use crate::contain::read;
 use crate::count::EndReason;
+use crate::current::Current;
 use crate::id::SessionId;
 use crate::peer::Credentials;
 use crate::session::admission::Refusal;
 use crate::session::client::Client;
+use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
@@ -52,14 +54,31 @@ pub struct Whep {
     /// Certificate and provider of all engines.
     pub dtls: SharedDtls,
     /// Addresses to announce, best first.
-    pub announced: RwLock<Arc<[IpAddr]>>,
-    /// Bounds of each viewer.
-    pub viewer: ViewerLimits,
+    pub announced: Current<Arc<[IpAddr]>>,
+    /// What viewers are given that come from now on.
+    pub terms: Current<ViewerTerms>,
+    /// Whether nobody is let in any more.
+    pub drain: Arc<Drain>,
+}
+
+/// What each viewer is given, for as long as it stays.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewerTerms {
+    /// Its bounds.
+    pub limits: ViewerLimits,
     /// Whether lost packets are sent again (`nack.enabled`).
     pub repair: bool,
 }
 
 impl Whep {
+    /// Announces these addresses to viewers that come from now on, best first.
+    pub fn announce(&self, addresses: &[IpAddr]) {
+        if self.announced.get()[..] != *addresses {
+            tracing::info!(?addresses, "the announced addresses changed");
+            self.announced.set(addresses.into());
+        }
+    }
+
     /// `/{stream}/whep`.
     pub fn endpoint(
         &self,
@@ -103,6 +122,15 @@ impl Whep {
 
     fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
+        if self.drain.now().is_some() {
+            let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
+            return drain::turn_away(
+                elsewhere.as_deref(),
+                &stream.name,
+                &head.headers,
+                head.query.as_deref(),
+            );
+        }
         let status = stream.status();
         let Some(formats) = status.playable() else {
             stream.want();
@@ -116,6 +144,7 @@ impl Whep {
         })?;
         let candidates = self.candidates(shard, request.head.local);
         let layer = stream.layer();
+        let ViewerTerms { limits, repair } = self.terms.get();
         let terms = Terms {
             layer,
             name: &stream.name,
@@ -123,8 +152,8 @@ impl Whep {
             candidates: &candidates,
             tcp_port: shard.tcp_port,
             dtls: &self.dtls,
-            limits: self.viewer,
-            repair: self.repair,
+            limits,
+            repair,
         };
         let Joined { viewer, answer, etag, ufrags, mids } = join(text, terms, &mut rand::rng(), now)
             .inspect_err(|error| match error {
@@ -146,9 +175,11 @@ impl Whep {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
         // Relative, because a proxy may serve us below a path that it takes off. This form is also right for
         // clients that put it in the place of the whole path, or resolve it against a page at the root.
-        let up = if request.head.is_folder { "../.." } else { ".." };
-        set(headers, header::LOCATION, &format!("{up}/{}/whep/{id}", stream.name));
+        let up = "../".repeat(request.head.depth);
+        set(headers, header::LOCATION, &format!("{up}{}/whep/{id}", stream.name));
         set(headers, header::ETAG, &etag);
+        // The name by which it can be ended (`/v3/webrtcsessions/kick`), and nothing else.
+        set(headers, HeaderName::from_static("id"), &id.short().uuid());
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         Ok(response)
     }
@@ -172,7 +203,7 @@ impl Whep {
     }
 
     fn candidates(&self, shard: &ShardHandle, local: Option<IpAddr>) -> Vec<SocketAddr> {
-        let announced = read(&self.announced).clone();
+        let announced = self.announced.get();
         let mut addresses: Vec<IpAddr> = announced.to_vec();
         // Some clients use the first candidate only (FFmpeg): let it be one that surely works.
         addresses.sort_by_key(|address| Some(*address) != local);
@@ -262,7 +293,7 @@ pub fn allow_origin(headers: &mut HeaderMap, origin: &HeaderValue) {
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
         (
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
+            "Location, Link, ETag, ID, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
         (HeaderName::from_static("accept-post"), "application/sdp"),

@@ -3,6 +3,7 @@
 //! Owns the exposition only, each part in a file below. No label names a viewer, so the number of series depends on
 //! streams and shards alone (docs/OPERATING.md lists them). Reads no clock: a scrape says what time it is.
 
+mod config;
 mod egress;
 mod kernel;
 mod out;
@@ -26,8 +27,9 @@ use self::out::{Out, label};
 use self::process::Process;
 use super::log::Lost;
 use crate::cipher::Choice;
-use crate::count::TlsCounters;
 use crate::count::requests::Requests;
+use crate::count::{Reloads, TlsCounters};
+use crate::session::drain::Drain;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::Registry;
@@ -56,6 +58,10 @@ pub struct Observed {
     pub revision: &'static str,
     /// Who seals.
     pub cipher: Choice,
+    /// What became of the configuration when it was last read.
+    pub reloads: Arc<Reloads>,
+    /// Whether nobody is let in any more.
+    pub drain: Arc<Drain>,
 }
 
 /// All metrics of the process.
@@ -98,8 +104,19 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher } =
-            &*self.observed;
+        let Observed {
+            registry,
+            sessions,
+            shards,
+            requests,
+            tls,
+            lost,
+            ends,
+            revision,
+            cipher,
+            reloads,
+            drain,
+        } = &*self.observed;
         let mut out = Out(encoder);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let build = vec![("version", version), ("revision", (*revision).to_owned())];
@@ -109,6 +126,12 @@ impl Collector for Scrape {
         let help = "Time to seal a packet of 1,200 bytes by each library, as measured at the start";
         let costs = cipher.costs().map(|(library, cost)| (label("library", library), cost.as_secs_f64()));
         out.gauge("cipher_packet_seconds", help, costs)?;
+        let draining = f64::from(u8::from(drain.now().is_some()));
+        out.gauge(
+            "draining",
+            "1 while the server lets nobody in, because it is to end",
+            [(vec![], draining)],
+        )?;
         streams::encode(&mut out, registry, (self.now, self.date))?;
         viewers::encode(&mut out, sessions, shards, requests)?;
         quality::encode(&mut out, shards)?;
@@ -117,6 +140,7 @@ impl Collector for Scrape {
         requests::encode(&mut out, requests)?;
         tls::encode(&mut out, tls)?;
         kernel::encode(&mut out)?;
+        config::encode(&mut out, reloads)?;
         let help = "Lines of the log that nobody took: it was stuck, or could not be written";
         out.counter("log_lost_lines", help, [(vec![], lost.get())])?;
         let ended = Task::ALL.map(|task| (label("task", task.label()), ends.of(task)));

@@ -4,46 +4,54 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+mod drain;
+pub mod live;
 mod settings;
 mod shards;
 mod streams;
+mod tables;
 pub mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::http::HeaderValue;
-use sluice_config::{Config, Effective};
+use sluice_config::{Config, Effective, Inputs};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::live::Live;
 use self::streams::Streams;
+use self::tables::Tables;
 use self::watchdog::WatchdogSetup;
 use crate::cipher::Choice;
+use crate::count::Reloads;
 use crate::count::requests::Requests;
+use crate::current::Current;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
-use crate::http::listen::{self, HttpLimits, ListenError, Service};
+use crate::http::drain::Drained;
+use crate::http::listen::{self, ClientLimits, HttpLimits, ListenError, Service};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::tls::{self, Tls, TlsError, renewal};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
+use crate::operator::change::Changes;
 use crate::operator::settings::Settings;
-use crate::ops::levels::{LevelError, Told};
+use crate::ops::levels::LevelError;
 use crate::ops::logging::Logging;
 use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
-use crate::session::client::Share;
+use crate::session::drain::Drain;
 use crate::session::table::Sessions;
 use crate::shard::News;
 use crate::shard::command::{Command, ShardHandle};
@@ -98,6 +106,29 @@ pub enum ServerError {
     Origin(String),
 }
 
+/// Why a server has to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Over {
+    /// A part of it has ended that cannot begin again: the process must end, and be started again
+    /// ([`watchdog::FAILED`]).
+    Failed(String),
+    /// A drain is over.
+    Drained,
+}
+
+/// What a service manager is told of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Streams that are configured.
+    pub streams: usize,
+    /// Sessions of viewers.
+    pub viewers: usize,
+    /// Whether every shard goes round, and all else gives signs of life.
+    pub is_whole: bool,
+    /// The time that viewers have left, while it drains.
+    pub draining: Option<Duration>,
+}
+
 /// A running server.
 pub struct Server {
     /// Where pages and WHEP are served.
@@ -106,28 +137,32 @@ pub struct Server {
     pub admin: SocketAddr,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
+    /// Their TCP ports, where viewers without UDP are taken.
+    pub tcp_ports: Vec<u16>,
     /// Addresses that viewers were told at the start, best first.
     pub announced: Vec<IpAddr>,
     workers: Vec<Worker>,
     admin_state: Arc<Admin>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
-    streams: Streams,
+    streams: Arc<Streams>,
     /// TLS of the public listener, if it has any.
     tls: Option<Arc<Tls>>,
-    /// Has the files of certificates looked at.
-    certificates: Arc<Notify>,
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
+    /// Told when a drain is over.
+    drained: mpsc::Receiver<()>,
     _http_executor: Executor,
 }
 
 impl Server {
-    /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
-    /// counted, its last lines are shown, and its levels can be changed.
+    /// Starts everything that `config` says, which is read again from `inputs` when that is asked for ([`Server::changes`]).
+    /// `revision` is the commit of this build; of the log, what it lost is counted, its last lines are shown, and its
+    /// levels can be changed.
     pub async fn start(
         Effective { config, settings }: &Effective,
+        inputs: Inputs,
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
@@ -146,27 +181,30 @@ impl Server {
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = shards::start(config, (sockets, listeners), recent, &news_in, &ends)?;
+        let workers = shards::start(config, (sockets, listeners), &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
         let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
+        let drain = Arc::new(Drain::new(config.drain.clone()));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
-            announced: RwLock::new(announced.as_slice().into()),
-            viewer: config.into(),
-            repair: config.nack.enabled,
+            announced: Current::new(announced.as_slice().into()),
+            terms: Current::new(config.into()),
+            drain: drain.clone(),
         });
-        let parts = (registry.clone(), sessions.clone(), shards.clone());
+        let (changes, orders) = Changes::new();
+        let reloads = Arc::new(Reloads::default());
+        reloads.succeed(SystemTime::now());
         let operator = Arc::new(Operator::new(
-            parts.0,
-            parts.1,
-            parts.2,
-            Settings::new(settings),
+            registry.clone(),
+            sessions.clone(),
+            shards.clone(),
+            (Settings::new(settings), reloads.clone(), changes),
             (log.recent, log.levels),
         ));
         let admin_state = Arc::new(Admin {
@@ -181,12 +219,15 @@ impl Server {
                 revision,
                 tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
                 cipher,
+                reloads,
+                drain: drain.clone(),
             }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
             profiles: Arc::new(Profiles::new(revision)),
-            hosts: config.admin.hosts.as_slice().into(),
+            hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
+            drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
         });
 
@@ -194,19 +235,21 @@ impl Server {
         let mut tasks = JoinSet::new();
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
-        let limits = HttpLimits::new(config, plan.connections as usize);
+        let clients = Arc::new(Current::new(ClientLimits::new(config)));
+        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
+        let origin = Arc::new(Current::new(settings::origin(config)?));
+        let announcer = Arc::new(Current::new(Arc::new(announcer)));
+        let limits = HttpLimits { connections: plan.connections as usize, clients: clients.clone() };
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
-        let origin = config.http.allow_origin.as_str();
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
             access: Access::new(&config.access.read),
-            origin: HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))?,
-            trusted: limits.proxies.clone(),
-            body_timeout: limits.headers,
+            origin: origin.clone(),
+            clients: clients.clone(),
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let service = |name, router, limits: &HttpLimits, tls: &Option<Arc<Tls>>| Service {
@@ -220,8 +263,7 @@ impl Server {
         let serving = listen(watched(Task::Http, "http"), public, of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
-        // Whoever reaches it is the operator.
-        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
+        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, clients: operators.clone() };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
             let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
@@ -239,20 +281,38 @@ impl Server {
             let renewed = renew(watched, secured, certificates.clone(), stopping.clone());
             tasks.spawn_on(named("certificates", renewed), http_executor.handle());
         }
-        let looks = look(watched(Task::History, "history"), operator, stopping.clone());
+        let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
+        let (over, drained) = mpsc::channel(1);
+        let ends_of_drains =
+            end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
+        tasks.spawn(named("drain", ends_of_drains));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
+        let streams = Arc::new(streams);
+        let tables = Tables {
+            origin,
+            hosts: admin_state.hosts.clone(),
+            clients,
+            operators,
+            whep: whep.clone(),
+            announcer: announcer.clone(),
+        };
+        let live = Live { inputs, tables, streams: streams.clone(), operator, certificates };
+        let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
+        tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
+        let tcp_ports = workers.iter().filter_map(|worker| worker.handle.tcp_port).collect();
         let _http_executor = http_executor;
         Ok(Server {
             http,
             admin,
             ports,
+            tcp_ports,
             announced,
             workers,
             admin_state,
@@ -260,32 +320,53 @@ impl Server {
             tasks,
             streams,
             tls: public_tls,
-            certificates,
             sources,
             failure,
+            drained,
             _http_executor,
         })
     }
 
-    /// Waits until a part of the server has ended that cannot begin again, and tells which: the process
-    /// must end then, and be started again ([`watchdog::FAILED`]).
-    pub async fn failed(&mut self) -> String {
-        (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
+    /// Waits until the server has to be stopped, and tells why.
+    pub async fn over(&mut self) -> Over {
+        tokio::select! {
+            failure = &mut self.failure => {
+                Over::Failed(failure.unwrap_or_else(|_| "the watchdog has ended".to_owned()))
+            }
+            // The sender lives as long as the tasks do.
+            Some(()) = self.drained.recv() => Over::Drained,
+        }
     }
 
-    /// Takes over the streams and the log's level of another configuration: what became of the streams, in words.
-    ///
-    /// # Errors
-    ///
-    /// The level is none, or there are too few descriptors or threads for so many streams; those that there were go on.
-    pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
-        self.certificates.notify_one();
-        connections(config)?;
-        let levels = &self.admin_state.operator.levels;
-        levels.change(Told { level: Some(config.log.level.clone()), ..levels.told() })?;
-        let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
-        self.admin_state.operator.settings.reload(settings);
-        Ok(changes.to_string())
+    /// Begins to drain, if the configuration gives viewers any time. Gives whether it drains now.
+    pub fn drain(&self) -> bool {
+        let drain = &self.admin_state.drained.drain;
+        let timeout = drain.timeout();
+        if !timeout.is_zero() {
+            drain.begin(Instant::now(), timeout);
+        }
+        self.is_draining()
+    }
+
+    /// Whether nobody is let in, because it is to end.
+    pub fn is_draining(&self) -> bool {
+        self.admin_state.drained.drain.now().is_some()
+    }
+
+    /// How it stands now.
+    pub fn standing(&self) -> Standing {
+        let Admin { registry, drained, .. } = &*self.admin_state;
+        Standing {
+            streams: registry.streams().len(),
+            viewers: drained.sessions.len(),
+            is_whole: self.admin_state.is_whole(),
+            draining: drained.drain.now().map(|draining| draining.left(Instant::now())),
+        }
+    }
+
+    /// Whom changes are asked of.
+    pub fn changes(&self) -> &Changes {
+        &self.admin_state.operator.changes
     }
 
     /// The scheme of the pages' addresses, and the first name that the certificate is for.
@@ -365,6 +446,25 @@ async fn renew(
     stop: watch::Receiver<bool>,
 ) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Waits for the ends of drains until the stop.
+async fn end_drains(
+    mut watched: Watched,
+    drain: Arc<Drain>,
+    sessions: Arc<Sessions>,
+    over: mpsc::Sender<()>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut ends = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = drain::watch(&drain, &sessions, &over) => {}
+        }
+    };
+    while let Some(pause) = watched.run(ends()).await {
         watched.pause(pause).await;
     }
 }

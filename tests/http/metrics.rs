@@ -185,7 +185,7 @@ fn refusals_are_counted_by_the_reason_they_were_refused_for() {
         (Request::offer("/cam/whep", offer), 409, "no_picture"),
         (Request::offer("/demo/whep", "no offer"), 400, "malformed"),
         (Request::get("/demo/whep/0123456789abcdef0123456789abcdef"), 404, "no_session"),
-        (Request::get("/a/b/c/d"), 404, "not_found"),
+        (Request::get("/demo/publish"), 404, "not_found"),
         (
             Request::new("POST", "/demo/whep").header("content-type", "text/plain").body("v=0"),
             415,

@@ -15,6 +15,7 @@ fn pages_and_scripts_run_nothing_foreign() {
         ("/static/kiosk.js", "text/javascript; charset=utf-8"),
         ("/static/player.js", "text/javascript; charset=utf-8"),
         ("/static/whep.js", "text/javascript; charset=utf-8"),
+        ("/demo/reader.js", "text/javascript; charset=utf-8"),
         ("/static/wall.css", "text/css; charset=utf-8"),
         ("/static/style.css", "text/css; charset=utf-8"),
     ] {
@@ -36,7 +37,9 @@ fn pages_and_scripts_run_nothing_foreign() {
 fn pages_ask_for_nothing_by_an_absolute_path() {
     let sluice = playing(&[]);
     let base = url::Url::parse("http://host/tv/cams/").expect("a URL");
-    for (path, from) in [("/", "./"), ("/demo/", "demo/"), ("/nothing/", "nothing/")] {
+    for (path, from) in
+        [("/", "./"), ("/demo/", "demo/"), ("/nothing/", "nothing/"), ("/site1/gate/", "site1/gate/")]
+    {
         let page = sluice.request(Request::get(path)).text();
         let mut scripts: Vec<url::Url> = Vec::new();
         for link in page.split('"').skip(1).step_by(2).filter(|link| !link.starts_with("data:")) {
@@ -85,6 +88,7 @@ fn a_stream_without_its_slash_leads_to_its_player_and_keeps_the_query() {
         ("/demo", "./demo/"),
         ("/demo?muted=0&autoplay=1", "./demo/?muted=0&autoplay=1"),
         ("/a%20b?x=%2F", "./a%20b/?x=%2F"),
+        ("/site1/b.2/gate?muted=0", "./gate/?muted=0"),
         // Never to another server, whatever the name is made of.
         ("/%2F%2Fexample.com", "./%2F%2Fexample.com/"),
         ("/%5Cexample.com", "./%5Cexample.com/"),
@@ -96,15 +100,43 @@ fn a_stream_without_its_slash_leads_to_its_player_and_keeps_the_query() {
 }
 
 #[test]
+fn a_name_of_several_segments_has_a_page_a_still_a_reader_and_an_endpoint() {
+    let name = "site1/b.2/gate";
+    let sluice = playing(&["--set", &format!("streams.\"{name}\".source=demo"), "demo=demo"]);
+    sluice.wait_until_playing(name);
+    for path in [name, "site1%2Fb.2%2Fgate", "site1/b%2E2/gate"] {
+        assert_eq!(sluice.request(Request::get(&format!("/{path}/"))).status, 200, "{path}");
+    }
+    assert_eq!(sluice.request(Request::get("/site1/b.2/")).status, 404);
+    assert_eq!(sluice.request(Request::get(&format!("/{name}/reader.js"))).status, 200);
+    wait_for("a still", || {
+        (sluice.request(Request::get(&format!("/{name}/frame.mp4"))).status == 200).then_some(())
+    });
+    assert_eq!(sluice.request(Request::get(&format!("/{name}/whep"))).status, 204);
+    assert_eq!(sluice.request(Request::new("DELETE", &format!("/{name}/"))).status, 405);
+    let streams = sluice.request(Request::get("/streams.json")).json()["streams"].clone();
+    assert!(streams.as_array().expect("a list").iter().any(|stream| stream["name"] == name), "{streams}");
+    assert_eq!(sluice.metric(&format!("sluice_stream_up{{stream=\"{name}\"}}")), 1.0);
+}
+
+#[test]
 fn everything_else_is_404_in_words() {
     let sluice = playing(&[]);
-    for path in ["/demo/other", "/demo/whep/x/y", "/static/../Cargo.toml", "/demo//", "/api/v1/streams"] {
+    for path in [
+        "/demo/whep/x/y",
+        "/static/../Cargo.toml",
+        "/demo//",
+        "/demo/../demo/",
+        "/api/v1/streams",
+        "/demo/publish",
+        &"/demo".repeat(100),
+    ] {
         let sentence = refused(&sluice.request(Request::get(path)), 404);
         assert_eq!(sentence, "nothing is here; the start page / lists the streams", "{path}");
     }
     assert_eq!(refused(&sluice.request(Request::get("/static/nothing.js")), 404), "no such file");
     // What belongs to operators is on their listener only, and the other way round.
-    refused(&sluice.request(Request::get("/debug/pprof/")), 404);
+    assert_eq!(sluice.request(Request::get("/debug/pprof/")).status, 404);
     for path in ["/demo/whep", "/streams.json"] {
         refused(&Request::get(path).send(sluice.admin), 404);
     }

@@ -28,6 +28,9 @@ fn e1_post_answers_201_with_location_and_sdp() {
         let id = answer.header("location").and_then(|url| url.strip_prefix("../demo/whep/"));
         let id = id.unwrap_or_else(|| panic!("{:?}", answer.header("location")));
         assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        // What everybody may know of it.
+        let public = format!("{}-0000-8000-8000-000000000000", &id[..8]);
+        assert_eq!(answer.header("id"), Some(public.as_str()));
     }
     assert_eq!(sluice.metric("sluice_sessions"), 2.0);
 }
@@ -44,6 +47,21 @@ fn e1_the_session_url_keeps_what_a_proxy_puts_before_it() {
         assert_eq!(answer.session(base).as_deref(), Some(direct.as_str()), "{base}");
     }
     assert_eq!(sluice.request(Request::new("DELETE", &direct)).status, 200);
+}
+
+/// However many segments a name has, and however it is written.
+#[test]
+fn e1_the_session_url_of_a_name_with_slashes_leads_to_the_session() {
+    let sluice = playing(&["site1/b.2/gate=demo", "demo=demo"]);
+    sluice.wait_until_playing("site1/b.2/gate");
+    for endpoint in ["/site1/b.2/gate/whep", "/site1%2Fb.2%2Fgate/whep", "/site1/b.2/gate/whep/"] {
+        let answer = sluice.request(Request::offer(endpoint, CHROMIUM));
+        assert_eq!(answer.status, 201, "{endpoint}: {}", answer.text());
+        let session = answer.session(endpoint).expect("a session URL");
+        assert!(session.starts_with("/site1/b.2/gate/whep/"), "{endpoint}: {session}");
+        assert_eq!(sluice.request(Request::new("DELETE", &session)).status, 200, "{endpoint}");
+    }
+    refused(&sluice.request(Request::offer("/site1/whep", CHROMIUM)), 404);
 }
 
 #[test]

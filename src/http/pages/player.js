@@ -1,7 +1,7 @@
 // The page of one stream: it plays it by WHEP, and says in words why there is no picture.
 //
-// Query parameters, with the meaning and the defaults of MediaMTX's page: controls, muted, autoplay,
-// playsinline, all 1. A server that wants a token takes it from the fragment (`#token=...`), which no
+// Query parameters, with the meaning and the defaults of MediaMTX's page: controls, muted, autoplay and
+// playsinline, all 1, and disablepictureinpicture, 0. A server that wants a token takes it from the fragment (`#token=...`), which no
 // browser sends and no server logs.
 //
 // `window.sluice = {player, stats()}` is a debugging aid; tests/browser reads it too. `stats()` promises a
@@ -22,11 +22,13 @@ const ASK_MS = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const video = byId("video");
-const name = streamName(location.pathname);
+// The server knows how many segments the name has; a proxy may have put others before it.
+const root = new URL(byId("all").getAttribute("href"), location.href);
+const name = streamName(location.pathname.slice(root.pathname.length));
 const query = new URLSearchParams(location.search);
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const player = new WhepPlayer({ url: new URL("whep", location.href), token });
-const neighbours = new Neighbours(new URL("..", location.href), name);
+const neighbours = new Neighbours(root, name);
 
 let firstFrameMs = null;
 let countDownTimer = 0;
@@ -54,7 +56,8 @@ function start() {
   byId("toggle-muted").addEventListener("click", toggleMuted);
   byId("toggle-fullscreen").addEventListener("click", toggleFullscreen);
   byId("toggle-pip").addEventListener("click", togglePictureInPicture);
-  byId("toggle-pip").hidden = !document.pictureInPictureEnabled;
+  video.disablePictureInPicture = flag("disablepictureinpicture", false);
+  byId("toggle-pip").hidden = video.disablePictureInPicture || !document.pictureInPictureEnabled;
   byId("snapshot").addEventListener("click", snapshot);
   byId("previous").addEventListener("click", () => go(-1));
   byId("next").addEventListener("click", () => go(1));
@@ -69,9 +72,8 @@ function start() {
   player.start();
 }
 
-// The last segment: a proxy may have put others before it.
 function streamName(path) {
-  const raw = path.replace(/\/+$/, "").split("/").pop();
+  const raw = path.replace(/\/+$/, "");
   try {
     return decodeURIComponent(raw);
   } catch {
@@ -79,9 +81,9 @@ function streamName(path) {
   }
 }
 
-function flag(parameter) {
+function flag(parameter, otherwise = true) {
   const value = query.get(parameter)?.toLowerCase();
-  return !["0", "false", "no"].includes(value);
+  return otherwise ? !["0", "false", "no"].includes(value) : ["1", "true", "yes"].includes(value);
 }
 
 // ------------------------------------------------------------------------------------------- playing
@@ -208,7 +210,7 @@ const stall = {
   async ask(now, arrives) {
     if (now - this.asked < ASK_MS) return;
     this.asked = now;
-    const words = await explainStill(new URL("..", location.href), name, arrives);
+    const words = await explainStill(root, name, arrives);
     // The picture may have come back meanwhile.
     if (this.asked === now) this.words = words;
   },

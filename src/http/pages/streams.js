@@ -15,7 +15,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
 
 // Addresses are relative to the page, so that they hold below any path that a proxy takes off.
 export function streamUrl(root, name, rest = "") {
-  return new URL(`${encodeURIComponent(name)}/${rest}`, root);
+  const path = name.split("/").map(encodeURIComponent).join("/");
+  return new URL(`./${path}/${rest}`, root);
 }
 
 // Reads the list every `every` ms from the start page's address `root`, but not while the page is hidden.

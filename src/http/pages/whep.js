@@ -24,7 +24,8 @@
 //   "closed"      the server ended the session
 //   "browser"     the browser refused; `detail` is its explanation
 //
-// Event "track", detail {track, stream}: `stream` is the same object for all tracks of one connection.
+// Event "track", detail {track, stream, receiver, transceiver}: `stream` is the same object for all tracks of one
+// connection.
 
 // Waiting time before another attempt: lower finds a restarted server sooner, higher spares it when
 // thousands of viewers come back at once.
@@ -42,7 +43,7 @@ const DISCONNECTED_MS = 5_000;
 
 export class WhepPlayer extends EventTarget {
   #url;
-  #token;
+  #authorization;
   #iceServers;
   #audio;
   #attempt = null;
@@ -50,14 +51,16 @@ export class WhepPlayer extends EventTarget {
   #retryTimer = 0;
   #state = "stopped";
   #page = null;
+  // The endpoint of another server that ours has sent us to, or null.
+  #elsewhere = null;
 
-  // `token` is sent as `Authorization: Bearer`. `iceServers` is that of RTCConfiguration; a server on a
+  // `token` is sent as `Authorization: Bearer`, `user` and `password` as `Basic`. `iceServers` is that of RTCConfiguration; a server on a
   // public address needs none. Without `audio` no sound is asked for, and none is sent.
-  constructor({ url, token = null, iceServers = [], audio = true }) {
+  constructor({ url, token = null, user = null, password = "", iceServers = [], audio = true }) {
     super();
     this.#audio = audio;
     this.#url = new URL(url, location.href);
-    this.#token = token;
+    this.#authorization = token ? `Bearer ${token}` : user ? basic(user, password) : null;
     this.#iceServers = iceServers;
   }
 
@@ -147,10 +150,11 @@ export class WhepPlayer extends EventTarget {
     pc.addTransceiver("video", { direction: "recvonly" });
     if (this.#audio) pc.addTransceiver("audio", { direction: "recvonly" });
     const stream = new MediaStream();
-    pc.ontrack = ({ track }) => {
+    pc.ontrack = ({ track, receiver, transceiver }) => {
       if (this.#attempt !== attempt) return;
       stream.addTrack(track);
-      this.dispatchEvent(new CustomEvent("track", { detail: { track, stream } }));
+      const detail = { track, stream, receiver, transceiver };
+      this.dispatchEvent(new CustomEvent("track", { detail }));
     };
     pc.onconnectionstatechange = () => this.#connectionStateChanged(attempt);
     return pc;
@@ -182,9 +186,15 @@ export class WhepPlayer extends EventTarget {
   async #post(attempt, sdp) {
     const headers = { ...this.#credentials(), "Content-Type": "application/sdp" };
     const signal = AbortSignal.any([attempt.abort.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    // A server that ended for good does not answer: whoever it had sent elsewhere asks there every other time.
+    const endpoint = this.#elsewhere && this.#failures % 2 === 1 ? this.#elsewhere : this.#url;
+    const post = (url) => fetch(url, { method: "POST", headers, body: sdp, signal });
     let response, body;
     try {
-      response = await fetch(this.#url, { method: "POST", headers, body: sdp, signal });
+      response = await post(endpoint);
+      if (response.redirected) this.#elsewhere = response.url;
+      // Browsers leave the token out when they follow to another host.
+      if (response.redirected && response.status === 401 && this.#token) response = await post(response.url);
       body = await response.text();
     } catch (error) {
       throw because({
@@ -265,7 +275,7 @@ export class WhepPlayer extends EventTarget {
   }
 
   #credentials() {
-    return this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
+    return this.#authorization ? { Authorization: this.#authorization } : {};
   }
 
   #setState(state, reason) {
@@ -289,6 +299,12 @@ function watchDtls(pc, ended) {
 function clearTimers(attempt) {
   attempt.timers.forEach(clearTimeout);
   attempt.timers = [];
+}
+
+// UTF-8, as RFC 7617 §2.1 has it.
+function basic(user, password) {
+  const bytes = new TextEncoder().encode(`${user}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
 
 function because(reason) {

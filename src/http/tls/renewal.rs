@@ -36,7 +36,8 @@ struct Watch {
 
 /// Watches the files of `listeners` until the stop; `ask` has it look at once.
 pub async fn watch(listeners: &[Arc<Tls>], ask: &Notify, mut stop: watch::Receiver<bool>) {
-    let new = |tls: &Arc<Tls>| Watch { tls: tls.clone(), wrong: None, is_said: false, reminded: None, late: None };
+    let new =
+        |tls: &Arc<Tls>| Watch { tls: tls.clone(), wrong: None, is_said: false, reminded: None, late: None };
     let mut watches: Vec<Watch> = listeners.iter().map(new).collect();
     loop {
         watches.iter_mut().for_each(Watch::remind);
@@ -58,7 +59,8 @@ impl Watch {
         let mut look = self.late.take().unwrap_or_else(|| tokio::task::spawn_blocking(move || changed(&tls)));
         let Ok(looked) = tokio::time::timeout(LOOK_MAX, &mut look).await else {
             self.late = Some(look);
-            let why = format!("they could not be read within {} s: does their disk answer?", LOOK_MAX.as_secs());
+            let why =
+                format!("they could not be read within {} s: does their disk answer?", LOOK_MAX.as_secs());
             return self.is_wrong(why, is_asked);
         };
         let Ok(looked) = looked else { return tracing::error!("a look at a certificate panicked") };
