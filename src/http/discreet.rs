@@ -79,7 +79,10 @@ impl<'a> Place<'a> {
     fn stand_in(&self, word: &str) -> &'static str {
         let own = |part: &str| self.is_host(part);
         let whole = word.rsplit_once(':').map_or(word, |(name, _)| name).trim_matches(['[', ']']);
-        let is_own = own(whole) || word == self.port || word.split([':', '[', ']', '%', '_', '-']).any(own);
+        let is_own = own(word.trim_matches(['[', ']']))
+            || own(whole)
+            || word == self.port
+            || word.split([':', '[', ']', '%', '_', '-']).any(own);
         if is_own { CAMERA } else { OTHER }
     }
 
