@@ -25,6 +25,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::live::Live;
+pub use self::shards::placement;
 use self::streams::Streams;
 use self::tables::Tables;
 use self::watchdog::WatchdogSetup;
