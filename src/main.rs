@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod greet;
+mod manual;
 mod notify;
 
 use std::io::{IsTerminal, Write as _};
@@ -69,6 +70,9 @@ enum Do {
     Load(sluice_load::Load),
     /// Write Grafana dashboards and Prometheus alerts for this version into a folder.
     Dashboards(dashboards::Options),
+    /// Write manual pages and completions of shells into a folder, for a package.
+    #[command(hide = true)]
+    Manual(manual::Options),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
     Bench(Bench),
@@ -141,6 +145,7 @@ fn main() -> ExitCode {
         Some(Do::Dashboards(options)) => {
             return wrote("dashboards", dashboards::run(&options, &mut std::io::stdout()));
         }
+        Some(Do::Manual(options)) => return wrote("manual", manual::run(&options, &Cli::command())),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file, sets }) => {
