@@ -10,6 +10,7 @@ pub mod discreet;
 mod h2;
 pub mod hosts;
 pub mod listen;
+pub mod mediamtx;
 mod operator_page;
 pub mod pages;
 mod path;

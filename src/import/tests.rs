@@ -1,0 +1,3 @@
+//! Files of MediaMTX as people have them, and what becomes of them.
+
+use super::*;
