@@ -66,30 +66,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Tables of `other` that a running server with this configuration does not take over: all that differ but
-    /// `[rtsp]`, `[streams]` and `log.level`.
-    pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
-        let differs = [
-            ("http", self.http != other.http),
-            ("access", self.access != other.access),
-            ("admin", self.admin != other.admin),
-            ("metrics", self.metrics != other.metrics),
-            ("pprof", self.pprof != other.pprof),
-            ("compat", self.compat != other.compat),
-            ("udp", self.udp != other.udp),
-            ("egress", self.egress != other.egress),
-            ("ice", self.ice != other.ice),
-            ("shards", self.shards != other.shards),
-            ("limits", self.limits != other.limits),
-            ("nack", self.nack != other.nack),
-            ("rtcp", self.rtcp != other.rtcp),
-            ("srtp", self.srtp != other.srtp),
-            ("track", self.track != other.track),
-            ("log", self.log.format != other.log.format),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
-    }
-
     /// How many shards to run on `cores` logical processors, 1..=256: `shards.count`, or one less than the cores when it
     /// is 0, and never more than fit between `udp.port` and 65535.
     pub fn shard_count(&self, cores: usize) -> u16 {

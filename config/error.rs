@@ -32,6 +32,11 @@ impl ConfigError {
         self.problems.len()
     }
 
+    /// Each problem, for programs; the first twenty.
+    pub fn mistakes(&self) -> impl Iterator<Item = Mistake> {
+        self.problems.iter().take(SHOWN_MAX).map(Problem::told)
+    }
+
     /// The report of `Display`; for a terminal (`colour`) in colours and with drawn frames.
     pub fn render(&self, colour: bool) -> String {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
@@ -61,6 +66,17 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// One problem, taken apart. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong, in a sentence.
+    pub message: String,
+    /// `sluice.toml:7:10`: the file, `environment` or `command line`, with line and column from 1.
+    pub place: Option<String>,
+    /// What is allowed there, or was probably meant.
+    pub hint: Option<String>,
+}
 
 /// What stands for the name of a file where there is none.
 pub(crate) const ENVIRONMENT: &str = "environment";
@@ -169,6 +185,18 @@ impl Problem {
 
     pub(crate) fn help(self, help: String) -> Self {
         Self { help: Some(help), ..self }
+    }
+
+    fn told(&self) -> Mistake {
+        let place = self.text.as_ref().map(|text| {
+            let above = text.redacted.get(..self.offset()).unwrap_or_default();
+            let (line, start) = (above.matches('\n').count() + 1, above.rfind('\n').map_or(0, |end| end + 1));
+            format!("{}:{line}:{}", text.name, above[start..].chars().count() + 1)
+        });
+        let words = [Some(&self.label), self.help.as_ref()];
+        let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+        let hint = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; ");
+        Mistake { message: self.message.clone(), place, hint: Some(hint).filter(|hint| !hint.is_empty()) }
     }
 
     /// Where in its text the problem is.

@@ -26,7 +26,7 @@ pub use config::{
     Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
     LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
-pub use error::ConfigError;
+pub use error::{ConfigError, Mistake};
 pub use load::{File, Inputs, effective, environment, load};
 pub use network::Network;
 pub use redact::redact;

@@ -24,6 +24,17 @@ pub enum Reload {
     Restart,
 }
 
+impl Reload {
+    /// As the reference file says it: `live`, `new sessions`, `restart`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::NewSessions => "new sessions",
+            Self::Restart => "restart",
+        }
+    }
+}
+
 /// One key of `T`.
 pub(crate) struct Key<T: 'static> {
     /// `udp.port`; of a table that repeats, what follows its name: `source`.

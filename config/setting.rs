@@ -1,7 +1,7 @@
 //! Each key with the value that it has and who gave it, for whoever has to find out why a server does what it does. A
 //! source is shown by its label, and every other value redacted: no secret is in here.
 
-use crate::{Config, redact::redact, schema};
+use crate::{Config, KeyInfo, Reload, redact::redact, schema};
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Setting {
     pub value: String,
     /// Who gave it.
     pub origin: Given,
+    /// What a change of it needs.
+    pub reload: Reload,
 }
 
 /// Who gave a value.
@@ -51,24 +53,24 @@ impl Effective {
     /// `given` are the keys that somebody wrote: value and origin of each.
     pub(crate) fn new(config: Config, mut given: impl FnMut(&str) -> Option<(String, Given)>) -> Self {
         let mut settings = Vec::new();
-        let mut tell = |key: String, default: Option<&str>, value: Option<String>| {
-            let (written, origin) = match (given(&key), default) {
+        let mut tell = |info: &KeyInfo, key: String, value: Option<String>| {
+            let (written, origin) = match (given(&key), info.default) {
                 (Some(given), _) => given,
                 (None, Some(default)) => (bare(default), Given::Default),
                 // Nobody wrote it, and the one that is served then is not the configuration's.
                 (None, None) => return,
             };
             let value = redact(&value.unwrap_or(written).replace('\n', " "));
-            settings.push(Setting { key, value, origin });
+            settings.push(Setting { key, value, origin, reload: info.reload });
         };
         let (of_streams, keys): (Vec<_>, Vec<_>) =
             schema::keys().into_iter().partition(|key| key.path.starts_with("streams."));
-        keys.into_iter().for_each(|key| tell(key.path, key.default, None));
+        keys.iter().for_each(|key| tell(key, key.path.clone(), None));
         for (name, stream) in &config.streams {
             for key in &of_streams {
                 // A camera's URL may hold a password that no rule knows.
                 let value = key.path.ends_with(".source").then(|| stream.source.label());
-                tell(key.path.replace("NAME", name.as_str()), None, value);
+                tell(key, key.path.replace("NAME", name.as_str()), value);
             }
         }
         Self { config, settings }

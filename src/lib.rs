@@ -10,6 +10,7 @@
 pub mod cipher;
 pub mod contain;
 pub mod count;
+pub mod current;
 pub mod descriptors;
 pub mod executor;
 pub mod floor;

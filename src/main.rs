@@ -11,14 +11,13 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::tls;
+use sluice::operator::change::{Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
-use sluice::server::Server;
 use sluice::server::watchdog::FAILED;
+use sluice::server::{Server, live};
 use sluice::tasks::named;
-use sluice_config::{
-    Config, ConfigError, Effective, File, Given, Inputs, Setting, Source, Stream, StreamName,
-};
+use sluice_config::{Config, Effective, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
@@ -135,7 +134,7 @@ fn main() -> ExitCode {
         },
     };
     // A check tells what the file says, not what is served for want of it.
-    let read = if check { sluice_config::effective } else { configured };
+    let read = if check { sluice_config::effective } else { live::configured };
     let effective = match read(inputs.clone()) {
         Ok(effective) => effective,
         Err(error) => {
@@ -173,19 +172,6 @@ fn report(config: &Config) -> ExitCode {
     // Where nobody reads it the exit code still tells.
     let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
     ExitCode::SUCCESS
-}
-
-/// The configuration; the demo is served where no stream is configured.
-fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
-    let mut effective = sluice_config::effective(inputs)?;
-    let streams = &mut effective.config.streams;
-    if streams.is_empty() {
-        let name = "demo".parse().expect("a valid name");
-        let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
-        streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
-        effective.settings.push(Setting { key, value, origin: Given::Default });
-    }
-    Ok(effective)
 }
 
 fn write_dashboards(options: &dashboards::Options) -> ExitCode {
@@ -257,9 +243,9 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let mut server = Server::start(&effective, env!("COMMIT_OF_BUILD"), log).await?;
+        let has_file = inputs.file.is_some();
+        let mut server = Server::start(&effective, inputs, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&effective.config, &server, qr)?;
-        let mut config = effective.config;
         let mut code = ExitCode::SUCCESS;
         loop {
             tokio::select! {
@@ -267,8 +253,8 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
-                    if inputs.file.is_some() {
-                        reload(&mut config, inputs.clone(), &server);
+                    if has_file {
+                        server.changes().tell(Wanted::Reload(Why::Signal));
                         continue;
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
@@ -286,30 +272,6 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
     // A name that is still being resolved sits in a thread that cannot be stopped.
     runtime.shutdown_background();
     served
-}
-
-/// Reads the configuration again and takes over its streams; on any error everything stays as it is.
-fn reload(config: &mut Config, inputs: Inputs, server: &Server) {
-    let new = match configured(inputs) {
-        Ok(new) => new,
-        Err(error) => {
-            return tracing::error!(
-                "SIGHUP: nothing is changed, the configuration has errors\n{}",
-                error.render(false)
-            );
-        }
-    };
-    let restart = config.needs_restart(&new.config);
-    match server.reload(&new) {
-        Ok(changes) => tracing::info!("SIGHUP: the configuration was read again: {changes}"),
-        Err(error) => return tracing::error!("SIGHUP: not everything could be taken over: {error}"),
-    }
-    if !restart.is_empty() {
-        let tables = restart.iter().map(|table| format!("[{table}]")).collect::<Vec<_>>().join(", ");
-        tracing::warn!("what changed in {tables} has no effect before a restart");
-    }
-    // What waits for a restart is told again until there is one.
-    (config.streams, config.rtsp) = (new.config.streams, new.config.rtsp);
 }
 
 /// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.

@@ -42,11 +42,13 @@ pub enum Task {
     Watchdog,
     /// The looks that charts are made of.
     History,
+    /// Changes of the configuration.
+    Changes,
 }
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 8] = [
+    pub const ALL: [Task; 9] = [
         Task::Shard,
         Task::Source,
         Task::Http,
@@ -55,6 +57,7 @@ impl Task {
         Task::Certificates,
         Task::Watchdog,
         Task::History,
+        Task::Changes,
     ];
 
     /// The value of the `task` label in metrics.
@@ -68,6 +71,7 @@ impl Task {
             Task::Certificates => "certificates",
             Task::Watchdog => "watchdog",
             Task::History => "history",
+            Task::Changes => "changes",
         }
     }
 }

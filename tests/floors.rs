@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up. Who stands on one floor together does not know each other.
 const FLOORS: &[&[&str]] = &[
     &["cipher", "contain", "count", "descriptors", "executor", "id", "stat"],
-    &["supervise", "tasks", "track"],
+    &["current", "supervise", "tasks", "track"],
     &["peer"],
     &["viewer"],
     &["shard"],

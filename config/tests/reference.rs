@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_config::{Config, File, Inputs, KeyInfo, Reload, keys, load};
+use sluice_config::{Config, File, Inputs, KeyInfo, keys, load};
 
 const REFERENCE: &str = include_str!("../sluice.toml");
 
@@ -30,18 +30,9 @@ fn every_key_is_there_in_order_with_its_default_and_what_a_change_of_it_needs() 
     }
     let known = keys().into_iter().filter_map(|key| {
         let default = key.default?.to_owned();
-        Some((key.path, default, word(key.reload).to_owned()))
+        Some((key.path, default, key.reload.label().to_owned()))
     });
     assert_eq!(written, known.collect::<Vec<_>>());
-}
-
-/// What the file says behind a value of what a change of it needs.
-fn word(reload: Reload) -> &'static str {
-    match reload {
-        Reload::Live => "live",
-        Reload::NewSessions => "new sessions",
-        Reload::Restart => "restart",
-    }
 }
 
 #[test]
@@ -56,7 +47,7 @@ fn its_examples_of_streams_load_and_show_every_key_of_a_stream() {
     assert_eq!(names, ["cam1", "gate", "test"]);
     for KeyInfo { path, reload, .. } in keys() {
         if let Some(key) = path.strip_prefix("streams.NAME.") {
-            let change = format!("# {}", word(reload));
+            let change = format!("# {}", reload.label());
             let shown = |line: &str| line.starts_with(&format!("{key} = ")) && line.contains(&change);
             assert!(examples.lines().any(shown), "{key} with {change}");
         }

@@ -134,7 +134,7 @@ async fn metrics(State(admin): State<Arc<Admin>>, query: Query<BTreeMap<String, 
     /// Where OpenMetrics end.
     const END: &str = "# EOF\n";
     let (now, date) = (Instant::now(), SystemTime::now());
-    let compatible = admin.mediamtx.config.compat.mediamtx_metrics;
+    let compatible = admin.mediamtx.config.get().compat.mediamtx_metrics;
     if let Some(which) = Which::of(&query).filter(|_| compatible) {
         let text = theirs::render(&admin.operator, &which, (now, date)).await;
         return ([(header::CONTENT_TYPE, THEIRS)], text).into_response();

@@ -70,7 +70,6 @@ pub const WAITING: usize = 16;
 #[derive(Debug)]
 pub struct Places {
     all: usize,
-    share: Share,
     taken: Mutex<Taken>,
     freed: Notify,
 }
@@ -89,26 +88,28 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many places, of which one client has a share.
-    pub fn new(all: usize, share: Share) -> Places {
-        Places { all, share, taken: Mutex::default(), freed: Notify::new() }
+    /// So many places.
+    pub fn new(all: usize) -> Places {
+        Places { all, taken: Mutex::default(), freed: Notify::new() }
     }
 
     /// A place, unless there is none or the client has its share. Who is no single client has no share.
-    pub fn take(self: &Arc<Self>, client: Option<Client>) -> Option<Place> {
+    pub fn take(self: &Arc<Self>, client: Option<(Client, Share)>) -> Option<Place> {
         let mut taken = lock(&self.taken);
         let free = self.all.saturating_sub(taken.sum);
-        let own = client.and_then(|client| taken.by.get(&client).copied()).unwrap_or(0);
-        if free == 0 || (client.is_some() && !self.share.allows(own, free)) {
+        let own = |client| taken.by.get(&client).copied().unwrap_or(0);
+        let has_its_share = client.is_some_and(|(client, share)| !share.allows(own(client), free));
+        if free == 0 || has_its_share {
             return None;
         }
         taken.sum += 1;
-        client.map(|client| taken.by.insert(client, own + 1));
+        let client = client.map(|(client, _)| client);
+        client.map(|client| *taken.by.entry(client).or_default() += 1);
         Some(Place { places: self.clone(), client })
     }
 
     /// A place, once there is one.
-    pub async fn wait_for(self: &Arc<Self>, client: Option<Client>) -> Place {
+    pub async fn wait_for(self: &Arc<Self>, client: Option<(Client, Share)>) -> Place {
         loop {
             // Registered before the look, so that a place given back in between wakes.
             let mut freed = pin!(self.freed.notified());
@@ -242,8 +243,8 @@ mod tests {
 
     #[test]
     fn a_client_has_its_share_of_connections_and_gives_it_back() {
-        let places = Arc::new(Places::new(10, Share(50)));
-        let client = |last: u8| Client::of(std::net::IpAddr::from([192, 0, 2, last]));
+        let places = Arc::new(Places::new(10));
+        let client = |last: u8| (Client::of(std::net::IpAddr::from([192, 0, 2, last])), Share(50));
         let mut held: Vec<Place> = (0..20).filter_map(|_| places.take(Some(client(1)))).collect();
         assert_eq!(held.len(), 6);
         held.extend((0..20).filter_map(|_| places.take(Some(client(2)))));
@@ -259,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_gets_the_place_that_is_given_back() {
-        let places = Arc::new(Places::new(1, Share(50)));
+        let places = Arc::new(Places::new(1));
         let held = places.take(None);
         let mut waits = pin!(places.wait_for(None));
         assert!(futures_poll(waits.as_mut()).await.is_pending());

@@ -28,7 +28,7 @@ use super::problem::Problem;
 use super::request::Ends;
 use crate::contain::lock;
 use crate::count::requests::Requests;
-use crate::session::client::Client;
+use crate::session::client::{Client, Share};
 use crate::tasks::named;
 
 /// Exchanges of one connection at once, those that wait for a place among them. A page has about as many parts. More lets
@@ -58,7 +58,7 @@ pub(super) struct Bounds {
     /// Where a second request at once gets a place.
     pub(super) places: Arc<Places>,
     /// Whose share that place is.
-    pub(super) client: Option<Client>,
+    pub(super) client: Option<(Client, Share)>,
     /// Counts what is refused.
     pub(super) requests: Arc<Requests>,
 }

@@ -12,13 +12,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use crate::current::Current;
 use sluice_media::shown;
 
 /// Names that are answered to, besides addresses and `localhost` (`admin.hosts`).
-pub type Hosts = Arc<[String]>;
+pub type Hosts = Arc<Current<Arc<[String]>>>;
 
 /// Lets a request through if its name is one of ours. A client without a name is no browser.
 pub async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let hosts = hosts.get();
     let line = request.uri().authority().map(|authority| authority.as_str());
     let said = request.headers().get_all(header::HOST);
     let named = line.into_iter().chain(said.iter().map(|host| host.to_str().unwrap_or("?")));

@@ -23,6 +23,7 @@ use super::h2;
 use super::request::Ends;
 use super::tls::{Secured, Tls, plain};
 use crate::count::requests::Requests;
+use crate::current::Current;
 use crate::ops::log::Repeated;
 use crate::session::client::{Client, Share};
 use crate::tasks::named;
@@ -33,25 +34,36 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What a listener allows.
 #[derive(Debug, Clone)]
 pub struct HttpLimits {
-    /// Time for a request's headers; so also the time that a connection may stay idle.
-    pub headers: Duration,
     /// Connections that are served at the most. A few more wait here, the rest in the kernel's queue.
     pub connections: usize,
-    /// What one address may have of them.
+    /// What clients may do.
+    pub clients: Arc<Current<ClientLimits>>,
+}
+
+/// What clients of a listener may do; connections that come after a change have the new limits.
+#[derive(Debug, Clone)]
+pub struct ClientLimits {
+    /// Time for a request's headers; so also the time that a connection may stay idle.
+    pub headers: Duration,
+    /// What one address may have of the connections.
     pub share: Share,
     /// Proxies: no single client, so without a share of their own.
     pub proxies: Arc<[Network]>,
 }
 
-impl HttpLimits {
-    /// What the public listener allows, with so many connections.
-    pub fn new(config: &Config, connections: usize) -> HttpLimits {
-        HttpLimits {
+impl ClientLimits {
+    /// What clients of the public listener may do.
+    pub fn new(config: &Config) -> ClientLimits {
+        ClientLimits {
             headers: config.http.header_timeout,
-            connections,
             share: Share(config.limits.share_per_address),
             proxies: config.http.trusted_proxies.as_slice().into(),
         }
+    }
+
+    /// What operators may do: whoever reaches their listener is one.
+    pub fn of_operators(config: &Config) -> ClientLimits {
+        ClientLimits { share: Share(100), ..ClientLimits::new(config) }
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {
@@ -116,8 +128,8 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
     let (limits, requests) = (&service.limits, &service.requests);
     let all = limits.connections + WAITING;
     let places = Arc::new(Semaphore::new(all));
-    let waiting = Arc::new(Places::new(limits.connections + WAITING, limits.share));
-    let served = Arc::new(Places::new(limits.connections, limits.share));
+    let waiting = Arc::new(Places::new(limits.connections + WAITING));
+    let served = Arc::new(Places::new(limits.connections));
     let leaving = Arc::new(Semaphore::new(LEAVING));
     let mut trouble = Repeated::default();
     loop {
@@ -133,7 +145,9 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
         match accepted {
             (Ok((stream, peer)), permit) => {
                 // Many are behind a proxy, and it has fairness of its own.
-                let client = Some(Client::of(peer.ip())).filter(|_| !limits.is_proxy(peer.ip()));
+                let may = limits.clients.get();
+                let patience = may.headers;
+                let client = Some((Client::of(peer.ip()), may.share)).filter(|_| !may.is_proxy(peer.ip()));
                 let Some(waits) = waiting.take(client) else {
                     drop(permit);
                     requests.refused("connections_of_address");
@@ -143,7 +157,6 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                 let (service, stop, served, leaving) =
                     (service.clone(), stop.clone(), served.clone(), leaving.clone());
                 tokio::spawn(named("http connection", async move {
-                    let patience = service.limits.headers;
                     match tokio::time::timeout(2 * patience, served.wait_for(client)).await {
                         Ok(place) => {
                             let bounds = h2::Bounds {
@@ -184,14 +197,15 @@ async fn connection(
     stop: watch::Receiver<bool>,
 ) {
     let ends = Ends { local: stream.local_addr().ok().map(|address| address.ip().to_canonical()), peer };
-    let Service { router, limits, tls, .. } = service;
+    let Service { router, tls, .. } = service;
+    let patience = bounds.patience;
     let Some(tls) = tls else {
-        return http1(Watched::new(stream, limits.headers), router, ends, limits.headers, stop).await;
+        return http1(Watched::new(stream, patience), router, ends, patience, stop).await;
     };
-    match tls.accept(stream, limits.headers).await {
-        Some(Secured::Http1(stream)) => http1(stream, router, ends, limits.headers, stop).await,
+    match tls.accept(stream, patience).await {
+        Some(Secured::Http1(stream)) => http1(stream, router, ends, patience, stop).await,
         Some(Secured::Http2(stream)) => h2::serve(stream, router, ends, bounds, stop).await,
-        Some(Secured::Plain(stream)) => http1(stream, plain::routes(), ends, limits.headers, stop).await,
+        Some(Secured::Plain(stream)) => http1(stream, plain::routes(), ends, patience, stop).await,
         None => {}
     }
 }

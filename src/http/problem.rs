@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use sluice_config::Mistake;
+
 use crate::count::requests::FAILED;
 use crate::stream::Cause;
 
@@ -27,6 +29,8 @@ pub struct Problem {
     pub reason: Option<(Option<Cause>, String)>,
     /// The word that it is counted by, where its status does not say enough.
     pub word: Option<&'static str>,
+    /// What is wrong with a configuration, one by one.
+    pub mistakes: Vec<Mistake>,
 }
 
 /// The word that a refusal is counted by, on its response.
@@ -61,7 +65,8 @@ impl Problem {
     /// A refusal without a time to try again.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         let detail = detail.into();
-        Problem { status, detail, retry_after: None, allow: None, reason: None, word: None }
+        let (retry_after, allow, reason, word, mistakes) = (None, None, None, None, Vec::new());
+        Problem { status, detail, retry_after, allow, reason, word, mistakes }
     }
 
     /// The same with a time to try again, rounded up to whole seconds.
@@ -96,6 +101,10 @@ impl IntoResponse for Problem {
         if let Some((cause, reason)) = self.reason {
             body["cause"] = cause.map(Cause::name).into();
             body["reason"] = reason.into();
+        }
+        if !self.mistakes.is_empty() {
+            let told = |Mistake { message, place, hint }| serde_json::json!({ "message": message, "place": place, "hint": hint });
+            body["errors"] = self.mistakes.into_iter().map(told).collect();
         }
         let mut response = (self.status, body.to_string()).into_response();
         if let Some(word) = self.word {

@@ -6,23 +6,24 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use axum::Router;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use sluice_config::Network;
 
 use super::access::{Access, Grant};
 use super::counted::Route;
+use super::listen::ClientLimits;
 use super::path::{StreamPath, What, encode};
 use super::problem::Problem;
 use super::request::{Head, Request};
 use super::streams::StreamList;
 use super::whep::{Whep, allow_origin, unknown_stream};
 use super::{pages, reader, still};
+use crate::current::Current;
 
 /// The state of the public routes.
 #[derive(Clone)]
@@ -34,11 +35,9 @@ pub struct Public {
     /// Who may do what.
     pub access: Access,
     /// Who may call from other origins.
-    pub origin: HeaderValue,
-    /// Proxies that say truly who asks.
-    pub trusted: Arc<[Network]>,
-    /// Time for a request's body.
-    pub body_timeout: Duration,
+    pub origin: Arc<Current<HeaderValue>>,
+    /// Which proxies say truly who asks, and the time for a request's body.
+    pub clients: Arc<Current<ClientLimits>>,
 }
 
 /// Routes of the public listener: pages and WHEP.
@@ -86,7 +85,7 @@ async fn of_stream(State(public): State<Public>, request: HttpRequest) -> Respon
 
 impl Public {
     fn head(&self, request: &HttpRequest) -> Head {
-        Head::of(request, &self.trusted)
+        Head::of(request, &self.clients.get().proxies)
     }
 
     async fn stream(&self, StreamPath { stream, what }: StreamPath, request: HttpRequest) -> Response {
@@ -121,7 +120,7 @@ impl Public {
                 still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
             })
         });
-        with_origin(answered, &self.origin)
+        with_origin(answered, &self.origin.get())
     }
 
     /// Answers a request of WHEP: a preflight by itself, anything else by `handler`, if it is granted and was read.
@@ -133,16 +132,16 @@ impl Public {
         let head = self.head(&request);
         if head.method == Method::OPTIONS {
             // It must work for any name and for everybody: it carries no credentials and tells nothing.
-            return with_origin(Ok(StatusCode::OK.into_response()), &self.origin);
+            return with_origin(Ok(StatusCode::OK.into_response()), &self.origin.get());
         }
         let answered = match self.access.read(&head) {
-            Ok(grant) => match head.with_body(request, self.body_timeout).await {
+            Ok(grant) => match head.with_body(request, self.clients.get().headers).await {
                 Ok(request) => contain(|| handler(Instant::now(), &request, &grant)),
                 Err(problem) => Err(problem),
             },
             Err(problem) => Err(problem),
         };
-        with_origin(answered, &self.origin)
+        with_origin(answered, &self.origin.get())
     }
 }
 

@@ -5,7 +5,7 @@
 //! socket: `now` and the address that a request came in on are given to it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -16,8 +16,8 @@ use super::access::Grant;
 use super::discreet::discreet;
 use super::problem::Problem;
 use super::request::Request;
-use crate::contain::read;
 use crate::count::EndReason;
+use crate::current::Current;
 use crate::id::SessionId;
 use crate::peer::Credentials;
 use crate::session::admission::Refusal;
@@ -52,14 +52,29 @@ pub struct Whep {
     /// Certificate and provider of all engines.
     pub dtls: SharedDtls,
     /// Addresses to announce, best first.
-    pub announced: RwLock<Arc<[IpAddr]>>,
-    /// Bounds of each viewer.
-    pub viewer: ViewerLimits,
+    pub announced: Current<Arc<[IpAddr]>>,
+    /// What viewers are given that come from now on.
+    pub terms: Current<ViewerTerms>,
+}
+
+/// What each viewer is given, for as long as it stays.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewerTerms {
+    /// Its bounds.
+    pub limits: ViewerLimits,
     /// Whether lost packets are sent again (`nack.enabled`).
     pub repair: bool,
 }
 
 impl Whep {
+    /// Announces these addresses to viewers that come from now on, best first.
+    pub fn announce(&self, addresses: &[IpAddr]) {
+        if self.announced.get()[..] != *addresses {
+            tracing::info!(?addresses, "the announced addresses changed");
+            self.announced.set(addresses.into());
+        }
+    }
+
     /// `/{stream}/whep`.
     pub fn endpoint(
         &self,
@@ -116,14 +131,15 @@ impl Whep {
         })?;
         let candidates = self.candidates(shard, request.head.local);
         let layer = stream.layer();
+        let ViewerTerms { limits, repair } = self.terms.get();
         let terms = Terms {
             layer,
             name: &stream.name,
             formats,
             candidates: &candidates,
             dtls: &self.dtls,
-            limits: self.viewer,
-            repair: self.repair,
+            limits,
+            repair,
         };
         let Joined { viewer, answer, etag, ufrags, mids } = join(text, terms, &mut rand::rng(), now)
             .inspect_err(|error| match error {
@@ -173,7 +189,7 @@ impl Whep {
     }
 
     fn candidates(&self, shard: &ShardHandle, local: Option<IpAddr>) -> Vec<SocketAddr> {
-        let announced = read(&self.announced).clone();
+        let announced = self.announced.get();
         let mut addresses: Vec<IpAddr> = announced.to_vec();
         // Some clients use the first candidate only (FFmpeg): let it be one that surely works.
         addresses.sort_by_key(|address| Some(*address) != local);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
+use crate::operator::change::Changes;
 use crate::operator::sample::ShardLoad;
 use crate::operator::settings::Settings;
 use crate::ops::levels::Levels;
@@ -30,7 +31,7 @@ fn operator(count: usize) -> Operator {
         Arc::new(registry),
         Arc::new(sessions),
         shards,
-        Settings::default(),
+        (Settings::default(), Arc::default(), Changes::new().0),
         (Arc::<Recent>::default(), Arc::new(Levels::new("info").expect("a filter").0)),
     )
 }

@@ -4,6 +4,7 @@
 //! Owns the shapes of `/api/v1`, written once: the server says them, and `sluice top` and the page read them. Nothing in
 //! here is on the way of media: shards are asked by bounded questions, and all else is counted anyway.
 
+pub mod change;
 pub mod history;
 pub mod sample;
 pub mod settings;
@@ -11,8 +12,10 @@ pub mod viewers;
 
 use std::sync::Arc;
 
+use self::change::Changes;
 use self::history::History;
 use self::settings::Settings;
+use crate::count::Reloads;
 use crate::ops::levels::Levels;
 use crate::ops::recent::Recent;
 use crate::session::table::Sessions;
@@ -31,6 +34,10 @@ pub struct Operator {
     pub history: History,
     /// The configuration that is in effect.
     pub settings: Settings,
+    /// What became of it when it was last read.
+    pub reloads: Arc<Reloads>,
+    /// Whom changes are asked of.
+    pub changes: Changes,
     /// The last lines of the log.
     pub log: Arc<Recent>,
     /// Which lines are written.
@@ -43,9 +50,10 @@ impl Operator {
         registry: Arc<Registry>,
         sessions: Arc<Sessions>,
         shards: Vec<Arc<ShardHandle>>,
-        settings: Settings,
+        (settings, reloads, changes): (Settings, Arc<Reloads>, Changes),
         (log, levels): (Arc<Recent>, Arc<Levels>),
     ) -> Operator {
-        Operator { registry, sessions, shards, history: History::default(), settings, log, levels }
+        let history = History::default();
+        Operator { registry, sessions, shards, history, settings, reloads, changes, log, levels }
     }
 }

@@ -7,18 +7,27 @@ use std::collections::BTreeMap;
 use std::sync::RwLock;
 
 use serde::{Deserialize, Serialize};
-use sluice_config::Setting;
+use sluice_config::{Reload, Setting};
 
+use super::change::Changed;
 use crate::contain::{read, write};
-
-/// Tables that a running server takes over (`sluice_config::Config::needs_restart` names all others).
-const TAKEN_OVER: [&str; 2] = ["rtsp.", "streams."];
 
 /// All keys, as they are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// In the order of the reference file, then those of streams by name.
     pub settings: Vec<ToldSetting>,
+    /// What became of the configuration when it was last read.
+    pub last_read: LastRead,
+}
+
+/// What became of the configuration when it was last read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRead {
+    /// Why it could not be used, if it could not: what was in effect before still is.
+    pub error: Option<String>,
+    /// When it was last read and could be used, in milliseconds since 1970.
+    pub succeeded_ms: u64,
 }
 
 /// One key.
@@ -30,48 +39,78 @@ pub struct ToldSetting {
     pub value: String,
     /// `default`, `environment`, `command line`, or the file with the line.
     pub origin: String,
+    /// What a change of it needs: `live`, `new sessions`, `restart`.
+    pub change: String,
     /// What it will be after a restart, if that is something else.
     pub after_restart: Option<String>,
 }
 
 /// All keys, as they are kept.
 #[derive(Debug, Default)]
-pub struct Settings(RwLock<Told>);
+pub struct Settings(RwLock<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    settings: Vec<ToldSetting>,
+    error: Option<String>,
+}
 
 impl Settings {
     /// Those that the server started with.
     pub fn new(settings: &[Setting]) -> Settings {
-        Settings(RwLock::new(Told { settings: settings.iter().map(ToldSetting::of).collect() }))
+        Settings(RwLock::new(Kept { settings: settings.iter().map(ToldSetting::of).collect(), error: None }))
     }
 
-    /// All of them.
-    pub fn told(&self) -> Told {
-        read(&self.0).clone()
+    /// All of them; `succeeded_ms` is when they were last read and could be used.
+    pub fn told(&self, succeeded_ms: u64) -> Told {
+        let kept = read(&self.0);
+        let last_read = LastRead { error: kept.error.clone(), succeeded_ms };
+        Told { settings: kept.settings.clone(), last_read }
     }
 
-    /// The configuration was read again.
-    pub fn reload(&self, settings: &[Setting]) {
-        let taken_over = |key: &str| TAKEN_OVER.iter().any(|table| key.starts_with(table));
-        let mut told = write(&self.0);
+    /// The configuration could not be read, or be used.
+    pub fn fail(&self, error: String) {
+        write(&self.0).error = Some(error);
+    }
+
+    /// The configuration was read again. Returns the keys that have a new value, those of streams left out, and those that
+    /// will have one after a restart.
+    pub fn reload(&self, settings: &[Setting]) -> (Vec<Changed>, Vec<Changed>) {
+        let mut kept = write(&self.0);
+        kept.error = None;
         let before: BTreeMap<String, ToldSetting> =
-            std::mem::take(&mut told.settings).into_iter().map(|old| (old.key.clone(), old)).collect();
-        let next = settings.iter().map(|setting| match before.get(&setting.key) {
-            Some(old) if !taken_over(&setting.key) => {
-                let after_restart = Some(setting.value.clone()).filter(|value| *value != old.value);
-                ToldSetting { after_restart, ..old.clone() }
+            std::mem::take(&mut kept.settings).into_iter().map(|old| (old.key.clone(), old)).collect();
+        let (mut changed, mut waiting) = (Vec::new(), Vec::new());
+        let next = settings.iter().map(|setting| {
+            let new = ToldSetting::of(setting);
+            let Some(old) = before.get(&setting.key) else { return new };
+            let differs =
+                Changed { key: setting.key.clone(), before: old.value.clone(), after: setting.value.clone() };
+            if old.value == new.value {
+                return new;
             }
-            _ => ToldSetting::of(setting),
+            if setting.reload == Reload::Restart {
+                waiting.push(differs);
+                return ToldSetting { after_restart: Some(new.value), ..old.clone() };
+            }
+            if !setting.key.starts_with("streams.") {
+                changed.push(differs);
+            }
+            new
         });
-        told.settings = next.collect();
+        kept.settings = next.collect();
+        (changed, waiting)
     }
 }
 
 impl ToldSetting {
-    fn of(setting: &Setting) -> ToldSetting {
+    /// A key that waits for nothing.
+    pub fn of(setting: &Setting) -> ToldSetting {
         ToldSetting {
             key: setting.key.clone(),
             value: setting.value.clone(),
             origin: setting.origin.to_string(),
+            change: setting.reload.label().to_owned(),
             after_restart: None,
         }
     }
@@ -83,24 +122,31 @@ mod tests {
 
     use super::*;
 
-    fn setting(key: &str, value: &str, line: usize) -> Setting {
-        let origin = Given::File("a.toml".to_owned(), line);
-        Setting { key: key.to_owned(), value: value.to_owned(), origin }
+    fn setting(key: &str, value: &str, reload: Reload) -> Setting {
+        let origin = Given::File("a.toml".to_owned(), 1);
+        Setting { key: key.to_owned(), value: value.to_owned(), origin, reload }
     }
 
     #[test]
-    fn a_reload_takes_over_cameras_and_says_what_else_waits_for_a_restart() {
+    fn a_reload_takes_over_what_it_can_and_says_what_waits_for_a_restart() {
         let settings = Settings::new(&[
-            setting("udp.port", "8189", 1),
-            setting("rtsp.transport", "tcp", 2),
-            setting("streams.gate.source", "demo", 3),
+            setting("udp.port", "8189", Reload::Restart),
+            setting("rtsp.data_timeout", "10", Reload::NewSessions),
+            setting("streams.gate.source", "demo", Reload::Live),
         ]);
-        settings.reload(&[
-            setting("udp.port", "9000", 1),
-            setting("rtsp.transport", "udp", 2),
-            setting("streams.yard.source", "demo", 4),
+        let (changed, waiting) = settings.reload(&[
+            setting("udp.port", "9000", Reload::Restart),
+            setting("rtsp.data_timeout", "20", Reload::NewSessions),
+            setting("streams.yard.source", "demo", Reload::Live),
         ]);
-        let told = settings.told().settings;
+        let differs = |key: &str, before: &str, after: &str| Changed {
+            key: key.to_owned(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+        };
+        assert_eq!(changed, [differs("rtsp.data_timeout", "10", "20")]);
+        assert_eq!(waiting, [differs("udp.port", "8189", "9000")]);
+        let told = settings.told(0).settings;
         let lines: Vec<(&str, &str, Option<&str>)> = told
             .iter()
             .map(|told| (told.key.as_str(), told.value.as_str(), told.after_restart.as_deref()))
@@ -109,11 +155,13 @@ mod tests {
             lines,
             [
                 ("udp.port", "8189", Some("9000")),
-                ("rtsp.transport", "udp", None),
+                ("rtsp.data_timeout", "20", None),
                 ("streams.yard.source", "demo", None),
             ]
         );
-        settings.reload(&[setting("udp.port", "8189", 9)]);
-        assert_eq!(settings.told().settings[0].after_restart, None, "it was put back");
+        let again = settings.reload(&[setting("udp.port", "9000", Reload::Restart)]);
+        assert_eq!(again, (vec![], vec![differs("udp.port", "8189", "9000")]), "it waits still");
+        settings.reload(&[setting("udp.port", "8189", Reload::Restart)]);
+        assert_eq!(settings.told(0).settings[0].after_restart, None, "it was put back");
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the exposition only, each part in a file below. No label names a viewer, so the number of series depends on
 //! streams and shards alone (docs/OPERATING.md lists them). Reads no clock: a scrape says what time it is.
 
+mod config;
 mod egress;
 mod kernel;
 mod out;
@@ -26,8 +27,8 @@ use self::out::{Out, label};
 use self::process::Process;
 use super::log::Lost;
 use crate::cipher::Choice;
-use crate::count::TlsCounters;
 use crate::count::requests::Requests;
+use crate::count::{Reloads, TlsCounters};
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::Registry;
@@ -56,6 +57,8 @@ pub struct Observed {
     pub revision: &'static str,
     /// Who seals.
     pub cipher: Choice,
+    /// What became of the configuration when it was last read.
+    pub reloads: Arc<Reloads>,
 }
 
 /// All metrics of the process.
@@ -98,7 +101,7 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher } =
+        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher, reloads } =
             &*self.observed;
         let mut out = Out(encoder);
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -117,6 +120,7 @@ impl Collector for Scrape {
         requests::encode(&mut out, requests)?;
         tls::encode(&mut out, tls)?;
         kernel::encode(&mut out)?;
+        config::encode(&mut out, reloads)?;
         let help = "Lines of the log that nobody took: it was stuck, or could not be written";
         out.counter("log_lost_lines", help, [(vec![], lost.get())])?;
         let ended = Task::ALL.map(|task| (label("task", task.label()), ends.of(task)));

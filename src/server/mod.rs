@@ -4,47 +4,52 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+pub mod live;
 mod settings;
 mod shards;
 mod streams;
+mod tables;
 pub mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::http::HeaderValue;
-use sluice_config::{Config, Effective};
+use sluice_config::{Config, Effective, Inputs};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::live::Live;
 use self::streams::Streams;
+use self::tables::Tables;
 use self::watchdog::WatchdogSetup;
 use crate::cipher::Choice;
+use crate::count::Reloads;
 use crate::count::requests::Requests;
+use crate::current::Current;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, METRICS_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
-use crate::http::listen::{self, HttpLimits, ListenError, Service};
+use crate::http::listen::{self, ClientLimits, HttpLimits, ListenError, Service};
 use crate::http::mediamtx::MediaMtx;
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::tls::{self, Tls, TlsError, renewal};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
+use crate::operator::change::Changes;
 use crate::operator::settings::Settings;
-use crate::ops::levels::{LevelError, Told};
+use crate::ops::levels::LevelError;
 use crate::ops::logging::Logging;
 use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
-use crate::session::client::Share;
 use crate::session::table::Sessions;
 use crate::shard::News;
 use crate::shard::command::{Command, ShardHandle};
@@ -113,11 +118,9 @@ pub struct Server {
     admin_state: Arc<Admin>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
-    streams: Streams,
+    streams: Arc<Streams>,
     /// TLS of the public listener, if it has any.
     tls: Option<Arc<Tls>>,
-    /// Has the files of certificates looked at.
-    certificates: Arc<Notify>,
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
@@ -125,10 +128,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says. `revision` is the commit of this build; of the log, what it lost is
-    /// counted, its last lines are shown, and its levels can be changed.
+    /// Starts everything that `config` says, which is read again from `inputs` when that is asked for ([`Server::changes`]).
+    /// `revision` is the commit of this build; of the log, what it lost is counted, its last lines are shown, and its
+    /// levels can be changed.
     pub async fn start(
         Effective { config, settings }: &Effective,
+        inputs: Inputs,
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
@@ -145,7 +150,7 @@ impl Server {
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = shards::start(config, sockets, recent, &news_in, &ends)?;
+        let workers = shards::start(config, sockets, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
@@ -156,16 +161,17 @@ impl Server {
             sessions: sessions.clone(),
             shards: shards.clone(),
             dtls,
-            announced: RwLock::new(announced.as_slice().into()),
-            viewer: config.into(),
-            repair: config.nack.enabled,
+            announced: Current::new(announced.as_slice().into()),
+            terms: Current::new(config.into()),
         });
-        let parts = (registry.clone(), sessions.clone(), shards.clone());
+        let (changes, orders) = Changes::new();
+        let reloads = Arc::new(Reloads::default());
+        reloads.succeed(SystemTime::now());
         let operator = Arc::new(Operator::new(
-            parts.0,
-            parts.1,
-            parts.2,
-            Settings::new(settings),
+            registry.clone(),
+            sessions.clone(),
+            shards.clone(),
+            (Settings::new(settings), reloads.clone(), changes),
             (log.recent, log.levels),
         ));
         let admin_state = Arc::new(Admin {
@@ -180,6 +186,7 @@ impl Server {
                 revision,
                 tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
                 cipher,
+                reloads,
             }),
             registry: registry.clone(),
             shards,
@@ -187,10 +194,10 @@ impl Server {
             profiles: Arc::new(Profiles::new(revision)),
             mediamtx: Arc::new(MediaMtx {
                 operator: operator.clone(),
-                config: Arc::new(config.clone()),
+                config: Current::new(Arc::new(config.clone())),
                 started: SystemTime::now(),
             }),
-            hosts: config.admin.hosts.as_slice().into(),
+            hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
             stopping: AtomicBool::new(false),
         });
 
@@ -198,19 +205,21 @@ impl Server {
         let mut tasks = JoinSet::new();
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
-        let limits = HttpLimits::new(config, connections(config)?);
+        let clients = Arc::new(Current::new(ClientLimits::new(config)));
+        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
+        let origin = Arc::new(Current::new(settings::origin(config)?));
+        let announcer = Arc::new(Current::new(Arc::new(announcer)));
+        let limits = HttpLimits { connections: connections(config)?, clients: clients.clone() };
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
         let admin = private.local_addr().unwrap_or(config.admin.listen);
-        let origin = config.http.allow_origin.as_str();
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
             access: Access::new(&config.access.read),
-            origin: HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))?,
-            trusted: limits.proxies.clone(),
-            body_timeout: limits.headers,
+            origin: origin.clone(),
+            clients: clients.clone(),
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
         let service = |name, router, limits: &HttpLimits, tls: &Option<Arc<Tls>>| Service {
@@ -224,8 +233,7 @@ impl Server {
         let serving = listen(watched(Task::Http, "http"), public, of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
-        // Whoever reaches it is the operator.
-        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, share: Share(100), ..limits };
+        let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, clients: operators.clone() };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
             let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
@@ -250,11 +258,24 @@ impl Server {
             let renewed = renew(watched, secured, certificates.clone(), stopping.clone());
             tasks.spawn_on(named("certificates", renewed), http_executor.handle());
         }
-        let looks = look(watched(Task::History, "history"), operator, stopping.clone());
+        let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config).map_err(ServerError::Thread)?;
+        let streams = Arc::new(streams);
+        let tables = Tables {
+            origin,
+            hosts: admin_state.hosts.clone(),
+            mediamtx: admin_state.mediamtx.clone(),
+            clients,
+            operators,
+            whep: whep.clone(),
+            announcer: announcer.clone(),
+        };
+        let live = Live { inputs, tables, streams: streams.clone(), operator, certificates };
+        let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
+        tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
@@ -271,7 +292,6 @@ impl Server {
             tasks,
             streams,
             tls: public_tls,
-            certificates,
             sources,
             failure,
             _http_executor,
@@ -284,19 +304,9 @@ impl Server {
         (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
     }
 
-    /// Takes over the streams and the log's level of another configuration: what became of the streams, in words.
-    ///
-    /// # Errors
-    ///
-    /// The level is none, or there are too few descriptors or threads for so many streams; those that there were go on.
-    pub fn reload(&self, Effective { config, settings }: &Effective) -> Result<String, ServerError> {
-        self.certificates.notify_one();
-        connections(config)?;
-        let levels = &self.admin_state.operator.levels;
-        levels.change(Told { level: Some(config.log.level.clone()), ..levels.told() })?;
-        let changes = self.streams.apply(config).map_err(ServerError::Thread)?;
-        self.admin_state.operator.settings.reload(settings);
-        Ok(changes.to_string())
+    /// Whom changes are asked of.
+    pub fn changes(&self) -> &Changes {
+        &self.admin_state.operator.changes
     }
 
     /// The scheme of the pages' addresses, and the first name that the certificate is for.

@@ -4,10 +4,13 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use sluice_config::{Config, Egress};
 
+use super::ServerError;
+use crate::http::whep::ViewerTerms;
 use crate::peer::{FRESH, PeerLimits};
-use crate::shard::Pacing;
+use crate::shard::{Pacing, RoomLimits, Tuning};
 use crate::track::RecentLimits;
 use crate::viewer::ViewerLimits;
 
@@ -34,4 +37,28 @@ impl From<&Egress> for Pacing {
     fn from(egress: &Egress) -> Pacing {
         Pacing { spread: egress.spread, audio_hold: egress.audio_hold }
     }
+}
+
+impl From<&Config> for ViewerTerms {
+    fn from(config: &Config) -> ViewerTerms {
+        ViewerTerms { limits: config.into(), repair: config.nack.enabled }
+    }
+}
+
+/// What each of so many shards is told: they share the line equally.
+pub(super) fn tuning(config: &Config, shards: usize) -> Tuning {
+    let rate = config.egress.rate.bytes_per_second().map(|rate| rate / shards as f64);
+    Tuning { recent: config.into(), pacing: (&config.egress).into(), rate }
+}
+
+/// What a shard with that part of the line may take on.
+pub(super) fn room(config: &Config, rate: Option<f64>) -> RoomLimits {
+    let busy = Some(f64::from(config.limits.busy) / 100.0).filter(|&part| part > 0.0);
+    RoomLimits { busy, rate }
+}
+
+/// Which pages of other sites may ask, as a header.
+pub(super) fn origin(config: &Config) -> Result<HeaderValue, ServerError> {
+    let origin = config.http.allow_origin.as_str();
+    HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))
 }

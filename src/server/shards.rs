@@ -10,11 +10,10 @@ use sluice_io::affinity::{self, CoreId};
 use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
 use tokio::sync::mpsc;
 
-use super::ServerError;
+use super::{ServerError, settings};
+use crate::shard::News;
 use crate::shard::worker::{self, Worker, WorkerSetup};
-use crate::shard::{News, Pacing};
 use crate::supervise::Ends;
-use crate::track::RecentLimits;
 
 /// One socket per shard on ports in a row; whether they take IPv6.
 pub(super) fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerError> {
@@ -53,22 +52,19 @@ pub(super) fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerErro
 pub(super) fn start(
     config: &Config,
     sockets: Vec<Socket>,
-    recent: RecentLimits,
     news: &mpsc::Sender<News>,
     ends: &Arc<Ends>,
 ) -> Result<Vec<Worker>, ServerError> {
     let gso = gso_mode(config);
-    // Each shard has its part of the line for itself.
-    let rate = config.egress.rate.bytes_per_second().map(|rate| rate / sockets.len() as f64);
-    let pacing = Pacing::from(&config.egress);
-    let busy = Some(f64::from(config.limits.busy) / 100.0).filter(|&part| part > 0.0);
+    let tuning = settings::tuning(config, sockets.len());
+    let room = settings::room(config, tuning.rate);
     let cores = affinity::cores();
     let count = sockets.len();
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.into_iter().enumerate() {
         let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
         let (news, ends) = (news.clone(), ends.clone());
-        let setup = WorkerSetup { index, core, socket, gso, recent, pacing, rate, busy, news, ends };
+        let setup = WorkerSetup { index, core, socket, gso, tuning, room, news, ends };
         workers.push(worker::start(setup)?);
     }
     Ok(workers)

@@ -4,14 +4,14 @@
 //! something else goes on under its numbers, and nothing else notices.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use sluice_config::{Config, StreamName};
+use sluice_config::{Config, Rtsp, Source, Stream as Settings, StreamName};
 use tokio::sync::mpsc;
 
 use crate::contain::lock;
 use crate::count::EndReason;
+use crate::operator::change::Streams as Changes;
 use crate::session::table::Sessions;
 use crate::shard::command::Command;
 use crate::source;
@@ -25,30 +25,6 @@ pub struct Streams {
     ends: Arc<Ends>,
     /// Copied to the thread of each source, which drops it when it ends; gone once the server stops.
     running: Mutex<Option<mpsc::Sender<()>>>,
-}
-
-/// What became of the streams.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Those that began.
-    pub added: Vec<String>,
-    /// Those that are fed from something else, or otherwise.
-    pub changed: Vec<String>,
-    /// Those that ended.
-    pub removed: Vec<String>,
-}
-
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Changes { added, changed, removed } = self;
-        let parts = [("added", added), ("changed", changed), ("removed", removed)];
-        let mut separator = "";
-        for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
-            write!(f, "{separator}{what} {}", names.join(", "))?;
-            separator = "; ";
-        }
-        if separator.is_empty() { f.write_str("no stream differs") } else { Ok(()) }
-    }
 }
 
 impl Streams {
@@ -77,7 +53,7 @@ impl Streams {
             }
         }
         for (name, settings) in &config.streams {
-            let origin = Origin { source: settings.source.clone(), rtsp: config.rtsp_of(settings) };
+            let origin = origin(config, settings);
             match self.registry.stream(name.as_str()) {
                 Some(stream) if stream.change(origin.clone()) => changes.changed.push(name.to_string()),
                 Some(_) => {}
@@ -117,4 +93,13 @@ impl Streams {
             }
         }
     }
+}
+
+/// What a stream is fed from. The demo is no camera: how those are pulled is nothing to it.
+fn origin(config: &Config, settings: &Settings) -> Origin {
+    let rtsp = match settings.source {
+        Source::Rtsp(_) => config.rtsp_of(settings),
+        Source::Demo => Rtsp::default(),
+    };
+    Origin { source: settings.source.clone(), rtsp }
 }

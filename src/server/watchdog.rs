@@ -11,7 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::contain::{contain, write};
+use crate::contain::contain;
+use crate::current::Current;
 use crate::http::whep::Whep;
 use crate::session::announce::Announcer;
 use crate::session::table::Sessions;
@@ -101,7 +102,7 @@ pub struct WatchdogSetup {
     /// WHEP: its shards are watched, its announced addresses kept.
     pub whep: Arc<Whep>,
     /// How addresses are announced.
-    pub announcer: Announcer,
+    pub announcer: Arc<Current<Arc<Announcer>>>,
     /// Ends that nobody asked for.
     pub ends: Arc<Ends>,
     /// The watchdog's own sign of life.
@@ -172,14 +173,11 @@ fn look_at_streams(setup: &WatchdogSetup) {
 
 /// Configured addresses are not resolved again and again; interfaces come and go.
 fn look_at_interfaces(setup: &WatchdogSetup) {
-    if !setup.announcer.follows_interfaces() {
-        return;
-    }
-    let Ok(found) = setup.announcer.now() else { return };
-    let mut announced = write(&setup.whep.announced);
-    if announced[..] != found[..] {
-        tracing::info!(addresses = ?found, "the announced addresses changed");
-        *announced = found.into();
+    let announcer = setup.announcer.get();
+    if announcer.follows_interfaces()
+        && let Ok(found) = announcer.now()
+    {
+        setup.whep.announce(&found);
     }
 }
 

@@ -14,6 +14,7 @@ use sluice_config::Limits;
 use super::client::{Client, Share};
 use crate::contain::lock;
 use crate::count::Cell;
+use crate::current::Current;
 use crate::id::StreamId;
 
 /// Seconds' worth of joins that a client may make at once: the people behind one address who come back when
@@ -122,7 +123,7 @@ impl Refusal {
 
 /// The door, and its book.
 pub struct Admission {
-    limits: AdmissionLimits,
+    limits: Current<AdmissionLimits>,
     book: Mutex<Book>,
     refused: [Cell; Refusal::LABELS.len()],
 }
@@ -157,12 +158,18 @@ pub struct Place {
 impl Admission {
     /// An empty house.
     pub fn new(limits: AdmissionLimits) -> Admission {
-        Admission { limits, book: Mutex::default(), refused: Default::default() }
+        Admission { limits: Current::new(limits), book: Mutex::default(), refused: Default::default() }
+    }
+
+    /// Who comes from now on is judged by `limits`, but for [`AdmissionLimits::viewers`], by which queues were made.
+    pub fn limit(&self, limits: AdmissionLimits) {
+        let viewers = self.limits.get().viewers;
+        self.limits.set(AdmissionLimits { viewers, ..limits });
     }
 
     /// Takes a place for a viewer of `stream`, or says why there is none.
     pub fn admit(self: &Arc<Self>, now: Instant, client: Client, stream: StreamId) -> Result<Place, Refusal> {
-        let admitted = self.lock().take(&self.limits, now, client, stream);
+        let admitted = self.lock().take(&self.limits.get(), now, client, stream);
         match admitted {
             Ok(client) => {
                 Ok(Place { admission: self.clone(), client, stream, pending: AtomicBool::new(true) })

@@ -48,6 +48,21 @@ fn a_place_comes_back_however_it_ends() {
     );
 }
 
+#[test]
+fn limits_that_are_changed_are_for_those_who_come_after() {
+    let (admission, now) = house(LIMITS);
+    let held: Vec<_> = (1..=3).map(|n| admission.admit(now, client(n), STREAM).expect("a place")).collect();
+    admission.limit(AdmissionLimits { viewers: 1, viewers_per_stream: 3, ..LIMITS });
+    assert_eq!(admission.admit(now, client(4), STREAM).err(), Some(Refusal::StreamViewers(3)));
+    // Queues were made for as many viewers as there could be at the start: that number stays.
+    let other = admission.admit(now, client(4), StreamId(2));
+    assert!(other.is_ok());
+    admission.limit(AdmissionLimits { pending: 4, ..LIMITS });
+    assert_eq!(admission.admit(now, client(5), STREAM).err(), Some(Refusal::Pending(4)));
+    drop((held, other));
+    assert!(admission.admit(now, client(5), STREAM).is_ok());
+}
+
 /// A flood of joins that are never followed up, from one address and from several.
 #[test]
 fn whoever_floods_leaves_pending_places_to_others() {

@@ -40,6 +40,11 @@ impl Announcer {
         Ok(Announcer { ice: ice.clone(), fixed: configured(ice).await?, v6 })
     }
 
+    /// Resolves what is configured now, for the same sockets.
+    pub async fn with(&self, ice: &Ice) -> Result<Announcer, AnnounceError> {
+        Announcer::resolve(ice, self.v6).await
+    }
+
     /// Whether the interfaces' addresses are announced, which come and go.
     pub fn follows_interfaces(&self) -> bool {
         self.ice.addresses.is_empty() || self.ice.addresses.contains(&IceAddress::Interfaces)

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
 
+use super::fan_out::Pacing;
 use super::question::Question;
 use super::room::{NoRoom, Room, RoomLimits, Sample};
 use crate::count::{Cell, EndReason, ShardCounters};
 use crate::id::{LayerId, SessionId, StreamId};
 use crate::peer::Credentials;
-use crate::track::{KeyframeRequest, Train};
+use crate::track::{KeyframeRequest, RecentLimits, Train};
 use crate::viewer::Viewer;
 
 /// Commands that may wait for a shard. Full means that the shard stands still: joins are then
@@ -43,10 +44,23 @@ pub enum Command {
         /// The peer's new credentials.
         remote: Credentials,
     },
+    /// The configuration was changed.
+    Tune(Tuning),
     /// Something that has an answer.
     Ask(Question),
     /// The server stops: end every viewer, then the thread.
     Shutdown,
+}
+
+/// What a shard takes over of the configuration while it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tuning {
+    /// How much each track's ring holds.
+    pub recent: RecentLimits,
+    /// When media leaves.
+    pub pacing: Pacing,
+    /// Bytes a second on the wire at the most, if there is a limit.
+    pub rate: Option<f64>,
 }
 
 /// From a stream to every shard that has viewers of it.
@@ -247,6 +261,11 @@ impl ShardHandle {
     /// 1 is more than it has.
     pub fn expected_load(&self) -> f64 {
         self.room().expected(self.viewers.load(Ordering::Relaxed))
+    }
+
+    /// What it may take on from now on; what was learnt of its viewers stays.
+    pub fn limit(&self, limits: RoomLimits) {
+        self.room().limit(limits);
     }
 
     fn room(&self) -> std::sync::MutexGuard<'_, Room> {

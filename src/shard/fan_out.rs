@@ -103,6 +103,11 @@ impl FanOut {
         }
     }
 
+    /// What comes from now on leaves as `pacing` says.
+    pub(crate) fn tune(&mut self, pacing: Pacing) {
+        self.pacing = pacing;
+    }
+
     /// Takes a picture's train; `interval` is the time between pictures, if known.
     ///
     /// Its patience begins now and not when it was received: after a stall of the whole machine it is better

@@ -64,6 +64,24 @@ fn drain(fan_out: &mut FanOut, now: Instant, viewers: usize) -> Vec<(usize, Code
 }
 
 #[test]
+fn pictures_leave_by_the_pace_that_is_in_effect_when_they_come() {
+    let now = start();
+    let mut fan_out = FanOut::new(AT_ONCE);
+    let large = |sequence, parts: (bool, bool)| train(VIDEO, sequence, parts, now, &[1_000; 16]);
+    let push = |fan_out: &mut FanOut, first: u64| {
+        fan_out.push_picture(now, large(first, (true, false)), INTERVAL);
+        fan_out.push_picture(now, large(first + 16, (false, true)), INTERVAL);
+    };
+    push(&mut fan_out, 0);
+    assert_eq!(drain(&mut fan_out, now, 100).len(), 200, "all of it at once");
+    fan_out.tune(PACING);
+    push(&mut fan_out, 32);
+    let at_once = drain(&mut fan_out, now, 100).len();
+    assert!(at_once < 150, "{at_once} of 200 turns at once");
+    assert_eq!(at_once + drain(&mut fan_out, now + ms(20), 100).len(), 200);
+}
+
+#[test]
 fn a_picture_goes_to_every_viewer_at_once() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);

@@ -57,6 +57,15 @@ impl Layers {
         }
     }
 
+    /// Rings hold as much as `limits` say from now on, and media leaves as `pacing` says.
+    pub(super) fn tune(&mut self, limits: RecentLimits, pacing: Pacing) {
+        (self.limits, self.pacing) = (limits, pacing);
+        for (_, layer) in &mut self.slots {
+            layer.recent.limit(limits);
+            layer.fan_out.tune(pacing);
+        }
+    }
+
     /// Where the layer is; it is made if this is the first that is heard of it.
     pub(super) fn enter(&mut self, id: LayerId) -> LayerSlot {
         if let Some(&slot) = self.by_id.get(&id) {

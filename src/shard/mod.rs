@@ -24,6 +24,7 @@ mod standstill;
 pub mod watch;
 pub mod worker;
 
+pub use command::Tuning;
 pub(crate) use fan_out::FanOut;
 pub use fan_out::Pacing;
 pub(crate) use outbox::MESSAGES_PER_TURN;

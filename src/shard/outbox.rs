@@ -57,6 +57,11 @@ impl Outbox {
         Outbox { control, media, sender, socket, counters, rate, now, carried, blocked_since: None }
     }
 
+    /// `rate` bytes a second on the wire from now on, if there is a limit.
+    pub(super) fn limit(&mut self, rate: Option<f64>) {
+        self.rate = rate.map(|rate| Rate::new(rate, self.now));
+    }
+
     /// What time it is; drops what has waited for the socket too long.
     pub(super) fn set_now(&mut self, now: Instant) {
         self.now = now;

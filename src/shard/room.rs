@@ -130,6 +130,11 @@ impl Room {
         Room { limits, last: None, learnt: None, work: 0.0, viewers: 0.0, present: 0.0, full: false }
     }
 
+    /// What it may take on from now on.
+    pub(crate) fn limit(&mut self, limits: RoomLimits) {
+        self.limits = limits;
+    }
+
     /// Learns from the counters as they are `now`, if that is worth a sample yet.
     pub(crate) fn learn(&mut self, now: Instant, sample: impl FnOnce() -> Sample) {
         let Some((last, learnt)) = self.last.zip(self.learnt) else {

@@ -14,7 +14,7 @@ use slab::Slab;
 use sluice_io::deadlines::Deadlines;
 use sluice_media::rtcp::Epoch;
 
-use super::command::{Command, Media};
+use super::command::{Command, Media, Tuning};
 use super::demux::{Demux, Owner};
 use super::fan_out::Pacing;
 use super::layer::{Layer, LayerSlot, Layers};
@@ -195,6 +195,7 @@ impl Shard {
                     }
                 }
             }
+            Command::Tune(Tuning { recent, pacing, .. }) => self.layers.tune(recent, pacing),
             Command::Ask(Question::Viewers { from, answer }) => {
                 // Who asked may have gone.
                 let _ = answer.send(self.some_viewers(from));

@@ -21,8 +21,7 @@ use sluice_io::{GsoMode, Receiver, Sender, Socket};
 use sluice_media::rtcp::Epoch;
 use tokio::sync::mpsc;
 
-use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Queued, ShardHandle, Wake};
-use super::fan_out::Pacing;
+use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Queued, ShardHandle, Tuning, Wake};
 use super::live::{Duty, live};
 use super::outbox::Outbox;
 use super::room::RoomLimits;
@@ -32,7 +31,6 @@ use crate::count::EndReason;
 use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
 use crate::supervise::{Ends, Task};
-use crate::track::RecentLimits;
 
 /// Receive calls (of up to 32 datagrams each) in one round. More lets a flood of datagrams delay
 /// media; fewer lets the socket's buffer fill up while many viewers join.
@@ -86,14 +84,10 @@ pub struct WorkerSetup {
     pub socket: Socket,
     /// Whether GSO may be used.
     pub gso: GsoMode,
-    /// How much each track's ring holds.
-    pub recent: RecentLimits,
-    /// When media leaves.
-    pub pacing: Pacing,
-    /// Bytes a second on the wire at the most, if there is a limit.
-    pub rate: Option<f64>,
-    /// Part of the thread's time over which it gets no viewer more, if there is a limit.
-    pub busy: Option<f64>,
+    /// Rings, pace and rate, at first.
+    pub tuning: Tuning,
+    /// What it may take on, at first.
+    pub room: RoomLimits,
     /// Where viewers that connected or ended are told. Holds two for each that there may be, so it is never full.
     pub news: mpsc::Sender<News>,
     /// Where a round that panicked is counted.
@@ -130,13 +124,13 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let wake = Arc::new(Wake::new(waker));
     let (commands_in, commands) = crossbeam_channel::bounded(COMMANDS_MAX);
     let (media_in, media) = crossbeam_channel::bounded(MEDIA_MAX);
-    let room = RoomLimits { busy: setup.busy, rate: setup.rate };
+    let (room, Tuning { recent, pacing, rate }) = (setup.room, setup.tuning);
     let handle =
         Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone(), room));
 
-    let shard = Shard::new(setup.recent, setup.pacing, epoch(), counters.clone());
+    let shard = Shard::new(recent, pacing, epoch(), counters.clone());
     let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
-    let outbox = Outbox::new(sender, socket, counters.clone(), setup.rate, Instant::now());
+    let outbox = Outbox::new(sender, socket, counters.clone(), rate, Instant::now());
     let mut rounds = Rounds {
         index,
         shard,
@@ -152,7 +146,7 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         news: setup.news,
         ends: setup.ends,
         gso: setup.gso,
-        rate: setup.rate,
+        rate,
         awaits_writable: false,
         more: true,
         drops_due: Instant::now(),
@@ -237,7 +231,9 @@ impl InHand {
             Command::Join(viewer) => InHand::Joining(viewer.session(), viewer.layer.stream),
             Command::Shutdown => InHand::Shutdown,
             // A panic in these ends the viewer that they name, as it ends all.
-            Command::End(..) | Command::RestartIce { .. } | Command::Ask(_) => InHand::Nothing,
+            Command::End(..) | Command::RestartIce { .. } | Command::Tune(_) | Command::Ask(_) => {
+                InHand::Nothing
+            }
         }
     }
 }
@@ -413,9 +409,15 @@ impl Rounds {
 
     /// Hands over the commands that wait. Returns whether to stop.
     fn obey(&mut self, now: Instant) -> bool {
-        let Rounds { shard, outbox, commands, in_hand, .. } = self;
+        let Rounds { shard, outbox, commands, in_hand, rate, .. } = self;
         let stop = commands.try_iter().take(COMMANDS_AT_ONCE).any(|command| {
             *in_hand = InHand::of(&command);
+            if let Command::Tune(tuning) = &command
+                && tuning.rate != *rate
+            {
+                *rate = tuning.rate;
+                outbox.limit(*rate);
+            }
             shard.handle_command(now, command, outbox)
         });
         *in_hand = InHand::Nothing;

@@ -56,6 +56,11 @@ impl Publisher {
         Publisher { stream, layers: vec![layer], ways: ways.collect(), keyframe }
     }
 
+    /// Rings of its layers keep as much as `limits` say from now on. Those of shards are told by others.
+    pub(super) fn limit(&mut self, limits: RecentLimits) {
+        self.layers.iter_mut().for_each(|layer| layer.recent.limit(limits));
+    }
+
     /// The recent past of the layer that a viewer watches who asks for nothing else.
     pub(super) fn recent(&self) -> &Recent {
         &self.layers[0].recent

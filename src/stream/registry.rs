@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use super::{Orders, Origin, Stream};
 use crate::contain::{read, write};
+use crate::current::Current;
 use crate::id::StreamId;
 use crate::shard::command::ShardHandle;
 use crate::track::RecentLimits;
@@ -18,14 +19,21 @@ pub struct Registry {
     by_name: RwLock<BTreeMap<String, Arc<Stream>>>,
     next: AtomicU32,
     shards: Vec<Arc<ShardHandle>>,
-    limits: RecentLimits,
+    limits: Current<RecentLimits>,
 }
 
 impl Registry {
     /// Without streams; those to come fan out to `shards`, and keep of the past what `limits` say.
     pub fn new(shards: &[Arc<ShardHandle>], limits: RecentLimits) -> Registry {
         let (by_name, next) = (RwLock::default(), AtomicU32::new(0));
-        Registry { by_name, next, shards: shards.to_vec(), limits }
+        Registry { by_name, next, shards: shards.to_vec(), limits: Current::new(limits) }
+    }
+
+    /// Streams keep of the past as much as `limits` say from now on, those to come and those that there are.
+    pub fn limit(&self, limits: RecentLimits) {
+        let by_name = read(&self.by_name);
+        self.limits.set(limits);
+        by_name.values().for_each(|stream| stream.limit(limits));
     }
 
     /// Adds a stream that is fed from `origin`; nothing if there is one of that name.
@@ -35,7 +43,7 @@ impl Registry {
             return None;
         }
         let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
-        let (stream, orders) = Stream::new(id, name.to_owned(), origin, &self.shards, self.limits);
+        let (stream, orders) = Stream::new(id, name.to_owned(), origin, &self.shards, self.limits.get());
         by_name.insert(name.to_owned(), stream.clone());
         Some((stream, orders))
     }

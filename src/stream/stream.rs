@@ -152,6 +152,11 @@ impl Stream {
         trains.into_iter().for_each(|train| publisher.publish(layer, train));
     }
 
+    /// It keeps of the past as much as `limits` say from now on.
+    pub(super) fn limit(&self, limits: RecentLimits) {
+        lock(&self.publisher).limit(limits);
+    }
+
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
         lock(&self.publisher).recent().newest_keyframe()

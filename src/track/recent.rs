@@ -86,6 +86,11 @@ impl Recent {
         }
     }
 
+    /// It keeps as much as `limits` say from now on; what is over them goes with the next train.
+    pub fn limit(&mut self, limits: RecentLimits) {
+        self.limits = limits;
+    }
+
     /// Takes the next train. `false` if it is not newer than all before: then nothing changed.
     ///
     /// If trains are missing before it (a full queue dropped them, or a picture never came whole, see

@@ -25,6 +25,7 @@ use x509_cert::der::DateTime;
 
 use self::sessions::{Outgoing, Session};
 use super::same_origin;
+use crate::current::Current;
 use crate::id::ShortId;
 use crate::operator::Operator;
 use crate::operator::viewers::EndError;
@@ -36,9 +37,9 @@ const LISTED: usize = 100;
 pub struct MediaMtx {
     /// Streams, sessions and shards.
     pub operator: Arc<Operator>,
-    /// As the server was started.
-    pub config: Arc<Config>,
-    /// When it was.
+    /// What is in effect.
+    pub config: Current<Arc<Config>>,
+    /// When the server was started.
     pub started: SystemTime,
 }
 
@@ -153,11 +154,11 @@ async fn info(State(state): State<Arc<MediaMtx>>) -> Response {
 }
 
 async fn global(State(state): State<Arc<MediaMtx>>) -> Response {
-    fresh(config::global(&state.config)).into_response()
+    fresh(config::global(&state.config.get())).into_response()
 }
 
 async fn path_defaults(State(state): State<Arc<MediaMtx>>) -> Response {
-    fresh(config::path_defaults(&state.config)).into_response()
+    fresh(config::path_defaults(&state.config.get())).into_response()
 }
 
 async fn path_configs(State(state): State<Arc<MediaMtx>>, asked: Asked) -> Result<Response, Refusal> {

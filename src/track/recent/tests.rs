@@ -55,6 +55,24 @@ fn keeps_back_to_the_keyframe_and_one_second() {
 }
 
 #[test]
+fn what_is_kept_follows_limits_that_are_changed() {
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
+    for frame in 0..30 {
+        recent.push(train(t, frame, 1, frame % 20 == 0, frame * 100));
+    }
+    assert_eq!(sequences(recent.trains_from(TrackSeq(0)))[0], 19);
+    recent.limit(RecentLimits { history: Duration::ZERO, ..LIMITS });
+    recent.push(train(t, 30, 1, false, 3_000));
+    assert_eq!(sequences(recent.trains_from(TrackSeq(0)))[0], 20, "back to the keyframe alone");
+    recent.limit(RecentLimits { bytes: 5_000, ..LIMITS });
+    recent.push(train(t, 31, 1, false, 3_100));
+    assert!(recent.held() <= 5_000 && recent.since_keyframe().is_none(), "{} bytes", recent.held());
+    recent.limit(LIMITS);
+    recent.push(train(t, 32, 1, true, 3_200));
+    assert_eq!(recent.since_keyframe(), Some(TrackSeq(32)));
+}
+
+#[test]
 fn without_a_history_keeps_back_to_the_keyframe_alone() {
     let limits = RecentLimits { history: Duration::ZERO, ..LIMITS };
     let (t, mut recent) = (epoch(), Recent::new(limits));

@@ -1,0 +1,61 @@
+//! `/api/v1`: what operators ask of the admin listener, and have changed.
+//!
+//! Owns the paths and who may ask; a file for each thing that is asked about. What is told is `operator`'s, and of streams
+//! `streams`'; what is changed is asked of `operator::change`.
+
+mod asked;
+mod config;
+mod events;
+mod log;
+mod streams;
+mod viewers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request as HttpRequest;
+use axum::routing::{delete, get, post};
+use tokio::sync::Semaphore;
+
+pub use self::log::Lines;
+use super::problem::Problem;
+use super::request::{Head, Request};
+use super::same_origin;
+use crate::operator::Operator;
+
+/// Viewers and lines in an answer that does not say how many.
+const LISTED: usize = 100;
+
+/// Time for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What answers.
+#[derive(Clone)]
+struct Api {
+    operator: Arc<Operator>,
+    followers: Arc<Semaphore>,
+}
+
+/// Routes below `/api/v1`, and the older `/streams`.
+pub fn routes(operator: Arc<Operator>) -> Router {
+    let api = Api { operator, followers: Arc::new(Semaphore::new(events::FOLLOWERS_MAX)) };
+    Router::new()
+        .route("/streams", get(streams::list))
+        .route("/api/v1/streams", get(streams::list))
+        .route("/api/v1/history", get(events::history))
+        .route("/api/v1/events", get(events::follow))
+        .route("/api/v1/viewers", get(viewers::list))
+        .route("/api/v1/viewers/{id}", delete(viewers::end))
+        .route("/api/v1/log", get(log::lines))
+        .route("/api/v1/log/level", get(log::levels).put(log::change_levels))
+        .route("/api/v1/config", get(config::told))
+        .route("/api/v1/config/reload", post(config::reload))
+        .layer(axum::middleware::from_fn(same_origin::check))
+        .with_state(api)
+}
+
+/// A request with its body.
+async fn whole(request: HttpRequest) -> Result<Request, Problem> {
+    Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await
+}
