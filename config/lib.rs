@@ -23,8 +23,8 @@ mod value;
 mod variable;
 
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits,
+    Log, LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use error::{ConfigError, Mistake};
 pub use load::{File, Inputs, effective, environment, load};

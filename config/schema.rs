@@ -142,12 +142,7 @@ static KEYS: &[Key<Draft>] = &[
             parse::listen_or_none(v).map(|a| d.config.metrics.listen = a)
         }),
     ),
-    key(
-        "compat.mediamtx_metrics",
-        "false",
-        Restart,
-        Kind::Bool(|d, v| d.config.compat.mediamtx_metrics = v),
-    ),
+    key("compat.mediamtx_metrics", "false", Restart, Kind::Bool(|d, v| d.config.compat.mediamtx_metrics = v)),
     key(
         "pprof.listen",
         "\"none\"",

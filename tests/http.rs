@@ -9,6 +9,8 @@ mod clients;
 mod command;
 #[path = "http/http2.rs"]
 mod http2;
+#[path = "http/mediamtx.rs"]
+mod mediamtx;
 #[path = "http/metrics.rs"]
 mod metrics;
 #[path = "http/operator.rs"]

@@ -73,7 +73,9 @@ pub fn metrics_alone(admin: Arc<Admin>) -> Router {
     let hosts = admin.hosts.clone();
     Router::new()
         .route("/metrics", get(metrics))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such page: /metrics is all that is here") })
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "no such page: /metrics is all that is here")
+        })
         .with_state(admin)
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
 }

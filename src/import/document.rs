@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use sluice_config::{File, Inputs};
 
 /// Tables in the order that they are written in; all others come behind.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 17] = [
     "http",
     "http.tls",
     "access",
@@ -23,6 +23,8 @@ const ORDER: [&str; 15] = [
     "udp",
     "ice",
     "limits",
+    "rtsp",
+    "log",
     "streams",
 ];
 
@@ -118,13 +120,15 @@ impl Document {
 
     /// The file, with `head` as its first comment.
     pub(super) fn text(&self, head: &str) -> String {
-        let mut text: String = head.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
+        let mut text: String =
+            head.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
         let place = |path: &str| {
             let within = |table: &str| path == table || path.starts_with(&format!("{table}."));
             ORDER.iter().rposition(|table| within(table)).unwrap_or(ORDER.len())
         };
         let mut tables: Vec<&Table> = self.tables.iter().collect();
-        tables.sort_by_key(|table| place(&table.path));
+        // What is said of all streams comes before the first of them.
+        tables.sort_by_key(|table| (place(&table.path), table.path != "streams"));
         for Table { path, lines } in tables {
             write!(text, "\n[{path}]\n").expect("a string takes everything");
             lines.iter().for_each(|line| {
@@ -159,16 +163,21 @@ mod tests {
     #[test]
     fn tables_come_in_the_order_of_the_reference_and_texts_are_escaped() {
         let mut document = Document::default();
-        document.set(&format!("streams.{}", name("site1/gate")), "source", &"rtsp://a/\"x\"\\".into(), "line 7");
+        document.set(
+            &format!("streams.{}", name("site1/gate")),
+            "source",
+            &"rtsp://a/\"x\"\\".into(),
+            "line 7",
+        );
         document.set("log", "level", &"info".into(), "");
         document.set("http", "listen", &":8117".into(), "webrtcAddress");
         document.set("http.tls", "key", &"k".into(), "");
         document.set("access.users.ann", "read", &Toml::List(vec!["a".to_owned(), "~^b\n".to_owned()]), "");
         document.comment("http", "two\nlines");
-        let expected = "# head\n\n[http]\nlisten = \":8117\"                         # webrtcAddress\n# two\n# lines\n\n\
+        let expected = "# head\n\n[http]\nlisten = \":8117\"                          # webrtcAddress\n# two\n# lines\n\n\
                         [http.tls]\nkey = \"k\"\n\n[access.users.ann]\nread = [\"a\", \"~^b\\u000A\"]\n\n\
-                        [streams.\"site1/gate\"]\nsource = \"rtsp://a/\\\"x\\\"\\\\\"          # line 7\n\n\
-                        [log]\nlevel = \"info\"\n";
+                        [log]\nlevel = \"info\"\n\n\
+                        [streams.\"site1/gate\"]\nsource = \"rtsp://a/\\\"x\\\"\\\\\"               # line 7\n";
         assert_eq!(document.text("head"), expected);
     }
 

@@ -47,7 +47,8 @@ fn public(import: &mut Import<'_>) {
             import.put(at, "http.allow_origin", (*first).trim_end_matches('/').into());
         }
         if origins.len() > 1 {
-            let words = "http.allow_origin is one origin: the first of them was taken; \"*\" allows every page";
+            let words =
+                "http.allow_origin is one origin: the first of them was taken; \"*\" allows every page";
             import.report.add(Part::Missing, at, words);
         }
     }
@@ -100,7 +101,9 @@ fn encryption(import: &mut Import<'_>, [on, certificate, key]: [&'static str; 3]
         Ok(()) => {
             import.document.set(table, "certificate", &chain, certificate);
             import.document.set(table, "key", &secret, key);
-            let words = format!("{table}.certificate = {chain}, {table}.key = {secret}; a path is relative to where sluice is started");
+            let words = format!(
+                "{table}.certificate = {chain}, {table}.key = {secret}; a path is relative to where sluice is started"
+            );
             import.report.add(Part::Taken, at, words);
         }
         Err(why) => import.report.add(Part::Missing, at, format!("{table} does not take it: {why}")),
@@ -163,8 +166,11 @@ fn cameras(import: &mut Import<'_>) {
 
 /// What MediaMTX runs unless it is told not to.
 fn others(import: &mut Import<'_>) {
-    let silent = |key| import.key(key).is_none();
-    let running: Vec<&str> = ["rtsp", "rtmp", "hls", "srt", "moq"].into_iter().filter(|key| silent(key)).collect();
+    let servers =
+        [("rtsp", "rtspDisable"), ("rtmp", "rtmpDisable"), ("hls", "hlsDisable"), ("srt", ""), ("moq", "")];
+    let runs =
+        |(on, off): &(&'static str, &'static str)| import.key(on).is_none() && !import.is_on(off, false);
+    let running: Vec<&str> = servers.into_iter().filter(runs).map(|(server, _)| server).collect();
     if !running.is_empty() {
         import.report.notes.push(format!(
             "MediaMTX also serves {} unless its file says no, and Sluice does not: look whether somebody watches or sends by these.",
@@ -218,9 +224,14 @@ mod tests {
 
     #[test]
     fn times_are_read_as_go_writes_them() {
-        for (text, seconds) in
-            [("10s", 10.0), ("1m30s", 90.0), ("1.5h", 5_400.0), ("1d1h", 90_000.0), ("500ms", 0.5), ("0s", 0.0)]
-        {
+        for (text, seconds) in [
+            ("10s", 10.0),
+            ("1m30s", 90.0),
+            ("1.5h", 5_400.0),
+            ("1d1h", 90_000.0),
+            ("500ms", 0.5),
+            ("0s", 0.0),
+        ] {
             assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
         }
         for text in ["", "10", "s", "10x", "-1s", "1e9d"] {

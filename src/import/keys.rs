@@ -146,7 +146,10 @@ pub(super) const SERVERS: &[&str] =
 pub(super) const PATH: &[(&str, Fate)] = &[
     ("source", Taken),
     ("sourceFingerprint", missing(RTSP_ONLY)),
-    ("sourceOnDemand", missing("cameras are pulled all the time, so that the first viewer waits for nothing")),
+    (
+        "sourceOnDemand",
+        missing("cameras are pulled all the time, so that the first viewer waits for nothing"),
+    ),
     ("sourceOnDemandStartTimeout", Detail),
     ("sourceOnDemandCloseAfter", Detail),
     ("maxReaders", Taken),
@@ -155,7 +158,9 @@ pub(super) const PATH: &[(&str, Fate)] = &[
     ("useAbsoluteTimestamp", Needless("timestamps are continuous, whatever the camera's do")),
     (
         "alwaysAvailable",
-        missing("viewers stay while a camera is away, and see pictures again when it is back; no picture stands in"),
+        missing(
+            "viewers stay while a camera is away, and see pictures again when it is back; no picture stands in",
+        ),
     ),
     ("alwaysAvailableTracks", Detail),
     ("alwaysAvailableFile", Detail),
@@ -174,14 +179,20 @@ pub(super) const PATH: &[(&str, Fate)] = &[
     ("readUser", Taken),
     ("readPass", Taken),
     ("readIPs", Taken),
-    ("overridePublisher", Needless("a stream with a source has no publisher")),
-    ("disablePublisherOverride", Needless("a stream with a source has no publisher")),
+    ("overridePublisher", Detail),
+    ("disablePublisherOverride", Detail),
     ("srtPublishPassphrase", Detail),
     ("rtspDemuxMpegts", missing("MPEG-TS within RTSP is not read: set the camera to plain RTSP")),
     ("rtspTransport", Taken),
     ("sourceProtocol", Taken),
-    ("rtspAnyPort", missing("datagrams of a camera must come from the port that it names: use rtsp_transport = \"tcp\"")),
-    ("sourceAnyPortEnable", missing("datagrams of a camera must come from the port that it names: use rtsp_transport = \"tcp\"")),
+    (
+        "rtspAnyPort",
+        missing("datagrams of a camera must come from the port that it names: use rtsp_transport = \"tcp\""),
+    ),
+    (
+        "sourceAnyPortEnable",
+        missing("datagrams of a camera must come from the port that it names: use rtsp_transport = \"tcp\""),
+    ),
     ("rtspRangeType", missing("a source is live: no part of a recording is asked for")),
     ("rtspRangeStart", Detail),
     ("rtspScale", missing("a source is live, at its own speed")),
@@ -223,7 +234,8 @@ pub(super) const PATH: &[(&str, Fate)] = &[
 pub(super) fn global(key: &str) -> Option<Fate> {
     let known = GLOBAL.iter().find(|(name, _)| *name == key).map(|(_, fate)| *fate);
     let of_server = |server: &&&str| {
-        key.strip_prefix(**server).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c == 's'))
+        key.strip_prefix(**server)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c == 's'))
     };
     known.or_else(|| SERVERS.iter().find(of_server).map(|_| Detail))
 }

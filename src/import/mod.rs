@@ -110,7 +110,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 /// MediaMTX lets variables go before its file; here they have other names.
 fn note_variables(report: &mut Report) {
     let name = |(name, _): (std::ffi::OsString, _)| name.to_string_lossy().into_owned();
-    let mut set: Vec<String> = std::env::vars_os().map(name).filter(|name| name.starts_with("MTX_")).collect();
+    let mut set: Vec<String> =
+        std::env::vars_os().map(name).filter(|name| name.starts_with("MTX_")).collect();
     set.sort();
     if !set.is_empty() {
         report.notes.push(format!(
@@ -124,11 +125,7 @@ fn note_variables(report: &mut Report) {
 /// What one file becomes, and the report.
 fn import(name: &str, text: &str) -> Result<(String, Report), YamlError> {
     let root = yaml::read(text)?;
-    let mut import = Import {
-        root: &root,
-        document: Document::default(),
-        report: Report { file: name.to_owned(), ..Report::default() },
-    };
+    let mut import = Import { root: &root, document: Document::default(), report: Report::new(name) };
     import.sort_out(root.members(), None);
     global::take(&mut import);
     users::take(&mut import);
@@ -169,7 +166,7 @@ impl<'a> Import<'a> {
             let at = At { key, line: node.line, path };
             match if path.is_some() { keys::path(key) } else { keys::global(key) } {
                 None => self.report.add(Part::Unknown, at, "no key of MediaMTX 1.20 has this name"),
-                Some(Fate::Needless(why)) => self.report.add(Part::Needless, at, why),
+                Some(Fate::Needless(why)) if !node.is_off() => self.report.add(Part::Needless, at, why),
                 Some(Fate::Missing { usual, then }) if !node.is_off() && node.texts() != [usual] => {
                     self.report.add(Part::Missing, at, then);
                 }

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use sluice_config::{RtspUrl, StreamName};
 
-use super::document::{Toml, accepted, name};
+use super::Import;
+use super::document::{Toml, name};
 use super::report::{At, Part};
 use super::yaml::Node;
-use super::{Import, keys};
 
 /// What MediaMTX calls the settings of every path that has none.
 const ALL: [&str; 2] = ["all", "all_others"];
@@ -80,7 +80,10 @@ impl<'a> Path<'a> {
             None => self.write(import, source),
             Some(why) => {
                 import.report.add(Part::Missing, self.at("source"), why);
-                import.document.comment("streams", &format!("Not taken over, as the report says: {}", self.name.escape_debug()));
+                import.document.comment(
+                    "streams",
+                    &format!("Not taken over, as the report says: {}", self.name.escape_debug()),
+                );
                 return false;
             }
         }
@@ -102,12 +105,15 @@ impl<'a> Path<'a> {
         match scheme {
             "rtsp" => source.parse::<RtspUrl>().err().map(|error| format!("its source is refused: {error}")),
             "publisher" => Some(
-                "it waits for somebody who sends it: have the encoder offer RTSP, and give that as source".to_owned(),
+                "it waits for somebody who sends it: have the encoder offer RTSP, and give that as source"
+                    .to_owned(),
             ),
-            "redirect" => Some("nobody is sent to another address: give the camera's own as source".to_owned()),
-            "rtsps" | "rtsp+http" | "rtsps+http" | "rtsp+ws" | "rtsps+ws" => {
-                Some(format!("{scheme}:// is not pulled: set the camera to plain RTSP (rtsp://) within your own network"))
+            "redirect" => {
+                Some("nobody is sent to another address: give the camera's own as source".to_owned())
             }
+            "rtsps" | "rtsp+http" | "rtsps+http" | "rtsp+ws" | "rtsps+ws" => Some(format!(
+                "{scheme}:// is not pulled: set the camera to plain RTSP (rtsp://) within your own network"
+            )),
             other => Some(format!(
                 "a source of kind {} is not pulled: give the camera's or encoder's RTSP address",
                 other.chars().filter(|c| !c.is_control()).take(20).collect::<String>()
@@ -118,10 +124,11 @@ impl<'a> Path<'a> {
     fn write(&self, import: &mut Import<'_>, source: &str) {
         let table = format!("streams.{}", name(self.name));
         import.document.set(&table, "source", &source.into(), "");
-        let transport = ["rtspTransport", "sourceProtocol"].into_iter().find_map(|key| Some((key, self.text(key)?)));
+        let transport =
+            ["rtspTransport", "sourceProtocol"].into_iter().find_map(|key| Some((key, self.text(key)?)));
         match transport {
             Some((key, word @ ("tcp" | "udp"))) => {
-                import.document.set(&table, "rtsp_transport", &word.into(), key);
+                import.document.set(&table, "rtsp_transport", &word.into(), "");
                 let at = At { path: None, ..self.at(key) };
                 import.report.add(Part::Taken, at, format!("rtsp_transport = \"{word}\" of its stream"));
             }
@@ -131,19 +138,16 @@ impl<'a> Path<'a> {
                 import.report.add(Part::Missing, self.at(key), words);
             }
         }
-        let here = format!("[{table}]\nsource = {}", Toml::from(source));
-        debug_assert!(accepted(here).is_ok(), "{}", self.name);
     }
 }
 
 /// Keys that the credentials of one path have, in old files.
-pub(super) const OF_USERS: [&str; 6] =
-    ["readUser", "readPass", "readIPs", "publishUser", "publishPass", "publishIPs"];
+const OF_USERS: [&str; 6] = ["readUser", "readPass", "readIPs", "publishUser", "publishPass", "publishIPs"];
 
 /// Paths with credentials of their own, with those.
 pub(super) fn with_users<'a>(root: &'a Node) -> impl Iterator<Item = (&'a str, &'a Node)> {
-    debug_assert!(OF_USERS.iter().all(|key| keys::path(key).is_some()));
     let paths = root.member("paths").map_or(&[][..], Node::members);
-    let of_users = |node: &Node| OF_USERS.iter().any(|key| node.member(key).is_some_and(|node| !node.is_off()));
+    let of_users =
+        |node: &Node| OF_USERS.iter().any(|key| node.member(key).is_some_and(|node| !node.is_off()));
     paths.iter().filter(move |(_, node)| of_users(node)).map(|(path, node)| (path.as_str(), node))
 }

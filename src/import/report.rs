@@ -9,7 +9,7 @@ use std::fmt;
 pub(super) struct At<'a> {
     /// The key.
     pub(super) key: &'a str,
-    /// Its line.
+    /// Its line; 0 if it is not there, and MediaMTX's default holds.
     pub(super) line: usize,
     /// The path that it is of.
     pub(super) path: Option<&'a str>,
@@ -53,6 +53,11 @@ pub(super) struct Report {
 const NAMED: usize = 5;
 
 impl Report {
+    /// Of a file that nothing is known of yet.
+    pub(super) fn new(file: &str) -> Report {
+        Report { file: file.to_owned(), ..Report::default() }
+    }
+
     /// Something about a key.
     pub(super) fn add(&mut self, part: Part, at: At<'_>, words: impl Into<String>) {
         let words = words.into();
@@ -73,13 +78,16 @@ impl Report {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line { key, words, at, .. } = self;
-        let line = at[0].0;
         let named: Vec<&str> = at.iter().filter_map(|(_, path)| path.as_deref()).take(NAMED).collect();
         let more = at.iter().filter(|(_, path)| path.is_some()).count() - named.len();
-        write!(f, "  {key} (line {line}")?;
-        match at.len() {
-            1 => {}
-            others => write!(f, " and {} more", others - 1)?,
+        write!(f, "  {key} (")?;
+        match at[0].0 {
+            // What MediaMTX does where the file says nothing.
+            0 => f.write_str("not in the file")?,
+            line => write!(f, "line {line}")?,
+        }
+        if at.len() > 1 {
+            write!(f, " and {} more", at.len() - 1)?;
         }
         if !named.is_empty() {
             write!(f, "; {}", named.join(", "))?;
@@ -120,11 +128,15 @@ mod tests {
 
     #[test]
     fn a_key_of_many_paths_is_one_line() {
-        let mut report = Report { file: "m.yml".to_owned(), streams: (7, 7), ..Report::default() };
+        let mut report = Report { streams: (7, 7), ..Report::new("m.yml") };
         report.add(Part::Taken, At { key: "webrtcAddress", line: 3, path: None }, "http.listen");
         for path in 1..=7 {
             let name = format!("cam{path}");
-            report.add(Part::Missing, At { key: "record", line: 10 + path, path: Some(&name) }, "nothing is recorded");
+            report.add(
+                Part::Missing,
+                At { key: "record", line: 10 + path, path: Some(&name) },
+                "nothing is recorded",
+            );
         }
         report.notes.push("a note".to_owned());
         let expected = "m.yml: 7 of 7 paths are streams now\n\nTaken over:\n  webrtcAddress (line 3): http.listen\n\n\

@@ -2,11 +2,11 @@
 //!
 //! Owns how permissions become `[access]`. Hashes are kept as they are. No password and no URL is ever in the report.
 
+use super::Import;
 use super::document::{Toml, accepted, name};
 use super::paths;
 use super::report::{At, Part};
 use super::yaml::Node;
-use super::Import;
 
 /// Every address.
 const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
@@ -63,6 +63,8 @@ fn internal(import: &mut Import<'_>) {
         None => usual(),
     };
     let mut users = merged(users);
+    // What is off cannot be allowed.
+    users.iter_mut().for_each(|user| user.server.retain(|action| import.is_on(action, false)));
     users.retain(|user| !user.read.is_empty() || !user.publish.is_empty() || !user.server.is_empty());
     let somebody_reads = users.iter().any(|user| user.name != ANY && !user.read.is_empty());
     let mut readers = Vec::new();
@@ -89,7 +91,8 @@ fn internal(import: &mut Import<'_>) {
         if user.read.is_empty() && user.server.is_empty() {
             continue;
         }
-        let local = user.from.iter().all(|address| matches!(&address[..], "127.0.0.1" | "::1" | "127.0.0.0/8"));
+        let local =
+            user.from.iter().all(|address| matches!(&address[..], "127.0.0.1" | "::1" | "127.0.0.0/8"));
         let called = if local && !user.from.is_empty() { "local" } else { "anybody" };
         if user.from.is_empty() {
             user.from = EVERYWHERE.map(str::to_owned).to_vec();
@@ -220,7 +223,8 @@ fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
     let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     let mut words = String::new();
     if user.password.is_empty() && user.from.is_empty() {
-        words = format!("user {shown} has neither password nor addresses there: give one, or leave the user out");
+        words =
+            format!("user {shown} has neither password nor addresses there: give one, or leave the user out");
     } else if let Err(why) = accepted(format!("[{table}]\n{lines}")) {
         words = format!("user {shown} is refused: {why}");
     }
@@ -229,7 +233,9 @@ fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
     }
     // A second table of one name would be no TOML.
     if import.document.has(&table) {
-        let words = format!("user {shown} stands there several times, with other passwords or addresses: the first was taken");
+        let words = format!(
+            "user {shown} stands there several times, with other passwords or addresses: the first was taken"
+        );
         return import.report.add(Part::Missing, at, words);
     }
     keys.iter().for_each(|(key, value)| import.document.set(&table, key, value, ""));
@@ -264,7 +270,9 @@ fn tokens(import: &mut Import<'_>) {
             import.document.set("access.jwt", "keys", &keys, at.key);
             import.report.add(Part::Taken, at, "access.jwt.keys");
         }
-        Err(why) => return import.report.add(Part::Missing, at, format!("access.jwt does not take it: {why}")),
+        Err(why) => {
+            return import.report.add(Part::Missing, at, format!("access.jwt does not take it: {why}"));
+        }
     }
     for (key, ours, usual) in [
         ("authJWTClaimKey", "access.jwt.claim", "mediamtx_permissions"),

@@ -126,13 +126,7 @@ impl Sessions {
     }
 
     /// A viewer is over, `now`: its session goes from all books, but for the one of those who ended.
-    fn bury(
-        &self,
-        now: Instant,
-        id: SessionId,
-        reason: EndReason,
-        connected: bool,
-    ) -> Option<Arc<Stream>> {
+    fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) -> Option<Arc<Stream>> {
         let Session { stream, visitor, .. } = self.close(id)?;
         tracing::debug!(session = ?id, stream = stream.name, remote = %visitor.address, reason = reason.label(), connected, "viewer ended");
         let gone =

@@ -40,7 +40,8 @@ fn said(answer: &Response, status: u16) -> String {
 fn same_shape(ours: &Value, theirs: &Value, at: &str) {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
-            let names = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<BTreeSet<_>>();
+            let names =
+                |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<BTreeSet<_>>();
             assert_eq!(names(ours), names(theirs), "{at}");
             ours.iter().for_each(|(name, value)| same_shape(value, &theirs[name], &format!("{at}.{name}")));
         }
@@ -49,7 +50,9 @@ fn same_shape(ours: &Value, theirs: &Value, at: &str) {
                 same_shape(ours, theirs, &format!("{at}[]"));
             }
         }
-        _ => assert_eq!(std::mem::discriminant(ours), std::mem::discriminant(theirs), "{at}: {ours} {theirs}"),
+        _ => {
+            assert_eq!(std::mem::discriminant(ours), std::mem::discriminant(theirs), "{at}: {ours} {theirs}")
+        }
     }
 }
 
@@ -73,7 +76,8 @@ fn paths_and_sessions_have_the_members_and_types_that_mediamtx_gives() {
     for (candidate, kind) in [("localCandidate", "host/udp/"), ("remoteCandidate", "prflx/udp/")] {
         assert!(first[candidate].as_str().is_some_and(|label| label.starts_with(kind)), "{first}");
     }
-    let address: SocketAddr = first["remoteAddr"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+    let address: SocketAddr =
+        first["remoteAddr"].as_str().and_then(|text| text.parse().ok()).expect("an address");
     assert!(address.port() > 0, "{first}");
 
     let paths = told(&sluice, "/v3/paths/list?itemsPerPage=1&page=1");
@@ -158,7 +162,10 @@ fn dashboards_made_for_mediamtx_draw_if_its_metrics_are_switched_on() {
     }
     assert_eq!(names(&text("?path=demo")), theirs("paths"));
     assert_eq!(text("?path=nothing"), "");
-    assert!(text("?type=paths").contains("paths_readers{name=\"demo\",readerType=\"webRTCSession\",state=\"ready\"} 2\n"));
+    assert!(
+        text("?type=paths")
+            .contains("paths_readers{name=\"demo\",readerType=\"webRTCSession\",state=\"ready\"} 2\n")
+    );
     // Nothing else is on that listener.
     assert_eq!(Request::get("/v3/paths/list").send(metrics).status, 404);
 

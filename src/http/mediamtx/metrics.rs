@@ -47,9 +47,8 @@ const SESSIONS: [(&str, &str); 17] = [
 ];
 
 /// What has no counterpart here, and is told as theirs is while nothing is connected.
-const RTSP_CONNS: [&str; 5] =
-    ["", "_inbound_bytes", "_outbound_bytes", "_bytes_received", "_bytes_sent"];
-const RTSP_SESSIONS: [&str; 22] = [
+const RTSP_CONNS: [&str; 5] = ["", "_inbound_bytes", "_outbound_bytes", "_bytes_received", "_bytes_sent"];
+const RTSP_SESSIONS: [&str; 23] = [
     "",
     "_inbound_bytes",
     "_inbound_rtp_packets",
@@ -72,6 +71,7 @@ const RTSP_SESSIONS: [&str; 22] = [
     "_rtp_packets_jitter",
     "_rtcp_packets_received",
     "_rtcp_packets_sent",
+    "_rtcp_packets_in_error",
 ];
 
 /// What a query asks for: `type`, and one path or one session.
@@ -88,8 +88,18 @@ impl Which {
     /// Of the parameters of a query; nothing if none of them is theirs.
     pub fn of(query: &BTreeMap<String, String>) -> Option<Which> {
         const OTHERS: [&str; 12] = [
-            "forward_dest", "hls_muxer", "hls_session", "rtsp_conn", "rtsp_session", "rtsps_conn", "rtsps_session",
-            "rtmp_conn", "rtmps_conn", "srt_conn", "moq_session", "recording",
+            "forward_dest",
+            "hls_muxer",
+            "hls_session",
+            "rtsp_conn",
+            "rtsp_session",
+            "rtsps_conn",
+            "rtsps_session",
+            "rtmp_conn",
+            "rtmps_conn",
+            "srt_conn",
+            "moq_session",
+            "recording",
         ];
         let said = |name: &str| query.get(name).filter(|value| !value.is_empty()).cloned();
         let (kind, path, session) = (said("type"), said("path"), said("webrtc_session"));
@@ -135,7 +145,8 @@ pub async fn render(operator: &Operator, which: &Which, moment: (Instant, System
 }
 
 fn write_paths(text: &mut String, paths: &[Path]) {
-    let told: Vec<(String, Value)> = paths.iter().map(|path| (path_labels(path, None), as_json(path))).collect();
+    let told: Vec<(String, Value)> =
+        paths.iter().map(|path| (path_labels(path, None), as_json(path))).collect();
     if told.is_empty() {
         line(text, "paths", "", &0.into());
     }
@@ -189,7 +200,8 @@ fn path_labels(path: &Path, reader: Option<&str>) -> String {
 
 fn braces(labels: &[(&str, &str)]) -> String {
     let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let each: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    let each: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
     format!("{{{}}}", each.join(","))
 }
 
@@ -233,6 +245,9 @@ mod tests {
 
     #[test]
     fn labels_are_escaped() {
-        assert_eq!(braces(&[("name", "a\"b\\c\n"), ("state", "ready")]), r#"{name="a\"b\\c\n",state="ready"}"#);
+        assert_eq!(
+            braces(&[("name", "a\"b\\c\n"), ("state", "ready")]),
+            r#"{name="a\"b\\c\n",state="ready"}"#
+        );
     }
 }

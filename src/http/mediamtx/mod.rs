@@ -130,9 +130,10 @@ impl Window {
     fn of(items: usize, Query(asked): &Asked) -> Result<Window, Refusal> {
         let number = |name: &str, otherwise: usize| match asked.get(name).filter(|text| !text.is_empty()) {
             None => Ok(otherwise),
-            Some(text) => text.parse::<u32>().map(|number| number as usize).map_err(|_| {
-                Refusal::bad(format!("{name}={} is not a number", sluice_media::shown(text)))
-            }),
+            Some(text) => text
+                .parse::<u32>()
+                .map(|number| number as usize)
+                .map_err(|_| Refusal::bad(format!("{name}={} is not a number", sluice_media::shown(text)))),
         };
         let (count, page) = (number("itemsPerPage", LISTED)?, number("page", 0)?);
         if count == 0 {

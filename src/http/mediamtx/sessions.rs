@@ -139,7 +139,8 @@ impl Known {
         let path = self.state.as_ref().and_then(|state| state.path);
         let remote = path.map(|path| path.remote);
         // Behind a proxy the offer comes from elsewhere than the media.
-        let port = remote.filter(|remote| remote.ip() == self.visitor.address).map_or(0, |remote| remote.port());
+        let port =
+            remote.filter(|remote| remote.ip() == self.visitor.address).map_or(0, |remote| remote.port());
         let local = path.and_then(|path| path.local).map(|address| SocketAddr::new(address, self.port));
         Session {
             id: self.id.short().uuid(),
