@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod environment;
 mod error;
 mod load;
 mod network;
@@ -23,11 +24,12 @@ mod value;
 mod variable;
 
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits,
-    Log, LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress,
+    Limits, Log, LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
+pub use environment::{CredentialError, environment};
 pub use error::{ConfigError, Mistake};
-pub use load::{File, Inputs, effective, environment, load};
+pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};

@@ -102,6 +102,10 @@ impl IntoResponse for Problem {
             body["cause"] = cause.map(Cause::name).into();
             body["reason"] = reason.into();
         }
+        // The word of the metric says to programs what the sentence says to people.
+        if let Some(word) = self.word {
+            body["code"] = word.into();
+        }
         if !self.mistakes.is_empty() {
             let told = |Mistake { message, place, hint }| serde_json::json!({ "message": message, "place": place, "hint": hint });
             body["errors"] = self.mistakes.into_iter().map(told).collect();
