@@ -63,6 +63,8 @@ enum Do {
     Probe(sluice::probe::Options),
     /// Look at this machine as the server would: what is good, what is bad, and what mends it.
     Doctor(sluice::doctor::Options),
+    /// Write a configuration from one of MediaMTX, and say what was taken over, what has another name, and what is not here.
+    Import(sluice::import::Options),
     /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
     Top(sluice::top::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
@@ -140,6 +142,7 @@ fn main() -> ExitCode {
     };
     let (inputs, task) = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
+        Some(Do::Import(options)) => return sluice::import::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
         Some(Do::Dashboards(options)) => {
