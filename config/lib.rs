@@ -24,8 +24,8 @@ mod value;
 mod variable;
 
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress,
+    Limits, Log, LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use environment::{CredentialError, environment};
 pub use error::{ConfigError, Mistake};

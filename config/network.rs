@@ -1,6 +1,6 @@
 //! A network of IP addresses: one address, or a prefix of some bits (`10.0.0.0/8`).
 
-use std::{net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 /// Bits before an IPv4 address in IPv6 form (RFC 4291 §2.5.5.2).
 const MAPPED: u8 = 96;
@@ -27,6 +27,13 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+/// With its bits: `10.0.0.0/8`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
     }
 }
 

@@ -73,6 +73,11 @@ impl Choice {
             .map_or(Duration::ZERO, |(_, cost)| *cost)
     }
 
+    /// Whether the configuration named it.
+    pub fn is_forced(&self) -> bool {
+        self.forced
+    }
+
     /// What sealing a packet of 1,200 bytes costs by each library.
     pub fn costs(&self) -> [(Library, Duration); 2] {
         self.costs

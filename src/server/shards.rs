@@ -70,6 +70,17 @@ pub(super) async fn listeners(
     Ok(listeners)
 }
 
+/// The core of each shard, by its number; none of those that are not pinned.
+pub fn placement(config: &Config) -> Vec<Option<CoreId>> {
+    let cores = affinity::cores();
+    let count = config.shard_count(cores.len());
+    placed(config, count.into(), &cores)
+}
+
+fn placed(config: &Config, count: usize, cores: &[CoreId]) -> Vec<Option<CoreId>> {
+    (0..count).map(|index| config.shards.pin.then(|| core_of(index, count, cores)).flatten()).collect()
+}
+
 /// Starts the thread of each shard on its socket.
 pub(super) fn start(
     config: &Config,
@@ -80,11 +91,10 @@ pub(super) fn start(
     let gso = gso_mode(config);
     let tuning = settings::tuning(config, sockets.len());
     let room = settings::room(config, tuning.rate);
-    let cores = affinity::cores();
-    let count = sockets.len();
-    let mut workers = Vec::with_capacity(count);
-    for (index, (socket, gate)) in sockets.into_iter().zip(gates).enumerate() {
-        let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
+    let placed = placed(config, sockets.len(), &affinity::cores());
+    let mut workers = Vec::with_capacity(sockets.len());
+    let both = sockets.into_iter().zip(gates);
+    for (index, ((socket, gate), core)) in both.zip(placed).enumerate() {
         let (news, ends) = (news.clone(), ends.clone());
         let setup = WorkerSetup { index, core, socket, gate, gso, tuning, room, news, ends };
         workers.push(worker::start(setup)?);

@@ -12,6 +12,7 @@ use super::{ServerError, settings};
 use crate::current::Current;
 use crate::http::hosts::Hosts;
 use crate::http::listen::ClientLimits;
+use crate::http::mediamtx::MediaMtx;
 use crate::http::whep::Whep;
 use crate::session::announce::Announcer;
 use crate::shard::command::Command;
@@ -22,6 +23,8 @@ pub(super) struct Tables {
     pub(super) origin: Arc<Current<HeaderValue>>,
     /// `admin.hosts`.
     pub(super) hosts: Hosts,
+    /// What programs made for MediaMTX are told of it.
+    pub(super) mediamtx: Arc<MediaMtx>,
     /// Clients of the public listener.
     pub(super) clients: Arc<Current<ClientLimits>>,
     /// Clients of the admin listener, and of the one for profiles.
@@ -49,6 +52,7 @@ impl Tables {
     /// Puts it into effect: for those who come, and where a key is for all, for those who are there.
     pub(super) fn apply(&self, config: &Config, Judged { origin, announcer }: Judged) {
         self.origin.set(origin);
+        self.mediamtx.config.set(Arc::new(config.clone()));
         self.hosts.set(config.admin.hosts.as_slice().into());
         self.clients.set(ClientLimits::new(config));
         self.operators.set(ClientLimits::of_operators(config));
