@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Bitrate, Bytes, Network, Stream, StreamName};
+use crate::{Access, Bitrate, Bytes, Network, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -69,14 +69,13 @@ pub struct Config {
 
 impl Config {
     /// How many shards to run on `cores` logical processors, 1..=256: `shards.count`, or one less than the cores when it
-    /// is 0, and never more than fit between `udp.port` or `ice.tcp_listen` and 65535.
+    /// is 0, and never more than fit between `udp.port` and 65535.
     pub fn shard_count(&self, cores: usize) -> u16 {
         let wanted = match self.shards.count {
             0 => u16::try_from(cores.saturating_sub(1)).unwrap_or(SHARDS_MAX).clamp(1, SHARDS_MAX),
             count => count,
         };
-        let first = self.ice.tcp_listen.map_or(0, |address| address.port()).max(self.udp.port);
-        wanted.min((u16::MAX - first).saturating_add(1))
+        wanted.min((u16::MAX - self.udp.port).saturating_add(1))
     }
 
     /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
@@ -90,8 +89,8 @@ impl Config {
 pub struct Http {
     /// Where pages and signalling are served.
     pub listen: SocketAddr,
-    /// Which pages of other sites may play our streams.
-    pub allow_origin: Origin,
+    /// Which pages of other sites may play our streams; none if it is empty.
+    pub allow_origin: Vec<Origin>,
     /// From accepting a connection, or from its last answer, to the end of the next request's header.
     pub header_timeout: Duration,
     /// Open connections at most; each costs a file descriptor and its buffers. 0: 4096, or what the limit of
@@ -109,7 +108,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8889)),
-            allow_origin: Origin::Any,
+            allow_origin: vec![Origin::Any],
             header_timeout: Duration::from_secs(5),
             connections: 0,
             trusted_proxies: Vec::new(),
@@ -135,14 +134,7 @@ impl Tls {
     }
 }
 
-/// `[access]`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Access {
-    /// Who may watch; everybody if it is empty.
-    pub read: Vec<Network>,
-}
-
-/// Value of `Access-Control-Allow-Origin`.
+/// An element of `http.allow_origin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// `*`: every site.
@@ -152,7 +144,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// As the header has it.
+    /// As browsers send it; `*` for every site.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Any => "*",
@@ -257,13 +249,11 @@ pub struct Ice {
     pub interfaces: Vec<String>,
     /// Announce loopback addresses too.
     pub loopback: bool,
-    /// Where viewers without UDP come to (RFC 6544): the first shard's address, the others' ports follow.
-    pub tcp_listen: Option<SocketAddr>,
 }
 
 impl Default for Ice {
     fn default() -> Self {
-        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true, tcp_listen: None }
+        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true }
     }
 }
 

@@ -375,6 +375,7 @@ impl Loader {
             self.check_ports();
             self.check_reconnect();
             self.check_tls();
+            self.check_users();
             self.finish_streams();
         }
         if !self.problems.is_empty() {
@@ -387,19 +388,14 @@ impl Loader {
 
     fn check_ports(&mut self) {
         let (port, count) = (self.draft.config.udp.port, self.draft.config.shards.count);
-        let tcp_port = self.draft.config.ice.tcp_listen.map(|address| address.port());
-        for (key, port) in [("udp.port", Some(port)), ("ice.tcp_listen", tcp_port)] {
-            let last = u32::from(port.unwrap_or_default()) + u32::from(count.max(1)) - 1;
-            if let Some(port) = port
-                && last > u32::from(u16::MAX)
-            {
-                let highest = u32::from(u16::MAX) + 1 - u32::from(count);
-                self.conflict(
-                    [key, "shards.count"],
-                    format!("{count} shards from `{key}` = {port} need ports up to {last}"),
-                    format!("at most {highest} for {count} shards"),
-                );
-            }
+        let last = u32::from(port) + u32::from(count.max(1)) - 1;
+        if last > u32::from(u16::MAX) {
+            let highest = u32::from(u16::MAX) + 1 - u32::from(count);
+            self.conflict(
+                ["udp.port", "shards.count"],
+                format!("{count} shards from `udp.port` = {port} need ports up to {last}"),
+                format!("at most {highest} for {count} shards"),
+            );
         }
     }
 
@@ -437,6 +433,22 @@ impl Loader {
                     .to_owned(),
                 "where a proxy does TLS, let it send the header".to_owned(),
             );
+        }
+    }
+
+    fn check_users(&mut self) {
+        for (name, user) in &self.draft.config.access.users {
+            let table = format!("access.users.{name}");
+            let refused = |key: &str| self.refused.contains(&format!("{table}.{key}"));
+            if user.password.is_some() || !user.from.is_empty() || refused("password") || refused("from") {
+                continue;
+            }
+            let problem = Problem::new(format!("the user `{name}` has neither a password nor addresses"));
+            let label = format!("set {table}.password, or {table}.from for whoever comes from there");
+            self.problems.push(match self.tables.get(&table) {
+                Some(place) => problem.at(place.clone(), label),
+                None => problem.help(label),
+            });
         }
     }
 

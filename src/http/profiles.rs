@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
+use super::access::operators::{self, Operators};
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
 use super::same_origin;
@@ -76,11 +77,12 @@ impl Profiles {
 }
 
 /// A listener for profiles alone.
-pub fn alone(profiles: Arc<Profiles>, hosts: Hosts) -> Router {
+pub fn alone(profiles: Arc<Profiles>, operators: Operators, hosts: Hosts) -> Router {
     routes(profiles)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such page: /debug/pprof/ lists what is here")
         })
+        .layer(axum::middleware::from_fn_with_state(operators, operators::check))
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
 }
 
@@ -90,16 +92,13 @@ pub fn routes(profiles: Arc<Profiles>) -> Router {
         .route("/debug/pprof", get(|| async { Redirect::permanent("pprof/") }))
         .route("/debug/pprof/", get(|| async { INDEX }))
         .route("/debug/pprof/profile", get(profile))
-        .route(
-            "/debug/pprof/heap",
-            get(heap).post(sampling).fallback(|| async { Problem::not_allowed("GET, POST") }),
-        )
+        .route("/debug/pprof/heap", get(heap).post(sampling))
         .route("/debug/pprof/allocs", get(allocs))
         .route("/debug/pprof/goroutine", get(goroutine))
         .route("/debug/pprof/threads", get(all_threads))
         .route("/debug/pprof/cmdline", get(cmdline))
         .route("/debug/flamegraph", get(flamegraph))
-        .method_not_allowed_fallback(|| async { Problem::not_allowed("GET") })
+        .method_not_allowed_fallback(|| async { Problem::not_allowed("GET; /debug/pprof/heap also POST") })
         // A profile has a price, which no page of another site is to cause.
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(profiles)

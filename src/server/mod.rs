@@ -31,11 +31,13 @@ use self::tables::Tables;
 use self::watchdog::WatchdogSetup;
 use crate::cipher::Choice;
 use crate::count::Reloads;
+use crate::count::access::Decisions;
 use crate::count::requests::Requests;
 use crate::current::Current;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, METRICS_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
-use crate::http::access::Access;
+use crate::http::access::operators::Operators;
+use crate::http::access::{Access, watch as rights};
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
 use crate::http::drain::Drained;
@@ -139,8 +141,6 @@ pub struct Server {
     pub admin: SocketAddr,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
-    /// Their TCP ports, where viewers without UDP are taken.
-    pub tcp_ports: Vec<u16>,
     /// Addresses that viewers were told at the start, best first.
     pub announced: Vec<IpAddr>,
     workers: Vec<Worker>,
@@ -174,8 +174,6 @@ impl Server {
         tracing::info!("{cipher}");
         let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
-        let plan = connections(config)?;
-        let listeners = shards::listeners(config, sockets.len(), plan.of_viewers).await?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
         let viewers = config.limits.viewers as usize;
@@ -183,7 +181,7 @@ impl Server {
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = shards::start(config, (sockets, listeners), &news_in, &ends)?;
+        let workers = shards::start(config, sockets, &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
@@ -199,6 +197,9 @@ impl Server {
             terms: Current::new(config.into()),
             drain: drain.clone(),
         });
+        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
+        let decisions = Arc::new(Decisions::default());
+        let access = Arc::new(Access::new(&config.access, decisions.clone()));
         let (changes, orders) = Changes::new();
         let reloads = Arc::new(Reloads::default());
         reloads.succeed(SystemTime::now());
@@ -216,6 +217,7 @@ impl Server {
                 sessions: sessions.clone(),
                 shards: shards.clone(),
                 requests: requests.clone(),
+                decisions,
                 lost: log.lost.clone(),
                 ends: ends.clone(),
                 revision,
@@ -234,6 +236,7 @@ impl Server {
                 started: SystemTime::now(),
             }),
             hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
+            operators: Operators { access: access.clone(), clients: operators.clone() },
             drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
         });
@@ -243,10 +246,9 @@ impl Server {
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
         let clients = Arc::new(Current::new(ClientLimits::new(config)));
-        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
-        let origin = Arc::new(Current::new(settings::origin(config)?));
+        let origins = Arc::new(Current::new(settings::origins(config)?));
         let announcer = Arc::new(Current::new(Arc::new(announcer)));
-        let limits = HttpLimits { connections: plan.connections as usize, clients: clients.clone() };
+        let limits = HttpLimits { connections: connections(config)?, clients: clients.clone() };
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
@@ -254,8 +256,8 @@ impl Server {
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
-            access: Access::new(&config.access.read),
-            origin: origin.clone(),
+            access: access.clone(),
+            origins: origins.clone(),
             clients: clients.clone(),
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
@@ -273,7 +275,11 @@ impl Server {
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, clients: operators.clone() };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
-            let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let router = profiles::alone(
+                admin_state.profiles.clone(),
+                admin_state.operators.clone(),
+                admin_state.hosts.clone(),
+            );
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
             let alone = service("pprof", router, &limits, &None);
             let serving = listen(watched(Task::Admin, "pprof"), listener, alone, &stopping);
@@ -298,6 +304,9 @@ impl Server {
         let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
+        let rights =
+            watch_rights(watched(Task::Access, "access"), access.clone(), sessions.clone(), stopping.clone());
+        tasks.spawn_on(named("access", rights), http_executor.handle());
         let (over, drained) = mpsc::channel(1);
         let ends_of_drains =
             end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
@@ -306,8 +315,9 @@ impl Server {
         streams.apply(config).map_err(ServerError::Thread)?;
         let streams = Arc::new(streams);
         let tables = Tables {
-            origin,
+            origins,
             hosts: admin_state.hosts.clone(),
+            access,
             mediamtx: admin_state.mediamtx.clone(),
             clients,
             operators,
@@ -321,13 +331,11 @@ impl Server {
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
-        let tcp_ports = workers.iter().filter_map(|worker| worker.handle.tcp_port).collect();
         let _http_executor = http_executor;
         Ok(Server {
             http,
             admin,
             ports,
-            tcp_ports,
             announced,
             workers,
             admin_state,
@@ -465,6 +473,24 @@ async fn renew(
     }
 }
 
+/// Ends sessions with the right to them until the stop.
+async fn watch_rights(
+    mut watched: Watched,
+    access: Arc<Access>,
+    sessions: Arc<Sessions>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut looks = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = rights::watch(&access, &sessions) => {}
+        }
+    };
+    while let Some(pause) = watched.run(looks()).await {
+        watched.pause(pause).await;
+    }
+}
+
 /// Waits for the ends of drains until the stop.
 async fn end_drains(
     mut watched: Watched,
@@ -484,15 +510,14 @@ async fn end_drains(
     }
 }
 
-/// How many connections there may be.
-fn connections(config: &Config) -> Result<descriptors::Plan, ServerError> {
+/// Connections of the public listener.
+fn connections(config: &Config) -> Result<usize, ServerError> {
     let limit = sluice_io::descriptors::raise().unwrap_or_else(|error| {
         tracing::warn!(%error, "the kernel does not say how many files may be open");
         u64::MAX
     });
     let shards = config.shard_count(affinity::cores().len());
-    let shards = (shards.into(), config.ice.tcp_listen.is_some());
-    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards, limit)?;
+    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards.into(), limit)?;
     if plan.lowered {
         tracing::warn!(
             "this process may have {limit} open files: http.connections is {}, so that some stay for cameras. \
@@ -500,7 +525,7 @@ fn connections(config: &Config) -> Result<descriptors::Plan, ServerError> {
             plan.connections
         );
     }
-    Ok(plan)
+    Ok(plan.connections as usize)
 }
 
 /// Time between two samples of the history.

@@ -60,7 +60,6 @@ fn answered(offer: &Offer, negotiated: &Negotiated) -> String {
         credentials: &credentials,
         fingerprint: "AB:CD",
         candidates: &candidates,
-        tcp_port: None,
         session_id: 77,
         stream: "gate",
     };
@@ -397,7 +396,6 @@ fn a_restart_is_answered_with_the_new_transport_only() {
         credentials: &credentials,
         fingerprint: "AB:CD",
         candidates: &candidates,
-        tcp_port: None,
         session_id: 0,
         stream: "gate",
     };

@@ -121,8 +121,6 @@ pub struct ShardHandle {
     pub index: usize,
     /// Its UDP port.
     pub port: u16,
-    /// Its TCP port, for viewers without UDP.
-    pub tcp_port: Option<u16>,
     /// What it counts.
     pub counters: Arc<ShardCounters>,
     /// Viewers that were sent to it and have not ended: its load.
@@ -235,7 +233,7 @@ impl ShardHandle {
     /// A handle over a worker's queues.
     pub fn new(
         index: usize,
-        (port, tcp_port): (u16, Option<u16>),
+        port: u16,
         counters: Arc<ShardCounters>,
         commands: Sender<Command>,
         media: Sender<Queued>,
@@ -244,7 +242,7 @@ impl ShardHandle {
     ) -> ShardHandle {
         let (viewers, health) = (AtomicUsize::new(0), Arc::default());
         let (refused, room) = (Cell::new(), Mutex::new(Room::new(room)));
-        ShardHandle { index, port, tcp_port, counters, viewers, health, refused, room, commands, media, wake }
+        ShardHandle { index, port, counters, viewers, health, refused, room, commands, media, wake }
     }
 
     /// Learns what its viewers cost, from its counters as they are `now`.
