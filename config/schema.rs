@@ -123,6 +123,14 @@ static KEYS: &[Key<Draft>] = &[
         }),
     ),
     key(
+        "admin.sources",
+        "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"100.64.0.0/10\", \"fc00::/7\"]",
+        NewSessions,
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |d, v| {
+            each(v, parse::network).map(|networks| d.config.admin.sources = networks)
+        }),
+    ),
+    key(
         "admin.tls.certificate",
         "\"\"",
         Restart,

@@ -3,6 +3,8 @@
 
 #[path = "reload/api.rs"]
 mod api;
+#[path = "reload/streams.rs"]
+mod by_api;
 #[path = "reload/tables.rs"]
 mod tables;
 

@@ -68,6 +68,17 @@ impl Settings {
         Told { settings: kept.settings.clone(), last_read }
     }
 
+    /// The keys of a stream, without its name.
+    pub fn of_stream(&self, stream: &str) -> Vec<ToldSetting> {
+        let prefix = format!("streams.{stream}.");
+        let kept = read(&self.0);
+        let own = kept.settings.iter().filter_map(|setting| {
+            let key = setting.key.strip_prefix(&prefix).filter(|key| !key.contains('.'))?;
+            Some(ToldSetting { key: key.to_owned(), ..setting.clone() })
+        });
+        own.collect()
+    }
+
     /// The configuration could not be read, or be used.
     pub fn fail(&self, error: String) {
         write(&self.0).error = Some(error);
