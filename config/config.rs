@@ -27,6 +27,8 @@ pub const FRAME_MAX: Bytes = Bytes::mib(4);
 /// A whole, valid configuration. The default has no streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// `[config]`: the configuration itself.
+    pub config: Reading,
     /// `[http]`: pages and WHEP.
     pub http: Http,
     /// `[access]`: who may do what.
@@ -76,6 +78,13 @@ impl Config {
     pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
         Rtsp { transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport), ..self.rtsp.clone() }
     }
+}
+
+/// `[config]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// The file is read again when it changes.
+    pub watch: bool,
 }
 
 /// `[http]`.

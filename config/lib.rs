@@ -26,7 +26,7 @@ mod variable;
 
 pub use config::{
     Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    LogFormat, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
 pub use error::{ConfigError, Mistake};

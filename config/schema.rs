@@ -48,6 +48,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 
 // The casts below are within the range that stands beside them.
 static KEYS: &[Key<Draft>] = &[
+    key("config.watch", "false", Live, Kind::Bool(|d, v| d.config.config.watch = v)),
     key(
         "http.listen",
         "\"[::]:8889\"",

@@ -7,6 +7,8 @@ mod api;
 mod by_api;
 #[path = "reload/tables.rs"]
 mod tables;
+#[path = "reload/watched.rs"]
+mod watched;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -66,6 +66,8 @@ pub enum Why {
     Signal,
     /// `POST /api/v1/config/reload`.
     Api,
+    /// Its file has changed (`config.watch`).
+    File,
 }
 
 impl fmt::Display for Why {
@@ -73,6 +75,7 @@ impl fmt::Display for Why {
         f.write_str(match self {
             Why::Signal => "SIGHUP",
             Why::Api => "API",
+            Why::File => "the file has changed",
         })
     }
 }

@@ -79,9 +79,9 @@ impl Settings {
         own.collect()
     }
 
-    /// The configuration could not be read, or be used.
-    pub fn fail(&self, error: String) {
-        write(&self.0).error = Some(error);
+    /// The configuration could not be read, or be used. Returns whether that is news.
+    pub fn fail(&self, error: String) -> bool {
+        write(&self.0).error.replace(error.clone()) != Some(error)
     }
 
     /// The configuration was read again. Returns the keys that have a new value, those of streams left out, and those that

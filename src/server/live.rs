@@ -71,9 +71,12 @@ impl Live {
             Wanted::Reload(why) => {
                 let answer = self.reload(why).await;
                 if let Err(refused) = &answer {
-                    tracing::error!("{why}: {refused}");
+                    let news = self.operator.settings.fail(refused.to_string());
+                    // The same mistake in a file that was only touched is said once.
+                    if news || why != Why::File {
+                        tracing::error!("{why}: {refused}");
+                    }
                     self.operator.reloads.fail();
-                    self.operator.settings.fail(refused.to_string());
                 }
                 answer
             }
@@ -93,6 +96,11 @@ impl Live {
     async fn reload(&mut self, why: Why) -> Answer {
         let now = self.now.clone();
         let next = aside(move || now.again()).await?.map_err(Refused::Invalid)?;
+        let is_same = next.text() == self.now.text() && self.operator.reloads.is_successful();
+        if why == Why::File && is_same {
+            // It was touched, or we have written it.
+            return Ok(Applied::default());
+        }
         let applied = self.apply(next, true).await?;
         tracing::info!("{why}: the configuration was read again: {applied}");
         if !applied.restart.is_empty() {

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
 pub mod configured;
+mod file_watch;
 mod live;
 mod rewrite;
 mod settings;
@@ -14,6 +15,7 @@ mod tables;
 pub mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::configured::Configured;
+use self::file_watch::watch_file;
 use self::live::Live;
 use self::streams::Streams;
 use self::tables::Tables;
@@ -253,7 +256,15 @@ impl Server {
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config, |_| false).map_err(ServerError::Thread)?;
         let streams = Arc::new(streams);
+        let (watch, watch_wanted) = watch::channel(config.config.watch);
+        if let Some(path) = configured.path() {
+            let watched = watched(Task::Changes, "watch of the file");
+            let (path, changes) = (path.to_owned(), operator.changes.clone());
+            let follow = follow_file(watched, path, changes, watch_wanted, stopping.clone());
+            tasks.spawn(named("watch of the file", follow));
+        }
         let tables = Tables {
+            watch,
             origin,
             hosts: admin_state.hosts.clone(),
             clients,
@@ -374,6 +385,20 @@ async fn renew(
     stop: watch::Receiver<bool>,
 ) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Watches the configuration file until the stop.
+async fn follow_file(
+    mut watched: Watched,
+    path: PathBuf,
+    changes: Changes,
+    wanted: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    let follow = async || watch_file(&path, &changes, wanted.clone(), stop.clone()).await;
+    while let Some(pause) = watched.run(follow()).await {
         watched.pause(pause).await;
     }
 }

@@ -12,7 +12,8 @@ const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
 /// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
 /// own.
-const OTHERWISE: [(&str, &str, &str); 28] = [
+const OTHERWISE: [(&str, &str, &str); 29] = [
+    ("config", "watch", "true"),
     ("http", "allow_origin", "\"https://tv.example.com\""),
     ("http", "header_timeout", "\"4s\""),
     ("http", "trusted_proxies", "[\"127.0.0.0/8\"]"),
