@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod edit;
 mod error;
 mod load;
 mod network;
 mod parse;
+mod reach;
 mod redact;
 mod resolve;
 mod rtsp_url;
@@ -24,11 +26,13 @@ mod variable;
 
 pub use config::{
     Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    LogFormat, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
+pub use edit::{NotToml, StreamText, with_stream};
 pub use error::{ConfigError, Mistake};
 pub use load::{File, Inputs, effective, environment, load};
 pub use network::Network;
+pub use reach::Reach;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};

@@ -14,10 +14,11 @@ use sluice::http::tls;
 use sluice::operator::change::{Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
+use sluice::server::Server;
+use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
-use sluice::server::{Server, live};
 use sluice::tasks::named;
-use sluice_config::{Config, Effective, File, Inputs, StreamName};
+use sluice_config::{Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
@@ -130,19 +131,19 @@ fn main() -> ExitCode {
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
     };
-    // A check tells what the file says, not what is served for want of it.
-    let read = if check { sluice_config::effective } else { live::configured };
-    let effective = match read(inputs.clone()) {
-        Ok(effective) => effective,
-        Err(error) => {
-            complain(&error.render(std::io::stderr().is_terminal()));
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
+    let refuse = |error: ConfigError| {
+        complain(&error.render(std::io::stderr().is_terminal()));
+        ExitCode::from(BAD_CONFIGURATION)
     };
+    // A check tells what the file says, not what is served for want of it.
     if check {
-        return report(&effective.config);
+        return sluice_config::load(inputs).map_or_else(refuse, |config| report(&config));
     }
-    match run(effective, inputs, qr, &shown) {
+    let configured = match Configured::read(inputs) {
+        Ok(configured) => configured,
+        Err(error) => return refuse(error),
+    };
+    match run(&configured, qr, &shown) {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
@@ -216,22 +217,17 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(
-    effective: Effective,
-    inputs: Inputs,
-    qr: bool,
-    passwords_shown: &[String],
-) -> anyhow::Result<ExitCode> {
+fn run(configured: &Configured, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    let logging =
-        logging::start(&effective.config.log, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let level = &configured.effective.config.log;
+    let logging = logging::start(level, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
     warn_of_passwords(passwords_shown);
-    let served = serve(effective, inputs, qr, logging);
+    let served = serve(configured, qr, logging);
     log.flush();
     served
 }
 
-fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
+fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -240,9 +236,8 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let has_file = inputs.file.is_some();
-        let mut server = Server::start(&effective, inputs, env!("COMMIT_OF_BUILD"), log).await?;
-        greet(&effective.config, &server, qr)?;
+        let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;
+        greet(&configured.effective.config, &server, qr)?;
         let mut code = ExitCode::SUCCESS;
         loop {
             tokio::select! {
@@ -250,7 +245,7 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
-                    if has_file {
+                    if configured.path().is_some() {
                         server.changes().tell(Wanted::Reload(Why::Signal));
                         continue;
                     }

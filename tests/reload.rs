@@ -3,8 +3,12 @@
 
 #[path = "reload/api.rs"]
 mod api;
+#[path = "reload/streams.rs"]
+mod by_api;
 #[path = "reload/tables.rs"]
 mod tables;
+#[path = "reload/watched.rs"]
+mod watched;
 
 use std::path::PathBuf;
 use std::time::Duration;

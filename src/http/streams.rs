@@ -56,7 +56,7 @@ impl StreamList {
             Some(list) => list.clone(),
             None => {
                 let streams = registry.streams().iter().map(|stream| describe(stream)).collect();
-                let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
+                let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: None, streams };
                 let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
                 let list = List { made: now, etag: etag_of(body.as_bytes()), body: body.into() };
                 kept.insert(list).clone()
@@ -70,6 +70,9 @@ impl StreamList {
 pub struct Listed {
     /// The version of the server.
     pub version: String,
+    /// How many there are, of those asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<usize>,
     /// By name.
     pub streams: Vec<Told>,
 }
@@ -155,7 +158,13 @@ pub struct Ingress {
 
 /// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
 pub fn whole(registry: &Registry, history: &History) -> Listed {
-    let streams = registry.streams().into_iter().map(|stream| Told {
+    let streams: Vec<Told> = registry.streams().iter().map(|stream| of_operators(stream, history)).collect();
+    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: Some(streams.len()), streams }
+}
+
+/// Everything of one stream, for operators.
+pub fn of_operators(stream: &Stream, history: &History) -> Told {
+    Told {
         source: stream.source(),
         error: stream.status().failure,
         ingress: Some(Ingress {
@@ -164,20 +173,17 @@ pub fn whole(registry: &Registry, history: &History) -> Listed {
             lost: stream.counters.ingress_lost.get(),
             keyframes: stream.counters.keyframes.get(),
         }),
-        ..describe(&stream)
-    });
-    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams: streams.collect() }
+        ..describe(stream)
+    }
 }
 
 /// What everybody may know of a stream: not where its camera is.
 fn describe(stream: &Stream) -> Told {
     let (status, watch) = (stream.status(), stream.watch());
     let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
-    let (state, retry_in) = match &status.state {
-        SourceState::Connecting => ("connecting", None),
-        SourceState::Starting { .. } => ("starting", None),
-        SourceState::Playing => ("playing", None),
-        SourceState::Waiting { retry_in, .. } => ("waiting", Some(retry_in.as_millis() as u64)),
+    let retry_in = match &status.state {
+        SourceState::Waiting { retry_in, .. } => Some(retry_in.as_millis() as u64),
+        _ => None,
     };
     let trouble = watch.trouble.map(|trouble| {
         let detail = match trouble {
@@ -200,7 +206,7 @@ fn describe(stream: &Stream) -> Told {
     Told {
         name: stream.name.clone(),
         source: kind(&stream.source()).to_owned(),
-        state: state.to_owned(),
+        state: status.state.name().to_owned(),
         since: watch.since.map(httpdate::fmt_http_date),
         trouble,
         error: failure,

@@ -68,9 +68,20 @@ impl Settings {
         Told { settings: kept.settings.clone(), last_read }
     }
 
-    /// The configuration could not be read, or be used.
-    pub fn fail(&self, error: String) {
-        write(&self.0).error = Some(error);
+    /// The keys of a stream, without its name.
+    pub fn of_stream(&self, stream: &str) -> Vec<ToldSetting> {
+        let prefix = format!("streams.{stream}.");
+        let kept = read(&self.0);
+        let own = kept.settings.iter().filter_map(|setting| {
+            let key = setting.key.strip_prefix(&prefix).filter(|key| !key.contains('.'))?;
+            Some(ToldSetting { key: key.to_owned(), ..setting.clone() })
+        });
+        own.collect()
+    }
+
+    /// The configuration could not be read, or be used. Returns whether that is news.
+    pub fn fail(&self, error: String) -> bool {
+        write(&self.0).error.replace(error.clone()) != Some(error)
     }
 
     /// The configuration was read again. Returns the keys that have a new value, those of streams left out, and those that

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use sluice_config::Config;
+use tokio::sync::watch;
 
 use super::{ServerError, settings};
 use crate::current::Current;
@@ -28,6 +29,8 @@ pub(super) struct Tables {
     pub(super) operators: Arc<Current<ClientLimits>>,
     /// Viewers to come, rings and shards.
     pub(super) whep: Arc<Whep>,
+    /// `config.watch`.
+    pub(super) watch: watch::Sender<bool>,
     /// `[ice]`.
     pub(super) announcer: Arc<Current<Arc<Announcer>>>,
 }
@@ -48,6 +51,7 @@ impl Tables {
 
     /// Puts it into effect: for those who come, and where a key is for all, for those who are there.
     pub(super) fn apply(&self, config: &Config, Judged { origin, announcer }: Judged) {
+        self.watch.send_replace(config.config.watch);
         self.origin.set(origin);
         self.hosts.set(config.admin.hosts.as_slice().into());
         self.clients.set(ClientLimits::new(config));

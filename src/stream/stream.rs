@@ -84,6 +84,11 @@ impl Stream {
         self.source.change(origin)
     }
 
+    /// How often that was changed.
+    pub fn changes(&self) -> u64 {
+        self.source.changes()
+    }
+
     /// Somebody asks for it and gets no picture: a source that waits tries sooner.
     pub fn want(&self) {
         self.source.wishes().want();

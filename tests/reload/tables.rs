@@ -12,11 +12,13 @@ const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
 /// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
 /// own.
-const OTHERWISE: [(&str, &str, &str); 27] = [
+const OTHERWISE: [(&str, &str, &str); 29] = [
+    ("config", "watch", "true"),
     ("http", "allow_origin", "\"https://tv.example.com\""),
     ("http", "header_timeout", "\"4s\""),
     ("http", "trusted_proxies", "[\"127.0.0.0/8\"]"),
     ("admin", "hosts", "[\"metrics.lan\"]"),
+    ("admin", "sources", "[\"127.0.0.1\"]"),
     ("egress", "spread", "\"5ms\""),
     ("egress", "audio_hold", "\"5ms\""),
     ("egress", "rate", "\"950Mbit/s\""),

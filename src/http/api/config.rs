@@ -27,7 +27,9 @@ impl From<Refused> for Problem {
                 (StatusCode::UNPROCESSABLE_ENTITY, why)
             }
             Refused::Unusable(_) => (StatusCode::UNPROCESSABLE_ENTITY, refused.to_string()),
-            Refused::NoFile => (StatusCode::CONFLICT, refused.to_string()),
+            Refused::NoStream(_) => (StatusCode::NOT_FOUND, refused.to_string()),
+            Refused::Condition(_) => (StatusCode::PRECONDITION_FAILED, refused.to_string()),
+            Refused::Conflict(_) | Refused::NoFile => (StatusCode::CONFLICT, refused.to_string()),
             Refused::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, refused.to_string()),
             Refused::Busy | Refused::Stopping => (StatusCode::SERVICE_UNAVAILABLE, refused.to_string()),
         };

@@ -43,6 +43,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
     Router::new()
         .route("/streams", get(streams::list))
         .route("/api/v1/streams", get(streams::list))
+        .route("/api/v1/streams/{*name}", get(streams::one).put(streams::put).delete(streams::remove))
         .route("/api/v1/history", get(events::history))
         .route("/api/v1/events", get(events::follow))
         .route("/api/v1/viewers", get(viewers::list))
