@@ -7,17 +7,19 @@ mod asked;
 mod config;
 mod events;
 mod log;
+mod sessions;
 mod streams;
-mod viewers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request as HttpRequest;
-use axum::routing::{delete, get, post};
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::Response;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
+use self::asked::fresh;
 pub use self::log::Lines;
 use super::problem::Problem;
 use super::request::{Head, Request};
@@ -46,14 +48,19 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .route("/api/v1/streams/{*name}", get(streams::one).put(streams::put).delete(streams::remove))
         .route("/api/v1/history", get(events::history))
         .route("/api/v1/events", get(events::follow))
-        .route("/api/v1/viewers", get(viewers::list))
-        .route("/api/v1/viewers/{id}", delete(viewers::end))
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/{id}", get(sessions::one).delete(sessions::end))
+        .route("/api/v1/shards", get(shards))
         .route("/api/v1/log", get(log::lines))
         .route("/api/v1/log/level", get(log::levels).put(log::change_levels))
         .route("/api/v1/config", get(config::told))
         .route("/api/v1/config/reload", post(config::reload))
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(api)
+}
+
+async fn shards(State(api): State<Api>) -> Response {
+    fresh(api.operator.shards())
 }
 
 /// A request with its body.

@@ -31,6 +31,8 @@ pub struct Which {
     pub session: Option<ShortId>,
     /// In what order.
     pub sort: Sort,
+    /// How many are passed over.
+    pub offset: usize,
     /// How many.
     pub limit: usize,
 }
@@ -87,8 +89,8 @@ impl Sort {
 pub struct List {
     /// How many there are that were asked for.
     pub total: usize,
-    /// The first of them.
-    pub viewers: Vec<Row>,
+    /// Those asked for.
+    pub sessions: Vec<Row>,
     /// Shards that gave no answer: their viewers are missing here.
     pub silent_shards: Vec<usize>,
     /// Those that ended in the last ten minutes, the latest first; of a session if one is asked for.
@@ -162,7 +164,7 @@ pub struct Ended {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndError {
     /// There is none.
-    #[error("there is no viewer {0}: it has ended, or never was; /api/v1/viewers lists those there are")]
+    #[error("there is no viewer {0}: it has ended, or never was; /api/v1/sessions lists those there are")]
     None(ShortId),
     /// Chance gave one id to several.
     #[error("{1} viewers are called {0}: none of them is ended")]
@@ -212,8 +214,9 @@ impl Operator {
         }
         rows.sort_unstable_by(|a, b| which.sort.order(a, b));
         list.total = rows.len();
+        rows.drain(..which.offset.min(rows.len()));
         rows.truncate(which.limit.min(LISTED_MAX));
-        list.viewers = rows;
+        list.sessions = rows;
         list.ended = self.ended(which, calendar);
         list
     }
@@ -291,5 +294,5 @@ impl Row {
 }
 
 #[cfg(test)]
-#[path = "viewers_tests.rs"]
+#[path = "sessions_tests.rs"]
 mod tests;
