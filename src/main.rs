@@ -180,8 +180,8 @@ fn refuse(error: ConfigError) -> ExitCode {
 
 fn print_config(inputs: Inputs, json: bool) -> ExitCode {
     let mut text = Vec::new();
-    match sluice_config::effective(inputs) {
-        Ok(told) => effective::write(&told, json, &mut text).expect("a vector takes all"),
+    match Configured::read(inputs) {
+        Ok(read) => effective::write(&read.effective, json, &mut text).expect("a vector takes all"),
         Err(error) => return refuse(error),
     }
     print(String::from_utf8_lossy(&text).trim_end())

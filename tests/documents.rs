@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use sluice_harness::{Binary, Request};
 
 /// The program.
@@ -188,4 +189,141 @@ fn what_is_in_effect_is_printed_with_who_gave_it_and_without_secrets() {
     let wrong = sluice(&["config", "--set", "udp.prt=1"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("did you mean `udp.port`?"), "{}", text(&wrong.stderr));
+}
+
+/// A reference to a shape, or a shape, as Markdown has it.
+fn shape(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    let of = |schemas: &Value| {
+        let shapes: Vec<String> = schemas.as_array().into_iter().flatten().map(shape).collect();
+        shapes.into_iter().filter(|shape| shape != "null").collect::<Vec<_>>().join(" or ")
+    };
+    for several in ["oneOf", "anyOf", "allOf"] {
+        if schema[several].is_array() {
+            return of(&schema[several]);
+        }
+    }
+    match &schema["type"] {
+        Value::String(kind) if kind == "array" => format!("list of {}", shape(&schema["items"])),
+        Value::String(kind) => kind.clone(),
+        Value::Array(kinds) => {
+            let kinds: Vec<&str> =
+                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+            if kinds == ["array"] {
+                format!("list of {}", shape(&schema["items"]))
+            } else {
+                kinds.join(" or ")
+            }
+        }
+        _ if schema["enum"].is_array() => format!("one of {}", schema["enum"]),
+        _ => "any".to_owned(),
+    }
+}
+
+fn line(text: &Value) -> String {
+    text.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+/// The fields of a shape: of all that it is made of.
+fn fields(schema: &Value, into: &mut String) {
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        match part["$ref"].as_str() {
+            Some(_) => into.push_str(&format!("| | all of {} | |\n", shape(part))),
+            None => fields(part, into),
+        }
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let described = if field["description"].is_string() { &field["description"] } else { &Value::Null };
+        into.push_str(&format!("| `{name}` | {} | {} |\n", shape(field), line(described)));
+    }
+}
+
+/// docs/API.md, out of the description that programs read.
+fn api_book(document: &Value) -> String {
+    let mut book = format!(
+        "\
+# API
+
+{} This page is written by a test from `/api/v1/openapi.json` (OpenAPI {}), which every server has.
+
+Answers are JSON. A refusal is a [Problem](#problem) (`application/problem+json`, RFC 9457) whose `detail` says what is wrong and
+what to do. Names in a query that mean nothing are refused. Pages of other sites can neither read nor change anything. Changes of
+streams go by `If-Match` with the `ETag` of a stream, or by `If-None-Match: *`.
+
+```sh
+curl -s localhost:9997/api/v1/streams?state=waiting
+curl -s -X PUT localhost:9997/api/v1/streams/gate?keep=true -d '{{\"source\":\"rtsp://user:password@192.0.2.10/main\"}}'
+curl -s -X POST localhost:9997/api/v1/config/reload
+curl -sN localhost:9997/api/v1/events
+```
+",
+        line(&document["info"]["description"]),
+        document["openapi"].as_str().unwrap_or_default()
+    );
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let said = ["summary", "description"].map(|part| line(&operation[part]));
+            let said = said.into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join(" ");
+            book.push_str(&format!("\n## `{} {path}`\n\n{said}\n", method.to_uppercase()));
+            let body = &operation["requestBody"];
+            if body.is_object() {
+                let content = shape(&body["content"]["application/json"]["schema"]);
+                book.push_str(&format!("\nBody: {content}. {}\n", line(&body["description"])));
+            }
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if !parameters.is_empty() {
+                book.push_str("\n| parameter | in | what it says |\n|---|---|---|\n");
+            }
+            for parameter in parameters {
+                let (name, place) = (line(&parameter["name"]), line(&parameter["in"]));
+                book.push_str(&format!("| `{name}` | {place} | {} |\n", line(&parameter["description"])));
+            }
+            book.push_str("\n| answer | with | when |\n|---|---|---|\n");
+            for (status, response) in operation["responses"].as_object().expect("responses") {
+                let content = response["content"].as_object().and_then(|content| content.values().next());
+                let content = content.map(|content| shape(&content["schema"])).unwrap_or_default();
+                book.push_str(&format!("| {status} | {content} | {} |\n", line(&response["description"])));
+            }
+        }
+    }
+    book.push_str("\n# Shapes\n");
+    for (name, schema) in document["components"]["schemas"].as_object().expect("shapes") {
+        book.push_str(&format!(
+            "\n## {name}\n\n{}\n\n| field | is | what it says |\n|---|---|---|\n",
+            line(&schema["description"])
+        ));
+        fields(schema, &mut book);
+    }
+    book
+}
+
+#[test]
+fn every_operation_of_the_api_is_described_served_and_in_its_document() {
+    let document = sluice::http::api::document();
+    let sluice = SLUICE.start(&["demo=demo"]);
+    let served = Request::get("/api/v1/openapi.json").send(sluice.admin);
+    assert_eq!((served.status, served.json()), (200, document.clone()));
+    // Whatever is referred to is there.
+    let text = document.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().expect("a name");
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    }
+    let paths = document["paths"].as_object().expect("paths");
+    for (path, operations) in paths {
+        let path = path.replace("{id}", "00000000").replace("{name}", "nobody");
+        let methods: Vec<String> =
+            operations.as_object().expect("operations").keys().map(|method| method.to_uppercase()).collect();
+        for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
+            if (method, path.as_str()) == ("GET", "/api/v1/events") {
+                continue;
+            }
+            let status = Request::new(method, &path).body("{").send(sluice.admin).status;
+            let is_described = methods.iter().any(|described| described == method);
+            assert_eq!(status != 405, is_described, "{method} {path}: {status}");
+        }
+    }
+    is_current("API.md", &api_book(&document));
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
+use utoipa::ToSchema;
 
 use super::Operator;
 use super::sample::Sample;
@@ -26,7 +27,7 @@ pub enum Event {
 }
 
 /// A stream is in another state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StreamEvent {
     /// Which.
     pub name: String,
@@ -37,7 +38,7 @@ pub struct StreamEvent {
 }
 
 /// A session began, connected or ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionEvent {
     /// Its short id.
     pub id: String,
@@ -52,7 +53,7 @@ pub struct SessionEvent {
 }
 
 /// Events were lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LostEvent {
     /// How many.
     pub count: u64,

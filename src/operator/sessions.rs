@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Operator;
 use super::sample::round;
@@ -85,7 +86,8 @@ impl Sort {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Sessions)]
 pub struct List {
     /// How many there are that were asked for.
     pub total: usize,
@@ -98,7 +100,8 @@ pub struct List {
 }
 
 /// One viewer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Session)]
 pub struct Row {
     /// The short id of its session.
     pub id: String,
@@ -131,7 +134,8 @@ pub struct Row {
 }
 
 /// The pair of addresses that media takes (RFC 8445 §5.1.2, as an ICE-lite agent sees it).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MediaPath)]
 pub struct PathRow {
     /// The viewer's.
     pub remote: String,
@@ -140,7 +144,8 @@ pub struct PathRow {
 }
 
 /// A viewer that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EndedSession)]
 pub struct Ended {
     /// The short id of its session.
     pub id: String,

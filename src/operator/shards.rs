@@ -3,19 +3,20 @@
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Operator;
 use super::sample::round;
 
 /// All of them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Shards {
     /// By number.
     pub shards: Vec<Shard>,
 }
 
 /// One shard.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Shard {
     /// Its number, from 0.
     pub shard: usize,

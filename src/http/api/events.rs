@@ -12,14 +12,27 @@ use futures::stream;
 
 use super::Api;
 use super::asked::{Asked, Given, fresh};
-use crate::http::problem::Problem;
+use crate::http::problem::{Body, Problem};
 use crate::operator::events::Event;
-use crate::operator::history::SAMPLES;
+use crate::operator::history::{Past, SAMPLES};
 
 /// Pages and programs that may follow at once. Each holds a connection of the listener; more of them leave fewer for
 /// scrapes and probes.
 pub(super) const FOLLOWERS_MAX: usize = 6;
 
+/// The last ten minutes, a sample a second.
+#[utoipa::path(
+    get,
+    path = "/api/v1/history",
+    tag = "events",
+    params(
+        ("last" = Option<usize>, Query, description = "So many of the last seconds; 600 unless given, and at the most"),
+    ),
+    responses(
+        (status = 200, description = "A sample a second, the oldest first", body = Past),
+        (status = 400, description = "The query says what means nothing", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn history(State(api): State<Api>, given: Given) -> Result<Response, Problem> {
     let asked = Asked::of(given, &["last"])?;
     Ok(fresh(api.operator.history.past(asked.number("last", SAMPLES, SAMPLES)?)))
@@ -27,6 +40,15 @@ pub(super) async fn history(State(api): State<Api>, given: Given) -> Result<Resp
 
 /// Each thing that happens as one event (HTML, Server-sent events): `sample`, `stream`, `session`, and `lost` where this
 /// follower missed some.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    responses(
+        (status = 200, description = "Server-sent events, each with its JSON: `sample` (a Sample), `stream` (a StreamEvent), `session` (a SessionEvent), `lost` (a LostEvent)", body = String, content_type = "text/event-stream"),
+        (status = 503, description = "Six follow already, or the server is stopping", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn follow(State(api): State<Api>) -> Result<Response, Problem> {
     let place = api.followers.try_acquire_owned().map_err(|_| {
         let why = format!("{FOLLOWERS_MAX} pages and programs follow already: close one of them");

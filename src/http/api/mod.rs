@@ -7,6 +7,7 @@ mod asked;
 mod config;
 mod events;
 mod log;
+mod openapi;
 mod sessions;
 mod streams;
 
@@ -21,10 +22,12 @@ use tokio::sync::Semaphore;
 
 use self::asked::fresh;
 pub use self::log::Lines;
+pub use self::openapi::document;
 use super::problem::Problem;
 use super::request::{Head, Request};
 use super::same_origin;
 use crate::operator::Operator;
+use crate::operator::shards::Shards;
 
 /// Viewers and lines in an answer that does not say how many.
 const LISTED: usize = 100;
@@ -51,6 +54,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/{id}", get(sessions::one).delete(sessions::end))
         .route("/api/v1/shards", get(shards))
+        .route("/api/v1/openapi.json", get(|| async { fresh(document()) }))
         .route("/api/v1/log", get(log::lines))
         .route("/api/v1/log/level", get(log::levels).put(log::change_levels))
         .route("/api/v1/config", get(config::told))
@@ -59,6 +63,13 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .with_state(api)
 }
 
+/// Shards: what each has, and how much more it takes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/shards",
+    tag = "shards",
+    responses((status = 200, description = "By number", body = Shards)),
+)]
 async fn shards(State(api): State<Api>) -> Response {
     fresh(api.operator.shards())
 }

@@ -9,10 +9,28 @@ use axum::response::{IntoResponse, Response};
 
 use super::asked::{Asked, Given, bad, fresh, id};
 use super::{Api, LISTED};
-use crate::http::problem::Problem;
-use crate::operator::sessions::{EndError, LISTED_MAX, Sort, Which};
+use crate::http::problem::{Body, Problem};
+use crate::operator::sessions::{EndError, LISTED_MAX, List, Row, Sort, Which};
 use crate::session::offer::shown;
 
+/// Sessions one by one, the worst first, and those that ended lately. Shards are asked part by part, so that no answer delays
+/// media; one that does not answer within a second is named.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions",
+    tag = "sessions",
+    params(
+        ("stream" = Option<String>, Query, description = "Those of this stream"),
+        ("session" = Option<String>, Query, description = "The one with this short id"),
+        ("sort" = Option<String>, Query, description = "What comes first: the worst `loss` (unless given), `round_trip` or `repairs`, the lowest `estimate`, the newest (`since`)"),
+        ("offset" = Option<usize>, Query, description = "How many are passed over; 0 unless given"),
+        ("limit" = Option<usize>, Query, description = "How many are told; 100 unless given, 1,000 at the most"),
+    ),
+    responses(
+        (status = 200, description = "The sessions asked for, and those that ended in the last ten minutes", body = List),
+        (status = 400, description = "The query says what means nothing", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Response, Problem> {
     let asked = Asked::of(given, &["stream", "session", "sort", "offset", "limit"])?;
     let sort = match asked.text("sort") {
@@ -30,6 +48,19 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
 }
 
 /// The session with that short id: one, but for chance.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/{id}",
+    tag = "sessions",
+    params(
+        ("id" = String, Path, description = "Its short id, as in `1f2e3d4c`"),
+    ),
+    responses(
+        (status = 200, description = "The session", body = Row),
+        (status = 400, description = "That is no short id", body = Body, content_type = "application/problem+json"),
+        (status = 404, description = "It has ended, or never was", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn one(State(api): State<Api>, Path(text): Path<String>) -> Result<Response, Problem> {
     let session = id(&text)?;
     let which = Which { session: Some(session), limit: 1, ..Which::default() };
@@ -38,6 +69,22 @@ pub(super) async fn one(State(api): State<Api>, Path(text): Path<String>) -> Res
     list.sessions.into_iter().next().map(fresh).ok_or_else(none)
 }
 
+/// Ends a session: its player is told goodbye, and may join again. The reason is `operator`.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/{id}",
+    tag = "sessions",
+    params(
+        ("id" = String, Path, description = "Its short id, as in `1f2e3d4c`"),
+    ),
+    responses(
+        (status = 204, description = "It is ended"),
+        (status = 400, description = "That is no short id", body = Body, content_type = "application/problem+json"),
+        (status = 404, description = "It has ended, or never was", body = Body, content_type = "application/problem+json"),
+        (status = 409, description = "Chance gave one id to several: none is ended", body = Body, content_type = "application/problem+json"),
+        (status = 503, description = "Its shard does not keep up", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn end(State(api): State<Api>, Path(text): Path<String>) -> Result<Response, Problem> {
     api.operator.end(id(&text)?).map_err(refused)?;
     Ok(StatusCode::NO_CONTENT.into_response())
