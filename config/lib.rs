@@ -6,14 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+mod book;
 mod config;
 mod edit;
 mod error;
+mod json_schema;
 mod load;
 mod network;
 mod parse;
 mod reach;
 mod redact;
+mod reference;
 mod resolve;
 mod rtsp_url;
 mod schema;
@@ -24,12 +27,14 @@ mod units;
 mod value;
 mod variable;
 
+pub use book::configuration_book;
 pub use config::{
     Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
     LogFormat, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
 pub use error::{ConfigError, Mistake};
+pub use json_schema::json_schema;
 pub use load::{File, Inputs, effective, environment, load};
 pub use network::Network;
 pub use reach::Reach;
@@ -40,3 +45,4 @@ pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
 pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};
+pub use value::Shape;

@@ -13,6 +13,7 @@ pub mod count;
 pub mod current;
 pub mod descriptors;
 pub mod executor;
+pub mod feed;
 pub mod floor;
 pub mod http;
 pub mod id;

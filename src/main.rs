@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod dashboards;
+mod effective;
 mod greet;
 
 use std::io::{IsTerminal, Write as _};
@@ -55,6 +56,23 @@ enum Do {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
+    /// Print every key of the configuration with its value and who gave it, as a server started so would have them.
+    Config {
+        /// Configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Set a key, over the file and the environment; may be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// Streams, as the server takes them.
+        #[arg(value_name = "NAME=URL")]
+        streams: Vec<String>,
+    },
+    /// Print the JSON Schema of a configuration file, for editors.
+    Schema,
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
     /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
@@ -114,6 +132,12 @@ fn main() -> ExitCode {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
+        Some(Do::Config { config, sets, json, streams }) => {
+            let file = config.map(File::Path);
+            let env = sluice_config::environment();
+            return print_config(Inputs { file, env, sets, streams, ..Inputs::default() }, json);
+        }
+        Some(Do::Schema) => return print(&format!("{:#}", sluice_config::json_schema())),
         Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
@@ -130,10 +154,6 @@ fn main() -> ExitCode {
             streams: serve.streams,
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
         },
-    };
-    let refuse = |error: ConfigError| {
-        complain(&error.render(std::io::stderr().is_terminal()));
-        ExitCode::from(BAD_CONFIGURATION)
     };
     // A check tells what the file says, not what is served for want of it.
     if check {
@@ -152,6 +172,27 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what is wrong with a configuration.
+fn refuse(error: ConfigError) -> ExitCode {
+    complain(&error.render(std::io::stderr().is_terminal()));
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn print_config(inputs: Inputs, json: bool) -> ExitCode {
+    let mut text = Vec::new();
+    match Configured::read(inputs) {
+        Ok(read) => effective::write(&read.effective, json, &mut text).expect("a vector takes all"),
+        Err(error) => return refuse(error),
+    }
+    print(String::from_utf8_lossy(&text).trim_end())
+}
+
+/// Writes to standard output. Where nobody reads it the exit code still tells.
+fn print(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
 /// Says what `check` found in a configuration that could be read, and in the certificates that it names.
 fn report(config: &Config) -> ExitCode {
     let certificates = match tls::check(config) {
@@ -167,9 +208,7 @@ fn report(config: &Config) -> ExitCode {
         streams => format!("{streams} streams"),
     };
     let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
-    // Where nobody reads it the exit code still tells.
-    let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
-    ExitCode::SUCCESS
+    print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn write_dashboards(options: &dashboards::Options) -> ExitCode {

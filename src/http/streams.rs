@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::Grant;
 use super::conditional::{etag_of, has_already};
@@ -66,7 +67,8 @@ impl StreamList {
 }
 
 /// Every stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Streams)]
 pub struct Listed {
     /// The version of the server.
     pub version: String,
@@ -78,7 +80,8 @@ pub struct Listed {
 }
 
 /// What is told of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Stream)]
 pub struct Told {
     /// Its name in URLs.
     pub name: String,
@@ -111,7 +114,8 @@ pub struct Told {
 }
 
 /// What is wrong with a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Trouble)]
 pub struct ToldTrouble {
     /// `away`, `silent`, `no_keyframe`, `no_video`.
     pub kind: String,
@@ -122,7 +126,8 @@ pub struct ToldTrouble {
 }
 
 /// The video of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Video)]
 pub struct ToldVideo {
     /// `H264`.
     pub codec: String,
@@ -135,7 +140,8 @@ pub struct ToldVideo {
 }
 
 /// The audio of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Audio)]
 pub struct ToldAudio {
     /// `opus`, `PCMU`, `PCMA`.
     pub codec: String,
@@ -144,7 +150,7 @@ pub struct ToldAudio {
 }
 
 /// What comes in of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ingress {
     /// Payload bits a second, over the last seconds.
     pub bps: Option<u64>,

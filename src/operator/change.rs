@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sluice_config::{ConfigError, Mistake, StreamName, StreamText};
 use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
 
 /// Changes that may wait. Each may read a file; more would only let them grow old.
 const WAITING_MAX: usize = 16;
@@ -81,7 +82,7 @@ impl fmt::Display for Why {
 }
 
 /// What was changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Applied {
     /// What became of the streams.
     pub streams: Streams,
@@ -92,7 +93,8 @@ pub struct Applied {
 }
 
 /// What became of the streams, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StreamChanges)]
 pub struct Streams {
     /// Those that began.
     pub added: Vec<String>,
@@ -103,7 +105,8 @@ pub struct Streams {
 }
 
 /// One key whose value differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChangedSetting)]
 pub struct Changed {
     /// `udp.port`.
     pub key: String,

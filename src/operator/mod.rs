@@ -5,10 +5,12 @@
 //! here is on the way of media: shards are asked by bounded questions, and all else is counted anyway.
 
 pub mod change;
+pub mod events;
 pub mod history;
 pub mod sample;
+pub mod sessions;
 pub mod settings;
-pub mod viewers;
+pub mod shards;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;

@@ -8,12 +8,14 @@ use std::sync::RwLock;
 
 use serde::{Deserialize, Serialize};
 use sluice_config::{Reload, Setting};
+use utoipa::ToSchema;
 
 use super::change::Changed;
 use crate::contain::{read, write};
 
 /// All keys, as they are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Config)]
 pub struct Told {
     /// In the order of the reference file, then those of streams by name.
     pub settings: Vec<ToldSetting>,
@@ -22,7 +24,7 @@ pub struct Told {
 }
 
 /// What became of the configuration when it was last read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastRead {
     /// Why it could not be used, if it could not: what was in effect before still is.
     pub error: Option<String>,
@@ -31,7 +33,8 @@ pub struct LastRead {
 }
 
 /// One key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Setting)]
 pub struct ToldSetting {
     /// `udp.port`.
     pub key: String,

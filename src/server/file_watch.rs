@@ -54,7 +54,8 @@ pub(super) async fn watch_file(
     let mut is_lost = false;
     loop {
         let followed = async {
-            if wanted.wait_for(|wanted| *wanted).await.is_err() {
+            let is_closed = wanted.wait_for(|wanted| *wanted).await.is_err();
+            if is_closed {
                 // Nobody is left to want it.
                 return std::future::pending().await;
             }
@@ -111,7 +112,12 @@ impl Watcher {
             // Two ways to one folder have one number.
             names.entry(inotify::add_watch(&events, &folder, CHANGES)?).or_default().extend(found);
         }
-        Ok(Watcher { events: AsyncFd::new(events)?, names })
+        #[expect(
+            deprecated,
+            reason = "sound for a descriptor that it owns; what replaces it takes unsafe code"
+        )]
+        let events = AsyncFd::new(events)?;
+        Ok(Watcher { events, names })
     }
 
     /// Waits until something of what counts changes.

@@ -5,11 +5,10 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock")]
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sluice_config::{ConfigError, File, Reach, Source, Stream, StreamName, with_stream};
+use sluice_config::{Reach, Source, Stream, StreamName, with_stream};
 use tokio::net::lookup_host;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;

@@ -101,8 +101,8 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     assert_eq!(sluice.request(Request::new("DELETE", &there)).status, 200);
     let after = sluice_harness::wait_for("a place", || Some(join(&sluice)).filter(|join| join.status == 201));
     assert!(!after.text().contains("rtx/90000"), "{}", after.text());
-    let viewers = Request::get("/api/v1/viewers").send(sluice.admin).json();
-    assert_eq!(viewers["viewers"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
+    let viewers = Request::get("/api/v1/sessions").send(sluice.admin).json();
+    assert_eq!(viewers["sessions"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
     let named = Request::get("/livez").header("Host", "metrics.lan").send(sluice.admin);
     assert_eq!(named.status, 200, "{}", named.text());
 }

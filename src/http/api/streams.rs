@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sluice_config::{StreamName, StreamText};
+use utoipa::ToSchema;
 
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, whole};
-use crate::http::problem::Problem;
+use crate::http::problem::{Body, Problem};
 use crate::http::streams::{Listed, Told, of_operators, whole as listed};
 use crate::operator::change::{Condition, Refused, Set, Wanted};
 use crate::operator::settings::ToldSetting;
@@ -23,7 +24,8 @@ use crate::stream::SourceState;
 const LISTED_MAX: usize = 10_000;
 
 /// One stream.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = OneStream)]
 pub struct One {
     /// What it is and does.
     #[serde(flatten)]
@@ -33,6 +35,21 @@ pub struct One {
 }
 
 /// All of them by name, or those that the query says.
+#[utoipa::path(
+    get,
+    path = "/api/v1/streams",
+    tag = "streams",
+    params(
+        ("name" = Option<String>, Query, description = "Those whose name has this part"),
+        ("state" = Option<String>, Query, description = "Those in this state: `connecting`, `starting`, `playing`, `waiting`"),
+        ("offset" = Option<usize>, Query, description = "How many are passed over; 0 unless given"),
+        ("limit" = Option<usize>, Query, description = "How many are told; 10,000 unless given, and at the most"),
+    ),
+    responses(
+        (status = 200, description = "The streams asked for, by name", body = Listed),
+        (status = 400, description = "The query says what means nothing", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Response, Problem> {
     let asked = Asked::of(given, &["name", "state", "offset", "limit"])?;
     let (offset, limit) =
@@ -56,11 +73,44 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
 }
 
 /// One stream, and what it is configured as.
+#[utoipa::path(
+    get,
+    path = "/api/v1/streams/{name}",
+    tag = "streams",
+    params(
+        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+    ),
+    responses(
+        (status = 200, description = "The stream, and what it is configured as", body = One, headers(("ETag" = String, description = "Of its configuration"))),
+        (status = 404, description = "There is no such stream", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
     found(&api, &name)
 }
 
 /// Adds the stream, or makes it another.
+#[utoipa::path(
+    put,
+    path = "/api/v1/streams/{name}",
+    tag = "streams",
+    params(
+        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("keep" = Option<bool>, Query, description = "`true`: write it to the configuration file, too; `false` unless given"),
+        ("If-Match" = Option<String>, Header, description = "Change it only if it is what this entity tag says, or `*`: if there is one"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: add it only if there is none"),
+    ),
+    request_body(content = Value, description = "Its keys, as below `[streams.NAME]` in the configuration file; keys that are left out have their defaults"),
+    responses(
+        (status = 200, description = "It is changed, or was so before; its viewers stay", body = One, headers(("ETag" = String, description = "Of its configuration"))),
+        (status = 201, description = "It is added", body = One, headers(("ETag" = String, description = "Of its configuration"))),
+        (status = 400, description = "The request is none", body = Body, content_type = "application/problem+json"),
+        (status = 409, description = "It cannot be kept: there is no file, somebody has changed it since it was read, or a variable or the command line says otherwise", body = Body, content_type = "application/problem+json"),
+        (status = 412, description = "It is not what the condition says", body = Body, content_type = "application/problem+json"),
+        (status = 422, description = "It is no stream, or its camera is where the API may name none (`admin.sources`): nothing is changed", body = Body, content_type = "application/problem+json"),
+        (status = 503, description = "Too many changes wait, or the server is stopping", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn put(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -86,6 +136,24 @@ pub(super) async fn put(
 }
 
 /// Takes the stream away; its viewers are told.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/streams/{name}",
+    tag = "streams",
+    params(
+        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("keep" = Option<bool>, Query, description = "`true`: write it to the configuration file, too; `false` unless given"),
+        ("If-Match" = Option<String>, Header, description = "Change it only if it is what this entity tag says, or `*`: if there is one"),
+    ),
+    responses(
+        (status = 204, description = "It is gone; its viewers are told"),
+        (status = 400, description = "The request is none", body = Body, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such stream", body = Body, content_type = "application/problem+json"),
+        (status = 409, description = "It cannot be kept, or is the demo that is served for want of a stream", body = Body, content_type = "application/problem+json"),
+        (status = 412, description = "It is not what the condition says", body = Body, content_type = "application/problem+json"),
+        (status = 503, description = "Too many changes wait, or the server is stopping", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn remove(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -99,7 +167,7 @@ pub(super) async fn remove(
 
 fn found(api: &Api, name: &str) -> Result<Response, Problem> {
     let operator = &api.operator;
-    let stream = operator.registry.stream(name).ok_or_else(|| Refused::NoStream(shown(name)))?;
+    let stream = operator.registry.stream(name).ok_or_else(|| Refused::NoStream(shown(name).to_owned()))?;
     let etag = operator.etag(&stream);
     let told = of_operators(&stream, &operator.history);
     let mut response = fresh(One { stream: told, settings: operator.settings.of_stream(name) });
