@@ -5,6 +5,8 @@
 mod api;
 #[path = "reload/streams.rs"]
 mod by_api;
+#[path = "reload/many.rs"]
+mod many;
 #[path = "reload/tables.rs"]
 mod tables;
 #[path = "reload/watched.rs"]
