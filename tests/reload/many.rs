@@ -46,7 +46,7 @@ fn of_sixty_four_cameras_one_comes_changes_and_goes_and_the_viewers_of_the_other
     let url = |number: usize| format!("http://{}/cam{number}/whep", sluice.http);
     let also: Vec<String> = (1..OTHERS).map(|number| format!("--also={}", url(number))).collect();
     let viewers = format!("--viewers={OTHERS}");
-    let arguments = [viewers.as_str(), "--duration=12s", "--require=loss<=0", "--require=failed<1"];
+    let arguments = [viewers.as_str(), "--duration=25s", "--require=loss<=0", "--require=failed<1"];
     let arguments: Vec<&str> = arguments.into_iter().chain(also.iter().map(String::as_str)).collect();
     std::thread::scope(|scope| {
         let watched = scope.spawn(|| SLUICE.load(&url(0), &arguments));
