@@ -54,13 +54,12 @@ pub(super) async fn watch_file(
     let mut is_lost = false;
     loop {
         let followed = async {
-            let is_closed = wanted.wait_for(|wanted| *wanted).await.is_err();
-            if is_closed {
+            if !until(&mut wanted, true).await {
                 // Nobody is left to want it.
                 return std::future::pending().await;
             }
             tokio::select! {
-                _ = wanted.wait_for(|wanted| !*wanted) => is_lost = false,
+                _ = until(&mut wanted, false) => is_lost = false,
                 error = follow(path, changes, is_lost) => {
                     if !std::mem::replace(&mut is_lost, true) {
                         let path = path.display();
@@ -71,10 +70,15 @@ pub(super) async fn watch_file(
             }
         };
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = until(&mut stop, true) => return,
             () = followed => {}
         }
     }
+}
+
+/// Waits until it is `value`. Whether it ever is: not if nobody is left to say so.
+async fn until(told: &mut watch::Receiver<bool>, value: bool) -> bool {
+    told.wait_for(|told| *told == value).await.is_ok()
 }
 
 /// Follows for ever; `is_late` says that it may have changed already. Returns why that cannot be.
