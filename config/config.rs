@@ -47,6 +47,8 @@ pub struct Config {
     pub shards: Shards,
     /// `[limits]`: how many viewers, and for how long they may be silent.
     pub limits: Limits,
+    /// `[drain]`: how a server ends while people watch.
+    pub drain: Drain,
     /// `[rtsp]`: how cameras are pulled.
     pub rtsp: Rtsp,
     /// `[nack]`: repair of what viewers lose.
@@ -322,6 +324,15 @@ impl Default for Limits {
             consent_timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// `[drain]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drain {
+    /// How long viewers may stay once the server is to end; zero ends it at once.
+    pub timeout: Duration,
+    /// Where they are sent meanwhile: the URL that pages have on another server, without a slash at its end.
+    pub elsewhere: Option<String>,
 }
 
 /// `[rtsp]`: how a camera is pulled.

@@ -9,6 +9,7 @@
 mod book;
 mod config;
 mod edit;
+mod environment;
 mod error;
 mod json_schema;
 mod load;
@@ -29,13 +30,14 @@ mod variable;
 
 pub use book::configuration_book;
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Config, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
+    Access, Admin, CONSENT_MIN, Cipher, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
     LogFormat, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
+pub use environment::{CredentialError, environment};
 pub use error::{ConfigError, Mistake};
 pub use json_schema::json_schema;
-pub use load::{File, Inputs, effective, environment, load};
+pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use reach::Reach;
 pub use redact::redact;

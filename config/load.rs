@@ -1,6 +1,6 @@
 //! From the file, the environment and the command line to one [`Config`]: later sources win, and every source is read to
-//! its end so that all problems are shown at once. Which keys exist is said in `schema.rs`; this file reads one file and
-//! the process's environment, nothing else.
+//! its end so that all problems are shown at once. Which keys exist is said in `schema.rs`; this file reads one file,
+//! nothing else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ const FILE_MAX: u64 = 4 << 20;
 pub struct Inputs {
     /// `-c FILE`.
     pub file: Option<File>,
-    /// Variables, see [`environment`]; those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`.
+    /// Variables, see [`environment`](crate::environment); those without `SLUICE_` are passed over. `SLUICE_UDP_PORT` is `udp.port`.
     /// Variables know no case and no `-`: `SLUICE_STREAMS_GATE_1_SOURCE` is of the stream that the file or the command
     /// line names `gate_1`, `gate-1` or `Gate_1`, and of a new one `gate_1` if none is named so.
     pub env: Vec<(String, String)>,
@@ -78,15 +78,6 @@ impl File {
             },
         }
     }
-}
-
-/// The `SLUICE_*` variables of this process, sorted by name. Bytes that are not UTF-8 become U+FFFD, which no key takes.
-pub fn environment() -> Vec<(String, String)> {
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    let ours = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-    let mut ours: Vec<_> = ours.filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    ours.sort();
-    ours
 }
 
 /// Merges and checks everything.

@@ -104,6 +104,24 @@ pub(crate) fn origin(text: &str) -> Result<Origin, Refusal> {
     Ok(Origin::Only(origin))
 }
 
+/// Where pages are served: a URL to put a stream's path behind; none where it is empty.
+pub(crate) fn site(text: &str) -> Result<Option<String>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let refusal = || Refusal::new(format!("`{}` is not the URL of a server's pages", shown(text)));
+    let url = Url::parse(text).map_err(|_| match Url::parse(&format!("https://{text}")) {
+        Ok(url) if !text.contains("//") => refusal().meant(url.as_str().trim_end_matches('/')),
+        _ => refusal(),
+    })?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if is_plain { Ok(Some(url.as_str().trim_end_matches('/').to_owned())) } else { Err(refusal()) }
+}
+
 /// An address browsers can send to, or a host name (RFC 1123 §2.1).
 pub(crate) fn ice_address(text: &str) -> Result<IceAddress, Refusal> {
     if text == "interfaces" {

@@ -30,6 +30,7 @@ pub(crate) struct StreamDraft {
 
 /// What browsers take lists of such sites for (hstspreload.org).
 const TWO_YEARS: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -265,6 +266,20 @@ static KEYS: &[Key<Draft>] = &[
         }),
     ),
     key(
+        "drain.timeout",
+        "\"0s\"",
+        Live,
+        Kind::Duration(Duration::ZERO, DAY, |d, v| d.config.drain.timeout = v),
+    ),
+    key(
+        "drain.elsewhere",
+        "\"\"",
+        Live,
+        Kind::Text("\"\" for none, or a URL like \"https://tv2.example.com\"", |d, v| {
+            parse::site(v).map(|site| d.config.drain.elsewhere = site)
+        }),
+    ),
+    key(
         "rtsp.transport",
         "\"tcp\"",
         NewSessions,
@@ -440,6 +455,7 @@ mod tests {
                 Kind::List(..) => "lo".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
                 Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),
+                Kind::Text(..) if key.path == "drain.elsewhere" => "https://a.b".to_owned(),
                 Kind::Text(..) if key.path == "egress.rate" => "1Gbit/s".to_owned(),
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
                 Kind::Text(..) if key.path.contains(".tls.") => "/etc/a.pem".to_owned(),

@@ -4,6 +4,7 @@
 mod dashboards;
 mod effective;
 mod greet;
+mod notify;
 
 use std::io::{IsTerminal, Write as _};
 use std::os::fd::AsFd as _;
@@ -12,15 +13,18 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::tls;
-use sluice::operator::change::{Wanted, Why};
+use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
-use sluice::server::Server;
 use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
+use sluice::server::{Over, Server};
 use sluice::tasks::named;
 use sluice_config::{Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::notify::{Manager, Reloading};
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -128,28 +132,36 @@ fn main() -> ExitCode {
     let qr = serve.qr;
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
+    let environment = match &command {
+        None | Some(Do::Check { .. } | Do::Config { .. }) => sluice_config::environment(),
+        // The others take no configuration.
+        Some(_) => Ok(Vec::new()),
+    };
+    let env = match environment {
+        Ok(env) => env,
+        Err(error) => {
+            complain(&format!("sluice: {error}"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
         Some(Do::Config { config, sets, json, streams }) => {
             let file = config.map(File::Path);
-            let env = sluice_config::environment();
             return print_config(Inputs { file, env, sets, streams, ..Inputs::default() }, json);
         }
         Some(Do::Schema) => return print(&format!("{:#}", sluice_config::json_schema())),
         Some(Do::Dashboards(options)) => return write_dashboards(&options),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
-        Some(Do::Check { file, sets }) => Inputs {
-            file: Some(File::Path(file)),
-            env: sluice_config::environment(),
-            sets,
-            ..Inputs::default()
-        },
+        Some(Do::Check { file, sets }) => {
+            Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }
+        }
         None => Inputs {
             file: serve.config.map(File::Path),
-            env: sluice_config::environment(),
+            env,
             sets: serve.sets,
             streams: serve.streams,
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
@@ -275,34 +287,63 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
+        let mut manager = Manager::find()?;
         let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&configured.effective.config, &server, qr)?;
+        manager.ready();
+        let mut looks = tokio::time::interval(manager.period());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut code = ExitCode::SUCCESS;
+        let mut is_told_to_end = false;
         loop {
             tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = looks.tick() => {
+                    manager.look(&server.standing());
+                    continue;
+                }
+                _ = terminate.recv() => {
+                    // A second one finds no patience; nor does one where viewers have no time.
+                    let again = std::mem::replace(&mut is_told_to_end, true) && server.is_draining();
+                    if !again && server.drain() {
+                        continue;
+                    }
+                    tracing::info!("SIGTERM: stopping");
+                }
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
                     if configured.path().is_some() {
-                        server.changes().tell(Wanted::Reload(Why::Signal));
+                        tokio::spawn(named("reload", reload(server.changes().clone(), manager.reload())));
                         continue;
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
                 }
-                why = server.failed() => {
-                    tracing::error!("{why}: stopping, to be started again");
-                    code = ExitCode::from(FAILED);
-                }
+                over = server.over() => match over {
+                    Over::Drained => tracing::info!("drained: stopping"),
+                    Over::Failed(why) => {
+                        tracing::error!("{why}: stopping, to be started again");
+                        code = ExitCode::from(FAILED);
+                    }
+                },
             }
             break;
         }
+        manager.stopping();
         server.stop().await;
         Ok(code)
     });
     // A name that is still being resolved sits in a thread that cannot be stopped.
     runtime.shutdown_background();
     served
+}
+
+/// Has the configuration read again, and the service manager told until when that takes.
+async fn reload(changes: Changes, _until: Reloading) {
+    // What came of it is in the log, but where it was not even looked at.
+    if let Err(refused @ (Refused::Busy | Refused::Stopping)) = changes.ask(Wanted::Reload(Why::Signal)).await
+    {
+        tracing::warn!("SIGHUP: {refused}");
+    }
 }
 
 /// Whether whoever started us wants us to outlive its terminal (`nohup`), as the kernel tells.

@@ -42,13 +42,15 @@ pub enum Task {
     Watchdog,
     /// The looks that charts are made of.
     History,
+    /// The end of a drain.
+    Drain,
     /// Changes of the configuration.
     Changes,
 }
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 9] = [
+    pub const ALL: [Task; 10] = [
         Task::Shard,
         Task::Source,
         Task::Http,
@@ -57,6 +59,7 @@ impl Task {
         Task::Certificates,
         Task::Watchdog,
         Task::History,
+        Task::Drain,
         Task::Changes,
     ];
 
@@ -71,6 +74,7 @@ impl Task {
             Task::Certificates => "certificates",
             Task::Watchdog => "watchdog",
             Task::History => "history",
+            Task::Drain => "drain",
             Task::Changes => "changes",
         }
     }

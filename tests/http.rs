@@ -7,10 +7,14 @@ mod access;
 mod clients;
 #[path = "http/command.rs"]
 mod command;
+#[path = "http/drain.rs"]
+mod drain;
 #[path = "http/http2.rs"]
 mod http2;
 #[path = "http/metrics.rs"]
 mod metrics;
+#[path = "http/notify.rs"]
+mod notify;
 #[path = "http/operator.rs"]
 mod operator;
 #[path = "http/pages.rs"]

@@ -421,3 +421,19 @@ fn a_path_that_only_a_shell_understands() {
 1 problem in the configuration"#,
     );
 }
+
+#[test]
+fn a_place_to_go_that_is_no_url() {
+    report(
+        file("[drain]\nelsewhere = \"tv2.example.com\"\n"),
+        r#"
+  x `drain.elsewhere`: `tv2.example.com` is not the URL of a server's pages
+   ,-[sluice.toml:2:13]
+ 2 | elsewhere = "tv2.example.com"
+   :             ^^^^^^^^|^^^^^^^^
+   :                     `-- did you mean `https://tv2.example.com`?
+   `----
+
+1 problem in the configuration"#,
+    );
+}

@@ -271,7 +271,7 @@ fn files_are_read_and_their_faults_are_told() {
 
 #[test]
 fn the_environment_is_ours_only() {
-    assert!(environment().iter().all(|(name, _)| name.starts_with("SLUICE_")));
+    assert!(environment().expect("no credentials").iter().all(|(name, _)| name.starts_with("SLUICE_")));
 }
 
 proptest! {

@@ -19,13 +19,15 @@ pub enum EndReason {
     StreamRemoved,
     /// Its shard failed, or stood still for too long.
     ShardFailed,
+    /// The server is to end, and its viewers go elsewhere.
+    Drained,
     /// The server stops.
     Shutdown,
 }
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 9] = [
+    pub const ALL: [EndReason; 10] = [
         EndReason::Deleted,
         EndReason::Operator,
         EndReason::PeerClosed,
@@ -34,6 +36,7 @@ impl EndReason {
         EndReason::EngineFailed,
         EndReason::StreamRemoved,
         EndReason::ShardFailed,
+        EndReason::Drained,
         EndReason::Shutdown,
     ];
 
@@ -48,6 +51,7 @@ impl EndReason {
             EndReason::EngineFailed => "engine_failed",
             EndReason::StreamRemoved => "stream_removed",
             EndReason::ShardFailed => "shard_failed",
+            EndReason::Drained => "drained",
             EndReason::Shutdown => "shutdown",
         }
     }

@@ -12,6 +12,7 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::api;
+use super::drain::{self, Drained};
 use super::hosts::{self, Hosts};
 use super::operator_page;
 use super::problem::Problem;
@@ -40,6 +41,8 @@ pub struct Admin {
     pub profiles: Arc<Profiles>,
     /// Names that it answers to.
     pub hosts: Hosts,
+    /// Whether the server lets nobody in any more.
+    pub drained: Drained,
     /// Set once the server stops.
     pub stopping: AtomicBool,
 }
@@ -49,6 +52,7 @@ pub fn routes(admin: Arc<Admin>) -> Router {
     let profiles = profiles::routes(admin.profiles.clone());
     let api = api::routes(admin.operator.clone());
     let hosts = admin.hosts.clone();
+    let drained = admin.drained.clone();
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -58,6 +62,7 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .with_state(admin)
         .merge(profiles)
         .merge(api)
+        .merge(drain::routes(drained))
         .merge(operator_page::routes())
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
 }
@@ -73,6 +78,12 @@ async fn version(State(admin): State<Arc<Admin>>) -> Response {
 const SILENT: Duration = Duration::from_secs(5);
 
 impl Admin {
+    /// Whether every shard's thread goes round and all else gives signs of life.
+    pub fn is_whole(&self) -> bool {
+        let (stuck, silent) = self.missing();
+        stuck.is_empty() && silent.is_empty()
+    }
+
     /// Shards whose thread stands still or has ended, and what else gives no sign of life.
     fn missing(&self) -> (Vec<usize>, Vec<&'static str>) {
         let unable = self.shards.iter().filter(|shard| !shard.health.is_able());
@@ -94,6 +105,9 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let mut reasons = Vec::new();
     if admin.stopping.load(Ordering::Relaxed) {
         reasons.push("the server is stopping".to_owned());
+    }
+    if admin.drained.drain.now().is_some() {
+        reasons.push(format!("the server is draining: {} viewers are left", admin.drained.sessions.len()));
     }
     let (stuck, silent) = admin.missing();
     reasons.extend(stuck.iter().map(|shard| format!("shard {shard} does not run")));

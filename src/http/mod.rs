@@ -7,6 +7,7 @@ pub mod conditional;
 pub mod connection;
 pub mod counted;
 pub mod discreet;
+pub mod drain;
 mod h2;
 pub mod hosts;
 pub mod listen;

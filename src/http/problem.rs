@@ -111,6 +111,9 @@ pub(super) struct Body {
     /// The same as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The word that it is counted by, where its status does not say enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     /// What is wrong with a configuration, one by one; there where that is what is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ToldMistake>,
@@ -142,6 +145,7 @@ impl IntoResponse for Problem {
             error: self.detail,
             cause,
             reason,
+            code: self.word,
             errors: self.mistakes.into_iter().map(told).collect(),
         };
         let body = serde_json::to_string(&body).expect("texts and numbers can be JSON");

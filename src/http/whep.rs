@@ -14,6 +14,7 @@ use sluice_media::dtls::SharedDtls;
 
 use super::access::Grant;
 use super::discreet::discreet;
+use super::drain;
 use super::problem::Problem;
 use super::request::Request;
 use crate::count::EndReason;
@@ -22,6 +23,7 @@ use crate::id::SessionId;
 use crate::peer::Credentials;
 use crate::session::admission::Refusal;
 use crate::session::client::Client;
+use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
@@ -55,6 +57,8 @@ pub struct Whep {
     pub announced: Current<Arc<[IpAddr]>>,
     /// What viewers are given that come from now on.
     pub terms: Current<ViewerTerms>,
+    /// Whether nobody is let in any more.
+    pub drain: Arc<Drain>,
 }
 
 /// What each viewer is given, for as long as it stays.
@@ -118,6 +122,15 @@ impl Whep {
 
     fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
+        if self.drain.now().is_some() {
+            let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
+            return drain::turn_away(
+                elsewhere.as_deref(),
+                &stream.name,
+                &head.headers,
+                head.query.as_deref(),
+            );
+        }
         let status = stream.status();
         let Some(formats) = status.playable() else {
             stream.want();

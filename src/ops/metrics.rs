@@ -29,6 +29,7 @@ use super::log::Lost;
 use crate::cipher::Choice;
 use crate::count::requests::Requests;
 use crate::count::{Reloads, TlsCounters};
+use crate::session::drain::Drain;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::Registry;
@@ -59,6 +60,8 @@ pub struct Observed {
     pub cipher: Choice,
     /// What became of the configuration when it was last read.
     pub reloads: Arc<Reloads>,
+    /// Whether nobody is let in any more.
+    pub drain: Arc<Drain>,
 }
 
 /// All metrics of the process.
@@ -101,8 +104,19 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let Observed { registry, sessions, shards, requests, tls, lost, ends, revision, cipher, reloads } =
-            &*self.observed;
+        let Observed {
+            registry,
+            sessions,
+            shards,
+            requests,
+            tls,
+            lost,
+            ends,
+            revision,
+            cipher,
+            reloads,
+            drain,
+        } = &*self.observed;
         let mut out = Out(encoder);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let build = vec![("version", version), ("revision", (*revision).to_owned())];
@@ -112,6 +126,12 @@ impl Collector for Scrape {
         let help = "Time to seal a packet of 1,200 bytes by each library, as measured at the start";
         let costs = cipher.costs().map(|(library, cost)| (label("library", library), cost.as_secs_f64()));
         out.gauge("cipher_packet_seconds", help, costs)?;
+        let draining = f64::from(u8::from(drain.now().is_some()));
+        out.gauge(
+            "draining",
+            "1 while the server lets nobody in, because it is to end",
+            [(vec![], draining)],
+        )?;
         streams::encode(&mut out, registry, (self.now, self.date))?;
         viewers::encode(&mut out, sessions, shards, requests)?;
         quality::encode(&mut out, shards)?;

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
 pub mod configured;
+mod drain;
 mod file_watch;
 mod live;
 mod rewrite;
@@ -42,6 +43,7 @@ use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
+use crate::http::drain::Drained;
 use crate::http::listen::{self, ClientLimits, HttpLimits, ListenError, Service};
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
@@ -55,6 +57,7 @@ use crate::ops::logging::Logging;
 use crate::ops::metrics::{Metrics, Observed};
 use crate::session::admission::Admission;
 use crate::session::announce::{AnnounceError, Announcer};
+use crate::session::drain::Drain;
 use crate::session::table::Sessions;
 use crate::shard::News;
 use crate::shard::command::{Command, ShardHandle};
@@ -109,6 +112,29 @@ pub enum ServerError {
     Origin(String),
 }
 
+/// Why a server has to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Over {
+    /// A part of it has ended that cannot begin again: the process must end, and be started again
+    /// ([`watchdog::FAILED`]).
+    Failed(String),
+    /// A drain is over.
+    Drained,
+}
+
+/// What a service manager is told of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Streams that are configured.
+    pub streams: usize,
+    /// Sessions of viewers.
+    pub viewers: usize,
+    /// Whether every shard goes round, and all else gives signs of life.
+    pub is_whole: bool,
+    /// The time that viewers have left, while it drains.
+    pub draining: Option<Duration>,
+}
+
 /// A running server.
 pub struct Server {
     /// Where pages and WHEP are served.
@@ -129,6 +155,8 @@ pub struct Server {
     /// Closed when the last thread of a source has ended.
     sources: mpsc::Receiver<()>,
     failure: oneshot::Receiver<String>,
+    /// Told when a drain is over.
+    drained: mpsc::Receiver<()>,
     _http_executor: Executor,
 }
 
@@ -160,6 +188,7 @@ impl Server {
         let registry = Arc::new(Registry::new(&shards, recent));
         let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
+        let drain = Arc::new(Drain::new(config.drain.clone()));
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
@@ -167,6 +196,7 @@ impl Server {
             dtls,
             announced: Current::new(announced.as_slice().into()),
             terms: Current::new(config.into()),
+            drain: drain.clone(),
         });
         let (changes, orders) = Changes::new();
         let reloads = Arc::new(Reloads::default());
@@ -191,12 +221,14 @@ impl Server {
                 tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
                 cipher,
                 reloads,
+                drain: drain.clone(),
             }),
             registry: registry.clone(),
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
             profiles: Arc::new(Profiles::new(revision)),
             hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
+            drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
         });
 
@@ -253,6 +285,10 @@ impl Server {
         let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
+        let (over, drained) = mpsc::channel(1);
+        let ends_of_drains =
+            end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
+        tasks.spawn(named("drain", ends_of_drains));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config, |_| false).map_err(ServerError::Thread)?;
         let streams = Arc::new(streams);
@@ -293,14 +329,46 @@ impl Server {
             tls: public_tls,
             sources,
             failure,
+            drained,
             _http_executor,
         })
     }
 
-    /// Waits until a part of the server has ended that cannot begin again, and tells which: the process
-    /// must end then, and be started again ([`watchdog::FAILED`]).
-    pub async fn failed(&mut self) -> String {
-        (&mut self.failure).await.unwrap_or_else(|_| "the watchdog has ended".to_owned())
+    /// Waits until the server has to be stopped, and tells why.
+    pub async fn over(&mut self) -> Over {
+        tokio::select! {
+            failure = &mut self.failure => {
+                Over::Failed(failure.unwrap_or_else(|_| "the watchdog has ended".to_owned()))
+            }
+            // The sender lives as long as the tasks do.
+            Some(()) = self.drained.recv() => Over::Drained,
+        }
+    }
+
+    /// Begins to drain, if the configuration gives viewers any time. Gives whether it drains now.
+    pub fn drain(&self) -> bool {
+        let drain = &self.admin_state.drained.drain;
+        let timeout = drain.timeout();
+        if !timeout.is_zero() {
+            drain.begin(Instant::now(), timeout);
+        }
+        self.is_draining()
+    }
+
+    /// Whether nobody is let in, because it is to end.
+    pub fn is_draining(&self) -> bool {
+        self.admin_state.drained.drain.now().is_some()
+    }
+
+    /// How it stands now.
+    pub fn standing(&self) -> Standing {
+        let Admin { registry, drained, .. } = &*self.admin_state;
+        Standing {
+            streams: registry.streams().len(),
+            viewers: drained.sessions.len(),
+            is_whole: self.admin_state.is_whole(),
+            draining: drained.drain.now().map(|draining| draining.left(Instant::now())),
+        }
     }
 
     /// Whom changes are asked of.
@@ -399,6 +467,25 @@ async fn follow_file(
 ) {
     let follow = async || watch_file(&path, &changes, wanted.clone(), stop.clone()).await;
     while let Some(pause) = watched.run(follow()).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Waits for the ends of drains until the stop.
+async fn end_drains(
+    mut watched: Watched,
+    drain: Arc<Drain>,
+    sessions: Arc<Sessions>,
+    over: mpsc::Sender<()>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut ends = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = drain::watch(&drain, &sessions, &over) => {}
+        }
+    };
+    while let Some(pause) = watched.run(ends()).await {
         watched.pause(pause).await;
     }
 }

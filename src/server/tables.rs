@@ -27,7 +27,7 @@ pub(super) struct Tables {
     pub(super) clients: Arc<Current<ClientLimits>>,
     /// Clients of the admin listener, and of the one for profiles.
     pub(super) operators: Arc<Current<ClientLimits>>,
-    /// Viewers to come, rings and shards.
+    /// Viewers to come, drains, rings and shards.
     pub(super) whep: Arc<Whep>,
     /// `config.watch`.
     pub(super) watch: watch::Sender<bool>,
@@ -61,6 +61,7 @@ impl Tables {
         }
         self.announcer.set(Arc::new(announcer));
         self.whep.terms.set(config.into());
+        self.whep.drain.configure(config.drain.clone());
         self.whep.sessions.admission.limit((&config.limits).into());
         let tuning = settings::tuning(config, self.whep.shards.len());
         self.whep.registry.limit(tuning.recent);

@@ -7,6 +7,7 @@ pub mod admission;
 pub mod announce;
 pub mod answer;
 pub mod client;
+pub mod drain;
 pub mod gone;
 pub mod join;
 pub mod offer;

@@ -199,6 +199,13 @@ impl Sessions {
         self.lock().iter().filter_map(of_stream).collect()
     }
 
+    /// Sessions that were not deleted, each with the shard where its viewer lives.
+    pub fn all(&self) -> Vec<(SessionId, Arc<ShardHandle>)> {
+        let table = self.lock();
+        let held = table.iter().filter(|(_, session)| !session.deleted);
+        held.map(|(id, session)| (*id, session.shard.clone())).collect()
+    }
+
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.
     pub fn end_of_shard(&self, now: Instant, shard: usize) -> usize {
         let of_shard = |(id, session): (&SessionId, &Session)| (session.shard.index == shard).then_some(*id);

@@ -28,9 +28,16 @@ impl Binary {
 
     /// A server on free ports, once it serves. `arguments` come last.
     pub fn start(self, arguments: &[&str]) -> Sluice {
+        self.start_with(arguments, |_| {})
+    }
+
+    /// The same, with what `prepare` does to the command first: variables, say.
+    pub fn start_with(self, arguments: &[&str], prepare: impl Fn(&mut Command)) -> Sluice {
         // Ports that are free now may be another test's in a moment.
         for _ in 0..5 {
-            match Sluice::start(self.command(), Stdio::piped(), arguments) {
+            let mut command = self.command();
+            prepare(&mut command);
+            match Sluice::start(command, Stdio::piped(), arguments) {
                 Err(log) if log.contains("in use") => {}
                 started => return started.unwrap_or_else(|log| panic!("it did not start: {log}")),
             }

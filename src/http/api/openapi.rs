@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::{config, events, log, sessions, streams};
+use crate::http::drain;
 use crate::http::problem::Body;
 use crate::operator::events::{LostEvent, SessionEvent, StreamEvent};
 use crate::operator::sample::Sample;
@@ -33,6 +34,9 @@ use crate::operator::sample::Sample;
         log::lines,
         log::levels,
         log::change_levels,
+        drain::told,
+        drain::begin,
+        drain::take_back,
     ),
     components(schemas(Body, Sample, StreamEvent, SessionEvent, LostEvent))
 )]

@@ -67,7 +67,7 @@ export async function explainStill(root, name, arrives) {
   }
 }
 
-function explainStatus(name, status, { detail, cause, reason }) {
+function explainStatus(name, status, { code, detail, cause, reason }) {
   const say = (title, otherwise, words = detail) => ({ title, detail: words ? sentence(words) : otherwise });
   switch (status) {
     case 401:
@@ -97,6 +97,11 @@ function explainStatus(name, status, { detail, cause, reason }) {
     case 429:
       return say("Too many requests from this address.", "The server asks to wait for a moment.");
     case 503:
+      if (code === "draining")
+        return {
+          title: "The server is being restarted.",
+          detail: "It lets nobody new in until then. The picture starts by itself as soon as it is back.",
+        };
       return say(
         "The server is full.",
         "It has as many viewers as it may have. A place can become free at any time.",

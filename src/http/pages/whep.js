@@ -51,6 +51,8 @@ export class WhepPlayer extends EventTarget {
   #retryTimer = 0;
   #state = "stopped";
   #page = null;
+  // The endpoint of another server that ours has sent us to, or null.
+  #elsewhere = null;
 
   // `token` is sent as `Authorization: Bearer`, `user` and `password` as `Basic`. `iceServers` is that of RTCConfiguration; a server on a
   // public address needs none. Without `audio` no sound is asked for, and none is sent.
@@ -184,9 +186,15 @@ export class WhepPlayer extends EventTarget {
   async #post(attempt, sdp) {
     const headers = { ...this.#credentials(), "Content-Type": "application/sdp" };
     const signal = AbortSignal.any([attempt.abort.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    // A server that ended for good does not answer: whoever it had sent elsewhere asks there every other time.
+    const endpoint = this.#elsewhere && this.#failures % 2 === 1 ? this.#elsewhere : this.#url;
+    const post = (url) => fetch(url, { method: "POST", headers, body: sdp, signal });
     let response, body;
     try {
-      response = await fetch(this.#url, { method: "POST", headers, body: sdp, signal });
+      response = await post(endpoint);
+      if (response.redirected) this.#elsewhere = response.url;
+      // Browsers leave the token out when they follow to another host.
+      if (response.redirected && response.status === 401 && this.#token) response = await post(response.url);
       body = await response.text();
     } catch (error) {
       throw because({

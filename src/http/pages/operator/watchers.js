@@ -18,6 +18,7 @@ const REASONS = {
   engine_failed: "its engine failed",
   stream_removed: "its stream was removed",
   shard_failed: "its shard failed",
+  drained: "it was sent to another server",
   shutdown: "the server stopped",
 };
 

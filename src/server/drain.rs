@@ -1,0 +1,64 @@
+//! The end of a drain: when the last viewer has left, or the time is over. A shell: it reads the clock and waits.
+//!
+//! Owns whom it sends elsewhere, and when. Whether the server drains is in `session/drain.rs`.
+
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and waits")]
+
+use std::time::{Duration, Instant};
+
+use sluice_config::format_duration;
+use tokio::sync::mpsc;
+
+use crate::count::EndReason;
+use crate::session::drain::{Departures, Drain, Draining};
+use crate::session::table::Sessions;
+use crate::shard::command::Command;
+
+/// Time between looks. Shorter costs wake-ups; longer sends more people away at a time.
+const STEP: Duration = Duration::from_millis(250);
+
+/// Waits for drains that begin, until one ends: then it says so by `over`.
+pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sender<()>) {
+    loop {
+        drain.begun().await;
+        if let Some(draining) = drain.now() {
+            say(&draining, sessions.len(), drain.elsewhere().as_deref());
+        }
+        let mut departures = Departures::default();
+        let mut clock = tokio::time::interval(STEP);
+        while let Some(draining) = drain.now() {
+            clock.tick().await;
+            let now = Instant::now();
+            if sessions.is_empty() || draining.left(now).is_zero() {
+                // One is enough: whoever waits ends the server.
+                let _ = over.try_send(());
+                tracing::info!("drained: {} viewers are left", sessions.len());
+                // The stop follows.
+                return std::future::pending().await;
+            }
+            if drain.elsewhere().is_some() {
+                let viewers = sessions.all();
+                let due = departures.due(&draining, now, viewers.len(), STEP);
+                for (session, shard) in viewers.into_iter().take(due) {
+                    // Who is not reached is asked again at the next look.
+                    if shard.command(Command::End(session, EndReason::Drained)).is_ok() {
+                        sessions.mark_deleted(session);
+                    }
+                }
+            }
+        }
+        tracing::info!("the drain is taken back: joins are answered again");
+    }
+}
+
+fn say(draining: &Draining, viewers: usize, elsewhere: Option<&str>) {
+    let timeout = format_duration(draining.until.saturating_duration_since(draining.since));
+    match elsewhere {
+        Some(site) => {
+            tracing::info!("draining: joins are sent to {site}, and {viewers} viewers within {timeout}")
+        }
+        None => {
+            tracing::info!("draining: nobody new is let in, and {viewers} viewers may stay for {timeout}")
+        }
+    }
+}
