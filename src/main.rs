@@ -165,6 +165,7 @@ fn main() -> ExitCode {
             sets: serve.sets,
             streams: serve.streams,
             commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
+            ..Inputs::default()
         },
     };
     // A check tells what the file says, not what is served for want of it.

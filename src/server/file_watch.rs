@@ -60,7 +60,7 @@ pub(super) async fn watch_file(
             }
             tokio::select! {
                 _ = until(&mut wanted, false) => is_lost = false,
-                error = follow(path, changes, is_lost) => {
+                error = follow(path, changes) => {
                     if !std::mem::replace(&mut is_lost, true) {
                         let path = path.display();
                         tracing::error!("{path} cannot be watched, and is read again on SIGHUP or by the API: {error}");
@@ -81,23 +81,21 @@ async fn until(told: &mut watch::Receiver<bool>, value: bool) -> bool {
     told.wait_for(|told| *told == value).await.is_ok()
 }
 
-/// Follows for ever; `is_late` says that it may have changed already. Returns why that cannot be.
-async fn follow(path: &Path, changes: &Changes, mut is_late: bool) -> io::Error {
+/// Follows for ever. Returns why that cannot be.
+async fn follow(path: &Path, changes: &Changes) -> io::Error {
     loop {
         // What is on the way may be another after each change.
         let watcher = match Watcher::new(path) {
             Ok(watcher) => watcher,
             Err(error) => return error,
         };
-        if is_late {
-            changes.tell(Wanted::Reload(Why::File));
-        }
+        // It may have changed before it was watched.
+        changes.tell(Wanted::Reload(Why::File));
         if let Err(error) = watcher.changed().await {
             return error;
         }
         let began = Instant::now();
         while began.elapsed() < QUIET_MAX && timeout(QUIET, watcher.changed()).await.is_ok() {}
-        is_late = true;
     }
 }
 

@@ -185,9 +185,12 @@ async fn judge_reach(
              one in the configuration file may be anywhere"
         ))
     };
+    let literal = |host: &str| host.parse::<IpAddr>().ok();
     let addresses = match camera.url.host() {
         Some(url::Host::Ipv4(address)) => vec![IpAddr::V4(address)],
         Some(url::Host::Ipv6(address)) => vec![IpAddr::V6(address)],
+        // The library takes every host of a scheme that it does not know for a name.
+        Some(url::Host::Domain(host)) if literal(host).is_some() => literal(host).into_iter().collect(),
         Some(url::Host::Domain(host)) if keep => {
             let found = timeout(RESOLVE_MAX, lookup_host((host, 0))).await;
             let found = found.ok().and_then(Result::ok).into_iter().flatten().map(|address| address.ip());

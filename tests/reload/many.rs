@@ -1,6 +1,7 @@
 //! Sixty-four cameras, of which one comes, changes and goes in every way that there is: who watches the others loses nothing.
 
 use std::fmt::Write as _;
+use std::process::Command;
 
 use serde_json::json;
 use sluice_harness::{Request, Sluice, wait_for};
@@ -16,6 +17,27 @@ enum Way {
     Watch,
     Signal,
     Api,
+}
+
+/// A film of five pictures a second with a keyframe each second, removed with the test.
+struct Clip(String);
+
+impl Clip {
+    fn new() -> Clip {
+        let path = std::env::temp_dir().join(format!("sluice-many-{}.mp4", rand::random::<u64>()));
+        let path = path.to_str().expect("a path").to_owned();
+        let film = ["-v", "warning", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=5:duration=4"];
+        let coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "5", "-bf", "0", path.as_str()];
+        let status = Command::new("ffmpeg").args(film).args(coded).status().expect("ffmpeg runs");
+        assert!(status.success());
+        Clip(path)
+    }
+}
+
+impl Drop for Clip {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 fn configuration(others: &[String], one: Option<&str>) -> String {
@@ -35,8 +57,9 @@ fn reads(sluice: &Sluice) -> usize {
 
 #[test]
 fn of_sixty_four_cameras_one_comes_changes_and_goes_and_the_viewers_of_the_others_lose_nothing() {
-    // Few pictures a second: it is not throughput that is shown.
-    let cameras = SLUICE.cameras(OTHERS + 2, &["--fps", "5", "--audio", "none"]);
+    // Small pictures, and few: it is not throughput that is shown.
+    let clip = Clip::new();
+    let cameras = SLUICE.cameras(OTHERS + 2, &["--clip", &clip.0]);
     let (others, two) = cameras.urls.split_at(OTHERS);
     let file = File::new(&configuration(others, None));
     let path = file.0.to_str().expect("a path").to_owned();

@@ -12,7 +12,7 @@ const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
 /// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
 /// own.
-const OTHERWISE: [(&str, &str, &str); 29] = [
+const OTHERWISE: [(&str, &str, &str); 31] = [
     ("config", "watch", "true"),
     ("http", "allow_origin", "\"https://tv.example.com\""),
     ("http", "header_timeout", "\"4s\""),
@@ -32,6 +32,8 @@ const OTHERWISE: [(&str, &str, &str); 29] = [
     ("limits", "busy", "80"),
     ("limits", "setup_timeout", "\"9s\""),
     ("limits", "consent_timeout", "\"20s\""),
+    ("drain", "timeout", "\"1m\""),
+    ("drain", "elsewhere", "\"https://tv2.example.com\""),
     ("rtsp", "transport", "\"udp\""),
     ("rtsp", "connect_timeout", "\"4s\""),
     ("rtsp", "request_timeout", "\"9s\""),
