@@ -35,8 +35,12 @@ pub struct Config {
     pub access: Access,
     /// `[admin]`: metrics, health, the state of streams.
     pub admin: Admin,
+    /// `[metrics]`: metrics on an address of their own.
+    pub metrics: Metrics,
     /// `[pprof]`: profiles on an address of their own.
     pub pprof: Pprof,
+    /// `[compat]`: what programs made for other servers look for.
+    pub compat: Compat,
     /// `[udp]`: the sockets media leaves by.
     pub udp: Udp,
     /// `[egress]`: when media leaves.
@@ -189,6 +193,20 @@ impl Default for Admin {
             tls: Tls::default(),
         }
     }
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics {
+    /// Where metrics are served, besides `admin.listen`.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[compat]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compat {
+    /// Metrics have MediaMTX's names too.
+    pub mediamtx_metrics: bool,
 }
 
 /// `[pprof]`.

@@ -30,8 +30,9 @@ mod variable;
 
 pub use book::configuration_book;
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress,
+    Limits, Log, LogFormat, Metrics, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport,
+    Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
 pub use environment::{CredentialError, environment};

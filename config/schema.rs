@@ -145,6 +145,15 @@ static KEYS: &[Key<Draft>] = &[
         Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.admin.tls.key = file)),
     ),
     key(
+        "metrics.listen",
+        "\"none\"",
+        Restart,
+        Kind::Text("\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address", |d, v| {
+            parse::listen_or_none(v).map(|a| d.config.metrics.listen = a)
+        }),
+    ),
+    key("compat.mediamtx_metrics", "false", Restart, Kind::Bool(|d, v| d.config.compat.mediamtx_metrics = v)),
+    key(
         "pprof.listen",
         "\"none\"",
         Restart,

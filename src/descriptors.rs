@@ -24,6 +24,9 @@ pub const ADMIN_CONNECTIONS: u32 = 16;
 /// Connections of the listener of profiles, if there is one. It serves one at a time, and they come out of the reserve.
 pub const PROFILE_CONNECTIONS: u32 = 4;
 
+/// Connections of the listener of metrics, if there is one: a few that scrape. They come out of the reserve.
+pub const METRICS_CONNECTIONS: u32 = 8;
+
 /// Connections of the public listener where the configuration leaves it to us. Media uses none.
 const CONNECTIONS: u32 = 4_096;
 

@@ -17,6 +17,7 @@ pub mod feed;
 pub mod floor;
 pub mod http;
 pub mod id;
+pub mod import;
 pub mod operator;
 pub mod ops;
 pub mod peer;

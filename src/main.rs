@@ -79,6 +79,8 @@ enum Do {
     Schema,
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
+    /// Write a configuration from one of MediaMTX, and say what was taken over, what has another name, and what is not here.
+    Import(sluice::import::Options),
     /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
     Top(sluice::top::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
@@ -146,6 +148,7 @@ fn main() -> ExitCode {
     };
     let inputs = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
+        Some(Do::Import(options)) => return sluice::import::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
         Some(Do::Config { config, sets, json, streams }) => {

@@ -11,6 +11,8 @@ mod command;
 mod drain;
 #[path = "http/http2.rs"]
 mod http2;
+#[path = "http/mediamtx.rs"]
+mod mediamtx;
 #[path = "http/metrics.rs"]
 mod metrics;
 #[path = "http/notify.rs"]

@@ -44,7 +44,7 @@ fn an_unknown_table_is_one_problem() {
    :  ^^^|^^
    :     `-- did you mean `streams`?
    `----
-  help: there are http, access, admin, pprof, udp, egress, ice, shards, limits, rtsp, nack, rtcp, srtp,
+  help: there are http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits, rtsp, nack, rtcp, srtp,
         track, log, streams
 
 1 problem in the configuration"#,

@@ -11,6 +11,7 @@ pub mod drain;
 mod h2;
 pub mod hosts;
 pub mod listen;
+pub mod mediamtx;
 mod operator_page;
 pub mod pages;
 mod path;

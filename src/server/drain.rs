@@ -39,9 +39,9 @@ pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sende
             if drain.elsewhere().is_some() {
                 let viewers = sessions.all();
                 let due = departures.due(&draining, now, viewers.len(), STEP);
-                for (session, shard) in viewers.into_iter().take(due) {
+                for (session, held) in viewers.into_iter().take(due) {
                     // Who is not reached is asked again at the next look.
-                    if shard.command(Command::End(session, EndReason::Drained)).is_ok() {
+                    if held.shard.command(Command::End(session, EndReason::Drained)).is_ok() {
                         sessions.mark_deleted(session);
                     }
                 }

@@ -38,13 +38,14 @@ use crate::cipher::Choice;
 use crate::count::Reloads;
 use crate::count::requests::Requests;
 use crate::current::Current;
-use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
+use crate::descriptors::{self, ADMIN_CONNECTIONS, METRICS_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
 use crate::http::access::Access;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
 use crate::http::drain::Drained;
 use crate::http::listen::{self, ClientLimits, HttpLimits, ListenError, Service};
+use crate::http::mediamtx::MediaMtx;
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::tls::{self, Tls, TlsError, renewal};
@@ -227,6 +228,11 @@ impl Server {
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
             profiles: Arc::new(Profiles::new(revision)),
+            mediamtx: Arc::new(MediaMtx {
+                operator: operator.clone(),
+                config: Current::new(Arc::new(config.clone())),
+                started: SystemTime::now(),
+            }),
             hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
             drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
@@ -273,6 +279,13 @@ impl Server {
             let serving = listen(watched(Task::Admin, "pprof"), listener, alone, &stopping);
             tasks.spawn(named("pprof listener", serving));
         }
+        if let Some(address) = config.metrics.listen {
+            let listener = listen::listen(address, "metrics.listen").await?;
+            let limits = HttpLimits { connections: METRICS_CONNECTIONS as usize, ..limits.clone() };
+            let alone = service("metrics", admin::metrics_alone(admin_state.clone()), &limits, &None);
+            let serving = listen(watched(Task::Admin, "metrics"), listener, alone, &stopping);
+            tasks.spawn(named("metrics listener", serving));
+        }
         let of_operators = service("admin", admin::routes(admin_state.clone()), &limits, &private_tls);
         let serving = listen(watched(Task::Admin, "admin"), private, of_operators, &stopping);
         tasks.spawn(named("admin listener", serving));
@@ -303,6 +316,7 @@ impl Server {
             watch,
             origin,
             hosts: admin_state.hosts.clone(),
+            mediamtx: admin_state.mediamtx.clone(),
             clients,
             operators,
             whep: whep.clone(),

@@ -13,6 +13,7 @@ use super::{ServerError, settings};
 use crate::current::Current;
 use crate::http::hosts::Hosts;
 use crate::http::listen::ClientLimits;
+use crate::http::mediamtx::MediaMtx;
 use crate::http::whep::Whep;
 use crate::session::announce::Announcer;
 use crate::shard::command::Command;
@@ -23,6 +24,8 @@ pub(super) struct Tables {
     pub(super) origin: Arc<Current<HeaderValue>>,
     /// `admin.hosts`.
     pub(super) hosts: Hosts,
+    /// What programs made for MediaMTX are told of it.
+    pub(super) mediamtx: Arc<MediaMtx>,
     /// Clients of the public listener.
     pub(super) clients: Arc<Current<ClientLimits>>,
     /// Clients of the admin listener, and of the one for profiles.
@@ -53,6 +56,7 @@ impl Tables {
     pub(super) fn apply(&self, config: &Config, Judged { origin, announcer }: Judged) {
         self.watch.send_replace(config.config.watch);
         self.origin.set(origin);
+        self.mediamtx.config.set(Arc::new(config.clone()));
         self.hosts.set(config.admin.hosts.as_slice().into());
         self.clients.set(ClientLimits::new(config));
         self.operators.set(ClientLimits::of_operators(config));

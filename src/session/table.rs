@@ -155,14 +155,15 @@ impl Sessions {
     }
 
     /// A viewer is over, `now`: its session goes from all books, but for the one of those who ended.
-    fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) {
-        let Some(session) = self.close(id) else { return };
+    fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) -> Option<Arc<Stream>> {
+        let session = self.close(id)?;
         self.happens.tell(|| happened(id, &session, What::Ended(reason)));
         let Session { stream, visitor, .. } = session;
         tracing::debug!(session = ?id, stream = stream.name, remote = %visitor.address, reason = reason.label(), connected, "viewer ended");
         let gone =
             Gone { id: id.short(), stream: stream.name.clone(), visitor, ended: now, reason, connected };
         lock(&self.gone).add(gone);
+        Some(stream)
     }
 
     fn close(&self, id: SessionId) -> Option<Session> {
@@ -186,6 +187,13 @@ impl Sessions {
             .collect()
     }
 
+    /// Sessions that were not deleted.
+    pub fn all(&self) -> Vec<(SessionId, Session)> {
+        let table = self.lock();
+        let there = table.iter().filter(|(_, session)| !session.deleted);
+        there.map(|(id, session)| (*id, session.clone())).collect()
+    }
+
     /// Sessions that ended in the last ten minutes, the latest first.
     pub fn gone(&self, now: Instant) -> Vec<Gone> {
         lock(&self.gone).since(now)
@@ -199,18 +207,13 @@ impl Sessions {
         self.lock().iter().filter_map(of_stream).collect()
     }
 
-    /// Sessions that were not deleted, each with the shard where its viewer lives.
-    pub fn all(&self) -> Vec<(SessionId, Arc<ShardHandle>)> {
-        let table = self.lock();
-        let held = table.iter().filter(|(_, session)| !session.deleted);
-        held.map(|(id, session)| (*id, session.shard.clone())).collect()
-    }
-
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.
     pub fn end_of_shard(&self, now: Instant, shard: usize) -> usize {
         let of_shard = |(id, session): (&SessionId, &Session)| (session.shard.index == shard).then_some(*id);
         let lost: Vec<SessionId> = self.lock().iter().filter_map(of_shard).collect();
-        lost.iter().for_each(|id| self.bury(now, *id, EndReason::ShardFailed, false));
+        for id in &lost {
+            self.bury(now, *id, EndReason::ShardFailed, false);
+        }
         lost.len()
     }
 
@@ -223,7 +226,8 @@ impl Sessions {
                 self.happens.tell(|| happened(*id, &session, What::Connected));
             }
             News::Ended(ended) => {
-                self.bury(now, ended.session, ended.reason, ended.connected);
+                let stream = self.bury(now, ended.session, ended.reason, ended.connected);
+                stream.inspect(|stream| stream.counters.egress_of_ended.add_shared(ended.bytes));
             }
         }
     }

@@ -58,6 +58,8 @@ pub struct Ended {
     pub reason: EndReason,
     /// Whether it ever connected.
     pub connected: bool,
+    /// Payload bytes that it was sent, without repairs.
+    pub bytes: u64,
 }
 
 /// What the control plane's books hear of a viewer: at most one of each.
@@ -314,6 +316,7 @@ impl Shard {
             stream: viewer.layer.stream,
             reason: EndReason::ShardFailed,
             connected: *connected,
+            bytes: viewer.sent().bytes,
         }));
         self.counters.ended(EndReason::ShardFailed).add(seats.len() as u64);
         for (_, seat) in seats {
@@ -470,7 +473,8 @@ impl Shard {
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);
         self.counters.ended(reason).add(1);
-        self.ended.push(Ended { session: viewer.session(), stream: viewer.layer.stream, reason, connected });
+        let (session, stream, bytes) = (viewer.session(), viewer.layer.stream, viewer.sent().bytes);
+        self.ended.push(Ended { session, stream, reason, connected, bytes });
         // An engine that panicked may panic again where it is dropped: that is still one viewer's matter.
         contain(|| drop(viewer));
     }

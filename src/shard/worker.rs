@@ -282,7 +282,7 @@ impl Duty for Rounds {
         if let InHand::Joining(session, stream) = in_hand {
             // It may be among the abandoned too; books close a session once.
             let reason = EndReason::ShardFailed;
-            let ended = Ended { session, stream, reason, connected: false };
+            let ended = Ended { session, stream, reason, connected: false, bytes: 0 };
             let _ = self.news.try_send(News::Ended(ended));
         }
         self.tell_news();

@@ -26,6 +26,8 @@ pub struct StreamCounters {
     pub ingress_invalid: Cell,
     /// Pictures and audio packets left out because the source sends more of them than any camera.
     pub ingress_excess: Cell,
+    /// Payload bytes that viewers were sent who are over, without repairs.
+    pub egress_of_ended: Cell,
     /// Keyframes.
     pub keyframes: Cell,
     /// Times the source began to play.

@@ -88,9 +88,14 @@ impl Stream {
         (Arc::new(stream), orders)
     }
 
+    /// What it is fed from, and how. Holds credentials that cannot be printed.
+    pub fn origin(&self) -> Arc<Origin> {
+        self.source.origin()
+    }
+
     /// Where it comes from, without credentials.
     pub fn source(&self) -> String {
-        self.source.origin().source.label()
+        self.origin().source.label()
     }
 
     /// It is fed from something else, or otherwise, from now on; viewers stay. Returns whether that is news.

@@ -123,7 +123,7 @@ impl Viewer {
             }
             Rtcp::Remb(remb) => {
                 counts.packets.remb.add(1);
-                let sent = self.tracks.iter().fold(0, |sum: u32, track| sum.wrapping_add(track.octets()));
+                let sent = self.sent().bytes as u32;
                 self.estimates.handle(now, f64::from(remb.bitrate), sent, counts);
             }
             _ => counts.packets.other.add(1),

@@ -25,7 +25,7 @@ pub use feedback::Keyframes;
 pub use forward::{Forward, Forwarder, Repair};
 pub(crate) use outgoing::AROUND_PAYLOAD_MAX;
 pub use outgoing::Repairs;
-pub use state::{TrackState, ViewerState};
+pub use state::{Sent, TrackState, ViewerState};
 
 use self::budget::Budget;
 use self::outgoing::Outgoing;

@@ -11,10 +11,10 @@ use sluice_harness::{Request, Sluice, wait_for};
 use crate::{SLUICE, playing, refused};
 
 /// Viewers that stay until they are dropped.
-struct Viewers(Child);
+pub struct Viewers(Child);
 
 impl Viewers {
-    fn of(sluice: &Sluice, stream: &str, number: usize, arguments: &[&str]) -> Viewers {
+    pub fn of(sluice: &Sluice, stream: &str, number: usize, arguments: &[&str]) -> Viewers {
         let url = format!("http://{}/{stream}/whep", sluice.http);
         let load = SLUICE
             .command()

@@ -193,8 +193,8 @@ export class WhepPlayer extends EventTarget {
     try {
       response = await post(endpoint);
       if (response.redirected) this.#elsewhere = response.url;
-      // Browsers leave the token out when they follow to another host.
-      if (response.redirected && response.status === 401 && this.#token) response = await post(response.url);
+      // Browsers leave the header out when they follow to another host.
+      if (response.redirected && response.status === 401 && this.#authorization) response = await post(response.url);
       body = await response.text();
     } catch (error) {
       throw because({
