@@ -133,7 +133,8 @@ impl Stream {
         let mut status = write(&self.status);
         let before = status.state.name();
         change(&mut status);
-        if status.state.name() != before {
+        // What a source does that is being let go is nobody's news.
+        if status.state.name() != before && !self.is_over() {
             self.changes_told
                 .tell(|| StateChange { stream: self.name.clone(), state: Some(status.state.clone()) });
         }

@@ -110,7 +110,7 @@ fn history_is_there_at_first_and_events_go_on_where_it_ends() {
 }
 
 /// What is told from now on: names of events, and their data.
-fn follow(sluice: &Sluice) -> impl Iterator<Item = (String, Value)> {
+fn follow(sluice: &Sluice) -> impl Iterator<Item = (String, Value)> + use<> {
     let mut stream = TcpStream::connect(sluice.admin).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
     write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\n\r\n", sluice.admin).expect("it reads");
