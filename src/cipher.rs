@@ -66,6 +66,11 @@ impl Choice {
         Choice { library, forced: wanted != Cipher::Auto, costs }
     }
 
+    /// Whether the configuration named it.
+    pub fn is_forced(&self) -> bool {
+        self.forced
+    }
+
     /// What sealing a packet of 1,200 bytes costs by each library.
     pub fn costs(&self) -> [(Library, Duration); 2] {
         self.costs

@@ -12,6 +12,7 @@ pub mod contain;
 pub mod count;
 pub mod current;
 pub mod descriptors;
+pub mod doctor;
 pub mod executor;
 pub mod feed;
 pub mod floor;

@@ -4,6 +4,7 @@
 mod dashboards;
 mod effective;
 mod greet;
+mod manual;
 mod notify;
 
 use std::io::{IsTerminal, Write as _};
@@ -79,6 +80,8 @@ enum Do {
     Schema,
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
+    /// Look at this machine as the server would: what is good, what is bad, and what mends it.
+    Doctor(sluice::doctor::Options),
     /// Write a configuration from one of MediaMTX, and say what was taken over, what has another name, and what is not here.
     Import(sluice::import::Options),
     /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
@@ -88,6 +91,9 @@ enum Do {
     Load(sluice_load::Load),
     /// Write Grafana dashboards and Prometheus alerts for this version into a folder.
     Dashboards(dashboards::Options),
+    /// Write manual pages and completions of shells into a folder, for a package.
+    #[command(hide = true)]
+    Manual(manual::Options),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
     Bench(Bench),
@@ -128,14 +134,21 @@ struct Serve {
     streams: Vec<String>,
 }
 
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Serve,
+    Check,
+    Examine { json: bool },
+}
+
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
-    let check = command.is_some();
     let qr = serve.qr;
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let environment = match &command {
-        None | Some(Do::Check { .. } | Do::Config { .. }) => sluice_config::environment(),
+        None | Some(Do::Check { .. } | Do::Config { .. } | Do::Doctor(_)) => sluice_config::environment(),
         // The others take no configuration.
         Some(_) => Ok(Vec::new()),
     };
@@ -146,7 +159,7 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    let inputs = match command {
+    let (inputs, task) = match command {
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Import(options)) => return sluice::import::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
@@ -156,30 +169,40 @@ fn main() -> ExitCode {
             return print_config(Inputs { file, env, sets, streams, ..Inputs::default() }, json);
         }
         Some(Do::Schema) => return print(&format!("{:#}", sluice_config::json_schema())),
-        Some(Do::Dashboards(options)) => return write_dashboards(&options),
+        Some(Do::Dashboards(options)) => {
+            return wrote("dashboards", dashboards::run(&options, &mut std::io::stdout()));
+        }
+        Some(Do::Manual(options)) => return wrote("manual", manual::run(&options, &Cli::command())),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file, sets }) => {
-            Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }
+            (Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }, Task::Check)
         }
-        None => Inputs {
-            file: serve.config.map(File::Path),
-            env,
-            sets: serve.sets,
-            streams: serve.streams,
-            commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
-            ..Inputs::default()
-        },
+        Some(Do::Doctor(sluice::doctor::Options { config, sets, json })) => {
+            (Inputs { file: config.map(File::Path), env, sets, ..Inputs::default() }, Task::Examine { json })
+        }
+        None => {
+            let commands = Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect();
+            let file = serve.config.map(File::Path);
+            let (sets, streams) = (serve.sets, serve.streams);
+            (Inputs { file, env, sets, streams, commands, ..Inputs::default() }, Task::Serve)
+        }
     };
     // A check tells what the file says, not what is served for want of it.
-    if check {
+    if matches!(task, Task::Check) {
         return sluice_config::load(inputs).map_or_else(refuse, |config| report(&config));
     }
     let configured = match Configured::read(inputs) {
         Ok(configured) => configured,
         Err(error) => return refuse(error),
     };
-    match run(&configured, qr, &shown) {
+    let ended = match task {
+        Task::Examine { json } => {
+            sluice::doctor::run(&configured.effective.config, json).map_err(anyhow::Error::from)
+        }
+        Task::Check | Task::Serve => run(&configured, qr, &shown),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
@@ -227,11 +250,12 @@ fn report(config: &Config) -> ExitCode {
     print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn write_dashboards(options: &dashboards::Options) -> ExitCode {
-    match dashboards::run(options, &mut std::io::stdout()) {
+/// Says why a command that writes files did not.
+fn wrote<E: std::error::Error>(command: &str, written: Result<(), E>) -> ExitCode {
+    match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("sluice dashboards: {error}"));
+            complain(&format!("sluice {command}: {error}"));
             ExitCode::FAILURE
         }
     }

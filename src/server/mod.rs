@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 use self::configured::Configured;
 use self::file_watch::watch_file;
 use self::live::Live;
+pub use self::shards::placement;
 use self::streams::Streams;
 use self::tables::Tables;
 use self::watchdog::WatchdogSetup;

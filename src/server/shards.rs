@@ -48,6 +48,17 @@ pub(super) fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerErro
     Ok((sockets, ip.is_ipv6()))
 }
 
+/// The core of each shard, by its number; none of those that are not pinned.
+pub fn placement(config: &Config) -> Vec<Option<CoreId>> {
+    let cores = affinity::cores();
+    let count = config.shard_count(cores.len());
+    placed(config, count.into(), &cores)
+}
+
+fn placed(config: &Config, count: usize, cores: &[CoreId]) -> Vec<Option<CoreId>> {
+    (0..count).map(|index| config.shards.pin.then(|| core_of(index, count, cores)).flatten()).collect()
+}
+
 /// Starts the thread of each shard on its socket.
 pub(super) fn start(
     config: &Config,
@@ -58,11 +69,9 @@ pub(super) fn start(
     let gso = gso_mode(config);
     let tuning = settings::tuning(config, sockets.len());
     let room = settings::room(config, tuning.rate);
-    let cores = affinity::cores();
-    let count = sockets.len();
-    let mut workers = Vec::with_capacity(count);
-    for (index, socket) in sockets.into_iter().enumerate() {
-        let core = config.shards.pin.then(|| core_of(index, count, &cores)).flatten();
+    let placed = placed(config, sockets.len(), &affinity::cores());
+    let mut workers = Vec::with_capacity(sockets.len());
+    for (index, (socket, core)) in sockets.into_iter().zip(placed).enumerate() {
         let (news, ends) = (news.clone(), ends.clone());
         let setup = WorkerSetup { index, core, socket, gso, tuning, room, news, ends };
         workers.push(worker::start(setup)?);
