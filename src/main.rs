@@ -196,11 +196,10 @@ fn main() -> ExitCode {
         Ok(configured) => configured,
         Err(error) => return refuse(error),
     };
-    let ended = match task {
-        Task::Examine { json } => {
-            sluice::doctor::run(&configured.effective.config, json).map_err(anyhow::Error::from)
-        }
-        Task::Check | Task::Serve => run(&configured, qr, &shown),
+    let ended = if let Task::Examine { json } = task {
+        sluice::doctor::run(&configured.effective.config, json).map_err(anyhow::Error::from)
+    } else {
+        run(&configured, qr, &shown)
     };
     match ended {
         Ok(code) => code,
