@@ -63,6 +63,7 @@ fn seen(viewers: u64) -> Seen {
             ..Sample::default()
         }),
         streams: Listed {
+            total: None,
             version: "1.2.3".to_owned(),
             streams: vec![
                 stream("yard", 3, None),
