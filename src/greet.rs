@@ -22,6 +22,8 @@ pub struct Greeting<'a> {
     pub name: Option<String>,
     /// UDP ports of the shards, in a row.
     pub udp_ports: &'a [u16],
+    /// Their TCP ports, for viewers without UDP; empty if there are none.
+    pub tcp_ports: &'a [u16],
     /// Addresses that viewers are told, best first.
     pub announced: &'a [IpAddr],
     /// Names of the streams.
@@ -59,7 +61,11 @@ impl Greeting<'_> {
         }
         let port = self.http.port();
         vec![
-            format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
+            format!(
+                "viewers need TCP {} and UDP {}: let a firewall pass them",
+                self.tcp_range(port),
+                range(self.udp_ports)
+            ),
             if self.restricted {
                 "there is no password: whoever has an address of access.read can watch".to_owned()
             } else {
@@ -117,12 +123,22 @@ impl Greeting<'_> {
         format!("{}://{}/", self.scheme, SocketAddr::new(ip, self.http.port()))
     }
 
-    fn udp_range(&self) -> String {
-        match self.udp_ports {
-            [] => "none".to_owned(),
-            [only] => only.to_string(),
-            [first, .., last] => format!("{first} to {last}"),
+    /// The port of pages, and those of viewers without UDP.
+    fn tcp_range(&self, port: u16) -> String {
+        if self.tcp_ports.is_empty() {
+            port.to_string()
+        } else {
+            format!("{port}, {}", range(self.tcp_ports))
         }
+    }
+}
+
+/// Ports in a row.
+fn range(ports: &[u16]) -> String {
+    match ports {
+        [] => "none".to_owned(),
+        [only] => only.to_string(),
+        [first, .., last] => format!("{first} to {last}"),
     }
 }
 
@@ -151,6 +167,7 @@ mod tests {
             scheme: "http",
             name: None,
             udp_ports: &[8189, 8190],
+            tcp_ports: &[],
             announced,
             streams,
             restricted: false,
@@ -204,6 +221,9 @@ mod tests {
         let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
         assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
+        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
+        let hints_of_tcp = tcp.hints().join("\n");
+        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
         let restricted = Greeting { restricted: true, ..greeting("[::]:8889", &[], vec![]) };
         let hints = restricted.hints().join("\n");
         assert!(hints.contains("no password: whoever has an address of access.read"), "{hints}");

@@ -90,6 +90,13 @@ impl Problem {
     }
 }
 
+/// A refusal behind which the connection ends: who gets it keeps no place by asking.
+pub fn closing(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// A refusal as it is sent (RFC 9457 §3.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]

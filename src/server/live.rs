@@ -27,6 +27,9 @@ use crate::supervise::Watched;
 /// Time for the name of a camera that is to be written to the file. Other changes wait meanwhile.
 const RESOLVE_MAX: Duration = Duration::from_secs(2);
 
+/// The longest that a reload waits for the file. Longer keeps those waiting who change something after it.
+const READ_MAX: Duration = Duration::from_secs(10);
+
 /// What changes a server.
 pub(super) struct Live {
     /// What is in effect.
@@ -93,12 +96,25 @@ impl Live {
 
     /// Reads the configuration again and takes over what can be; on any error in it everything stays as it is.
     async fn reload(&mut self, why: Why) -> Answer {
+        if self.now.path().and_then(|path| std::fs::metadata(path).ok()).is_some_and(|file| !file.is_file()) {
+            // A pipe would keep its reader for ever.
+            let why = "the configuration is no regular file, so it cannot be read again";
+            return Err(Refused::Unusable(why.to_owned()));
+        }
         let now = self.now.clone();
-        let next = aside(move || now.again()).await?.map_err(Refused::Invalid)?;
+        let late = |_| Refused::Unusable(format!("the file was not read within {} s", READ_MAX.as_secs()));
+        let read = timeout(READ_MAX, aside(move || now.again())).await.map_err(late)??;
+        let next = read.map_err(Refused::Invalid)?;
         let is_same = next.text() == self.now.text() && self.operator.reloads.is_successful();
         if why == Why::File && is_same {
             // It was touched, or we have written it.
             return Ok(Applied::default());
+        }
+        if self.now.is_emptied_by(&next) {
+            // A file that was cut short by whoever writes it must not end every stream.
+            let why = "the file has no stream any more. If all of them are to end, let it have one, as in \
+                       [streams.demo] with source = \"demo\"";
+            return Err(Refused::Unusable(why.to_owned()));
         }
         let applied = self.apply(next, true).await?;
         tracing::info!("{why}: the configuration was read again: {applied}");
