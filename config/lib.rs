@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod book;
 mod config;
 mod edit;
@@ -15,6 +16,8 @@ mod json_schema;
 mod load;
 mod network;
 mod parse;
+mod password;
+mod pattern;
 mod reach;
 mod redact;
 mod reference;
@@ -27,12 +30,13 @@ mod suggest;
 mod units;
 mod value;
 mod variable;
+mod web_url;
 
+pub use access::{Access, Action, Hook, Jwt, JwtAlgorithm, KeySource, User, UserName};
 pub use book::configuration_book;
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress,
-    Limits, Log, LogFormat, Metrics, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport,
-    Udp,
+    Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
+    LogFormat, Metrics, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
 pub use environment::{CredentialError, environment};
@@ -40,6 +44,8 @@ pub use error::{ConfigError, Mistake};
 pub use json_schema::json_schema;
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
+pub use password::Password;
+pub use pattern::Pattern;
 pub use reach::Reach;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
@@ -49,3 +55,4 @@ pub use setting::{Effective, Given, Setting};
 pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};
 pub use value::Shape;
+pub use web_url::WebUrl;

@@ -50,10 +50,11 @@ pub(crate) fn reference() -> Reference {
     found
 }
 
-/// A table as the schema has it: `[streams.cam1]` is an example of any.
+/// A table as the schema has it: `[streams.cam1]` and `[access.users.ann]` are examples of any.
 fn example(table: &str) -> String {
     match table.split_once('.') {
         Some(("streams", _)) => "streams.NAME".to_owned(),
+        Some(("access", rest)) if rest.starts_with("users.") => "access.users.NAME".to_owned(),
         _ => table.trim_matches(['[', ']']).to_owned(),
     }
 }

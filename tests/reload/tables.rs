@@ -14,7 +14,7 @@ const OFFER: &str = include_str!("../data/chromium-156.sdp");
 /// own.
 const OTHERWISE: [(&str, &str, &str); 31] = [
     ("config", "watch", "true"),
-    ("http", "allow_origin", "\"https://tv.example.com\""),
+    ("http", "allow_origin", "[\"https://tv.example.com\"]"),
     ("http", "header_timeout", "\"4s\""),
     ("http", "trusted_proxies", "[\"127.0.0.0/8\"]"),
     ("admin", "hosts", "[\"metrics.lan\"]"),
@@ -51,7 +51,8 @@ fn reload(sluice: &Sluice) -> Response {
 }
 
 fn join(sluice: &Sluice) -> Response {
-    sluice.request(Request::offer("/gate/whep", OFFER).header("X-Forwarded-For", "203.0.113.7"))
+    let offer = Request::offer("/gate/whep", OFFER);
+    sluice.request(offer.header("X-Forwarded-For", "203.0.113.7").header("Origin", "https://tv.example.com"))
 }
 
 fn file(demo: &str) -> String {

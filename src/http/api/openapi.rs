@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::{config, events, log, sessions, streams};
+use crate::http::access::issue;
 use crate::http::drain;
 use crate::http::problem::Body;
 use crate::operator::events::{LostEvent, SessionEvent, StreamEvent};
@@ -16,7 +17,8 @@ use crate::operator::sample::Sample;
     info(
         title = "Sluice",
         description = "What operators ask of a server, and have changed. It is on the admin listener (`admin.listen`, \
-                       127.0.0.1:9997 unless configured), without a password: whoever reaches it is an operator.",
+                       127.0.0.1:9997 unless configured), open to whoever reaches it unless `[access]` says who has \
+                       `api`.",
     ),
     paths(
         streams::list,
@@ -37,6 +39,7 @@ use crate::operator::sample::Sample;
         drain::told,
         drain::begin,
         drain::take_back,
+        issue::make,
     ),
     components(schemas(Body, Sample, StreamEvent, SessionEvent, LostEvent))
 )]
@@ -60,7 +63,8 @@ pub fn document() -> Value {
     };
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for operation in paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
-        operation["responses"]["403"] = refusal("A page of another site asks");
+        operation["responses"]["401"] = refusal("Nobody said who asks, or with a wrong password");
+        operation["responses"]["403"] = refusal("A page of another site asks, or somebody without `api`");
         operation["responses"]["421"] =
             refusal("The listener does not answer to the name that was asked for (`admin.hosts`)");
     }
