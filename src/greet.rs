@@ -299,6 +299,9 @@ mod tests {
         assert!(hints.contains("whoever reaches TCP 9997 can see and change everything"), "{hints}");
         let named = Greeting { operators: Openness::Named, ..exposed };
         assert!(named.hints().join("\n").contains("operators: 192.0.2.5:9997, with a name"));
+        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
+        let hints_of_tcp = tcp.hints().join("\n");
+        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
         let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
     }
