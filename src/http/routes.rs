@@ -43,12 +43,18 @@ pub struct Public {
 /// Routes of the public listener: pages and WHEP.
 pub fn public(state: Public) -> Router {
     Router::new()
-        .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
+        .route("/", get(index))
         .route("/streams.json", get(streams))
         .route("/static/{file}", get(file))
         .route("/metrics", get(elsewhere))
         .fallback(of_stream)
         .with_state(state)
+}
+
+async fn index(State(public): State<Public>, headers: HeaderMap) -> Response {
+    let mut page = pages::index(&headers);
+    pages::may_go_to(&mut page, public.whep.drain.elsewhere().as_deref());
+    page
 }
 
 /// What people look for here and is not for everybody.
@@ -110,7 +116,9 @@ impl Public {
     /// know which there are.
     fn player(&self, stream: &str, depth: usize, head: &Head) -> Response {
         let exists = self.access.read(head).is_err() || self.whep.registry.stream(stream).is_some();
-        pages::player(&head.headers, exists, depth)
+        let mut page = pages::player(&head.headers, exists, depth);
+        pages::may_go_to(&mut page, self.whep.drain.elsewhere().as_deref());
+        page
     }
 
     fn frame(&self, stream: &str, head: &Head) -> Response {
