@@ -53,12 +53,6 @@ pub fn public(state: Public) -> Router {
         .with_state(state)
 }
 
-async fn index(State(public): State<Public>, headers: HeaderMap) -> Response {
-    let mut page = pages::index(&headers);
-    pages::may_go_to(&mut page, public.whep.drain.elsewhere().as_deref());
-    page
-}
-
 /// What people look for here and is not for everybody.
 async fn elsewhere() -> Problem {
     Problem::new(
@@ -75,7 +69,11 @@ async fn index(State(public): State<Public>, request: HttpRequest) -> Response {
     let head = public.head(&request);
     match public.looks(&head, None).await {
         Err(problem) if problem.status != StatusCode::FORBIDDEN => pages::refused(problem),
-        _ => pages::index(&head.headers),
+        _ => {
+            let mut page = pages::index(&head.headers);
+            pages::may_go_to(&mut page, public.whep.drain.elsewhere().as_deref());
+            page
+        }
     }
 }
 
