@@ -199,7 +199,7 @@ fn credentials_of_single_paths_become_users() {
     );
     let said: Vec<_> =
         readers(&config).into_iter().map(|(name, streams)| (name, streams.join(","))).collect();
-    let expected = [("anybody", "c"), ("anybody-2", "d"), ("ann", "a,b")];
+    let expected = [("ann", "a,b"), ("anybody", "c"), ("anybody-2", "d")];
     assert_eq!(said, expected.map(|(name, streams)| (name.to_owned(), streams.to_owned())));
 }
 
