@@ -80,10 +80,8 @@ impl<'a> Path<'a> {
             None => self.write(import, source),
             Some(why) => {
                 import.report.add(Part::Missing, self.at("source"), why);
-                import.document.comment(
-                    "streams",
-                    &format!("Not taken over, as the report says: {}", self.name.escape_debug()),
-                );
+                let shown: String = self.name.chars().filter(|c| !c.is_control()).collect();
+                import.document.comment("streams", &format!("Not taken over, as the report says: {shown}"));
                 return false;
             }
         }
