@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::access::keys;
-use sluice::http::tls;
+use sluice::http::tls::configured as tls;
 use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
@@ -241,7 +241,7 @@ fn report(config: &Config) -> ExitCode {
     let certificates = match tls::check(config) {
         Ok(certificates) => certificates,
         Err(errors) => {
-            complain(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            complain(&errors.join("\n"));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
@@ -428,6 +428,8 @@ fn ignore_signals() -> std::io::Result<()> {
 /// may read it.
 fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     let (scheme, name) = server.web();
+    // The one that ACME has still to bring is for these.
+    let name = name.or_else(|| config.http.tls.acme.domains.first().cloned());
     let greeting = greet::Greeting {
         http: server.http,
         scheme,

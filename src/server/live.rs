@@ -39,6 +39,8 @@ pub(super) struct Live {
     pub(super) operator: Arc<Operator>,
     /// Has the files of certificates looked at.
     pub(super) certificates: Arc<Notify>,
+    /// Has an order of a certificate that failed made again.
+    pub(super) acme: Arc<Notify>,
 }
 
 /// Makes the changes that are asked for until the stop.
@@ -117,6 +119,7 @@ impl Live {
             return Err(Refused::Unusable(why.to_owned()));
         }
         let applied = self.apply(next, true).await?;
+        self.acme.notify_one();
         tracing::info!("{why}: the configuration was read again: {applied}");
         if !applied.restart.is_empty() {
             tracing::warn!("without effect before a restart: {}", listed(&applied.restart));
