@@ -21,13 +21,14 @@ use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
 use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
-use sluice::server::{Over, Server};
+use sluice::server::{Over, Rereads, Server};
 use sluice::tasks::named;
 use sluice_config::{Action, Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::notify::{Manager, Reloading};
+use crate::notify::Manager;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -331,6 +332,7 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
         let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&configured.effective.config, &server, qr)?;
         manager.ready();
+        let mut rereads = server.rereads();
         let mut looks = tokio::time::interval(manager.period());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut code = ExitCode::SUCCESS;
@@ -350,10 +352,14 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
                     tracing::info!("SIGTERM: stopping");
                 }
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+                told = changed(&mut rereads) => {
+                    manager.reload(told);
+                    continue;
+                }
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
                     if configured.path().is_some() {
-                        tokio::spawn(named("reload", reload(server.changes().clone(), manager.reload())));
+                        tokio::spawn(named("reload", reload(server.changes().clone())));
                         continue;
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
@@ -377,8 +383,16 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
     served
 }
 
-/// Has the configuration read again, and the service manager told until when that takes.
-async fn reload(changes: Changes, _until: Reloading) {
+/// The next news of reloads; none where nobody is left to tell.
+async fn changed(rereads: &mut watch::Receiver<Rereads>) -> Rereads {
+    match rereads.changed().await {
+        Ok(()) => *rereads.borrow_and_update(),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Has the configuration read again.
+async fn reload(changes: Changes) {
     // What came of it is in the log, but where it was not even looked at.
     if let Err(refused @ (Refused::Busy | Refused::Stopping)) = changes.ask(Wanted::Reload(Why::Signal)).await
     {

@@ -142,6 +142,22 @@ pub struct Standing {
     pub draining: Option<Duration>,
 }
 
+/// How often the configuration was read again while the server runs, whoever asked for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rereads {
+    /// Those that began.
+    pub begun: u64,
+    /// Those that ended, well or not.
+    pub ended: u64,
+}
+
+impl Rereads {
+    /// Whether none is under way.
+    pub fn is_over(self) -> bool {
+        self.begun == self.ended
+    }
+}
+
 /// A running server.
 pub struct Server {
     /// Where pages and WHEP are served.
@@ -166,6 +182,7 @@ pub struct Server {
     failure: oneshot::Receiver<String>,
     /// Told when a drain is over.
     drained: mpsc::Receiver<()>,
+    rereads: watch::Receiver<Rereads>,
     _http_executor: Executor,
 }
 
@@ -350,8 +367,10 @@ impl Server {
             whep: whep.clone(),
             announcer: announcer.clone(),
         };
+        let (told, rereads) = watch::channel(Rereads::default());
         let now = configured.clone();
-        let live = Live { now, tables, streams: streams.clone(), operator, certificates, acme };
+        let live =
+            Live { now, tables, streams: streams.clone(), operator, certificates, acme, rereads: told };
         let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
         tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
@@ -375,6 +394,7 @@ impl Server {
             sources,
             failure,
             drained,
+            rereads,
             _http_executor,
         })
     }
@@ -419,6 +439,11 @@ impl Server {
     /// Whom changes are asked of.
     pub fn changes(&self) -> &Changes {
         &self.admin_state.operator.changes
+    }
+
+    /// Tells of reloads.
+    pub fn rereads(&self) -> watch::Receiver<Rereads> {
+        self.rereads.clone()
     }
 
     /// The scheme of the pages' addresses, and the first name that the certificate is for.
