@@ -326,6 +326,11 @@ impl Sink for Ingest {
         self.describe();
     }
 
+    fn damaged_keyframe(&mut self, received: Instant) {
+        self.keyframes.damaged(received);
+        self.explain();
+    }
+
     fn restarted(&mut self) {
         self.stream.counters.ingress_restarts.add(1);
     }

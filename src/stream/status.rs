@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::keyframes::AWAITED;
 use super::{Cause, Formats};
 
 /// What a source is doing.
@@ -45,12 +46,15 @@ impl Status {
     pub fn enter(&mut self, state: SourceState) {
         match &state {
             SourceState::Connecting => {}
+            // Nothing that explains more than why the last attempt failed.
+            SourceState::Starting { why } if why == AWAITED && self.failure.is_some() => {}
             SourceState::Starting { why } => self.failure = Some(why.clone()),
             SourceState::Playing => self.failure = None,
             SourceState::Waiting { error, .. } => self.failure = Some(error.clone()),
         }
         match &state {
             SourceState::Connecting => {}
+            SourceState::Starting { why } if why == AWAITED => {}
             SourceState::Starting { .. } | SourceState::Playing => self.cause = None,
             SourceState::Waiting { cause, .. } => self.cause = Some(*cause),
         }

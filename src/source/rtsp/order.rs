@@ -1,7 +1,7 @@
 //! The packets of one track in their order: lost ones counted, late ones put back, restarts told from losses.
 //!
-//! Owns what is known of a sender: its SSRC, its next sequence number, its timestamps unwrapped. retina reads the
-//! packet's header. Never looks into a payload.
+//! Owns what is known of a sender: its SSRC, its next sequence number, its timestamps unwrapped; and who takes its
+//! place. retina reads the packet's header. Never looks into a payload.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,18 @@ const MAX_HELD: usize = 16;
 
 /// How long they are held at most. The delay of a picture after a loss; less than the distance of two pictures.
 const HOLD: Duration = Duration::from_millis(30);
+
+/// A sender that was silent for so long has ended where another one sends. Raising it delays the picture behind a
+/// camera's change of SSRC; lowering it lets two that send by turns take each other's place.
+const ENDED: Duration = Duration::from_millis(300);
+
+/// Packets and bytes kept of one that may take the sender's place, until that is clear. Less loses the first keyframe
+/// behind a change of SSRC; more is memory per camera.
+const MAX_CLAIM: (usize, usize) = (1_024, 1 << 20);
+
+/// Packets one after another with a gap before each, inside a connection, before numbers are not believed any more: no
+/// camera loses every second packet so evenly, and some count in steps.
+const MAX_STEPS: u8 = 16;
 
 /// A packet in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,21 +66,31 @@ struct Raw {
 /// Puts the packets of a track into order.
 #[derive(Debug)]
 pub(super) struct Order {
-    payload_type: u8,
+    /// Payload types that are taken.
+    types: Vec<u8>,
     /// Packets may overtake each other.
     udp: bool,
     sender: Option<Sender>,
+    /// The SSRC that the camera announced.
+    announced: Option<u32>,
+    /// When the sender's last packet came; `None` once it has ended.
+    heard: Option<Instant>,
+    /// The packets of one who may take its place.
+    claim: Vec<Raw>,
+    claim_bytes: usize,
     /// By sequence number, all ahead of the next.
     held: Vec<Raw>,
     /// The first packet of what may be new numbers.
     stray: Option<Raw>,
     late_run: u8,
     restarts: u8,
+    steps: u8,
     /// Numbers that mean nothing.
     disbelieved: bool,
     /// What tells the last packet from another one.
     last: (usize, [u8; 16]),
     discarded: u64,
+    foreign: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,19 +101,54 @@ struct Sender {
 }
 
 impl Order {
-    pub(super) fn new(payload_type: u8, udp: bool) -> Order {
+    /// Of packets of these `types`. `announced` is the SSRC that SETUP named: it is often wrong, and so decides only
+    /// between two that send.
+    pub(super) fn new(types: Vec<u8>, udp: bool, announced: Option<u32>) -> Order {
         Order {
-            payload_type,
+            types,
             udp,
             sender: None,
+            announced,
+            heard: None,
+            claim: Vec::new(),
+            claim_bytes: 0,
             held: Vec::new(),
             stray: None,
             late_run: 0,
             restarts: 0,
+            steps: 0,
             disbelieved: false,
             last: (0, [0; 16]),
             discarded: 0,
+            foreign: 0,
         }
+    }
+
+    /// Takes another payload type, too.
+    pub(super) fn take(&mut self, payload_type: u8) {
+        self.types.push(payload_type);
+    }
+
+    /// Packets that somebody else sent while the sender went on.
+    pub(super) fn foreign(&self) -> u64 {
+        self.foreign
+    }
+
+    /// Whether its numbers mean nothing, so that losses cannot be told.
+    pub(super) fn is_disbelieved(&self) -> bool {
+        self.disbelieved
+    }
+
+    /// The sender `ssrc` says that it ends (RFC 3550 §6.6). Returns whether it is this one.
+    pub(super) fn end(&mut self, ssrc: u32) -> bool {
+        let ends = self.sender.is_some_and(|sender| sender.ssrc == ssrc);
+        self.heard = self.heard.filter(|_| !ends);
+        ends
+    }
+
+    /// Whoever sends next is the sender.
+    pub(super) fn let_go(&mut self) {
+        self.heard = None;
     }
 
     /// Packets that were none, came too late, or are somebody else's.
@@ -125,18 +182,62 @@ impl Order {
         let known = self.sender.is_some_and(|sender| sender.ssrc == header.ssrc());
         if !known {
             // Another stream on the same channel or port, with types and numbers of its own.
-            if header.payload_type() != self.payload_type {
+            if !self.types.contains(&header.payload_type()) {
                 self.discarded += 1;
                 return;
             }
-            return self.restart(raw, out);
+            return self.claim(raw, out);
         }
+        // It goes on: who else sent meanwhile is a stranger.
+        self.refuse_claim();
+        self.heard = Some(received);
+        self.place(raw, missing, out);
+    }
+
+    /// One sends who is not the sender: if that one has ended, it takes its place.
+    fn claim(&mut self, mut raw: Raw, out: &mut Vec<Ordered>) {
+        let ssrc = raw.header.ssrc();
+        if self.claim.first().is_some_and(|first| first.header.ssrc() != ssrc) {
+            self.refuse_claim();
+        }
+        let silent = self.heard.is_none_or(|heard| raw.received.saturating_duration_since(heard) >= ENDED);
+        let named = |ssrc| self.announced == Some(ssrc);
+        let preferred = named(ssrc) && !self.sender.is_some_and(|sender| named(sender.ssrc));
+        // What is read with it must not be held with it.
+        raw.payload = Bytes::copy_from_slice(&raw.payload);
+        self.claim_bytes += raw.payload.len();
+        let received = raw.received;
+        self.claim.push(raw);
+        let full = self.claim.len() >= MAX_CLAIM.0 || self.claim_bytes >= MAX_CLAIM.1;
+        if !silent && !preferred && !full {
+            return;
+        }
+        self.claim_bytes = 0;
+        let mut claim = std::mem::take(&mut self.claim).into_iter();
+        let Some(first) = claim.next() else { return };
+        self.restart(first, out);
+        for raw in claim {
+            self.place(raw, None, out);
+        }
+        self.heard = Some(received);
+    }
+
+    fn refuse_claim(&mut self) {
+        self.foreign += self.claim.len() as u64;
+        self.claim.clear();
+        self.claim_bytes = 0;
+    }
+
+    /// Takes a packet of the sender.
+    fn place(&mut self, raw: Raw, missing: Option<u16>, out: &mut Vec<Ordered>) {
+        let (header, received) = (raw.header, raw.received);
         let next = self.sender.map_or(0, |sender| sender.next);
         let ahead = header.sequence_number().wrapping_sub(next);
         match ahead {
             _ if self.disbelieved => self.deliver(raw, 0, false, out),
             0 => {
                 self.restarts = 0;
+                self.steps = 0;
                 self.deliver(raw, 0, false, out);
                 self.drain(out);
             }
@@ -147,7 +248,12 @@ impl Order {
                 }
                 self.release(received, out);
             }
-            1..=MAX_GAP => self.deliver(raw, missing.map_or(ahead, |missing| missing.min(ahead)), false, out),
+            1..=MAX_GAP => {
+                let lost = missing.map_or(ahead, |missing| missing.min(ahead));
+                self.steps = if lost > 0 { self.steps + 1 } else { 0 };
+                self.disbelieved |= self.steps >= MAX_STEPS;
+                self.deliver(raw, lost, false, out);
+            }
             // Nothing overtakes inside a connection: one number for all packets of a picture.
             u16::MAX if !self.udp && self.is_beside_last(&raw) => self.deliver(raw, 0, false, out),
             _ if ahead >= MAX_LATE.wrapping_neg() && self.late_run < MAX_LATE_RUN => {
@@ -217,6 +323,7 @@ impl Order {
         let first = self.sender.is_none();
         let same = self.sender.is_some_and(|sender| sender.ssrc == raw.header.ssrc());
         self.restarts = if same { self.restarts + 1 } else { 0 };
+        self.steps = 0;
         self.disbelieved = self.restarts >= MAX_RESTARTS;
         self.deliver(raw, 0, !first, out);
     }

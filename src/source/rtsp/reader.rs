@@ -6,16 +6,18 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_media::nal::{Depacketizer, Packet};
-use sluice_media::{AccessUnit, AudioFrame};
+use sluice_media::nal::{Depacketizer, LeftOut, Packet};
+use sluice_media::{AccessUnit, AudioFrame, VideoCodec, rtcp};
 use str0m::rtp::Ssrc;
 
 use super::dialog::Track;
-use super::failure::Failure;
+use super::failure::{Failure, Silence};
 use super::formats::{Choice, Offer, choose};
 use super::losses::Losses;
 use super::numbers::Numbers;
-use super::order::{Order, Ordered};
+use super::oddities::Oddities;
+use super::order::Ordered;
+use super::routes::{self, Route};
 use super::sdp::Description;
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
@@ -23,8 +25,11 @@ use crate::stream::Sink;
 /// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
 const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;
 
-/// Packets of a type that was not announced, and none of the other, before that is told.
-const MANY_OTHERS: u32 = 50;
+/// The goodbye of a sender among them (RFC 3550 §6.6).
+const BYE: u8 = 203;
+
+/// Parameter sets of another codec than the announced one, and no keyframe of that, before it is believed.
+const OTHERS_SETS: u8 = 2;
 
 /// An attempt that brought media for so long has worked: it may be tried again at once, and its end is news.
 ///
@@ -67,9 +72,19 @@ pub(super) struct Reader<'a, S> {
     depacketizer: Option<Depacketizer>,
     units: Vec<AccessUnit>,
     losses: Losses,
+    oddities: Oddities,
     numbers: Numbers,
-    /// Packets that belong to no track.
+    /// Packets that came.
+    packets: u64,
+    /// Those that belong to no track.
     strangers: u64,
+    restarts: u64,
+    /// What was no use when a picture came last.
+    useless: Useless,
+    /// A sender said that it ends, and nothing came since.
+    ended: bool,
+    /// Of which other codec parameter sets came, and how many; `None` once a keyframe shows that it is the announced.
+    other_codec: Option<(VideoCodec, u8)>,
     begun: bool,
     /// Whom to ask for a keyframe, if the camera lets it be asked.
     video_ssrc: Option<Ssrc>,
@@ -80,32 +95,12 @@ pub(super) struct Reader<'a, S> {
     flow: &'a mut Flow,
 }
 
-/// How packets get to their track.
-struct Route {
-    /// Which of the offers.
-    media: usize,
-    /// The channel of its packets, if they come interleaved.
-    channel: Option<u8>,
-    order: Order,
-    /// Whether a packet came as it was announced.
-    as_announced: bool,
-    /// Those with another payload type before.
-    others: u32,
-    /// The type of the last of them.
-    other_type: u8,
-}
-
-impl Route {
-    /// Takes the type of a packet: `true` if it is time to tell of it.
-    fn is_odd(&mut self, announced: u8, payload_type: u8) -> bool {
-        self.as_announced |= payload_type == announced;
-        if self.as_announced {
-            return false;
-        }
-        self.other_type = payload_type;
-        self.others = self.others.saturating_add(1);
-        self.others == MANY_OTHERS
-    }
+/// What came and was no use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Useless {
+    packets: u64,
+    strangers: u64,
+    left_out: LeftOut,
 }
 
 impl<'a, S: Sink> Reader<'a, S> {
@@ -124,8 +119,14 @@ impl<'a, S: Sink> Reader<'a, S> {
             depacketizer: None,
             units: Vec::new(),
             losses: Losses::new(settings.rtsp.transport),
+            oddities: Oddities::default(),
             numbers: Numbers::default(),
+            packets: 0,
             strangers: 0,
+            restarts: 0,
+            useless: Useless::default(),
+            ended: false,
+            other_codec: None,
             begun: false,
             video_ssrc: None,
             playing: None,
@@ -158,14 +159,10 @@ impl<'a, S: Sink> Reader<'a, S> {
     pub(super) fn prepare(&mut self, tracks: &[Track], notes: &[String]) {
         self.choice.audio.take_if(|(audio, _)| !tracks.iter().any(|track| track.media == *audio));
         self.choice.notes.extend_from_slice(notes);
-        let route = |track: &Track| Route {
-            media: track.media,
-            channel: track.port.is_none().then_some(track.channels.0),
-            order: Order::new(self.offers[track.media].payload_type, track.port.is_some()),
-            as_announced: false,
-            others: 0,
-            other_type: 0,
-        };
+        let codec = self.choice.video.map(|(_, codec)| codec);
+        let other = |codec| VideoCodec::ALL.into_iter().find(|other| *other != codec);
+        self.other_codec = codec.and_then(other).map(|other| (other, 0));
+        let route = |track: &Track| Route::new(track, &self.offers[track.media]);
         self.routes = tracks.iter().map(route).collect();
     }
 
@@ -174,6 +171,11 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.begun = true;
         let parameter_sets = self.choice.parameter_sets(&self.offers);
         self.sink.begin(self.choice.formats(&self.offers), &parameter_sets);
+    }
+
+    /// When media came last that was of use.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.flow.until
     }
 
     /// When [`Reader::handle_timeout`] has something to do.
@@ -212,14 +214,37 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     fn silent(&self, stranger: Option<IpAddr>) -> Failure {
-        let disordered: u64 = self.routes.iter().map(|route| route.order.discarded()).sum();
-        let malformed = self.depacketizer.as_ref().map_or(0, Depacketizer::discarded);
+        let (now, before) = (self.useless_now(), self.useless);
+        let (out, out_before) = (now.left_out, before.left_out);
+        let damaged = out.damaged - out_before.damaged;
+        let headless = out.headless - out_before.headless;
+        let strangers = now.strangers - before.strangers;
+        let silence = match stranger {
+            Some(address) => Silence::Elsewhere(address),
+            None if self.ended => Silence::Ended,
+            None if now.packets == before.packets && strangers == 0 => Silence::Nothing,
+            None if damaged > headless => Silence::Damaged,
+            None if headless > 0 => Silence::Headless,
+            None if strangers > 0 => Silence::Strangers,
+            None => Silence::NoPicture,
+        };
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
             limit: self.settings.rtsp.data_timeout,
             transport: self.settings.rtsp.transport,
-            discarded: self.strangers + disordered + malformed,
-            stranger,
+            silence,
+        }
+    }
+
+    /// What came and was no use, since the session began.
+    fn useless_now(&self) -> Useless {
+        let others: u64 =
+            self.routes.iter().map(|route| route.order.discarded() + route.order.foreign()).sum();
+        let malformed = self.depacketizer.as_ref().map_or(0, Depacketizer::discarded);
+        Useless {
+            packets: self.packets,
+            strangers: self.strangers + others + malformed,
+            left_out: self.depacketizer.as_ref().map(Depacketizer::left_out).unwrap_or_default(),
         }
     }
 
@@ -235,17 +260,14 @@ impl<'a, S: Sink> Reader<'a, S> {
         // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets. A marked packet of a
         // type that no camera should choose looks like one.
         let is_named = || {
-            let mut routes = self.routes.iter().filter(|route| route.channel == Some(channel));
-            routes.any(|route| self.offers[route.media].payload_type == payload_type)
+            let of_channel = |route: &&Route| route.channels.is_some_and(|(own, _)| own == channel);
+            self.routes.iter().filter(of_channel).any(|route| route.takes(payload_type))
         };
         if (192..=223).contains(kind) && (REPORTS.contains(kind) || !is_named()) {
+            self.report(&packet);
             return Ok(());
         }
-        let is_its = |route: &Route| self.offers[route.media].payload_type == payload_type;
-        // What the camera said about channels is often wrong; payload types tell as well.
-        let by_channel = self.routes.iter().position(|route| route.channel == Some(channel));
-        let by_type = || self.routes.iter().position(|route| route.channel.is_some() && is_its(route));
-        match by_channel.filter(|at| is_its(&self.routes[*at])).or_else(by_type).or(by_channel) {
+        match routes::find(&mut self.routes, channel, payload_type, received) {
             Some(at) => {
                 let number = packet.get(2..4).map(|number| u16::from_be_bytes([number[0], number[1]]));
                 let missing = number.and_then(|number| self.numbers.missing(at, number));
@@ -254,6 +276,17 @@ impl<'a, S: Sink> Reader<'a, S> {
             None => {
                 self.strangers += 1;
                 Ok(())
+            }
+        }
+    }
+
+    /// Reports of the camera: of those only that a sender ends is acted on.
+    pub(super) fn report(&mut self, compound: &[u8]) {
+        for packet in rtcp::read::packets(compound).filter(|packet| packet.get(1) == Some(&BYE)) {
+            let count = usize::from(packet[0] & 0x1f);
+            for ssrc in packet[4..].as_chunks::<4>().0.iter().take(count) {
+                let ssrc = u32::from_be_bytes(*ssrc);
+                self.ended |= self.routes.iter_mut().any(|route| route.order.end(ssrc));
             }
         }
     }
@@ -276,16 +309,24 @@ impl<'a, S: Sink> Reader<'a, S> {
         if !self.begun {
             self.begin();
         }
+        self.packets += 1;
         let route = &mut self.routes[at];
-        let announced = self.offers[route.media].payload_type;
+        let offer = &self.offers[route.media];
+        let codec = self.choice.video.filter(|(video, _)| *video == route.media).map(|(_, codec)| codec);
         if self.choice.video.is_some_and(|(video, _)| video == route.media)
             && let Some(ssrc) = packet.get(8..12).and_then(|ssrc| ssrc.try_into().ok())
         {
             self.video_ssrc = Some(u32::from_be_bytes(ssrc).into());
         }
-        let is_odd = packet.get(1).is_some_and(|kind| route.is_odd(announced, kind & 0x7f));
+        let announced: Vec<u8> = match route.takes_type_of(&packet) {
+            true => Vec::new(),
+            false => self.offers.iter().flat_map(Offer::payload_types).collect(),
+        };
+        let is_odd = route.judge(&packet, offer, codec, &announced);
         route.order.push(packet, received, missing, &mut self.ordered);
-        if is_odd {
+        let foreign = self.routes.iter().map(|route| route.order.foreign()).sum();
+        let unnumbered = self.routes.iter().any(|route| route.order.is_disbelieved());
+        if self.oddities.look(self.restarts, foreign, unnumbered, received) | is_odd {
             self.remark();
         }
         self.forward(at)
@@ -293,27 +334,18 @@ impl<'a, S: Sink> Reader<'a, S> {
 
     /// Tells what was found out about the session.
     fn remark(&mut self) {
-        let odd = |route: &Route| {
-            let offer = &self.offers[route.media];
-            (!route.as_announced && route.others >= MANY_OTHERS).then(|| {
-                format!(
-                    "{} is left out: its packets have payload type {}, the camera announces {}; set its codec anew",
-                    offer.name(),
-                    route.other_type,
-                    offer.payload_type
-                )
-            })
-        };
+        let types = self.routes.iter().filter_map(Route::note).cloned();
+        let unnumbered = self.routes.iter().any(|route| route.order.is_disbelieved());
+        let losses = self.losses.note().filter(|_| !unnumbered);
         let notes: Vec<String> =
-            self.losses.note().into_iter().chain(self.routes.iter().filter_map(odd)).collect();
+            losses.into_iter().chain(self.oddities.notes().iter().cloned()).chain(types).collect();
         self.sink.remark(&notes);
     }
 
     /// Takes the packets of a track that are in order.
     fn forward(&mut self, at: usize) -> Result<(), Failure> {
-        let media = self.routes[at].media;
         let mut ordered = std::mem::take(&mut self.ordered);
-        let result = ordered.drain(..).try_for_each(|packet| self.packet(media, packet));
+        let result = ordered.drain(..).try_for_each(|packet| self.packet(at, packet));
         self.ordered = ordered;
         result
     }
@@ -324,7 +356,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         video.filter(|video| self.offers[*video].feedback).zip(self.video_ssrc)
     }
 
-    fn packet(&mut self, media: usize, packet: Ordered) -> Result<(), Failure> {
+    fn packet(&mut self, at: usize, packet: Ordered) -> Result<(), Failure> {
+        let media = self.routes[at].media;
+        self.ended = false;
         if self.losses.count(packet.lost, packet.received) {
             self.remark();
         }
@@ -332,10 +366,11 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.sink.lost(u64::from(packet.lost));
         }
         if packet.restarted {
+            self.restarts += 1;
             self.sink.restarted();
         }
         // Comfort noise, events, and what else shares a channel. Other clients drop these too.
-        if self.offers[media].payload_type != packet.payload_type {
+        if !self.routes[at].takes(packet.payload_type) {
             self.strangers += 1;
             return Ok(());
         }
@@ -345,9 +380,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         match self.choice.video {
             Some((video, codec)) if video == media => {
-                // Behind a restart nothing is missing if it begins with a picture of its own.
-                let after_loss = lost > 0 || restarted && !codec.begins_group(&payload);
-                self.video(Packet { payload, timestamp, marker, after_loss, received })
+                self.doubt(codec, &payload)?;
+                let after_loss = lost > 0 || self.routes[at].had_gap();
+                self.video(Packet { payload, timestamp, marker, after_loss, restarted, received })
             }
             _ => {
                 self.audio(own(&payload), timestamp, received);
@@ -356,14 +391,33 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
     }
 
+    /// Whether the announced `codec` is another one than comes.
+    fn doubt(&mut self, codec: VideoCodec, payload: &[u8]) -> Result<(), Failure> {
+        let Some((other, sets)) = &mut self.other_codec else { return Ok(()) };
+        if codec.describes(payload) || !other.describes(payload) {
+            return Ok(());
+        }
+        *sets += 1;
+        if *sets >= OTHERS_SETS {
+            return Err(Failure::OtherCodec { announced: codec, comes: *other });
+        }
+        Ok(())
+    }
+
     fn video(&mut self, packet: Packet) -> Result<(), Failure> {
         let Some(depacketizer) = &mut self.depacketizer else { return Ok(()) };
+        let (received, keyframes) = (packet.received, depacketizer.left_out().keyframes);
         let mut units = std::mem::take(&mut self.units);
         depacketizer
             .push(packet, &mut units)
             .map_err(|_| Failure::PictureTooLarge(self.settings.rtsp.max_frame.as_usize()))?;
+        if depacketizer.left_out().keyframes > keyframes {
+            self.sink.damaged_keyframe(received);
+        }
         for unit in units.drain(..) {
             self.flows(unit.received);
+            self.other_codec
+                .take_if(|_| self.choice.video.is_some_and(|(_, codec)| codec.is_keyframe(&unit.nals)));
             self.sink.video(unit);
         }
         self.units = units;
@@ -381,6 +435,7 @@ impl<'a, S: Sink> Reader<'a, S> {
 
     /// Notes a sign of life.
     fn flows(&mut self, received: Instant) {
+        self.useless = self.useless_now();
         if self.flow.note(received) {
             self.journal.flows(&self.settings.stream);
         }

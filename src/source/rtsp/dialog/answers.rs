@@ -1,5 +1,6 @@
 //! What each answer of a camera means: what is asked next, and by which URL.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use url::Url;
@@ -39,8 +40,12 @@ impl Dialog {
             Start::Response(status) => *status,
         };
         if status < 200 {
+            // Its answer may follow.
+            let first = message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            self.interim = Some(self.mask().quote(first));
             return None;
         }
+        self.interim = None;
         if message.raw.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/")) {
             return Some(Event::Failed(Failure::NotRtsp(self.mask().quote(&message.raw))));
         }
@@ -109,7 +114,9 @@ impl Dialog {
     }
 
     fn redirected(&mut self, headers: &Headers) -> Event {
-        let location = headers.get("location").unwrap_or_default().into_owned();
+        let Some(location) = headers.get("location").map(Cow::into_owned) else {
+            return Event::Failed(Failure::RedirectedNowhere);
+        };
         let target = Url::parse(&location).or_else(|_| self.url.join(&location));
         let Ok(mut target) = target else {
             return Event::Failed(Failure::Redirected(self.mask().quote(location.as_bytes())));
@@ -122,8 +129,12 @@ impl Dialog {
         }
         let known = target.scheme() == "rtsp" && target.host() == self.settings.camera.url.host();
         if known && self.connections < MAX_CONNECTIONS {
+            self.exchange.transcript.hide(&target);
             self.url = target;
             return Event::Connect;
+        }
+        if known {
+            return Event::Failed(Failure::RedirectedInCircles);
         }
         let shown = format!(
             "{}://{}{}",
@@ -131,8 +142,13 @@ impl Dialog {
             target.host_str().unwrap_or_default(),
             target.port().map(|port| format!(":{port}")).unwrap_or_default()
         );
-        let path = if target.path().contains(['=', '@', ':']) { "/..." } else { target.path() };
-        Event::Failed(Failure::Redirected(self.mask().quote(format!("{shown}{path}").as_bytes())))
+        // Paths are secrets of cameras and servers.
+        let path = if target.path().len() > 1 { "/..." } else { "" };
+        let shown = self.mask().quote(format!("{shown}{path}").as_bytes());
+        Event::Failed(match target.scheme() {
+            "rtsp" => Failure::Redirected(shown),
+            _ => Failure::RedirectedElsewhere(shown),
+        })
     }
 
     fn described(&mut self, message: &Message) -> Event {
@@ -140,7 +156,9 @@ impl Dialog {
         self.options_helped = self.options_first;
         self.description = sdp::read(&message.body);
         if self.description.media.is_empty() {
-            let said = self.mask().quote(&message.body);
+            // Where nothing was sent, its status says more.
+            let said = if message.body.is_empty() { &message.raw } else { &message.body };
+            let said = self.mask().quote(said);
             return Event::Failed(Failure::NoDescription(said));
         }
         let named = headers.get("content-base").or_else(|| headers.get("content-location"));
