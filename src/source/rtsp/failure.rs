@@ -277,7 +277,7 @@ impl Failure {
 fn too_large(what: TooLarge) -> String {
     match what {
         TooLarge::Head => format!(
-            "sent an answer with more than {MAX_HEAD} bytes of headers, no camera does: restart it, and look for another firmware if this lasts"
+            "sent an answer with more than {MAX_HEAD} bytes of headers, no camera does: check the path of the source URL, or restart it"
         ),
         TooLarge::Body => format!(
             "sent an answer of more than {MAX_BODY} bytes, no camera does: check the path of the source URL, or \

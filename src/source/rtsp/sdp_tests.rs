@@ -8,6 +8,7 @@ fn video() -> Media {
     Media {
         kind: "video".into(),
         payload_type: Some(96),
+        more_types: Vec::new(),
         encoding: "h264".into(),
         clock_rate: 90_000,
         channels: None,

@@ -22,6 +22,11 @@ const ABOUT_RANGE: [u16; 7] = [400, 406, 451, 455, 457, 501, 551];
 impl Dialog {
     pub(super) fn message(&mut self, message: &Message, now: Instant) -> Option<Event> {
         if self.step != Step::Playing {
+            // Before it is written down: paths are secrets of cameras and servers.
+            let location = message.head.headers.get("location");
+            if let Some(target) = location.and_then(|location| self.target(&location)) {
+                self.exchange.transcript.hide(&target);
+            }
             self.exchange.transcript.received(&message.raw);
             self.exchange.transcript.received(&message.body);
         }
@@ -113,12 +118,16 @@ impl Dialog {
         Refusal { request, status, verdict, transport, detail: self.mask().quote(first) }
     }
 
+    /// The address that a redirect means, if it can be read.
+    fn target(&self, location: &str) -> Option<Url> {
+        Url::parse(location).or_else(|_| self.url.join(location)).ok()
+    }
+
     fn redirected(&mut self, headers: &Headers) -> Event {
         let Some(location) = headers.get("location").map(Cow::into_owned) else {
             return Event::Failed(Failure::RedirectedNowhere);
         };
-        let target = Url::parse(&location).or_else(|_| self.url.join(&location));
-        let Ok(mut target) = target else {
+        let Some(mut target) = self.target(&location) else {
             return Event::Failed(Failure::Redirected(self.mask().quote(location.as_bytes())));
         };
         // Credentials in it are not ours to send.
@@ -129,7 +138,6 @@ impl Dialog {
         }
         let known = target.scheme() == "rtsp" && target.host() == self.settings.camera.url.host();
         if known && self.connections < MAX_CONNECTIONS {
-            self.exchange.transcript.hide(&target);
             self.url = target;
             return Event::Connect;
         }
@@ -142,7 +150,6 @@ impl Dialog {
             target.host_str().unwrap_or_default(),
             target.port().map(|port| format!(":{port}")).unwrap_or_default()
         );
-        // Paths are secrets of cameras and servers.
         let path = if target.path().len() > 1 { "/..." } else { "" };
         let shown = self.mask().quote(format!("{shown}{path}").as_bytes());
         Event::Failed(match target.scheme() {
