@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Bitrate, Bytes, Network, Stream, StreamName};
+use crate::{Access, Bitrate, Bytes, Network, Reach, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -27,14 +27,20 @@ pub const FRAME_MAX: Bytes = Bytes::mib(4);
 /// A whole, valid configuration. The default has no streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// `[config]`: the configuration itself.
+    pub config: Reading,
     /// `[http]`: pages and WHEP.
     pub http: Http,
     /// `[access]`: who may do what.
     pub access: Access,
     /// `[admin]`: metrics, health, the state of streams.
     pub admin: Admin,
+    /// `[metrics]`: metrics on an address of their own.
+    pub metrics: Metrics,
     /// `[pprof]`: profiles on an address of their own.
     pub pprof: Pprof,
+    /// `[compat]`: what programs made for other servers look for.
+    pub compat: Compat,
     /// `[udp]`: the sockets media leaves by.
     pub udp: Udp,
     /// `[egress]`: when media leaves.
@@ -65,13 +71,14 @@ pub struct Config {
 
 impl Config {
     /// How many shards to run on `cores` logical processors, 1..=256: `shards.count`, or one less than the cores when it
-    /// is 0, and never more than fit between `udp.port` and 65535.
+    /// is 0, and never more than fit between `udp.port` or `ice.tcp_listen` and 65535.
     pub fn shard_count(&self, cores: usize) -> u16 {
         let wanted = match self.shards.count {
             0 => u16::try_from(cores.saturating_sub(1)).unwrap_or(SHARDS_MAX).clamp(1, SHARDS_MAX),
             count => count,
         };
-        wanted.min((u16::MAX - self.udp.port).saturating_add(1))
+        let first = self.ice.tcp_listen.map_or(0, |address| address.port()).max(self.udp.port);
+        wanted.min((u16::MAX - first).saturating_add(1))
     }
 
     /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
@@ -80,13 +87,20 @@ impl Config {
     }
 }
 
+/// `[config]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// The file is read again when it changes.
+    pub watch: bool,
+}
+
 /// `[http]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
     /// Where pages and signalling are served.
     pub listen: SocketAddr,
-    /// Which pages of other sites may play our streams.
-    pub allow_origin: Origin,
+    /// Which pages of other sites may play our streams; none if it is empty.
+    pub allow_origin: Vec<Origin>,
     /// From accepting a connection, or from its last answer, to the end of the next request's header.
     pub header_timeout: Duration,
     /// Open connections at most; each costs a file descriptor and its buffers. 0: 4096, or what the limit of
@@ -104,7 +118,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8889)),
-            allow_origin: Origin::Any,
+            allow_origin: vec![Origin::Any],
             header_timeout: Duration::from_secs(5),
             connections: 0,
             trusted_proxies: Vec::new(),
@@ -130,14 +144,7 @@ impl Tls {
     }
 }
 
-/// `[access]`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Access {
-    /// Who may watch; everybody if it is empty.
-    pub read: Vec<Network>,
-}
-
-/// Value of `Access-Control-Allow-Origin`.
+/// An element of `http.allow_origin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// `*`: every site.
@@ -147,7 +154,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// As the header has it.
+    /// As browsers send it; `*` for every site.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Any => "*",
@@ -163,14 +170,37 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Names that it answers to, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
+    /// Networks that cameras may be in which the API names.
+    pub sources: Vec<Network>,
     /// `[admin.tls]`.
     pub tls: Tls,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new(), tls: Tls::default() }
+        // RFC 1918, RFC 6598, RFC 4193.
+        let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)),
+            hosts: Vec::new(),
+            sources: private.iter().filter_map(|network| network.parse().ok()).collect(),
+            tls: Tls::default(),
+        }
     }
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics {
+    /// Where metrics are served, besides `admin.listen`.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[compat]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compat {
+    /// Metrics have MediaMTX's names too.
+    pub mediamtx_metrics: bool,
 }
 
 /// `[pprof]`.
@@ -238,11 +268,13 @@ pub struct Ice {
     pub interfaces: Vec<String>,
     /// Announce loopback addresses too.
     pub loopback: bool,
+    /// Where viewers without UDP come to (RFC 6544): the first shard's address, the others' ports follow.
+    pub tcp_listen: Option<SocketAddr>,
 }
 
 impl Default for Ice {
     fn default() -> Self {
-        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true }
+        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true, tcp_listen: None }
     }
 }
 
@@ -285,6 +317,14 @@ pub struct Limits {
     pub share_per_address: u8,
     /// Joins of one address a second.
     pub joins_per_address: u32,
+    /// Joins of one stream a second; 0: any number.
+    pub joins_per_stream: u32,
+    /// Joins of all streams a second; 0: any number.
+    pub joins: u32,
+    /// What one address is sent at the most; zero is no limit.
+    pub egress_per_address: Bitrate,
+    /// What the viewers of one stream are sent at the most; zero is no limit.
+    pub egress_per_stream: Bitrate,
     /// Percent of a shard's time, socket or line over which it gets no more viewers; 0: it gets all.
     pub busy: u8,
     /// From the answer to the end of the DTLS handshake.
@@ -301,6 +341,10 @@ impl Default for Limits {
             pending: 1000,
             share_per_address: 50,
             joins_per_address: 200,
+            joins_per_stream: 0,
+            joins: 0,
+            egress_per_address: Bitrate::new(0),
+            egress_per_stream: Bitrate::new(0),
             busy: 90,
             setup_timeout: Duration::from_secs(10),
             consent_timeout: Duration::from_secs(30),
@@ -334,6 +378,8 @@ pub struct Rtsp {
     pub reconnect_max: Duration,
     /// Largest access unit accepted.
     pub max_frame: Bytes,
+    /// Where the camera may be; anywhere, unless the API named it.
+    pub reach: Option<Reach>,
 }
 
 impl Default for Rtsp {
@@ -346,6 +392,7 @@ impl Default for Rtsp {
             reconnect_min: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(30),
             max_frame: FRAME_MAX,
+            reach: None,
         }
     }
 }

@@ -11,8 +11,8 @@ use std::{
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::{
-    Config, ConfigError, Effective, Stream, StreamName,
-    error::{COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
+    Config, ConfigError, Effective, Stream, StreamName, StreamText,
+    error::{API, COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
     schema::{Draft, SCHEMA, StreamDraft},
@@ -37,6 +37,8 @@ pub struct Inputs {
     pub sets: Vec<String>,
     /// `name=url` or `name=demo`, each name once. Replaces the source of a stream of that name and adds others.
     pub streams: Vec<String>,
+    /// Streams as the API has set them: instead of what all others say of them. `None` is one that was removed.
+    pub api: BTreeMap<StreamName, Option<StreamText>>,
     /// Commands of the program: what is no stream may be one of them, mistyped.
     pub commands: Vec<String>,
 }
@@ -53,6 +55,29 @@ pub enum File {
         /// TOML.
         text: String,
     },
+}
+
+impl File {
+    /// The same file, with the text that it has now. The name that is shown stays.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn read(self) -> Result<File, ConfigError> {
+        let (name, text) = self.content().map_err(|problem| ConfigError::new(vec![problem]))?;
+        Ok(File::Text { name, text })
+    }
+
+    /// Name and text.
+    fn content(self) -> Result<(String, String), Problem> {
+        match self {
+            File::Text { name, text } => Ok((name, text)),
+            File::Path(path) => match read(&path) {
+                Ok(text) => Ok((path.display().to_string(), text)),
+                Err(why) => Err(Problem::new(format!("cannot read `{}`: {why}", path.display()))),
+            },
+        }
+    }
 }
 
 /// Merges and checks everything.
@@ -81,6 +106,9 @@ pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
         loader.set(set);
     }
     loader.positional(&inputs.streams, &inputs.commands);
+    for (name, stream) in &inputs.api {
+        loader.stream(name, stream.as_ref());
+    }
     loader.finish()
 }
 
@@ -139,17 +167,12 @@ impl Loader {
     }
 
     fn file(&mut self, file: File) {
-        let (name, raw) = match file {
-            File::Text { name, text } => (name, text),
-            File::Path(path) => match read(&path) {
-                Ok(raw) => (path.display().to_string(), raw),
-                Err(why) => {
-                    self.incomplete = true;
-                    return self
-                        .problems
-                        .push(Problem::new(format!("cannot read `{}`: {why}", path.display())));
-                }
-            },
+        let (name, raw) = match file.content() {
+            Ok(content) => content,
+            Err(problem) => {
+                self.incomplete = true;
+                return self.problems.push(problem);
+            }
         };
         let text = Text::new(&name, &raw);
         let (root, errors) = DeTable::parse_recoverable(&raw);
@@ -315,6 +338,27 @@ impl Loader {
         }
     }
 
+    /// Makes a stream what the API has set, and nothing of what others said of it.
+    fn stream(&mut self, name: &StreamName, stream: Option<&StreamText>) {
+        self.draft.streams.remove(name);
+        self.named.remove(name.as_str());
+        for key in self.schema.keys() {
+            if let Some(key) = key.path.strip_prefix("streams.NAME.") {
+                self.places.remove(&format!("streams.{name}.{key}"));
+            }
+        }
+        let Some(stream) = stream else { return };
+        let text = Text::new(API, stream.lines());
+        let (root, errors) = DeTable::parse_recoverable(stream.lines());
+        if let Some(error) = errors.first() {
+            let problem = Problem::new(format!("this is not TOML: {}", error.message()));
+            return self.problems.push(problem.at(text.at(error.span().unwrap_or(0..0)), "here".to_owned()));
+        }
+        let mut path = vec!["streams", name.as_str()];
+        self.name_stream(&path, || text.at(0..0));
+        self.table(&mut path, root.get_ref(), &text);
+    }
+
     /// Writes down where a stream was named, if `path` leads into one.
     fn name_stream(&mut self, path: &[&str], place: impl FnOnce() -> Place) {
         if let ["streams", name, ..] = path
@@ -375,6 +419,7 @@ impl Loader {
             self.check_ports();
             self.check_reconnect();
             self.check_tls();
+            self.check_users();
             self.finish_streams();
         }
         if !self.problems.is_empty() {
@@ -387,14 +432,19 @@ impl Loader {
 
     fn check_ports(&mut self) {
         let (port, count) = (self.draft.config.udp.port, self.draft.config.shards.count);
-        let last = u32::from(port) + u32::from(count.max(1)) - 1;
-        if last > u32::from(u16::MAX) {
-            let highest = u32::from(u16::MAX) + 1 - u32::from(count);
-            self.conflict(
-                ["udp.port", "shards.count"],
-                format!("{count} shards from `udp.port` = {port} need ports up to {last}"),
-                format!("at most {highest} for {count} shards"),
-            );
+        let tcp_port = self.draft.config.ice.tcp_listen.map(|address| address.port());
+        for (key, port) in [("udp.port", Some(port)), ("ice.tcp_listen", tcp_port)] {
+            let last = u32::from(port.unwrap_or_default()) + u32::from(count.max(1)) - 1;
+            if let Some(port) = port
+                && last > u32::from(u16::MAX)
+            {
+                let highest = u32::from(u16::MAX) + 1 - u32::from(count);
+                self.conflict(
+                    [key, "shards.count"],
+                    format!("{count} shards from `{key}` = {port} need ports up to {last}"),
+                    format!("at most {highest} for {count} shards"),
+                );
+            }
         }
     }
 
@@ -432,6 +482,22 @@ impl Loader {
                     .to_owned(),
                 "where a proxy does TLS, let it send the header".to_owned(),
             );
+        }
+    }
+
+    fn check_users(&mut self) {
+        for (name, user) in &self.draft.config.access.users {
+            let table = format!("access.users.{name}");
+            let refused = |key: &str| self.refused.contains(&format!("{table}.{key}"));
+            if user.password.is_some() || !user.from.is_empty() || refused("password") || refused("from") {
+                continue;
+            }
+            let problem = Problem::new(format!("the user `{name}` has neither a password nor addresses"));
+            let label = format!("set {table}.password, or {table}.from for whoever comes from there");
+            self.problems.push(match self.tables.get(&table) {
+                Some(place) => problem.at(place.clone(), label),
+                None => problem.help(label),
+            });
         }
     }
 

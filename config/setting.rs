@@ -1,5 +1,5 @@
 //! Each key with the value that it has and who gave it, for whoever has to find out why a server does what it does. A
-//! source is shown by its label, and every other value redacted: no secret is in here.
+//! source is shown by its label, a password by its form, and every other value redacted: no secret is in here.
 
 use crate::{Config, KeyInfo, Reload, redact::redact, schema};
 
@@ -27,6 +27,8 @@ pub enum Given {
     Variable,
     /// `--set` or `NAME=URL`.
     Argument,
+    /// The API, while the server ran.
+    Api,
 }
 
 impl std::fmt::Display for Given {
@@ -36,6 +38,7 @@ impl std::fmt::Display for Given {
             Self::File(name, line) => write!(f, "{name}:{line}"),
             Self::Variable => f.write_str("environment"),
             Self::Argument => f.write_str("command line"),
+            Self::Api => f.write_str("API"),
         }
     }
 }
@@ -63,9 +66,21 @@ impl Effective {
             let value = redact(&value.unwrap_or(written).replace('\n', " "));
             settings.push(Setting { key, value, origin, reload: info.reload });
         };
-        let (of_streams, keys): (Vec<_>, Vec<_>) =
-            schema::keys().into_iter().partition(|key| key.path.starts_with("streams."));
-        keys.iter().for_each(|key| tell(key, key.path.clone(), None));
+        let of = |table: &'static str| move |key: &KeyInfo| key.path.starts_with(table);
+        let (of_streams, keys): (Vec<_>, Vec<_>) = schema::keys().into_iter().partition(of("streams."));
+        let (of_users, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(of("access.users."));
+        for key in &keys {
+            // Its query may hold a secret that no rule knows, as its user and password may.
+            let hook = config.access.hook.url.as_ref().filter(|_| key.path == "access.hook.url");
+            tell(key, key.path.clone(), hook.map(ToString::to_string));
+        }
+        for (name, user) in &config.access.users {
+            for key in &of_users {
+                let password = user.password.as_ref().filter(|_| key.path.ends_with(".password"));
+                let path = key.path.replace("NAME", name.as_str());
+                tell(key, path, password.map(|password| password.form().to_owned()));
+            }
+        }
         for (name, stream) in &config.streams {
             for key in &of_streams {
                 // A camera's URL may hold a password that no rule knows.
@@ -77,9 +92,11 @@ impl Effective {
     }
 }
 
-/// A default of the schema without TOML's marks.
+/// A default of the schema without TOML's marks, as a variable would say it.
 fn bare(default: &str) -> String {
+    if let Some(list) = default.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return list.split(", ").map(|element| element.trim_matches('"')).collect::<Vec<_>>().join(",");
+    }
     let quoted = default.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    // No list has anything in it by default.
-    if default == "[]" { String::new() } else { quoted.unwrap_or(default).to_owned() }
+    quoted.unwrap_or(default).to_owned()
 }

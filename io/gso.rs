@@ -10,8 +10,10 @@ use std::{
 
 use crate::outcome::GsoFault;
 
+mod route;
 mod self_test;
 
+pub use route::try_route;
 pub use self_test::{GsoVerdict, Refusal, self_test};
 
 /// Whether to use generic segmentation offload at all.

@@ -42,6 +42,7 @@ mod cmsg;
 pub mod deadlines;
 pub mod descriptors;
 pub mod gso;
+pub mod machine;
 mod mmsg;
 pub mod namespace;
 mod outcome;

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use sluice::http::access::rules::Rules;
+use sluice_config::{Action, Config, Password, User, UserName};
 
 /// Streams that are listed with an address of their own; of more than that the page is the better list.
 const STREAMS_LISTED: usize = 4;
@@ -22,12 +24,52 @@ pub struct Greeting<'a> {
     pub name: Option<String>,
     /// UDP ports of the shards, in a row.
     pub udp_ports: &'a [u16],
+    /// Their TCP ports, for viewers without UDP; empty if there are none.
+    pub tcp_ports: &'a [u16],
     /// Addresses that viewers are told, best first.
     pub announced: &'a [IpAddr],
     /// Names of the streams.
     pub streams: Vec<&'a str>,
-    /// Whether only some addresses may watch.
-    pub restricted: bool,
+    /// Who may watch.
+    pub access: Openness,
+    /// Where operators ask.
+    pub admin: SocketAddr,
+    /// Who may be one.
+    pub operators: Openness,
+}
+
+/// Who may do something, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Openness {
+    /// Everybody who reaches the listener.
+    Everybody,
+    /// Whoever comes from some addresses.
+    Addresses,
+    /// Whoever has a name and a password, or a token.
+    Named,
+}
+
+/// Who may do `action` by a configuration.
+pub fn openness(config: &Config, action: Action) -> Openness {
+    let rules = Rules::new(&config.access, 0);
+    match (rules.is_open(action), rules.asks(action)) {
+        (true, _) => Openness::Everybody,
+        (false, false) => Openness::Addresses,
+        (false, true) => Openness::Named,
+    }
+}
+
+/// A warning for each user whose password stands in the configuration as it is.
+pub fn plain_passwords(config: &Config) -> impl Iterator<Item = String> {
+    let plain = |(name, user): (&UserName, &User)| {
+        matches!(user.password, Some(Password::Plain(_))).then(|| {
+            format!(
+                "the password of the user {name} stands in the configuration as it is: `sluice hash` makes a hash \
+                 that proves it and does not tell it"
+            )
+        })
+    };
+    config.access.users.iter().filter_map(plain)
 }
 
 impl Greeting<'_> {
@@ -50,6 +92,23 @@ impl Greeting<'_> {
 
     /// What a person needs next, in sentences for the log.
     pub fn hints(&self) -> Vec<String> {
+        let mut hints = self.hints_on_viewers();
+        hints.push(match (self.operators, self.admin.ip().is_loopback()) {
+            (Openness::Everybody, true) => format!("operators: {}, for this machine alone", self.admin),
+            (Openness::Everybody, false) => format!(
+                "whoever reaches TCP {} can see and change everything here: set admin.listen to 127.0.0.1:{0}, or \
+                 name operators in [access]",
+                self.admin.port()
+            ),
+            (Openness::Addresses, _) => {
+                format!("operators: {}, for addresses that [access] names", self.admin)
+            }
+            (Openness::Named, _) => format!("operators: {}, with a name and a password", self.admin),
+        });
+        hints
+    }
+
+    fn hints_on_viewers(&self) -> Vec<String> {
         if self.http.ip().is_loopback() {
             return vec![format!(
                 "only this machine can open the pages: http.listen is {}; \"[::]:{}\" opens them to others",
@@ -59,15 +118,20 @@ impl Greeting<'_> {
         }
         let port = self.http.port();
         vec![
-            format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
-            if self.restricted {
-                "there is no password: whoever has an address of access.read can watch".to_owned()
-            } else {
-                format!(
+            format!(
+                "viewers need TCP {} and UDP {}: let a firewall pass them",
+                self.tcp_range(port),
+                range(self.udp_ports)
+            ),
+            match self.access {
+                Openness::Named => "whoever wants to watch is asked for a name and a password".to_owned(),
+                Openness::Addresses => {
+                    "there is no password: whoever has an address that [access] names can watch".to_owned()
+                }
+                Openness::Everybody => format!(
                     "there is no password: whoever reaches TCP {port} can watch. For this machine alone set \
-                     http.listen to 127.0.0.1:{port}, for some addresses access.read, or put a proxy that asks for \
-                     a password in front of it"
-                )
+                     http.listen to 127.0.0.1:{port}; for some addresses, or for names with passwords, see [access]"
+                ),
             },
         ]
     }
@@ -117,12 +181,22 @@ impl Greeting<'_> {
         format!("{}://{}/", self.scheme, SocketAddr::new(ip, self.http.port()))
     }
 
-    fn udp_range(&self) -> String {
-        match self.udp_ports {
-            [] => "none".to_owned(),
-            [only] => only.to_string(),
-            [first, .., last] => format!("{first} to {last}"),
+    /// The port of pages, and those of viewers without UDP.
+    fn tcp_range(&self, port: u16) -> String {
+        if self.tcp_ports.is_empty() {
+            port.to_string()
+        } else {
+            format!("{port}, {}", range(self.tcp_ports))
         }
+    }
+}
+
+/// Ports in a row.
+fn range(ports: &[u16]) -> String {
+    match ports {
+        [] => "none".to_owned(),
+        [only] => only.to_string(),
+        [first, .., last] => format!("{first} to {last}"),
     }
 }
 
@@ -151,9 +225,12 @@ mod tests {
             scheme: "http",
             name: None,
             udp_ports: &[8189, 8190],
+            tcp_ports: &[],
             announced,
             streams,
-            restricted: false,
+            access: Openness::Everybody,
+            admin: "127.0.0.1:9997".parse().expect("an address"),
+            operators: Openness::Everybody,
         }
     }
 
@@ -204,9 +281,27 @@ mod tests {
         let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
         assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
-        let restricted = Greeting { restricted: true, ..greeting("[::]:8889", &[], vec![]) };
-        let hints = restricted.hints().join("\n");
-        assert!(hints.contains("no password: whoever has an address of access.read"), "{hints}");
+        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
+        let hints_of_tcp = tcp.hints().join("\n");
+        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
+        assert!(hints.contains("operators: 127.0.0.1:9997, for this machine alone"), "{hints}");
+        for (access, said) in [
+            (Openness::Addresses, "no password: whoever has an address that [access] names"),
+            (Openness::Named, "whoever wants to watch is asked"),
+        ] {
+            let restricted = Greeting { access, ..greeting("[::]:8889", &[], vec![]) };
+            let hints = restricted.hints().join("\n");
+            assert!(hints.contains(said), "{hints}");
+        }
+        let admin = "192.0.2.5:9997".parse().expect("an address");
+        let exposed = Greeting { admin, ..greeting("[::]:8889", &[], vec![]) };
+        let hints = exposed.hints().join("\n");
+        assert!(hints.contains("whoever reaches TCP 9997 can see and change everything"), "{hints}");
+        let named = Greeting { operators: Openness::Named, ..exposed };
+        assert!(named.hints().join("\n").contains("operators: 192.0.2.5:9997, with a name"));
+        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
+        let hints_of_tcp = tcp.hints().join("\n");
+        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
         let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
     }

@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod dashboards;
+mod effective;
 mod greet;
+mod hash;
+mod manual;
 mod notify;
 
 use std::io::{IsTerminal, Write as _};
@@ -11,14 +14,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use sluice::http::access::keys;
 use sluice::http::tls;
 use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
+use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
-use sluice::server::{Over, Server, live};
+use sluice::server::{Over, Server};
 use sluice::tasks::named;
-use sluice_config::{Config, Effective, File, Inputs, StreamName};
+use sluice_config::{Action, Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -58,8 +63,31 @@ enum Do {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
+    /// Print every key of the configuration with its value and who gave it, as a server started so would have them.
+    Config {
+        /// Configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Set a key, over the file and the environment; may be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// Streams, as the server takes them.
+        #[arg(value_name = "NAME=URL")]
+        streams: Vec<String>,
+    },
+    /// Print the JSON Schema of a configuration file, for editors.
+    Schema,
+    /// Ask for a password, and print what to write in the configuration for it.
+    Hash,
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
+    /// Look at this machine as the server would: what is good, what is bad, and what mends it.
+    Doctor(sluice::doctor::Options),
+    /// Write a configuration from one of MediaMTX, and say what was taken over, what has another name, and what is not here.
+    Import(sluice::import::Options),
     /// Watch a server in the terminal: its shards, its streams, and the viewers with the worst lines.
     Top(sluice::top::Options),
     /// Load a server with viewers, and report what they got and what it cost; or be cameras for it.
@@ -67,6 +95,9 @@ enum Do {
     Load(sluice_load::Load),
     /// Write Grafana dashboards and Prometheus alerts for this version into a folder.
     Dashboards(dashboards::Options),
+    /// Write manual pages and completions of shells into a folder, for a package.
+    #[command(hide = true)]
+    Manual(manual::Options),
     /// Measure this program on this machine: cost per packet, joins, memory, loss; with reports.
     #[command(subcommand)]
     Bench(Bench),
@@ -107,14 +138,21 @@ struct Serve {
     streams: Vec<String>,
 }
 
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Serve,
+    Check,
+    Examine { json: bool },
+}
+
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
-    let check = command.is_some();
     let qr = serve.qr;
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let environment = match &command {
-        None | Some(Do::Check { .. }) => sluice_config::environment(),
+        None | Some(Do::Check { .. } | Do::Config { .. } | Do::Doctor(_)) => sluice_config::environment(),
         // The others take no configuration.
         Some(_) => Ok(Vec::new()),
     };
@@ -125,43 +163,77 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    let inputs = match command {
+    let (inputs, task) = match command {
+        Some(Do::Hash) => return hash::run(),
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
+        Some(Do::Import(options)) => return sluice::import::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
-        Some(Do::Dashboards(options)) => return write_dashboards(&options),
+        Some(Do::Config { config, sets, json, streams }) => {
+            let file = config.map(File::Path);
+            return print_config(Inputs { file, env, sets, streams, ..Inputs::default() }, json);
+        }
+        Some(Do::Schema) => return print(&format!("{:#}", sluice_config::json_schema())),
+        Some(Do::Dashboards(options)) => {
+            return wrote("dashboards", dashboards::run(&options, &mut std::io::stdout()));
+        }
+        Some(Do::Manual(options)) => return wrote("manual", manual::run(&options, &Cli::command())),
         Some(Do::Bench(Bench::Profile(profile))) => return sluice_bench::run(&profile, VERSION),
         Some(Do::Bench(Bench::Floor(floor))) => return run_floor(&floor),
         Some(Do::Check { file, sets }) => {
-            Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }
+            (Inputs { file: Some(File::Path(file)), env, sets, ..Inputs::default() }, Task::Check)
         }
-        None => Inputs {
-            file: serve.config.map(File::Path),
-            env,
-            sets: serve.sets,
-            streams: serve.streams,
-            commands: Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect(),
-        },
+        Some(Do::Doctor(sluice::doctor::Options { config, sets, json })) => {
+            (Inputs { file: config.map(File::Path), env, sets, ..Inputs::default() }, Task::Examine { json })
+        }
+        None => {
+            let commands = Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect();
+            let file = serve.config.map(File::Path);
+            let (sets, streams) = (serve.sets, serve.streams);
+            (Inputs { file, env, sets, streams, commands, ..Inputs::default() }, Task::Serve)
+        }
     };
     // A check tells what the file says, not what is served for want of it.
-    let read = if check { sluice_config::effective } else { live::configured };
-    let effective = match read(inputs.clone()) {
-        Ok(effective) => effective,
-        Err(error) => {
-            complain(&error.render(std::io::stderr().is_terminal()));
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
-    };
-    if check {
-        return report(&effective.config);
+    if matches!(task, Task::Check) {
+        return sluice_config::load(inputs).map_or_else(refuse, |config| report(&config));
     }
-    match run(effective, inputs, qr, &shown) {
+    let configured = match Configured::read(inputs) {
+        Ok(configured) => configured,
+        Err(error) => return refuse(error),
+    };
+    let ended = if let Task::Examine { json } = task {
+        sluice::doctor::run(&configured.effective.config, json).map_err(anyhow::Error::from)
+    } else {
+        run(&configured, qr, &shown)
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with a configuration.
+fn refuse(error: ConfigError) -> ExitCode {
+    complain(&error.render(std::io::stderr().is_terminal()));
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn print_config(inputs: Inputs, json: bool) -> ExitCode {
+    let mut text = Vec::new();
+    match Configured::read(inputs) {
+        Ok(read) => effective::write(&read.effective, json, &mut text).expect("a vector takes all"),
+        Err(error) => return refuse(error),
+    }
+    print(String::from_utf8_lossy(&text).trim_end())
+}
+
+/// Writes to standard output. Where nobody reads it the exit code still tells.
+fn print(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
 }
 
 /// Says what `check` found in a configuration that could be read, and in the certificates that it names.
@@ -173,22 +245,29 @@ fn report(config: &Config) -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
+    let keys = match keys::check(&config.access.jwt) {
+        Ok(keys) => keys,
+        Err(why) => {
+            complain(&why);
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
     let streams = match config.streams.len() {
         0 => "no streams, so that the demo is served".to_owned(),
         1 => "1 stream".to_owned(),
         streams => format!("{streams} streams"),
     };
     let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
-    // Where nobody reads it the exit code still tells.
-    let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
-    ExitCode::SUCCESS
+    let lines = lines.chain(keys).chain(greet::plain_passwords(config));
+    print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn write_dashboards(options: &dashboards::Options) -> ExitCode {
-    match dashboards::run(options, &mut std::io::stdout()) {
+/// Says why a command that writes files did not.
+fn wrote<E: std::error::Error>(command: &str, written: Result<(), E>) -> ExitCode {
+    match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("sluice dashboards: {error}"));
+            complain(&format!("sluice {command}: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -229,22 +308,17 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(
-    effective: Effective,
-    inputs: Inputs,
-    qr: bool,
-    passwords_shown: &[String],
-) -> anyhow::Result<ExitCode> {
+fn run(configured: &Configured, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    let logging =
-        logging::start(&effective.config.log, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let level = &configured.effective.config.log;
+    let logging = logging::start(level, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
     warn_of_passwords(passwords_shown);
-    let served = serve(effective, inputs, qr, logging);
+    let served = serve(configured, qr, logging);
     log.flush();
     served
 }
 
-fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
+fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -253,10 +327,9 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let has_file = inputs.file.is_some();
         let mut manager = Manager::find()?;
-        let mut server = Server::start(&effective, inputs, env!("COMMIT_OF_BUILD"), log).await?;
-        greet(&effective.config, &server, qr)?;
+        let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;
+        greet(&configured.effective.config, &server, qr)?;
         manager.ready();
         let mut looks = tokio::time::interval(manager.period());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -279,7 +352,7 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
-                    if has_file {
+                    if configured.path().is_some() {
                         tokio::spawn(named("reload", reload(server.changes().clone(), manager.reload())));
                         continue;
                     }
@@ -360,9 +433,12 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
         scheme,
         name,
         udp_ports: &server.ports,
+        tcp_ports: &server.tcp_ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
-        restricted: !config.access.read.is_empty(),
+        access: greet::openness(config, Action::Read),
+        admin: server.admin,
+        operators: greet::openness(config, Action::Api),
     };
     let out = Lines::start("greeting", std::io::stdout())?;
     out.put_all(&greeting.text());
@@ -375,6 +451,9 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     tracing::info!(version = VERSION, http = %server.http, admin = %server.admin, "serving");
     for hint in greeting.hints() {
         tracing::info!("{hint}");
+    }
+    for warning in greet::plain_passwords(config) {
+        tracing::warn!("{warning}");
     }
     Ok(())
 }

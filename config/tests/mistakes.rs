@@ -44,8 +44,8 @@ fn an_unknown_table_is_one_problem() {
    :  ^^^|^^
    :     `-- did you mean `streams`?
    `----
-  help: there are http, access, admin, pprof, udp, egress, ice, shards, limits, rtsp, nack, rtcp, srtp,
-        track, log, streams
+  help: there are config, http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits,
+        drain, rtsp, nack, rtcp, srtp, track, log, streams
 
 1 problem in the configuration"#,
     );
@@ -241,6 +241,7 @@ fn publishing_by_whip_is_not_there_yet() {
 fn variables_and_arguments_name_their_origin() {
     let inputs = Inputs {
         file: None,
+        api: Default::default(),
         env: [("SLUICE_UDP_PORT", "x"), ("SLUICE_UDP_GS0", "true")]
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .into(),
@@ -422,6 +423,39 @@ fn a_path_that_only_a_shell_understands() {
 }
 
 #[test]
+fn a_user_whom_anybody_could_be() {
+    report(
+        file("[access.users.ann]\nread = [\"gate\"]\n"),
+        r#"
+  x the user `ann` has neither a password nor addresses
+   ,-[sluice.toml:1:15]
+ 1 | [access.users.ann]
+   :               ^|^
+   :                `-- set access.users.ann.password, or access.users.ann.from for whoever comes from there
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_pattern_that_means_no_stream() {
+    report(
+        file("[access.users.ann]\npassword = \"x\"\nread = [\"gate\", \"yard?*\"]\n"),
+        r#"
+  x `access.users.ann.read`: a pattern has a `?`: write the name of a stream, with * for anything, or ~ and
+  | a regular expression
+   ,-[sluice.toml:3:17]
+ 3 | read = ["gate", "yard?*"]
+   :                 ^^^^|^^^
+   :                     `-- allowed: a list of names of streams, with * for anything, or ~ and a regular expression
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
 fn a_place_to_go_that_is_no_url() {
     report(
         file("[drain]\nelsewhere = \"tv2.example.com\"\n"),
@@ -430,8 +464,9 @@ fn a_place_to_go_that_is_no_url() {
    ,-[sluice.toml:2:13]
  2 | elsewhere = "tv2.example.com"
    :             ^^^^^^^^|^^^^^^^^
-   :                     `-- did you mean `https://tv2.example.com`?
+   :                     `-- did you mean `"https://tv2.example.com"`?
    `----
+  help: allowed: "" for none, or a URL like "https://tv2.example.com"
 
 1 problem in the configuration"#,
     );

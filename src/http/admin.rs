@@ -1,19 +1,25 @@
 //! The admin listener: health, metrics and profiles, on a loopback address by default.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::access::issue;
+use super::access::operators::{self, Operators};
 use super::api;
 use super::drain::{self, Drained};
 use super::hosts::{self, Hosts};
+use super::mediamtx::metrics::{self as theirs, Which};
+use super::mediamtx::{self, MediaMtx};
 use super::operator_page;
 use super::problem::Problem;
 use super::profiles::{self, Profiles};
@@ -39,8 +45,12 @@ pub struct Admin {
     pub pulses: [(&'static str, Arc<Pulse>); 2],
     /// Profiles.
     pub profiles: Arc<Profiles>,
+    /// MediaMTX's control API.
+    pub mediamtx: Arc<MediaMtx>,
     /// Names that it answers to.
     pub hosts: Hosts,
+    /// Who may do what.
+    pub operators: Operators,
     /// Whether the server lets nobody in any more.
     pub drained: Drained,
     /// Set once the server stops.
@@ -51,8 +61,9 @@ pub struct Admin {
 pub fn routes(admin: Arc<Admin>) -> Router {
     let profiles = profiles::routes(admin.profiles.clone());
     let api = api::routes(admin.operator.clone());
-    let hosts = admin.hosts.clone();
-    let drained = admin.drained.clone();
+    let (hosts, operators) = (admin.hosts.clone(), admin.operators.clone());
+    let (access, drained, mediamtx) =
+        (operators.access.clone(), admin.drained.clone(), admin.mediamtx.clone());
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -62,9 +73,25 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .with_state(admin)
         .merge(profiles)
         .merge(api)
+        .merge(issue::routes(access))
+        .merge(mediamtx::routes(mediamtx))
         .merge(drain::routes(drained))
         .merge(operator_page::routes())
-        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
+        .layer(from_fn_with_state(operators, operators::check))
+        .layer(from_fn_with_state(hosts, hosts::check))
+}
+
+/// A listener for metrics alone.
+pub fn metrics_alone(admin: Arc<Admin>) -> Router {
+    let (hosts, operators) = (admin.hosts.clone(), admin.operators.clone());
+    Router::new()
+        .route("/metrics", get(metrics))
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "no such page: /metrics is all that is here")
+        })
+        .with_state(admin)
+        .layer(from_fn_with_state(operators, operators::check))
+        .layer(from_fn_with_state(hosts, hosts::check))
 }
 
 /// What this is, as `sluice --version` says it.
@@ -124,9 +151,24 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     (status, axum::Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
 }
 
+/// Ours, with MediaMTX's behind them if that is wanted; to a query of theirs theirs alone, in their form.
 #[expect(clippy::disallowed_methods, reason = "a shell: what a scrape gives is of its own moment")]
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], admin.metrics.render(Instant::now(), SystemTime::now()))
-        .into_response()
+async fn metrics(State(admin): State<Arc<Admin>>, query: Query<BTreeMap<String, String>>) -> Response {
+    const OURS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    const THEIRS: &str = "text/plain; version=0.0.4; charset=utf-8";
+    /// Where OpenMetrics end.
+    const END: &str = "# EOF\n";
+    let (now, date) = (Instant::now(), SystemTime::now());
+    let compatible = admin.mediamtx.config.get().compat.mediamtx_metrics;
+    if let Some(which) = Which::of(&query).filter(|_| compatible) {
+        let text = theirs::render(&admin.operator, &which, (now, date)).await;
+        return ([(header::CONTENT_TYPE, THEIRS)], text).into_response();
+    }
+    let mut text = admin.metrics.render(now, date);
+    if compatible {
+        text.truncate(text.trim_end_matches(END).len());
+        text += &theirs::render(&admin.operator, &Which::default(), (now, date)).await;
+        text += END;
+    }
+    ([(header::CONTENT_TYPE, OURS)], text).into_response()
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use serde::Serialize;
 use sluice_config::Mistake;
+use utoipa::ToSchema;
 
 use crate::count::requests::FAILED;
 use crate::stream::Cause;
@@ -26,11 +28,32 @@ pub struct Problem {
     pub allow: Option<&'static str>,
     /// Why a stream has no picture, without what `detail` says around it: a word, if its source is away, and a
     /// sentence.
-    pub reason: Option<(Option<Cause>, String)>,
+    pub reason: Option<Box<(Option<Cause>, String)>>,
     /// The word that it is counted by, where its status does not say enough.
     pub word: Option<&'static str>,
+    /// What could be sent to prove who asks (RFC 9110 §11.6.1).
+    pub challenge: Option<Challenge>,
     /// What is wrong with a configuration, one by one.
     pub mistakes: Vec<Mistake>,
+}
+
+/// What could be sent to prove who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// A name and a password, for which a browser asks whoever looks (RFC 7617).
+    Basic,
+    /// Another token (RFC 6750 §3). A browser would show its own window over a page that has one.
+    Bearer,
+}
+
+impl Challenge {
+    /// As the header has it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Challenge::Basic => "Basic realm=\"sluice\", charset=\"UTF-8\"",
+            Challenge::Bearer => "Bearer realm=\"sluice\", error=\"invalid_token\"",
+        }
+    }
 }
 
 /// The word that a refusal is counted by, on its response.
@@ -53,6 +76,7 @@ impl Refused {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
             StatusCode::MISDIRECTED_REQUEST => "host",
             StatusCode::UNPROCESSABLE_ENTITY => "unacceptable",
+            StatusCode::TOO_MANY_REQUESTS => "rate",
             StatusCode::SERVICE_UNAVAILABLE => "overloaded",
             StatusCode::INTERNAL_SERVER_ERROR => FAILED,
             other if other.is_client_error() || other.is_server_error() => "other",
@@ -65,8 +89,8 @@ impl Problem {
     /// A refusal without a time to try again.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         let detail = detail.into();
-        let (retry_after, allow, reason, word, mistakes) = (None, None, None, None, Vec::new());
-        Problem { status, detail, retry_after, allow, reason, word, mistakes }
+        let (retry_after, allow, reason, word, challenge) = (None, None, None, None, None);
+        Problem { status, detail, retry_after, allow, reason, word, challenge, mistakes: Vec::new() }
     }
 
     /// The same with a time to try again, rounded up to whole seconds.
@@ -88,29 +112,75 @@ impl Problem {
     }
 }
 
+/// A refusal behind which the connection ends: who gets it keeps no place by asking.
+pub fn closing(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A refusal as it is sent (RFC 9457 §3.1).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body {
+    /// `about:blank`: `title` and `status` say which problem it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong and what to do about it, for a person.
+    detail: String,
+    /// The same, under the name that players written for other servers read.
+    error: String,
+    /// Why a stream has no picture, as a word; there where that is what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Option<&'static str>>,
+    /// The same as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The word that it is counted by, where its status does not say enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// What is wrong with a configuration, one by one; there where that is what is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ToldMistake>,
+}
+
+/// One mistake in a configuration.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mistake)]
+struct ToldMistake {
+    /// What is wrong, in a sentence.
+    message: String,
+    /// `sluice.toml:7:10`: the file, `environment`, `command line` or `API`, with line and column from 1.
+    place: Option<String>,
+    /// What is allowed there, or was probably meant.
+    hint: Option<String>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "error": self.detail,
-        });
         // For pages, which have a title of their own (extension members, RFC 9457 §3.2).
-        if let Some((cause, reason)) = self.reason {
-            body["cause"] = cause.map(Cause::name).into();
-            body["reason"] = reason.into();
-        }
-        // The word of the metric says to programs what the sentence says to people.
-        if let Some(word) = self.word {
-            body["code"] = word.into();
-        }
-        if !self.mistakes.is_empty() {
-            let told = |Mistake { message, place, hint }| serde_json::json!({ "message": message, "place": place, "hint": hint });
-            body["errors"] = self.mistakes.into_iter().map(told).collect();
-        }
-        let mut response = (self.status, body.to_string()).into_response();
+        let (cause, reason) = self.reason.map_or((None, None), |reason| {
+            let (cause, reason) = *reason;
+            (Some(cause.map(Cause::name)), Some(reason))
+        });
+        let told = |Mistake { message, place, hint }| ToldMistake { message, place, hint };
+        let body = Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("error"),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            error: self.detail,
+            cause,
+            reason,
+            code: self.word,
+            errors: self.mistakes.into_iter().map(told).collect(),
+        };
+        let body = serde_json::to_string(&body).expect("texts and numbers can be JSON");
+        let mut response = (self.status, body).into_response();
         if let Some(word) = self.word {
             response.extensions_mut().insert(Refused(word));
         }
@@ -118,6 +188,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge.as_str()));
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);

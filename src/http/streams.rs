@@ -1,6 +1,6 @@
 //! `/streams.json`: what every stream is and does, for the start page and for scripts.
 //!
-//! Owns the shape of the list, and that it is made once a second at the most, however many ask. It changes only
+//! Owns the shape of the list, and that the whole of it is made twice a second at the most, however many ask. It changes only
 //! when something changes, so that most are told that they have it already. Holds no credentials.
 
 use std::sync::Mutex;
@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::Grant;
 use super::conditional::{etag_of, has_already};
@@ -36,9 +37,13 @@ struct List {
 }
 
 impl StreamList {
-    /// The answer to a GET or HEAD with `headers` at `now`.
-    pub fn answer(&self, registry: &Registry, headers: &HeaderMap, now: Instant, _grant: &Grant) -> Response {
-        let list = self.list(registry, now);
+    /// The answer to a GET or HEAD with `headers` at `now`: the streams that `grant` holds for.
+    pub fn answer(&self, registry: &Registry, headers: &HeaderMap, now: Instant, grant: &Grant) -> Response {
+        let list = match grant.holds_for_all() {
+            true => self.list(registry, now),
+            // Few watch some of the streams only, and each of them others.
+            false => List::of(registry, now, |name| grant.holds_for(name)),
+        };
         let mut response = if has_already(headers, &list.etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
@@ -54,28 +59,38 @@ impl StreamList {
         let mut kept = lock(&self.0);
         match kept.as_ref().filter(|list| now.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
-            None => {
-                let streams = registry.streams().iter().map(|stream| describe(stream)).collect();
-                let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
-                let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
-                let list = List { made: now, etag: etag_of(body.as_bytes()), body: body.into() };
-                kept.insert(list).clone()
-            }
+            None => kept.insert(List::of(registry, now, |_| true)).clone(),
         }
     }
 }
 
+impl List {
+    fn of(registry: &Registry, now: Instant, which: impl Fn(&str) -> bool) -> List {
+        let streams = registry.streams();
+        let streams =
+            streams.iter().filter(|stream| which(&stream.name)).map(|stream| describe(stream)).collect();
+        let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: None, streams };
+        let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
+        List { made: now, etag: etag_of(body.as_bytes()), body: body.into() }
+    }
+}
+
 /// Every stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Streams)]
 pub struct Listed {
     /// The version of the server.
     pub version: String,
+    /// How many there are, of those asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<usize>,
     /// By name.
     pub streams: Vec<Told>,
 }
 
 /// What is told of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Stream)]
 pub struct Told {
     /// Its name in URLs.
     pub name: String,
@@ -108,7 +123,8 @@ pub struct Told {
 }
 
 /// What is wrong with a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Trouble)]
 pub struct ToldTrouble {
     /// `away`, `silent`, `no_keyframe`, `no_video`.
     pub kind: String,
@@ -119,7 +135,8 @@ pub struct ToldTrouble {
 }
 
 /// The video of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Video)]
 pub struct ToldVideo {
     /// `H264`.
     pub codec: String,
@@ -132,7 +149,8 @@ pub struct ToldVideo {
 }
 
 /// The audio of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Audio)]
 pub struct ToldAudio {
     /// `opus`, `PCMU`, `PCMA`.
     pub codec: String,
@@ -141,7 +159,7 @@ pub struct ToldAudio {
 }
 
 /// What comes in of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ingress {
     /// Payload bits a second, over the last seconds.
     pub bps: Option<u64>,
@@ -155,7 +173,13 @@ pub struct Ingress {
 
 /// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
 pub fn whole(registry: &Registry, history: &History) -> Listed {
-    let streams = registry.streams().into_iter().map(|stream| Told {
+    let streams: Vec<Told> = registry.streams().iter().map(|stream| of_operators(stream, history)).collect();
+    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: Some(streams.len()), streams }
+}
+
+/// Everything of one stream, for operators.
+pub fn of_operators(stream: &Stream, history: &History) -> Told {
+    Told {
         source: stream.source(),
         error: stream.status().failure,
         ingress: Some(Ingress {
@@ -164,20 +188,17 @@ pub fn whole(registry: &Registry, history: &History) -> Listed {
             lost: stream.counters.ingress_lost.get(),
             keyframes: stream.counters.keyframes.get(),
         }),
-        ..describe(&stream)
-    });
-    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams: streams.collect() }
+        ..describe(stream)
+    }
 }
 
 /// What everybody may know of a stream: not where its camera is.
 fn describe(stream: &Stream) -> Told {
     let (status, watch) = (stream.status(), stream.watch());
     let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
-    let (state, retry_in) = match &status.state {
-        SourceState::Connecting => ("connecting", None),
-        SourceState::Starting { .. } => ("starting", None),
-        SourceState::Playing => ("playing", None),
-        SourceState::Waiting { retry_in, .. } => ("waiting", Some(retry_in.as_millis() as u64)),
+    let retry_in = match &status.state {
+        SourceState::Waiting { retry_in, .. } => Some(retry_in.as_millis() as u64),
+        _ => None,
     };
     let trouble = watch.trouble.map(|trouble| {
         let detail = match trouble {
@@ -200,7 +221,7 @@ fn describe(stream: &Stream) -> Told {
     Told {
         name: stream.name.clone(),
         source: kind(&stream.source()).to_owned(),
-        state: state.to_owned(),
+        state: status.state.name().to_owned(),
         since: watch.since.map(httpdate::fmt_http_date),
         trouble,
         error: failure,

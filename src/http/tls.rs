@@ -172,11 +172,20 @@ fn one(listener: &'static str, files: Option<Files>) -> Result<Option<Arc<Tls>>,
     Ok(Some(Arc::new(Tls::new(listener, files, certificate)?)))
 }
 
+/// The certificates of a configuration as a start would find them, each with its files.
+pub fn certificates(config: &Config) -> Vec<(Files, Result<Certificate, CertificateError>)> {
+    let load = |files| {
+        let loaded = load(&files);
+        (files, loaded)
+    };
+    tables(config).into_iter().flatten().map(load).collect()
+}
+
 /// Looks at the certificates of a configuration, as a start would: what there is, or all that is wrong.
 pub fn check(config: &Config) -> Result<Vec<String>, Vec<CertificateError>> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for files in tables(config).into_iter().flatten() {
-        match load(&files) {
+    for (files, loaded) in certificates(config) {
+        match loaded {
             Ok(certificate) => good.push(format!("{files}: a certificate {certificate}")),
             Err(error) => bad.push(error),
         }

@@ -21,7 +21,7 @@ use crate::count::EndReason;
 use crate::current::Current;
 use crate::id::SessionId;
 use crate::peer::Credentials;
-use crate::session::admission::Refusal;
+use crate::session::admission::{Asked, Refusal};
 use crate::session::client::Client;
 use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
@@ -85,11 +85,11 @@ impl Whep {
         now: Instant,
         stream: &str,
         request: &Request,
-        _grant: &Grant,
+        grant: &Grant,
     ) -> Result<Response, Problem> {
         let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
         match request.head.method {
-            Method::POST => self.post(now, &stream, request),
+            Method::POST => self.post(now, &stream, request, grant),
             Method::GET => Ok(StatusCode::NO_CONTENT.into_response()),
             Method::HEAD => Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response()),
             _ => Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
@@ -120,7 +120,13 @@ impl Whep {
         }
     }
 
-    fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
+    fn post(
+        &self,
+        now: Instant,
+        stream: &Arc<Stream>,
+        request: &Request,
+        grant: &Grant,
+    ) -> Result<Response, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
         if self.drain.now().is_some() {
             let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
@@ -136,7 +142,9 @@ impl Whep {
             stream.want();
             return Err(not_playing(stream, &status.state));
         };
-        let place = self.sessions.admission.admit(now, Client::of(request.head.client), stream.id);
+        let client = Client::of(request.head.client);
+        let bits = stream.counters.rate.get().unwrap_or(0.0) as u64;
+        let place = self.sessions.admission.admit(now, Asked { client, stream: stream.id, bits });
         let taken = place.map_err(|refusal| refused(stream, refusal))?;
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
@@ -150,6 +158,7 @@ impl Whep {
             name: &stream.name,
             formats,
             candidates: &candidates,
+            tcp_port: shard.tcp_port,
             dtls: &self.dtls,
             limits,
             repair,
@@ -163,7 +172,7 @@ impl Whep {
             })?;
         let id = viewer.session();
         let visitor = Visitor::new(request.head.client, &request.head.headers, now);
-        let place = (taken, visitor);
+        let place = (taken, visitor, grant.right().clone());
         let session = Session::new(stream.clone(), layer, shard.clone(), place, etag.clone(), ufrags, mids);
         self.enter(id, session, viewer)?;
         let (remote, shard) = (request.head.client, shard.index);
@@ -258,8 +267,9 @@ impl Whep {
         local_address: Option<IpAddr>,
     ) -> Result<Response, Problem> {
         let candidates = self.candidates(&session.shard, local_address);
+        let reach = (&candidates[..], session.shard.tcp_port);
         let Restart { local, fragment, etag } =
-            restart(&session.mids, &session.stream.name, &candidates, &self.dtls, &mut rand::rng());
+            restart(&session.mids, &session.stream.name, reach, &self.dtls, &mut rand::rng());
         let command = Command::RestartIce { session: id, local, remote };
         session.shard.command(command).map_err(|busy| overloaded(busy.to_string()))?;
         self.sessions.restarted(id, etag.clone(), remote_ufrags);
@@ -280,26 +290,6 @@ impl From<JoinError> for Problem {
         };
         let problem = Problem::new(status, error.to_string());
         if matches!(error, JoinError::Engine(_)) { problem.counted_as("engine") } else { problem }
-    }
-}
-
-/// Cross-origin headers that every player needs, on every response of WHEP.
-pub fn allow_origin(headers: &mut HeaderMap, origin: &HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
-        (
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "Location, Link, ETag, ID, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
-        ),
-        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
-        (HeaderName::from_static("accept-post"), "application/sdp"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if *origin != HeaderValue::from_static("*") {
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
 }
 
@@ -345,21 +335,21 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
     };
     let again = if cause.is_some() { "; trying again" } else { "" };
     let detail = format!("stream {:?} has no picture yet: {reason}{again}", stream.name);
-    Problem { reason: Some((cause, reason)), ..Problem::new(StatusCode::CONFLICT, detail) }
+    Problem { reason: Some(Box::new((cause, reason))), ..Problem::new(StatusCode::CONFLICT, detail) }
         .retry_after(retry_in)
 }
 
 /// 429 where this client asks for too much, 503 where all do.
 fn refused(stream: &Stream, refusal: Refusal) -> Problem {
     let why = match refusal {
-        Refusal::StreamViewers(_) => format!("stream {:?} {refusal}", stream.name),
-        _ => refusal.to_string(),
+        refusal if refusal.is_of_stream() => format!("stream {:?} {refusal}", stream.name),
+        refusal => refusal.to_string(),
     };
     let status = match refusal.is_of_client() {
         true => StatusCode::TOO_MANY_REQUESTS,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let wait = if matches!(refusal, Refusal::Rate(_)) { RATE_RETRY } else { FULL_RETRY };
+    let wait = if refusal.is_of_rate() { RATE_RETRY } else { FULL_RETRY };
     Problem::new(status, why).retry_after(wait).counted_as(refusal.label())
 }
 

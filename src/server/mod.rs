@@ -4,8 +4,11 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+pub mod configured;
 mod drain;
-pub mod live;
+mod file_watch;
+mod live;
+mod rewrite;
 mod settings;
 mod shards;
 mod streams;
@@ -13,32 +16,39 @@ mod tables;
 pub mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sluice_config::{Config, Effective, Inputs};
+use sluice_config::{Config, Effective};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::configured::Configured;
+use self::file_watch::watch_file;
 use self::live::Live;
+pub use self::shards::placement;
 use self::streams::Streams;
 use self::tables::Tables;
 use self::watchdog::WatchdogSetup;
 use crate::cipher::Choice;
 use crate::count::Reloads;
+use crate::count::access::Decisions;
 use crate::count::requests::Requests;
 use crate::current::Current;
-use crate::descriptors::{self, ADMIN_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
+use crate::descriptors::{self, ADMIN_CONNECTIONS, METRICS_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
-use crate::http::access::Access;
+use crate::http::access::operators::Operators;
+use crate::http::access::{Access, watch as rights};
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
 use crate::http::drain::Drained;
 use crate::http::listen::{self, ClientLimits, HttpLimits, ListenError, Service};
+use crate::http::mediamtx::MediaMtx;
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
 use crate::http::tls::{self, Tls, TlsError, renewal};
@@ -137,6 +147,8 @@ pub struct Server {
     pub admin: SocketAddr,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
+    /// Their TCP ports, where viewers without UDP are taken.
+    pub tcp_ports: Vec<u16>,
     /// Addresses that viewers were told at the start, best first.
     pub announced: Vec<IpAddr>,
     workers: Vec<Worker>,
@@ -155,21 +167,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says, which is read again from `inputs` when that is asked for ([`Server::changes`]).
-    /// `revision` is the commit of this build; of the log, what it lost is counted, its last lines are shown, and its
+    /// Starts everything that `configured` says, which is read again when that is asked for ([`Server::changes`]). `revision` is the commit of this build; of the log, what it lost is counted, its last lines are shown, and its
     /// levels can be changed.
     pub async fn start(
-        Effective { config, settings }: &Effective,
-        inputs: Inputs,
+        configured: &Configured,
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
+        let Effective { config, settings } = &configured.effective;
         let [public_tls, private_tls] = tls::of(config)?;
         let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
         let cipher = Choice::make(config.srtp.cipher);
         tracing::info!("{cipher}");
         let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
+        let plan = connections(config)?;
+        let listeners = shards::listeners(config, sockets.len(), plan.of_viewers).await?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
         let viewers = config.limits.viewers as usize;
@@ -177,7 +190,7 @@ impl Server {
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = shards::start(config, sockets, &news_in, &ends)?;
+        let workers = shards::start(config, (sockets, listeners), &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
@@ -193,6 +206,9 @@ impl Server {
             terms: Current::new(config.into()),
             drain: drain.clone(),
         });
+        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
+        let decisions = Arc::new(Decisions::default());
+        let access = Arc::new(Access::new(&config.access, decisions.clone()));
         let (changes, orders) = Changes::new();
         let reloads = Arc::new(Reloads::default());
         reloads.succeed(SystemTime::now());
@@ -210,6 +226,7 @@ impl Server {
                 sessions: sessions.clone(),
                 shards: shards.clone(),
                 requests: requests.clone(),
+                decisions,
                 lost: log.lost.clone(),
                 ends: ends.clone(),
                 revision,
@@ -222,7 +239,13 @@ impl Server {
             shards,
             pulses: [("watchdog", Arc::default()), ("http", Arc::default())],
             profiles: Arc::new(Profiles::new(revision)),
+            mediamtx: Arc::new(MediaMtx {
+                operator: operator.clone(),
+                config: Current::new(Arc::new(config.clone())),
+                started: SystemTime::now(),
+            }),
             hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
+            operators: Operators { access: access.clone(), clients: operators.clone() },
             drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
         });
@@ -232,10 +255,9 @@ impl Server {
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
         let clients = Arc::new(Current::new(ClientLimits::new(config)));
-        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
-        let origin = Arc::new(Current::new(settings::origin(config)?));
+        let origins = Arc::new(Current::new(settings::origins(config)?));
         let announcer = Arc::new(Current::new(Arc::new(announcer)));
-        let limits = HttpLimits { connections: connections(config)?, clients: clients.clone() };
+        let limits = HttpLimits { connections: plan.connections as usize, clients: clients.clone() };
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
@@ -243,8 +265,8 @@ impl Server {
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
-            access: Access::new(&config.access.read),
-            origin: origin.clone(),
+            access: access.clone(),
+            origins: origins.clone(),
             clients: clients.clone(),
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
@@ -262,11 +284,22 @@ impl Server {
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, clients: operators.clone() };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
-            let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let router = profiles::alone(
+                admin_state.profiles.clone(),
+                admin_state.operators.clone(),
+                admin_state.hosts.clone(),
+            );
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
             let alone = service("pprof", router, &limits, &None);
             let serving = listen(watched(Task::Admin, "pprof"), listener, alone, &stopping);
             tasks.spawn(named("pprof listener", serving));
+        }
+        if let Some(address) = config.metrics.listen {
+            let listener = listen::listen(address, "metrics.listen").await?;
+            let limits = HttpLimits { connections: METRICS_CONNECTIONS as usize, ..limits.clone() };
+            let alone = service("metrics", admin::metrics_alone(admin_state.clone()), &limits, &None);
+            let serving = listen(watched(Task::Admin, "metrics"), listener, alone, &stopping);
+            tasks.spawn(named("metrics listener", serving));
         }
         let of_operators = service("admin", admin::routes(admin_state.clone()), &limits, &private_tls);
         let serving = listen(watched(Task::Admin, "admin"), private, of_operators, &stopping);
@@ -280,33 +313,48 @@ impl Server {
         let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
+        let rights =
+            watch_rights(watched(Task::Access, "access"), access.clone(), sessions.clone(), stopping.clone());
+        tasks.spawn_on(named("access", rights), http_executor.handle());
         let (over, drained) = mpsc::channel(1);
         let ends_of_drains =
             end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
         tasks.spawn(named("drain", ends_of_drains));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
-        streams.apply(config).map_err(ServerError::Thread)?;
+        streams.apply(config, |_| false).map_err(ServerError::Thread)?;
         let streams = Arc::new(streams);
+        let (watch, watch_wanted) = watch::channel(config.config.watch);
+        if let Some(path) = configured.path() {
+            let watched = watched(Task::Changes, "watch of the file");
+            let (path, changes) = (path.to_owned(), operator.changes.clone());
+            let follow = follow_file(watched, path, changes, watch_wanted, stopping.clone());
+            tasks.spawn(named("watch of the file", follow));
+        }
         let tables = Tables {
-            origin,
+            watch,
+            origins,
             hosts: admin_state.hosts.clone(),
+            access,
+            mediamtx: admin_state.mediamtx.clone(),
             clients,
             operators,
             whep: whep.clone(),
             announcer: announcer.clone(),
         };
-        let live = Live { inputs, tables, streams: streams.clone(), operator, certificates };
+        let live = Live { now: configured.clone(), tables, streams: streams.clone(), operator, certificates };
         let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
         tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
+        let tcp_ports = workers.iter().filter_map(|worker| worker.handle.tcp_port).collect();
         let _http_executor = http_executor;
         Ok(Server {
             http,
             admin,
             ports,
+            tcp_ports,
             announced,
             workers,
             admin_state,
@@ -444,6 +492,38 @@ async fn renew(
     }
 }
 
+/// Watches the configuration file until the stop.
+async fn follow_file(
+    mut watched: Watched,
+    path: PathBuf,
+    changes: Changes,
+    wanted: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    let follow = async || watch_file(&path, &changes, wanted.clone(), stop.clone()).await;
+    while let Some(pause) = watched.run(follow()).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Ends sessions with the right to them until the stop.
+async fn watch_rights(
+    mut watched: Watched,
+    access: Arc<Access>,
+    sessions: Arc<Sessions>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut looks = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = rights::watch(&access, &sessions) => {}
+        }
+    };
+    while let Some(pause) = watched.run(looks()).await {
+        watched.pause(pause).await;
+    }
+}
+
 /// Waits for the ends of drains until the stop.
 async fn end_drains(
     mut watched: Watched,
@@ -463,14 +543,15 @@ async fn end_drains(
     }
 }
 
-/// Connections of the public listener.
-fn connections(config: &Config) -> Result<usize, ServerError> {
+/// How many connections there may be.
+fn connections(config: &Config) -> Result<descriptors::Plan, ServerError> {
     let limit = sluice_io::descriptors::raise().unwrap_or_else(|error| {
         tracing::warn!(%error, "the kernel does not say how many files may be open");
         u64::MAX
     });
     let shards = config.shard_count(affinity::cores().len());
-    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards.into(), limit)?;
+    let shards = (shards.into(), config.ice.tcp_listen.is_some());
+    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards, limit)?;
     if plan.lowered {
         tracing::warn!(
             "this process may have {limit} open files: http.connections is {}, so that some stay for cameras. \
@@ -478,7 +559,7 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
             plan.connections
         );
     }
-    Ok(plan.connections as usize)
+    Ok(plan)
 }
 
 /// Time between two samples of the history.

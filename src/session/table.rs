@@ -5,6 +5,7 @@
 //! twice or never. Never knows HTTP.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -12,9 +13,11 @@ use std::time::Instant;
 use super::admission::{Admission, Place};
 use super::gone::{Gone, Graves};
 use super::offer::RefusedOffers;
+use super::right::Right;
 use super::visitor::Visitor;
 use crate::contain::lock;
 use crate::count::{Cell, EndReason};
+use crate::feed::Feed;
 use crate::id::{LayerId, SessionId, ShortId, StreamId};
 use crate::shard::News;
 use crate::shard::command::ShardHandle;
@@ -28,8 +31,34 @@ pub struct Sessions {
     pub answered: Cell,
     /// Offers that did not become one.
     pub refused: RefusedOffers,
+    /// Where it is told that they begin, connect and end.
+    pub happens: Feed<Happened>,
     table: Mutex<HashMap<SessionId, Session>>,
     gone: Mutex<Graves>,
+}
+
+/// Something happened to a session.
+#[derive(Debug, Clone)]
+pub struct Happened {
+    /// Which.
+    pub id: ShortId,
+    /// What it watches.
+    pub stream: String,
+    /// Whom the offer came from.
+    pub address: IpAddr,
+    /// What.
+    pub what: What,
+}
+
+/// What happens to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Its offer was answered.
+    Began,
+    /// ICE and DTLS are up.
+    Connected,
+    /// It is over.
+    Ended(EndReason),
 }
 
 /// One session.
@@ -43,6 +72,8 @@ pub struct Session {
     pub shard: Arc<ShardHandle>,
     /// Who asked for it.
     pub visitor: Visitor,
+    /// By what right.
+    pub right: Right,
     /// Its place in the house, given back with the last copy of this.
     pub place: Arc<Place>,
     /// Entity tag of the current ICE session, with its quotes (RFC 9725 §4.3.1).
@@ -61,13 +92,13 @@ impl Session {
         stream: Arc<Stream>,
         layer: LayerId,
         shard: Arc<ShardHandle>,
-        (place, visitor): (Place, Visitor),
+        (place, visitor, right): (Place, Visitor, Right),
         etag: String,
         remote_ufrags: Vec<String>,
         mids: Vec<String>,
     ) -> Session {
         let place = Arc::new(place);
-        Session { stream, layer, shard, visitor, place, etag, remote_ufrags, mids, deleted: false }
+        Session { stream, layer, shard, visitor, right, place, etag, remote_ufrags, mids, deleted: false }
     }
 }
 
@@ -76,7 +107,7 @@ impl Sessions {
     pub fn new(admission: Arc<Admission>) -> Sessions {
         let refused = RefusedOffers::default();
         let (answered, table, gone) = (Cell::new(), Mutex::default(), Mutex::default());
-        Sessions { admission, refused, answered, table, gone }
+        Sessions { admission, refused, answered, happens: Feed::default(), table, gone }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
@@ -97,6 +128,7 @@ impl Sessions {
     pub fn insert(&self, id: SessionId, session: Session) {
         session.shard.viewers.fetch_add(1, Ordering::Relaxed);
         self.answered.add_shared(1);
+        self.happens.tell(|| happened(id, &session, What::Began));
         self.lock().insert(id, session);
     }
 
@@ -126,12 +158,15 @@ impl Sessions {
     }
 
     /// A viewer is over, `now`: its session goes from all books, but for the one of those who ended.
-    fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) {
-        let Some(Session { stream, visitor, .. }) = self.close(id) else { return };
+    fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) -> Option<Arc<Stream>> {
+        let session = self.close(id)?;
+        self.happens.tell(|| happened(id, &session, What::Ended(reason)));
+        let Session { stream, visitor, .. } = session;
         tracing::debug!(session = ?id, stream = stream.name, remote = %visitor.address, reason = reason.label(), connected, "viewer ended");
         let gone =
             Gone { id: id.short(), stream: stream.name.clone(), visitor, ended: now, reason, connected };
         lock(&self.gone).add(gone);
+        Some(stream)
     }
 
     fn close(&self, id: SessionId) -> Option<Session> {
@@ -155,6 +190,13 @@ impl Sessions {
             .collect()
     }
 
+    /// Sessions that were not deleted.
+    pub fn all(&self) -> Vec<(SessionId, Session)> {
+        let table = self.lock();
+        let there = table.iter().filter(|(_, session)| !session.deleted);
+        there.map(|(id, session)| (*id, session.clone())).collect()
+    }
+
     /// Sessions that ended in the last ten minutes, the latest first.
     pub fn gone(&self, now: Instant) -> Vec<Gone> {
         lock(&self.gone).since(now)
@@ -168,18 +210,20 @@ impl Sessions {
         self.lock().iter().filter_map(of_stream).collect()
     }
 
-    /// Sessions that were not deleted, each with the shard where its viewer lives.
-    pub fn all(&self) -> Vec<(SessionId, Arc<ShardHandle>)> {
+    /// Sessions that `over` says are, and were not deleted, each with the shard where its viewer lives. One lock for all.
+    pub fn which(&self, over: impl Fn(&Session) -> bool) -> Vec<(SessionId, Arc<ShardHandle>)> {
         let table = self.lock();
-        let held = table.iter().filter(|(_, session)| !session.deleted);
-        held.map(|(id, session)| (*id, session.shard.clone())).collect()
+        let which = table.iter().filter(|(_, session)| !session.deleted && over(session));
+        which.map(|(id, session)| (*id, session.shard.clone())).collect()
     }
 
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.
     pub fn end_of_shard(&self, now: Instant, shard: usize) -> usize {
         let of_shard = |(id, session): (&SessionId, &Session)| (session.shard.index == shard).then_some(*id);
         let lost: Vec<SessionId> = self.lock().iter().filter_map(of_shard).collect();
-        lost.iter().for_each(|id| self.bury(now, *id, EndReason::ShardFailed, false));
+        for id in &lost {
+            self.bury(now, *id, EndReason::ShardFailed, false);
+        }
         lost.len()
     }
 
@@ -187,12 +231,17 @@ impl Sessions {
     pub fn hear(&self, now: Instant, news: &News) {
         match news {
             News::Connected(id) => {
-                let place = self.lock().get(id).map(|session| session.place.clone());
-                place.inspect(|place| place.connected());
+                let Some(session) = self.lock().get(id).cloned() else { return };
+                session.place.connected();
+                self.happens.tell(|| happened(*id, &session, What::Connected));
             }
             News::Ended(ended) => {
-                self.bury(now, ended.session, ended.reason, ended.connected);
+                let stream = self.bury(now, ended.session, ended.reason, ended.connected);
+                stream.inspect(|stream| stream.counters.egress_of_ended.add_shared(ended.bytes));
             }
         }
     }
+}
+fn happened(id: SessionId, session: &Session, what: What) -> Happened {
+    Happened { id: id.short(), stream: session.stream.name.clone(), address: session.visitor.address, what }
 }

@@ -6,7 +6,7 @@
 //! locks or knows a socket.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,18 @@ use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
-use crate::peer::{Admission, Check, Egress};
+use crate::peer::{Admission, Check, ConnectionId, Egress, Remote};
 use crate::track::{Recent, RecentLimits};
 use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Taken, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
+
+/// Who deletes a session that had not connected after so long was not served: players give up sooner than we do (our page
+/// after 8 s). Shorter counts people who close a page among those whom UDP does not reach, longer misses players that are
+/// less patient.
+const GIVES_UP: Duration = Duration::from_secs(5);
 
 /// Turns (one train to one viewer) of one [`Shard::poll_fan_out`]. Each is a few microseconds, and all of
 /// one call share its time: more of them blur `abs-send-time`, fewer read the clock more often.
@@ -58,6 +63,8 @@ pub struct Ended {
     pub reason: EndReason,
     /// Whether it ever connected.
     pub connected: bool,
+    /// Payload bytes that it was sent, without repairs.
+    pub bytes: u64,
 }
 
 /// What the control plane's books hear of a viewer: at most one of each.
@@ -85,6 +92,8 @@ pub struct Shard {
     counters: Arc<ShardCounters>,
     ended: Vec<Ended>,
     arrived: Vec<SessionId>,
+    /// Connections that nobody is at any more.
+    abandoned: Vec<ConnectionId>,
     /// Viewers that are connected.
     connected: u64,
 }
@@ -114,6 +123,7 @@ impl Shard {
             counters,
             ended: Vec::new(),
             arrived: Vec::new(),
+            abandoned: Vec::new(),
             connected: 0,
         }
     }
@@ -148,28 +158,47 @@ impl Shard {
         self.arrived.drain(..)
     }
 
-    /// One datagram from `source` to our address `local`.
+    /// One datagram from `source` to our address `local`. Returns whether `source` is a viewer's now.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: impl Into<Remote>,
         local: Option<IpAddr>,
         datagram: &[u8],
         egress: &mut dyn Egress,
-    ) {
+    ) -> bool {
+        let source = source.into();
         match self.demux.owner(source, datagram) {
             Owner::Named(slot, check) => {
-                self.handle_check(now, slot, source, local, &check, egress);
+                return self.handle_check(now, slot, source, local, &check, egress);
             }
-            Owner::Known(slot) => self.with_viewer(slot, |viewer, around| {
-                viewer.handle_datagram(now, source, datagram, around, egress)
-            }),
+            Owner::Known(slot) => {
+                self.with_viewer(slot, |viewer, around| {
+                    viewer.handle_datagram(now, source, datagram, around, egress)
+                });
+                return true;
+            }
             Owner::UnknownUfrag => self.counters.discarded_unknown_ufrag.add(1),
             Owner::UnknownAddress => self.counters.discarded_unknown_address.add(1),
             Owner::NoCheck => self.counters.discarded_no_check.add(1),
             Owner::Media => self.counters.discarded_media.add(1),
             Owner::Alien => self.counters.discarded_alien.add(1),
         }
+        false
+    }
+
+    /// The connection of `remote` is closed: whoever was there is not there any more.
+    pub fn forget(&mut self, remote: Remote) {
+        let Some(slot) = self.demux.holder(remote) else { return };
+        self.demux.remove_address(remote, slot);
+        if let Some(seat) = self.viewers.get_mut(slot) {
+            seat.viewer.forget(remote);
+        }
+    }
+
+    /// Takes the connections of viewers that ended since the last call.
+    pub fn drain_abandoned(&mut self) -> std::vec::Drain<'_, ConnectionId> {
+        self.abandoned.drain(..)
     }
 
     /// One command of the control plane. Returns whether the thread shall end.
@@ -178,8 +207,11 @@ impl Shard {
             Command::Join(viewer) => self.join(*viewer),
             Command::End(session, reason) => {
                 if let Some(&slot) = self.by_session.get(&session) {
-                    self.viewers[slot].viewer.close(egress);
-                    self.remove(slot, reason);
+                    let Seat { viewer, connected, .. } = &mut self.viewers[slot];
+                    let waited = now.saturating_duration_since(viewer.peer().offered());
+                    let gave_up = reason == EndReason::Deleted && !*connected && waited >= GIVES_UP;
+                    viewer.close(egress);
+                    self.remove(slot, if gave_up { EndReason::SetupTimeout } else { reason });
                 }
             }
             Command::RestartIce { session, local, remote } => {
@@ -268,6 +300,7 @@ impl Shard {
                             first = true;
                             counters.setup.first_media.observe_some(of_all);
                         }
+                        Taken::SlowLine => counters.dropped_slow_line.add(train.packets.len() as u64),
                         Taken::Undecodable => counters.dropped_undecodable.add(train.packets.len() as u64),
                     }
                 }
@@ -314,6 +347,7 @@ impl Shard {
             stream: viewer.layer.stream,
             reason: EndReason::ShardFailed,
             connected: *connected,
+            bytes: viewer.sent().bytes,
         }));
         self.counters.ended(EndReason::ShardFailed).add(seats.len() as u64);
         for (_, seat) in seats {
@@ -366,17 +400,18 @@ impl Shard {
         &mut self,
         now: Instant,
         slot: usize,
-        source: SocketAddr,
+        source: Remote,
         local: Option<IpAddr>,
         check: &Check<'_>,
         egress: &mut dyn Egress,
-    ) {
+    ) -> bool {
         let viewer = |slot: usize| &self.viewers[slot].viewer;
         let holder = self.demux.holder(source).filter(|&holder| holder != slot);
         if holder.is_some_and(|holder| {
             !viewer(holder).peer().is_released(now, source) || viewer(slot).peer().target(now).is_some()
         }) {
-            return self.counters.discarded_taken_address.add(1);
+            self.counters.discarded_taken_address.add(1);
+            return false;
         }
         let mut admission = Admission::Refused;
         self.with_viewer(slot, |viewer, around| {
@@ -402,6 +437,7 @@ impl Shard {
                 evicted.into_iter().for_each(|evicted| self.demux.remove_address(evicted, slot));
             }
         }
+        matches!(admission, Admission::Admitted(_))
     }
 
     /// Calls one viewer and does what its outcome asks for.
@@ -463,6 +499,7 @@ impl Shard {
         self.demux.remove_ufrag(viewer.peer().ufrag());
         for address in viewer.peer().addresses() {
             self.demux.remove_address(address, slot);
+            self.abandoned.extend(address.connection);
         }
         self.deadlines.clear(slot);
         self.layers.slots[layer].strike(slot);
@@ -470,7 +507,8 @@ impl Shard {
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);
         self.counters.ended(reason).add(1);
-        self.ended.push(Ended { session: viewer.session(), stream: viewer.layer.stream, reason, connected });
+        let (session, stream, bytes) = (viewer.session(), viewer.layer.stream, viewer.sent().bytes);
+        self.ended.push(Ended { session, stream, reason, connected, bytes });
         // An engine that panicked may panic again where it is dropped: that is still one viewer's matter.
         contain(|| drop(viewer));
     }

@@ -14,7 +14,7 @@ use super::screen::{Part, Screen};
 use super::units::{bitrate, length, milliseconds, number, percent};
 use crate::http::streams::Told;
 use crate::operator::sample::ShardLoad;
-use crate::operator::viewers::{Row as ViewerRow, Sort};
+use crate::operator::sessions::{Row as ViewerRow, Sort};
 
 /// Rows of a table that has not the keys: those that matter come first.
 const FEW: u16 = 5;
@@ -49,7 +49,7 @@ fn height(screen: &Screen, part: Part) -> Constraint {
         _ if part == screen.part => return Constraint::Fill(1),
         Part::Shards => screen.seen.sample.as_ref().map_or(0, |sample| sample.shards.len()),
         Part::Streams => screen.seen.streams.streams.len(),
-        Part::Viewers => screen.seen.viewers.viewers.len(),
+        Part::Viewers => screen.seen.viewers.sessions.len(),
     };
     Constraint::Length(AROUND + u16::try_from(rows).unwrap_or(FEW).clamp(1, FEW))
 }
@@ -198,7 +198,7 @@ fn draw_viewers(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen) {
     ];
     let now = screen.seen.sample.as_ref().map_or(0, |sample| sample.at_ms);
     let names = ["session", "stream", "address", "since", "trip", "loss", "repairs", "estimate"];
-    let rows = list.viewers.iter().map(|viewer| Row::new(cells(viewer, now)).style(worry(viewer))).collect();
+    let rows = list.sessions.iter().map(|viewer| Row::new(cells(viewer, now)).style(worry(viewer))).collect();
     let table = table(screen, Part::Viewers, title, &names, &widths, rows);
     frame.render_stateful_widget(table, area, &mut screen.places[Part::Viewers as usize]);
 }

@@ -21,7 +21,7 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use self::ask::{Address, AskError, Seen};
 use self::screen::{Screen, Turn};
 use crate::executor::Executor;
-use crate::operator::viewers::Sort;
+use crate::operator::sessions::Sort;
 
 /// Exit code for a URL that cannot be used; clap's own, too.
 const BAD_USAGE: u8 = 2;
@@ -70,7 +70,7 @@ fn sort(name: &str) -> Result<Sort, String> {
 /// Runs the command.
 pub fn run(options: &Options) -> ExitCode {
     let complain = |why: &dyn std::fmt::Display, code| {
-        let _ = writeln!(std::io::stderr(), "sluice top: {why}");
+        let _ = writeln!(std::io::stderr(), "sluice top: {}", text::printable(&why.to_string()));
         ExitCode::from(code)
     };
     let address = match options.url.parse::<Address>() {

@@ -17,7 +17,7 @@ use super::Way;
 use super::budget::Budget;
 use super::forward::{Forward, Forwarder, Repair};
 use super::reception::{About, Reception};
-use super::state::TrackState;
+use super::state::{Sent, TrackState};
 use crate::count::feedback::Feedback;
 use crate::peer::{Egress, Lane, MediaParams, Path};
 use crate::track::{Recent, Train};
@@ -37,7 +37,7 @@ pub(super) struct Outgoing {
     pub(super) media: MediaParams,
     pub(super) forwarder: Forwarder,
     packets: u32,
-    octets: u32,
+    bytes: u64,
     /// RTP timestamp and capture time of the newest train.
     newest: Option<(u32, Instant)>,
     next_report: Option<Instant>,
@@ -82,7 +82,7 @@ impl Outgoing {
             media,
             forwarder: Forwarder::new(first_sequence),
             packets: 0,
-            octets: 0,
+            bytes: 0,
             newest: None,
             next_report: None,
             reception: Reception::new(),
@@ -96,7 +96,6 @@ impl Outgoing {
     pub(super) fn state(&self) -> TrackState {
         TrackState {
             packets: self.packets,
-            octets: self.octets,
             repairs: self.repairs,
             lost: self.reception.lost(),
             loss: self.reception.loss(),
@@ -140,7 +139,7 @@ impl Outgoing {
             bytes += payload.len() as u64;
         }
         self.packets = self.packets.wrapping_add(train.packets.len() as u32);
-        self.octets = self.octets.wrapping_add(bytes as u32);
+        self.bytes += bytes;
         self.newest = Some((forward.timestamp, forward.captured));
         self.next_report.get_or_insert(way.now);
     }
@@ -162,7 +161,7 @@ impl Outgoing {
             ntp: way.epoch.ntp(now),
             timestamp: timestamp.wrapping_add(ticks),
             packets: self.packets,
-            octets: self.octets,
+            octets: self.bytes as u32,
         };
         let mut packet = [0; PACKET_MAX];
         let length = sender_report(report, CNAME, &mut packet);
@@ -189,9 +188,9 @@ impl Outgoing {
         self.reception.handle_report(now, report, about, epoch, feedback.of(codec.kind()));
     }
 
-    /// Media bytes sent so far, modulo 2^32.
-    pub(super) fn octets(&self) -> u32 {
-        self.octets
+    /// Media sent so far, without repairs.
+    pub(super) fn sent(&self) -> Sent {
+        Sent { bytes: self.bytes, packets: self.packets.into() }
     }
 
     /// Sends again what a NACK asks for: `first`, and the packets of `bitmask` behind it (RFC 4585

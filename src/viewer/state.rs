@@ -23,8 +23,19 @@ pub struct ViewerState {
     pub path: Option<Path>,
     /// What was sent and what it told, of its video; of its sound if there is no video.
     pub track: TrackState,
+    /// What it was sent, sound and video.
+    pub sent: Sent,
     /// Bits a second that it thinks its line carries (REMB).
     pub estimate: Option<f32>,
+}
+
+/// Media that was sent, without repairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Packets, each track modulo 2^32.
+    pub packets: u64,
 }
 
 /// One track of a viewer.
@@ -32,8 +43,6 @@ pub struct ViewerState {
 pub struct TrackState {
     /// Packets sent, without repairs, modulo 2^32.
     pub packets: u32,
-    /// Payload bytes in them, modulo 2^32.
-    pub octets: u32,
     /// Packets sent again, modulo 2^32.
     pub repairs: u32,
     /// Packets that it says were lost, before repair.
@@ -56,7 +65,16 @@ impl Viewer {
             connected: self.peer.has_connected(),
             path: self.target,
             track: track.map(|track| track.state()).unwrap_or_default(),
+            sent: self.sent(),
             estimate: self.estimates.latest(),
         }
+    }
+
+    /// What it was sent so far.
+    pub fn sent(&self) -> Sent {
+        self.tracks.iter().map(|track| track.sent()).fold(Sent::default(), |sum, of| Sent {
+            bytes: sum.bytes + of.bytes,
+            packets: sum.packets + of.packets,
+        })
     }
 }

@@ -12,11 +12,13 @@ const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
 /// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
 /// own.
-const OTHERWISE: [(&str, &str, &str); 27] = [
-    ("http", "allow_origin", "\"https://tv.example.com\""),
+const OTHERWISE: &[(&str, &str, &str)] = &[
+    ("config", "watch", "true"),
+    ("http", "allow_origin", "[\"https://tv.example.com\"]"),
     ("http", "header_timeout", "\"4s\""),
     ("http", "trusted_proxies", "[\"127.0.0.0/8\"]"),
     ("admin", "hosts", "[\"metrics.lan\"]"),
+    ("admin", "sources", "[\"127.0.0.1\"]"),
     ("egress", "spread", "\"5ms\""),
     ("egress", "audio_hold", "\"5ms\""),
     ("egress", "rate", "\"950Mbit/s\""),
@@ -27,9 +29,15 @@ const OTHERWISE: [(&str, &str, &str); 27] = [
     ("limits", "pending", "900"),
     ("limits", "share_per_address", "40"),
     ("limits", "joins_per_address", "100"),
+    ("limits", "joins_per_stream", "90"),
+    ("limits", "joins", "900"),
+    ("limits", "egress_per_address", "\"900Mbit/s\""),
+    ("limits", "egress_per_stream", "\"900Mbit/s\""),
     ("limits", "busy", "80"),
     ("limits", "setup_timeout", "\"9s\""),
     ("limits", "consent_timeout", "\"20s\""),
+    ("drain", "timeout", "\"1m\""),
+    ("drain", "elsewhere", "\"https://tv2.example.com\""),
     ("rtsp", "transport", "\"udp\""),
     ("rtsp", "connect_timeout", "\"4s\""),
     ("rtsp", "request_timeout", "\"9s\""),
@@ -47,7 +55,8 @@ fn reload(sluice: &Sluice) -> Response {
 }
 
 fn join(sluice: &Sluice) -> Response {
-    sluice.request(Request::offer("/gate/whep", OFFER).header("X-Forwarded-For", "203.0.113.7"))
+    let offer = Request::offer("/gate/whep", OFFER);
+    sluice.request(offer.header("X-Forwarded-For", "203.0.113.7").header("Origin", "https://tv.example.com"))
 }
 
 fn file(demo: &str) -> String {
@@ -99,8 +108,8 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     assert_eq!(sluice.request(Request::new("DELETE", &there)).status, 200);
     let after = sluice_harness::wait_for("a place", || Some(join(&sluice)).filter(|join| join.status == 201));
     assert!(!after.text().contains("rtx/90000"), "{}", after.text());
-    let viewers = Request::get("/api/v1/viewers").send(sluice.admin).json();
-    assert_eq!(viewers["viewers"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
+    let viewers = Request::get("/api/v1/sessions").send(sluice.admin).json();
+    assert_eq!(viewers["sessions"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
     let named = Request::get("/livez").header("Host", "metrics.lan").send(sluice.admin);
     assert_eq!(named.status, 200, "{}", named.text());
 }

@@ -10,7 +10,7 @@ mod probe;
 mod server;
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};

@@ -12,6 +12,8 @@ const ASKS_MS = 4_000;
 const REASONS = {
   deleted: "its player left",
   operator: "an operator ended it",
+  access_expired: "its right to watch had an end",
+  access_revoked: "its right to watch was taken back",
   peer_closed: "its browser closed the connection",
   setup_timeout: "it did not connect in time",
   consent_expired: "nothing was heard of it any more",
@@ -105,14 +107,14 @@ export class Viewers {
     if (session) asked.set("session", session);
     const mine = (this.#request += 1);
     try {
-      const list = await ask(`api/v1/viewers?${asked}`);
+      const list = await ask(`api/v1/sessions?${asked}`);
       if (this.#request === mine && this.#shown) this.#show(list, session);
     } catch (error) {
       if (this.#request === mine) this.#say(error.message);
     }
   }
 
-  #show({ total, viewers, ended, silent_shards }, session) {
+  #show({ total, sessions: viewers, ended, silent_shards }, session) {
     this.#live.show(viewers, (row) => row.id, (row, { connected }) => row.classList.toggle("pending", !connected));
     this.#ended.show(ended, (row) => `${row.id}-${row.ended_ms}`);
     this.#find("#viewers-live").hidden = viewers.length === 0;
@@ -144,7 +146,7 @@ export class Viewers {
     }
     button.disabled = true;
     try {
-      await ask(`api/v1/viewers/${row.id}`, { method: "DELETE" });
+      await ask(`api/v1/sessions/${row.id}`, { method: "DELETE" });
       this.#say(`The viewer ${row.id} was ended.`);
     } catch (error) {
       button.disabled = false;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Operator;
 use super::sample::round;
@@ -15,7 +16,7 @@ use crate::count::EndReason;
 use crate::id::ShortId;
 use crate::session::visitor::Visitor;
 use crate::shard::ask;
-use crate::shard::command::{Command, ShardBusy};
+use crate::shard::command::{Command, ShardBusy, ShardHandle};
 use crate::viewer::ViewerState;
 
 /// Viewers in one list at the most. A longer one helps nobody to find the worst, and holds the executor that
@@ -31,6 +32,8 @@ pub struct Which {
     pub session: Option<ShortId>,
     /// In what order.
     pub sort: Sort,
+    /// How many are passed over.
+    pub offset: usize,
     /// How many.
     pub limit: usize,
 }
@@ -83,12 +86,13 @@ impl Sort {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Sessions)]
 pub struct List {
     /// How many there are that were asked for.
     pub total: usize,
-    /// The first of them.
-    pub viewers: Vec<Row>,
+    /// Those asked for.
+    pub sessions: Vec<Row>,
     /// Shards that gave no answer: their viewers are missing here.
     pub silent_shards: Vec<usize>,
     /// Those that ended in the last ten minutes, the latest first; of a session if one is asked for.
@@ -96,7 +100,8 @@ pub struct List {
 }
 
 /// One viewer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Session)]
 pub struct Row {
     /// The short id of its session.
     pub id: String,
@@ -129,7 +134,8 @@ pub struct Row {
 }
 
 /// The pair of addresses that media takes (RFC 8445 §5.1.2, as an ICE-lite agent sees it).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MediaPath)]
 pub struct PathRow {
     /// The viewer's.
     pub remote: String,
@@ -138,7 +144,8 @@ pub struct PathRow {
 }
 
 /// A viewer that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EndedSession)]
 pub struct Ended {
     /// The short id of its session.
     pub id: String,
@@ -162,7 +169,7 @@ pub struct Ended {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndError {
     /// There is none.
-    #[error("there is no viewer {0}: it has ended, or never was; /api/v1/viewers lists those there are")]
+    #[error("there is no viewer {0}: it has ended, or never was; /api/v1/sessions lists those there are")]
     None(ShortId),
     /// Chance gave one id to several.
     #[error("{1} viewers are called {0}: none of them is ended")]
@@ -206,14 +213,15 @@ impl Operator {
                 which.stream.as_ref().is_none_or(|wanted| wanted == stream)
                     && which.session.is_none_or(|wanted| wanted == state.session.short())
             });
-            rows.extend(both.map(|(state, (stream, visitor))| {
-                Row::of(state, stream, &visitor, (shard.index, shard.port), calendar)
-            }));
+            rows.extend(
+                both.map(|(state, (stream, visitor))| Row::of(state, stream, &visitor, shard, calendar)),
+            );
         }
         rows.sort_unstable_by(|a, b| which.sort.order(a, b));
         list.total = rows.len();
+        rows.drain(..which.offset.min(rows.len()));
         rows.truncate(which.limit.min(LISTED_MAX));
-        list.viewers = rows;
+        list.sessions = rows;
         list.ended = self.ended(which, calendar);
         list
     }
@@ -261,7 +269,7 @@ impl Row {
         state: &ViewerState,
         stream: String,
         visitor: &Visitor,
-        (shard, port): (usize, u16),
+        shard: &ShardHandle,
         calendar: Calendar,
     ) -> Row {
         let path = state.path.map(|path| {
@@ -269,12 +277,16 @@ impl Row {
                 std::net::IpAddr::V6(v6) => format!("[{v6}]"),
                 v4 => v4.to_string(),
             });
+            let port = match path.remote.connection {
+                Some(_) => shard.tcp_port.unwrap_or_default(),
+                None => shard.port,
+            };
             PathRow { remote: path.remote.to_string(), local: format!("{host}:{port}") }
         });
         Row {
             id: state.session.short().to_string(),
             stream,
-            shard,
+            shard: shard.index,
             address: visitor.address.to_string(),
             client: visitor.agent.clone().into(),
             since_ms: calendar.ms(state.since),
@@ -291,5 +303,5 @@ impl Row {
 }
 
 #[cfg(test)]
-#[path = "viewers_tests.rs"]
+#[path = "sessions_tests.rs"]
 mod tests;

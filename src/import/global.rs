@@ -1,0 +1,234 @@
+//! What MediaMTX's file says outside of users and paths: listeners, addresses, time limits, the log.
+//!
+//! Owns how each key becomes one or several of ours.
+
+use std::time::Duration;
+
+use super::document::Toml;
+use super::report::{At, Part};
+use super::yaml::Node;
+use super::{Import, accepted};
+
+/// Takes all of it.
+pub(super) fn take(import: &mut Import<'_>) {
+    log(import);
+    public(import);
+    operators(import);
+    media(import);
+    cameras(import);
+    others(import);
+}
+
+fn log(import: &mut Import<'_>) {
+    if let Some((at, node)) = import.key("logLevel") {
+        import.put(at, "log.level", node.text().unwrap_or_default().to_ascii_lowercase().as_str().into());
+    }
+    if let Some((at, _)) = import.key("logStructured").filter(|(_, node)| node.truth() == Some(true)) {
+        import.put(at, "log.format", "json".into());
+    }
+}
+
+/// The listener of pages and signalling.
+fn public(import: &mut Import<'_>) {
+    if let Some((at, node)) = import.key("webrtcAddress") {
+        import.put(at, "http.listen", node.text().unwrap_or_default().into());
+    }
+    for (key, off) in [("webrtc", false), ("webrtcDisable", true)] {
+        if let Some((at, _)) = import.key(key).filter(|(_, node)| node.truth() == Some(off)) {
+            let words = "WebRTC is what Sluice is for: it is on, and the rest is taken over";
+            import.report.add(Part::Missing, at, words);
+        }
+    }
+    let names = ["webrtcEncryption", "webrtcServerCert", "webrtcServerKey"];
+    encryption(import, names, "http.tls");
+    if let Some((at, node)) = import.any(&["webrtcAllowOrigins", "webrtcAllowOrigin"]) {
+        let origins = node.texts().iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect();
+        import.put(at, "http.allow_origin", Toml::List(origins));
+    }
+    if let Some((at, node)) = import.key("webrtcTrustedProxies").filter(|(_, node)| !node.is_off()) {
+        import.put(at, "http.trusted_proxies", list(node));
+    }
+}
+
+/// The control API, metrics and profiles.
+fn operators(import: &mut Import<'_>) {
+    if import.is_on("api", false) {
+        listener(import, "apiAddress", ":9997", "admin.listen");
+        let names = ["apiEncryption", "apiServerCert", "apiServerKey"];
+        encryption(import, names, "admin.tls");
+    }
+    if import.is_on("metrics", false) {
+        listener(import, "metricsAddress", ":9998", "metrics.listen");
+        let at = switch(import, "metrics");
+        import.put(at, "compat.mediamtx_metrics", Toml::Truth(true));
+    }
+    if import.is_on("pprof", false) {
+        listener(import, "pprofAddress", ":9999", "pprof.listen");
+    }
+}
+
+/// Where a listener is that a switch turns on, or where MediaMTX has it.
+fn listener(import: &mut Import<'_>, key: &'static str, usual: &str, ours: &str) {
+    match import.key(key) {
+        Some((at, node)) => import.put(at, ours, node.text().unwrap_or_default().into()),
+        None => import.put(At { key, line: 0, path: None }, ours, usual.into()),
+    };
+}
+
+fn switch<'a>(import: &Import<'a>, key: &'static str) -> At<'a> {
+    import.key(key).map_or(At { key, line: 0, path: None }, |(at, _)| at)
+}
+
+/// Certificate and key, which go together.
+fn encryption(import: &mut Import<'_>, [on, certificate, key]: [&'static str; 3], table: &str) {
+    if !import.is_on(on, false) {
+        return;
+    }
+    let file = |name: &'static str, usual: &str| {
+        let said = import.key(name).and_then(|(_, node)| node.text());
+        Toml::from(said.filter(|path| !path.is_empty()).unwrap_or(usual))
+    };
+    let (chain, secret) = (file(certificate, "server.crt"), file(key, "server.key"));
+    let at = switch(import, on);
+    match accepted(format!("{table}.certificate = {chain}\n{table}.key = {secret}")) {
+        Ok(()) => {
+            import.document.set(table, "certificate", &chain, certificate);
+            import.document.set(table, "key", &secret, key);
+            let words = format!(
+                "{table}.certificate = {chain}, {table}.key = {secret}; a path is relative to where sluice is started"
+            );
+            import.report.add(Part::Taken, at, words);
+        }
+        Err(why) => import.report.add(Part::Missing, at, format!("{table} does not take it: {why}")),
+    }
+}
+
+/// The sockets of media, and what viewers are told of them.
+fn media(import: &mut Import<'_>) {
+    if let Some((at, node)) = import.any(&["webrtcLocalUDPAddress", "webrtcICEUDPMuxAddress"]) {
+        let (host, port) = node.text().unwrap_or_default().rsplit_once(':').unwrap_or_default();
+        match port.parse() {
+            Ok(port) => {
+                import.put(at, "udp.port", Toml::Number(port));
+                if !host.is_empty() {
+                    import.put(at, "udp.address", host.trim_matches(['[', ']']).into());
+                }
+            }
+            Err(_) => {
+                let words = "media leaves by one socket a shard, from udp.port on: 8189 unless it is set";
+                import.report.add(Part::Missing, at, words);
+            }
+        }
+        let words = "Media uses one UDP port for each shard: udp.port and those behind it, as the start says. The firewall \
+                     has to let them all in; shards.count = 1 uses one.";
+        import.report.notes.push(words.to_owned());
+    }
+    let hosts = import.any(&["webrtcAdditionalHosts", "webrtcICEHostNAT1To1IPs"]);
+    let from_interfaces = import.is_on("webrtcIPsFromInterfaces", true);
+    match hosts.filter(|(_, node)| !node.texts().is_empty()) {
+        Some((at, node)) => {
+            let mut addresses: Vec<String> = node.texts().into_iter().map(str::to_owned).collect();
+            addresses.extend(from_interfaces.then(|| "interfaces".to_owned()));
+            import.put(at, "ice.addresses", Toml::List(addresses));
+        }
+        None if !from_interfaces => {
+            let words = "viewers need an address: put those that they reach into ice.addresses";
+            import.report.add(Part::Missing, switch(import, "webrtcIPsFromInterfaces"), words);
+        }
+        None => {}
+    }
+    if let Some((at, node)) = import.key("webrtcIPsFromInterfacesList").filter(|(_, node)| !node.is_off()) {
+        import.put(at, "ice.interfaces", list(node));
+    }
+    if let Some((at, limit)) = duration(import, "webrtcHandshakeTimeout", 10) {
+        import.put(at, "limits.setup_timeout", limit);
+    }
+    if let Some((at, node)) = import.key("udpReadBufferSize").filter(|(_, node)| !node.is_off()) {
+        let bytes = node.text().and_then(|text| text.parse().ok()).unwrap_or(0);
+        import.put(at, "udp.receive_buffer", Toml::Number(bytes));
+    }
+}
+
+/// How long cameras may be silent.
+fn cameras(import: &mut Import<'_>) {
+    if let Some((at, limit)) = duration(import, "readTimeout", 10) {
+        import.put(at, "rtsp.data_timeout", limit.clone());
+        import.put(at, "rtsp.request_timeout", limit);
+    }
+}
+
+/// What MediaMTX runs unless it is told not to.
+fn others(import: &mut Import<'_>) {
+    let servers =
+        [("rtsp", "rtspDisable"), ("rtmp", "rtmpDisable"), ("hls", "hlsDisable"), ("srt", ""), ("moq", "")];
+    let runs =
+        |(on, off): &(&'static str, &'static str)| import.key(on).is_none() && !import.is_on(off, false);
+    let running: Vec<&str> = servers.into_iter().filter(runs).map(|(server, _)| server).collect();
+    if !running.is_empty() {
+        import.report.notes.push(format!(
+            "MediaMTX also serves {} unless its file says no, and Sluice does not: look whether somebody watches or sends by these.",
+            running.join(", ")
+        ));
+    }
+}
+
+/// A time that is not what MediaMTX has anyway.
+fn duration<'a>(import: &mut Import<'a>, key: &'static str, usual: u64) -> Option<(At<'a>, Toml)> {
+    let (at, node) = import.key(key)?;
+    match node.text().and_then(parse_duration) {
+        Some(said) if said == Duration::from_secs(usual) => None,
+        Some(said) => Some((at, sluice_config::format_duration(said).as_str().into())),
+        None => {
+            import.report.add(Part::Missing, at, "this is no time as MediaMTX writes it");
+            None
+        }
+    }
+}
+
+/// As Go writes times, with days: `10s`, `1m30s`, `1.5h`, `2d12h`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut whole = Duration::ZERO;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let unit = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| number + end);
+        let seconds = match &rest[number..unit] {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return None,
+        };
+        let value: f64 = rest[..number].parse().ok()?;
+        whole = whole.checked_add(Duration::try_from_secs_f64(value * seconds).ok()?)?;
+        rest = &rest[unit..];
+    }
+    (!text.trim().is_empty()).then_some(whole)
+}
+
+fn list(node: &Node) -> Toml {
+    Toml::List(node.texts().into_iter().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_go_writes_them() {
+        for (text, seconds) in [
+            ("10s", 10.0),
+            ("1m30s", 90.0),
+            ("1.5h", 5_400.0),
+            ("1d1h", 90_000.0),
+            ("500ms", 0.5),
+            ("0s", 0.0),
+        ] {
+            assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in ["", "10", "s", "10x", "-1s", "1e9d"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! MediaMTX's paths as streams, with what `pathDefaults` says of all of them.
+//!
+//! Owns which of them can be streams: those with a name of one stream and a source that is pulled by RTSP.
+
+use std::collections::BTreeSet;
+
+use sluice_config::{RtspUrl, StreamName};
+
+use super::Import;
+use super::document::{Toml, name};
+use super::report::{At, Part};
+use super::yaml::Node;
+
+/// What MediaMTX calls the settings of every path that has none.
+const ALL: [&str; 2] = ["all", "all_others"];
+
+/// Takes all of them.
+pub(super) fn take(import: &mut Import<'_>) {
+    let root = import.root;
+    let defaults = root.member("pathDefaults").map_or(&[][..], Node::members);
+    import.sort_out(defaults, Some("pathDefaults"));
+    let paths = root.member("paths").map_or(&[][..], Node::members);
+    let mut limits = BTreeSet::new();
+    for (path, node) in paths {
+        import.sort_out(node.members(), Some(path));
+        let of = Path { name: path, line: node.line, own: node, defaults };
+        import.report.streams.1 += 1;
+        if of.take(import) {
+            import.report.streams.0 += 1;
+            limits.insert(of.text("maxReaders").filter(|limit| *limit != "0").map(str::to_owned));
+        }
+    }
+    readers(import, &limits);
+}
+
+/// A limit of each path is one of all streams here.
+fn readers(import: &mut Import<'_>, limits: &BTreeSet<Option<String>>) {
+    let mut each = limits.iter();
+    match (each.next(), each.next()) {
+        (Some(Some(limit)), None) => {
+            if let Ok(limit) = limit.parse() {
+                let at = At { key: "maxReaders", line: 0, path: None };
+                import.put(at, "limits.viewers_per_stream", Toml::Number(limit));
+            }
+        }
+        (None | Some(None), None) => {}
+        _ => {
+            let words = "limits.viewers_per_stream is one for all streams: the paths differ, so none is set";
+            import.report.add(Part::Missing, At { key: "maxReaders", line: 0, path: None }, words);
+        }
+    }
+}
+
+struct Path<'a> {
+    name: &'a str,
+    line: usize,
+    own: &'a Node,
+    defaults: &'a [(String, Node)],
+}
+
+impl<'a> Path<'a> {
+    /// A key of it, or that of all paths.
+    fn node(&self, key: &str) -> Option<&'a Node> {
+        let default = || self.defaults.iter().find(|(name, _)| name == key).map(|(_, node)| node);
+        self.own.member(key).or_else(default)
+    }
+
+    fn text(&self, key: &str) -> Option<&'a str> {
+        self.node(key)?.text().filter(|text| !text.is_empty())
+    }
+
+    fn at(&self, key: &'a str) -> At<'a> {
+        At { key, line: self.own.member(key).map_or(self.line, |node| node.line), path: Some(self.name) }
+    }
+
+    /// Writes it as a stream; whether it is one.
+    fn take(&self, import: &mut Import<'_>) -> bool {
+        let source = self.text("source").unwrap_or("publisher");
+        match self.refusal(source) {
+            None => self.write(import, source),
+            Some(why) => {
+                import.report.add(Part::Missing, self.at("source"), why);
+                let shown: String = self.name.chars().filter(|c| !c.is_control()).collect();
+                import.document.comment("streams", &format!("Not taken over, as the report says: {shown}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Why it cannot be a stream, if it cannot. Holds nothing of its source.
+    fn refusal(&self, source: &str) -> Option<String> {
+        let scheme = source.split_once("://").map_or(source, |(scheme, _)| scheme);
+        if self.name.starts_with('~') {
+            return Some("one path for many names: write a [streams.NAME] for each of them".to_owned());
+        }
+        if ALL.contains(&self.name) {
+            return Some("streams that nobody has named: write a [streams.NAME] for each of them".to_owned());
+        }
+        if let Err(error) = self.name.parse::<StreamName>() {
+            return Some(format!("{error}; give it another name, and write that into what links to it"));
+        }
+        match scheme {
+            "rtsp" => source.parse::<RtspUrl>().err().map(|error| format!("its source is refused: {error}")),
+            "publisher" => Some(
+                "it waits for somebody who sends it: have the encoder offer RTSP, and give that as source"
+                    .to_owned(),
+            ),
+            "redirect" => {
+                Some("nobody is sent to another address: give the camera's own as source".to_owned())
+            }
+            "rtsps" | "rtsp+http" | "rtsps+http" | "rtsp+ws" | "rtsps+ws" => Some(format!(
+                "{scheme}:// is not pulled: set the camera to plain RTSP (rtsp://) within your own network"
+            )),
+            other => Some(format!(
+                "a source of kind {} is not pulled: give the camera's or encoder's RTSP address",
+                other.chars().filter(|c| !c.is_control()).take(20).collect::<String>()
+            )),
+        }
+    }
+
+    fn write(&self, import: &mut Import<'_>, source: &str) {
+        let table = format!("streams.{}", name(self.name));
+        import.document.set(&table, "source", &source.into(), "");
+        let transport =
+            ["rtspTransport", "sourceProtocol"].into_iter().find_map(|key| Some((key, self.text(key)?)));
+        match transport {
+            Some((key, word @ ("tcp" | "udp"))) => {
+                import.document.set(&table, "rtsp_transport", &word.into(), "");
+                let at = At { path: None, ..self.at(key) };
+                import.report.add(Part::Taken, at, format!("rtsp_transport = \"{word}\" of its stream"));
+            }
+            Some((_, "automatic")) | None => {}
+            Some((key, _)) => {
+                let words = "a camera is pulled over \"tcp\" or \"udp\": it is what rtsp.transport says, tcp unless set";
+                import.report.add(Part::Missing, self.at(key), words);
+            }
+        }
+    }
+}
+
+/// Keys that the credentials of one path have, in old files.
+const OF_USERS: [&str; 6] = ["readUser", "readPass", "readIPs", "publishUser", "publishPass", "publishIPs"];
+
+/// Paths with credentials of their own, with those.
+pub(super) fn with_users(root: &Node) -> impl Iterator<Item = (&str, &Node)> {
+    let paths = root.member("paths").map_or(&[][..], Node::members);
+    let of_users =
+        |node: &Node| OF_USERS.iter().any(|key| node.member(key).is_some_and(|node| !node.is_off()));
+    paths.iter().filter(move |(_, node)| of_users(node)).map(|(path, node)| (path.as_str(), node))
+}

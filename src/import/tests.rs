@@ -1,0 +1,221 @@
+//! Files of MediaMTX as people have them, and what becomes of them.
+
+use std::collections::BTreeMap;
+
+use sluice_config::{Config, File, Inputs, Source};
+
+use super::*;
+
+/// Set to write the results instead of comparing them: look at the difference before it is committed.
+const WRITE: &str = "SLUICE_WRITE_GOLDEN";
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import").join(name)
+}
+
+#[track_caller]
+fn loaded(text: &str) -> Config {
+    let file = Some(File::Text { name: "imported".to_owned(), text: text.to_owned() });
+    sluice_config::load(Inputs { file, ..Inputs::default() })
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[track_caller]
+fn imported(yaml: &str) -> (Config, String, String) {
+    let (text, report) = import("m.yml", yaml).expect("YAML");
+    (loaded(&text), text, report.to_string())
+}
+
+#[test]
+fn whole_files_become_what_was_looked_at_once() {
+    for name in ["tuned", "usual", "old", "users", "tokens"] {
+        let yaml = fs::read_to_string(data(&format!("{name}.yml"))).expect("the file");
+        let (text, report) = import(&format!("{name}.yml"), &yaml).expect("YAML");
+        loaded(&text);
+        let report = report.to_string();
+        assert!(!report.contains("canary"), "a secret is in the report of {name}:\n{report}");
+        for (ending, made) in [("toml", &text), ("txt", &report)] {
+            let golden = data(&format!("{name}.{ending}"));
+            if std::env::var_os(WRITE).is_some() {
+                fs::write(&golden, made).expect("it can be written");
+            }
+            let expected = fs::read_to_string(&golden).unwrap_or_default();
+            assert_eq!(*made, expected, "{}: {WRITE}=1 writes it anew", golden.display());
+        }
+    }
+}
+
+#[test]
+fn the_tuned_file_means_the_same_here() {
+    let yaml = fs::read_to_string(data("tuned.yml")).expect("the file");
+    let (config, _, report) = imported(&yaml);
+    assert_eq!(config.http.listen.port(), 8117);
+    assert_eq!((config.udp.port, config.udp.receive_buffer), (8189, sluice_config::Bytes::mib(8)));
+    assert_eq!(config.pprof.listen.map(|address| address.port()), Some(9999));
+    assert_eq!(config.metrics.listen.map(|address| address.port()), Some(9998));
+    assert!(config.compat.mediamtx_metrics);
+    assert_eq!(config.ice.addresses, [sluice_config::IceAddress::Ip([203, 0, 113, 10].into())]);
+    assert_eq!(config.limits.setup_timeout.as_secs(), 15);
+    assert_eq!(config.rtsp.data_timeout.as_secs(), 20);
+    let streams: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
+    assert_eq!(streams, ["cam1", "hall/north.1", "yard"]);
+    let Source::Rtsp(url) = &config.streams["cam1"].source else { panic!("a camera") };
+    assert_eq!(url.credentials.as_ref().map(|known| known.password.expose()), Some("canary-1"));
+    assert_eq!(config.streams["cam1"].rtsp_transport, Some(sluice_config::Transport::Tcp), "of pathDefaults");
+    assert_eq!(config.streams["hall/north.1"].rtsp_transport, Some(sluice_config::Transport::Udp));
+    for said in ["3 of 8 paths", "webrtcFoo (line 67)", "runOnReady (line 50; hall/north.1)", "bad name!"] {
+        assert!(report.contains(said), "{said}:\n{report}");
+    }
+}
+
+#[test]
+fn a_file_of_defaults_changes_nothing_and_says_nothing_of_them() {
+    let yaml = fs::read_to_string(data("usual.yml")).expect("the file");
+    let (config, text, report) = imported(&yaml);
+    assert_eq!(config, Config::default(), "{text}");
+    for quiet in ["record", "rpiCamera", "runOn", "webrtcServerKey", "hlsVariant"] {
+        assert!(!report.contains(quiet), "{quiet}:\n{report}");
+    }
+}
+
+#[test]
+fn every_key_that_is_known_can_stand_anywhere_without_a_panic() {
+    let values =
+        ["", "yes", "no", "x", "-1", "99999999999999999999", ":x", "[a, b]", "{a: b}", "\"\\u0000\""];
+    for (table, path) in [(keys::GLOBAL, false), (keys::PATH, true)] {
+        for (key, _) in table {
+            for value in values {
+                let line = format!("{key}: {value}\n");
+                let yaml = match path {
+                    true => format!("paths:\n  cam:\n    source: rtsp://a\n    {line}")
+                        .replace("source: rtsp://a\n    source:", "source:"),
+                    false => line,
+                };
+                let (text, report) = import("m.yml", &yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+                accepted(text.clone()).unwrap_or_else(|why| panic!("{yaml}{text}{report}: {why}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_that_sluice_refuses_is_told_and_left_out() {
+    let (config, _, report) =
+        imported("webrtcAddress: localhost:8889\nwebrtcHandshakeTimeout: 5m\nlogLevel: loud\n");
+    assert_eq!(config, Config::default());
+    for key in
+        ["webrtcAddress (line 1): http.listen", "webrtcHandshakeTimeout (line 2): limits.setup_timeout"]
+    {
+        assert!(report.contains(key), "{report}");
+    }
+}
+
+#[test]
+fn limits_of_paths_become_one_if_they_agree() {
+    let of = |limits: &[&str]| {
+        let paths = (1..).zip(limits).fold("paths:\n".to_owned(), |yaml, (number, limit)| {
+            yaml + &format!("  cam{number}: {{source: \"rtsp://a\", maxReaders: {limit}}}\n")
+        });
+        let (config, _, report) = imported(&paths);
+        (config.limits.viewers_per_stream.map(u32::from), report.contains("the paths differ"))
+    };
+    assert_eq!(of(&["5", "5"]), (Some(5), false));
+    assert_eq!(of(&["5", "6"]), (None, true));
+    assert_eq!(of(&["0", "0"]), (None, false));
+}
+
+#[test]
+fn the_file_that_is_written_is_for_its_owner_alone_and_never_one_that_was_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = std::env::temp_dir().join(format!("sluice-import-{}.toml", std::process::id()));
+    let _ = fs::remove_file(&path);
+    write(&path, "a").expect("it is new");
+    assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
+    let again = write(&path, "b").expect_err("it is there");
+    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read_to_string(&path).expect("text"), "a");
+    fs::remove_file(&path).expect("it goes");
+}
+
+/// Names of users with what they may watch.
+fn readers(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let users = config.access.users.iter();
+    users
+        .map(|(name, user)| (name.to_string(), user.read.iter().map(|p| p.as_str().to_owned()).collect()))
+        .collect()
+}
+
+#[test]
+fn users_keep_names_hashes_addresses_and_streams() {
+    let yaml = fs::read_to_string(data("users.yml")).expect("the file");
+    let (config, text, report) = imported(&yaml);
+    let expected = [("ann", &["gate", "~^yard/"][..]), ("guard", &["*"]), ("local", &[])];
+    let owned = |streams: &[&str]| streams.iter().map(|stream| (*stream).to_owned()).collect::<Vec<_>>();
+    assert_eq!(readers(&config), expected.map(|(name, streams)| (name.to_owned(), owned(streams))).into());
+    let user = |name: &str| &config.access.users[name];
+    assert_eq!(user("guard").password.as_ref().map(sluice_config::Password::form), Some("sha256"));
+    assert_eq!(user("guard").from, ["192.0.2.0/24".parse().expect("a network")]);
+    assert_eq!(user("ann").publish.len(), 1);
+    let local = user("local");
+    assert_eq!(
+        (local.api, local.metrics, local.pprof, local.from.len()),
+        (true, true, true, 2),
+        "one listener has all three"
+    );
+    assert_eq!(config.access.read, ["10.8.0.0/16".parse().expect("a network")]);
+    for said in
+        ["a user's name is a hash", "user ann stands there several times", "The password of ann is text"]
+    {
+        assert!(report.contains(said), "{said}:\n{report}");
+    }
+    assert!(text.contains("canary-plain") && !text.contains("canary-other"), "{text}");
+}
+
+#[test]
+fn who_may_watch_without_a_name_still_may_where_others_have_one() {
+    let yaml = |users: &str| format!("authInternalUsers:\n{users}paths: {{cam: {{source: \"rtsp://a\"}}}}\n");
+    let any = "- {user: any, permissions: [{action: read}]}\n";
+    let (open, _, _) = imported(&yaml(any));
+    assert_eq!(
+        open,
+        Config { streams: open.streams.clone(), ..Config::default() },
+        "nobody is named, so all may"
+    );
+    let ann = "- {user: ann, pass: x, permissions: [{action: read, path: cam}]}\n";
+    let (both, _, _) = imported(&yaml(&format!("{any}{ann}")));
+    assert_eq!(both.access.read.len(), 2, "every address of both families");
+    let (one, _, _) = imported(&yaml(ann));
+    assert!(one.access.read.is_empty() && one.access.users.len() == 1);
+    let some = "- {user: any, ips: [10.0.0.0/8], permissions: [{action: read, path: cam}]}\n";
+    let (few, _, _) = imported(&yaml(some));
+    assert_eq!(readers(&few), [("anybody".to_owned(), vec!["cam".to_owned()])].into());
+}
+
+#[test]
+fn credentials_of_single_paths_become_users() {
+    let (config, _, _) = imported(
+        "paths:\n  a: {source: \"rtsp://a\", readUser: ann, readPass: x}\n  b: {source: \"rtsp://b\", readUser: ann, readPass: x}\n  \
+         c: {source: \"rtsp://c\", readIPs: [10.0.0.0/8]}\n  d: {source: \"rtsp://d\"}\n",
+    );
+    let said: Vec<_> =
+        readers(&config).into_iter().map(|(name, streams)| (name, streams.join(","))).collect();
+    let expected = [("ann", "a,b"), ("anybody", "c"), ("anybody-2", "d")];
+    assert_eq!(said, expected.map(|(name, streams)| (name.to_owned(), streams.to_owned())));
+}
+
+#[test]
+fn a_server_that_is_asked_and_tokens_are_taken_over_with_what_they_leave_out() {
+    let (config, _, _) = imported(
+        "authMethod: http\nauthHTTPAddress: http://127.0.0.1:9000/auth\napi: yes\nauthHTTPExclude:\n- action: api\n",
+    );
+    let names =
+        |actions: &[sluice_config::Action]| actions.iter().map(|action| action.name()).collect::<Vec<_>>();
+    assert!(config.access.hook.url.is_some());
+    assert_eq!(names(&config.access.hook.actions), ["read", "publish", "metrics", "pprof"]);
+    let yaml = fs::read_to_string(data("tokens.yml")).expect("the file");
+    let (config, _, _) = imported(&yaml);
+    let jwt = &config.access.jwt;
+    assert!(jwt.keys.is_some());
+    assert_eq!((&jwt.claim[..], &jwt.audience[..], &jwt.issuer[..]), ("mediamtx_permissions", "cameras", ""));
+    assert_eq!(names(&jwt.actions), ["read", "publish", "api"]);
+}
