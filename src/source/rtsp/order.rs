@@ -1,12 +1,16 @@
 //! The packets of one track in their order: lost ones counted, late ones put back, restarts told from losses.
 //!
-//! Owns what is known of a sender: its SSRC, its next sequence number, its timestamps unwrapped; and who takes its
-//! place. retina reads the packet's header. Never looks into a payload.
+//! Owns what is known of a sender: its SSRC, its next sequence number, its timestamps unwrapped. retina reads the
+//! packet's header. Never looks into a payload.
+
+mod claim;
 
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use retina::rtp::PacketHeader;
+
+use self::claim::Claim;
 
 /// A gap up to this is loss (RFC 3550 §A.1, `MAX_DROPOUT`); beyond it the numbers have jumped. Raising it counts
 /// restarts as losses.
@@ -27,14 +31,6 @@ const MAX_HELD: usize = 16;
 
 /// How long they are held at most. The delay of a picture after a loss; less than the distance of two pictures.
 const HOLD: Duration = Duration::from_millis(30);
-
-/// A sender that was silent for so long has ended where another one sends. Raising it delays the picture behind a
-/// camera's change of SSRC; lowering it lets two that send by turns take each other's place.
-const ENDED: Duration = Duration::from_millis(300);
-
-/// Packets and bytes kept of one that may take the sender's place, until that is clear. Less loses the first keyframe
-/// behind a change of SSRC; more is memory per camera.
-const MAX_CLAIM: (usize, usize) = (1_024, 1 << 20);
 
 /// Packets one after another with a gap before each, inside a connection, before numbers are not believed any more: no
 /// camera loses every second packet so evenly, and some count in steps.
@@ -71,13 +67,8 @@ pub(super) struct Order {
     /// Packets may overtake each other.
     udp: bool,
     sender: Option<Sender>,
-    /// The SSRC that the camera announced.
-    announced: Option<u32>,
-    /// When the sender's last packet came; `None` once it has ended.
-    heard: Option<Instant>,
-    /// The packets of one who may take its place.
-    claim: Vec<Raw>,
-    claim_bytes: usize,
+    /// Who may take its place.
+    claim: Claim,
     /// By sequence number, all ahead of the next.
     held: Vec<Raw>,
     /// The first packet of what may be new numbers.
@@ -90,7 +81,6 @@ pub(super) struct Order {
     /// What tells the last packet from another one.
     last: (usize, [u8; 16]),
     discarded: u64,
-    foreign: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -108,10 +98,7 @@ impl Order {
             types,
             udp,
             sender: None,
-            announced,
-            heard: None,
-            claim: Vec::new(),
-            claim_bytes: 0,
+            claim: Claim::new(announced),
             held: Vec::new(),
             stray: None,
             late_run: 0,
@@ -120,7 +107,6 @@ impl Order {
             disbelieved: false,
             last: (0, [0; 16]),
             discarded: 0,
-            foreign: 0,
         }
     }
 
@@ -131,7 +117,7 @@ impl Order {
 
     /// Packets that somebody else sent while the sender went on.
     pub(super) fn foreign(&self) -> u64 {
-        self.foreign
+        self.claim.foreign()
     }
 
     /// Whether its numbers mean nothing, so that losses cannot be told.
@@ -142,13 +128,15 @@ impl Order {
     /// The sender `ssrc` says that it ends (RFC 3550 §6.6). Returns whether it is this one.
     pub(super) fn end(&mut self, ssrc: u32) -> bool {
         let ends = self.sender.is_some_and(|sender| sender.ssrc == ssrc);
-        self.heard = self.heard.filter(|_| !ends);
+        if ends {
+            self.claim.let_go();
+        }
         ends
     }
 
     /// Whoever sends next is the sender.
     pub(super) fn let_go(&mut self) {
-        self.heard = None;
+        self.claim.let_go();
     }
 
     /// Packets that were none, came too late, or are somebody else's.
@@ -158,6 +146,11 @@ impl Order {
 
     /// When [`Order::release`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        self.overdue().into_iter().chain(self.claim.deadline()).min()
+    }
+
+    /// When the oldest that is held is waited for no more.
+    fn overdue(&self) -> Option<Instant> {
         self.held.iter().map(|raw| raw.received).min().map(|oldest| oldest + HOLD)
     }
 
@@ -186,46 +179,23 @@ impl Order {
                 self.discarded += 1;
                 return;
             }
-            return self.claim(raw, out);
+            if self.claim.push(raw, self.sender.map(|sender| sender.ssrc)) {
+                self.succeed(out);
+            }
+            return;
         }
-        // It goes on: who else sent meanwhile is a stranger.
-        self.refuse_claim();
-        self.heard = Some(received);
+        self.claim.refuse(received);
         self.place(raw, missing, out);
     }
 
-    /// One sends who is not the sender: if that one has ended, it takes its place.
-    fn claim(&mut self, mut raw: Raw, out: &mut Vec<Ordered>) {
-        let ssrc = raw.header.ssrc();
-        if self.claim.first().is_some_and(|first| first.header.ssrc() != ssrc) {
-            self.refuse_claim();
-        }
-        let silent = self.heard.is_none_or(|heard| raw.received.saturating_duration_since(heard) >= ENDED);
-        let named = |ssrc| self.announced == Some(ssrc);
-        let preferred = named(ssrc) && !self.sender.is_some_and(|sender| named(sender.ssrc));
-        // What is read with it must not be held with it.
-        raw.payload = Bytes::copy_from_slice(&raw.payload);
-        self.claim_bytes += raw.payload.len();
-        let received = raw.received;
-        self.claim.push(raw);
-        let full = self.claim.len() >= MAX_CLAIM.0 || self.claim_bytes >= MAX_CLAIM.1;
-        if !silent && !preferred && !full {
-            return;
-        }
-        self.claim_bytes = 0;
-        let mut claim = std::mem::take(&mut self.claim).into_iter();
-        let Some(first) = claim.next() else { return };
+    /// Another one takes the sender's place.
+    fn succeed(&mut self, out: &mut Vec<Ordered>) {
+        let mut packets = self.claim.take(self.sender.map(|sender| sender.ssrc)).into_iter();
+        let Some(first) = packets.next() else { return };
         self.restart(first, out);
-        for raw in claim {
+        for raw in packets {
             self.place(raw, None, out);
         }
-        self.heard = Some(received);
-    }
-
-    fn refuse_claim(&mut self) {
-        self.foreign += self.claim.len() as u64;
-        self.claim.clear();
-        self.claim_bytes = 0;
     }
 
     /// Takes a packet of the sender.
@@ -278,10 +248,13 @@ impl Order {
         timestamp == Some(raw.header.timestamp()) && self.last != begin_of(&raw.payload)
     }
 
-    /// Gives up waiting for what is overdue.
+    /// Gives up waiting for what is overdue, and for a sender that has ended.
     pub(super) fn release(&mut self, now: Instant, out: &mut Vec<Ordered>) {
-        while self.deadline().is_some_and(|deadline| deadline <= now) {
+        while self.overdue().is_some_and(|deadline| deadline <= now) {
             self.release_first(out);
+        }
+        if self.claim.is_due(now) {
+            self.succeed(out);
         }
     }
 

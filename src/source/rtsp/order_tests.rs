@@ -59,7 +59,7 @@ fn a_new_ssrc_is_a_restart_and_no_loss() {
         rig.numbers(1, [10, 11]);
         rig.numbers(2, [40_000]);
         assert_eq!(rig.seen(), whole([10, 11]), "the first may go on");
-        rig.now += ENDED;
+        rig.now += claim::ENDED;
         rig.numbers(2, [40_001]);
         assert_eq!(rig.seen(), [(40_000, 0, true), (40_001, 0, false)], "udp {udp}");
         // Now the other one is the stranger.
@@ -107,11 +107,47 @@ fn what_is_held_of_another_sender_is_bounded() {
     let mut rig = Rig::new(false);
     rig.numbers(1, [1]);
     rig.numbers(2, 0..20_000);
-    assert!(rig.order.claim.len() < MAX_CLAIM.0 && rig.order.claim_bytes < MAX_CLAIM.1);
+    assert!(rig.order.claim.held().0);
     for ssrc in 3..5_000 {
         rig.numbers(ssrc, [7]);
     }
-    assert!(rig.order.claim.len() <= 1);
+    assert_eq!(rig.order.claim.held(), (true, 1));
+}
+
+#[test]
+fn a_camera_that_changes_its_ssrc_again_and_again_is_waited_for_once() {
+    let mut rig = Rig::new(false);
+    rig.numbers(1, [1, 2]);
+    rig.numbers(2, [50, 51]);
+    let (due, before) = (rig.order.deadline().expect("it is waited for"), rig.now);
+    assert_eq!(due, before + claim::ENDED);
+    rig.now = due;
+    rig.order.release(due, &mut rig.out);
+    assert_eq!(
+        rig.seen(),
+        [(1, 0, false), (2, 0, false), (50, 0, true), (51, 0, false)],
+        "nothing more has to come"
+    );
+    for ssrc in 3..6 {
+        rig.now += Duration::from_secs(1);
+        rig.numbers(ssrc, [7, 8]);
+        assert_eq!(rig.seen(), [(7, 0, true), (8, 0, false)]);
+    }
+    // One of each packet is nobody.
+    rig.numbers(9, [1]);
+    assert!(rig.seen().is_empty());
+    // One that comes back shows that two send.
+    rig.now += Duration::from_secs(1);
+    rig.numbers(5, [9]);
+    rig.numbers(6, [1]);
+    rig.numbers(5, [10]);
+    assert_eq!(rig.seen(), [(9, 0, false), (1, 0, true)]);
+    rig.numbers(6, [2]);
+    rig.now += Duration::from_secs(1);
+    rig.numbers(6, [3]);
+    rig.numbers(7, [1]);
+    rig.numbers(6, [4]);
+    assert_eq!(rig.seen(), whole([2, 3, 4]));
 }
 
 #[test]
