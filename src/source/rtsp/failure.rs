@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::auth::Verdict;
 use super::message::Method;
+use super::silence::Silence;
 use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
 use crate::stream::Cause;
 use sluice_config::Transport;
@@ -92,24 +93,6 @@ pub(super) enum Failure {
     NoPorts(String),
     #[error("sent something that made Sluice stumble (it panicked): please report this camera")]
     Panic,
-}
-
-/// What came while nothing came that is of use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Silence {
-    Nothing,
-    /// Packets of somebody else to the ports of the session.
-    Elsewhere(IpAddr),
-    /// Its sender said that it ends.
-    Ended,
-    /// Pictures that lack packets.
-    Damaged,
-    /// Pictures without their first slice.
-    Headless,
-    /// Packets of another kind than announced.
-    Strangers,
-    /// Packets without any slice.
-    NoPicture,
 }
 
 /// How far an attempt came before it ended.
@@ -298,41 +281,6 @@ fn picture_advice(limit: usize) -> String {
         format!("lower its bitrate, or raise rtsp.max_frame, up to {FRAME_MAX}")
     } else {
         "lower its bitrate or its resolution, larger ones are not taken".to_owned()
-    }
-}
-
-impl Silence {
-    fn hint(self, transport: Transport) -> String {
-        let hint = match self {
-            Silence::Elsewhere(address) => {
-                return format!(
-                    ", though packets came from {address}: only the address of the source URL is listened to. Put \
-                     that one into it, or set its rtsp_transport to tcp"
-                );
-            }
-            Silence::Ended => {
-                ": it said that its stream ends (RTCP BYE). Does it restart, or play something back that is over?"
-            }
-            Silence::Damaged if transport == Transport::Udp => {
-                ", though pictures came: packets of each are missing. Try its rtsp_transport tcp, or lower its bitrate"
-            }
-            Silence::Damaged => {
-                ", though pictures came: packets of each are missing. Lower its bitrate or mend its line"
-            }
-            Silence::Headless => {
-                ", though packets came: no picture among them has a beginning. If it sends them out of decoding order, \
-                 switch interleaving off in the camera; otherwise restart it"
-            }
-            Silence::Strangers => {
-                ", though packets came: they are not what its session description announced"
-            }
-            Silence::NoPicture => ", though packets came: none brings a picture. Does its encoder still run?",
-            Silence::Nothing if transport == Transport::Udp => {
-                ": does a firewall drop its UDP packets? Try its rtsp_transport tcp"
-            }
-            Silence::Nothing => ": does its encoder still run?",
-        };
-        hint.to_owned()
     }
 }
 

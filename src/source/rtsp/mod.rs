@@ -27,8 +27,10 @@ mod auth;
 mod connection;
 mod control;
 mod dialog;
+mod doubt;
 mod exchange;
 mod failure;
+mod flow;
 mod formats;
 mod keyframe;
 mod losses;
@@ -41,6 +43,7 @@ mod reader;
 mod routes;
 mod sdp;
 mod session;
+mod silence;
 mod transcript;
 mod wire;
 
@@ -58,7 +61,7 @@ pub use self::failure::Stage;
 pub use self::once::{Failed, Offered, Outcome, once};
 
 use self::failure::Failure;
-use self::reader::Flow;
+use self::flow::Flow;
 use self::session::Session;
 use crate::source::backoff::Backoff;
 use crate::stream::{Sink, SourceState, WANTED_RETRY, Wishes};

@@ -1,65 +1,31 @@
 //! From the packets of a session to units of media for the sink.
 //!
-//! Owns which tracks are chosen, how packets get to them, and the deadline for media. Never knows RTSP or a socket.
+//! Owns which tracks are chosen, what becomes of their packets, and the deadline for media. Never knows RTSP or a socket.
+
+mod arrivals;
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use sluice_media::nal::{Depacketizer, LeftOut, Packet};
-use sluice_media::{AccessUnit, AudioFrame, VideoCodec, rtcp};
+use sluice_media::nal::{Depacketizer, Packet};
+use sluice_media::{AccessUnit, AudioFrame};
 use str0m::rtp::Ssrc;
 
 use super::dialog::Track;
-use super::failure::{Failure, Silence};
+use super::doubt::Doubt;
+use super::failure::Failure;
+use super::flow::Flow;
 use super::formats::{Choice, Offer, choose};
 use super::losses::Losses;
 use super::numbers::Numbers;
 use super::oddities::Oddities;
 use super::order::Ordered;
-use super::routes::{self, Route};
+use super::routes::Route;
 use super::sdp::Description;
+use super::silence::{Silence, Useless};
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
-
-/// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
-const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;
-
-/// The goodbye of a sender among them (RFC 3550 §6.6).
-const BYE: u8 = 203;
-
-/// Parameter sets of another codec than the announced one, and no keyframe of that, before it is believed.
-const OTHERS_SETS: u8 = 2;
-
-/// An attempt that brought media for so long has worked: it may be tried again at once, and its end is news.
-///
-/// Raising it makes the pauses longer after sessions that break soon; lowering it lets a camera that brings a picture
-/// and closes be asked, and written of, several times a second for ever.
-const STEADY: Duration = Duration::from_secs(5);
-
-/// From when to when an attempt brought media.
-#[derive(Debug, Default)]
-pub(super) struct Flow {
-    since: Option<Instant>,
-    until: Option<Instant>,
-}
-
-impl Flow {
-    /// Whether it brought media for a while.
-    pub(super) fn is_steady(&self) -> bool {
-        self.since
-            .zip(self.until)
-            .is_some_and(|(since, until)| until.saturating_duration_since(since) >= STEADY)
-    }
-
-    /// Notes media. Returns whether it is steady since now.
-    pub(super) fn note(&mut self, received: Instant) -> bool {
-        let was_steady = self.is_steady();
-        self.since.get_or_insert(received);
-        self.until = Some(received);
-        self.is_steady() && !was_steady
-    }
-}
 
 /// Turns the packets of one session into units of media.
 pub(super) struct Reader<'a, S> {
@@ -83,8 +49,8 @@ pub(super) struct Reader<'a, S> {
     useless: Useless,
     /// A sender said that it ends, and nothing came since.
     ended: bool,
-    /// Of which other codec parameter sets came, and how many; `None` once a keyframe shows that it is the announced.
-    other_codec: Option<(VideoCodec, u8)>,
+    /// Whether the video is what it is said to be, once it is chosen.
+    doubt: Option<Doubt>,
     begun: bool,
     /// Whom to ask for a keyframe, if the camera lets it be asked.
     video_ssrc: Option<Ssrc>,
@@ -93,14 +59,6 @@ pub(super) struct Reader<'a, S> {
     sink: &'a mut S,
     journal: &'a mut Journal,
     flow: &'a mut Flow,
-}
-
-/// What came and was no use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Useless {
-    packets: u64,
-    strangers: u64,
-    left_out: LeftOut,
 }
 
 impl<'a, S: Sink> Reader<'a, S> {
@@ -126,7 +84,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             restarts: 0,
             useless: Useless::default(),
             ended: false,
-            other_codec: None,
+            doubt: None,
             begun: false,
             video_ssrc: None,
             playing: None,
@@ -159,9 +117,7 @@ impl<'a, S: Sink> Reader<'a, S> {
     pub(super) fn prepare(&mut self, tracks: &[Track], notes: &[String]) {
         self.choice.audio.take_if(|(audio, _)| !tracks.iter().any(|track| track.media == *audio));
         self.choice.notes.extend_from_slice(notes);
-        let codec = self.choice.video.map(|(_, codec)| codec);
-        let other = |codec| VideoCodec::ALL.into_iter().find(|other| *other != codec);
-        self.other_codec = codec.and_then(other).map(|other| (other, 0));
+        self.doubt = self.choice.video.map(|(_, codec)| Doubt::new(codec));
         let route = |track: &Track| Route::new(track, &self.offers[track.media]);
         self.routes = tracks.iter().map(route).collect();
     }
@@ -175,14 +131,14 @@ impl<'a, S: Sink> Reader<'a, S> {
 
     /// When media came last that was of use.
     pub(super) fn heard(&self) -> Option<Instant> {
-        self.flow.until
+        self.flow.until()
     }
 
     /// When [`Reader::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let orders = self.routes.iter().filter_map(|route| route.order.deadline());
         let silence =
-            self.playing.map(|since| self.flow.until.unwrap_or(since) + self.settings.rtsp.data_timeout);
+            self.playing.map(|since| self.flow.until().unwrap_or(since) + self.settings.rtsp.data_timeout);
         orders.chain(silence).min()
     }
 
@@ -205,7 +161,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.routes[at].order.release(now, &mut self.ordered);
             self.forward(at)?;
         }
-        let since = self.playing.map(|since| self.flow.until.unwrap_or(since));
+        let since = self.playing.map(|since| self.flow.until().unwrap_or(since));
         if since.is_some_and(|since| now.saturating_duration_since(since) >= self.settings.rtsp.data_timeout)
         {
             return Err(self.silent(stranger));
@@ -214,19 +170,10 @@ impl<'a, S: Sink> Reader<'a, S> {
     }
 
     fn silent(&self, stranger: Option<IpAddr>) -> Failure {
-        let (now, before) = (self.useless_now(), self.useless);
-        let (out, out_before) = (now.left_out, before.left_out);
-        let damaged = out.damaged - out_before.damaged;
-        let headless = out.headless - out_before.headless;
-        let strangers = now.strangers - before.strangers;
         let silence = match stranger {
             Some(address) => Silence::Elsewhere(address),
             None if self.ended => Silence::Ended,
-            None if now.packets == before.packets && strangers == 0 => Silence::Nothing,
-            None if damaged > headless => Silence::Damaged,
-            None if headless > 0 => Silence::Headless,
-            None if strangers > 0 => Silence::Strangers,
-            None => Silence::NoPicture,
+            None => self.useless_now().since(&self.useless),
         };
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
@@ -246,100 +193,6 @@ impl<'a, S: Sink> Reader<'a, S> {
             strangers: self.strangers + others + malformed,
             left_out: self.depacketizer.as_ref().map(Depacketizer::left_out).unwrap_or_default(),
         }
-    }
-
-    /// A packet out of the RTSP connection.
-    pub(super) fn interleaved(
-        &mut self,
-        channel: u8,
-        packet: Bytes,
-        received: Instant,
-    ) -> Result<(), Failure> {
-        let Some(kind) = packet.get(1) else { return Ok(()) };
-        let payload_type = kind & 0x7f;
-        // Reports (RFC 5761 §4) come on channels of their own, or wrongly on those of packets. A marked packet of a
-        // type that no camera should choose looks like one.
-        let is_named = || {
-            let of_channel = |route: &&Route| route.channels.is_some_and(|(own, _)| own == channel);
-            self.routes.iter().filter(of_channel).any(|route| route.takes(payload_type))
-        };
-        if (192..=223).contains(kind) && (REPORTS.contains(kind) || !is_named()) {
-            self.report(&packet);
-            return Ok(());
-        }
-        match routes::find(&mut self.routes, channel, payload_type, received) {
-            Some(at) => {
-                let number = packet.get(2..4).map(|number| u16::from_be_bytes([number[0], number[1]]));
-                let missing = number.and_then(|number| self.numbers.missing(at, number));
-                self.arrived(at, packet, missing, received)
-            }
-            None => {
-                self.strangers += 1;
-                Ok(())
-            }
-        }
-    }
-
-    /// Reports of the camera: of those only that a sender ends is acted on.
-    pub(super) fn report(&mut self, compound: &[u8]) {
-        for packet in rtcp::read::packets(compound).filter(|packet| packet.get(1) == Some(&BYE)) {
-            let count = usize::from(packet[0] & 0x1f);
-            for ssrc in packet[4..].as_chunks::<4>().0.iter().take(count) {
-                let ssrc = u32::from_be_bytes(*ssrc);
-                self.ended |= self.routes.iter_mut().any(|route| route.order.end(ssrc));
-            }
-        }
-    }
-
-    /// A packet that came to the ports of section `media`.
-    pub(super) fn datagram(&mut self, media: usize, packet: Bytes, received: Instant) -> Result<(), Failure> {
-        match self.routes.iter().position(|route| route.media == media) {
-            Some(at) => self.arrived(at, packet, None, received),
-            None => Ok(()),
-        }
-    }
-
-    fn arrived(
-        &mut self,
-        at: usize,
-        packet: Bytes,
-        missing: Option<u16>,
-        received: Instant,
-    ) -> Result<(), Failure> {
-        if !self.begun {
-            self.begin();
-        }
-        self.packets += 1;
-        let route = &mut self.routes[at];
-        let offer = &self.offers[route.media];
-        let codec = self.choice.video.filter(|(video, _)| *video == route.media).map(|(_, codec)| codec);
-        if self.choice.video.is_some_and(|(video, _)| video == route.media)
-            && let Some(ssrc) = packet.get(8..12).and_then(|ssrc| ssrc.try_into().ok())
-        {
-            self.video_ssrc = Some(u32::from_be_bytes(ssrc).into());
-        }
-        let announced: Vec<u8> = match route.takes_type_of(&packet) {
-            true => Vec::new(),
-            false => self.offers.iter().flat_map(Offer::payload_types).collect(),
-        };
-        let is_odd = route.judge(&packet, offer, codec, &announced);
-        route.order.push(packet, received, missing, &mut self.ordered);
-        let foreign = self.routes.iter().map(|route| route.order.foreign()).sum();
-        let unnumbered = self.routes.iter().any(|route| route.order.is_disbelieved());
-        if self.oddities.look(self.restarts, foreign, unnumbered, received) | is_odd {
-            self.remark();
-        }
-        self.forward(at)
-    }
-
-    /// Tells what was found out about the session.
-    fn remark(&mut self) {
-        let types = self.routes.iter().filter_map(Route::note).cloned();
-        let unnumbered = self.routes.iter().any(|route| route.order.is_disbelieved());
-        let losses = self.losses.note().filter(|_| !unnumbered);
-        let notes: Vec<String> =
-            losses.into_iter().chain(self.oddities.notes().iter().cloned()).chain(types).collect();
-        self.sink.remark(&notes);
     }
 
     /// Takes the packets of a track that are in order.
@@ -380,7 +233,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         match self.choice.video {
             Some((video, codec)) if video == media => {
-                self.doubt(codec, &payload)?;
+                if let Some(comes) = self.doubt.as_mut().and_then(|doubt| doubt.look(&payload)) {
+                    return Err(Failure::OtherCodec { announced: codec, comes });
+                }
                 let after_loss = lost > 0 || self.routes[at].had_gap();
                 self.video(Packet { payload, timestamp, marker, after_loss, restarted, received })
             }
@@ -389,19 +244,6 @@ impl<'a, S: Sink> Reader<'a, S> {
                 Ok(())
             }
         }
-    }
-
-    /// Whether the announced `codec` is another one than comes.
-    fn doubt(&mut self, codec: VideoCodec, payload: &[u8]) -> Result<(), Failure> {
-        let Some((other, sets)) = &mut self.other_codec else { return Ok(()) };
-        if codec.describes(payload) || !other.describes(payload) {
-            return Ok(());
-        }
-        *sets += 1;
-        if *sets >= OTHERS_SETS {
-            return Err(Failure::OtherCodec { announced: codec, comes: *other });
-        }
-        Ok(())
     }
 
     fn video(&mut self, packet: Packet) -> Result<(), Failure> {
@@ -416,8 +258,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         for unit in units.drain(..) {
             self.flows(unit.received);
-            self.other_codec
-                .take_if(|_| self.choice.video.is_some_and(|(_, codec)| codec.is_keyframe(&unit.nals)));
+            if self.choice.video.is_some_and(|(_, codec)| codec.is_keyframe(&unit.nals)) {
+                self.doubt = None;
+            }
             self.sink.video(unit);
         }
         self.units = units;
@@ -445,23 +288,4 @@ impl<'a, S: Sink> Reader<'a, S> {
 /// The same bytes in memory of their own: a slice would keep all that was read with it.
 fn own(payload: &Bytes) -> Bytes {
     Bytes::copy_from_slice(payload)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
-    fn a_flow_is_steady_after_a_while_and_that_is_news_once() {
-        let start = Instant::now();
-        let mut flow = Flow::default();
-        let news: Vec<u64> =
-            (0..20).filter(|second| flow.note(start + Duration::from_secs(*second))).collect();
-        assert_eq!(news, [STEADY.as_secs()]);
-        assert!(flow.is_steady());
-        assert_eq!(flow.until, Some(start + Duration::from_secs(19)));
-        let mut short = Flow::default();
-        assert!(!short.is_steady() && !short.note(start) && !short.is_steady());
-    }
 }
