@@ -29,7 +29,7 @@ fn formats(video: Option<[u8; 3]>, audio: Option<AudioCodec>) -> Formats {
             frame_rate: None,
         }),
         audio: audio.map(|codec| AudioFormat { codec, channels: 2 }),
-        notes: Vec::new(),
+        ..Formats::default()
     }
 }
 
@@ -318,6 +318,34 @@ fn what_a_stream_lacks_is_rejected_and_the_rest_is_served() {
     assert!(sdp.contains("a=group:BUNDLE 0\r\n"), "{sdp}");
     let sdp = answered(&text, &negotiated(&text, &formats(None, Some(AudioCodec::Opus))));
     assert!(sdp.contains("m=video 0 ") && sdp.contains("m=audio 9 ") && sdp.contains("a=group:BUNDLE 1\r\n"));
+}
+
+/// An offer with the policy `max-bundle` has one transport, that of its first section: it is kept, whatever it carries.
+#[test]
+fn the_first_section_of_a_bundle_without_other_transports_keeps_its_own() {
+    // Chromium 156 writes the sections behind the first so.
+    let max_bundle = |text: &str| {
+        let (head, rest) = text.split_once("\r\nm=audio 9 ").expect("a second section");
+        format!("{head}\r\nm=audio 0 {}", rest.replacen("a=mid:1", "a=bundle-only\r\na=mid:1", 1))
+    };
+    let sound = formats(None, Some(AudioCodec::Opus));
+    for text in [CHROMIUM, CHROMIUM_DATA, AIORTC] {
+        let text = offer(&max_bundle(text));
+        let negotiated = negotiated(&text, &sound);
+        let sdp = answered(&text, &negotiated);
+        soundness::check(&text, &sdp);
+        let video = sdp.split("\r\nm=").find(|section| section.starts_with("video 9 ")).expect("kept");
+        for line in ["a=inactive", "a=setup:passive", "a=ice-ufrag:srv0", "a=end-of-candidates"] {
+            assert!(video.contains(&format!("\r\n{line}")), "no {line} in {video}");
+        }
+        assert!(!video.contains("a=msid:") && sdp.contains("\r\na=group:BUNDLE 0 1\r\n"), "{sdp}");
+        assert_eq!(negotiated.mids(&text), ["0", "1"], "an ICE restart concerns the same transport");
+        assert_eq!(negotiated.media.iter().flatten().count(), 1, "nothing is sent in it");
+    }
+    // What it says of its transport counts.
+    let passive = max_bundle(CHROMIUM).replacen("a=setup:actpass", "a=setup:passive", 1);
+    let passive = offer(&passive);
+    assert!(answered(&passive, &negotiated(&passive, &sound)).contains("\r\na=setup:active\r\n"));
 }
 
 #[test]

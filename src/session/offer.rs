@@ -58,6 +58,8 @@ pub struct Section {
     pub kind: SectionKind,
     /// The offerer does not want it: port 0 and not `bundle-only` (RFC 9143 §6).
     pub disabled: bool,
+    /// It comes with the bundle's transport or not at all (RFC 9143 §6).
+    pub bundle_only: bool,
     /// `a=mid`; empty only in a disabled section.
     pub mid: String,
     /// Media of the `m=` line, repeated with the protocol in the answer.
@@ -166,7 +168,8 @@ fn section(
         "video" => SectionKind::Video,
         _ => SectionKind::Other,
     };
-    let disabled = media.port == 0 && !media.has_attribute("bundle-only");
+    let bundle_only = media.port == 0 && media.has_attribute("bundle-only");
+    let disabled = media.port == 0 && !bundle_only;
     let mid = media.get_first_attribute_value("mid").ok().flatten().unwrap_or_default().trim().to_owned();
     let usable = mid.len() <= MID_MAX && mid.bytes().all(|byte| byte.is_ascii_graphic());
     if !disabled && (mid.is_empty() || !usable) {
@@ -183,6 +186,7 @@ fn section(
     Ok(Section {
         kind,
         disabled,
+        bundle_only,
         payloads: match kind {
             SectionKind::Audio | SectionKind::Video if !disabled => payload::payloads(index, media)?,
             _ => Vec::new(),
