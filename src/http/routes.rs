@@ -67,7 +67,7 @@ async fn streams(State(public): State<Public>, request: HttpRequest) -> Response
     let head = public.head(&request);
     let answered = public.access.read(&head);
     answered.map_or_else(IntoResponse::into_response, |grant| {
-        public.list.answer(&public.whep.registry, &head.headers, Instant::now(), &grant)
+        public.list.answer(&public.whep.registry, &head.headers, (Instant::now(), SystemTime::now()), &grant)
     })
 }
 

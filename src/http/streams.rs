@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -36,8 +36,14 @@ struct List {
 }
 
 impl StreamList {
-    /// The answer to a GET or HEAD with `headers` at `now`.
-    pub fn answer(&self, registry: &Registry, headers: &HeaderMap, now: Instant, _grant: &Grant) -> Response {
+    /// The answer to a GET or HEAD with `headers`, at a moment by both clocks.
+    pub fn answer(
+        &self,
+        registry: &Registry,
+        headers: &HeaderMap,
+        now: (Instant, SystemTime),
+        _grant: &Grant,
+    ) -> Response {
         let list = self.list(registry, now);
         let mut response = if has_already(headers, &list.etag) {
             StatusCode::NOT_MODIFIED.into_response()
@@ -50,15 +56,15 @@ impl StreamList {
         response
     }
 
-    fn list(&self, registry: &Registry, now: Instant) -> List {
+    fn list(&self, registry: &Registry, now: (Instant, SystemTime)) -> List {
         let mut kept = lock(&self.0);
-        match kept.as_ref().filter(|list| now.saturating_duration_since(list.made) < LISTED) {
+        match kept.as_ref().filter(|list| now.0.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
             None => {
-                let streams = registry.streams().iter().map(|stream| describe(stream)).collect();
+                let streams = registry.streams().iter().map(|stream| describe(stream, now)).collect();
                 let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
                 let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
-                let list = List { made: now, etag: etag_of(body.as_bytes()), body: body.into() };
+                let list = List { made: now.0, etag: etag_of(body.as_bytes()), body: body.into() };
                 kept.insert(list).clone()
             }
         }
@@ -153,8 +159,8 @@ pub struct Ingress {
     pub keyframes: u64,
 }
 
-/// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
-pub fn whole(registry: &Registry, history: &History) -> Listed {
+/// Everything of every stream at a moment, for operators: where it comes from, and what exactly is wrong.
+pub fn whole(registry: &Registry, history: &History, now: (Instant, SystemTime)) -> Listed {
     let streams = registry.streams().into_iter().map(|stream| Told {
         source: stream.source(),
         error: stream.status().failure,
@@ -164,14 +170,15 @@ pub fn whole(registry: &Registry, history: &History) -> Listed {
             lost: stream.counters.ingress_lost.get(),
             keyframes: stream.counters.keyframes.get(),
         }),
-        ..describe(&stream)
+        ..describe(&stream, now)
     });
     Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams: streams.collect() }
 }
 
-/// What everybody may know of a stream: not where its camera is.
-fn describe(stream: &Stream) -> Told {
-    let (status, watch) = (stream.status(), stream.watch());
+/// What everybody may know of a stream: not where its camera is. What is wrong with it is judged now, of the state
+/// that is told beside it.
+fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
+    let (status, watch) = stream.look(now, date);
     let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
     let (state, retry_in) = match &status.state {
         SourceState::Connecting => ("connecting", None),

@@ -44,7 +44,8 @@ impl Status {
     /// Its source does something else now.
     pub fn enter(&mut self, state: SourceState) {
         match &state {
-            SourceState::Connecting => {}
+            // What a session waited for is over with it; why an attempt failed holds until the next has come further.
+            SourceState::Connecting => drop(self.failure.take_if(|_| self.cause.is_none())),
             SourceState::Starting { why } => self.failure = Some(why.clone()),
             SourceState::Playing => self.failure = None,
             SourceState::Waiting { error, .. } => self.failure = Some(error.clone()),
@@ -63,5 +64,31 @@ impl Status {
             SourceState::Playing => self.formats.as_ref(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_an_attempt_failed_holds_until_the_next_has_come_further_and_what_it_waited_for_does_not() {
+        let mut status = Status { state: SourceState::Connecting, formats: None, failure: None, cause: None };
+        let failed = SourceState::Waiting {
+            error: "camera a:554 does not answer".to_owned(),
+            cause: Cause::Unreachable,
+            retry_in: Duration::from_secs(1),
+        };
+        let starting = SourceState::Starting { why: "the first picture is awaited".to_owned() };
+        let mut told = |state: SourceState| {
+            status.enter(state);
+            (status.failure.clone(), status.cause)
+        };
+        let failure = (Some("camera a:554 does not answer".to_owned()), Some(Cause::Unreachable));
+        assert_eq!(told(failed), failure);
+        assert_eq!(told(SourceState::Connecting), failure);
+        assert_eq!(told(starting), (Some("the first picture is awaited".to_owned()), None));
+        // Another camera is connected, say.
+        assert_eq!(told(SourceState::Connecting), (None, None));
     }
 }
