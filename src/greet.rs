@@ -4,10 +4,11 @@
 //! Owns the words only: it is given addresses and prints nothing itself.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use sluice_config::Network;
 
 /// Streams that are listed with an address of their own; of more than that the page is the better list.
 const STREAMS_LISTED: usize = 4;
@@ -26,24 +27,37 @@ pub struct Greeting<'a> {
     pub announced: &'a [IpAddr],
     /// Names of the streams.
     pub streams: Vec<&'a str>,
-    /// Whether only some addresses may watch.
-    pub restricted: bool,
+    /// The addresses that may watch; everybody if there are none.
+    pub readers: &'a [Network],
 }
 
 impl Greeting<'_> {
     /// Where to look: the first line is for this machine, the others are for other machines.
     pub fn text(&self) -> String {
         let here = self.here();
-        let mut text = format!("open {here}\n");
-        for page in self.elsewhere() {
-            let _ = writeln!(text, "     {page}  (from other machines)");
+        let elsewhere = self.elsewhere();
+        let mut text = String::new();
+        if self.may_watch_here() {
+            let _ = writeln!(text, "open {here}");
+            for page in &elsewhere {
+                let _ = writeln!(text, "     {page}  (from other machines)");
+            }
+        } else {
+            let _ = writeln!(text, "from this machine nobody may watch: access.read does not list it");
+            for (index, page) in elsewhere.iter().enumerate() {
+                let open = if index == 0 { "open" } else { "    " };
+                let _ = writeln!(text, "{open} {page}  (from the machines in access.read)");
+            }
         }
         if self.streams.len() > STREAMS_LISTED {
             let _ = writeln!(text, "     {} streams; the page shows them", self.streams.len());
         } else {
-            self.streams.iter().for_each(|name| {
-                let _ = writeln!(text, "     {here}{name}/");
-            });
+            let page = if self.may_watch_here() { Some(&here) } else { elsewhere.first() };
+            for (page, name) in
+                page.into_iter().flat_map(|page| self.streams.iter().map(move |name| (page, name)))
+            {
+                let _ = writeln!(text, "     {page}{name}/");
+            }
         }
         text
     }
@@ -60,7 +74,7 @@ impl Greeting<'_> {
         let port = self.http.port();
         vec![
             format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
-            if self.restricted {
+            if !self.readers.is_empty() {
                 "there is no password: whoever has an address of access.read can watch".to_owned()
             } else {
                 format!(
@@ -85,6 +99,14 @@ impl Greeting<'_> {
         // A scanner wants dark on light, and a terminal writes light on dark.
         let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
         Ok(format!("{drawn}\n{page}"))
+    }
+
+    /// Whether whoever opens [`Greeting::here`] on this machine is let in: over loopback, or from the address itself.
+    fn may_watch_here(&self) -> bool {
+        let may = |ip: IpAddr| self.readers.iter().any(|network| network.contains(ip));
+        let ip = self.http.ip();
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        self.readers.is_empty() || if ip.is_unspecified() { loopback.into_iter().any(may) } else { may(ip) }
     }
 
     fn here(&self) -> String {
@@ -153,8 +175,12 @@ mod tests {
             udp_ports: &[8189, 8190],
             announced,
             streams,
-            restricted: false,
+            readers: &[],
         }
+    }
+
+    fn network(text: &str) -> Network {
+        text.parse().expect("a network")
     }
 
     fn ips(texts: &[&str]) -> Vec<IpAddr> {
@@ -171,6 +197,23 @@ mod tests {
         );
         // Who listens on IPv4 only cannot be opened by IPv6.
         assert!(!greeting("0.0.0.0:8889", &announced, vec![]).text().contains("2001:db8"));
+    }
+
+    #[test]
+    fn nobody_is_led_to_a_page_that_refuses_them() {
+        let announced = ips(&["192.0.2.5"]);
+        let text = |readers: &[&str]| {
+            let readers: Vec<Network> = readers.iter().map(|text| network(text)).collect();
+            Greeting { readers: &readers, ..greeting("[::]:8889", &announced, vec!["gate"]) }.text()
+        };
+        assert_eq!(
+            text(&["192.0.2.0/24"]),
+            "from this machine nobody may watch: access.read does not list it\n\
+             open http://192.0.2.5:8889/  (from the machines in access.read)\n     http://192.0.2.5:8889/gate/\n"
+        );
+        for here in ["127.0.0.0/8", "::1"] {
+            assert!(text(&["192.0.2.0/24", here]).starts_with("open http://localhost:8889/\n"), "{here}");
+        }
     }
 
     #[test]
@@ -204,7 +247,8 @@ mod tests {
         let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
         assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
-        let restricted = Greeting { restricted: true, ..greeting("[::]:8889", &[], vec![]) };
+        let readers = [network("10.0.0.0/8")];
+        let restricted = Greeting { readers: &readers, ..greeting("[::]:8889", &[], vec![]) };
         let hints = restricted.hints().join("\n");
         assert!(hints.contains("no password: whoever has an address of access.read"), "{hints}");
         let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
