@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Bitrate, Bytes, Network, Stream, StreamName};
+use crate::{Access, Bitrate, Bytes, Network, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -89,8 +89,8 @@ impl Config {
 pub struct Http {
     /// Where pages and signalling are served.
     pub listen: SocketAddr,
-    /// Which pages of other sites may play our streams.
-    pub allow_origin: Origin,
+    /// Which pages of other sites may play our streams; none if it is empty.
+    pub allow_origin: Vec<Origin>,
     /// From accepting a connection, or from its last answer, to the end of the next request's header.
     pub header_timeout: Duration,
     /// Open connections at most; each costs a file descriptor and its buffers. 0: 4096, or what the limit of
@@ -108,7 +108,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8889)),
-            allow_origin: Origin::Any,
+            allow_origin: vec![Origin::Any],
             header_timeout: Duration::from_secs(5),
             connections: 0,
             trusted_proxies: Vec::new(),
@@ -134,14 +134,7 @@ impl Tls {
     }
 }
 
-/// `[access]`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Access {
-    /// Who may watch; everybody if it is empty.
-    pub read: Vec<Network>,
-}
-
-/// Value of `Access-Control-Allow-Origin`.
+/// An element of `http.allow_origin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// `*`: every site.
@@ -151,7 +144,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// As the header has it.
+    /// As browsers send it; `*` for every site.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Any => "*",

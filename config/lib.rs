@@ -6,12 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod config;
 mod environment;
 mod error;
 mod load;
 mod network;
 mod parse;
+mod password;
+mod pattern;
 mod redact;
 mod resolve;
 mod rtsp_url;
@@ -22,15 +25,19 @@ mod suggest;
 mod units;
 mod value;
 mod variable;
+mod web_url;
 
+pub use access::{Access, Action, Hook, Jwt, JwtAlgorithm, KeySource, User, UserName};
 pub use config::{
-    Access, Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress,
-    Limits, Log, LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
+    LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
 pub use environment::{CredentialError, environment};
 pub use error::{ConfigError, Mistake};
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
+pub use password::Password;
+pub use pattern::Pattern;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
@@ -38,3 +45,4 @@ pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
 pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};
+pub use web_url::WebUrl;

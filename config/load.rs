@@ -384,6 +384,7 @@ impl Loader {
             self.check_ports();
             self.check_reconnect();
             self.check_tls();
+            self.check_users();
             self.finish_streams();
         }
         if !self.problems.is_empty() {
@@ -441,6 +442,22 @@ impl Loader {
                     .to_owned(),
                 "where a proxy does TLS, let it send the header".to_owned(),
             );
+        }
+    }
+
+    fn check_users(&mut self) {
+        for (name, user) in &self.draft.config.access.users {
+            let table = format!("access.users.{name}");
+            let refused = |key: &str| self.refused.contains(&format!("{table}.{key}"));
+            if user.password.is_some() || !user.from.is_empty() || refused("password") || refused("from") {
+                continue;
+            }
+            let problem = Problem::new(format!("the user `{name}` has neither a password nor addresses"));
+            let label = format!("set {table}.password, or {table}.from for whoever comes from there");
+            self.problems.push(match self.tables.get(&table) {
+                Some(place) => problem.at(place.clone(), label),
+                None => problem.help(label),
+            });
         }
     }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::{
-    Bitrate, IceAddress, Network, Origin, RtspUrl, Source, UnitError, redact::shown, suggest::nearest,
-    value::Refusal,
+    Action, Bitrate, IceAddress, KeySource, Network, Origin, Pattern, RtspUrl, Source, UnitError, WebUrl,
+    redact::shown, suggest::nearest, value::Refusal,
 };
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -48,6 +48,40 @@ pub(crate) fn file(text: &str) -> Result<Option<PathBuf>, Refusal> {
         return Err(Refusal::new(format!("`{}` is no path", shown(text))));
     }
     Ok(Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty()))
+}
+
+/// Values of `access.jwt.algorithm`: the first leaves it to the keys.
+pub(crate) const JWT_ALGORITHMS: [&str; 13] = [
+    "auto", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
+    "ES384", "EdDSA",
+];
+
+/// Where keys of tokens are: a URL, or the path of a file; none where it is empty.
+pub(crate) fn key_source(text: &str) -> Result<Option<KeySource>, Refusal> {
+    match text.contains("://") {
+        true => web_url(text).map(|url| url.map(KeySource::Url)),
+        false => file(text).map(|path| path.map(KeySource::File)),
+    }
+}
+
+/// Another server's URL; none where it is empty.
+pub(crate) fn web_url(text: &str) -> Result<Option<WebUrl>, Refusal> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(Refusal::new) }
+}
+
+/// Names of streams.
+pub(crate) fn pattern(text: &str) -> Result<Pattern, Refusal> {
+    text.parse().map_err(|why: String| Refusal::new(why))
+}
+
+/// What somebody may do.
+pub(crate) fn action(text: &str) -> Result<Action, Refusal> {
+    let names = Action::ALL.map(Action::name);
+    let found = Action::ALL.into_iter().find(|action| action.name() == text);
+    found.ok_or_else(|| {
+        let refusal = Refusal::new(format!("`{}` is not known", shown(text)));
+        Refusal { meant: nearest(text, names).map(str::to_owned), ..refusal }
+    })
 }
 
 /// What a line carries, at least 1 Mbit/s; or 0.

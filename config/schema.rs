@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use crate::{
-    Bytes, Cipher, Config, KeyInfo, LogFormat, Reload, Source, StreamName, StreamNameError, Transport,
+    Bytes, Cipher, Config, JwtAlgorithm, KeyInfo, LogFormat, Password, Reload, Source, StreamName,
+    StreamNameError, Transport, User, UserName,
     config::{CONSENT_MIN, FRAME_MAX, SHARDS_MAX},
     parse,
     resolve::{Key, Repeated, Schema},
@@ -39,6 +40,9 @@ const TENTH: Duration = Duration::from_millis(100);
 const BUFFER_MIN: Bytes = Bytes::kib(64);
 const BUFFER_MAX: Bytes = Bytes::mib(1024);
 
+const ACTIONS: &str = "read, publish, api, metrics, pprof";
+const CLAIM: &str = "\"\" for anything, or what the claim must be";
+const STREAMS_MEANT: &str = "names of streams, with * for anything, or ~ and a regular expression";
 const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
 const PEM: &str = "\"\" for none, or the path of a PEM file";
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
@@ -57,10 +61,10 @@ static KEYS: &[Key<Draft>] = &[
     ),
     key(
         "http.allow_origin",
-        "\"*\"",
+        "[\"*\"]",
         Live,
-        Kind::Text("\"*\" or one origin like \"https://tv.example.com\"", |d, v| {
-            parse::origin(v).map(|origin| d.config.http.allow_origin = origin)
+        Kind::List("\"*\", or origins like \"https://tv.example.com\"", |d, v| {
+            each(v, parse::origin).map(|origins| d.config.http.allow_origin = origins)
         }),
     ),
     key(
@@ -104,9 +108,88 @@ static KEYS: &[Key<Draft>] = &[
     key(
         "access.read",
         "[]",
-        NewSessions,
+        Live,
         Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |d, v| {
             each(v, parse::network).map(|networks| d.config.access.read = networks)
+        }),
+    ),
+    key(
+        "access.jwt.keys",
+        "\"\"",
+        Live,
+        Kind::Text("\"\" for none, or the path of a PEM or JWKS file, or the URL of a JWKS", |d, v| {
+            parse::key_source(v).map(|keys| d.config.access.jwt.keys = keys)
+        }),
+    ),
+    key(
+        "access.jwt.algorithm",
+        "\"auto\"",
+        Live,
+        Kind::Choice(&parse::JWT_ALGORITHMS, |d, v| {
+            d.config.access.jwt.algorithm = v.checked_sub(1).map(|at| JwtAlgorithm::ALL[at]);
+        }),
+    ),
+    key(
+        "access.jwt.issuer",
+        "\"\"",
+        Live,
+        Kind::Text(CLAIM, |d, v| plain(v, &mut d.config.access.jwt.issuer)),
+    ),
+    key(
+        "access.jwt.audience",
+        "\"\"",
+        Live,
+        Kind::Text(CLAIM, |d, v| plain(v, &mut d.config.access.jwt.audience)),
+    ),
+    key(
+        "access.jwt.claim",
+        "\"sluice\"",
+        Live,
+        Kind::Text("the name of a claim", |d, v| match v {
+            "" => Err(Refusal::new("a claim has a name").meant("sluice")),
+            name => plain(name, &mut d.config.access.jwt.claim),
+        }),
+    ),
+    key(
+        "access.jwt.actions",
+        "[\"read\", \"publish\"]",
+        Live,
+        Kind::List(ACTIONS, |d, v| {
+            each(v, parse::action).map(|actions| d.config.access.jwt.actions = actions)
+        }),
+    ),
+    key(
+        "access.hook.url",
+        "\"\"",
+        Live,
+        Kind::Text("\"\" for none, or an http:// or https:// URL", |d, v| {
+            parse::web_url(v).map(|url| d.config.access.hook.url = url)
+        }),
+    ),
+    key(
+        "access.hook.timeout",
+        "\"2s\"",
+        Live,
+        Kind::Duration(TENTH, MINUTE, |d, v| d.config.access.hook.timeout = v),
+    ),
+    key(
+        "access.hook.cache",
+        "\"10s\"",
+        Live,
+        Kind::Duration(Duration::ZERO, HOUR, |d, v| d.config.access.hook.cache = v),
+    ),
+    key(
+        "access.hook.concurrency",
+        "32",
+        Live,
+        Kind::Integer(1, 1_000, |d, v| d.config.access.hook.concurrency = v as u32),
+    ),
+    key(
+        "access.hook.actions",
+        "[\"read\", \"publish\"]",
+        Live,
+        Kind::List(ACTIONS, |d, v| {
+            each(v, parse::action).map(|actions| d.config.access.hook.actions = actions)
         }),
     ),
     key(
@@ -389,12 +472,57 @@ static STREAMS: Repeated<Draft, StreamDraft, StreamName> = Repeated {
     schema: Schema { keys: &STREAM_KEYS, repeated: &[] },
 };
 
+const fn of_user(path: &'static str, kind: Kind<User>) -> Key<User> {
+    Key { path, default: None, reload: Live, kind }
+}
+
+static USER_KEYS: [Key<User>; 7] = [
+    of_user(
+        "password",
+        Kind::Text("what `sluice hash` prints, or the password itself", |user, v| {
+            Password::parse(v).map(|password| user.password = Some(password))
+        }),
+    ),
+    of_user(
+        "from",
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |user, v| {
+            each(v, parse::network).map(|networks| user.from = networks)
+        }),
+    ),
+    of_user(
+        "read",
+        Kind::List(STREAMS_MEANT, |user, v| each(v, parse::pattern).map(|streams| user.read = streams)),
+    ),
+    of_user(
+        "publish",
+        Kind::List(STREAMS_MEANT, |user, v| each(v, parse::pattern).map(|streams| user.publish = streams)),
+    ),
+    of_user("api", Kind::Bool(|user, v| user.api = v)),
+    of_user("metrics", Kind::Bool(|user, v| user.metrics = v)),
+    of_user("pprof", Kind::Bool(|user, v| user.pprof = v)),
+];
+
+static USERS: Repeated<Draft, User, UserName> = Repeated {
+    path: "access.users",
+    rows: false,
+    one: "a user",
+    name: str::parse,
+    enter: |draft, name| draft.config.access.users.entry(name.clone()).or_default(),
+    schema: Schema { keys: &USER_KEYS, repeated: &[] },
+};
+
 /// All that can be configured.
-pub(crate) static SCHEMA: Schema<Draft> = Schema { keys: KEYS, repeated: &[&STREAMS] };
+pub(crate) static SCHEMA: Schema<Draft> = Schema { keys: KEYS, repeated: &[&USERS, &STREAMS] };
 
 /// Every key there is, in the order of the reference file.
 pub fn keys() -> Vec<KeyInfo> {
     SCHEMA.keys()
+}
+
+fn plain(text: &str, target: &mut String) -> Result<(), Refusal> {
+    target.clear();
+    target.push_str(text);
+    Ok(())
 }
 
 fn each<T>(texts: &[&str], parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, Vec<(usize, Refusal)>> {
@@ -462,9 +590,12 @@ mod tests {
                 Kind::List(..) if matches!(key.path, "http.trusted_proxies" | "access.read") => {
                     "::1".to_owned()
                 }
+                Kind::List(..) if key.path.ends_with(".actions") || key.path == "http.allow_origin" => {
+                    String::new()
+                }
                 Kind::List(..) => "lo".to_owned(),
+                Kind::Text(..) if key.path == "access.hook.url" => "http://a.b/".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
-                Kind::Text(..) if key.path == "http.allow_origin" => "https://a.b".to_owned(),
                 Kind::Text(..) if key.path == "drain.elsewhere" => "https://a.b".to_owned(),
                 Kind::Text(..) if key.path == "egress.rate" => "1Gbit/s".to_owned(),
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),

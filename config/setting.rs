@@ -1,5 +1,5 @@
 //! Each key with the value that it has and who gave it, for whoever has to find out why a server does what it does. A
-//! source is shown by its label, and every other value redacted: no secret is in here.
+//! source is shown by its label, a password by its form, and every other value redacted: no secret is in here.
 
 use crate::{Config, KeyInfo, Reload, redact::redact, schema};
 
@@ -63,9 +63,17 @@ impl Effective {
             let value = redact(&value.unwrap_or(written).replace('\n', " "));
             settings.push(Setting { key, value, origin, reload: info.reload });
         };
-        let (of_streams, keys): (Vec<_>, Vec<_>) =
-            schema::keys().into_iter().partition(|key| key.path.starts_with("streams."));
+        let of = |table: &'static str| move |key: &KeyInfo| key.path.starts_with(table);
+        let (of_streams, keys): (Vec<_>, Vec<_>) = schema::keys().into_iter().partition(of("streams."));
+        let (of_users, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(of("access.users."));
         keys.iter().for_each(|key| tell(key, key.path.clone(), None));
+        for (name, user) in &config.access.users {
+            for key in &of_users {
+                let password = user.password.as_ref().filter(|_| key.path.ends_with(".password"));
+                let path = key.path.replace("NAME", name.as_str());
+                tell(key, path, password.map(|password| password.form().to_owned()));
+            }
+        }
         for (name, stream) in &config.streams {
             for key in &of_streams {
                 // A camera's URL may hold a password that no rule knows.
@@ -79,7 +87,9 @@ impl Effective {
 
 /// A default of the schema without TOML's marks.
 fn bare(default: &str) -> String {
+    if let Some(list) = default.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return list.split(", ").map(|element| element.trim_matches('"')).collect::<Vec<_>>().join(",");
+    }
     let quoted = default.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    // No list has anything in it by default.
-    if default == "[]" { String::new() } else { quoted.unwrap_or(default).to_owned() }
+    quoted.unwrap_or(default).to_owned()
 }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
-use sluice_config::Network;
+use sluice::http::access::rules::Rules;
+use sluice_config::{Action, Config, Password, User, UserName};
 
 /// Streams that are listed with an address of their own; of more than that the page is the better list.
 const STREAMS_LISTED: usize = 4;
@@ -27,8 +28,57 @@ pub struct Greeting<'a> {
     pub announced: &'a [IpAddr],
     /// Names of the streams.
     pub streams: Vec<&'a str>,
-    /// The addresses that may watch; everybody if there are none.
-    pub readers: &'a [Network],
+    /// Whether whoever opens the page on this machine is let in, or asked for a name.
+    pub here_opens: bool,
+    /// Who may watch.
+    pub access: Openness,
+    /// Where operators ask.
+    pub admin: SocketAddr,
+    /// Who may be one.
+    pub operators: Openness,
+}
+
+/// Who may do something, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Openness {
+    /// Everybody who reaches the listener.
+    Everybody,
+    /// Whoever comes from some addresses.
+    Addresses,
+    /// Whoever has a name and a password, or a token.
+    Named,
+}
+
+/// Who may do `action` by a configuration.
+pub fn openness(config: &Config, action: Action) -> Openness {
+    let rules = Rules::new(&config.access, 0);
+    match (rules.is_open(action), rules.asks(action)) {
+        (true, _) => Openness::Everybody,
+        (false, false) => Openness::Addresses,
+        (false, true) => Openness::Named,
+    }
+}
+
+/// Whether whoever opens a page on this machine is let in, or asked for a name, where it is served at `ip`.
+pub fn opens_here(config: &Config, ip: IpAddr) -> bool {
+    let rules = Rules::new(&config.access, 0);
+    let lets_in = |from: IpAddr| rules.of_address(from, Action::Read).have(None);
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let from = if ip.is_unspecified() { loopback.to_vec() } else { vec![ip] };
+    rules.is_open(Action::Read) || rules.asks(Action::Read) || from.into_iter().any(lets_in)
+}
+
+/// A warning for each user whose password stands in the configuration as it is.
+pub fn plain_passwords(config: &Config) -> impl Iterator<Item = String> {
+    let plain = |(name, user): (&UserName, &User)| {
+        matches!(user.password, Some(Password::Plain(_))).then(|| {
+            format!(
+                "the password of the user {name} stands in the configuration as it is: `sluice hash` makes a hash \
+                 that proves it and does not tell it"
+            )
+        })
+    };
+    config.access.users.iter().filter_map(plain)
 }
 
 impl Greeting<'_> {
@@ -37,22 +87,22 @@ impl Greeting<'_> {
         let here = self.here();
         let elsewhere = self.elsewhere();
         let mut text = String::new();
-        if self.may_watch_here() {
+        if self.here_opens {
             let _ = writeln!(text, "open {here}");
             for page in &elsewhere {
                 let _ = writeln!(text, "     {page}  (from other machines)");
             }
         } else {
-            let _ = writeln!(text, "from this machine nobody may watch: access.read does not list it");
+            let _ = writeln!(text, "from this machine nobody may watch: [access] does not name its address");
             for (index, page) in elsewhere.iter().enumerate() {
                 let open = if index == 0 { "open" } else { "    " };
-                let _ = writeln!(text, "{open} {page}  (from the machines in access.read)");
+                let _ = writeln!(text, "{open} {page}  (from the addresses that [access] names)");
             }
         }
         if self.streams.len() > STREAMS_LISTED {
             let _ = writeln!(text, "     {} streams; the page shows them", self.streams.len());
         } else {
-            let page = if self.may_watch_here() { Some(&here) } else { elsewhere.first() };
+            let page = if self.here_opens { Some(&here) } else { elsewhere.first() };
             for (page, name) in
                 page.into_iter().flat_map(|page| self.streams.iter().map(move |name| (page, name)))
             {
@@ -64,6 +114,23 @@ impl Greeting<'_> {
 
     /// What a person needs next, in sentences for the log.
     pub fn hints(&self) -> Vec<String> {
+        let mut hints = self.hints_on_viewers();
+        hints.push(match (self.operators, self.admin.ip().is_loopback()) {
+            (Openness::Everybody, true) => format!("operators: {}, for this machine alone", self.admin),
+            (Openness::Everybody, false) => format!(
+                "whoever reaches TCP {} can see and change everything here: set admin.listen to 127.0.0.1:{0}, or \
+                 name operators in [access]",
+                self.admin.port()
+            ),
+            (Openness::Addresses, _) => {
+                format!("operators: {}, for addresses that [access] names", self.admin)
+            }
+            (Openness::Named, _) => format!("operators: {}, with a name and a password", self.admin),
+        });
+        hints
+    }
+
+    fn hints_on_viewers(&self) -> Vec<String> {
         if self.http.ip().is_loopback() {
             return vec![format!(
                 "only this machine can open the pages: http.listen is {}; \"[::]:{}\" opens them to others",
@@ -74,14 +141,15 @@ impl Greeting<'_> {
         let port = self.http.port();
         vec![
             format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
-            if !self.readers.is_empty() {
-                "there is no password: whoever has an address of access.read can watch".to_owned()
-            } else {
-                format!(
+            match self.access {
+                Openness::Named => "whoever wants to watch is asked for a name and a password".to_owned(),
+                Openness::Addresses => {
+                    "there is no password: whoever has an address that [access] names can watch".to_owned()
+                }
+                Openness::Everybody => format!(
                     "there is no password: whoever reaches TCP {port} can watch. For this machine alone set \
-                     http.listen to 127.0.0.1:{port}, for some addresses access.read, or put a proxy that asks for \
-                     a password in front of it"
-                )
+                     http.listen to 127.0.0.1:{port}; for some addresses, or for names with passwords, see [access]"
+                ),
             },
         ]
     }
@@ -99,14 +167,6 @@ impl Greeting<'_> {
         // A scanner wants dark on light, and a terminal writes light on dark.
         let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
         Ok(format!("{drawn}\n{page}"))
-    }
-
-    /// Whether whoever opens [`Greeting::here`] on this machine is let in: over loopback, or from the address itself.
-    fn may_watch_here(&self) -> bool {
-        let may = |ip: IpAddr| self.readers.iter().any(|network| network.contains(ip));
-        let ip = self.http.ip();
-        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        self.readers.is_empty() || if ip.is_unspecified() { loopback.into_iter().any(may) } else { may(ip) }
     }
 
     fn here(&self) -> String {
@@ -175,12 +235,11 @@ mod tests {
             udp_ports: &[8189, 8190],
             announced,
             streams,
-            readers: &[],
+            here_opens: true,
+            access: Openness::Everybody,
+            admin: "127.0.0.1:9997".parse().expect("an address"),
+            operators: Openness::Everybody,
         }
-    }
-
-    fn network(text: &str) -> Network {
-        text.parse().expect("a network")
     }
 
     fn ips(texts: &[&str]) -> Vec<IpAddr> {
@@ -202,17 +261,27 @@ mod tests {
     #[test]
     fn nobody_is_led_to_a_page_that_refuses_them() {
         let announced = ips(&["192.0.2.5"]);
-        let text = |readers: &[&str]| {
-            let readers: Vec<Network> = readers.iter().map(|text| network(text)).collect();
-            Greeting { readers: &readers, ..greeting("[::]:8889", &announced, vec!["gate"]) }.text()
-        };
+        let refused = Greeting { here_opens: false, ..greeting("[::]:8889", &announced, vec!["gate"]) };
         assert_eq!(
-            text(&["192.0.2.0/24"]),
-            "from this machine nobody may watch: access.read does not list it\n\
-             open http://192.0.2.5:8889/  (from the machines in access.read)\n     http://192.0.2.5:8889/gate/\n"
+            refused.text(),
+            "from this machine nobody may watch: [access] does not name its address\n\
+             open http://192.0.2.5:8889/  (from the addresses that [access] names)\n     \
+             http://192.0.2.5:8889/gate/\n"
         );
-        for here in ["127.0.0.0/8", "::1"] {
-            assert!(text(&["192.0.2.0/24", here]).starts_with("open http://localhost:8889/\n"), "{here}");
+        let opens = |access: &str, ip: &str| {
+            let text = format!("[streams]\ngate.source = \"demo\"\n{access}");
+            let file = Some(sluice_config::File::Text { name: "a.toml".to_owned(), text });
+            let config = sluice_config::load(sluice_config::Inputs { file, ..Default::default() });
+            opens_here(&config.expect("a good file"), ip.parse().expect("an address"))
+        };
+        for (access, ip, expected) in [
+            ("", "::", true),
+            ("[access]\nread = [\"192.0.2.0/24\"]", "::", false),
+            ("[access]\nread = [\"192.0.2.0/24\"]", "192.0.2.5", true),
+            ("[access]\nread = [\"192.0.2.0/24\", \"::1\"]", "::", true),
+            ("[access.users.ann]\npassword = \"canary-long-enough\"\nread = [\"gate\"]", "::", true),
+        ] {
+            assert_eq!(opens(access, ip), expected, "{access} {ip}");
         }
     }
 
@@ -247,10 +316,21 @@ mod tests {
         let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
         assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
-        let readers = [network("10.0.0.0/8")];
-        let restricted = Greeting { readers: &readers, ..greeting("[::]:8889", &[], vec![]) };
-        let hints = restricted.hints().join("\n");
-        assert!(hints.contains("no password: whoever has an address of access.read"), "{hints}");
+        assert!(hints.contains("operators: 127.0.0.1:9997, for this machine alone"), "{hints}");
+        for (access, said) in [
+            (Openness::Addresses, "no password: whoever has an address that [access] names"),
+            (Openness::Named, "whoever wants to watch is asked"),
+        ] {
+            let restricted = Greeting { access, ..greeting("[::]:8889", &[], vec![]) };
+            let hints = restricted.hints().join("\n");
+            assert!(hints.contains(said), "{hints}");
+        }
+        let admin = "192.0.2.5:9997".parse().expect("an address");
+        let exposed = Greeting { admin, ..greeting("[::]:8889", &[], vec![]) };
+        let hints = exposed.hints().join("\n");
+        assert!(hints.contains("whoever reaches TCP 9997 can see and change everything"), "{hints}");
+        let named = Greeting { operators: Openness::Named, ..exposed };
+        assert!(named.hints().join("\n").contains("operators: 192.0.2.5:9997, with a name"));
         let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
     }

@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod greet;
+mod hash;
 mod manual;
 mod meant;
 mod notify;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use sluice::http::access::keys;
 use sluice::http::tls;
 use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
@@ -20,7 +22,7 @@ use sluice::ops::logging::{self, Logging};
 use sluice::server::watchdog::FAILED;
 use sluice::server::{Over, Server, live};
 use sluice::tasks::named;
-use sluice_config::{Config, Effective, File, Inputs, StreamName};
+use sluice_config::{Action, Config, Effective, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -60,6 +62,8 @@ enum Do {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
+    /// Ask for a password, and print what to write in the configuration for it.
+    Hash,
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
     Probe(sluice::probe::Options),
     /// Look at this machine as the server would: what is good, what is bad, and what mends it.
@@ -148,6 +152,7 @@ fn main() -> ExitCode {
         }
     };
     let (inputs, task) = match command {
+        Some(Do::Hash) => return hash::run(),
         Some(Do::Probe(options)) => return sluice::probe::run(&options),
         Some(Do::Import(options)) => return sluice::import::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
@@ -202,12 +207,20 @@ fn report(config: &Config) -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
+    let keys = match keys::check(&config.access.jwt) {
+        Ok(keys) => keys,
+        Err(why) => {
+            complain(&why);
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
     let streams = match config.streams.len() {
         0 => "no streams, so that the demo is served".to_owned(),
         1 => "1 stream".to_owned(),
         streams => format!("{streams} streams"),
     };
     let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
+    let lines = lines.chain(keys).chain(greet::plain_passwords(config));
     // Where nobody reads it the exit code still tells.
     let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
     ExitCode::SUCCESS
@@ -392,7 +405,10 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
         udp_ports: &server.ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
-        readers: &config.access.read,
+        here_opens: greet::opens_here(config, server.http.ip()),
+        access: greet::openness(config, Action::Read),
+        admin: server.admin,
+        operators: greet::openness(config, Action::Api),
     };
     let out = Lines::start("greeting", std::io::stdout())?;
     out.put_all(&greeting.text());
@@ -405,6 +421,9 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     tracing::info!(version = VERSION, http = %server.http, admin = %server.admin, "serving");
     for hint in greeting.hints() {
         tracing::info!("{hint}");
+    }
+    for warning in greet::plain_passwords(config) {
+        tracing::warn!("{warning}");
     }
     Ok(())
 }

@@ -42,6 +42,8 @@ pub enum Task {
     Watchdog,
     /// The looks that charts are made of.
     History,
+    /// The looks for sessions whose right is over.
+    Access,
     /// The end of a drain.
     Drain,
     /// Changes of the configuration.
@@ -50,7 +52,7 @@ pub enum Task {
 
 impl Task {
     /// All kinds, for metrics.
-    pub const ALL: [Task; 10] = [
+    pub const ALL: [Task; 11] = [
         Task::Shard,
         Task::Source,
         Task::Http,
@@ -59,6 +61,7 @@ impl Task {
         Task::Certificates,
         Task::Watchdog,
         Task::History,
+        Task::Access,
         Task::Drain,
         Task::Changes,
     ];
@@ -74,6 +77,7 @@ impl Task {
             Task::Certificates => "certificates",
             Task::Watchdog => "watchdog",
             Task::History => "history",
+            Task::Access => "access",
             Task::Drain => "drain",
             Task::Changes => "changes",
         }

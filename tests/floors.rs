@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["operator"],
     &["http"],
     &["server"],
-    &["dashboards", "doctor", "greet", "import", "manual", "notify", "probe", "top"],
+    &["dashboards", "doctor", "greet", "hash", "import", "manual", "notify", "probe", "top"],
 ];
 
 /// The crates, by where their files are and which folders in there are crates of their own.

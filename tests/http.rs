@@ -1,7 +1,7 @@
 //! The HTTP side of the real binary: clients that misbehave, pages, health, metrics, and the command itself.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
 
-#[path = "http/access.rs"]
+#[path = "http/access/mod.rs"]
 mod access;
 #[path = "http/clients.rs"]
 mod clients;

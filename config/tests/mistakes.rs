@@ -475,6 +475,39 @@ fn a_path_that_only_a_shell_understands() {
 }
 
 #[test]
+fn a_user_whom_anybody_could_be() {
+    report(
+        file("[access.users.ann]\nread = [\"gate\"]\n"),
+        r#"
+  x the user `ann` has neither a password nor addresses
+   ,-[sluice.toml:1:15]
+ 1 | [access.users.ann]
+   :               ^|^
+   :                `-- set access.users.ann.password, or access.users.ann.from for whoever comes from there
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
+fn a_pattern_that_means_no_stream() {
+    report(
+        file("[access.users.ann]\npassword = \"x\"\nread = [\"gate\", \"yard?*\"]\n"),
+        r#"
+  x `access.users.ann.read`: a pattern has a `?`: write the name of a stream, with * for anything, or ~ and
+  | a regular expression
+   ,-[sluice.toml:3:17]
+ 3 | read = ["gate", "yard?*"]
+   :                 ^^^^|^^^
+   :                     `-- allowed: a list of names of streams, with * for anything, or ~ and a regular expression
+   `----
+
+1 problem in the configuration"#,
+    );
+}
+
+#[test]
 fn a_place_to_go_that_is_no_url() {
     report(
         file("[drain]\nelsewhere = \"tv2.example.com\"\n"),

@@ -55,6 +55,27 @@ fn its_examples_of_streams_load_and_show_every_key_of_a_stream() {
 }
 
 #[test]
+fn its_examples_of_users_load_and_show_every_key_of_a_user() {
+    let examples = REFERENCE.split_once("# [access.users.").expect("examples").1;
+    let examples: String = format!("# [access.users.{examples}")
+        .lines()
+        .take_while(|line| line.starts_with('#'))
+        .map(|line| format!("{}\n", line[1..].trim_start()))
+        .collect();
+    const HASH: &str = "m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$hFrQ0xXk1bEDYhT0pGEJ3mEMbVE2XGfYxr2KO8Qz3iI";
+    let config = loaded(examples.replace("m=19456,t=2,p=1$...", HASH));
+    let names: Vec<_> = config.access.users.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["ann", "prometheus"]);
+    for KeyInfo { path, reload, .. } in keys() {
+        if let Some(key) = path.strip_prefix("access.users.NAME.") {
+            let change = format!("# {}", reload.label());
+            let shown = |line: &str| line.starts_with(&format!("{key} = ")) && line.contains(&change);
+            assert!(examples.lines().any(shown), "{key} with {change}");
+        }
+    }
+}
+
+#[test]
 fn every_key_is_explained() {
     // A key stands below a comment, directly or with other keys of the same paragraph.
     let mut paragraph: BTreeMap<usize, bool> = BTreeMap::new();

@@ -95,6 +95,27 @@ fn no_report_shows_a_password() {
 }
 
 #[test]
+fn nothing_of_a_user_or_a_hook_shows_a_secret() {
+    for text in [
+        format!("[access.users.ann]\npassword = \"$argon2id${CANARY}\"\n"),
+        format!("[access.users.ann]\npassword = \"sha256:{CANARY}\"\n"),
+        format!("[access.users.ann]\npassword = [\"{CANARY}\"]\n"),
+        format!("access.hook.url = \"ftp://ann:{CANARY}@auth.lan/\"\n"),
+    ] {
+        assert_silent(file(text.clone()), &text);
+    }
+    let text = format!(
+        "[access.users.ann]\npassword = \"{CANARY}\"\n[access.hook]\nurl = \"http://ann:{CANARY}@auth.lan/?a={CANARY}\"\n"
+    );
+    let whole = sluice_config::effective(file(text)).unwrap_or_else(|error| panic!("{error}"));
+    // What an operator is shown of it: that there is one, and of which kind.
+    let shown = whole.settings.iter().find(|setting| setting.key == "access.users.ann.password");
+    assert_eq!(shown.map(|setting| setting.value.as_str()), Some("plain text"));
+    let printed = format!("{whole:?} {whole:#?}");
+    assert!(!printed.contains("canary"), "{printed}");
+}
+
+#[test]
 fn carets_stay_under_what_is_hidden() {
     let error =
         load(file(format!("streams.a.source = \"rtsps://ä:{CANARY}é@host/x\"\n"))).expect_err("rtsps");

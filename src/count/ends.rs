@@ -7,6 +7,10 @@ pub enum EndReason {
     Deleted,
     /// An operator ended it.
     Operator,
+    /// The time of its right is over.
+    AccessExpired,
+    /// Its right was taken back.
+    AccessRevoked,
     /// The peer closed DTLS.
     PeerClosed,
     /// Not connected in time after the offer.
@@ -27,9 +31,11 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 10] = [
+    pub const ALL: [EndReason; 12] = [
         EndReason::Deleted,
         EndReason::Operator,
+        EndReason::AccessExpired,
+        EndReason::AccessRevoked,
         EndReason::PeerClosed,
         EndReason::SetupTimeout,
         EndReason::ConsentExpired,
@@ -45,6 +51,8 @@ impl EndReason {
         match self {
             EndReason::Deleted => "deleted",
             EndReason::Operator => "operator",
+            EndReason::AccessExpired => "access_expired",
+            EndReason::AccessRevoked => "access_revoked",
             EndReason::PeerClosed => "peer_closed",
             EndReason::SetupTimeout => "setup_timeout",
             EndReason::ConsentExpired => "consent_expired",

@@ -1,5 +1,6 @@
 //! Counting: plain numbers that one thread writes and a scrape reads. The ground floor: names nobody above it.
 
+pub mod access;
 mod cell;
 mod counters;
 mod ends;

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::access::issue;
+use super::access::operators::{self, Operators};
 use super::api;
 use super::drain::{self, Drained};
 use super::hosts::{self, Hosts};
@@ -46,6 +49,8 @@ pub struct Admin {
     pub mediamtx: Arc<MediaMtx>,
     /// Names that it answers to.
     pub hosts: Hosts,
+    /// Who may do what.
+    pub operators: Operators,
     /// Whether the server lets nobody in any more.
     pub drained: Drained,
     /// Set once the server stops.
@@ -56,8 +61,9 @@ pub struct Admin {
 pub fn routes(admin: Arc<Admin>) -> Router {
     let profiles = profiles::routes(admin.profiles.clone());
     let api = api::routes(admin.operator.clone());
-    let (hosts, mediamtx) = (admin.hosts.clone(), admin.mediamtx.clone());
-    let drained = admin.drained.clone();
+    let (hosts, operators) = (admin.hosts.clone(), admin.operators.clone());
+    let (access, drained, mediamtx) =
+        (operators.access.clone(), admin.drained.clone(), admin.mediamtx.clone());
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -67,22 +73,25 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .with_state(admin)
         .merge(profiles)
         .merge(api)
+        .merge(issue::routes(access))
         .merge(mediamtx::routes(mediamtx))
         .merge(drain::routes(drained))
         .merge(operator_page::routes())
-        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
+        .layer(from_fn_with_state(operators, operators::check))
+        .layer(from_fn_with_state(hosts, hosts::check))
 }
 
 /// A listener for metrics alone.
 pub fn metrics_alone(admin: Arc<Admin>) -> Router {
-    let hosts = admin.hosts.clone();
+    let (hosts, operators) = (admin.hosts.clone(), admin.operators.clone());
     Router::new()
         .route("/metrics", get(metrics))
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such page: /metrics is all that is here")
         })
         .with_state(admin)
-        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
+        .layer(from_fn_with_state(operators, operators::check))
+        .layer(from_fn_with_state(hosts, hosts::check))
 }
 
 /// What this is, as `sluice --version` says it.

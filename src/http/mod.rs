@@ -5,6 +5,7 @@ pub mod admin;
 pub mod api;
 pub mod conditional;
 pub mod connection;
+pub mod cors;
 pub mod counted;
 pub mod discreet;
 pub mod drain;

@@ -45,6 +45,7 @@ const FILES: &[File] = &[
     ("stills.js", SCRIPT, include_str!("pages/stills.js")),
     ("streams.js", SCRIPT, include_str!("pages/streams.js")),
     ("tile.js", SCRIPT, include_str!("pages/tile.js")),
+    ("token.js", SCRIPT, include_str!("pages/token.js")),
     ("wall.js", SCRIPT, include_str!("pages/wall.js")),
     ("whep.js", SCRIPT, include_str!("pages/whep.js")),
     ("words.js", SCRIPT, include_str!("pages/words.js")),
@@ -67,6 +68,32 @@ pub fn player(request: &HeaderMap, exists: bool, depth: usize) -> Response {
         _ => PLAYER.replace("\"../", &format!("\"{}", "../".repeat(depth))).into(),
     };
     page(request, status, "text/html; charset=utf-8", text)
+}
+
+/// What a page is where the browser has to ask for a name and a password first, or to wait: the same refusal as a
+/// text for people. Without a script, which would have the browser ask again and again.
+pub(super) fn refused(problem: Problem) -> Response {
+    let title = problem.status.canonical_reason().unwrap_or("Refused");
+    let detail = html(&problem.detail);
+    let text = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/static/style.css\"><title>{title}</title>\
+         <main><h1>{title}</h1><p>{detail}.</p><p>Load the page again to be asked once more.</p></main>"
+    );
+    let mut response = problem.into_response();
+    *response.body_mut() = text.into();
+    let headers = response.headers_mut();
+    let (name, value) = CONTENT_SECURITY_POLICY;
+    headers.insert(name, value);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// A text where HTML is read.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A script or style of the pages.

@@ -29,6 +29,8 @@ pub struct Problem {
     pub reason: Option<(Option<Cause>, String)>,
     /// The word that it is counted by, where its status does not say enough.
     pub word: Option<&'static str>,
+    /// What could be sent to prove who asks (RFC 9110 §11.6.1).
+    pub challenge: Option<&'static str>,
     /// What is wrong with a configuration, one by one.
     pub mistakes: Vec<Mistake>,
 }
@@ -53,6 +55,7 @@ impl Refused {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
             StatusCode::MISDIRECTED_REQUEST => "host",
             StatusCode::UNPROCESSABLE_ENTITY => "unacceptable",
+            StatusCode::TOO_MANY_REQUESTS => "rate",
             StatusCode::SERVICE_UNAVAILABLE => "overloaded",
             StatusCode::INTERNAL_SERVER_ERROR => FAILED,
             other if other.is_client_error() || other.is_server_error() => "other",
@@ -65,8 +68,8 @@ impl Problem {
     /// A refusal without a time to try again.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         let detail = detail.into();
-        let (retry_after, allow, reason, word, mistakes) = (None, None, None, None, Vec::new());
-        Problem { status, detail, retry_after, allow, reason, word, mistakes }
+        let (retry_after, allow, reason, word, challenge) = (None, None, None, None, None);
+        Problem { status, detail, retry_after, allow, reason, word, challenge, mistakes: Vec::new() }
     }
 
     /// The same with a time to try again, rounded up to whole seconds.
@@ -118,6 +121,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
+use super::access::operators::{self, Operators};
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
 use super::same_origin;
@@ -76,11 +77,12 @@ impl Profiles {
 }
 
 /// A listener for profiles alone.
-pub fn alone(profiles: Arc<Profiles>, hosts: Hosts) -> Router {
+pub fn alone(profiles: Arc<Profiles>, operators: Operators, hosts: Hosts) -> Router {
     routes(profiles)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such page: /debug/pprof/ lists what is here")
         })
+        .layer(axum::middleware::from_fn_with_state(operators, operators::check))
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
 }
 

@@ -10,18 +10,20 @@ use std::time::{Instant, SystemTime};
 
 use axum::Router;
 use axum::extract::{Path, Request as HttpRequest, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use sluice_config::Action;
 
-use super::access::{Access, Grant};
+use super::access::{Access, Asked, Grant};
+use super::cors::Origins;
 use super::counted::Route;
 use super::listen::ClientLimits;
 use super::path::{StreamPath, What, encode};
 use super::problem::Problem;
 use super::request::{Head, Request};
 use super::streams::StreamList;
-use super::whep::{Whep, allow_origin, unknown_stream};
+use super::whep::{Whep, unknown_stream};
 use super::{pages, reader, still};
 use crate::current::Current;
 
@@ -33,9 +35,9 @@ pub struct Public {
     /// What is listed at `/streams.json`.
     pub list: Arc<StreamList>,
     /// Who may do what.
-    pub access: Access,
-    /// Who may call from other origins.
-    pub origin: Arc<Current<HeaderValue>>,
+    pub access: Arc<Access>,
+    /// Which pages of other sites may ask.
+    pub origins: Arc<Current<Origins>>,
     /// Which proxies say truly who asks, and the time for a request's body.
     pub clients: Arc<Current<ClientLimits>>,
 }
@@ -43,7 +45,7 @@ pub struct Public {
 /// Routes of the public listener: pages and WHEP.
 pub fn public(state: Public) -> Router {
     Router::new()
-        .route("/", get(|headers: HeaderMap| async move { pages::index(&headers) }))
+        .route("/", get(index))
         .route("/streams.json", get(streams))
         .route("/static/{file}", get(file))
         .route("/metrics", get(elsewhere))
@@ -63,9 +65,17 @@ async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
     pages::file(&headers, &file)
 }
 
+async fn index(State(public): State<Public>, request: HttpRequest) -> Response {
+    let head = public.head(&request);
+    match public.looks(&head, None).await {
+        Err(problem) if problem.status != StatusCode::FORBIDDEN => pages::refused(problem),
+        _ => pages::index(&head.headers),
+    }
+}
+
 async fn streams(State(public): State<Public>, request: HttpRequest) -> Response {
     let head = public.head(&request);
-    let answered = public.access.read(&head);
+    let answered = public.looks(&head, None).await;
     answered.map_or_else(IntoResponse::into_response, |grant| {
         public.list.answer(&public.whep.registry, &head.headers, (Instant::now(), SystemTime::now()), &grant)
     })
@@ -93,55 +103,79 @@ impl Public {
         let whep = self.whep.clone();
         match what {
             What::Endpoint => {
-                self.answer(request, |now, request, grant| whep.endpoint(now, &stream, request, grant)).await
+                let handler =
+                    |now, request: &Request, grant: &Grant| whep.endpoint(now, &stream, request, grant);
+                self.answer(request, &stream, handler).await
             }
             What::Session(id) => {
-                self.answer(request, |_, request, grant| whep.session(&stream, &id, request, grant)).await
+                let handler =
+                    |_, request: &Request, grant: &Grant| whep.session(&stream, &id, request, grant);
+                self.answer(request, &stream, handler).await
             }
             _ if !is_read => Problem::not_allowed("GET, HEAD").into_response(),
             What::ToPage(last) => to_page(&last, &self.head(&request)),
-            What::Page(depth) => self.player(&stream, depth, &self.head(&request)),
-            What::Frame => self.frame(&stream, &self.head(&request)),
+            What::Page(depth) => self.player(&stream, depth, &self.head(&request)).await,
+            What::Frame => self.frame(&stream, &self.head(&request)).await,
             What::Reader => reader::answer(&self.head(&request).headers),
         }
     }
 
+    /// Whether whoever sent this may look at a stream, or at any.
+    async fn looks(&self, head: &Head, stream: Option<&str>) -> Result<Grant, Problem> {
+        self.access.ask(head, Asked { action: Action::Read, stream, looks: true }).await
+    }
+
     /// The page itself explains a missing stream in words, so it is served with 404 then; but not to those who may not
-    /// know which there are.
-    fn player(&self, stream: &str, depth: usize, head: &Head) -> Response {
-        let exists = self.access.read(head).is_err() || self.whep.registry.stream(stream).is_some();
+    /// know which there are. Whom a password could help, the browser asks for one.
+    async fn player(&self, stream: &str, depth: usize, head: &Head) -> Response {
+        let exists = match self.looks(head, Some(stream)).await {
+            Ok(_) => self.whep.registry.stream(stream).is_some(),
+            Err(problem) if problem.status == StatusCode::FORBIDDEN => true,
+            Err(problem) => return pages::refused(problem),
+        };
         pages::player(&head.headers, exists, depth)
     }
 
-    fn frame(&self, stream: &str, head: &Head) -> Response {
-        let answered = self.access.read(head).and_then(|grant| {
+    async fn frame(&self, stream: &str, head: &Head) -> Response {
+        let answered = self.looks(head, Some(stream)).await.and_then(|grant| {
             contain(|| {
                 let stream = self.whep.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
                 still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
             })
         });
-        with_origin(answered, &self.origin.get())
+        self.with_origin(answered, head.headers.get(header::ORIGIN))
+    }
+
+    /// An answer with what a page of another site, if it is one that asks, may do with it.
+    fn with_origin(&self, answered: Result<Response, Problem>, origin: Option<&HeaderValue>) -> Response {
+        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+        self.origins.get().allow(response.headers_mut(), origin);
+        response
     }
 
     /// Answers a request of WHEP: a preflight by itself, anything else by `handler`, if it is granted and was read.
     async fn answer(
         &self,
         request: HttpRequest,
+        stream: &str,
         handler: impl FnOnce(Instant, &Request, &Grant) -> Result<Response, Problem>,
     ) -> Response {
         let head = self.head(&request);
+        let origin = head.headers.get(header::ORIGIN).cloned();
         if head.method == Method::OPTIONS {
             // It must work for any name and for everybody: it carries no credentials and tells nothing.
-            return with_origin(Ok(StatusCode::OK.into_response()), &self.origin.get());
+            return self.with_origin(Ok(StatusCode::OK.into_response()), origin.as_ref());
         }
-        let answered = match self.access.read(&head) {
+        let looks = head.method != Method::POST;
+        let asked = Asked { action: Action::Read, stream: Some(stream), looks };
+        let answered = match self.access.ask(&head, asked).await {
             Ok(grant) => match head.with_body(request, self.clients.get().headers).await {
                 Ok(request) => contain(|| handler(Instant::now(), &request, &grant)),
                 Err(problem) => Err(problem),
             },
             Err(problem) => Err(problem),
         };
-        with_origin(answered, &self.origin.get())
+        self.with_origin(answered, origin.as_ref())
     }
 }
 
@@ -160,10 +194,4 @@ fn contain(answer: impl FnOnce() -> Result<Response, Problem>) -> Result<Respons
             "the server failed on this request; its log says where",
         ))
     })
-}
-
-fn with_origin(answered: Result<Response, Problem>, origin: &HeaderValue) -> Response {
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-    allow_origin(response.headers_mut(), origin);
-    response
 }

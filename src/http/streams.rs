@@ -1,6 +1,6 @@
 //! `/streams.json`: what every stream is and does, for the start page and for scripts.
 //!
-//! Owns the shape of the list, and that it is made once a second at the most, however many ask. It changes only
+//! Owns the shape of the list, and that the whole of it is made twice a second at the most, however many ask. It changes only
 //! when something changes, so that most are told that they have it already. Holds no credentials.
 
 use std::sync::Mutex;
@@ -36,15 +36,19 @@ struct List {
 }
 
 impl StreamList {
-    /// The answer to a GET or HEAD with `headers`, at a moment by both clocks.
+    /// The answer to a GET or HEAD with `headers`, at a moment by both clocks: the streams that `grant` holds for.
     pub fn answer(
         &self,
         registry: &Registry,
         headers: &HeaderMap,
         now: (Instant, SystemTime),
-        _grant: &Grant,
+        grant: &Grant,
     ) -> Response {
-        let list = self.list(registry, now);
+        let list = match grant.holds_for_all() {
+            true => self.list(registry, now),
+            // Few watch some of the streams only, and each of them others.
+            false => List::of(registry, now, |name| grant.holds_for(name)),
+        };
         let mut response = if has_already(headers, &list.etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
@@ -60,14 +64,19 @@ impl StreamList {
         let mut kept = lock(&self.0);
         match kept.as_ref().filter(|list| now.0.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
-            None => {
-                let streams = registry.streams().iter().map(|stream| describe(stream, now)).collect();
-                let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
-                let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
-                let list = List { made: now.0, etag: etag_of(body.as_bytes()), body: body.into() };
-                kept.insert(list).clone()
-            }
+            None => kept.insert(List::of(registry, now, |_| true)).clone(),
         }
+    }
+}
+
+impl List {
+    fn of(registry: &Registry, now: (Instant, SystemTime), which: impl Fn(&str) -> bool) -> List {
+        let streams = registry.streams();
+        let streams =
+            streams.iter().filter(|stream| which(&stream.name)).map(|stream| describe(stream, now)).collect();
+        let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
+        let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
+        List { made: now.0, etag: etag_of(body.as_bytes()), body: body.into() }
     }
 }
 

@@ -85,11 +85,11 @@ impl Whep {
         now: Instant,
         stream: &str,
         request: &Request,
-        _grant: &Grant,
+        grant: &Grant,
     ) -> Result<Response, Problem> {
         let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
         match request.head.method {
-            Method::POST => self.post(now, &stream, request),
+            Method::POST => self.post(now, &stream, request, grant),
             Method::GET => Ok(StatusCode::NO_CONTENT.into_response()),
             Method::HEAD => Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response()),
             _ => Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
@@ -120,7 +120,13 @@ impl Whep {
         }
     }
 
-    fn post(&self, now: Instant, stream: &Arc<Stream>, request: &Request) -> Result<Response, Problem> {
+    fn post(
+        &self,
+        now: Instant,
+        stream: &Arc<Stream>,
+        request: &Request,
+        grant: &Grant,
+    ) -> Result<Response, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
         if self.drain.now().is_some() {
             let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
@@ -163,7 +169,7 @@ impl Whep {
             })?;
         let id = viewer.session();
         let visitor = Visitor::new(request.head.client, &request.head.headers, now);
-        let place = (taken, visitor);
+        let place = (taken, visitor, grant.right().clone());
         let session = Session::new(stream.clone(), layer, shard.clone(), place, etag.clone(), ufrags, mids);
         self.enter(id, session, viewer)?;
         let (remote, shard) = (request.head.client, shard.index);
@@ -280,26 +286,6 @@ impl From<JoinError> for Problem {
         };
         let problem = Problem::new(status, error.to_string());
         if matches!(error, JoinError::Engine(_)) { problem.counted_as("engine") } else { problem }
-    }
-}
-
-/// Cross-origin headers that every player needs, on every response of WHEP.
-pub fn allow_origin(headers: &mut HeaderMap, origin: &HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
-        (
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "Location, Link, ETag, ID, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
-        ),
-        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
-        (HeaderName::from_static("accept-post"), "application/sdp"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if *origin != HeaderValue::from_static("*") {
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
 }
 

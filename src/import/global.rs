@@ -42,15 +42,8 @@ fn public(import: &mut Import<'_>) {
     let names = ["webrtcEncryption", "webrtcServerCert", "webrtcServerKey"];
     encryption(import, names, "http.tls");
     if let Some((at, node)) = import.any(&["webrtcAllowOrigins", "webrtcAllowOrigin"]) {
-        let origins = node.texts();
-        if let Some(first) = origins.first() {
-            import.put(at, "http.allow_origin", (*first).trim_end_matches('/').into());
-        }
-        if origins.len() > 1 {
-            let words =
-                "http.allow_origin is one origin: the first of them was taken; \"*\" allows every page";
-            import.report.add(Part::Missing, at, words);
-        }
+        let origins = node.texts().iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect();
+        import.put(at, "http.allow_origin", Toml::List(origins));
     }
     if let Some((at, node)) = import.key("webrtcTrustedProxies").filter(|(_, node)| !node.is_off()) {
         import.put(at, "http.trusted_proxies", list(node));

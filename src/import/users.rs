@@ -63,8 +63,10 @@ fn internal(import: &mut Import<'_>) {
         None => usual(),
     };
     let mut users = merged(users);
-    // What is off cannot be allowed.
-    users.iter_mut().for_each(|user| user.server.retain(|action| import.is_on(action, false)));
+    // All three are on one listener here. Where none of them is on there, it stays for this machine alone.
+    if !OF_SERVER.iter().any(|action| import.is_on(action, false)) {
+        users.iter_mut().for_each(|user| user.server.clear());
+    }
     users.retain(|user| !user.read.is_empty() || !user.publish.is_empty() || !user.server.is_empty());
     let somebody_reads = users.iter().any(|user| user.name != ANY && !user.read.is_empty());
     let mut readers = Vec::new();

@@ -3,6 +3,7 @@
 //! Owns the exposition only, each part in a file below. No label names a viewer, so the number of series depends on
 //! streams and shards alone (docs/OPERATING.md lists them). Reads no clock: a scrape says what time it is.
 
+mod access;
 mod config;
 mod egress;
 mod kernel;
@@ -27,6 +28,7 @@ use self::out::{Out, label};
 use self::process::Process;
 use super::log::Lost;
 use crate::cipher::Choice;
+use crate::count::access::Decisions;
 use crate::count::requests::Requests;
 use crate::count::{Reloads, TlsCounters};
 use crate::session::drain::Drain;
@@ -48,6 +50,8 @@ pub struct Observed {
     pub shards: Vec<Arc<ShardHandle>>,
     /// HTTP requests.
     pub requests: Arc<Requests>,
+    /// Decisions about access.
+    pub decisions: Arc<Decisions>,
     /// Listeners with TLS, by name.
     pub tls: Vec<(&'static str, Arc<TlsCounters>)>,
     /// What the log lost.
@@ -109,6 +113,7 @@ impl Collector for Scrape {
             sessions,
             shards,
             requests,
+            decisions,
             tls,
             lost,
             ends,
@@ -138,6 +143,7 @@ impl Collector for Scrape {
         egress::encode(&mut out, shards)?;
         shards::encode(&mut out, shards)?;
         requests::encode(&mut out, requests)?;
+        access::encode(&mut out, decisions)?;
         tls::encode(&mut out, tls)?;
         kernel::encode(&mut out)?;
         config::encode(&mut out, reloads)?;

@@ -31,11 +31,13 @@ use self::tables::Tables;
 use self::watchdog::WatchdogSetup;
 use crate::cipher::Choice;
 use crate::count::Reloads;
+use crate::count::access::Decisions;
 use crate::count::requests::Requests;
 use crate::current::Current;
 use crate::descriptors::{self, ADMIN_CONNECTIONS, METRICS_CONNECTIONS, PROFILE_CONNECTIONS, TooFew};
 use crate::executor::Executor;
-use crate::http::access::Access;
+use crate::http::access::operators::Operators;
+use crate::http::access::{Access, watch as rights};
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
 use crate::http::drain::Drained;
@@ -195,6 +197,9 @@ impl Server {
             terms: Current::new(config.into()),
             drain: drain.clone(),
         });
+        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
+        let decisions = Arc::new(Decisions::default());
+        let access = Arc::new(Access::new(&config.access, decisions.clone()));
         let (changes, orders) = Changes::new();
         let reloads = Arc::new(Reloads::default());
         reloads.succeed(SystemTime::now());
@@ -212,6 +217,7 @@ impl Server {
                 sessions: sessions.clone(),
                 shards: shards.clone(),
                 requests: requests.clone(),
+                decisions,
                 lost: log.lost.clone(),
                 ends: ends.clone(),
                 revision,
@@ -230,6 +236,7 @@ impl Server {
                 started: SystemTime::now(),
             }),
             hosts: Arc::new(Current::new(config.admin.hosts.as_slice().into())),
+            operators: Operators { access: access.clone(), clients: operators.clone() },
             drained: Drained { drain: drain.clone(), sessions: sessions.clone() },
             stopping: AtomicBool::new(false),
         });
@@ -239,8 +246,7 @@ impl Server {
         let watched = |task: Task, name: &str| Watched::new(task, name, stopping.clone(), ends.clone());
         let http_executor = Executor::http().map_err(ServerError::Thread)?;
         let clients = Arc::new(Current::new(ClientLimits::new(config)));
-        let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
-        let origin = Arc::new(Current::new(settings::origin(config)?));
+        let origins = Arc::new(Current::new(settings::origins(config)?));
         let announcer = Arc::new(Current::new(Arc::new(announcer)));
         let limits = HttpLimits { connections: connections(config)?, clients: clients.clone() };
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
@@ -250,8 +256,8 @@ impl Server {
         let state = Public {
             whep: whep.clone(),
             list: Arc::default(),
-            access: Access::new(&config.access.read),
-            origin: origin.clone(),
+            access: access.clone(),
+            origins: origins.clone(),
             clients: clients.clone(),
         };
         let [(_, watchdog_pulse), (_, http_pulse)] = &admin_state.pulses;
@@ -269,7 +275,11 @@ impl Server {
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, clients: operators.clone() };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
-            let router = profiles::alone(admin_state.profiles.clone(), admin_state.hosts.clone());
+            let router = profiles::alone(
+                admin_state.profiles.clone(),
+                admin_state.operators.clone(),
+                admin_state.hosts.clone(),
+            );
             let limits = HttpLimits { connections: PROFILE_CONNECTIONS as usize, ..limits.clone() };
             let alone = service("pprof", router, &limits, &None);
             let serving = listen(watched(Task::Admin, "pprof"), listener, alone, &stopping);
@@ -294,6 +304,9 @@ impl Server {
         let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
+        let rights =
+            watch_rights(watched(Task::Access, "access"), access.clone(), sessions.clone(), stopping.clone());
+        tasks.spawn_on(named("access", rights), http_executor.handle());
         let (over, drained) = mpsc::channel(1);
         let ends_of_drains =
             end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
@@ -302,8 +315,9 @@ impl Server {
         streams.apply(config).map_err(ServerError::Thread)?;
         let streams = Arc::new(streams);
         let tables = Tables {
-            origin,
+            origins,
             hosts: admin_state.hosts.clone(),
+            access,
             mediamtx: admin_state.mediamtx.clone(),
             clients,
             operators,
@@ -455,6 +469,24 @@ async fn renew(
     stop: watch::Receiver<bool>,
 ) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Ends sessions with the right to them until the stop.
+async fn watch_rights(
+    mut watched: Watched,
+    access: Arc<Access>,
+    sessions: Arc<Sessions>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut looks = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = rights::watch(&access, &sessions) => {}
+        }
+    };
+    while let Some(pause) = watched.run(looks()).await {
         watched.pause(pause).await;
     }
 }

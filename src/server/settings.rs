@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use sluice_config::{Config, Egress};
 
 use super::ServerError;
+use crate::http::cors::Origins;
 use crate::http::whep::ViewerTerms;
 use crate::peer::{FRESH, PeerLimits};
 use crate::shard::{Pacing, RoomLimits, Tuning};
@@ -57,8 +57,7 @@ pub(super) fn room(config: &Config, rate: Option<f64>) -> RoomLimits {
     RoomLimits { busy, rate }
 }
 
-/// Which pages of other sites may ask, as a header.
-pub(super) fn origin(config: &Config) -> Result<HeaderValue, ServerError> {
-    let origin = config.http.allow_origin.as_str();
-    HeaderValue::from_str(origin).map_err(|_| ServerError::Origin(origin.to_owned()))
+/// Which pages of other sites may ask.
+pub(super) fn origins(config: &Config) -> Result<Origins, ServerError> {
+    Origins::new(&config.http.allow_origin).map_err(ServerError::Origin)
 }

@@ -1,15 +1,18 @@
 //! What a running server takes over of a configuration, beside its streams.
 //!
 //! Owns which key goes to whom. Keys that need a restart are passed over here, and named to whoever changed them
-//! (`operator::settings`).
+//! (`operator::settings`). A shell: sessions end by the clock.
+#![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock")]
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
-use axum::http::HeaderValue;
 use sluice_config::Config;
 
 use super::{ServerError, settings};
 use crate::current::Current;
+use crate::http::access::{Access, watch as rights};
+use crate::http::cors::Origins;
 use crate::http::hosts::Hosts;
 use crate::http::listen::ClientLimits;
 use crate::http::mediamtx::MediaMtx;
@@ -20,9 +23,11 @@ use crate::shard::command::Command;
 /// Where values go.
 pub(super) struct Tables {
     /// `http.allow_origin`.
-    pub(super) origin: Arc<Current<HeaderValue>>,
+    pub(super) origins: Arc<Current<Origins>>,
     /// `admin.hosts`.
     pub(super) hosts: Hosts,
+    /// `[access]`.
+    pub(super) access: Arc<Access>,
     /// What programs made for MediaMTX are told of it.
     pub(super) mediamtx: Arc<MediaMtx>,
     /// Clients of the public listener.
@@ -37,7 +42,7 @@ pub(super) struct Tables {
 
 /// What was judged, ready to be put into effect.
 pub(super) struct Judged {
-    origin: HeaderValue,
+    origins: Origins,
     announcer: Announcer,
 }
 
@@ -46,14 +51,16 @@ impl Tables {
     pub(super) async fn judge(&self, config: &Config) -> Result<Judged, ServerError> {
         let announcer = self.announcer.get().with(&config.ice).await?;
         announcer.now()?;
-        Ok(Judged { origin: settings::origin(config)?, announcer })
+        Ok(Judged { origins: settings::origins(config)?, announcer })
     }
 
     /// Puts it into effect: for those who come, and where a key is for all, for those who are there.
-    pub(super) fn apply(&self, config: &Config, Judged { origin, announcer }: Judged) {
-        self.origin.set(origin);
+    pub(super) fn apply(&self, config: &Config, Judged { origins, announcer }: Judged) {
+        self.origins.set(origins);
         self.mediamtx.config.set(Arc::new(config.clone()));
         self.hosts.set(config.admin.hosts.as_slice().into());
+        self.access.change(&config.access);
+        rights::look(&self.access, &self.whep.sessions, Instant::now(), SystemTime::now());
         self.clients.set(ClientLimits::new(config));
         self.operators.set(ClientLimits::of_operators(config));
         if let Ok(now) = announcer.now() {

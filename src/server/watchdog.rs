@@ -193,6 +193,7 @@ mod tests {
     use crate::id::SessionId;
     use crate::session::admission::{Admission, AdmissionLimits};
     use crate::session::client::{Client, Share};
+    use crate::session::right::{Proof, Right};
     use crate::session::table::Session;
     use crate::session::visitor::Visitor;
     use crate::shard::command::ShardHandle;
@@ -237,8 +238,16 @@ mod tests {
             let place = self.sessions.admission.admit(self.now, client, self.stream.id).unwrap();
             let (stream, layer) = (self.stream.clone(), self.stream.layer());
             let visitor = Visitor::new(std::net::Ipv4Addr::LOCALHOST.into(), &HeaderMap::new(), self.now);
-            let session =
-                Session::new(stream, layer, handle, (place, visitor), String::new(), Vec::new(), Vec::new());
+            let right = Right::nameless(Proof::Open, 0);
+            let session = Session::new(
+                stream,
+                layer,
+                handle,
+                (place, visitor, right),
+                String::new(),
+                Vec::new(),
+                Vec::new(),
+            );
             self.sessions.insert(SessionId(id), session);
         }
 

@@ -3,6 +3,7 @@
 //!
 //! Owns the reading of `X-Forwarded-For`. Knows nothing of what is shared.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
@@ -22,6 +23,15 @@ impl Client {
         match address.to_canonical() {
             IpAddr::V6(v6) => Client(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),
             v4 => Client(v4),
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => v4.fmt(f),
+            IpAddr::V6(v6) => write!(f, "{v6}/64"),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod drain;
 pub mod gone;
 pub mod join;
 pub mod offer;
+pub mod right;
 pub mod sdpfrag;
 pub mod table;
 pub mod visitor;

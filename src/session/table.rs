@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::admission::{Admission, Place};
 use super::gone::{Gone, Graves};
 use super::offer::RefusedOffers;
+use super::right::Right;
 use super::visitor::Visitor;
 use crate::contain::lock;
 use crate::count::{Cell, EndReason};
@@ -43,6 +44,8 @@ pub struct Session {
     pub shard: Arc<ShardHandle>,
     /// Who asked for it.
     pub visitor: Visitor,
+    /// By what right.
+    pub right: Right,
     /// Its place in the house, given back with the last copy of this.
     pub place: Arc<Place>,
     /// Entity tag of the current ICE session, with its quotes (RFC 9725 §4.3.1).
@@ -61,13 +64,13 @@ impl Session {
         stream: Arc<Stream>,
         layer: LayerId,
         shard: Arc<ShardHandle>,
-        (place, visitor): (Place, Visitor),
+        (place, visitor, right): (Place, Visitor, Right),
         etag: String,
         remote_ufrags: Vec<String>,
         mids: Vec<String>,
     ) -> Session {
         let place = Arc::new(place);
-        Session { stream, layer, shard, visitor, place, etag, remote_ufrags, mids, deleted: false }
+        Session { stream, layer, shard, visitor, right, place, etag, remote_ufrags, mids, deleted: false }
     }
 }
 
@@ -174,6 +177,13 @@ impl Sessions {
             (session.stream.id == stream && !session.deleted).then(|| (*id, session.shard.clone()))
         };
         self.lock().iter().filter_map(of_stream).collect()
+    }
+
+    /// Sessions that `over` says are, and were not deleted, each with the shard where its viewer lives. One lock for all.
+    pub fn which(&self, over: impl Fn(&Session) -> bool) -> Vec<(SessionId, Arc<ShardHandle>)> {
+        let table = self.lock();
+        let which = table.iter().filter(|(_, session)| !session.deleted && over(session));
+        which.map(|(id, session)| (*id, session.shard.clone())).collect()
     }
 
     /// A shard has lost its viewers: their sessions go from all books. Returns how many there were.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use crate::canary;
 use crate::wait::wait_for;
 
 /// `sluice load cameras`, ended with the test.
@@ -31,9 +32,10 @@ impl Cameras {
         cameras
     }
 
-    /// `cam1=rtsp://...` for each, as a server's arguments.
+    /// `cam1=rtsp://...` for each, as a server's arguments, with a password that nobody is to see.
     pub fn streams(&self) -> Vec<String> {
-        (1..).zip(&self.urls).map(|(number, url)| format!("cam{number}={url}")).collect()
+        let numbered = (1..).zip(&self.urls);
+        numbered.map(|(number, url)| format!("cam{number}={}", canary::with_credentials(url))).collect()
     }
 
     /// The port they listen on.

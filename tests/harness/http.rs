@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::canary;
+
 /// A request to be sent on a connection of its own.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -99,6 +101,8 @@ impl Response {
         if response.header("transfer-encoding") == Some("chunked") {
             response.body = unchunk(&response.body)?;
         }
+        canary::assert_unseen("the head of an answer", head.as_bytes());
+        canary::assert_unseen("an answer", &response.body);
         Some(response)
     }
 

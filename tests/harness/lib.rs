@@ -3,7 +3,7 @@
 //! Two halves. **The program as processes**, seen as a viewer, an operator or a camera sees it: [`binary`] starts it,
 //! [`server`] and [`load`] are what runs, [`player`] and [`viewers`] watch, [`cameras`] and [`gstreamer`] are watched,
 //! [`authority`] vouches for servers with TLS, [`page`] is a real browser and [`namespace`] its network, [`prometheus`] reads
-//! metrics. **The core in virtual time**, without a kernel: [`world`]
+//! metrics. None of them may show the password of the [`canary`]. **The core in virtual time**, without a kernel: [`world`]
 //! proves what a shard does on bad lines, [`rig`] measures what it costs, [`oracle`] says what sealed bytes must be.
 //! Both have one [`client`], and cameras of one [`sample`].
 //!
@@ -20,6 +20,7 @@ pub mod binary;
 pub mod books;
 pub mod camera;
 pub mod cameras;
+pub mod canary;
 pub mod client;
 pub mod gstreamer;
 pub mod http;

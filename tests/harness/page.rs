@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::canary;
 use crate::wait::{PATIENCE, wait_for};
 
 /// Where what drives the browser is, and where pictures of it stay.
@@ -73,7 +74,9 @@ impl Page {
     }
 
     fn answer(&self) -> Value {
-        self.answers.recv_timeout(2 * PATIENCE).expect("an answer of the browser")
+        let answer = self.answers.recv_timeout(2 * PATIENCE).expect("an answer of the browser");
+        canary::assert_unseen("a page", answer.to_string().as_bytes());
+        answer
     }
 
     fn ask(&mut self, line: &str) -> Value {
@@ -139,6 +142,14 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
+        // The whole page as it stands at the end of the test.
+        let asked = writeln!(self.input, "eval document.documentElement.outerHTML").is_ok();
+        if asked
+            && let Ok(page) = self.answers.recv_timeout(PATIENCE)
+            && !std::thread::panicking()
+        {
+            canary::assert_unseen("a page", page.to_string().as_bytes());
+        }
         let _ = writeln!(self.input, "quit");
         let mut left = 50;
         while left > 0 && self.child.try_wait().is_ok_and(|status| status.is_none()) {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::canary;
 use crate::http::{Request, Response};
 use crate::ports::{free_tcp_address, free_udp_ports};
 use crate::wait::wait_for;
@@ -38,6 +39,7 @@ impl Sluice {
             .args(["--set", "udp.address=127.0.0.1", "--set", "ice.addresses=127.0.0.1"])
             .args(["--set", "log.level=sluice=debug"])
             .args(arguments)
+            .env(canary::VARIABLE.0, canary::VARIABLE.1)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -58,6 +60,7 @@ impl Sluice {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         stdout.read_line(&mut line).expect("its standard output");
         let mut sluice = Sluice { child, http, admin, udp_port, log };
+        canary::assert_unseen("the greeting", line.as_bytes());
         if !line.starts_with("open http") {
             // Its last words may still be on their way.
             let _ = sluice.child.wait();
@@ -70,7 +73,9 @@ impl Sluice {
 
     /// What it logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("the log's lock").clone()
+        let log = self.log.lock().expect("the log's lock").clone();
+        canary::assert_unseen("the log", log.as_bytes());
+        log
     }
 
     /// Its process id.
@@ -123,8 +128,11 @@ impl Drop for Sluice {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = std::mem::take(&mut *self.log.lock().expect("the log's lock"));
         if std::thread::panicking() {
-            eprintln!("---- log of the server\n{}", self.log());
+            eprintln!("---- log of the server\n{log}");
+        } else {
+            canary::assert_unseen("the log", log.as_bytes());
         }
     }
 }

@@ -10,10 +10,10 @@ use crate::{File, SLUICE, streams};
 
 const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
-/// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
-/// own.
+/// Another value of every key that a running server takes over; streams, `log.level`, `[access]` and
+/// `[drain]` have tests of their own.
 const OTHERWISE: [(&str, &str, &str); 27] = [
-    ("http", "allow_origin", "\"https://tv.example.com\""),
+    ("http", "allow_origin", "[\"https://tv.example.com\"]"),
     ("http", "header_timeout", "\"4s\""),
     ("http", "trusted_proxies", "[\"127.0.0.0/8\"]"),
     ("admin", "hosts", "[\"metrics.lan\"]"),
@@ -47,7 +47,8 @@ fn reload(sluice: &Sluice) -> Response {
 }
 
 fn join(sluice: &Sluice) -> Response {
-    sluice.request(Request::offer("/gate/whep", OFFER).header("X-Forwarded-For", "203.0.113.7"))
+    let offer = Request::offer("/gate/whep", OFFER);
+    sluice.request(offer.header("X-Forwarded-For", "203.0.113.7").header("Origin", "https://tv.example.com"))
 }
 
 fn file(demo: &str) -> String {
@@ -83,7 +84,7 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     assert_eq!(named("restart"), BTreeSet::new());
     let takes_over = |key: &sluice_config::KeyInfo| {
         key.reload != Reload::Restart
-            && !["streams.", "access."].iter().any(|table| key.path.starts_with(table))
+            && !["streams.", "access.", "drain."].iter().any(|table| key.path.starts_with(table))
             // Given on the command line, which is stronger than the file.
             && !["log.level", "ice.addresses"].contains(&key.path.as_str())
     };

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
-use sluice_config::{Config, IceAddress, Transport};
+use sluice_config::{Config, IceAddress, Origin, Transport};
 
 use crate::stream::Stream;
 
@@ -39,7 +39,7 @@ pub(super) fn global(config: &Config) -> Value {
         "webrtcEncryption": http.tls.files().is_some(),
         "webrtcServerKey": file(http.tls.key.as_deref()),
         "webrtcServerCert": file(http.tls.certificate.as_deref()),
-        "webrtcAllowOrigins": [http.allow_origin.as_str()],
+        "webrtcAllowOrigins": http.allow_origin.iter().map(Origin::as_str).collect::<Vec<_>>(),
         "webrtcTrustedProxies": http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "webrtcLocalUDPAddress": listen(SocketAddr::new(udp.address, udp.port)),
         "webrtcIPsFromInterfaces": hosts.is_empty() || ice.addresses.contains(&IceAddress::Interfaces),

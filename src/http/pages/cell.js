@@ -2,6 +2,7 @@
 // when what it shows is not live.
 
 import { streamUrl } from "./streams.js";
+import { token } from "./token.js";
 import { WhepPlayer } from "./whep.js";
 import { lengthOfTime, sentence, troubleWords } from "./words.js";
 
@@ -33,7 +34,7 @@ export class Cell {
     this.#video.setAttribute("aria-label", stream.name);
     this.element.append(this.#video, this.#words, label);
     // Sound would be that of all of them.
-    this.#player = new WhepPlayer({ url: streamUrl(root, stream.name, "whep"), audio: false });
+    this.#player = new WhepPlayer({ url: streamUrl(root, stream.name, "whep"), token, audio: false });
     this.#player.addEventListener("track", ({ detail }) => {
       this.#video.srcObject = detail.stream;
       this.#video.play().catch(() => {});

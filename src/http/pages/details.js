@@ -3,6 +3,7 @@
 
 import { copyText } from "./copy.js";
 import { streamUrl } from "./streams.js";
+import { carried } from "./token.js";
 import {
   channelWords,
   codecName,
@@ -42,7 +43,7 @@ export class Details {
   // `facts` are {trouble, since}: its kind of trouble or null, and for how many ms its state lasts or null.
   update(stream, { trouble, since }) {
     setText(this.#find("h2"), stream.name);
-    this.#find(".watch").href = streamUrl(this.#root, stream.name);
+    this.#find(".watch").href = carried(streamUrl(this.#root, stream.name));
     setText(this.#find(".state"), stateWords(stream, trouble, since));
     this.#find(".state").dataset.trouble = trouble ?? "";
     const detail = stream.trouble?.detail ?? stream.error;

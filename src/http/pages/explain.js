@@ -1,5 +1,6 @@
 // Why a stream does not play, in words.
 
+import { credentials } from "./token.js";
 import { sentence, troubleWords } from "./words.js";
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -55,7 +56,11 @@ function explainPath(candidates, port) {
 export async function explainStill(root, name, arrives) {
   try {
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-    const response = await fetch(new URL("streams.json", root), { cache: "no-store", signal });
+    const response = await fetch(new URL("streams.json", root), {
+      cache: "no-store",
+      headers: credentials(),
+      signal,
+    });
     const { streams } = await response.json();
     const { trouble, error, notes } = streams.find((stream) => stream.name === name);
     if (arrives) return notes.map(sentence).join(" ");
@@ -74,7 +79,7 @@ function explainStatus(name, status, { code, detail, cause, reason }) {
     case 403:
       return say(
         "You may not watch this stream.",
-        "The server wants a valid token: add #token=… to the address of this page.",
+        "The server wants a name and a password, or a valid token: load the page again.",
       );
     case 404:
       return say(

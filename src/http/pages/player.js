@@ -12,6 +12,7 @@ import { explain, explainStill } from "./explain.js";
 import { Neighbours } from "./neighbours.js";
 import { saveSnapshot } from "./snapshot.js";
 import { readStats, statsRow, statsRows } from "./stats.js";
+import { token, untold } from "./token.js";
 import { WhepPlayer } from "./whep.js";
 
 // As long without a new picture, and the page says so.
@@ -26,7 +27,6 @@ const video = byId("video");
 const root = new URL(byId("all").getAttribute("href"), location.href);
 const name = streamName(location.pathname.slice(root.pathname.length));
 const query = new URLSearchParams(location.search);
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const player = new WhepPlayer({ url: new URL("whep", location.href), token });
 const neighbours = new Neighbours(root, name);
 
@@ -296,10 +296,10 @@ async function poll() {
   previousStats = stats;
 }
 
-// For a report: without the fragment of the address, which may hold a token.
+// For a report: without the token of the address.
 function statsText() {
   const rows = [
-    ["Page", location.href.split("#")[0]],
+    ["Page", untold()],
     ["Time", new Date().toISOString()],
     ["Browser", navigator.userAgent],
     ...shownRows,

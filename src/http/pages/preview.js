@@ -2,6 +2,7 @@
 // There is one connection at the most, and none while the page is hidden.
 
 import { drawPicture } from "./stills.js";
+import { token } from "./token.js";
 import { WhepPlayer } from "./whep.js";
 
 // A pointer on its way across the wall starts nothing.
@@ -53,7 +54,7 @@ export class Preview {
   }
 
   #play(tile) {
-    const player = (this.#player = new WhepPlayer({ url: tile.url, audio: false }));
+    const player = (this.#player = new WhepPlayer({ url: tile.url, token, audio: false }));
     player.addEventListener("track", ({ detail }) => {
       this.#video.srcObject = detail.stream;
       this.#video.requestVideoFrameCallback(() => {

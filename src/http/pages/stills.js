@@ -5,6 +5,8 @@
 // under way; every picture is due again after DUE_MS, but all of them together are asked for no more than
 // once in PACE_MS. So what a wall costs has a bound that its number of tiles does not move.
 
+import { credentials } from "./token.js";
+
 // Raising it loads a wall sooner and asks more of the server at once.
 const FETCHES = 4;
 // Browsers allow a page only so many players, phones as few as 16; each decodes one picture at a time.
@@ -107,7 +109,7 @@ export class Stills {
 
   // The file, or null when it is the one that is shown already.
   async #fetch(picture) {
-    const headers = picture.etag ? { "If-None-Match": picture.etag } : {};
+    const headers = { ...credentials(), ...(picture.etag && { "If-None-Match": picture.etag }) };
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     this.counts.requests += 1;
     const response = await fetch(picture.url, { cache: "no-store", headers, signal });

@@ -11,6 +11,8 @@
 //    "audio": {"codec": "opus", "channels": 2} | null,
 //    "notes": ["..."], "viewers": 3, "source": "rtsp" | "demo" }]}
 
+import { credentials } from "./token.js";
+
 const REQUEST_TIMEOUT_MS = 5_000;
 
 // Addresses are relative to the page, so that they hold below any path that a proxy takes off.
@@ -71,7 +73,7 @@ export class StreamList {
     this.#refused = false;
     try {
       const signal = AbortSignal.any([stop, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
-      const headers = this.#etag ? { "If-None-Match": this.#etag } : {};
+      const headers = { ...credentials(), ...(this.#etag && { "If-None-Match": this.#etag }) };
       const response = await fetch(new URL("streams.json", this.#root), {
         cache: "no-store",
         headers,

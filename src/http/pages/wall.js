@@ -8,6 +8,7 @@ import { readSettings, writeSettings } from "./settings.js";
 import { Stills } from "./stills.js";
 import { StreamList, streamUrl } from "./streams.js";
 import { Tile } from "./tile.js";
+import { carried } from "./token.js";
 import { clockTime, count, sentence, setText } from "./words.js";
 
 const LIST_MS = 3_000;
@@ -91,7 +92,7 @@ function showList({ version, streams }) {
 }
 
 function newTile(name) {
-  const tile = new Tile(byId("tile"), name, streamUrl(root, name));
+  const tile = new Tile(byId("tile"), name, carried(streamUrl(root, name)));
   tiles.set(name, tile);
   observer.observe(tile.element);
   return tile;
@@ -132,7 +133,7 @@ function arrange() {
   byId("controls").hidden = all.length === 0;
   const some =
     shown.length < all.length ? `&streams=${shown.map((tile) => encodeURIComponent(tile.name)).join()}` : "";
-  byId("screen").href = `?wall${some}`;
+  byId("screen").href = carried(`?wall${some}`);
   byId("empty").hidden = !loaded || all.length > 0;
   byId("none").hidden = all.length === 0 || shown.length > 0;
 }

@@ -12,6 +12,8 @@ const ASKS_MS = 4_000;
 const REASONS = {
   deleted: "its player left",
   operator: "an operator ended it",
+  access_expired: "its right to watch had an end",
+  access_revoked: "its right to watch was taken back",
   peer_closed: "its browser closed the connection",
   setup_timeout: "it did not connect in time",
   consent_expired: "nothing was heard of it any more",

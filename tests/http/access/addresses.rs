@@ -1,10 +1,10 @@
-//! Who may watch: `access.read`.
+//! Who may watch without a name: `access.read`.
 
 use sluice_harness::Request;
 
 use crate::{SLUICE, refused};
 
-const CHROMIUM: &str = include_str!("../data/chromium-156.sdp");
+const CHROMIUM: &str = include_str!("../../data/chromium-156.sdp");
 
 #[test]
 fn addresses_that_are_not_listed_see_no_stream_and_no_name() {

@@ -1,0 +1,141 @@
+//! What a request says about who sends it: `Authorization` (RFC 7617, RFC 6750), and `token` in its query.
+//!
+//! Owns the reading. Nothing here is believed yet, and nothing prints.
+
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sluice_config::Secret;
+
+use super::token;
+
+/// Bytes of `Authorization` that are read. Longer ones are no credentials: the largest tokens have a few KiB.
+const LONGEST: usize = 8_192;
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nothing.
+    None,
+    /// A name and a password.
+    Password {
+        /// The name, as it was sent.
+        name: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A token of our own making, to be checked.
+    Token(Secret),
+    /// A token of somebody else's.
+    Bearer(Secret),
+}
+
+impl Credentials {
+    /// Those of a request with these headers and that query.
+    pub fn of(headers: &HeaderMap, query: Option<&str>) -> Credentials {
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if let Some(said) = header.filter(|said| said.len() <= LONGEST).and_then(|said| said.split_once(' '))
+        {
+            let (scheme, said) = (said.0, said.1.trim());
+            if scheme.eq_ignore_ascii_case("basic") {
+                return basic(said).unwrap_or(Credentials::None);
+            }
+            if scheme.eq_ignore_ascii_case("bearer") && !said.is_empty() {
+                return bearer(said);
+            }
+        }
+        let said =
+            query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("token="));
+        match said.filter(|token| token::is_ours(token)) {
+            Some(token) => Credentials::Token(Secret::from(token)),
+            None => Credentials::None,
+        }
+    }
+
+    /// Whether a browser that is asked for a name and a password could help: it has sent neither a token, which only
+    /// a page or a program sends, nor was one in the address.
+    pub fn may_be_asked(&self) -> bool {
+        matches!(self, Credentials::None | Credentials::Password { .. })
+    }
+
+    /// The name and the password that a server of MediaMTX's kind is told, and the token.
+    pub fn parts(&self) -> (&str, &str, &str) {
+        match self {
+            Credentials::None => ("", "", ""),
+            Credentials::Password { name, password } => (name, password.expose(), ""),
+            Credentials::Token(token) | Credentials::Bearer(token) => ("", "", token.expose()),
+        }
+    }
+}
+
+fn basic(said: &str) -> Option<Credentials> {
+    let decoded = String::from_utf8(STANDARD.decode(said).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    // What only knows names and passwords sends a token as one.
+    if token::is_ours(password) {
+        return Some(Credentials::Token(Secret::from(password)));
+    }
+    Some(Credentials::Password { name: name.to_owned(), password: Secret::from(password) })
+}
+
+/// A token, or `name:password` of players that send nothing else (OBS, and scripts for MediaMTX).
+fn bearer(said: &str) -> Credentials {
+    match said.split_once(':') {
+        _ if token::is_ours(said) => Credentials::Token(Secret::from(said)),
+        Some((name, password)) => {
+            Credentials::Password { name: name.to_owned(), password: Secret::from(password) }
+        }
+        None => Credentials::Bearer(Secret::from(said)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(authorization: &str, query: &str) -> Credentials {
+        let mut headers = HeaderMap::new();
+        if !authorization.is_empty() {
+            headers.insert(header::AUTHORIZATION, authorization.parse().expect("a value"));
+        }
+        Credentials::of(&headers, Some(query).filter(|query| !query.is_empty()))
+    }
+
+    fn password(name: &str, password: &str) -> Credentials {
+        Credentials::Password { name: name.to_owned(), password: Secret::from(password) }
+    }
+
+    #[test]
+    fn names_passwords_and_tokens_are_read_in_every_form_that_players_send() {
+        let ours = "sluice_abc-DEF_1";
+        let token = || Credentials::Token(Secret::from(ours));
+        for (authorization, query, expected) in [
+            ("", "", Credentials::None),
+            ("Basic YW5uOmE6Yg==", "", password("ann", "a:b")),
+            ("basic YW5uOg==", "", password("ann", "")),
+            ("Basic !", "", Credentials::None),
+            ("Basic YW5u", "", Credentials::None),
+            ("Bearer ann:secret", "", password("ann", "secret")),
+            ("Bearer a.b.c", "", Credentials::Bearer(Secret::from("a.b.c"))),
+            ("bearer  a.b.c ", "", Credentials::Bearer(Secret::from("a.b.c"))),
+            ("Bearer", "", Credentials::None),
+            ("Digest username=\"ann\"", "", Credentials::None),
+            (&format!("Bearer {ours}"), "", token()),
+            (&format!("Basic {}", STANDARD.encode(format!("x:{ours}"))), "", token()),
+            ("", &format!("muted=1&token={ours}"), token()),
+            // What another server signed has no place in an address.
+            ("", "token=a.b.c", Credentials::None),
+            // What was sent on purpose comes first.
+            ("Bearer a.b.c", &format!("token={ours}"), Credentials::Bearer(Secret::from("a.b.c"))),
+            (&format!("Bearer {}", "x".repeat(9_000)), "", Credentials::None),
+        ] {
+            assert_eq!(of(authorization, query), expected, "{authorization:.40} {query}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_them_prints() {
+        let said = format!("{:?} {:?}", of("Bearer ann:hunter2", ""), of("Bearer hunter2", ""));
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}

@@ -1,0 +1,313 @@
+//! Tokens that somebody else signed (JWT, RFC 7519): the keys, what a token must say, and what it gives.
+//!
+//! Owns the rules of RFC 8725: the algorithm belongs to the key and never comes from the token, `exp` must be there, and
+//! times and names have their types. Where keys come from is `keys`' business.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sluice_config::{Action, Jwt, JwtAlgorithm, Pattern};
+
+use super::rules::Streams;
+
+/// How far the clock of whoever signs may be from ours. More lets tokens live longer than they say.
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// Keys of a set that are taken. More make a token without a key id cost more signatures.
+const KEYS_MAX: usize = 64;
+
+/// Streams that one token may name.
+const STREAMS_MAX: usize = 256;
+
+/// The keys that tokens are checked with.
+#[derive(Debug, Default)]
+pub struct Keys(Vec<Key>);
+
+#[derive(Debug)]
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+/// What a good token gives.
+#[derive(Debug, PartialEq)]
+pub struct Given {
+    /// `sub`, if it says one.
+    pub who: Option<String>,
+    /// With which streams its bearer may do what was asked.
+    pub streams: Streams,
+    /// When it ends, leeway and all.
+    pub until: SystemTime,
+}
+
+/// Why a token gives nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JwtError {
+    /// It names a key that is not known.
+    #[error("it is signed with a key that is not among those known")]
+    UnknownKey,
+    /// Its time is over.
+    #[error("it has expired")]
+    Expired,
+    /// Something else.
+    #[error("{0}")]
+    Wrong(&'static str),
+}
+
+/// Why keys cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeysError {
+    /// The text is none of what is known.
+    #[error("neither PEM of one public key nor a JSON Web Key Set")]
+    Neither,
+    /// PEM says no algorithm.
+    #[error("a PEM file says nothing of the algorithm: set access.jwt.algorithm, as in \"RS256\"")]
+    NoAlgorithm,
+    /// A public key and a secret are different things.
+    #[error("access.jwt.algorithm is not one of this key's kind")]
+    Kind,
+    /// A set without a usable key.
+    #[error("none of the {0} keys in the set can check a signature")]
+    None(usize),
+    /// A set of secrets from another server.
+    #[error("the set holds secrets alone, which are taken from files only")]
+    Secrets,
+}
+
+/// The claims that are read beside those that the library checks.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    exp: Value,
+    #[serde(default)]
+    sub: Value,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// Whether a text has the form of one: three parts.
+pub fn is_one(text: &str) -> bool {
+    text.split('.').count() == 3 && text.split('.').all(|part| !part.is_empty())
+}
+
+impl Keys {
+    /// Keys of a file: PEM, or a set.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`].
+    pub fn of_file(text: &str, pinned: Option<JwtAlgorithm>) -> Result<Keys, KeysError> {
+        if text.trim_start().starts_with("-----BEGIN") {
+            let algorithm = known(pinned.ok_or(KeysError::NoAlgorithm)?);
+            let pem = text.as_bytes();
+            let key = match algorithm {
+                Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(KeysError::Kind),
+                Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem),
+                Algorithm::EdDSA => DecodingKey::from_ed_pem(pem),
+                _ => DecodingKey::from_rsa_pem(pem),
+            };
+            let key = key.map_err(|_| KeysError::Kind)?;
+            return Ok(Keys(vec![Key { id: None, algorithm, key }]));
+        }
+        Keys::of_set(text, pinned, true)
+    }
+
+    /// Keys of a set (RFC 7517 §5). Those that cannot check a signature are passed over; a secret among them, too, unless
+    /// `secrets` are expected.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`].
+    pub fn of_set(text: &str, pinned: Option<JwtAlgorithm>, secrets: bool) -> Result<Keys, KeysError> {
+        #[derive(Deserialize)]
+        struct Loose {
+            keys: Vec<Value>,
+        }
+        let Loose { keys } = serde_json::from_str(text).map_err(|_| KeysError::Neither)?;
+        let all = keys.len();
+        let is_secret = |key: &Value| key.get("kty").and_then(Value::as_str) == Some("oct");
+        let hidden = !secrets && keys.iter().any(is_secret);
+        let keys = keys.into_iter().filter(|key| secrets || !is_secret(key)).take(KEYS_MAX);
+        // A key of a kind that is not known is no reason to refuse the others.
+        let keys = keys.filter_map(|key| Key::of(&serde_json::from_value(key).ok()?, pinned));
+        let keys: Vec<Key> = keys.collect();
+        match (keys.is_empty(), hidden) {
+            (false, _) => Ok(Keys(keys)),
+            (true, true) => Err(KeysError::Secrets),
+            (true, false) => Err(KeysError::None(all)),
+        }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What `token` gives for `action`.
+    ///
+    /// # Errors
+    ///
+    /// [`JwtError`].
+    pub fn check(&self, token: &str, rules: &Jwt, action: Action) -> Result<Given, JwtError> {
+        let header = decode_header(token).map_err(|_| JwtError::Wrong("it is no JWT"))?;
+        if header.crit.is_some() {
+            return Err(JwtError::Wrong("it says that something must be understood that is not"));
+        }
+        let claims = self.verified(token, &header, rules)?;
+        if !rules.actions.contains(&action) {
+            return Err(JwtError::Wrong("access.jwt.actions does not have what is asked"));
+        }
+        // The library has checked that it is a number, and not over.
+        let exp = claims.exp.as_f64().and_then(|exp| Duration::try_from_secs_f64(exp).ok());
+        let until = exp.and_then(|exp| UNIX_EPOCH.checked_add(exp.saturating_add(LEEWAY)));
+        let until = until.ok_or(JwtError::Wrong("exp is no time"))?;
+        let streams =
+            claims.others.get(&rules.claim).map_or_else(Streams::none, |claim| given(claim, action));
+        Ok(Given { who: claims.sub.as_str().map(str::to_owned), streams, until })
+    }
+
+    fn verified(&self, token: &str, header: &Header, rules: &Jwt) -> Result<Claims, JwtError> {
+        let named = |key: &&Key| header.kid.is_none() || key.id.is_none() || key.id == header.kid;
+        let keys: Vec<&Key> = self.0.iter().filter(named).collect();
+        if keys.is_empty() {
+            return Err(JwtError::UnknownKey);
+        }
+        let mut error = JwtError::Wrong("its algorithm is not that of the key");
+        for key in keys.into_iter().filter(|key| key.algorithm == header.alg) {
+            match decode::<Claims>(token, &key.key, &validation(key.algorithm, rules)) {
+                Ok(decoded) => return Ok(decoded.claims),
+                Err(why) => error = why_not(why.kind()),
+            }
+        }
+        Err(error)
+    }
+}
+
+impl Key {
+    fn of(jwk: &Jwk, pinned: Option<JwtAlgorithm>) -> Option<Key> {
+        if jwk.common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature) {
+            return None;
+        }
+        let algorithm = match (pinned, jwk.common.key_algorithm) {
+            (Some(pinned), _) => known(pinned),
+            // One for something else than signatures stays out.
+            (None, Some(said)) => Algorithm::try_from(said).ok()?,
+            (None, None) => usual(&jwk.algorithm)?,
+        };
+        let key = DecodingKey::from_jwk(jwk).ok().filter(|key| key.family() == algorithm.family())?;
+        Some(Key { id: jwk.common.key_id.clone(), algorithm, key })
+    }
+}
+
+/// The algorithm of a key that does not say it.
+fn usual(key: &AlgorithmParameters) -> Option<Algorithm> {
+    match key {
+        AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
+        AlgorithmParameters::OctetKey(_) => Some(Algorithm::HS256),
+        AlgorithmParameters::OctetKeyPair(_) => Some(Algorithm::EdDSA),
+        AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
+            EllipticCurve::P256 => Some(Algorithm::ES256),
+            EllipticCurve::P384 => Some(Algorithm::ES384),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn validation(algorithm: Algorithm, rules: &Jwt) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    let mut required = vec!["exp"];
+    validation.leeway = LEEWAY.as_secs();
+    validation.validate_nbf = true;
+    validation.validate_aud = !rules.audience.is_empty();
+    if validation.validate_aud {
+        validation.set_audience(&[&rules.audience]);
+        required.push("aud");
+    }
+    if !rules.issuer.is_empty() {
+        validation.set_issuer(&[&rules.issuer]);
+        required.push("iss");
+    }
+    validation.set_required_spec_claims(&required);
+    validation
+}
+
+fn why_not(kind: &ErrorKind) -> JwtError {
+    JwtError::Wrong(match kind {
+        ErrorKind::ExpiredSignature => return JwtError::Expired,
+        ErrorKind::ImmatureSignature => "its time has not come (nbf)",
+        ErrorKind::InvalidSignature => "its signature is wrong",
+        ErrorKind::InvalidAudience => "it is for somebody else (aud)",
+        ErrorKind::InvalidIssuer => "it is of somebody else (iss)",
+        ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
+            "exp" => "exp is missing, or is no number",
+            "aud" => "aud is missing",
+            "iss" => "iss is missing, or is no text",
+            _ => "a claim is missing",
+        },
+        ErrorKind::InvalidClaimFormat(_) => "a time in it is no number",
+        _ => "it cannot be read",
+    })
+}
+
+/// With which streams a claim lets its bearer do `action`: of `{"read": ["gate"], "api": true}`, of MediaMTX's
+/// `[{"action": "read", "path": "gate"}]`, or of the text of either.
+fn given(claim: &Value, action: Action) -> Streams {
+    match claim {
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(claim @ (Value::Array(_) | Value::Object(_))) => given(&claim, action),
+            _ => Streams::none(),
+        },
+        Value::Object(claim) => match claim.get(action.name()) {
+            Some(Value::Array(streams)) if action.is_of_stream() => {
+                patterns(streams.iter().filter_map(Value::as_str).map(str::to_owned))
+            }
+            Some(Value::Bool(may)) if !action.is_of_stream() => Streams::all_if(*may),
+            _ => Streams::none(),
+        },
+        Value::Array(permissions) => {
+            let of_action = permissions
+                .iter()
+                .filter(|one| one.get("action").and_then(Value::as_str) == Some(action.name()));
+            let paths = of_action.map(|one| one.get("path").and_then(Value::as_str).unwrap_or_default());
+            // Without a path it is about every stream.
+            let paths = paths.map(|path| if path.is_empty() { "*" } else { path }.to_owned());
+            match action.is_of_stream() {
+                true => patterns(paths),
+                false => Streams::all_if(paths.count() > 0),
+            }
+        }
+        _ => Streams::none(),
+    }
+}
+
+fn patterns(texts: impl Iterator<Item = String>) -> Streams {
+    let patterns: Vec<Pattern> = texts.take(STREAMS_MAX).filter_map(|text| text.parse().ok()).collect();
+    Streams::Some(patterns.into())
+}
+
+fn known(algorithm: JwtAlgorithm) -> Algorithm {
+    match algorithm {
+        JwtAlgorithm::HS256 => Algorithm::HS256,
+        JwtAlgorithm::HS384 => Algorithm::HS384,
+        JwtAlgorithm::HS512 => Algorithm::HS512,
+        JwtAlgorithm::RS256 => Algorithm::RS256,
+        JwtAlgorithm::RS384 => Algorithm::RS384,
+        JwtAlgorithm::RS512 => Algorithm::RS512,
+        JwtAlgorithm::PS256 => Algorithm::PS256,
+        JwtAlgorithm::PS384 => Algorithm::PS384,
+        JwtAlgorithm::PS512 => Algorithm::PS512,
+        JwtAlgorithm::ES256 => Algorithm::ES256,
+        JwtAlgorithm::ES384 => Algorithm::ES384,
+        JwtAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
+
+#[cfg(test)]
+#[path = "jwt_tests.rs"]
+mod tests;

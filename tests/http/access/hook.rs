@@ -1,0 +1,104 @@
+//! Another server that says who may (`access.hook`).
+#![expect(clippy::disallowed_methods, reason = "answers that are late are late in real time")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sluice_harness::Request;
+
+use super::other::Other;
+use super::{OFFER, guarded, named};
+use crate::refused;
+
+#[test]
+fn it_is_asked_as_mediamtx_asks_and_its_answer_holds_for_a_while() {
+    let judge = Other::start(|question| {
+        let knows =
+            question["user"] == "ann" && question["password"] == "hunter2" || question["token"] == "key";
+        (if knows && question["path"] == "gate" { 204 } else { 401 }, String::new())
+    });
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/auth"))]);
+    let join =
+        |stream: &str| Request::offer(&format!("/{stream}/whep?x=1"), OFFER).header("User-Agent", "test");
+    for _ in 0..3 {
+        let joined = sluice.request(named(join("gate"), "ann", "hunter2"));
+        assert_eq!(joined.status, 201, "{}", joined.text());
+    }
+    assert_eq!(
+        judge.asked(),
+        [json!({
+            "ip": "127.0.0.1", "user": "ann", "password": "hunter2", "token": "", "action": "read", "path": "gate",
+            "protocol": "webrtc", "id": "", "query": "x=1", "userAgent": "test",
+        })]
+    );
+    let bearer = sluice.request(join("gate").header("Authorization", "Bearer key"));
+    assert_eq!(bearer.status, 201, "{}", bearer.text());
+    for (request, challenge) in [
+        (named(join("gate"), "ann", "hunter"), "Basic"),
+        (named(join("yard"), "ann", "hunter2"), "Basic"),
+        (join("gate"), "Basic"),
+        (join("gate").header("Authorization", "Bearer lock"), "Bearer"),
+    ] {
+        let answer = sluice.request(request);
+        refused(&answer, 401);
+        assert!(answer.header("www-authenticate").is_some_and(|said| said.starts_with(challenge)));
+    }
+    assert_eq!(judge.asked().len(), 6, "each of these is another question");
+    assert!(!sluice.log().contains("hunter"), "{}", sluice.log());
+}
+
+#[test]
+fn one_that_is_slow_holds_up_nobody_but_those_who_wait_for_it() {
+    let judge = Other::start(|question| {
+        if question["user"] == "slow" {
+            std::thread::sleep(Duration::from_secs(30));
+        }
+        (200, String::new())
+    });
+    let sluice = guarded(&[
+        &format!("access.hook.url={}", judge.url("/")),
+        "access.hook.timeout=3s",
+        "access.users.ann.password=hunter2",
+        "access.users.ann.read=*",
+    ]);
+    let join = |name: &str| {
+        let began = Instant::now();
+        let answer = sluice.request(named(Request::offer("/gate/whep", OFFER), name, "hunter2"));
+        (answer, began.elapsed())
+    };
+    std::thread::scope(|scope| {
+        let slow: Vec<_> = (0..8).map(|_| scope.spawn(|| join("slow"))).collect();
+        while judge.asked().len() < 8 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // A user of the file, and somebody whom the other server knows at once.
+        let (ann, bob) = (join("ann"), join("bob"));
+        assert_eq!((ann.0.status, bob.0.status), (201, 201));
+        assert!(slow.iter().all(|join| !join.is_finished()), "they wait while others are served");
+        for join in slow {
+            let (answer, took) = join.join().expect("an answer");
+            let said = refused(&answer, 503);
+            assert!(answer.header("retry-after").is_some() && took >= Duration::from_secs(3));
+            assert!(!said.contains("hook") && !said.contains("3s"), "strangers learn no reason: {said}");
+        }
+    });
+    assert!(sluice.log().contains("access.hook: no answer within 3s"), "{}", sluice.log());
+}
+
+#[test]
+fn one_that_fails_lets_nobody_in_and_says_why_in_the_log() {
+    let judge = Other::start(|_| (500, String::new()));
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/"))]);
+    let ask = || sluice.request(named(Request::get("/gate/frame.mp4"), "ann", "hunter2"));
+    refused(&ask(), 503);
+    refused(&ask(), 503);
+    assert_eq!(judge.asked().len(), 2, "a failure is not kept");
+    assert!(
+        sluice.log().contains("access.hook: cannot be asked: it answers with status 500"),
+        "{}",
+        sluice.log()
+    );
+    assert_eq!(sluice.metric("sluice_access_decisions_total{action=\"read\",result=\"unavailable\"}"), 2.0);
+    let away = guarded(&["access.hook.url=http://127.0.0.1:1/"]);
+    refused(&away.request(Request::get("/gate/frame.mp4")), 503);
+}

@@ -1,0 +1,105 @@
+//! Who may do what on the listeners of operators.
+
+use std::net::SocketAddr;
+
+use sluice_harness::{Request, Response};
+
+use super::{guarded, named};
+use crate::{SLUICE, refused};
+
+/// What is asked for, by what it takes.
+const API: [&str; 5] = ["/", "/streams", "/api/v1/viewers", "/static/operator.js", "/none"];
+const METRICS: [&str; 1] = ["/metrics"];
+const PPROF: [&str; 2] = ["/debug/pprof/", "/debug/pprof/cmdline"];
+const EVERYBODY: [&str; 3] = ["/livez", "/readyz", "/version"];
+
+fn is_let_in(answer: &Response) -> bool {
+    match answer.status {
+        // /readyz may say that nothing plays yet.
+        200 | 404 | 503 => true,
+        401 | 403 => false,
+        other => panic!("{other}: {}", answer.text()),
+    }
+}
+
+#[test]
+fn the_admin_listener_is_open_until_somebody_is_named_for_it() {
+    for keys in [&[][..], &["access.users.ann.password=hunter2", "access.users.ann.read=*"]] {
+        let sluice = guarded(keys);
+        for path in API.iter().chain(&METRICS).chain(&PPROF).chain(&EVERYBODY) {
+            assert!(is_let_in(&Request::get(path).send(sluice.admin)), "{path} with {keys:?}");
+        }
+        let log = sluice.log();
+        assert!(log.contains(&format!("operators: {}, for this machine alone", sluice.admin)), "{log}");
+    }
+}
+
+#[test]
+fn each_operator_may_what_the_file_says() {
+    let keys = [
+        "access.users.ann.password=hunter2",
+        "access.users.ann.api=true",
+        "access.users.prometheus.from=192.0.2.7",
+        "access.users.prometheus.metrics=true",
+        "access.users.dev.password=hunter2",
+        "access.users.dev.from=192.0.2.8,127.0.0.1",
+        "access.users.dev.pprof=true",
+        "access.users.dev.metrics=true",
+        "http.trusted_proxies=127.0.0.1",
+    ];
+    let sets: Vec<&str> = keys.iter().flat_map(|key| ["--set", key]).collect();
+    let sluice = SLUICE.start(&sets);
+    let ask = |path: &str, from: &str, name: &str| {
+        let request = Request::get(path).header("X-Forwarded-For", from);
+        let request = if name.is_empty() { request } else { named(request, name, "hunter2") };
+        request.send(sluice.admin)
+    };
+    for (from, name, api, metrics, pprof) in [
+        ("192.0.2.1", "", false, false, false),
+        ("192.0.2.7", "", false, true, false),
+        ("192.0.2.1", "ann", true, false, false),
+        // By name, and by where it comes from.
+        ("192.0.2.7", "ann", true, true, false),
+        ("192.0.2.8", "dev", false, true, true),
+        ("192.0.2.9", "dev", false, false, false),
+    ] {
+        for (paths, may) in [(&API[..], api), (&METRICS, metrics), (&PPROF, pprof), (&EVERYBODY, true)] {
+            for path in paths {
+                let answer = ask(path, from, name);
+                assert_eq!(is_let_in(&answer), may, "{name} from {from}: {path}: {}", answer.text());
+            }
+        }
+    }
+    let nobody = ask("/metrics", "192.0.2.1", "");
+    assert!(refused(&nobody, 401).contains("a name and a password"));
+    assert_eq!(nobody.header("www-authenticate"), Some("Basic realm=\"sluice\", charset=\"UTF-8\""));
+    assert_eq!(ask("/api/v1/viewers", "192.0.2.8", "dev").status, 403);
+    // The pages are as open as they were.
+    assert_eq!(sluice.request(Request::get("/streams.json")).status, 200);
+    let decided = named(Request::get("/metrics"), "dev", "hunter2").send(sluice.admin).text();
+    for (action, result) in
+        [("api", "allowed"), ("api", "no_credentials"), ("metrics", "forbidden"), ("pprof", "allowed")]
+    {
+        let line = format!("sluice_access_decisions_total{{action=\"{action}\",result=\"{result}\"}} ");
+        assert!(
+            decided.lines().any(|l| l.strip_prefix(&line).is_some_and(|count| count != "0")),
+            "{line}\n{decided}"
+        );
+    }
+}
+
+#[test]
+fn a_listener_for_profiles_alone_asks_too() {
+    let profiles: SocketAddr = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("its address")
+    };
+    let listen = format!("pprof.listen={profiles}");
+    let dev = ["--set", "access.users.dev.password=hunter2", "--set", "access.users.dev.pprof=true"];
+    let _sluice = SLUICE.start(&[&dev[..], &["--set", &listen]].concat());
+    let ask = |name: &str, password: &str| {
+        named(Request::get("/debug/pprof/cmdline"), name, password).send(profiles).status
+    };
+    assert_eq!((ask("dev", "hunter2"), ask("dev", "hunter"), ask("ann", "hunter2")), (200, 401, 401));
+    assert_eq!(Request::get("/debug/pprof/").send(profiles).status, 401);
+}
