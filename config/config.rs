@@ -69,13 +69,14 @@ pub struct Config {
 
 impl Config {
     /// How many shards to run on `cores` logical processors, 1..=256: `shards.count`, or one less than the cores when it
-    /// is 0, and never more than fit between `udp.port` and 65535.
+    /// is 0, and never more than fit between `udp.port` or `ice.tcp_listen` and 65535.
     pub fn shard_count(&self, cores: usize) -> u16 {
         let wanted = match self.shards.count {
             0 => u16::try_from(cores.saturating_sub(1)).unwrap_or(SHARDS_MAX).clamp(1, SHARDS_MAX),
             count => count,
         };
-        wanted.min((u16::MAX - self.udp.port).saturating_add(1))
+        let first = self.ice.tcp_listen.map_or(0, |address| address.port()).max(self.udp.port);
+        wanted.min((u16::MAX - first).saturating_add(1))
     }
 
     /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
@@ -249,11 +250,13 @@ pub struct Ice {
     pub interfaces: Vec<String>,
     /// Announce loopback addresses too.
     pub loopback: bool,
+    /// Where viewers without UDP come to (RFC 6544): the first shard's address, the others' ports follow.
+    pub tcp_listen: Option<SocketAddr>,
 }
 
 impl Default for Ice {
     fn default() -> Self {
-        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true }
+        Self { addresses: Vec::new(), interfaces: Vec::new(), loopback: true, tcp_listen: None }
     }
 }
 

@@ -397,14 +397,19 @@ impl Loader {
 
     fn check_ports(&mut self) {
         let (port, count) = (self.draft.config.udp.port, self.draft.config.shards.count);
-        let last = u32::from(port) + u32::from(count.max(1)) - 1;
-        if last > u32::from(u16::MAX) {
-            let highest = u32::from(u16::MAX) + 1 - u32::from(count);
-            self.conflict(
-                ["udp.port", "shards.count"],
-                format!("{count} shards from `udp.port` = {port} need ports up to {last}"),
-                format!("at most {highest} for {count} shards"),
-            );
+        let tcp_port = self.draft.config.ice.tcp_listen.map(|address| address.port());
+        for (key, port) in [("udp.port", Some(port)), ("ice.tcp_listen", tcp_port)] {
+            let last = u32::from(port.unwrap_or_default()) + u32::from(count.max(1)) - 1;
+            if let Some(port) = port
+                && last > u32::from(u16::MAX)
+            {
+                let highest = u32::from(u16::MAX) + 1 - u32::from(count);
+                self.conflict(
+                    [key, "shards.count"],
+                    format!("{count} shards from `{key}` = {port} need ports up to {last}"),
+                    format!("at most {highest} for {count} shards"),
+                );
+            }
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+/// Bits before an IPv4 address in IPv6 form (RFC 4291 §2.5.5.2).
+const MAPPED: u8 = 96;
+
 /// Addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -42,9 +45,15 @@ impl FromStr for Network {
             Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| ())?)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| ())?;
-        let all = if address.is_ipv4() { 32 } else { 128 };
+        let given: IpAddr = address.parse().map_err(|_| ())?;
+        let all = if given.is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(all);
+        // IPv4 in IPv6 form is taken for what it is, as the addresses are that it is compared with.
+        let address = if bits >= MAPPED || given.is_ipv4() { given.to_canonical() } else { given };
+        let (all, bits) = match (given, address) {
+            (IpAddr::V6(_), IpAddr::V4(_)) if bits <= 128 => (32, bits - MAPPED),
+            _ => (all, bits),
+        };
         if bits > all { Err(()) } else { Ok(Self { address, bits }) }
     }
 }
@@ -66,11 +75,19 @@ mod tests {
             ("2001:db8::/32", "2001:db8:ffff::1", true),
             ("::/0", "2001:db8::1", true),
             ("::1", "::1", true),
+            ("::ffff:127.0.0.1", "127.0.0.1", true),
+            ("::ffff:127.0.0.1", "127.0.0.2", false),
+            ("::ffff:127.0.0.0/104", "127.9.0.1", true),
+            ("::ffff:0:0/96", "192.0.2.1", true),
+            ("::ffff:0:0/96", "2001:db8::1", false),
+            ("::/64", "2001:db8::1", false),
         ] {
             let network: Network = network.parse().expect(network);
             assert_eq!(network.contains(address.parse().expect(address)), belongs, "{network:?} {address}");
         }
-        for wrong in ["", "x", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "/8"] {
+        for wrong in
+            ["", "x", "10.0.0.0/33", "::/129", "::ffff:1.2.3.4/129", "10.0.0.0/", "10.0.0.0/-1", "/8"]
+        {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
     }

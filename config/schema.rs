@@ -295,6 +295,14 @@ static KEYS: &[Key<Draft>] = &[
     ),
     key("ice.loopback", "true", NewSessions, Kind::Bool(|d, v| d.config.ice.loopback = v)),
     key(
+        "ice.tcp_listen",
+        "\"none\"",
+        Restart,
+        Kind::Text("\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address", |d, v| {
+            parse::listen_or_none(v).map(|a| d.config.ice.tcp_listen = a)
+        }),
+    ),
+    key(
         "shards.count",
         "0",
         Restart,

@@ -66,6 +66,13 @@ impl Choice {
         Choice { library, forced: wanted != Cipher::Auto, costs }
     }
 
+    fn chosen(&self) -> Duration {
+        self.costs
+            .iter()
+            .find(|(library, _)| *library == self.library)
+            .map_or(Duration::ZERO, |(_, cost)| *cost)
+    }
+
     /// Whether the configuration named it.
     pub fn is_forced(&self) -> bool {
         self.forced
@@ -81,7 +88,13 @@ impl Choice {
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [(one, this), (other, that)] = self.costs.map(|(library, cost)| (library, cost.as_nanos()));
-        let why = if self.forced { "as srtp.cipher says" } else { "by measurement" };
+        let is_fastest =
+            self.costs.iter().all(|(library, cost)| *library == self.library || *cost >= self.chosen());
+        let why = match (self.forced, is_fastest) {
+            (true, _) => "as srtp.cipher says",
+            (false, true) => "by measurement",
+            (false, false) => "by measurement (the other is no faster by a figure that counts)",
+        };
         write!(
             f,
             "{} seals media, {why}: a packet of {PAYLOAD} bytes takes {one} {this} ns, {other} {that} ns",

@@ -19,7 +19,7 @@ const PER_SHARD: u64 = 3;
 const PROCESS: u64 = 24;
 
 /// Connections of the admin listener, which nobody but the operator reaches: scrapes, probes, pages that follow.
-pub const ADMIN_CONNECTIONS: u32 = 16;
+pub const ADMIN_CONNECTIONS: u32 = 64;
 
 /// Connections of the listener of profiles, if there is one. It serves one at a time, and they come out of the reserve.
 pub const PROFILE_CONNECTIONS: u32 = 4;
@@ -29,6 +29,10 @@ pub const METRICS_CONNECTIONS: u32 = 8;
 
 /// Connections of the public listener where the configuration leaves it to us. Media uses none.
 const CONNECTIONS: u32 = 4_096;
+
+/// TCP connections of viewers to one shard at the most, where there is a listener for them: at eight times the cost of a
+/// viewer by UDP, more than a core serves.
+const TCP_CONNECTIONS: u64 = 1_024;
 
 /// With fewer than this, one browser that loads the page keeps everybody else waiting.
 const CONNECTIONS_MIN: u64 = 4;
@@ -54,17 +58,28 @@ pub struct Plan {
     pub connections: u32,
     /// Fewer than there would be with a higher limit.
     pub lowered: bool,
+    /// TCP connections of viewers to each shard.
+    pub of_viewers: usize,
 }
 
-/// Plans for a configuration of `sources` and `shards`. `connections` is `http.connections`, 0 to leave it to
+/// Plans for a configuration of `sources` and `shards`, which take viewers by TCP if `tcp`. `connections` is `http.connections`, 0 to leave it to
 /// us; `limit` is what the kernel allows.
 ///
 /// # Errors
 ///
 /// [`TooFew`] when `limit` is not enough for the connections asked for, or for anything at all.
-pub fn plan(connections: u32, sources: usize, shards: usize, limit: u64) -> Result<Plan, TooFew> {
+pub fn plan(
+    connections: u32,
+    sources: usize,
+    (shards, tcp): (usize, bool),
+    limit: u64,
+) -> Result<Plan, TooFew> {
     let (sources, shards) = (sources as u64, shards as u64);
-    let others = PROCESS + u64::from(ADMIN_CONNECTIONS) + sources * PER_SOURCE + shards * PER_SHARD;
+    // A quarter of them all at the most, and the listener's own.
+    let of_viewers = if tcp { TCP_CONNECTIONS.min(limit / 4 / shards.max(1)) } else { 0 };
+    let per_shard = PER_SHARD + of_viewers + u64::from(tcp);
+    let of_viewers = of_viewers as usize;
+    let others = PROCESS + u64::from(ADMIN_CONNECTIONS) + sources * PER_SOURCE + shards * per_shard;
     let too_few = |asked: String, connections: u64, way_out: String| TooFew {
         asked,
         sources,
@@ -76,7 +91,7 @@ pub fn plan(connections: u32, sources: usize, shards: usize, limit: u64) -> Resu
     if connections > 0 {
         let left = free.saturating_sub(RESERVE);
         if u64::from(connections) <= left {
-            return Ok(Plan { connections, lowered: false });
+            return Ok(Plan { connections, lowered: false, of_viewers });
         }
         let way_out = match left {
             0 => "serve fewer streams".to_owned(),
@@ -91,7 +106,7 @@ pub fn plan(connections: u32, sources: usize, shards: usize, limit: u64) -> Resu
         return Err(too_few(format!("{CONNECTIONS_MIN} connections"), CONNECTIONS_MIN, way_out));
     }
     let connections = u32::try_from(left).unwrap_or(u32::MAX).min(CONNECTIONS);
-    Ok(Plan { connections, lowered: connections < CONNECTIONS })
+    Ok(Plan { connections, lowered: connections < CONNECTIONS, of_viewers })
 }
 
 #[cfg(test)]
@@ -100,39 +115,55 @@ mod tests {
 
     #[test]
     fn a_common_limit_is_enough_for_everything() {
-        assert_eq!(plan(0, 64, 15, 524_288), Ok(Plan { connections: 4_096, lowered: false }));
-        assert_eq!(plan(100_000, 64, 15, 524_288), Ok(Plan { connections: 100_000, lowered: false }));
+        assert_eq!(
+            plan(0, 64, (15, false), 524_288),
+            Ok(Plan { connections: 4_096, lowered: false, of_viewers: 0 })
+        );
+        assert_eq!(
+            plan(100_000, 64, (15, true), 524_288),
+            Ok(Plan { connections: 100_000, lowered: false, of_viewers: 1_024 })
+        );
     }
 
     #[test]
     fn connections_that_nobody_asked_for_give_way_and_leave_the_reserve() {
-        let Plan { connections, lowered } = plan(0, 4, 1, 1_024).unwrap();
+        let Plan { connections, lowered, .. } = plan(0, 4, (1, false), 1_024).unwrap();
         assert!(lowered);
         let others = PROCESS + u64::from(ADMIN_CONNECTIONS) + 4 * PER_SOURCE + PER_SHARD;
         assert_eq!(u64::from(connections) + others + RESERVE, 1_024);
-        let small = plan(0, 1, 1, 128).unwrap();
-        assert_eq!(plan(0, 1, 1, 64), Ok(Plan { connections: 4, lowered: true }));
-        assert!(small.lowered && (16..60).contains(&small.connections), "{small:?}");
+        let small = plan(0, 1, (1, false), 128).unwrap();
+        assert_eq!(plan(0, 1, (1, false), 112), Ok(Plan { connections: 4, lowered: true, of_viewers: 0 }));
+        assert!(small.lowered && (8..60).contains(&small.connections), "{small:?}");
     }
 
     #[test]
     fn connections_that_were_asked_for_are_refused_in_words() {
-        let refusal = plan(4_096, 4, 1, 1_024).unwrap_err().to_string();
+        let refusal = plan(4_096, 4, (1, false), 1_024).unwrap_err().to_string();
         assert_eq!(
             refusal,
-            "http.connections = 4096 and 4 streams need 4251 open files, and this process may have 1024: set \
-             http.connections to 869 or less, or raise the limit (LimitNOFILE= in a systemd unit, `ulimit -Hn` \
+            "http.connections = 4096 and 4 streams need 4299 open files, and this process may have 1024: set \
+             http.connections to 821 or less, or raise the limit (LimitNOFILE= in a systemd unit, `ulimit -Hn` \
              in a shell)"
         );
-        assert_eq!(plan(869, 4, 1, 1_024), Ok(Plan { connections: 869, lowered: false }));
-        assert!(plan(870, 4, 1, 1_024).is_err());
+        assert_eq!(
+            plan(821, 4, (1, false), 1_024),
+            Ok(Plan { connections: 821, lowered: false, of_viewers: 0 })
+        );
+        assert!(plan(822, 4, (1, false), 1_024).is_err());
+    }
+
+    #[test]
+    fn viewers_by_tcp_get_a_quarter_and_leave_the_rest() {
+        let with = plan(0, 4, (2, true), 1_024).unwrap();
+        assert_eq!(with.of_viewers, 128);
+        assert!(with.connections >= 500, "{with:?}");
     }
 
     #[test]
     fn too_many_streams_are_refused_in_words() {
-        let refusal = plan(0, 100, 1, 1_024).unwrap_err().to_string();
-        assert!(refusal.starts_with("4 connections and 100 streams need 1311 open files"), "{refusal}");
+        let refusal = plan(0, 100, (1, false), 1_024).unwrap_err().to_string();
+        assert!(refusal.starts_with("4 connections and 100 streams need 1359 open files"), "{refusal}");
         assert!(refusal.contains("1024: serve fewer streams, or raise the limit"), "{refusal}");
-        assert!(plan(16, 100, 1, 1_024).is_err());
+        assert!(plan(16, 100, (1, false), 1_024).is_err());
     }
 }

@@ -24,6 +24,8 @@ pub struct Greeting<'a> {
     pub name: Option<String>,
     /// UDP ports of the shards, in a row.
     pub udp_ports: &'a [u16],
+    /// Their TCP ports, for viewers without UDP; empty if there are none.
+    pub tcp_ports: &'a [u16],
     /// Addresses that viewers are told, best first.
     pub announced: &'a [IpAddr],
     /// Names of the streams.
@@ -140,7 +142,11 @@ impl Greeting<'_> {
         }
         let port = self.http.port();
         vec![
-            format!("viewers need TCP {port} and UDP {}: let a firewall pass them", self.udp_range()),
+            format!(
+                "viewers need TCP {} and UDP {}: let a firewall pass them",
+                self.tcp_range(port),
+                range(self.udp_ports)
+            ),
             match self.access {
                 Openness::Named => "whoever wants to watch is asked for a name and a password".to_owned(),
                 Openness::Addresses => {
@@ -199,12 +205,22 @@ impl Greeting<'_> {
         format!("{}://{}/", self.scheme, SocketAddr::new(ip, self.http.port()))
     }
 
-    fn udp_range(&self) -> String {
-        match self.udp_ports {
-            [] => "none".to_owned(),
-            [only] => only.to_string(),
-            [first, .., last] => format!("{first} to {last}"),
+    /// The port of pages, and those of viewers without UDP.
+    fn tcp_range(&self, port: u16) -> String {
+        if self.tcp_ports.is_empty() {
+            port.to_string()
+        } else {
+            format!("{port}, {}", range(self.tcp_ports))
         }
+    }
+}
+
+/// Ports in a row.
+fn range(ports: &[u16]) -> String {
+    match ports {
+        [] => "none".to_owned(),
+        [only] => only.to_string(),
+        [first, .., last] => format!("{first} to {last}"),
     }
 }
 
@@ -233,6 +249,7 @@ mod tests {
             scheme: "http",
             name: None,
             udp_ports: &[8189, 8190],
+            tcp_ports: &[],
             announced,
             streams,
             here_opens: true,
@@ -331,6 +348,9 @@ mod tests {
         assert!(hints.contains("whoever reaches TCP 9997 can see and change everything"), "{hints}");
         let named = Greeting { operators: Openness::Named, ..exposed };
         assert!(named.hints().join("\n").contains("operators: 192.0.2.5:9997, with a name"));
+        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
+        let hints_of_tcp = tcp.hints().join("\n");
+        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
         let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
     }

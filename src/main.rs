@@ -403,6 +403,7 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
         scheme,
         name,
         udp_ports: &server.ports,
+        tcp_ports: &server.tcp_ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
         here_opens: greet::opens_here(config, server.http.ip()),

@@ -32,6 +32,7 @@ fn work(text: &str, formats: &Formats, credentials: &Credentials) -> Result<Stri
         credentials,
         fingerprint: "AB:CD",
         candidates: &["192.0.2.1:8189".parse().expect("an address")],
+        tcp_port: None,
         session_id: 1,
         stream: "cam",
     };

@@ -35,6 +35,8 @@ cells! {
     ShardCounters {
         /// Viewers here now, connected or not.
         viewers,
+        /// TCP connections of viewers that are open now, whoever is at them.
+        connections_open,
         /// Viewers here now that are connected.
         connected_now,
         /// Viewers that get no media now, because it does not suffice for all who are connected.
@@ -97,7 +99,11 @@ cells! {
         discarded_rtcp,
         /// Discarded: not of any protocol we speak.
         discarded_alien,
-        /// UDP payload bytes the kernel took.
+        /// TCP connections of viewers refused: too many of strangers, of one address, or of all.
+        connections_refused,
+        /// Bytes the kernel took for TCP connections of viewers.
+        egress_bytes_tcp,
+        /// Bytes the kernel took: payload of UDP, and all of TCP.
         egress_bytes,
         /// Datagrams the kernel took.
         egress_datagrams,
@@ -113,6 +119,10 @@ cells! {
         dropped_shed,
         /// Datagrams of trains not sealed for viewers who miss what came before them: they wait for a keyframe.
         dropped_undecodable,
+        /// Datagrams of trains not sealed for viewers whose TCP connection has no room for one more picture.
+        dropped_slow_line,
+        /// Datagrams lost because their TCP connection had no room at all.
+        dropped_line_full,
         /// Datagrams that no batch takes, because of their length: nothing here makes such.
         dropped_unbatchable,
         /// Messages sent again without GSO after the kernel refused them with it.

@@ -233,8 +233,9 @@ fn cores(config: &Config) -> Cores {
 
 fn files(config: &Config, shards: u16) -> Files {
     let limit = open_files::raise().ok();
-    let plan = limit
-        .map(|limit| descriptors::plan(config.http.connections, config.streams.len(), shards.into(), limit));
+    let shards = (shards.into(), config.ice.tcp_listen.is_some());
+    let plan =
+        limit.map(|limit| descriptors::plan(config.http.connections, config.streams.len(), shards, limit));
     let lowered = matches!(&plan, Some(Ok(plan)) if plan.lowered);
     let plan = plan.map(|plan| plan.map(|plan| plan.connections).map_err(|error| error.to_string()));
     Files { limit, plan, lowered }

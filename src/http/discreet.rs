@@ -1,39 +1,121 @@
 //! What everybody may read of a camera's trouble: what kind it is, and not where the camera is.
 //!
-//! The whole text is for operators (the log and the admin listener).
+//! The whole text is for operators (the log and the admin listener). It may hold words of the camera's own, in any form.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Stands for an address of the operator's network.
+/// Stands for the source's own address.
 const CAMERA: &str = "the camera";
+
+/// Stands for any other.
+const OTHER: &str = "another address";
+
+/// Names that mean a machine of the operator whatever the source is called.
+const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
 
 /// A text about a source without hosts, addresses, ports and URLs. `source` is the stream's own label, as in
 /// `rtsp://host:port`.
 pub fn discreet(text: &str, source: &str) -> String {
-    let authority = source.split_once("://").map_or("", |(_, rest)| rest);
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']']);
-    let words = text.split(' ').map(|word| {
-        let core = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '[' | ']' | ':' | '/'));
-        let bare = core.trim_end_matches([':', '/']);
-        if !bare.is_empty() && names_a_place(bare, host) {
-            word.replacen(bare, CAMERA, 1)
-        } else {
-            word.to_owned()
+    let place = Place::of(source);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = place.without_urls(text);
+    while !rest.is_empty() {
+        // What an address can be written with; everything between is left as it is.
+        let word = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
+        let gap = rest[word..].find(is_of_word).map_or(rest.len(), |at| word + at);
+        place.tell(&rest[..word], &mut out);
+        out.push_str(&rest[word..gap]);
+        rest = rest.split_off(gap);
+    }
+    for stand_in in [CAMERA, OTHER] {
+        let twice = format!("{stand_in} {stand_in}");
+        while out.contains(&twice) {
+            out = out.replace(&twice, stand_in);
         }
-    });
-    let words = words.collect::<Vec<_>>().join(" ").replace(&format!("{CAMERA} {CAMERA}"), CAMERA);
+    }
     // Failures begin with "camera HOST:PORT".
-    words.replace(&format!("camera {CAMERA}"), CAMERA)
+    out.replace(&format!("camera {CAMERA}"), CAMERA)
 }
 
-fn names_a_place(word: &str, host: &str) -> bool {
-    let is_host = |text: &str| !host.is_empty() && text.eq_ignore_ascii_case(host);
-    let (name, port) = word.rsplit_once(':').unwrap_or((word, ""));
-    word.contains("://")
-        || is_host(word)
-        || (is_host(name) && port.parse::<u16>().is_ok())
-        || word.parse::<SocketAddr>().is_ok()
-        || word.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']' | '%')
+}
+
+/// Where a source is.
+struct Place<'a> {
+    host: &'a str,
+    port: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(source: &'a str) -> Place<'a> {
+        let authority = source.split_once("://").map_or("", |(_, rest)| rest);
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        Place { host: host.trim_matches(['[', ']']), port }
+    }
+
+    /// The text with what stands for it where a URL is.
+    fn without_urls(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("://") {
+            let scheme = rest[..at]
+                .rfind(|c: char| !c.is_ascii_alphanumeric())
+                .map_or(0, |before| before + rest[before..].chars().next().map_or(1, char::len_utf8));
+            let end = rest[at..].find(|c: char| c.is_whitespace() || "\"'<>,;".contains(c));
+            let end = end.map_or(rest.len(), |length| at + length);
+            let url = rest[..end].trim_end_matches(['.', ':', '!', '?', ')']);
+            out.push_str(&rest[..scheme]);
+            let authority = url.get(at..).unwrap_or_default().trim_start_matches("://");
+            let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            out.push_str(self.stand_in(host));
+            rest = &rest[url.len().max(at + 3)..];
+        }
+        out + rest
+    }
+
+    /// What stands for a word that names a place.
+    fn stand_in(&self, word: &str) -> &'static str {
+        let own = |part: &str| self.is_host(part);
+        let whole = word.rsplit_once(':').map_or(word, |(name, _)| name).trim_matches(['[', ']']);
+        let is_own = own(word.trim_matches(['[', ']']))
+            || own(whole)
+            || word == self.port
+            || word.split([':', '[', ']', '%', '_', '-']).any(own);
+        if is_own { CAMERA } else { OTHER }
+    }
+
+    /// Writes `word`, or what stands for it.
+    fn tell(&self, word: &str, out: &mut String) {
+        let bare = word.trim_end_matches(['.', ':', '-']);
+        let tail = &word[bare.len()..];
+        if bare.is_empty() || !self.is_named_by(bare) {
+            return out.push_str(word);
+        }
+        out.push_str(self.stand_in(bare));
+        out.push_str(tail);
+    }
+
+    fn is_named_by(&self, word: &str) -> bool {
+        let whole = word.trim_matches(['[', ']']);
+        let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
+        // As in `http:127.0.0.1`, `name:8554`, `x-10.0.0.7`, and the port alone.
+        let pieces = word.split([':', '[', ']', '%']);
+        let parts = pieces.flat_map(|piece| std::iter::once(piece).chain(piece.split(['_', '-'])));
+        is_address(whole)
+            || is_address(word)
+            || self.is_host(whole)
+            || !self.port.is_empty() && whole == self.port
+            || parts.into_iter().any(|part: &str| is_address(part) || self.is_host(part))
+    }
+
+    /// Whether it is the host's name, or a name below that.
+    fn is_host(&self, name: &str) -> bool {
+        let (name, host) = (name.trim_matches('.').to_ascii_lowercase(), self.host.to_ascii_lowercase());
+        let below = || name.strip_suffix(&host).is_some_and(|front| front.ends_with('.'));
+        !name.is_empty() && (LOCAL.contains(&&*name) || !host.is_empty() && (name == host || below()))
+    }
 }
 
 /// The kind of a source, for everybody: `rtsp`, `demo`.
@@ -62,9 +144,13 @@ mod tests {
             (
                 "GATE.lan, 10.0.0.7 and [fd00::7]:554!",
                 "rtsp://gate.lan:554",
-                "the camera, the camera and the camera!",
+                "the camera, another address and another address!",
             ),
-            ("it says \"moved to rtsp://10.0.0.9/x\".", "rtsp://a:554", "it says \"moved to the camera\"."),
+            (
+                "it says \"moved to rtsp://10.0.0.9/x\".",
+                "rtsp://a:554",
+                "it says \"moved to another address\".",
+            ),
             (
                 "fd00::7 at 12:30 sent 4.5 MB (404)",
                 "rtsp://[fd00::7]:554",
@@ -75,5 +161,32 @@ mod tests {
             assert_eq!(discreet(text, source), expected);
         }
         assert_eq!((kind("rtsp://192.0.2.7:554"), kind("demo")), ("rtsp", "demo"));
+    }
+
+    #[test]
+    fn a_camera_that_tells_where_it_is_in_its_own_words_is_not_repeated() {
+        for said in [
+            "RTSP/1.0 404 127.0.0.1:8555/Streaming/101 is not there",
+            "404 Stream 127.0.0.1/live not found",
+            "404 host=127.0.0.1;port=8555",
+            "x,127.0.0.1,y",
+            "at?127.0.0.1?not",
+            "http:127.0.0.1",
+            "localhost:8555",
+            "(127.0.0.1)",
+            "rtsp://u:p@127.0.0.1:8555/a?b=c, or so",
+            "a://://127.0.0.1",
+            "cam-127.0.0.1_8555",
+        ] {
+            let told = discreet(said, "rtsp://127.0.0.1:8555");
+            let leaks = ["127.0", "8555", "localhost"].iter().any(|part| told.contains(part));
+            assert!(!leaks, "{said} gives {told}");
+        }
+        let told = discreet("x=cam7.gate.lan;y", "rtsp://gate.lan:554");
+        assert_eq!(told, "x=the camera;y");
+        assert_eq!(
+            discreet("\u{e4}://\u{fc} \u{20ac}://", "rtsp://a:1"),
+            "\u{e4}another address \u{20ac}another address"
+        );
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::problem::Problem;
+use super::problem::{Problem, closing};
 use crate::current::Current;
 use sluice_media::shown;
 
@@ -31,7 +31,7 @@ pub async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> 
                  in admin.hosts",
                 shown(host)
             );
-            return Problem::new(StatusCode::MISDIRECTED_REQUEST, why).into_response();
+            return closing(Problem::new(StatusCode::MISDIRECTED_REQUEST, why));
         }
     }
     next.run(request).await

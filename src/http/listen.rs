@@ -154,7 +154,7 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                 let Some(waits) = waiting.take(client) else {
                     drop(permit);
                     requests.refused("connections_of_address");
-                    refuse(stream, &leaving);
+                    refuse(stream, &service, &leaving);
                     continue;
                 };
                 let (service, stop, served, leaving) =
@@ -173,7 +173,7 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                         }
                         Err(_) => {
                             service.requests.refused("connections");
-                            refuse(stream, &leaving);
+                            refuse(stream, &service, &leaving);
                         }
                     }
                     drop((waits, permit));
@@ -247,8 +247,12 @@ async fn http1(
     }
 }
 
-/// Tells a client that it has its share. What does not fit into an empty socket is lost.
-fn refuse(stream: TcpStream, leaving: &Arc<Semaphore>) {
+/// Tells a client that it has its share. What does not fit into an empty socket is lost. Over TLS there is only the close:
+/// the sentence would cost a handshake.
+fn refuse(stream: TcpStream, service: &Service, leaving: &Arc<Semaphore>) {
+    if service.tls.is_some() {
+        return;
+    }
     let why = "this address has its share of the connections (http.connections, limits.share_per_address)";
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nRetry-After: 5\r\n\

@@ -91,6 +91,13 @@ impl Problem {
     }
 }
 
+/// A refusal behind which the connection ends: who gets it keeps no place by asking.
+pub fn closing(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = serde_json::json!({

@@ -92,13 +92,16 @@ pub fn routes(profiles: Arc<Profiles>) -> Router {
         .route("/debug/pprof", get(|| async { Redirect::permanent("pprof/") }))
         .route("/debug/pprof/", get(|| async { INDEX }))
         .route("/debug/pprof/profile", get(profile))
-        .route("/debug/pprof/heap", get(heap).post(sampling))
+        .route(
+            "/debug/pprof/heap",
+            get(heap).post(sampling).fallback(|| async { Problem::not_allowed("GET, POST") }),
+        )
         .route("/debug/pprof/allocs", get(allocs))
         .route("/debug/pprof/goroutine", get(goroutine))
         .route("/debug/pprof/threads", get(all_threads))
         .route("/debug/pprof/cmdline", get(cmdline))
         .route("/debug/flamegraph", get(flamegraph))
-        .method_not_allowed_fallback(|| async { Problem::not_allowed("GET; /debug/pprof/heap also POST") })
+        .method_not_allowed_fallback(|| async { Problem::not_allowed("GET") })
         // A profile has a price, which no page of another site is to cause.
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(profiles)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::Request as HttpRequest;
 use axum::http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sluice_config::Network;
 
 use super::problem::Problem;
@@ -67,9 +67,13 @@ impl Head {
     pub(super) async fn with_body(self, request: HttpRequest, timeout: Duration) -> Result<Request, Problem> {
         match tokio::time::timeout(timeout, Limited::new(request.into_body(), OFFER_MAX).collect()).await {
             Ok(Ok(body)) => Ok(Request { head: self, body: body.to_bytes() }),
+            Ok(Err(error)) if !error.is::<LengthLimitError>() => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "the body could not be read: its coding is broken, or it ended early",
+            )),
             Ok(Err(_)) => Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body could not be read, or is longer than {OFFER_MAX} bytes"),
+                format!("the body is longer than {OFFER_MAX} bytes"),
             )),
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,

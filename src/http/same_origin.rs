@@ -7,16 +7,16 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::problem::Problem;
+use super::problem::{Problem, closing};
 
 /// Lets a request through unless a page of another site has it made.
 pub async fn check(request: Request, next: Next) -> Response {
     if is_foreign(request.headers()) {
         let why =
             "a page of another site asks: open the page of this listener itself, or ask without a browser";
-        return Problem::new(StatusCode::FORBIDDEN, why).into_response();
+        return closing(Problem::new(StatusCode::FORBIDDEN, why));
     }
     next.run(request).await
 }

@@ -156,6 +156,7 @@ impl Whep {
             name: &stream.name,
             formats,
             candidates: &candidates,
+            tcp_port: shard.tcp_port,
             dtls: &self.dtls,
             limits,
             repair,
@@ -264,8 +265,9 @@ impl Whep {
         local_address: Option<IpAddr>,
     ) -> Result<Response, Problem> {
         let candidates = self.candidates(&session.shard, local_address);
+        let reach = (&candidates[..], session.shard.tcp_port);
         let Restart { local, fragment, etag } =
-            restart(&session.mids, &session.stream.name, &candidates, &self.dtls, &mut rand::rng());
+            restart(&session.mids, &session.stream.name, reach, &self.dtls, &mut rand::rng());
         let command = Command::RestartIce { session: id, local, remote };
         session.shard.command(command).map_err(|busy| overloaded(busy.to_string()))?;
         self.sessions.restarted(id, etag.clone(), remote_ufrags);

@@ -10,6 +10,7 @@ pub mod clip;
 mod codec;
 pub mod dtls;
 pub mod fmtp;
+pub mod framing;
 pub mod h264;
 mod h265;
 pub mod nal;

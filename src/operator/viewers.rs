@@ -15,7 +15,7 @@ use crate::count::EndReason;
 use crate::id::ShortId;
 use crate::session::visitor::Visitor;
 use crate::shard::ask;
-use crate::shard::command::{Command, ShardBusy};
+use crate::shard::command::{Command, ShardBusy, ShardHandle};
 use crate::viewer::ViewerState;
 
 /// Viewers in one list at the most. A longer one helps nobody to find the worst, and holds the executor that
@@ -206,9 +206,9 @@ impl Operator {
                 which.stream.as_ref().is_none_or(|wanted| wanted == stream)
                     && which.session.is_none_or(|wanted| wanted == state.session.short())
             });
-            rows.extend(both.map(|(state, (stream, visitor))| {
-                Row::of(state, stream, &visitor, (shard.index, shard.port), calendar)
-            }));
+            rows.extend(
+                both.map(|(state, (stream, visitor))| Row::of(state, stream, &visitor, shard, calendar)),
+            );
         }
         rows.sort_unstable_by(|a, b| which.sort.order(a, b));
         list.total = rows.len();
@@ -261,7 +261,7 @@ impl Row {
         state: &ViewerState,
         stream: String,
         visitor: &Visitor,
-        (shard, port): (usize, u16),
+        shard: &ShardHandle,
         calendar: Calendar,
     ) -> Row {
         let path = state.path.map(|path| {
@@ -269,12 +269,16 @@ impl Row {
                 std::net::IpAddr::V6(v6) => format!("[{v6}]"),
                 v4 => v4.to_string(),
             });
+            let port = match path.remote.connection {
+                Some(_) => shard.tcp_port.unwrap_or_default(),
+                None => shard.port,
+            };
             PathRow { remote: path.remote.to_string(), local: format!("{host}:{port}") }
         });
         Row {
             id: state.session.short().to_string(),
             stream,
-            shard,
+            shard: shard.index,
             address: visitor.address.to_string(),
             client: visitor.agent.clone().into(),
             since_ms: calendar.ms(state.since),

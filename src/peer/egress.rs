@@ -42,6 +42,12 @@ pub trait Egress: Control {
         true
     }
 
+    /// Whether so much waits for the line of `path` alone that no picture had better begin on it: only where a
+    /// connection is slower than its stream.
+    fn is_slow(&self, _path: Path) -> bool {
+        false
+    }
+
     /// What was sealed last for one viewer is live media of a frame that was complete at `received`: from there on its
     /// delay is measured.
     fn forwarded(&mut self, _received: Instant) {}

@@ -234,7 +234,7 @@ fn drain(rtc: &mut Rtc, egress: &mut dyn Control) -> Result<Turn, EngineError> {
             // One emitter per SRTP key: whatever the engine makes of RTP or RTCP never leaves.
             Output::Transmit(transmit) if class(&transmit.contents).is_srtp() => withheld += 1,
             Output::Transmit(transmit) => {
-                let path = Path { remote: transmit.destination, local: Some(transmit.source.ip()) };
+                let path = Path { remote: transmit.destination.into(), local: Some(transmit.source.ip()) };
                 egress.transmit(path, &transmit.contents);
             }
             Output::Event(Event::Connected) => connected = true,

@@ -2,11 +2,13 @@
 //!
 //! Owns every address that an authentic check came from (design invariant 7), when each was heard last, and
 //! the one rule for media: the path that was nominated last, while it is fresh; else the fresh path that was
-//! heard last; else none. An address that says nothing is sent nothing, whoever vouched for it once. Never
+//! heard last, by UDP if there is one; else none. An address that says nothing is sent nothing, whoever vouched for it once. Never
 //! judges what is authentic and never sends.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+
+use super::Remote;
 
 /// Addresses of one viewer at the most (design invariant 7): more than any browser has, few enough
 /// that a hostile one cannot fill the table.
@@ -38,8 +40,8 @@ const RELEASED: Duration = Duration::from_secs(5);
 /// From us to a peer: its address, and ours that datagrams leave from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
-    /// Its address.
-    pub remote: SocketAddr,
+    /// Where it is.
+    pub remote: Remote,
     /// Our address that it sent to, as the kernel knows it; without one the kernel chooses.
     pub local: Option<IpAddr>,
 }
@@ -58,6 +60,12 @@ struct Known {
     announced: SocketAddr,
     heard: Instant,
     nominated: Option<Instant>,
+}
+
+impl Known {
+    fn is_udp(&self) -> bool {
+        self.path.remote.connection.is_none()
+    }
 }
 
 /// All paths of a viewer.
@@ -92,23 +100,23 @@ impl Paths {
     }
 
     /// The path from `remote`.
-    pub(crate) fn get(&self, remote: SocketAddr) -> Option<Path> {
+    pub(crate) fn get(&self, remote: Remote) -> Option<Path> {
         self.known.iter().map(|known| known.path).find(|path| path.remote == remote)
     }
 
     /// Our address, as announced to the engine, that `remote` sends to.
-    pub(crate) fn announced(&self, remote: SocketAddr) -> Option<SocketAddr> {
+    pub(crate) fn announced(&self, remote: Remote) -> Option<SocketAddr> {
         let mut known = self.known.iter();
         known.find(|known| known.path.remote == remote).map(|known| known.announced)
     }
 
     /// All addresses.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = Remote> + '_ {
         self.known.iter().map(|known| known.path.remote)
     }
 
     /// What may be done with the check of that `transaction` from `remote`.
-    pub(crate) fn standing(&self, now: Instant, remote: SocketAddr, transaction: &[u8; 12]) -> Standing {
+    pub(crate) fn standing(&self, now: Instant, remote: Remote, transaction: &[u8; 12]) -> Standing {
         let known = self.get(remote).is_some();
         match self.checks.contains(&beginning(transaction)) {
             true if known => Standing::Again,
@@ -126,7 +134,7 @@ impl Paths {
         announced: SocketAddr,
         transaction: &[u8; 12],
         nominates: bool,
-    ) -> Option<SocketAddr> {
+    ) -> Option<Remote> {
         self.checks[usize::from(self.next_check)] = beginning(transaction);
         self.next_check = (self.next_check + 1) % CHECKS_REMEMBERED as u8;
         if let Some(known) = self.known.iter_mut().find(|known| known.path.remote == path.remote) {
@@ -143,19 +151,19 @@ impl Paths {
     }
 
     /// Something else that only the viewer can have made came from `remote`.
-    pub(crate) fn heard(&mut self, now: Instant, remote: SocketAddr) {
+    pub(crate) fn heard(&mut self, now: Instant, remote: Remote) {
         if let Some(known) = self.known.iter_mut().find(|known| known.path.remote == remote) {
             known.heard = now;
         }
     }
 
     /// The address is another viewer's now.
-    pub(crate) fn forget(&mut self, remote: SocketAddr) {
+    pub(crate) fn forget(&mut self, remote: Remote) {
         self.known.retain(|known| known.path.remote != remote);
     }
 
     /// Whether another viewer may have the address.
-    pub(crate) fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
+    pub(crate) fn is_released(&self, now: Instant, remote: Remote) -> bool {
         let known = self.known.iter().find(|known| known.path.remote == remote);
         known.is_none_or(|known| now.saturating_duration_since(known.heard) >= RELEASED)
     }
@@ -164,7 +172,7 @@ impl Paths {
     pub(crate) fn target(&self, now: Instant) -> Option<(Path, Instant)> {
         let fresh = self.known.iter().filter(|known| now < known.heard + self.fresh);
         // `None` is less than any instant.
-        let best = fresh.max_by_key(|known| (known.nominated, known.heard))?;
+        let best = fresh.max_by_key(|known| (known.nominated, known.is_udp(), known.heard))?;
         Some((best.path, best.heard + self.fresh))
     }
 

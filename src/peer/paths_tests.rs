@@ -13,7 +13,7 @@ fn announced() -> SocketAddr {
 
 fn path(port: u16) -> Path {
     let remote = SocketAddr::from(([192, 0, 2, 7], port));
-    Path { remote, local: None }
+    Path { remote: remote.into(), local: None }
 }
 
 /// A transaction id of its own for each number.
@@ -24,13 +24,13 @@ fn transaction(number: u32) -> [u8; 12] {
 }
 
 /// A check over the path of `port`, the `number`th of all.
-fn check(paths: &mut Paths, now: Instant, port: u16, number: u32, nominates: bool) -> Option<SocketAddr> {
+fn check(paths: &mut Paths, now: Instant, port: u16, number: u32, nominates: bool) -> Option<Remote> {
     assert_eq!(paths.standing(now, path(port).remote, &transaction(number)), Standing::New);
     paths.confirm(now, path(port), announced(), &transaction(number), nominates)
 }
 
 fn port_of(paths: &Paths, now: Instant) -> Option<u16> {
-    paths.target(now).map(|(path, _)| path.remote.port())
+    paths.target(now).map(|(path, _)| path.remote.address.port())
 }
 
 #[test]

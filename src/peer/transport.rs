@@ -14,7 +14,7 @@ use sluice_media::{Class, class};
 use super::egress::Control;
 use super::engine::{Credentials, Engine, EngineError, Turn};
 use super::paths::{Paths, Standing};
-use super::{Check, Path};
+use super::{Check, Path, Remote};
 use crate::count::EndReason;
 use crate::id::SessionId;
 
@@ -50,7 +50,7 @@ pub struct Turned {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// It is the peer's, as it was before or from now on; the other one had to go for it.
-    Admitted(Option<SocketAddr>),
+    Admitted(Option<Remote>),
     /// The check is not authentic.
     Refused,
     /// There is no room for one more address.
@@ -134,22 +134,22 @@ impl Peer {
     }
 
     /// All addresses that authenticated themselves.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+    pub fn addresses(&self) -> impl Iterator<Item = Remote> + '_ {
         self.paths.addresses()
     }
 
     /// Whether it has said nothing on its address `remote` for so long that another one may have it.
-    pub fn is_released(&self, now: Instant, remote: SocketAddr) -> bool {
+    pub fn is_released(&self, now: Instant, remote: Remote) -> bool {
         self.paths.is_released(now, remote)
     }
 
     /// The address is another peer's now.
-    pub fn forget(&mut self, remote: SocketAddr) {
+    pub fn forget(&mut self, remote: Remote) {
         self.paths.forget(remote);
     }
 
     /// Something that only it can have made came from `remote`.
-    pub fn heard(&mut self, now: Instant, remote: SocketAddr) {
+    pub fn heard(&mut self, now: Instant, remote: Remote) {
         self.paths.heard(now, remote);
     }
 
@@ -159,7 +159,7 @@ impl Peer {
     }
 
     /// Whether the address is one of its own.
-    pub fn is_known(&self, remote: SocketAddr) -> bool {
+    pub fn is_known(&self, remote: Remote) -> bool {
         self.paths.get(remote).is_some()
     }
 
@@ -178,13 +178,13 @@ impl Peer {
     pub fn handle_check(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        remote: Remote,
         local: Option<IpAddr>,
         check: &Check<'_>,
         egress: &mut dyn Control,
     ) -> (Option<Turned>, Admission) {
         let standing = self.paths.standing(now, remote, &check.transaction);
-        let announced = self.engine.candidate_for(local, remote);
+        let announced = self.engine.candidate_for(local, remote.address);
         let announced = match (standing, announced) {
             (Standing::Copy, _) => return (None, Admission::Copy),
             (Standing::NoRoom, _) => return (None, Admission::NoRoom),
@@ -196,7 +196,7 @@ impl Peer {
         let arrival = Arrival { now, check, path, announced, new, admission: Admission::Refused };
         let target = self.paths.target(now).map(|(target, _)| target);
         let mut door = Door { paths: &mut self.paths, target, arrival: Some(arrival), inner: egress };
-        let turn = self.engine.handle_datagram(now, remote, announced, check.datagram, &mut door);
+        let turn = self.engine.handle_datagram(now, remote.address, announced, check.datagram, &mut door);
         let admission = door.arrival.map_or(Admission::Refused, |arrival| arrival.admission);
         let is_first = self.reached.is_none() && matches!(admission, Admission::Admitted(_));
         if is_first {
@@ -210,13 +210,14 @@ impl Peer {
     pub fn handle_dtls(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        remote: Remote,
         datagram: &[u8],
         egress: &mut dyn Control,
     ) -> Option<Turned> {
         let announced = self.paths.announced(remote)?;
-        let turn = self
-            .ask(now, egress, |engine, door| engine.handle_datagram(now, remote, announced, datagram, door));
+        let turn = self.ask(now, egress, |engine, door| {
+            engine.handle_datagram(now, remote.address, announced, datagram, door)
+        });
         Some(self.settle(now, turn))
     }
 
@@ -325,7 +326,8 @@ struct Door<'a> {
 impl Control for Door<'_> {
     fn transmit(&mut self, path: Path, datagram: &[u8]) {
         if class(datagram) == Class::Stun {
-            let arrival = self.arrival.as_mut().filter(|arrival| arrival.path.remote == path.remote);
+            let arrival =
+                self.arrival.as_mut().filter(|arrival| arrival.path.remote.address == path.remote.address);
             // It sends no checks of its own, so there is nothing else.
             let Some(Arrival { now, check, path: from, announced, new, admission }) = arrival else { return };
             if check.is_answered_by(datagram) {

@@ -5,9 +5,9 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock")]
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use sluice_config::{ConfigError, Effective, Given, Inputs, Reload, Setting, Source, Stream};
+use sluice_config::{ConfigError, Effective, File, Given, Inputs, Reload, Setting, Source, Stream};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::streams::Streams;
@@ -34,6 +34,9 @@ pub fn configured(inputs: Inputs) -> Result<Effective, ConfigError> {
     }
     Ok(effective)
 }
+
+/// The longest that a reload waits for the file. Longer keeps those waiting who change something after it.
+const READ_MAX: Duration = Duration::from_secs(10);
 
 /// What changes a server.
 pub(super) struct Live {
@@ -90,10 +93,20 @@ impl Live {
     /// Reads the configuration again and takes over what can be; on any error in it everything stays as it is.
     async fn reload(&self, why: Why) -> Answer {
         let inputs = self.inputs.clone();
+        if let Some(File::Path(path)) = &inputs.file
+            && std::fs::metadata(path).is_ok_and(|file| !file.is_file())
+        {
+            // A pipe would keep its reader for ever.
+            let why = format!("{} is no regular file, so it cannot be read again", path.display());
+            return Err(Refused::Unusable(why));
+        }
         // On a thread of its own: a disk may take as long as it likes.
-        let read = tokio::task::spawn_blocking(move || configured(inputs)).await;
+        let read = tokio::task::spawn_blocking(move || configured(inputs));
+        let late = |_| Refused::Unusable(format!("the file was not read within {} s", READ_MAX.as_secs()));
+        let read = tokio::time::timeout(READ_MAX, read).await.map_err(late)?;
         let read = read.map_err(|_| Refused::Failed("the configuration's reader panicked".to_owned()))?;
         let new = read.map_err(Refused::Invalid)?;
+        self.check_emptied(&new)?;
         let applied = self.apply(&new).await?;
         self.operator.reloads.succeed(SystemTime::now());
         tracing::info!("{why}: the configuration was read again: {applied}");
@@ -101,6 +114,20 @@ impl Live {
             tracing::warn!("without effect before a restart: {}", listed(&applied.restart));
         }
         Ok(applied)
+    }
+
+    /// A file that was cut short by whoever writes it must not end every stream.
+    fn check_emptied(&self, new: &Effective) -> Result<(), Refused> {
+        let is_ours =
+            |setting: &Setting| setting.key.starts_with("streams.") && setting.origin == Given::Default;
+        let is_emptied = new.settings.iter().any(is_ours);
+        let has_others = || self.operator.registry.streams().iter().any(|stream| stream.name != "demo");
+        if is_emptied && has_others() {
+            let why = "the file has no stream any more. If all of them are to end, let it have one, as in \
+                       [streams.demo] with source = \"demo\"";
+            return Err(Refused::Unusable(why.to_owned()));
+        }
+        Ok(())
     }
 
     /// Takes over what differs.

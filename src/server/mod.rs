@@ -141,6 +141,8 @@ pub struct Server {
     pub admin: SocketAddr,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
+    /// Their TCP ports, where viewers without UDP are taken.
+    pub tcp_ports: Vec<u16>,
     /// Addresses that viewers were told at the start, best first.
     pub announced: Vec<IpAddr>,
     workers: Vec<Worker>,
@@ -174,6 +176,8 @@ impl Server {
         tracing::info!("{cipher}");
         let dtls = SharedDtls::new()?.with_library(cipher.library);
         let (sockets, v6) = shards::sockets(config)?;
+        let plan = connections(config)?;
+        let listeners = shards::listeners(config, sockets.len(), plan.of_viewers).await?;
         let announcer = Announcer::resolve(&config.ice, v6).await?;
         let announced = announcer.now()?;
         let viewers = config.limits.viewers as usize;
@@ -181,7 +185,7 @@ impl Server {
         let (news_in, news) = mpsc::channel(2 * viewers + 1);
         let recent = RecentLimits::from(config);
         let ends = Arc::new(Ends::default());
-        let workers = shards::start(config, sockets, &news_in, &ends)?;
+        let workers = shards::start(config, (sockets, listeners), &news_in, &ends)?;
         let shards: Vec<Arc<ShardHandle>> = workers.iter().map(|worker| worker.handle.clone()).collect();
 
         let registry = Arc::new(Registry::new(&shards, recent));
@@ -248,7 +252,7 @@ impl Server {
         let clients = Arc::new(Current::new(ClientLimits::new(config)));
         let origins = Arc::new(Current::new(settings::origins(config)?));
         let announcer = Arc::new(Current::new(Arc::new(announcer)));
-        let limits = HttpLimits { connections: connections(config)?, clients: clients.clone() };
+        let limits = HttpLimits { connections: plan.connections as usize, clients: clients.clone() };
         let private = listen::listen(config.admin.listen, "admin.listen").await?;
         let public = on(&http_executor, listen::listen(config.http.listen, "http.listen")).await?;
         let http = public.local_addr().unwrap_or(config.http.listen);
@@ -331,11 +335,13 @@ impl Server {
         let setup = WatchdogSetup { whep, announcer, ends: ends.clone(), pulse, stop: stop_watching };
         let failure = watchdog::start(setup).map_err(ServerError::Thread)?;
         let ports = workers.iter().map(|worker| worker.handle.port).collect();
+        let tcp_ports = workers.iter().filter_map(|worker| worker.handle.tcp_port).collect();
         let _http_executor = http_executor;
         Ok(Server {
             http,
             admin,
             ports,
+            tcp_ports,
             announced,
             workers,
             admin_state,
@@ -510,14 +516,15 @@ async fn end_drains(
     }
 }
 
-/// Connections of the public listener.
-fn connections(config: &Config) -> Result<usize, ServerError> {
+/// How many connections there may be.
+fn connections(config: &Config) -> Result<descriptors::Plan, ServerError> {
     let limit = sluice_io::descriptors::raise().unwrap_or_else(|error| {
         tracing::warn!(%error, "the kernel does not say how many files may be open");
         u64::MAX
     });
     let shards = config.shard_count(affinity::cores().len());
-    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards.into(), limit)?;
+    let shards = (shards.into(), config.ice.tcp_listen.is_some());
+    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards, limit)?;
     if plan.lowered {
         tracing::warn!(
             "this process may have {limit} open files: http.connections is {}, so that some stay for cameras. \
@@ -525,7 +532,7 @@ fn connections(config: &Config) -> Result<usize, ServerError> {
             plan.connections
         );
     }
-    Ok(plan.connections as usize)
+    Ok(plan)
 }
 
 /// Time between two samples of the history.

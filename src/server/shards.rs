@@ -11,8 +11,9 @@ use sluice_io::{GsoMode, Socket, SocketError, SocketOptions, gso};
 use tokio::sync::mpsc;
 
 use super::{ServerError, settings};
+use crate::http::listen::listen;
 use crate::shard::News;
-use crate::shard::worker::{self, Worker, WorkerSetup};
+use crate::shard::worker::{self, Gate, Worker, WorkerSetup};
 use crate::supervise::Ends;
 
 /// One socket per shard on ports in a row; whether they take IPv6.
@@ -48,6 +49,27 @@ pub(super) fn sockets(config: &Config) -> Result<(Vec<Socket>, bool), ServerErro
     Ok((sockets, ip.is_ipv6()))
 }
 
+/// One listener per shard for viewers without UDP, on ports in a row, each of so many connections; none if `ice.tcp_listen` is none.
+pub(super) async fn listeners(
+    config: &Config,
+    count: usize,
+    connections: usize,
+) -> Result<Vec<Option<Gate>>, ServerError> {
+    let mut listeners = Vec::with_capacity(count);
+    for index in 0..count as u16 {
+        let Some(first) = config.ice.tcp_listen else {
+            listeners.push(None);
+            continue;
+        };
+        // Port 0 is any that is free, for each of them.
+        let port = if first.port() == 0 { 0 } else { first.port() + index };
+        let listener = listen(SocketAddr::new(first.ip(), port), "ice.tcp_listen").await?;
+        let listener = listener.into_std().map_err(ServerError::Thread)?;
+        listeners.push(Some(Gate { listener, connections }));
+    }
+    Ok(listeners)
+}
+
 /// The core of each shard, by its number; none of those that are not pinned.
 pub fn placement(config: &Config) -> Vec<Option<CoreId>> {
     let cores = affinity::cores();
@@ -62,7 +84,7 @@ fn placed(config: &Config, count: usize, cores: &[CoreId]) -> Vec<Option<CoreId>
 /// Starts the thread of each shard on its socket.
 pub(super) fn start(
     config: &Config,
-    sockets: Vec<Socket>,
+    (sockets, gates): (Vec<Socket>, Vec<Option<Gate>>),
     news: &mpsc::Sender<News>,
     ends: &Arc<Ends>,
 ) -> Result<Vec<Worker>, ServerError> {
@@ -71,9 +93,10 @@ pub(super) fn start(
     let room = settings::room(config, tuning.rate);
     let placed = placed(config, sockets.len(), &affinity::cores());
     let mut workers = Vec::with_capacity(sockets.len());
-    for (index, (socket, core)) in sockets.into_iter().zip(placed).enumerate() {
+    let both = sockets.into_iter().zip(gates);
+    for (index, ((socket, gate), core)) in both.zip(placed).enumerate() {
         let (news, ends) = (news.clone(), ends.clone());
-        let setup = WorkerSetup { index, core, socket, gso, tuning, room, news, ends };
+        let setup = WorkerSetup { index, core, socket, gate, gso, tuning, room, news, ends };
         workers.push(worker::start(setup)?);
     }
     Ok(workers)

@@ -72,6 +72,8 @@ pub struct Identity<'a> {
     pub fingerprint: &'a str,
     /// Where we can be reached, best first.
     pub candidates: &'a [SocketAddr],
+    /// The port for those who have no UDP, at the same addresses (RFC 6544), if there is one.
+    pub tcp_port: Option<u16>,
     /// `o=` session id (RFC 8866 §5.2).
     pub session_id: u64,
     /// Name of the stream: the `a=msid` that groups audio and video for lip sync.
@@ -316,6 +318,14 @@ fn candidates(sdp: &mut String, identity: &Identity<'_>) {
         let priority = (126 << 24) | (local_preference << 8) | 255;
         let (ip, port) = (address.ip(), address.port());
         let _ = write!(sdp, "a=candidate:{} 1 udp {priority} {ip} {port} typ host\r\n", index + 1);
+    }
+    let Some(port) = identity.tcp_port else { return sdp.push_str("a=end-of-candidates\r\n") };
+    for (index, address) in identity.candidates.iter().enumerate() {
+        // Below every UDP candidate (RFC 6544 §4.2 asks for that): type preference 90, direction preference 4 for passive.
+        let other_preference = 8_191 - (index as u32).min(count);
+        let priority = (90 << 24) | (((4 << 13) | other_preference) << 8) | 255;
+        let (number, ip) = (identity.candidates.len() + index + 1, address.ip());
+        let _ = write!(sdp, "a=candidate:{number} 1 tcp {priority} {ip} {port} typ host tcptype passive\r\n");
     }
     sdp.push_str("a=end-of-candidates\r\n");
 }

@@ -60,6 +60,7 @@ fn answered(offer: &Offer, negotiated: &Negotiated) -> String {
         credentials: &credentials,
         fingerprint: "AB:CD",
         candidates: &candidates,
+        tcp_port: None,
         session_id: 77,
         stream: "gate",
     };
@@ -424,6 +425,7 @@ fn a_restart_is_answered_with_the_new_transport_only() {
         credentials: &credentials,
         fingerprint: "AB:CD",
         candidates: &candidates,
+        tcp_port: None,
         session_id: 0,
         stream: "gate",
     };

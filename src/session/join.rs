@@ -28,6 +28,8 @@ pub struct Terms<'a> {
     pub formats: &'a Formats,
     /// Where the shard can be reached that the viewer will live on, best first.
     pub candidates: &'a [SocketAddr],
+    /// Its port for viewers without UDP, if it has one.
+    pub tcp_port: Option<u16>,
     /// Certificate and provider of all engines.
     pub dtls: &'a SharedDtls,
     /// Bounds of the viewer.
@@ -113,6 +115,7 @@ impl Agreement {
             credentials: &local,
             fingerprint: terms.dtls.fingerprint(),
             candidates: terms.candidates,
+            tcp_port: terms.tcp_port,
             // Below 2^62, as JSEP asks (RFC 9429 §5.2.1).
             session_id: entropy.random::<u64>() >> 2,
             stream: terms.name,
@@ -172,7 +175,7 @@ pub struct Restart {
 pub fn restart(
     mids: &[String],
     name: &str,
-    candidates: &[SocketAddr],
+    (candidates, tcp_port): (&[SocketAddr], Option<u16>),
     dtls: &SharedDtls,
     entropy: &mut impl CryptoRng,
 ) -> Restart {
@@ -181,6 +184,7 @@ pub fn restart(
         credentials: &local,
         fingerprint: dtls.fingerprint(),
         candidates,
+        tcp_port,
         session_id: 0,
         stream: name,
     };

@@ -39,6 +39,7 @@ fn made(offer: &str, seed: u64, now: Instant) -> Result<Joined, JoinError> {
         name: "gate",
         formats: &formats,
         candidates: &candidates,
+        tcp_port: None,
         dtls: &DTLS,
         limits,
         repair: true,

@@ -27,7 +27,9 @@ impl Visitor {
     pub fn new(address: IpAddr, headers: &HeaderMap, since: Instant) -> Visitor {
         let said = headers.get(header::USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
         let said = String::from_utf8_lossy(said);
-        let agent: String = said.chars().filter(|c| !c.is_control()).take(AGENT_MAX).collect();
+        // A program's name is ASCII (RFC 9110 §10.1.5); what is not could turn a line of text around, or paint over others.
+        let plain = |c: char| if c.is_ascii() { c } else { char::REPLACEMENT_CHARACTER };
+        let agent: String = said.chars().filter(|c| !c.is_control()).map(plain).take(AGENT_MAX).collect();
         Visitor { address, agent: agent.into(), since }
     }
 }
@@ -45,6 +47,7 @@ mod tests {
         };
         assert_eq!(&*agent(b"Mozilla/5.0"), "Mozilla/5.0");
         assert_eq!(&*agent(b"a\tb\xff"), "ab\u{fffd}");
+        assert_eq!(&*agent("x\u{202e}y\u{301}".as_bytes()), "x\u{fffd}y\u{fffd}");
         assert_eq!(agent(&[b'x'; 1_000]).len(), AGENT_MAX);
     }
 }

@@ -121,6 +121,8 @@ pub struct ShardHandle {
     pub index: usize,
     /// Its UDP port.
     pub port: u16,
+    /// Its TCP port, for viewers without UDP.
+    pub tcp_port: Option<u16>,
     /// What it counts.
     pub counters: Arc<ShardCounters>,
     /// Viewers that were sent to it and have not ended: its load.
@@ -233,7 +235,7 @@ impl ShardHandle {
     /// A handle over a worker's queues.
     pub fn new(
         index: usize,
-        port: u16,
+        (port, tcp_port): (u16, Option<u16>),
         counters: Arc<ShardCounters>,
         commands: Sender<Command>,
         media: Sender<Queued>,
@@ -242,7 +244,7 @@ impl ShardHandle {
     ) -> ShardHandle {
         let (viewers, health) = (AtomicUsize::new(0), Arc::default());
         let (refused, room) = (Cell::new(), Mutex::new(Room::new(room)));
-        ShardHandle { index, port, counters, viewers, health, refused, room, commands, media, wake }
+        ShardHandle { index, port, tcp_port, counters, viewers, health, refused, room, commands, media, wake }
     }
 
     /// Learns what its viewers cost, from its counters as they are `now`.

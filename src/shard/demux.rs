@@ -5,16 +5,15 @@
 //! told here by its first bytes. Never touches an engine.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 use sluice_media::{Class, class};
 
-use crate::peer::Check;
+use crate::peer::{Check, Remote};
 
 /// Slots of viewers by what tells their datagrams apart.
 #[derive(Debug, Default)]
 pub struct Demux {
-    by_address: HashMap<SocketAddr, usize>,
+    by_address: HashMap<Remote, usize>,
     by_ufrag: HashMap<String, usize>,
 }
 
@@ -39,7 +38,7 @@ pub enum Owner<'a> {
 
 impl Demux {
     /// Finds the owner of a datagram.
-    pub fn owner<'a>(&self, source: SocketAddr, datagram: &'a [u8]) -> Owner<'a> {
+    pub fn owner<'a>(&self, source: Remote, datagram: &'a [u8]) -> Owner<'a> {
         match class(datagram) {
             Class::Stun => match Check::parse(datagram) {
                 Some(check) => match self.by_ufrag.get(check.ufrag) {
@@ -58,7 +57,7 @@ impl Demux {
     }
 
     /// The slot that `address` belongs to.
-    pub fn holder(&self, address: SocketAddr) -> Option<usize> {
+    pub fn holder(&self, address: Remote) -> Option<usize> {
         self.by_address.get(&address).copied()
     }
 
@@ -73,12 +72,12 @@ impl Demux {
     }
 
     /// Makes `address` known as one of `slot`. Returns the slot it belonged to before, if another.
-    pub fn insert_address(&mut self, address: SocketAddr, slot: usize) -> Option<usize> {
+    pub fn insert_address(&mut self, address: Remote, slot: usize) -> Option<usize> {
         self.by_address.insert(address, slot).filter(|&before| before != slot)
     }
 
     /// Forgets `address` if it is still one of `slot`.
-    pub fn remove_address(&mut self, address: SocketAddr, slot: usize) {
+    pub fn remove_address(&mut self, address: Remote, slot: usize) {
         if self.by_address.get(&address) == Some(&slot) {
             self.by_address.remove(&address);
         }
@@ -94,11 +93,15 @@ impl Demux {
 mod tests {
     use super::*;
 
+    fn remote(address: &str) -> Remote {
+        address.parse::<std::net::SocketAddr>().expect("an address").into()
+    }
+
     #[test]
     fn only_known_addresses_own_dtls_and_rtcp() {
         let mut demux = Demux::default();
-        let known: SocketAddr = "192.0.2.1:4000".parse().expect("an address");
-        let stranger: SocketAddr = "192.0.2.2:4000".parse().expect("an address");
+        let known = remote("192.0.2.1:4000");
+        let stranger = remote("192.0.2.2:4000");
         demux.insert_address(known, 7);
         for first in [20u8, 63, 128, 191] {
             assert_eq!(demux.owner(known, &[first, 200, 0]), Owner::Known(7));
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn media_has_no_owner_wherever_it_comes_from() {
         let mut demux = Demux::default();
-        let known: SocketAddr = "192.0.2.1:4000".parse().expect("an address");
+        let known = remote("192.0.2.1:4000");
         demux.insert_address(known, 7);
         for (first, second) in [(128, 0), (144, 96), (191, 191), (128, 224), (128, 255)] {
             assert_eq!(demux.owner(known, &[first, second, 0]), Owner::Media, "{first} {second}");
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn stun_that_is_no_check_has_no_owner() {
         let mut demux = Demux::default();
-        let from: SocketAddr = "192.0.2.2:4000".parse().expect("an address");
+        let from = remote("192.0.2.2:4000");
         demux.insert_address(from, 7);
         for length in 1..64 {
             assert_eq!(demux.owner(from, &vec![0u8; length]), Owner::NoCheck);
@@ -134,7 +137,7 @@ mod tests {
     #[test]
     fn an_address_that_moved_on_is_not_removed_by_its_old_owner() {
         let mut demux = Demux::default();
-        let address: SocketAddr = "192.0.2.1:4000".parse().expect("an address");
+        let address = remote("192.0.2.1:4000");
         assert_eq!(demux.insert_address(address, 1), None);
         assert_eq!(demux.insert_address(address, 2), Some(1));
         demux.remove_address(address, 1);

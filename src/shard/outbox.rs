@@ -1,4 +1,5 @@
-//! The worker's way out: sealed datagrams in two batches, and what happens while the socket is full.
+//! The worker's way out: sealed datagrams in two batches, and what happens while the socket is full. Those of viewers
+//! without UDP go to their `connections` instead.
 //!
 //! Owns the order (STUN, DTLS and RTCP ahead of media), the wait of at most [`STALL`] for a full
 //! socket, the line's rate if one is set, and the counts of what the kernel took. Never waits itself: the
@@ -16,6 +17,7 @@ use sluice_io::{AppendError, Batch, BatchLimits, Sender, Socket};
 use sluice_media::srtp::Sealed;
 
 use super::carried::Carried;
+use super::connections::Connections;
 use super::rate::Rate;
 use crate::count::ShardCounters;
 use crate::peer::{Control, Egress, Lane, Path, STALL};
@@ -37,6 +39,8 @@ pub(super) struct Outbox {
     rate: Option<Rate>,
     now: Instant,
     carried: Carried,
+    /// The lines of viewers without UDP.
+    pub(super) connections: Connections,
     /// Since when the socket is full and has taken nothing.
     blocked_since: Option<Instant>,
 }
@@ -47,6 +51,7 @@ impl Outbox {
         sender: Sender,
         socket: Arc<Socket>,
         counters: Arc<ShardCounters>,
+        connections: Connections,
         rate: Option<f64>,
         now: Instant,
     ) -> Outbox {
@@ -54,7 +59,18 @@ impl Outbox {
         let (control, media) = (Batch::new(control), Batch::new(BatchLimits::default()));
         let rate = rate.map(|rate| Rate::new(rate, now));
         let carried = Carried::new();
-        Outbox { control, media, sender, socket, counters, rate, now, carried, blocked_since: None }
+        Outbox {
+            control,
+            media,
+            sender,
+            socket,
+            counters,
+            rate,
+            now,
+            carried,
+            connections,
+            blocked_since: None,
+        }
     }
 
     /// `rate` bytes a second on the wire from now on, if there is a limit.
@@ -128,6 +144,10 @@ impl Outbox {
         max: usize,
         write: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
     ) {
+        if let Some(connection) = remote.connection {
+            return self.connections.append(connection, max, write);
+        }
+        let remote = remote.address;
         // The batch decides whether there is room before `write` runs, so it runs once.
         let mut result = self.lane(lane).append_with(remote, local, max, &mut *write);
         if result == Err(AppendError::Full) {
@@ -181,6 +201,10 @@ impl Egress for Outbox {
             self.flush();
         }
         self.media.has_room(MESSAGES_PER_TURN, bytes)
+    }
+
+    fn is_slow(&self, path: Path) -> bool {
+        path.remote.connection.is_some_and(|connection| self.connections.is_slow(connection))
     }
 
     fn forwarded(&mut self, received: Instant) {

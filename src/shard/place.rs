@@ -70,7 +70,7 @@ pub(crate) mod tests {
             let (commands, media) = (crossbeam_channel::bounded(1).0, crossbeam_channel::bounded(1).0);
             let counters = Arc::new(ShardCounters::default());
             let room = RoomLimits { busy: Some(0.9), rate: None };
-            let shard = ShardHandle::new(index, 1, counters, commands, media, Arc::new(wake), room);
+            let shard = ShardHandle::new(index, (1, None), counters, commands, media, Arc::new(wake), room);
             shard.viewers.store(*viewers, Ordering::Relaxed);
             Arc::new(shard)
         });

@@ -6,7 +6,7 @@
 //! locks or knows a socket.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::ShardCounters;
 use crate::id::{SessionId, StreamId};
-use crate::peer::{Admission, Check, Egress};
+use crate::peer::{Admission, Check, ConnectionId, Egress, Remote};
 use crate::track::{Recent, RecentLimits};
 use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Taken, Viewer};
 
@@ -87,6 +87,8 @@ pub struct Shard {
     counters: Arc<ShardCounters>,
     ended: Vec<Ended>,
     arrived: Vec<SessionId>,
+    /// Connections that nobody is at any more.
+    abandoned: Vec<ConnectionId>,
     /// Viewers that are connected.
     connected: u64,
 }
@@ -116,6 +118,7 @@ impl Shard {
             counters,
             ended: Vec::new(),
             arrived: Vec::new(),
+            abandoned: Vec::new(),
             connected: 0,
         }
     }
@@ -150,28 +153,47 @@ impl Shard {
         self.arrived.drain(..)
     }
 
-    /// One datagram from `source` to our address `local`.
+    /// One datagram from `source` to our address `local`. Returns whether `source` is a viewer's now.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: impl Into<Remote>,
         local: Option<IpAddr>,
         datagram: &[u8],
         egress: &mut dyn Egress,
-    ) {
+    ) -> bool {
+        let source = source.into();
         match self.demux.owner(source, datagram) {
             Owner::Named(slot, check) => {
-                self.handle_check(now, slot, source, local, &check, egress);
+                return self.handle_check(now, slot, source, local, &check, egress);
             }
-            Owner::Known(slot) => self.with_viewer(slot, |viewer, around| {
-                viewer.handle_datagram(now, source, datagram, around, egress)
-            }),
+            Owner::Known(slot) => {
+                self.with_viewer(slot, |viewer, around| {
+                    viewer.handle_datagram(now, source, datagram, around, egress)
+                });
+                return true;
+            }
             Owner::UnknownUfrag => self.counters.discarded_unknown_ufrag.add(1),
             Owner::UnknownAddress => self.counters.discarded_unknown_address.add(1),
             Owner::NoCheck => self.counters.discarded_no_check.add(1),
             Owner::Media => self.counters.discarded_media.add(1),
             Owner::Alien => self.counters.discarded_alien.add(1),
         }
+        false
+    }
+
+    /// The connection of `remote` is closed: whoever was there is not there any more.
+    pub fn forget(&mut self, remote: Remote) {
+        let Some(slot) = self.demux.holder(remote) else { return };
+        self.demux.remove_address(remote, slot);
+        if let Some(seat) = self.viewers.get_mut(slot) {
+            seat.viewer.forget(remote);
+        }
+    }
+
+    /// Takes the connections of viewers that ended since the last call.
+    pub fn drain_abandoned(&mut self) -> std::vec::Drain<'_, ConnectionId> {
+        self.abandoned.drain(..)
     }
 
     /// One command of the control plane. Returns whether the thread shall end.
@@ -270,6 +292,7 @@ impl Shard {
                             first = true;
                             counters.setup.first_media.observe_some(of_all);
                         }
+                        Taken::SlowLine => counters.dropped_slow_line.add(train.packets.len() as u64),
                         Taken::Undecodable => counters.dropped_undecodable.add(train.packets.len() as u64),
                     }
                 }
@@ -369,17 +392,18 @@ impl Shard {
         &mut self,
         now: Instant,
         slot: usize,
-        source: SocketAddr,
+        source: Remote,
         local: Option<IpAddr>,
         check: &Check<'_>,
         egress: &mut dyn Egress,
-    ) {
+    ) -> bool {
         let viewer = |slot: usize| &self.viewers[slot].viewer;
         let holder = self.demux.holder(source).filter(|&holder| holder != slot);
         if holder.is_some_and(|holder| {
             !viewer(holder).peer().is_released(now, source) || viewer(slot).peer().target(now).is_some()
         }) {
-            return self.counters.discarded_taken_address.add(1);
+            self.counters.discarded_taken_address.add(1);
+            return false;
         }
         let mut admission = Admission::Refused;
         self.with_viewer(slot, |viewer, around| {
@@ -405,6 +429,7 @@ impl Shard {
                 evicted.into_iter().for_each(|evicted| self.demux.remove_address(evicted, slot));
             }
         }
+        matches!(admission, Admission::Admitted(_))
     }
 
     /// Calls one viewer and does what its outcome asks for.
@@ -466,6 +491,7 @@ impl Shard {
         self.demux.remove_ufrag(viewer.peer().ufrag());
         for address in viewer.peer().addresses() {
             self.demux.remove_address(address, slot);
+            self.abandoned.extend(address.connection);
         }
         self.deadlines.clear(slot);
         self.layers.slots[layer].strike(slot);

@@ -22,6 +22,7 @@ use sluice_media::rtcp::Epoch;
 use tokio::sync::mpsc;
 
 use super::command::{COMMANDS_MAX, Command, Health, MEDIA_MAX, Queued, ShardHandle, Tuning, Wake};
+use super::connections::Connections;
 use super::live::{Duty, live};
 use super::outbox::Outbox;
 use super::room::RoomLimits;
@@ -74,6 +75,15 @@ const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
 
+/// Where viewers without UDP come to (RFC 6544).
+#[derive(Debug)]
+pub struct Gate {
+    /// Their port.
+    pub listener: std::net::TcpListener,
+    /// Connections at the most.
+    pub connections: usize,
+}
+
 /// What a worker is made from.
 pub struct WorkerSetup {
     /// The shard's number, from 0.
@@ -82,6 +92,8 @@ pub struct WorkerSetup {
     pub core: Option<CoreId>,
     /// The shard's socket.
     pub socket: Socket,
+    /// Where viewers without UDP come to, if they may.
+    pub gate: Option<Gate>,
     /// Whether GSO may be used.
     pub gso: GsoMode,
     /// Rings, pace and rate, at first.
@@ -118,7 +130,8 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let waker = mio::Waker::new(poll.registry(), WAKER).map_err(failed)?;
     let fd = setup.socket.as_raw_fd();
     poll.registry().register(&mut SourceFd(&fd), SOCKET, Interest::READABLE).map_err(failed)?;
-    let port = setup.socket.local_addr().port();
+    let tcp_port = setup.gate.as_ref().map(|gate| gate.listener.local_addr().map(|address| address.port()));
+    let ports = (setup.socket.local_addr().port(), tcp_port.transpose().map_err(failed)?);
 
     let counters = Arc::new(ShardCounters::default());
     let wake = Arc::new(Wake::new(waker));
@@ -126,11 +139,12 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
     let (media_in, media) = crossbeam_channel::bounded(MEDIA_MAX);
     let (room, Tuning { recent, pacing, rate }) = (setup.room, setup.tuning);
     let handle =
-        Arc::new(ShardHandle::new(index, port, counters.clone(), commands_in, media_in, wake.clone(), room));
+        Arc::new(ShardHandle::new(index, ports, counters.clone(), commands_in, media_in, wake.clone(), room));
 
     let shard = Shard::new(recent, pacing, epoch(), counters.clone());
     let (sender, socket) = (Sender::new(setup.gso), Arc::new(setup.socket));
-    let outbox = Outbox::new(sender, socket, counters.clone(), rate, Instant::now());
+    let connections = connections(setup.gate, &poll, &counters).map_err(failed)?;
+    let outbox = Outbox::new(sender, socket, counters.clone(), connections, rate, Instant::now());
     let mut rounds = Rounds {
         index,
         shard,
@@ -173,6 +187,17 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         })
         .map_err(failed)?;
     Ok(Worker { handle, thread })
+}
+
+fn connections(
+    gate: Option<Gate>,
+    poll: &Poll,
+    counters: &Arc<ShardCounters>,
+) -> std::io::Result<Connections> {
+    let Some(Gate { listener, connections }) = gate else { return Ok(Connections::default()) };
+    listener.set_nonblocking(true)?;
+    let listener = mio::net::TcpListener::from_std(listener);
+    Connections::new(listener, connections, poll.registry(), counters.clone())
 }
 
 /// Tells that the thread has ended, however it ends.
@@ -246,6 +271,9 @@ impl Duty for Rounds {
         {
             tracing::error!(shard = self.index, %error, "epoll failed; the shard goes on by its deadlines");
         }
+        for event in self.events.iter().filter(|event| event.token() > WAKER) {
+            self.outbox.connections.note(event);
+        }
         let began = Instant::now();
         self.outbox.set_now(began);
         self.counters.wakeups.add(1);
@@ -253,6 +281,7 @@ impl Duty for Rounds {
         let (stop, unfinished) = self.steps(began);
         self.more = unfinished;
         self.outbox.flush();
+        self.flush_connections(began);
         self.await_writable();
         self.tell_news();
         let done = Instant::now();
@@ -269,10 +298,13 @@ impl Duty for Rounds {
         self.ends.count(Task::Shard);
         tracing::error!(shard = self.index, "a round panicked; its viewers end and must join again");
         self.shard.abandon();
+        let mut connections = std::mem::take(&mut self.outbox.connections);
+        connections.abandon();
         let outbox = Outbox::new(
             Sender::new(self.gso),
             self.outbox.socket.clone(),
             self.counters.clone(),
+            connections,
             self.rate,
             Instant::now(),
         );
@@ -372,6 +404,8 @@ impl Rounds {
             }
             intake.note(datagrams, now.elapsed());
         }
+        self.read_connections(now);
+        more |= self.outbox.connections.has_more();
         let media = self.media.len().min(MEDIA_PER_ROUND);
         for queued in self.media.try_iter().take(media) {
             let media = queued.take();
@@ -422,6 +456,36 @@ impl Rounds {
         });
         *in_hand = InHand::Nothing;
         stop
+    }
+
+    /// What came from viewers without UDP: who is new, and what those who are here say.
+    fn read_connections(&mut self, now: Instant) {
+        let Rounds { shard, outbox, counters, .. } = self;
+        outbox.connections.accept(now);
+        for id in outbox.connections.take_readable() {
+            let Some((remote, local, mut frames)) = outbox.connections.read(id) else { continue };
+            let mut known = false;
+            let whole = loop {
+                match frames.next_frame() {
+                    Ok(Some(datagram)) => {
+                        counters.ingress_datagrams.add(1);
+                        known |= shard.handle_datagram(now, remote, local, datagram, outbox);
+                    }
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
+            };
+            outbox.connections.heard(id, frames, known, whole, now);
+        }
+    }
+
+    /// Writes what waits for connections, and closes those that nobody is at any more.
+    fn flush_connections(&mut self, now: Instant) {
+        let Rounds { shard, outbox, .. } = self;
+        shard.drain_abandoned().for_each(|id| outbox.connections.hang_up(id));
+        outbox.connections.flush();
+        outbox.connections.reap(now);
+        outbox.connections.take_closed().into_iter().for_each(|remote| shard.forget(remote));
     }
 
     /// One receive call. Returns how many datagrams it brought and whether the socket has no more.

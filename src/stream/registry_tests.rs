@@ -31,7 +31,7 @@ impl World {
         let (media, queue) = crossbeam_channel::bounded(MEDIA_MAX);
         let counters = Arc::<ShardCounters>::default();
         let room = RoomLimits { busy: Some(0.9), rate: None };
-        let shard = Arc::new(ShardHandle::new(0, 1, counters, commands, media, wake, room));
+        let shard = Arc::new(ShardHandle::new(0, (1, None), counters, commands, media, wake, room));
         let limits = RecentLimits { bytes: 1 << 30, history: Duration::from_secs(1) };
         let registry = Registry::new(std::slice::from_ref(&shard), limits);
         for name in ["bad", "good"] {

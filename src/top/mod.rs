@@ -74,7 +74,7 @@ fn sort(name: &str) -> Result<Sort, String> {
 /// Runs the command.
 pub fn run(options: &Options) -> ExitCode {
     let complain = |why: &dyn std::fmt::Display, code| {
-        let _ = writeln!(std::io::stderr(), "sluice top: {why}");
+        let _ = writeln!(std::io::stderr(), "sluice top: {}", text::printable(&why.to_string()));
         ExitCode::from(code)
     };
     let address = match options.url.parse::<Address>() {

@@ -33,7 +33,13 @@ pub(super) fn of(address: &Address, seen: &Seen) -> String {
     for shard in &seen.viewers.silent_shards {
         text.push_str(&format!("shard {shard} does not answer: its viewers are missing here\n"));
     }
-    text
+    printable(&text)
+}
+
+/// `text` without what a terminal would act on: whoever answers may be no Sluice.
+pub(super) fn printable(text: &str) -> String {
+    let plain = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(plain).collect()
 }
 
 /// A table below an empty line.

@@ -4,7 +4,6 @@
 //! names the viewer's video: audio has no ring, and no keyframes. More than a browser ever sends is counted
 //! and not looked at. REMB is read and counted; nothing acts on it.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use sluice_io::MAX_DATAGRAM;
@@ -16,7 +15,7 @@ use str0m::rtp::rtcp::Rtcp;
 use super::outgoing::Outgoing;
 use super::{KeyframeAnswer, Outcome, Surroundings, Viewer, Way};
 use crate::contain::contain;
-use crate::peer::Egress;
+use crate::peer::{Egress, Remote};
 
 /// RTCP packets of one datagram that are read; a compound of a browser has two or three.
 const FEEDBACK_MAX: usize = 64;
@@ -47,7 +46,7 @@ impl Viewer {
     pub(super) fn handle_reports(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        remote: Remote,
         datagram: &[u8],
         around: Surroundings<'_>,
         egress: &mut dyn Egress,

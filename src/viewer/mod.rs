@@ -13,7 +13,7 @@ mod runs;
 mod state;
 mod time;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use sluice_media::rtcp::Epoch;
@@ -33,11 +33,17 @@ use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
 use crate::id::{LayerId, SessionId};
-use crate::peer::{Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Turned};
+use crate::peer::{
+    Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Remote, Turned,
+};
 use crate::track::{MAX_TRAIN_PACKETS, Recent, Train};
 
 /// Bytes of a train's datagrams at the most: a catch-up waits until the socket can take so much.
 const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + AROUND_PAYLOAD_MAX);
+
+/// Time between two looks at a line that is too slow for a catch-up. Longer makes it start later, shorter wakes the
+/// thread for nothing.
+const SLOW_WAIT: Duration = Duration::from_millis(20);
 
 /// What a viewer may take.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +109,8 @@ pub enum Taken {
     First(Option<Duration>),
     /// It was left out: something before it is missing, so nothing shows it before the next keyframe.
     Undecodable,
+    /// It was left out: its line has no room for one picture more, so nothing shows what follows before the next keyframe.
+    SlowLine,
     /// It is not this viewer's now: there is no way to the viewer, the codec is another, or a catch-up sends it.
     Passed,
 }
@@ -132,6 +140,8 @@ pub struct Viewer {
     /// Where media goes, as the peer said last; good until `target_until`.
     target: Option<Path>,
     target_until: Instant,
+    /// A catch-up goes on then: its line is slow.
+    rests_until: Instant,
     report_interval: Duration,
     /// Since when it is connected and was sent nothing.
     waits_since: Option<Instant>,
@@ -165,6 +175,7 @@ impl Viewer {
             budget: Box::new(Budget::new(offered)),
             target: None,
             target_until: offered,
+            rests_until: offered,
             report_interval,
             waits_since: None,
         }
@@ -184,12 +195,13 @@ impl Viewer {
     pub fn deadline(&self) -> Instant {
         // Without a target nothing of a track can be done, however long it is due.
         let tracks = self.tracks.iter().filter(|_| self.target.is_some());
-        let tracks = tracks.flat_map(|track| [track.forwarder.due(), track.report_due()]);
+        let catch_up = |due: Instant| due.max(self.rests_until);
+        let tracks = tracks.flat_map(|track| [track.forwarder.due().map(catch_up), track.report_due()]);
         tracks.flatten().fold(self.peer.poll_timeout(), Instant::min)
     }
 
     /// The address is another viewer's now.
-    pub fn forget(&mut self, remote: SocketAddr) {
+    pub fn forget(&mut self, remote: Remote) {
         self.peer.forget(remote);
         self.target = self.target.filter(|target| target.remote != remote);
     }
@@ -198,7 +210,7 @@ impl Viewer {
     pub fn handle_check(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        remote: Remote,
         local: Option<IpAddr>,
         check: &Check<'_>,
         around: Surroundings<'_>,
@@ -212,7 +224,7 @@ impl Viewer {
     pub fn handle_datagram(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        remote: Remote,
         datagram: &[u8],
         around: Surroundings<'_>,
         egress: &mut dyn Egress,
@@ -261,6 +273,9 @@ impl Viewer {
         let Some(track) = self.tracks.iter_mut().find(|track| track.media.codec == train.codec) else {
             return Taken::Passed;
         };
+        if egress.is_slow(path) && !track.forwarder.is_amid(train) {
+            return Taken::SlowLine;
+        }
         let Some(forward) = track.forwarder.forward(train) else {
             return if track.forwarder.awaits_keyframe() { Taken::Undecodable } else { Taken::Passed };
         };
@@ -335,6 +350,10 @@ impl Viewer {
         for track in &mut self.tracks {
             // Only video ever catches up: nothing starts that for another track.
             while track.forwarder.due().is_some() && way.egress.ready(TRAIN_BYTES_MAX) {
+                if way.egress.is_slow(path) {
+                    self.rests_until = now + SLOW_WAIT;
+                    break;
+                }
                 let Some((train, forward)) = track.forwarder.poll_catch_up(now, around.video) else { break };
                 // The ring may hold another codec than was agreed to, as in `handle_train`.
                 if train.codec == track.media.codec {

@@ -93,7 +93,7 @@ impl World {
     }
 
     fn path() -> Path {
-        Path { remote: TARGET.parse().expect("an address"), local: None }
+        Path { remote: TARGET.parse::<std::net::SocketAddr>().expect("an address").into(), local: None }
     }
 
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {

@@ -50,6 +50,7 @@ fn an_offer_is_refused_or_answered() {
             credentials: &credentials,
             fingerprint: "00",
             candidates: &candidates,
+            tcp_port: None,
             session_id: 1,
             stream: "cam",
         };

@@ -33,7 +33,16 @@ pub static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expec
 
 /// The terms of a join: who watches `layer` of a stream with these `formats`.
 pub fn terms(layer: LayerId, formats: &Formats, limits: ViewerLimits, repair: bool) -> Terms<'_> {
-    Terms { layer, name: "camera", formats, candidates: &[SERVER], dtls: &DTLS, limits, repair }
+    Terms {
+        layer,
+        name: "camera",
+        formats,
+        candidates: &[SERVER],
+        tcp_port: None,
+        dtls: &DTLS,
+        limits,
+        repair,
+    }
 }
 
 /// How a shard is handed a train of a stream with one layer.

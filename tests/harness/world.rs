@@ -325,7 +325,9 @@ impl World {
     fn deliver_to_server(&mut self, remote: SocketAddr, genuine: bool, bytes: &[u8]) {
         self.books.received(remote, genuine, bytes);
         let local = Some(SERVER.ip());
-        self.with_shard(|shard, now, outbox| shard.handle_datagram(now, remote, local, bytes, outbox));
+        self.with_shard(|shard, now, outbox| {
+            shard.handle_datagram(now, remote, local, bytes, outbox);
+        });
     }
 
     fn deliver_to_client(&mut self, remote: SocketAddr, bytes: &[u8]) {

@@ -27,7 +27,7 @@ fn each_viewer_is_told_with_its_own_line() {
     let (good, bad) = (of(0), of(1));
     for (client, viewer) in [(0, good), (1, bad)] {
         assert!(viewer.connected);
-        assert_eq!(viewer.path.map(|path| path.remote), Some(world.clients[client].public));
+        assert_eq!(viewer.path.map(|path| path.remote.address), Some(world.clients[client].public));
         assert!(world.start <= viewer.since && viewer.since < world.now);
         assert!(viewer.track.round_trip.is_some() && viewer.track.packets > 500, "{:?}", viewer.track);
     }

@@ -138,18 +138,22 @@ impl Known {
     fn told(&self, created: SystemTime) -> Session {
         let path = self.state.as_ref().and_then(|state| state.path);
         let remote = path.map(|path| path.remote);
+        let is_tcp = remote.is_some_and(|remote| remote.connection.is_some());
+        let protocol = if is_tcp { "tcp" } else { "udp" };
         // Behind a proxy the offer comes from elsewhere than the media.
-        let port =
-            remote.filter(|remote| remote.ip() == self.visitor.address).map_or(0, |remote| remote.port());
+        let port = remote.map(|remote| remote.address).filter(|remote| remote.ip() == self.visitor.address);
+        let port = port.map_or(0, |remote| remote.port());
         let local = path.and_then(|path| path.local).map(|address| SocketAddr::new(address, self.port));
         Session {
             id: self.id.short().uuid(),
             created: rfc3339(created),
             remote_addr: SocketAddr::new(self.visitor.address, port).to_string(),
             peer_connection_established: self.state.as_ref().is_some_and(|state| state.connected),
-            local_candidate: local.map(|local| candidate("host", local)).unwrap_or_default(),
+            local_candidate: local.map(|local| candidate("host", protocol, local)).unwrap_or_default(),
             // An ICE-lite agent learns it from checks (RFC 8445 §7.3.1.3).
-            remote_candidate: remote.map(|remote| candidate("prflx", remote)).unwrap_or_default(),
+            remote_candidate: remote
+                .map(|remote| candidate("prflx", protocol, remote.address))
+                .unwrap_or_default(),
             state: "read",
             path: self.stream.1.clone(),
             query: "",
@@ -160,7 +164,7 @@ impl Known {
     }
 }
 
-fn candidate(kind: &str, address: SocketAddr) -> String {
+fn candidate(kind: &str, protocol: &str, address: SocketAddr) -> String {
     let ip: IpAddr = address.ip().to_canonical();
-    format!("{kind}/udp/{ip}/{}", address.port())
+    format!("{kind}/{protocol}/{ip}/{}", address.port())
 }

@@ -8,7 +8,7 @@ const REQUEST_TIMEOUT_MS = 5_000;
 // {title, detail} of why `name` does not play; the reason is that of WhepPlayer's event "state".
 export function explain(name, { kind, status, detail, problem, candidates }) {
   if (kind === "http") return explainStatus(name, status, problem ?? {});
-  const ports = [...new Set(candidates.map(({ port }) => `${port}/udp`))];
+  const ports = [...new Set(candidates.map(({ protocol, port }) => `${port}/${protocol}`))];
   const port = ports.length === 0 ? "its UDP port" : `port ${ports.join(" or ")}`;
   switch (kind) {
     case "network":
@@ -17,7 +17,7 @@ export function explain(name, { kind, status, detail, problem, candidates }) {
         detail: "The network may be down, or the server is starting again.",
       };
     case "ice":
-      return { title: "No UDP path to the server.", detail: explainPath(candidates, port) };
+      return { title: `No ${media(candidates)} path to the server.`, detail: explainPath(candidates, port) };
     case "dtls":
       return {
         title: "The secure connection could not be made.",
@@ -35,6 +35,11 @@ export function explain(name, { kind, status, detail, problem, candidates }) {
   }
 }
 
+// How the stream may come.
+function media(candidates) {
+  return candidates.some(({ protocol }) => protocol === "tcp") ? "UDP or TCP" : "UDP";
+}
+
 // The page came, so this computer reaches the server; what it cannot reach is one of these addresses, or a port.
 function explainPath(candidates, port) {
   const addresses = [...new Set(candidates.map(({ address }) => address))];
@@ -42,10 +47,10 @@ function explainPath(candidates, port) {
   const here = location.hostname.replace(/^\[|\]$/g, "");
   const elsewhere = addresses.length > 0 && !addresses.includes(here);
   const open = `${port} of the server must be open to this computer`;
-  if (!elsewhere) return `The page arrived over TCP, but no UDP packet comes through: ${open}.`;
+  if (!elsewhere) return `The page arrived over TCP, but no ${media(candidates)} packet of the stream comes through: ${open}.`;
   const announced = addresses.join(" and ");
   return (
-    `The page arrived over TCP from ${here}, but no UDP packet comes through. ` +
+    `The page arrived over TCP from ${here}, but no ${media(candidates)} packet of the stream comes through. ` +
     `The server told this browser to use ${announced}: if this computer cannot reach that, name the right ` +
     `address in ice.addresses of the server's configuration. If it can, ${open}.`
   );

@@ -18,7 +18,7 @@
 //   "http"        the server refused the offer with `status`; `detail` is its explanation, if it gave one, and
 //                 `problem` all that it said (RFC 9457), or null
 //   "network"     the server did not answer the request
-//   "ice"         no UDP path to any of the server's `candidates`, each {address, port}
+//   "ice"         no path to any of the server's `candidates`, each {protocol, address, port}
 //   "dtls"        a UDP path, but no DTLS session
 //   "lost"        there was a connection, and it died
 //   "closed"      the server ended the session
@@ -322,10 +322,10 @@ function withStereoOpus(sdp) {
   return payload ? sdp.replace(new RegExp(`^a=fmtp:${payload} (?!.*stereo=1).*$`, "m"), "$&;stereo=1") : sdp;
 }
 
-// The answer's UDP candidates, for a sentence on what to open or announce.
+// The answer's candidates, for a sentence on what to open or announce.
 function candidatesOf(sdp) {
-  const found = [...sdp.matchAll(/^a=candidate:\S+ \d+ udp \d+ (\S+) (\d+)/gim)];
-  return found.map(([, address, port]) => ({ address, port: Number(port) }));
+  const found = [...sdp.matchAll(/^a=candidate:\S+ \d+ (udp|tcp) \d+ (\S+) (\d+)/gim)];
+  return found.map(([, protocol, address, port]) => ({ protocol, address, port: Number(port) }));
 }
 
 // What application/problem+json says (RFC 9457), or null.

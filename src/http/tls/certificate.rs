@@ -143,6 +143,10 @@ impl std::fmt::Display for Files {
 impl PemFile {
     fn read(&self) -> Result<Vec<u8>, CertificateError> {
         let refused = |source| CertificateError::Read { file: self.clone(), source };
+        // A pipe would keep the reader for ever.
+        if !std::fs::metadata(&self.path).map_err(refused)?.is_file() {
+            return Err(self.is("it is no regular file"));
+        }
         let file = std::fs::File::open(&self.path).map_err(refused)?;
         let mut bytes = Vec::new();
         file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(refused)?;

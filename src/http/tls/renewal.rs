@@ -8,12 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use super::Tls;
 use super::certificate::{Certificate, CertificateError};
 
 /// Time between looks at the files. Longer shows a new certificate later; each look reads a few KiB.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long a look may take before that is said. Longer says later that a disk hangs.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// Time between two lines about the same certificate that expires.
 const REMINDER: Duration = Duration::from_secs(24 * 3600);
@@ -26,11 +30,14 @@ struct Watch {
     /// That it was said.
     is_said: bool,
     reminded: Option<Instant>,
+    /// A look that has not ended yet: no other begins beside it.
+    late: Option<JoinHandle<Result<Option<Certificate>, CertificateError>>>,
 }
 
 /// Watches the files of `listeners` until the stop; `ask` has it look at once.
 pub async fn watch(listeners: &[Arc<Tls>], ask: &Notify, mut stop: watch::Receiver<bool>) {
-    let new = |tls: &Arc<Tls>| Watch { tls: tls.clone(), wrong: None, is_said: false, reminded: None };
+    let new =
+        |tls: &Arc<Tls>| Watch { tls: tls.clone(), wrong: None, is_said: false, reminded: None, late: None };
     let mut watches: Vec<Watch> = listeners.iter().map(new).collect();
     loop {
         watches.iter_mut().for_each(Watch::remind);
@@ -49,7 +56,13 @@ impl Watch {
     async fn look(&mut self, is_asked: bool) {
         let tls = self.tls.clone();
         // On a thread of its own: a disk may take as long as it likes.
-        let looked = tokio::task::spawn_blocking(move || changed(&tls)).await;
+        let mut look = self.late.take().unwrap_or_else(|| tokio::task::spawn_blocking(move || changed(&tls)));
+        let Ok(looked) = tokio::time::timeout(LOOK_MAX, &mut look).await else {
+            self.late = Some(look);
+            let why =
+                format!("they could not be read within {} s: does their disk answer?", LOOK_MAX.as_secs());
+            return self.is_wrong(why, is_asked);
+        };
         let Ok(looked) = looked else { return tracing::error!("a look at a certificate panicked") };
         let listener = self.tls.listener;
         match looked {

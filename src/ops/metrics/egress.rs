@@ -14,14 +14,20 @@ use crate::shard::command::ShardHandle;
 type ReadTraffic = fn(&Traffic) -> &Histogram;
 
 /// Counters summed over shards: name without `_total`, help, what to read.
-const SUMS: [(&str, &str, Read); 8] = [
+const SUMS: [(&str, &str, Read); 10] = [
     ("trains", "Trains (frames, or slices of them) that shards got to fan out", |c| &c.trains),
     ("ingress_datagrams", "Datagrams received from viewers", |c| &c.ingress_datagrams),
-    ("egress_bytes", "UDP payload bytes sent to viewers", |c| &c.egress_bytes),
+    ("egress_bytes", "Bytes sent to viewers: UDP payload, and TCP", |c| &c.egress_bytes),
+    ("egress_tcp_bytes", "Of these, bytes of TCP connections", |c| &c.egress_bytes_tcp),
     ("egress_datagrams", "Datagrams sent to viewers", |c| &c.egress_datagrams),
     ("egress_messages", "GSO messages sent to viewers, each of one or more datagrams", |c| {
         &c.egress_messages
     }),
+    (
+        "tcp_connections_refused",
+        "TCP connections of viewers refused: too many of them, of strangers, or of one address",
+        |c| &c.connections_refused,
+    ),
     ("send_calls", "Calls of sendmmsg", |c| &c.send_calls),
     ("gso_fallbacks", "Messages sent again without GSO after the kernel refused them", |c| &c.gso_fallbacks),
     ("engine_withheld_datagrams", "SRTP and SRTCP datagrams of engines that were withheld", |c| &c.withheld),
@@ -39,11 +45,13 @@ const QUEUE: [(&str, Read); 2] =
     [("queue", |c| &c.media_queue_full), ("share_of_stream", |c| &c.media_queue_share)];
 
 /// Datagrams not sent, by reason; those that the kernel refused have [`DropReason`]s.
-const DROPS: [(&str, Read); 5] = [
+const DROPS: [(&str, Read); 7] = [
     ("socket_full", |c| &c.dropped_socket_full),
     ("late", |c| &c.dropped_late),
     ("shed", |c| &c.dropped_shed),
     ("undecodable", |c| &c.dropped_undecodable),
+    ("slow_line", |c| &c.dropped_slow_line),
+    ("line_full", |c| &c.dropped_line_full),
     ("unbatchable", |c| &c.dropped_unbatchable),
 ];
 

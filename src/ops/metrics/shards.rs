@@ -20,6 +20,8 @@ pub(super) fn encode(out: &mut Out<'_>, shards: &[Arc<ShardHandle>]) -> fmt::Res
     out.seconds("shard_busy_seconds", "Time that the shard's thread worked", busy)?;
     let wakeups = shards.iter().map(|s| (named(s), s.counters.wakeups.get()));
     out.counter("shard_wakeups", "Times that the shard's thread woke up", wakeups)?;
+    let open = shards.iter().map(|s| s.counters.connections_open.get()).sum::<u64>() as f64;
+    out.gauge("tcp_connections", "TCP connections of viewers that are open", [(vec![], open)])?;
     let expected = shards.iter().map(|s| (named(s), s.expected_load()));
     let help =
         "Part of its time that all viewers given to the shard will take; over limits.busy it gets no more";

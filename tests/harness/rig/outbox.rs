@@ -68,9 +68,9 @@ impl Outbox {
 
 impl Control for Outbox {
     fn transmit(&mut self, Path { remote, local }: Path, datagram: &[u8]) {
-        if self.batch.push(remote, local, datagram) == Err(AppendError::Full) {
+        if self.batch.push(remote.address, local, datagram) == Err(AppendError::Full) {
             self.flush();
-            self.batch.push(remote, local, datagram).expect("an empty batch has room");
+            self.batch.push(remote.address, local, datagram).expect("an empty batch has room");
         }
     }
 }
@@ -85,10 +85,10 @@ impl Egress for Outbox {
     ) {
         self.sent.media += u64::from(lane == Lane::Media);
         let mut seal = |out: &mut [u8]| seal(out).map(Sealed::len);
-        let written = self.batch.append_with(remote, local, max, &mut seal);
+        let written = self.batch.append_with(remote.address, local, max, &mut seal);
         if written == Err(AppendError::Full) {
             self.flush();
-            self.batch.append_with(remote, local, max, &mut seal).expect("an empty batch has room");
+            self.batch.append_with(remote.address, local, max, &mut seal).expect("an empty batch has room");
         }
     }
 

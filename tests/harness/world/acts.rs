@@ -18,7 +18,7 @@ impl World {
         let text = self.clients[client].offer_restart();
         let remote = Offer::parse(&text).expect("an offer").transport(|_| true).credentials.clone();
         let seat = &mut self.seats[client];
-        let restart = join::restart(&seat.mids, "camera", &[SERVER], &DTLS, &mut self.random);
+        let restart = join::restart(&seat.mids, "camera", (&[SERVER], None), &DTLS, &mut self.random);
         self.clients[client].take_restart(&restart.fragment);
         seat.keys = (restart.local.clone(), remote.ufrag.clone());
         let session = seat.session;

@@ -88,7 +88,7 @@ pub(super) struct Outbox {
 
 impl Control for Outbox {
     fn transmit(&mut self, path: Path, datagram: &[u8]) {
-        self.sent.push((path.remote, datagram.to_vec()));
+        self.sent.push((path.remote.address, datagram.to_vec()));
     }
 }
 
@@ -106,7 +106,7 @@ impl Egress for Outbox {
         if class(&datagram) == Class::Rtp {
             self.spent += datagram.len() as f64;
         }
-        self.sent.push((path.remote, datagram));
+        self.sent.push((path.remote.address, datagram));
     }
 
     fn ready(&mut self, _bytes: usize) -> bool {
