@@ -367,8 +367,8 @@ fn variables_and_arguments_name_their_origin() {
    :          `-- write NAME= before it, as in cam1=rtsp://...
    `----
 
-  x the stream name `api` has a part that is a path of the server, as are api, frame.mp4, metrics, publish,
-  | reader.js, static, streams.json, whep, whip: add a letter
+  x the stream name `api` has `api`, a path of the server, as are `frame.mp4`, `metrics`, `publish`,
+  | `reader.js`, `static`, `streams.json`, `whep`, `whip`, `favicon.ico`, `robots.txt`: add a letter
    ,-[command line:1:1]
  1 | api=demo
    : ^|^
