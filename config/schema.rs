@@ -588,7 +588,7 @@ mod tests {
     fn setters_reach_the_field_they_are_named_after() {
         for key in KEYS {
             let text = match &key.kind {
-                Kind::Bool(_) => "false".to_owned(),
+                Kind::Bool(_) => (key.default == Some("false")).to_string(),
                 Kind::Integer(_, max, _) => max.to_string(),
                 // Its default is its most.
                 Kind::Bytes(min, _, _) if key.path == "rtsp.max_frame" => min.to_string(),

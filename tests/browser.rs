@@ -63,6 +63,29 @@ fn the_demo_plays_over_https() {
 }
 
 #[test]
+fn a_page_goes_on_from_another_server_when_its_own_drains() {
+    let _turn = turn();
+    let other = SLUICE.start(&[]);
+    other.wait_until_playing("demo");
+    let elsewhere = format!("drain.elsewhere=http://{}", other.http);
+    let sluice = SLUICE.start(&["--set", &elsewhere, "--set", "drain.timeout=2s"]);
+    let mut page = Page::open(sluice.http, "/demo/");
+    page.wait_for_frames(30);
+    assert_eq!(other.metric("sluice_sessions"), 0.0);
+
+    sluice.signal("TERM");
+    let (status, log) = sluice.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    other.wait_for_metric("sluice_viewers", "is 1", |viewers| viewers == 1.0);
+    // Of another connection, whose pictures are counted anew.
+    let after = page.wait_for_frames(60);
+    assert_eq!(after["errors"], serde_json::json!([]), "no page or policy errors: {after:#}");
+    // It says goodbye there, too.
+    drop(page);
+    other.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+}
+
+#[test]
 fn a_camera_with_pcmu_plays() {
     camera_plays("pcmu", "audio/PCMU");
 }

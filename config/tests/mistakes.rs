@@ -44,8 +44,8 @@ fn an_unknown_table_is_one_problem() {
    :  ^^^|^^
    :     `-- did you mean `streams`?
    `----
-  help: there are http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits, rtsp, nack, rtcp, srtp,
-        track, log, streams
+  help: there are http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits, drain,
+        rtsp, nack, rtcp, srtp, track, log, streams
 
 1 problem in the configuration"#,
     );
@@ -516,8 +516,9 @@ fn a_place_to_go_that_is_no_url() {
    ,-[sluice.toml:2:13]
  2 | elsewhere = "tv2.example.com"
    :             ^^^^^^^^|^^^^^^^^
-   :                     `-- did you mean `https://tv2.example.com`?
+   :                     `-- did you mean `"https://tv2.example.com"`?
    `----
+  help: allowed: "" for none, or a URL like "https://tv2.example.com"
 
 1 problem in the configuration"#,
     );

@@ -156,7 +156,7 @@ fn location(site: &str, stream: &str, headers: &HeaderMap, query: Option<&str>) 
     if here.is_some_and(|here| here.to_ascii_lowercase() == there) {
         return None;
     }
-    url.path_segments_mut().ok()?.pop_if_empty().push(stream).push("whep");
+    url.path_segments_mut().ok()?.pop_if_empty().extend(stream.split('/')).push("whep");
     url.set_query(query);
     Some(url.into())
 }
@@ -179,7 +179,7 @@ mod tests {
                 Some("token=a%20b"),
                 "https://b.example:8443/tv/gate/whep?token=a%20b",
             ),
-            ("http://192.0.2.1:8889", "a/../b ?", None, "http://192.0.2.1:8889/a%2F..%2Fb%20%3F/whep"),
+            ("http://192.0.2.1:8889", "hall/door 1", None, "http://192.0.2.1:8889/hall/door%201/whep"),
         ] {
             let answer = turn_away(Some(site), stream, &asked("a.example"), query).expect("a redirection");
             assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);

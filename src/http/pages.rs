@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use url::Url;
 
 use super::conditional::{etag_of, has_already};
 use super::problem::Problem;
@@ -68,6 +69,18 @@ pub fn player(request: &HeaderMap, exists: bool, depth: usize) -> Response {
         _ => PLAYER.replace("\"../", &format!("\"{}", "../".repeat(depth))).into(),
     };
     page(request, status, "text/html; charset=utf-8", text)
+}
+
+/// Lets a page connect to where its server may send it, too; its policy allows no other place.
+pub fn may_go_to(page: &mut Response, site: Option<&str>) {
+    let origin = site.and_then(|site| Url::parse(site).ok()).map(|url| url.origin().ascii_serialization());
+    let Some(origin) = origin else { return };
+    let (name, policy) = CONTENT_SECURITY_POLICY;
+    let policy = policy.to_str().unwrap_or_default();
+    let wider = policy.replace("connect-src 'self'", &format!("connect-src 'self' {origin}"));
+    if let Ok(wider) = HeaderValue::try_from(wider) {
+        page.headers_mut().insert(name, wider);
+    }
 }
 
 /// What a page is where the browser has to ask for a name and a password first, or to wait: the same refusal as a

@@ -69,7 +69,11 @@ async fn index(State(public): State<Public>, request: HttpRequest) -> Response {
     let head = public.head(&request);
     match public.looks(&head, None).await {
         Err(problem) if problem.status != StatusCode::FORBIDDEN => pages::refused(problem),
-        _ => pages::index(&head.headers),
+        _ => {
+            let mut page = pages::index(&head.headers);
+            pages::may_go_to(&mut page, public.whep.drain.elsewhere().as_deref());
+            page
+        }
     }
 }
 
@@ -133,7 +137,9 @@ impl Public {
             Err(problem) if problem.status == StatusCode::FORBIDDEN => true,
             Err(problem) => return pages::refused(problem),
         };
-        pages::player(&head.headers, exists, depth)
+        let mut page = pages::player(&head.headers, exists, depth);
+        pages::may_go_to(&mut page, self.whep.drain.elsewhere().as_deref());
+        page
     }
 
     async fn frame(&self, stream: &str, head: &Head) -> Response {

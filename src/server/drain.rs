@@ -17,6 +17,10 @@ use crate::shard::command::Command;
 /// Time between looks. Shorter costs wake-ups; longer sends more people away at a time.
 const STEP: Duration = Duration::from_millis(250);
 
+/// Whoever was sent elsewhere comes back here first, to be told where: the server stays as long behind the last. Our pages
+/// take a second at most; longer waits for players that may not come, shorter leaves slow ones with nobody who answers.
+const BEHIND: Duration = Duration::from_secs(3);
+
 /// Waits for drains that begin, until one ends: then it says so by `over`.
 pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sender<()>) {
     loop {
@@ -24,25 +28,29 @@ pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sende
         if let Some(draining) = drain.now() {
             say(&draining, sessions.len(), drain.elsewhere().as_deref());
         }
-        let mut departures = Departures::default();
+        let (mut departures, mut sent) = (Departures::default(), None);
         let mut clock = tokio::time::interval(STEP);
         while let Some(draining) = drain.now() {
             clock.tick().await;
             let now = Instant::now();
-            if sessions.is_empty() || draining.left(now).is_zero() {
+            let elsewhere = drain.elsewhere();
+            let behind = elsewhere.as_ref().map_or(Duration::ZERO, |_| BEHIND);
+            let is_told = sent.is_none_or(|sent| now.saturating_duration_since(sent) >= BEHIND);
+            if now >= draining.until + behind || sessions.is_empty() && is_told {
                 // One is enough: whoever waits ends the server.
                 let _ = over.try_send(());
                 tracing::info!("drained: {} viewers are left", sessions.len());
                 // The stop follows.
                 return std::future::pending().await;
             }
-            if drain.elsewhere().is_some() {
+            if elsewhere.is_some() {
                 let viewers = sessions.all();
                 let due = departures.due(&draining, now, viewers.len(), STEP);
                 for (session, held) in viewers.into_iter().take(due) {
                     // Who is not reached is asked again at the next look.
                     if held.shard.command(Command::End(session, EndReason::Drained)).is_ok() {
                         sessions.mark_deleted(session);
+                        sent = Some(now);
                     }
                 }
             }
