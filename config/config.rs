@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Access, Bitrate, Bytes, Network, Stream, StreamName};
+use crate::{Access, Bitrate, Bytes, Network, Reach, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -27,6 +27,8 @@ pub const FRAME_MAX: Bytes = Bytes::mib(4);
 /// A whole, valid configuration. The default has no streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// `[config]`: the configuration itself.
+    pub config: Reading,
     /// `[http]`: pages and WHEP.
     pub http: Http,
     /// `[access]`: who may do what.
@@ -83,6 +85,13 @@ impl Config {
     pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
         Rtsp { transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport), ..self.rtsp.clone() }
     }
+}
+
+/// `[config]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// The file is read again when it changes.
+    pub watch: bool,
 }
 
 /// `[http]`.
@@ -161,13 +170,22 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Names that it answers to, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
+    /// Networks that cameras may be in which the API names.
+    pub sources: Vec<Network>,
     /// `[admin.tls]`.
     pub tls: Tls,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)), hosts: Vec::new(), tls: Tls::default() }
+        // RFC 1918, RFC 6598, RFC 4193.
+        let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9997)),
+            hosts: Vec::new(),
+            sources: private.iter().filter_map(|network| network.parse().ok()).collect(),
+            tls: Tls::default(),
+        }
     }
 }
 
@@ -348,6 +366,8 @@ pub struct Rtsp {
     pub reconnect_max: Duration,
     /// Largest access unit accepted.
     pub max_frame: Bytes,
+    /// Where the camera may be; anywhere, unless the API named it.
+    pub reach: Option<Reach>,
 }
 
 impl Default for Rtsp {
@@ -360,6 +380,7 @@ impl Default for Rtsp {
             reconnect_min: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(30),
             max_frame: FRAME_MAX,
+            reach: None,
         }
     }
 }

@@ -81,6 +81,7 @@ pub struct Mistake {
 /// What stands for the name of a file where there is none.
 pub(crate) const ENVIRONMENT: &str = "environment";
 pub(crate) const COMMAND_LINE: &str = "command line";
+pub(crate) const API: &str = "API";
 
 /// One input as it may be shown: the file, a variable, an argument. As source code it shows whole lines.
 #[derive(Clone, Debug)]
@@ -150,6 +151,7 @@ impl Place {
         match &*self.text.name {
             ENVIRONMENT => Given::Variable,
             COMMAND_LINE => Given::Argument,
+            API => Given::Api,
             name => {
                 let above = &self.text.redacted[..self.span.start];
                 Given::File(name.to_owned(), above.matches('\n').count() + 1)

@@ -7,15 +7,20 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod book;
 mod config;
+mod edit;
 mod environment;
 mod error;
+mod json_schema;
 mod load;
 mod network;
 mod parse;
 mod password;
 mod pattern;
+mod reach;
 mod redact;
+mod reference;
 mod resolve;
 mod rtsp_url;
 mod schema;
@@ -28,16 +33,20 @@ mod variable;
 mod web_url;
 
 pub use access::{Access, Action, Hook, Jwt, JwtAlgorithm, KeySource, User, UserName};
+pub use book::configuration_book;
 pub use config::{
     Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Metrics, Origin, Pprof, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    LogFormat, Metrics, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
 };
+pub use edit::{NotToml, StreamText, with_stream};
 pub use environment::{CredentialError, environment};
 pub use error::{ConfigError, Mistake};
+pub use json_schema::json_schema;
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use password::Password;
 pub use pattern::Pattern;
+pub use reach::Reach;
 pub use redact::redact;
 pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
@@ -45,4 +54,5 @@ pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
 pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};
+pub use value::Shape;
 pub use web_url::WebUrl;

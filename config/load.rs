@@ -11,8 +11,8 @@ use std::{
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::{
-    Config, ConfigError, Effective, Stream, StreamName,
-    error::{COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
+    Config, ConfigError, Effective, Stream, StreamName, StreamText,
+    error::{API, COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
     schema::{Draft, SCHEMA, StreamDraft},
@@ -37,6 +37,8 @@ pub struct Inputs {
     pub sets: Vec<String>,
     /// `name=url` or `name=demo`, each name once. Replaces the source of a stream of that name and adds others.
     pub streams: Vec<String>,
+    /// Streams as the API has set them: instead of what all others say of them. `None` is one that was removed.
+    pub api: BTreeMap<StreamName, Option<StreamText>>,
     /// Commands of the program: what is no stream may be one of them, mistyped.
     pub commands: Vec<String>,
 }
@@ -53,6 +55,32 @@ pub enum File {
         /// TOML.
         text: String,
     },
+}
+
+impl File {
+    /// The same file, with the text that it has now. The name that is shown stays.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn read(self) -> Result<File, ConfigError> {
+        let (name, text) = self.content().map_err(|problem| ConfigError::new(vec![problem]))?;
+        Ok(File::Text { name, text })
+    }
+
+    /// Name and text.
+    fn content(self) -> Result<(String, String), Problem> {
+        match self {
+            File::Text { name, text } => Ok((name, text)),
+            File::Path(path) => match read(&path) {
+                Ok(text) => Ok((path.display().to_string(), text)),
+                Err((why, way_out)) => {
+                    let problem = Problem::new(format!("cannot read `{}`: {why}", path.display()));
+                    Err(problem.help(way_out.to_owned()))
+                }
+            },
+        }
+    }
 }
 
 /// Merges and checks everything.
@@ -81,6 +109,9 @@ pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
         loader.set(set);
     }
     loader.positional(&inputs.streams, &inputs.commands);
+    for (name, stream) in &inputs.api {
+        loader.stream(name, stream.as_ref());
+    }
     loader.finish()
 }
 
@@ -139,16 +170,12 @@ impl Loader {
     }
 
     fn file(&mut self, file: File) {
-        let (name, raw) = match file {
-            File::Text { name, text } => (name, text),
-            File::Path(path) => match read(&path) {
-                Ok(raw) => (path.display().to_string(), raw),
-                Err((why, way_out)) => {
-                    self.incomplete = true;
-                    let problem = Problem::new(format!("cannot read `{}`: {why}", path.display()));
-                    return self.problems.push(problem.help(way_out.to_owned()));
-                }
-            },
+        let (name, raw) = match file.content() {
+            Ok(content) => content,
+            Err(problem) => {
+                self.incomplete = true;
+                return self.problems.push(problem);
+            }
         };
         let text = Text::new(&name, &raw);
         let (root, errors) = DeTable::parse_recoverable(&raw);
@@ -315,6 +342,27 @@ impl Loader {
                 Err(no_node) => self.unknown("stream", name, text.at(0..name.len()), no_node),
             }
         }
+    }
+
+    /// Makes a stream what the API has set, and nothing of what others said of it.
+    fn stream(&mut self, name: &StreamName, stream: Option<&StreamText>) {
+        self.draft.streams.remove(name);
+        self.named.remove(name.as_str());
+        for key in self.schema.keys() {
+            if let Some(key) = key.path.strip_prefix("streams.NAME.") {
+                self.places.remove(&format!("streams.{name}.{key}"));
+            }
+        }
+        let Some(stream) = stream else { return };
+        let text = Text::new(API, stream.lines());
+        let (root, errors) = DeTable::parse_recoverable(stream.lines());
+        if let Some(error) = errors.first() {
+            let problem = Problem::new(format!("this is not TOML: {}", error.message()));
+            return self.problems.push(problem.at(text.at(error.span().unwrap_or(0..0)), "here".to_owned()));
+        }
+        let mut path = vec!["streams", name.as_str()];
+        self.name_stream(&path, || text.at(0..0));
+        self.table(&mut path, root.get_ref(), &text);
     }
 
     /// Writes down where a stream was named, if `path` leads into one.

@@ -14,6 +14,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether it is a single address.
+    pub fn is_one_address(&self) -> bool {
+        self.bits == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
     /// Whether `address` is one of it. An IPv4 address in IPv6 form is taken for what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -3,7 +3,7 @@
 
 use crate::{
     suggest::nearest,
-    value::{Fault, Given, Kind},
+    value::{Fault, Given, Kind, Shape},
 };
 
 /// What stands in the path of a key for the name of a table, and for the number of a row.
@@ -87,6 +87,8 @@ pub struct KeyInfo {
     pub reload: Reload,
     /// In words.
     pub allowed: String,
+    /// What a value looks like.
+    pub shape: Shape,
 }
 
 /// What a path leads to.
@@ -155,6 +157,7 @@ impl<T> Schema<T> {
             default: key.default,
             reload: key.reload,
             allowed: key.kind.allowed(),
+            shape: key.kind.shape(),
         });
         let nested = self.repeated.iter().flat_map(|repeated| {
             let mark = if repeated.is_rows() { ROW } else { NAME };

@@ -53,6 +53,7 @@ const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Ki
 
 // The casts below are within the range that stands beside them.
 static KEYS: &[Key<Draft>] = &[
+    key("config.watch", "false", Live, Kind::Bool(|d, v| d.config.config.watch = v)),
     key(
         "http.listen",
         "\"[::]:8889\"",
@@ -204,6 +205,14 @@ static KEYS: &[Key<Draft>] = &[
         Live,
         Kind::List("host names, without ports", |d, v| {
             each(v, parse::host_name).map(|hosts| d.config.admin.hosts = hosts)
+        }),
+    ),
+    key(
+        "admin.sources",
+        "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"100.64.0.0/10\", \"fc00::/7\"]",
+        NewSessions,
+        Kind::List("IP addresses and networks like \"10.0.0.0/8\"", |d, v| {
+            each(v, parse::network).map(|networks| d.config.admin.sources = networks)
         }),
     ),
     key(

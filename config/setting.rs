@@ -27,6 +27,8 @@ pub enum Given {
     Variable,
     /// `--set` or `NAME=URL`.
     Argument,
+    /// The API, while the server ran.
+    Api,
 }
 
 impl std::fmt::Display for Given {
@@ -36,6 +38,7 @@ impl std::fmt::Display for Given {
             Self::File(name, line) => write!(f, "{name}:{line}"),
             Self::Variable => f.write_str("environment"),
             Self::Argument => f.write_str("command line"),
+            Self::Api => f.write_str("API"),
         }
     }
 }
@@ -85,7 +88,7 @@ impl Effective {
     }
 }
 
-/// A default of the schema without TOML's marks.
+/// A default of the schema without TOML's marks, as a variable would say it.
 fn bare(default: &str) -> String {
     if let Some(list) = default.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return list.split(", ").map(|element| element.trim_matches('"')).collect::<Vec<_>>().join(",");

@@ -32,6 +32,25 @@ pub(crate) enum Kind<T> {
     List(&'static str, SetList<T>),
 }
 
+/// A [`Kind`] without the place that a value goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `true` or `false`.
+    Bool,
+    /// From, to.
+    Integer(u64, u64),
+    /// From, to; with a unit or without.
+    Bytes(u64, u64),
+    /// With a unit.
+    Duration,
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// A text.
+    Text,
+    /// Texts.
+    List,
+}
+
 /// Takes all elements, or refuses some of them by their index.
 type SetList<T> = fn(&mut T, &[&str]) -> Result<(), Vec<(usize, Refusal)>>;
 
@@ -62,6 +81,19 @@ pub(crate) struct Fault {
 }
 
 impl<T> Kind<T> {
+    /// What it looks like.
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Self::Bool(_) => Shape::Bool,
+            Self::Integer(min, max, _) => Shape::Integer(*min, *max),
+            Self::Bytes(min, max, _) => Shape::Bytes(min.as_usize() as u64, max.as_usize() as u64),
+            Self::Duration(..) => Shape::Duration,
+            Self::Choice(words, _) => Shape::Choice(words),
+            Self::Text(..) => Shape::Text,
+            Self::List(..) => Shape::List,
+        }
+    }
+
     /// What is allowed, in words.
     pub(crate) fn allowed(&self) -> String {
         match self {

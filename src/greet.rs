@@ -333,6 +333,9 @@ mod tests {
         let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
         assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
+        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
+        let hints_of_tcp = tcp.hints().join("\n");
+        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
         assert!(hints.contains("operators: 127.0.0.1:9997, for this machine alone"), "{hints}");
         for (access, said) in [
             (Openness::Addresses, "no password: whoever has an address that [access] names"),

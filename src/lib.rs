@@ -14,6 +14,7 @@ pub mod current;
 pub mod descriptors;
 pub mod doctor;
 pub mod executor;
+pub mod feed;
 pub mod floor;
 pub mod http;
 pub mod id;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod dashboards;
+mod effective;
 mod greet;
 mod hash;
 mod manual;
@@ -19,10 +20,11 @@ use sluice::http::tls;
 use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
+use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
-use sluice::server::{Over, Server, live};
+use sluice::server::{Over, Server};
 use sluice::tasks::named;
-use sluice_config::{Action, Config, Effective, File, Inputs, StreamName};
+use sluice_config::{Action, Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -62,6 +64,23 @@ enum Do {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
+    /// Print every key of the configuration with its value and who gave it, as a server started so would have them.
+    Config {
+        /// Configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Set a key, over the file and the environment; may be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// Streams, as the server takes them.
+        #[arg(value_name = "NAME=URL")]
+        streams: Vec<String>,
+    },
+    /// Print the JSON Schema of a configuration file, for editors.
+    Schema,
     /// Ask for a password, and print what to write in the configuration for it.
     Hash,
     /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
@@ -140,7 +159,7 @@ fn main() -> ExitCode {
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
     let environment = match &command {
-        None | Some(Do::Check { .. } | Do::Doctor(_)) => sluice_config::environment(),
+        None | Some(Do::Check { .. } | Do::Config { .. } | Do::Doctor(_)) => sluice_config::environment(),
         // The others take no configuration.
         Some(_) => Ok(Vec::new()),
     };
@@ -157,6 +176,11 @@ fn main() -> ExitCode {
         Some(Do::Import(options)) => return sluice::import::run(&options),
         Some(Do::Top(options)) => return sluice::top::run(&options),
         Some(Do::Load(load)) => return sluice_load::run(load),
+        Some(Do::Config { config, sets, json, streams }) => {
+            let file = config.map(File::Path);
+            return print_config(Inputs { file, env, sets, streams, ..Inputs::default() }, json);
+        }
+        Some(Do::Schema) => return print(&format!("{:#}", sluice_config::json_schema())),
         Some(Do::Dashboards(options)) => {
             return wrote("dashboards", dashboards::run(&options, &mut std::io::stdout()));
         }
@@ -172,22 +196,22 @@ fn main() -> ExitCode {
         None => {
             let commands = Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect();
             let file = serve.config.map(File::Path);
-            (Inputs { file, env, sets: serve.sets, streams: serve.streams, commands }, Task::Serve)
+            let (sets, streams) = (serve.sets, serve.streams);
+            (Inputs { file, env, sets, streams, commands, ..Inputs::default() }, Task::Serve)
         }
     };
     // A check tells what the file says, not what is served for want of it.
-    let read = if matches!(task, Task::Check) { sluice_config::effective } else { live::configured };
-    let effective = match read(inputs.clone()) {
-        Ok(effective) => effective,
-        Err(error) => {
-            complain(&error.render(std::io::stderr().is_terminal()));
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
+    if matches!(task, Task::Check) {
+        return sluice_config::load(inputs).map_or_else(refuse, |config| report(&config));
+    }
+    let configured = match Configured::read(inputs) {
+        Ok(configured) => configured,
+        Err(error) => return refuse(error),
     };
-    let ended = match task {
-        Task::Check => return report(&effective.config),
-        Task::Examine { json } => sluice::doctor::run(&effective.config, json).map_err(anyhow::Error::from),
-        Task::Serve => run(effective, inputs, qr, &shown),
+    let ended = if let Task::Examine { json } = task {
+        sluice::doctor::run(&configured.effective.config, json).map_err(anyhow::Error::from)
+    } else {
+        run(&configured, qr, &shown)
     };
     match ended {
         Ok(code) => code,
@@ -196,6 +220,27 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with a configuration.
+fn refuse(error: ConfigError) -> ExitCode {
+    complain(&error.render(std::io::stderr().is_terminal()));
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn print_config(inputs: Inputs, json: bool) -> ExitCode {
+    let mut text = Vec::new();
+    match Configured::read(inputs) {
+        Ok(read) => effective::write(&read.effective, json, &mut text).expect("a vector takes all"),
+        Err(error) => return refuse(error),
+    }
+    print(String::from_utf8_lossy(&text).trim_end())
+}
+
+/// Writes to standard output. Where nobody reads it the exit code still tells.
+fn print(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
 }
 
 /// Says what `check` found in a configuration that could be read, and in the certificates that it names.
@@ -221,9 +266,7 @@ fn report(config: &Config) -> ExitCode {
     };
     let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
     let lines = lines.chain(keys).chain(greet::plain_passwords(config));
-    // Where nobody reads it the exit code still tells.
-    let _ = writeln!(std::io::stdout(), "{}", lines.collect::<Vec<_>>().join("\n"));
-    ExitCode::SUCCESS
+    print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Says why a command that writes files did not.
@@ -272,22 +315,17 @@ fn standard_error() -> std::io::Result<Lines> {
     Lines::start("log", std::fs::File::from(std::io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-fn run(
-    effective: Effective,
-    inputs: Inputs,
-    qr: bool,
-    passwords_shown: &[String],
-) -> anyhow::Result<ExitCode> {
+fn run(configured: &Configured, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
     let log = standard_error()?;
-    let logging =
-        logging::start(&effective.config.log, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let level = &configured.effective.config.log;
+    let logging = logging::start(level, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
     warn_of_passwords(passwords_shown);
-    let served = serve(effective, inputs, qr, logging);
+    let served = serve(configured, qr, logging);
     log.flush();
     served
 }
 
-fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
+fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<ExitCode> {
     // Signals, health and the books of viewers; what parses what others send has executors of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
@@ -296,10 +334,9 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         ignore_signals()?;
-        let has_file = inputs.file.is_some();
         let mut manager = Manager::find()?;
-        let mut server = Server::start(&effective, inputs, env!("COMMIT_OF_BUILD"), log).await?;
-        greet(&effective.config, &server, qr)?;
+        let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;
+        greet(&configured.effective.config, &server, qr)?;
         manager.ready();
         let mut looks = tokio::time::interval(manager.period());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -322,7 +359,7 @@ fn serve(effective: Effective, inputs: Inputs, qr: bool, log: Logging) -> anyhow
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
-                    if has_file {
+                    if configured.path().is_some() {
                         tokio::spawn(named("reload", reload(server.changes().clone(), manager.reload())));
                         continue;
                     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. Who stands on one floor together does not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["cipher", "contain", "count", "descriptors", "executor", "id", "stat"],
+    &["cipher", "contain", "count", "descriptors", "executor", "feed", "id", "stat"],
     &["current", "supervise", "tasks", "track"],
     &["peer"],
     &["viewer"],
@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["operator"],
     &["http"],
     &["server"],
-    &["dashboards", "doctor", "greet", "hash", "import", "manual", "notify", "probe", "top"],
+    &["dashboards", "doctor", "effective", "greet", "hash", "import", "manual", "notify", "probe", "top"],
 ];
 
 /// The crates, by where their files are and which folders in there are crates of their own.

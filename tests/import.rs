@@ -5,7 +5,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use sluice_harness::player::Player;
 use sluice_harness::{Binary, Request};
 
 /// The program.
@@ -48,9 +47,13 @@ fn a_file_of_64_cameras_with_passwords_is_imported_checked_served_and_watched() 
     let folder = Folder::new("many");
     let cameras = SLUICE.cameras(CAMERAS, &["--auth", "admin:canary-camera"]);
     let (yaml, toml) = (folder.file("mediamtx.yml"), folder.file("sluice.toml"));
-    let head = "webrtcAddress: 127.0.0.1:0\nwebrtcLocalUDPAddress: :8189\napi: yes\napiAddress: 127.0.0.1:0\n\
-                pathDefaults:\n  rtspTransport: tcp\n  record: no\npaths:\n";
-    let paths = (1..).zip(&cameras.urls).fold(head.to_owned(), |yaml, (number, url)| {
+    // Its password is `canary-wall`.
+    let wall = "- user: wall\n  pass: sha256:8vAyEYFVanFm7306eTCpajy1Xt2wk9FaYxWjwLGrE0k=\n  permissions: [{action: read, path: '~^site'}]\n";
+    let head = format!(
+        "webrtcAddress: 127.0.0.1:0\nwebrtcLocalUDPAddress: :8189\napi: yes\napiAddress: 127.0.0.1:0\n\
+         authInternalUsers:\n{wall}pathDefaults:\n  rtspTransport: tcp\n  record: no\npaths:\n"
+    );
+    let paths = (1..).zip(&cameras.urls).fold(head, |yaml, (number, url)| {
         let site = number % 4;
         let url = url.replace("rtsp://", "rtsp://admin:canary-camera@");
         yaml + &format!("  site{site}/cam.{number}:\n    source: {url}\n    sourceOnDemand: yes\n")
@@ -61,7 +64,7 @@ fn a_file_of_64_cameras_with_passwords_is_imported_checked_served_and_watched() 
     let report = text(&imported.stdout);
     assert!(imported.status.success(), "{}", text(&imported.stderr));
     assert!(report.contains("64 of 64 paths are streams now"), "{report}");
-    assert!(report.contains("sourceOnDemand (line 11 and 63 more; site1/cam.1, "), "{report}");
+    assert!(report.contains("sourceOnDemand (line 15 and 63 more; site1/cam.1, "), "{report}");
     assert!(report.contains("MTX_RTSPADDRESS"), "{report}");
     assert!(!report.contains("canary"), "{report}");
     // What is there is not written over.
@@ -82,9 +85,10 @@ fn a_file_of_64_cameras_with_passwords_is_imported_checked_served_and_watched() 
     let streams = Request::get("/v3/paths/list?itemsPerPage=64").send(sluice.admin).json();
     let ready = streams["items"].as_array().expect("paths").iter().filter(|path| path["ready"] == true);
     assert_eq!((&streams["itemCount"], ready.count()), (&64.into(), CAMERAS));
+    assert_eq!(sluice.request(Request::get("/site1/cam.1/whep")).status, 401, "who has no name");
     for number in [1, 30, 64] {
-        let mut player = Player::join(&sluice, &format!("/site{}/cam.{number}/whep", number % 4));
-        player.run_until("pictures", |player| player.pictures().len() > 3);
+        let url = format!("http://wall:canary-wall@{}/site{}/cam.{number}/whep", sluice.http, number % 4);
+        SLUICE.load_to(0, &url, &["--viewers", "2", "--duration", "2s"]);
     }
 }
 

@@ -213,8 +213,8 @@ fn foreign(admin: SocketAddr, id: &str) -> SocketAddr {
 fn a_page_of_another_site_reads_nothing_and_ends_nobody() {
     let _turn = turn();
     let (sluice, _viewers) = served();
-    let viewers = || sluice_harness::Request::get("/api/v1/viewers").send(sluice.admin).json();
-    let id = viewers()["viewers"][0]["id"].as_str().expect("an id").to_owned();
+    let viewers = || sluice_harness::Request::get("/api/v1/sessions").send(sluice.admin).json();
+    let id = viewers()["sessions"][0]["id"].as_str().expect("an id").to_owned();
     let mut page = Page::open(foreign(sluice.admin, &id), "/");
     // An opaque answer has no bytes for whoever asked.
     assert_eq!(page.eval("done"), "refused,refused,opaque0,refused");

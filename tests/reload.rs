@@ -3,8 +3,14 @@
 
 #[path = "reload/api.rs"]
 mod api;
+#[path = "reload/streams.rs"]
+mod by_api;
+#[path = "reload/many.rs"]
+mod many;
 #[path = "reload/tables.rs"]
 mod tables;
+#[path = "reload/watched.rs"]
+mod watched;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,8 +59,8 @@ fn reload(sluice: &Sluice) -> String {
 }
 
 fn names(sluice: &Sluice) -> Vec<String> {
-    let list: serde_json::Value =
-        serde_json::from_slice(&sluice.request(Request::get("/streams.json")).body).expect("JSON");
+    // The public list is half a second old.
+    let list = Request::get("/api/v1/streams").send(sluice.admin).json();
     let streams = list["streams"].as_array().expect("streams");
     streams.iter().map(|stream| stream["name"].as_str().expect("a name").to_owned()).collect()
 }

@@ -148,7 +148,7 @@ fn a_viewer_without_udp_watches_over_a_connection() {
     assert_eq!(sluice.metric("sluice_egress_datagrams_total"), 0.0, "nothing by UDP");
     assert!(sluice.metric("sluice_egress_tcp_bytes_total") > 100_000.0);
     assert_eq!(sluice.metric("sluice_tcp_connections"), 1.0);
-    let viewers = Request::get("/api/v1/viewers").send(sluice.admin).text();
+    let viewers = Request::get("/api/v1/sessions").send(sluice.admin).text();
     assert!(viewers.contains("\"remote\":\"tcp 127.0.0.1:"), "{viewers}");
 
     let asked = sluice.request(Request::new("DELETE", &player.session));

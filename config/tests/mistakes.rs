@@ -294,6 +294,7 @@ fn publishing_by_whip_is_not_there_yet() {
 fn variables_and_arguments_name_their_origin() {
     let inputs = Inputs {
         file: None,
+        api: Default::default(),
         env: [("SLUICE_UDP_PORT", "x"), ("SLUICE_UDP_GS0", "true")]
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .into(),

@@ -178,6 +178,7 @@ fn an_empty_list_overrides() {
 #[test]
 fn streams_come_from_everywhere() {
     let config = loaded(Inputs {
+        api: Default::default(),
         file: file(
             "[streams.a]\nsource = 'rtsp://h/a'\nrtsp_transport = 'udp'\n[streams]\nFront-Door.source = 'demo'\n",
         ),
@@ -288,6 +289,7 @@ proptest! {
     #[test]
     fn no_argument_makes_it_panic(name in "(\\PC|[A-Z_]){0,20}", text in "(udp|streams|source|ice|addresses|\\.|=|\\PC){0,12}") {
         let inputs = Inputs {
+            api: Default::default(),
             file: None,
             env: vec![(format!("SLUICE_{name}"), text.clone()), (format!("SLUICE_STREAMS_{name}_SOURCE"), text.clone())],
             sets: vec![text.clone(), format!("streams.a.source={text}"), format!("ice.addresses={text}")],

@@ -14,8 +14,9 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use sluice_config::{format_duration, parse_duration};
 use url::Url;
+use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::problem::{Body, Problem};
 use super::request::Head;
 use super::same_origin;
 use crate::session::drain::Drain;
@@ -44,16 +45,19 @@ pub struct Drained {
 }
 
 /// An order to drain.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Order {
-    /// How long viewers may stay, instead of `drain.timeout`.
+#[schema(as = DrainOrder)]
+pub(super) struct Order {
+    /// How long viewers may stay, instead of `drain.timeout`: `10m`.
     timeout: Option<String>,
 }
 
 /// How it stands.
-#[derive(Debug, Serialize)]
-struct Told {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Drain)]
+pub(super) struct Told {
+    /// Whether the server drains: it lets nobody new in.
     draining: bool,
     /// Viewers that are left.
     viewers: usize,
@@ -71,11 +75,31 @@ pub fn routes(drained: Drained) -> Router {
         .with_state(drained)
 }
 
-async fn told(State(drained): State<Drained>) -> Response {
+/// How a drain stands.
+#[utoipa::path(
+    get,
+    path = "/api/v1/drain",
+    tag = "drain",
+    responses((status = 200, description = "How it stands", body = Told)),
+)]
+pub(super) async fn told(State(drained): State<Drained>) -> Response {
     drained.told(StatusCode::OK)
 }
 
-async fn begin(State(drained): State<Drained>, request: HttpRequest) -> Result<Response, Problem> {
+/// Begins a drain, as SIGTERM does: nobody new is let in, and the server ends when the last has left or the time is over.
+#[utoipa::path(
+    post,
+    path = "/api/v1/drain",
+    tag = "drain",
+    request_body(content = Option<Order>, description = "The time, where it is not `drain.timeout`"),
+    responses(
+        (status = 202, description = "It has begun", body = Told),
+        (status = 400, description = "That is no time", body = Body, content_type = "application/problem+json"),
+        (status = 409, description = "`drain.timeout` is 0 and no time is sent", body = Body,
+         content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn begin(State(drained): State<Drained>, request: HttpRequest) -> Result<Response, Problem> {
     let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
     let order: Order = if request.body.is_empty() {
         Order::default()
@@ -102,7 +126,14 @@ async fn begin(State(drained): State<Drained>, request: HttpRequest) -> Result<R
     Ok(drained.told(StatusCode::ACCEPTED))
 }
 
-async fn take_back(State(drained): State<Drained>) -> Response {
+/// Takes a drain back: joins are answered again.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/drain",
+    tag = "drain",
+    responses((status = 200, description = "How it stands", body = Told)),
+)]
+pub(super) async fn take_back(State(drained): State<Drained>) -> Response {
     drained.drain.take_back();
     drained.told(StatusCode::OK)
 }

@@ -18,7 +18,7 @@ sluice, for operators
 
 /           a page of all this, for browsers
 /metrics    everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
-/api/v1/    history, events, streams, viewers, log, config: what the page and `sluice top` show (JSON)
+/api/v1/    history, events, streams, sessions, shards, log, config: what the page and `sluice top` show (JSON)
 /v3/        MediaMTX's control API, for programs made for that (docs/MIGRATING.md)
 /livez      200 while the server works, 503 with the reason while it does not: restart on 503
 /readyz     200 while viewers can be served, 503 with the reasons while they cannot: send none on 503

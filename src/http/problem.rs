@@ -8,7 +8,9 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use serde::Serialize;
 use sluice_config::Mistake;
+use utoipa::ToSchema;
 
 use crate::count::requests::FAILED;
 use crate::stream::Cause;
@@ -98,29 +100,66 @@ pub fn closing(problem: Problem) -> Response {
     response
 }
 
+/// A refusal as it is sent (RFC 9457 §3.1).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body {
+    /// `about:blank`: `title` and `status` say which problem it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong and what to do about it, for a person.
+    detail: String,
+    /// The same, under the name that players written for other servers read.
+    error: String,
+    /// Why a stream has no picture, as a word; there where that is what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Option<&'static str>>,
+    /// The same as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The word that it is counted by, where its status does not say enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// What is wrong with a configuration, one by one; there where that is what is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ToldMistake>,
+}
+
+/// One mistake in a configuration.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mistake)]
+struct ToldMistake {
+    /// What is wrong, in a sentence.
+    message: String,
+    /// `sluice.toml:7:10`: the file, `environment`, `command line` or `API`, with line and column from 1.
+    place: Option<String>,
+    /// What is allowed there, or was probably meant.
+    hint: Option<String>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "error": self.detail,
-        });
         // For pages, which have a title of their own (extension members, RFC 9457 §3.2).
-        if let Some((cause, reason)) = self.reason {
-            body["cause"] = cause.map(Cause::name).into();
-            body["reason"] = reason.into();
-        }
-        // The word of the metric says to programs what the sentence says to people.
-        if let Some(word) = self.word {
-            body["code"] = word.into();
-        }
-        if !self.mistakes.is_empty() {
-            let told = |Mistake { message, place, hint }| serde_json::json!({ "message": message, "place": place, "hint": hint });
-            body["errors"] = self.mistakes.into_iter().map(told).collect();
-        }
-        let mut response = (self.status, body.to_string()).into_response();
+        let (cause, reason) =
+            self.reason.map_or((None, None), |(cause, reason)| (Some(cause.map(Cause::name)), Some(reason)));
+        let told = |Mistake { message, place, hint }| ToldMistake { message, place, hint };
+        let body = Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("error"),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            error: self.detail,
+            cause,
+            reason,
+            code: self.word,
+            errors: self.mistakes.into_iter().map(told).collect(),
+        };
+        let body = serde_json::to_string(&body).expect("texts and numbers can be JSON");
+        let mut response = (self.status, body).into_response();
         if let Some(word) = self.word {
             response.extensions_mut().insert(Refused(word));
         }

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::Grant;
 use super::conditional::{etag_of, has_already};
@@ -74,23 +75,28 @@ impl List {
         let streams = registry.streams();
         let streams =
             streams.iter().filter(|stream| which(&stream.name)).map(|stream| describe(stream, now)).collect();
-        let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams };
+        let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: None, streams };
         let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
         List { made: now.0, etag: etag_of(body.as_bytes()), body: body.into() }
     }
 }
 
 /// Every stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Streams)]
 pub struct Listed {
     /// The version of the server.
     pub version: String,
+    /// How many there are, of those asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<usize>,
     /// By name.
     pub streams: Vec<Told>,
 }
 
 /// What is told of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Stream)]
 pub struct Told {
     /// Its name in URLs.
     pub name: String,
@@ -123,7 +129,8 @@ pub struct Told {
 }
 
 /// What is wrong with a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Trouble)]
 pub struct ToldTrouble {
     /// `away`, `silent`, `no_keyframe`, `no_video`.
     pub kind: String,
@@ -134,7 +141,8 @@ pub struct ToldTrouble {
 }
 
 /// The video of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Video)]
 pub struct ToldVideo {
     /// `H264`.
     pub codec: String,
@@ -147,7 +155,8 @@ pub struct ToldVideo {
 }
 
 /// The audio of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Audio)]
 pub struct ToldAudio {
     /// `opus`, `PCMU`, `PCMA`.
     pub codec: String,
@@ -156,7 +165,7 @@ pub struct ToldAudio {
 }
 
 /// What comes in of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ingress {
     /// Payload bits a second, over the last seconds.
     pub bps: Option<u64>,
@@ -170,7 +179,14 @@ pub struct Ingress {
 
 /// Everything of every stream at a moment, for operators: where it comes from, and what exactly is wrong.
 pub fn whole(registry: &Registry, history: &History, now: (Instant, SystemTime)) -> Listed {
-    let streams = registry.streams().into_iter().map(|stream| Told {
+    let streams: Vec<Told> =
+        registry.streams().iter().map(|stream| of_operators(stream, history, now)).collect();
+    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: Some(streams.len()), streams }
+}
+
+/// Everything of one stream at a moment, for operators.
+pub fn of_operators(stream: &Stream, history: &History, now: (Instant, SystemTime)) -> Told {
+    Told {
         source: stream.source(),
         error: stream.status().failure,
         ingress: Some(Ingress {
@@ -179,9 +195,8 @@ pub fn whole(registry: &Registry, history: &History, now: (Instant, SystemTime))
             lost: stream.counters.ingress_lost.get(),
             keyframes: stream.counters.keyframes.get(),
         }),
-        ..describe(&stream, now)
-    });
-    Listed { version: env!("CARGO_PKG_VERSION").to_owned(), streams: streams.collect() }
+        ..describe(stream, now)
+    }
 }
 
 /// What everybody may know of a stream: not where its camera is. What is wrong with it is judged now, of the state
@@ -189,11 +204,9 @@ pub fn whole(registry: &Registry, history: &History, now: (Instant, SystemTime))
 fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
     let (status, watch) = stream.look(now, date);
     let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
-    let (state, retry_in) = match &status.state {
-        SourceState::Connecting => ("connecting", None),
-        SourceState::Starting { .. } => ("starting", None),
-        SourceState::Playing => ("playing", None),
-        SourceState::Waiting { retry_in, .. } => ("waiting", Some(retry_in.as_millis() as u64)),
+    let retry_in = match &status.state {
+        SourceState::Waiting { retry_in, .. } => Some(retry_in.as_millis() as u64),
+        _ => None,
     };
     let trouble = watch.trouble.map(|trouble| {
         let detail = match trouble {
@@ -216,7 +229,7 @@ fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
     Told {
         name: stream.name.clone(),
         source: kind(&stream.source()).to_owned(),
-        state: state.to_owned(),
+        state: status.state.name().to_owned(),
         since: watch.since.map(httpdate::fmt_http_date),
         trouble,
         error: failure,

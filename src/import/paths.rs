@@ -80,10 +80,8 @@ impl<'a> Path<'a> {
             None => self.write(import, source),
             Some(why) => {
                 import.report.add(Part::Missing, self.at("source"), why);
-                import.document.comment(
-                    "streams",
-                    &format!("Not taken over, as the report says: {}", self.name.escape_debug()),
-                );
+                let shown: String = self.name.chars().filter(|c| !c.is_control()).collect();
+                import.document.comment("streams", &format!("Not taken over, as the report says: {shown}"));
                 return false;
             }
         }
@@ -145,7 +143,7 @@ impl<'a> Path<'a> {
 const OF_USERS: [&str; 6] = ["readUser", "readPass", "readIPs", "publishUser", "publishPass", "publishIPs"];
 
 /// Paths with credentials of their own, with those.
-pub(super) fn with_users<'a>(root: &'a Node) -> impl Iterator<Item = (&'a str, &'a Node)> {
+pub(super) fn with_users(root: &Node) -> impl Iterator<Item = (&str, &Node)> {
     let paths = root.member("paths").map_or(&[][..], Node::members);
     let of_users =
         |node: &Node| OF_USERS.iter().any(|key| node.member(key).is_some_and(|node| !node.is_off()));

@@ -1,5 +1,7 @@
 //! Files of MediaMTX as people have them, and what becomes of them.
 
+use std::collections::BTreeMap;
+
 use sluice_config::{Config, File, Inputs, Source};
 
 use super::*;
@@ -26,7 +28,7 @@ fn imported(yaml: &str) -> (Config, String, String) {
 
 #[test]
 fn whole_files_become_what_was_looked_at_once() {
-    for name in ["usual"] {
+    for name in ["tuned", "usual", "old", "users", "tokens"] {
         let yaml = fs::read_to_string(data(&format!("{name}.yml"))).expect("the file");
         let (text, report) = import(&format!("{name}.yml"), &yaml).expect("YAML");
         loaded(&text);
@@ -133,4 +135,87 @@ fn the_file_that_is_written_is_for_its_owner_alone_and_never_one_that_was_there(
     assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read_to_string(&path).expect("text"), "a");
     fs::remove_file(&path).expect("it goes");
+}
+
+/// Names of users with what they may watch.
+fn readers(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let users = config.access.users.iter();
+    users
+        .map(|(name, user)| (name.to_string(), user.read.iter().map(|p| p.as_str().to_owned()).collect()))
+        .collect()
+}
+
+#[test]
+fn users_keep_names_hashes_addresses_and_streams() {
+    let yaml = fs::read_to_string(data("users.yml")).expect("the file");
+    let (config, text, report) = imported(&yaml);
+    let expected = [("ann", &["gate", "~^yard/"][..]), ("guard", &["*"]), ("local", &[])];
+    let owned = |streams: &[&str]| streams.iter().map(|stream| (*stream).to_owned()).collect::<Vec<_>>();
+    assert_eq!(readers(&config), expected.map(|(name, streams)| (name.to_owned(), owned(streams))).into());
+    let user = |name: &str| &config.access.users[name];
+    assert_eq!(user("guard").password.as_ref().map(sluice_config::Password::form), Some("sha256"));
+    assert_eq!(user("guard").from, ["192.0.2.0/24".parse().expect("a network")]);
+    assert_eq!(user("ann").publish.len(), 1);
+    let local = user("local");
+    assert_eq!(
+        (local.api, local.metrics, local.pprof, local.from.len()),
+        (true, true, true, 2),
+        "one listener has all three"
+    );
+    assert_eq!(config.access.read, ["10.8.0.0/16".parse().expect("a network")]);
+    for said in
+        ["a user's name is a hash", "user ann stands there several times", "The password of ann is text"]
+    {
+        assert!(report.contains(said), "{said}:\n{report}");
+    }
+    assert!(text.contains("canary-plain") && !text.contains("canary-other"), "{text}");
+}
+
+#[test]
+fn who_may_watch_without_a_name_still_may_where_others_have_one() {
+    let yaml = |users: &str| format!("authInternalUsers:\n{users}paths: {{cam: {{source: \"rtsp://a\"}}}}\n");
+    let any = "- {user: any, permissions: [{action: read}]}\n";
+    let (open, _, _) = imported(&yaml(any));
+    assert_eq!(
+        open,
+        Config { streams: open.streams.clone(), ..Config::default() },
+        "nobody is named, so all may"
+    );
+    let ann = "- {user: ann, pass: x, permissions: [{action: read, path: cam}]}\n";
+    let (both, _, _) = imported(&yaml(&format!("{any}{ann}")));
+    assert_eq!(both.access.read.len(), 2, "every address of both families");
+    let (one, _, _) = imported(&yaml(ann));
+    assert!(one.access.read.is_empty() && one.access.users.len() == 1);
+    let some = "- {user: any, ips: [10.0.0.0/8], permissions: [{action: read, path: cam}]}\n";
+    let (few, _, _) = imported(&yaml(some));
+    assert_eq!(readers(&few), [("anybody".to_owned(), vec!["cam".to_owned()])].into());
+}
+
+#[test]
+fn credentials_of_single_paths_become_users() {
+    let (config, _, _) = imported(
+        "paths:\n  a: {source: \"rtsp://a\", readUser: ann, readPass: x}\n  b: {source: \"rtsp://b\", readUser: ann, readPass: x}\n  \
+         c: {source: \"rtsp://c\", readIPs: [10.0.0.0/8]}\n  d: {source: \"rtsp://d\"}\n",
+    );
+    let said: Vec<_> =
+        readers(&config).into_iter().map(|(name, streams)| (name, streams.join(","))).collect();
+    let expected = [("ann", "a,b"), ("anybody", "c"), ("anybody-2", "d")];
+    assert_eq!(said, expected.map(|(name, streams)| (name.to_owned(), streams.to_owned())));
+}
+
+#[test]
+fn a_server_that_is_asked_and_tokens_are_taken_over_with_what_they_leave_out() {
+    let (config, _, _) = imported(
+        "authMethod: http\nauthHTTPAddress: http://127.0.0.1:9000/auth\napi: yes\nauthHTTPExclude:\n- action: api\n",
+    );
+    let names =
+        |actions: &[sluice_config::Action]| actions.iter().map(|action| action.name()).collect::<Vec<_>>();
+    assert!(config.access.hook.url.is_some());
+    assert_eq!(names(&config.access.hook.actions), ["read", "publish", "metrics", "pprof"]);
+    let yaml = fs::read_to_string(data("tokens.yml")).expect("the file");
+    let (config, _, _) = imported(&yaml);
+    let jwt = &config.access.jwt;
+    assert!(jwt.keys.is_some());
+    assert_eq!((&jwt.claim[..], &jwt.audience[..], &jwt.issuer[..]), ("mediamtx_permissions", "cameras", ""));
+    assert_eq!(names(&jwt.actions), ["read", "publish", "api"]);
 }

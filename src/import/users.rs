@@ -11,6 +11,9 @@ use super::yaml::Node;
 /// Every address.
 const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
+/// This machine.
+const LOCAL: [&str; 2] = ["127.0.0.1", "::1"];
+
 /// What MediaMTX calls everybody.
 const ANY: &str = "any";
 
@@ -63,12 +66,14 @@ fn internal(import: &mut Import<'_>) {
         None => usual(),
     };
     let mut users = merged(users);
-    // All three are on one listener here. Where none of them is on there, it stays for this machine alone.
-    if !OF_SERVER.iter().any(|action| import.is_on(action, false)) {
-        users.iter_mut().for_each(|user| user.server.clear());
-    }
+    of_operators(import, &mut users);
     users.retain(|user| !user.read.is_empty() || !user.publish.is_empty() || !user.server.is_empty());
     let somebody_reads = users.iter().any(|user| user.name != ANY && !user.read.is_empty());
+    if users.iter().all(|user| user.read.is_empty()) {
+        let at = At { key: "authInternalUsers", line: listed.map_or(0, |node| node.line), path: None };
+        let words = "nobody may watch there, and everybody here: name in access.read or access.users who may";
+        import.report.add(Part::Missing, at, words);
+    }
     let mut readers = Vec::new();
     let mut nameless = 0;
     for user in users {
@@ -109,12 +114,32 @@ fn internal(import: &mut Import<'_>) {
     }
 }
 
+/// One listener has all that is for operators here, and what nobody is named for is open on it: what nobody had there is
+/// for this machine alone. Where all of it is off there, the listener is.
+fn of_operators(import: &Import<'_>, users: &mut Vec<User>) {
+    if !is_served(import) {
+        return users.iter_mut().for_each(|user| user.server.clear());
+    }
+    let held = |action: &str| users.iter().any(|user| user.server.contains(&action));
+    let server: Vec<&str> = OF_SERVER.into_iter().filter(|action| !held(action)).collect();
+    if !server.is_empty() {
+        let from = LOCAL.map(str::to_owned).to_vec();
+        let local = User { name: ANY.to_owned(), from, server, ..User::default() };
+        *users = merged(users.drain(..).chain([local]).collect());
+    }
+}
+
+/// Whether any of what is for operators is switched on.
+fn is_served(import: &Import<'_>) -> bool {
+    OF_SERVER.into_iter().any(|action| import.is_on(action, false))
+}
+
 /// Who MediaMTX lets in where its file says nothing.
 fn usual() -> Vec<User> {
     let everybody = User { name: ANY.to_owned(), read: vec!["*".to_owned()], ..User::default() };
     let local = User {
         name: ANY.to_owned(),
-        from: vec!["127.0.0.1".to_owned(), "::1".to_owned()],
+        from: LOCAL.map(str::to_owned).to_vec(),
         server: OF_SERVER.to_vec(),
         ..User::default()
     };
@@ -292,7 +317,7 @@ fn tokens(import: &mut Import<'_>) {
     import.put(At { key: "authJWTExclude", ..at }, "access.jwt.actions", actions);
 }
 
-/// What is asked about: all that is served, but for what the file leaves out.
+/// What is asked about: all that is served, on whatever listener, but for what the file leaves out.
 fn actions(import: &Import<'_>, exclude: &'static str) -> Vec<String> {
     let excluded = import.key(exclude).map(|(_, node)| node.items()).unwrap_or_default();
     let is_excluded = |action: &str| {
@@ -301,7 +326,8 @@ fn actions(import: &Import<'_>, exclude: &'static str) -> Vec<String> {
             said("action") == action && said("path").is_empty()
         })
     };
-    let served = |action: &&'static str| !OF_SERVER.contains(action) || import.is_on(action, false);
+    let is_served = is_served(import);
+    let served = |action: &&'static str| is_served || !OF_SERVER.contains(action);
     let all = ["read", "publish", "api", "metrics", "pprof"].into_iter().filter(served);
     all.filter(|action| !is_excluded(action)).map(str::to_owned).collect()
 }

@@ -6,17 +6,58 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sluice_config::{ConfigError, Mistake};
+use sluice_config::{ConfigError, Mistake, StreamName, StreamText};
 use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
 
 /// Changes that may wait. Each may read a file; more would only let them grow old.
 const WAITING_MAX: usize = 16;
 
 /// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Wanted {
     /// The configuration is to be read again, and what differs to be taken over.
     Reload(Why),
+    /// A stream is to be another, or none.
+    Set(Set),
+}
+
+/// What a stream is to be.
+#[derive(Debug, Clone)]
+pub struct Set {
+    /// Which.
+    pub name: StreamName,
+    /// Its keys; nothing: it is to go.
+    pub stream: Option<StreamText>,
+    /// What it must be so far.
+    pub condition: Condition,
+    /// Whether it is written to the configuration file.
+    pub keep: bool,
+}
+
+/// What a stream must be, so that it is changed (RFC 9110 §13.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Anything.
+    #[default]
+    Any,
+    /// There must be none (`If-None-Match: *`).
+    Absent,
+    /// There must be one (`If-Match: *`).
+    Present,
+    /// It must be what one of these entity tags says (`If-Match`).
+    Tagged(Vec<String>),
+}
+
+impl Condition {
+    /// Whether a stream with that entity tag, or none, is what it must be.
+    pub fn holds(&self, etag: Option<&str>) -> bool {
+        match (self, etag) {
+            (Condition::Any, _) | (Condition::Present, Some(_)) | (Condition::Absent, None) => true,
+            (Condition::Tagged(tags), Some(etag)) => tags.iter().any(|tag| tag == etag),
+            _ => false,
+        }
+    }
 }
 
 /// Why the configuration is read again.
@@ -26,6 +67,8 @@ pub enum Why {
     Signal,
     /// `POST /api/v1/config/reload`.
     Api,
+    /// Its file has changed (`config.watch`).
+    File,
 }
 
 impl fmt::Display for Why {
@@ -33,12 +76,13 @@ impl fmt::Display for Why {
         f.write_str(match self {
             Why::Signal => "SIGHUP",
             Why::Api => "API",
+            Why::File => "the file has changed",
         })
     }
 }
 
 /// What was changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Applied {
     /// What became of the streams.
     pub streams: Streams,
@@ -49,7 +93,8 @@ pub struct Applied {
 }
 
 /// What became of the streams, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StreamChanges)]
 pub struct Streams {
     /// Those that began.
     pub added: Vec<String>,
@@ -60,7 +105,8 @@ pub struct Streams {
 }
 
 /// One key whose value differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChangedSetting)]
 pub struct Changed {
     /// `udp.port`.
     pub key: String,
@@ -106,11 +152,20 @@ pub enum Refused {
     /// The configuration has errors.
     #[error("nothing is changed, the configuration has errors\n{0}")]
     Invalid(ConfigError),
-    /// There is nothing to read again.
+    /// There is nothing to read again, or to write to.
     #[error(
-        "the server was started without a configuration file: there is nothing to read again. Start it with -c FILE"
+        "the server was started without a configuration file: start it with -c FILE to reload or to keep a change"
     )]
     NoFile,
+    /// There is no such stream.
+    #[error("there is no stream {0:?}; /api/v1/streams lists those there are")]
+    NoStream(String),
+    /// The stream is not what it must be.
+    #[error("the stream {0:?} is not what the condition says: ask for it again, and decide anew")]
+    Condition(String),
+    /// Something else stands in the way.
+    #[error("nothing is changed: {0}")]
+    Conflict(String),
     /// It is well written, and cannot be put into effect on this machine.
     #[error("nothing is changed: {0}")]
     Unusable(String),

@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::Operator;
 use super::sample::{Reading, Sample};
@@ -22,7 +23,8 @@ pub const SAMPLES: usize = 600;
 const BITRATE_LOOKS: usize = 5;
 
 /// The last ten minutes, as they are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = History)]
 pub struct Past {
     /// The version of the server.
     pub version: String,

@@ -5,11 +5,14 @@
 //! here is on the way of media: shards are asked by bounded questions, and all else is counted anyway.
 
 pub mod change;
+pub mod events;
 pub mod history;
 pub mod sample;
+pub mod sessions;
 pub mod settings;
-pub mod viewers;
+pub mod shards;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use self::change::Changes;
@@ -20,7 +23,7 @@ use crate::ops::levels::Levels;
 use crate::ops::recent::Recent;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
-use crate::stream::Registry;
+use crate::stream::{Registry, Stream};
 
 /// What an operator asks of.
 pub struct Operator {
@@ -42,6 +45,8 @@ pub struct Operator {
     pub log: Arc<Recent>,
     /// Which lines are written.
     pub levels: Arc<Levels>,
+    /// Makes entity tags that nobody can foretell.
+    tags: RandomState,
 }
 
 impl Operator {
@@ -54,6 +59,15 @@ impl Operator {
         (log, levels): (Arc<Recent>, Arc<Levels>),
     ) -> Operator {
         let history = History::default();
-        Operator { registry, sessions, shards, history, settings, reloads, changes, log, levels }
+        let tags = RandomState::new();
+        Operator { registry, sessions, shards, history, settings, reloads, changes, log, levels, tags }
+    }
+
+    /// The entity tag of a stream's configuration, with its quotes (RFC 9110 §8.8.3): another after each change, whoever made
+    /// it, and in each process. It tells nothing of what was changed.
+    pub fn etag(&self, stream: &Stream) -> String {
+        let keys = self.settings.of_stream(&stream.name);
+        let told: Vec<_> = keys.iter().map(|setting| (&setting.key, &setting.value)).collect();
+        format!("\"{:016x}\"", self.tags.hash_one((stream.id, stream.changes(), told)))
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sluice_io::DropReason;
 use sluice_media::Kind;
+use utoipa::ToSchema;
 
 use crate::count::histogram::Snapshot;
 use crate::count::{Cell, EndReason, ShardCounters};
@@ -16,7 +17,7 @@ use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 
 /// What happened in about a second. Rates are by the second, whatever time was between two looks.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sample {
     /// When it ended, in milliseconds since 1970.
     pub at_ms: u64,
@@ -51,7 +52,7 @@ pub struct Sample {
 }
 
 /// Joins in a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Joins {
     /// Offers that were answered.
     pub answered: f64,
@@ -68,7 +69,7 @@ pub struct Joins {
 }
 
 /// The phases of joins, each from the end of the one before; nothing where nobody passed it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Phases {
     /// From the answer to the first check.
     pub ice_ms: Option<f64>,
@@ -79,7 +80,7 @@ pub struct Phases {
 }
 
 /// A shard in a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ShardLoad {
     /// Part of the time that its thread worked, 0 to 1.
     pub busy: f64,

@@ -8,12 +8,14 @@ use std::sync::RwLock;
 
 use serde::{Deserialize, Serialize};
 use sluice_config::{Reload, Setting};
+use utoipa::ToSchema;
 
 use super::change::Changed;
 use crate::contain::{read, write};
 
 /// All keys, as they are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Config)]
 pub struct Told {
     /// In the order of the reference file, then those of streams by name.
     pub settings: Vec<ToldSetting>,
@@ -22,7 +24,7 @@ pub struct Told {
 }
 
 /// What became of the configuration when it was last read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastRead {
     /// Why it could not be used, if it could not: what was in effect before still is.
     pub error: Option<String>,
@@ -31,7 +33,8 @@ pub struct LastRead {
 }
 
 /// One key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Setting)]
 pub struct ToldSetting {
     /// `udp.port`.
     pub key: String,
@@ -68,9 +71,20 @@ impl Settings {
         Told { settings: kept.settings.clone(), last_read }
     }
 
-    /// The configuration could not be read, or be used.
-    pub fn fail(&self, error: String) {
-        write(&self.0).error = Some(error);
+    /// The keys of a stream, without its name.
+    pub fn of_stream(&self, stream: &str) -> Vec<ToldSetting> {
+        let prefix = format!("streams.{stream}.");
+        let kept = read(&self.0);
+        let own = kept.settings.iter().filter_map(|setting| {
+            let key = setting.key.strip_prefix(&prefix).filter(|key| !key.contains('.'))?;
+            Some(ToldSetting { key: key.to_owned(), ..setting.clone() })
+        });
+        own.collect()
+    }
+
+    /// The configuration could not be read, or be used. Returns whether that is news.
+    pub fn fail(&self, error: String) -> bool {
+        write(&self.0).error.replace(error.clone()) != Some(error)
     }
 
     /// The configuration was read again. Returns the keys that have a new value, those of streams left out, and those that

@@ -14,6 +14,7 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Metadata};
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::{EnvFilter, Registry};
+use utoipa::ToSchema;
 
 use super::log;
 use crate::contain::{lock, read, write};
@@ -22,8 +23,9 @@ use crate::contain::{lock, read, write};
 const STREAMS_MAX: usize = 64;
 
 /// What is in effect, and what is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LogLevels)]
 pub struct Told {
     /// The filter by parts, in the words of `log.level`; left out in a change it stays as it is.
     #[serde(default)]

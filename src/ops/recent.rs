@@ -16,6 +16,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
+use utoipa::ToSchema;
 
 use crate::contain::lock;
 
@@ -30,7 +31,8 @@ const TEXT_MAX: usize = 512;
 const FIELDS_MAX: usize = 512;
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LogLine)]
 pub struct Line {
     /// Its place among all lines, from 1.
     pub number: u64,

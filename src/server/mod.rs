@@ -4,8 +4,11 @@
 //! watched by `watchdog` and `supervise`.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock and sleeps")]
 
+pub mod configured;
 mod drain;
-pub mod live;
+mod file_watch;
+mod live;
+mod rewrite;
 mod settings;
 mod shards;
 mod streams;
@@ -13,17 +16,20 @@ mod tables;
 pub mod watchdog;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sluice_config::{Config, Effective, Inputs};
+use sluice_config::{Config, Effective};
 use sluice_io::{SocketError, affinity};
 use sluice_media::dtls::{DtlsSetupError, SharedDtls};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::configured::Configured;
+use self::file_watch::watch_file;
 use self::live::Live;
 pub use self::shards::placement;
 use self::streams::Streams;
@@ -161,15 +167,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that `config` says, which is read again from `inputs` when that is asked for ([`Server::changes`]).
-    /// `revision` is the commit of this build; of the log, what it lost is counted, its last lines are shown, and its
+    /// Starts everything that `configured` says, which is read again when that is asked for ([`Server::changes`]). `revision` is the commit of this build; of the log, what it lost is counted, its last lines are shown, and its
     /// levels can be changed.
     pub async fn start(
-        Effective { config, settings }: &Effective,
-        inputs: Inputs,
+        configured: &Configured,
         revision: &'static str,
         log: Logging,
     ) -> Result<Server, ServerError> {
+        let Effective { config, settings } = &configured.effective;
         let [public_tls, private_tls] = tls::of(config)?;
         let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
         let cipher = Choice::make(config.srtp.cipher);
@@ -316,9 +321,17 @@ impl Server {
             end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
         tasks.spawn(named("drain", ends_of_drains));
         let (streams, sources) = Streams::new(registry, sessions, ends.clone());
-        streams.apply(config).map_err(ServerError::Thread)?;
+        streams.apply(config, |_| false).map_err(ServerError::Thread)?;
         let streams = Arc::new(streams);
+        let (watch, watch_wanted) = watch::channel(config.config.watch);
+        if let Some(path) = configured.path() {
+            let watched = watched(Task::Changes, "watch of the file");
+            let (path, changes) = (path.to_owned(), operator.changes.clone());
+            let follow = follow_file(watched, path, changes, watch_wanted, stopping.clone());
+            tasks.spawn(named("watch of the file", follow));
+        }
         let tables = Tables {
+            watch,
             origins,
             hosts: admin_state.hosts.clone(),
             access,
@@ -328,7 +341,7 @@ impl Server {
             whep: whep.clone(),
             announcer: announcer.clone(),
         };
-        let live = Live { inputs, tables, streams: streams.clone(), operator, certificates };
+        let live = Live { now: configured.clone(), tables, streams: streams.clone(), operator, certificates };
         let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
         tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
@@ -475,6 +488,20 @@ async fn renew(
     stop: watch::Receiver<bool>,
 ) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Watches the configuration file until the stop.
+async fn follow_file(
+    mut watched: Watched,
+    path: PathBuf,
+    changes: Changes,
+    wanted: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    let follow = async || watch_file(&path, &changes, wanted.clone(), stop.clone()).await;
+    while let Some(pause) = watched.run(follow()).await {
         watched.pause(pause).await;
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use sluice_config::{Config, Rtsp, Source, Stream as Settings, StreamName};
+use sluice_config::{Config, Reach, Rtsp, Source, Stream as Settings, StreamName};
 use tokio::sync::mpsc;
 
 use crate::contain::lock;
@@ -38,12 +38,17 @@ impl Streams {
         (Streams { registry, sessions, ends, running: Mutex::new(Some(running)) }, all_ended)
     }
 
-    /// Makes the streams those of `config`.
+    /// Makes the streams those of `config`; of those for which `is_by_api` holds, cameras must be where the API may name
+    /// some.
     ///
     /// # Errors
     ///
     /// The kernel gives no thread for a source: that stream and those behind it are left as they were.
-    pub fn apply(&self, config: &Config) -> std::io::Result<Changes> {
+    pub fn apply(
+        &self,
+        config: &Config,
+        is_by_api: impl Fn(&StreamName) -> bool,
+    ) -> std::io::Result<Changes> {
         let mut changes = Changes::default();
         let wanted: BTreeSet<&str> = config.streams.keys().map(StreamName::as_str).collect();
         for stream in self.registry.streams() {
@@ -53,7 +58,8 @@ impl Streams {
             }
         }
         for (name, settings) in &config.streams {
-            let origin = origin(config, settings);
+            let reach = is_by_api(name).then(|| Reach(config.admin.sources.clone()));
+            let origin = origin(config, settings, reach);
             match self.registry.stream(name.as_str()) {
                 Some(stream) if stream.change(origin.clone()) => changes.changed.push(name.to_string()),
                 Some(_) => {}
@@ -96,9 +102,9 @@ impl Streams {
 }
 
 /// What a stream is fed from. The demo is no camera: how those are pulled is nothing to it.
-fn origin(config: &Config, settings: &Settings) -> Origin {
+fn origin(config: &Config, settings: &Settings, reach: Option<Reach>) -> Origin {
     let rtsp = match settings.source {
-        Source::Rtsp(_) => config.rtsp_of(settings),
+        Source::Rtsp(_) => Rtsp { reach, ..config.rtsp_of(settings) },
         Source::Demo => Rtsp::default(),
     };
     Origin { source: settings.source.clone(), rtsp }

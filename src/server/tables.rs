@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use sluice_config::Config;
+use tokio::sync::watch;
 
 use super::{ServerError, settings};
 use crate::current::Current;
@@ -36,6 +37,8 @@ pub(super) struct Tables {
     pub(super) operators: Arc<Current<ClientLimits>>,
     /// Viewers to come, drains, rings and shards.
     pub(super) whep: Arc<Whep>,
+    /// `config.watch`.
+    pub(super) watch: watch::Sender<bool>,
     /// `[ice]`.
     pub(super) announcer: Arc<Current<Arc<Announcer>>>,
 }
@@ -56,6 +59,7 @@ impl Tables {
 
     /// Puts it into effect: for those who come, and where a key is for all, for those who are there.
     pub(super) fn apply(&self, config: &Config, Judged { origins, announcer }: Judged) {
+        self.watch.send_replace(config.config.watch);
         self.origins.set(origins);
         self.mediamtx.config.set(Arc::new(config.clone()));
         self.hosts.set(config.admin.hosts.as_slice().into());

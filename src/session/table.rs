@@ -5,6 +5,7 @@
 //! twice or never. Never knows HTTP.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -16,6 +17,7 @@ use super::right::Right;
 use super::visitor::Visitor;
 use crate::contain::lock;
 use crate::count::{Cell, EndReason};
+use crate::feed::Feed;
 use crate::id::{LayerId, SessionId, ShortId, StreamId};
 use crate::shard::News;
 use crate::shard::command::ShardHandle;
@@ -29,8 +31,34 @@ pub struct Sessions {
     pub answered: Cell,
     /// Offers that did not become one.
     pub refused: RefusedOffers,
+    /// Where it is told that they begin, connect and end.
+    pub happens: Feed<Happened>,
     table: Mutex<HashMap<SessionId, Session>>,
     gone: Mutex<Graves>,
+}
+
+/// Something happened to a session.
+#[derive(Debug, Clone)]
+pub struct Happened {
+    /// Which.
+    pub id: ShortId,
+    /// What it watches.
+    pub stream: String,
+    /// Whom the offer came from.
+    pub address: IpAddr,
+    /// What.
+    pub what: What,
+}
+
+/// What happens to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Its offer was answered.
+    Began,
+    /// ICE and DTLS are up.
+    Connected,
+    /// It is over.
+    Ended(EndReason),
 }
 
 /// One session.
@@ -79,7 +107,7 @@ impl Sessions {
     pub fn new(admission: Arc<Admission>) -> Sessions {
         let refused = RefusedOffers::default();
         let (answered, table, gone) = (Cell::new(), Mutex::default(), Mutex::default());
-        Sessions { admission, refused, answered, table, gone }
+        Sessions { admission, refused, answered, happens: Feed::default(), table, gone }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
@@ -100,6 +128,7 @@ impl Sessions {
     pub fn insert(&self, id: SessionId, session: Session) {
         session.shard.viewers.fetch_add(1, Ordering::Relaxed);
         self.answered.add_shared(1);
+        self.happens.tell(|| happened(id, &session, What::Began));
         self.lock().insert(id, session);
     }
 
@@ -130,7 +159,9 @@ impl Sessions {
 
     /// A viewer is over, `now`: its session goes from all books, but for the one of those who ended.
     fn bury(&self, now: Instant, id: SessionId, reason: EndReason, connected: bool) -> Option<Arc<Stream>> {
-        let Session { stream, visitor, .. } = self.close(id)?;
+        let session = self.close(id)?;
+        self.happens.tell(|| happened(id, &session, What::Ended(reason)));
+        let Session { stream, visitor, .. } = session;
         tracing::debug!(session = ?id, stream = stream.name, remote = %visitor.address, reason = reason.label(), connected, "viewer ended");
         let gone =
             Gone { id: id.short(), stream: stream.name.clone(), visitor, ended: now, reason, connected };
@@ -200,8 +231,9 @@ impl Sessions {
     pub fn hear(&self, now: Instant, news: &News) {
         match news {
             News::Connected(id) => {
-                let place = self.lock().get(id).map(|session| session.place.clone());
-                place.inspect(|place| place.connected());
+                let Some(session) = self.lock().get(id).cloned() else { return };
+                session.place.connected();
+                self.happens.tell(|| happened(*id, &session, What::Connected));
             }
             News::Ended(ended) => {
                 let stream = self.bury(now, ended.session, ended.reason, ended.connected);
@@ -209,4 +241,7 @@ impl Sessions {
             }
         }
     }
+}
+fn happened(id: SessionId, session: &Session, what: What) -> Happened {
+    Happened { id: id.short(), stream: session.stream.name.clone(), address: session.visitor.address, what }
 }

@@ -4,6 +4,7 @@
 //! Owns the two ends. The stream's never waits: a source hears of an order when it looks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sluice_config::{Rtsp, Source};
@@ -48,6 +49,8 @@ impl Wishes {
 #[derive(Debug)]
 pub(super) struct SourceHandle {
     origin: watch::Sender<Arc<Origin>>,
+    /// How often that was changed.
+    changes: AtomicU64,
     stop: watch::Sender<bool>,
     wishes: Wishes,
 }
@@ -68,7 +71,7 @@ impl SourceHandle {
         let (stop, stop_told) = watch::channel(false);
         let wishes = Wishes::default();
         let orders = Orders { origin: origin_told, stop: stop_told, wishes: wishes.clone() };
-        (SourceHandle { origin, stop, wishes }, orders)
+        (SourceHandle { origin, changes: AtomicU64::new(0), stop, wishes }, orders)
     }
 
     /// What it is fed from.
@@ -82,9 +85,15 @@ impl SourceHandle {
             let changes = **now != origin;
             if changes {
                 *now = Arc::new(origin);
+                self.changes.fetch_add(1, Ordering::Relaxed);
             }
             changes
         })
+    }
+
+    /// How often it was.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// The source ends.

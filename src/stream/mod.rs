@@ -32,4 +32,4 @@ pub use registry::Registry;
 pub use sink::Sink;
 pub use status::{SourceState, Status};
 pub use still::{KeptStill, Still};
-pub use stream::{Ring, Stream};
+pub use stream::{Ring, StateChange, Stream};

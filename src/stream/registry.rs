@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 
-use super::{Orders, Origin, Stream};
+use super::{Orders, Origin, StateChange, Stream};
 use crate::contain::{read, write};
 use crate::current::Current;
+use crate::feed::Feed;
 use crate::id::StreamId;
 use crate::shard::command::ShardHandle;
 use crate::track::RecentLimits;
@@ -20,13 +21,21 @@ pub struct Registry {
     next: AtomicU32,
     shards: Vec<Arc<ShardHandle>>,
     limits: Current<RecentLimits>,
+    /// Where streams tell that they are in another state.
+    pub changes: Arc<Feed<StateChange>>,
 }
 
 impl Registry {
     /// Without streams; those to come fan out to `shards`, and keep of the past what `limits` say.
     pub fn new(shards: &[Arc<ShardHandle>], limits: RecentLimits) -> Registry {
         let (by_name, next) = (RwLock::default(), AtomicU32::new(0));
-        Registry { by_name, next, shards: shards.to_vec(), limits: Current::new(limits) }
+        Registry {
+            by_name,
+            next,
+            shards: shards.to_vec(),
+            limits: Current::new(limits),
+            changes: Arc::default(),
+        }
     }
 
     /// Streams keep of the past as much as `limits` say from now on, those to come and those that there are.
@@ -43,8 +52,10 @@ impl Registry {
             return None;
         }
         let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
-        let (stream, orders) = Stream::new(id, name.to_owned(), origin, &self.shards, self.limits.get());
+        let (limits, changes) = (self.limits.get(), self.changes.clone());
+        let (stream, orders) = Stream::new(id, name.to_owned(), origin, &self.shards, limits, changes);
         by_name.insert(name.to_owned(), stream.clone());
+        self.changes.tell(|| StateChange { stream: name.to_owned(), state: Some(stream.status().state) });
         Some((stream, orders))
     }
 
@@ -52,6 +63,7 @@ impl Registry {
     pub fn remove(&self, name: &str) -> Option<Arc<Stream>> {
         let removed = write(&self.by_name).remove(name)?;
         removed.stop();
+        self.changes.tell(|| StateChange { stream: name.to_owned(), state: None });
         Some(removed)
     }
 

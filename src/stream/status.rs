@@ -27,6 +27,21 @@ pub enum SourceState {
     },
 }
 
+impl SourceState {
+    /// Their names in JSON and in metrics.
+    pub const NAMES: [&str; 4] = ["connecting", "starting", "playing", "waiting"];
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        SourceState::NAMES[match self {
+            SourceState::Connecting => 0,
+            SourceState::Starting { .. } => 1,
+            SourceState::Playing => 2,
+            SourceState::Waiting { .. } => 3,
+        }]
+    }
+}
+
 /// What a stream is doing, and what it carries.
 #[derive(Debug, Clone)]
 pub struct Status {

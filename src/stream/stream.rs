@@ -11,6 +11,7 @@ use super::publisher::Publisher;
 use super::trouble::{Seen, Watch};
 use super::{Formats, KeptStill, Orders, Origin, SourceState, Status, StreamCounters};
 use crate::contain::{lock, read, write};
+use crate::feed::Feed;
 use crate::id::{LayerId, StreamId};
 use crate::shard::command::{ShardBusy, ShardHandle};
 use crate::track::{RecentLimits, Train};
@@ -29,8 +30,19 @@ pub struct Stream {
     pub still: KeptStill,
     source: SourceHandle,
     status: RwLock<Status>,
+    /// Where changes of its state are told.
+    changes_told: Arc<Feed<StateChange>>,
     watch: Mutex<Watch>,
     publisher: Mutex<Publisher>,
+}
+
+/// A stream is in another state, or there is none of that name any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// Its name.
+    pub stream: String,
+    /// What its source does; nothing once it was removed.
+    pub state: Option<SourceState>,
 }
 
 /// What a stream's ring tells of its video.
@@ -52,6 +64,7 @@ impl Stream {
         origin: Origin,
         shards: &[Arc<ShardHandle>],
         limits: RecentLimits,
+        changes_told: Arc<Feed<StateChange>>,
     ) -> (Arc<Stream>, Orders) {
         let (source, orders) = SourceHandle::new(origin);
         let publisher = Publisher::new(id, shards, limits, source.wishes().keyframe.clone());
@@ -68,6 +81,7 @@ impl Stream {
                 failure: None,
                 cause: None,
             }),
+            changes_told,
             watch: Mutex::default(),
             publisher: Mutex::new(publisher),
         };
@@ -87,6 +101,11 @@ impl Stream {
     /// It is fed from something else, or otherwise, from now on; viewers stay. Returns whether that is news.
     pub fn change(&self, origin: Origin) -> bool {
         self.source.change(origin)
+    }
+
+    /// How often that was changed.
+    pub fn changes(&self) -> u64 {
+        self.source.changes()
     }
 
     /// Somebody asks for it and gets no picture: a source that waits tries sooner.
@@ -111,7 +130,14 @@ impl Stream {
 
     /// Changes what it is doing.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut write(&self.status));
+        let mut status = write(&self.status);
+        let before = status.state.name();
+        change(&mut status);
+        // What a source does that is being let go is nobody's news.
+        if status.state.name() != before && !self.is_over() {
+            self.changes_told
+                .tell(|| StateChange { stream: self.name.clone(), state: Some(status.state.clone()) });
+        }
     }
 
     /// Whether it needs attention, as of the last look.

@@ -22,7 +22,7 @@ use url::Url;
 use crate::http::streams::Listed;
 use crate::operator::history::Past;
 use crate::operator::sample::Sample;
-use crate::operator::viewers::{List, Sort};
+use crate::operator::sessions::{List, Sort};
 
 /// For one answer. A server that works takes milliseconds; one whose shard stands still, a second.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -134,7 +134,8 @@ pub(super) async fn see(address: &Address, connector: &Connector, sort: Sort) ->
     let all = async {
         let Past { version, mut samples } = get(address, connector, "api/v1/history?last=1").await?;
         let streams = get(address, connector, "api/v1/streams").await?;
-        let viewers = get(address, connector, &format!("api/v1/viewers?sort={name}&limit={VIEWERS}")).await?;
+        let viewers =
+            get(address, connector, &format!("api/v1/sessions?sort={name}&limit={VIEWERS}")).await?;
         Ok(Seen { version, sample: samples.pop(), streams, viewers })
     };
     tokio::time::timeout(ANSWER_MAX, all).await.unwrap_or_else(|_| Err(AskError::Late(address.clone())))

@@ -15,7 +15,7 @@ use super::screen::{Part, Screen};
 use super::units::{bitrate, length, milliseconds, number, percent};
 use crate::http::streams::Told;
 use crate::operator::sample::ShardLoad;
-use crate::operator::viewers::{Row as ViewerRow, Sort};
+use crate::operator::sessions::{Row as ViewerRow, Sort};
 
 /// Rows that a table has at least, if it has as many: those that matter come first.
 const FEW: u16 = 5;
@@ -46,7 +46,7 @@ pub(super) fn all(frame: &mut Frame<'_>, screen: &mut Screen) {
 fn needs(screen: &Screen) -> [u16; 3] {
     let Seen { sample, streams, viewers, .. } = &screen.seen;
     let shards = sample.as_ref().map_or(0, |sample| sample.shards.len());
-    let rows = [shards, streams.streams.len(), viewers.viewers.len()];
+    let rows = [shards, streams.streams.len(), viewers.sessions.len()];
     rows.map(|rows| u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(AROUND))
 }
 
@@ -207,7 +207,7 @@ fn draw_viewers(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen) {
     ];
     let now = screen.seen.sample.as_ref().map_or(0, |sample| sample.at_ms);
     let names = ["session", "stream", "address", "since", "trip", "loss", "repairs", "estimate"];
-    let rows = list.viewers.iter().map(|viewer| Row::new(cells(viewer, now)).style(worry(viewer))).collect();
+    let rows = list.sessions.iter().map(|viewer| Row::new(cells(viewer, now)).style(worry(viewer))).collect();
     let table = table(screen, Part::Viewers, title, &names, &widths, rows);
     frame.render_stateful_widget(table, area, &mut screen.places[Part::Viewers as usize]);
 }

@@ -11,7 +11,7 @@ use super::super::screen::{StreamSort, Turn};
 use super::*;
 use crate::http::streams::{Ingress, Listed, ToldTrouble, ToldVideo};
 use crate::operator::sample::Sample;
-use crate::operator::viewers::List;
+use crate::operator::sessions::List;
 
 fn stream(name: &str, viewers: usize, trouble: Option<&str>) -> Told {
     let trouble = trouble.map(|cause| ToldTrouble {
@@ -63,6 +63,7 @@ fn seen(viewers: u64) -> Seen {
             ..Sample::default()
         }),
         streams: Listed {
+            total: None,
             version: "1.2.3".to_owned(),
             streams: vec![
                 stream("yard", 3, None),
@@ -72,7 +73,7 @@ fn seen(viewers: u64) -> Seen {
         },
         viewers: List {
             total: 45,
-            viewers: (0..viewers).map(viewer).collect(),
+            sessions: (0..viewers).map(viewer).collect(),
             silent_shards: vec![2],
             ended: Vec::new(),
         },

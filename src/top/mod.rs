@@ -22,7 +22,7 @@ use sluice_load::tls::{Connector, Trust};
 use self::ask::{Address, AskError, Seen};
 use self::screen::{Screen, Turn};
 use crate::executor::Executor;
-use crate::operator::viewers::Sort;
+use crate::operator::sessions::Sort;
 
 /// Exit code for a URL that cannot be used; clap's own, too.
 const BAD_USAGE: u8 = 2;

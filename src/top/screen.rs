@@ -9,7 +9,7 @@ use ratatui::widgets::TableState;
 
 use super::ask::{AskError, Seen};
 use crate::http::streams::Told;
-use crate::operator::viewers::Sort;
+use crate::operator::sessions::Sort;
 
 /// A table, from the top of the screen down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +160,7 @@ fn rows(seen: &Seen, part: Part) -> usize {
     match part {
         Part::Shards => seen.sample.as_ref().map_or(0, |sample| sample.shards.len()),
         Part::Streams => seen.streams.streams.len(),
-        Part::Viewers => seen.viewers.viewers.len(),
+        Part::Viewers => seen.viewers.sessions.len(),
     }
 }
 

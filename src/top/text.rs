@@ -24,11 +24,11 @@ pub(super) fn of(address: &Address, seen: &Seen) -> String {
         vec![stream.name.clone(), picture(stream), ingress, stream.viewers.to_string(), state(stream)]
     });
     text.push_str(&columns(&["stream", "picture", "bitrate", "viewers", "state"], streams.collect()));
-    let viewers = seen.viewers.viewers.iter().map(|viewer| cells(viewer, now).to_vec());
+    let viewers = seen.viewers.sessions.iter().map(|viewer| cells(viewer, now).to_vec());
     let names = ["session", "stream", "address", "since", "trip", "loss", "repairs", "estimate"];
     text.push_str(&columns(&names, viewers.collect()));
-    if seen.viewers.total > seen.viewers.viewers.len() {
-        text.push_str(&format!("and {} more\n", seen.viewers.total - seen.viewers.viewers.len()));
+    if seen.viewers.total > seen.viewers.sessions.len() {
+        text.push_str(&format!("and {} more\n", seen.viewers.total - seen.viewers.sessions.len()));
     }
     for shard in &seen.viewers.silent_shards {
         text.push_str(&format!("shard {shard} does not answer: its viewers are missing here\n"));

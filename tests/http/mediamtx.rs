@@ -9,7 +9,7 @@ use sluice_harness::prometheus::Prometheus;
 use sluice_harness::{Request, Response, Sluice, wait_for};
 
 use crate::operator::Viewers;
-use crate::{SLUICE, playing, refused};
+use crate::{playing, refused};
 
 /// Members of answers of MediaMTX 1.20.1, as recorded.
 const SHAPES: &str = include_str!("../data/mediamtx-1.20.1-shapes.json");

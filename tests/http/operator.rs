@@ -55,12 +55,12 @@ fn the_worst_viewer_is_found_ended_and_remembered_with_its_reason() {
     let _good = Viewers::of(&sluice, "other", 2, &[]);
     let _bad = Viewers::of(&sluice, "demo", 3, &["--loss", "20%"]);
     let list = wait_for("a viewer that told its loss", || {
-        let list = ask(&sluice, "/api/v1/viewers?sort=loss&limit=1");
-        Some(list).filter(|list| list["viewers"][0]["loss"].as_f64().is_some_and(|loss| loss > 0.05))
+        let list = ask(&sluice, "/api/v1/sessions?sort=loss&limit=1");
+        Some(list).filter(|list| list["sessions"][0]["loss"].as_f64().is_some_and(|loss| loss > 0.05))
     });
-    assert_eq!((&list["total"], list["viewers"].as_array().map(Vec::len)), (&5.into(), Some(1)));
-    assert_eq!(ask(&sluice, "/api/v1/viewers?stream=demo")["total"], 3);
-    let worst = &list["viewers"][0];
+    assert_eq!((&list["total"], list["sessions"].as_array().map(Vec::len)), (&5.into(), Some(1)));
+    assert_eq!(ask(&sluice, "/api/v1/sessions?stream=demo")["total"], 3);
+    let worst = &list["sessions"][0];
     assert_eq!((&worst["stream"], &worst["address"]), (&"demo".into(), &"127.0.0.1".into()), "{worst}");
     assert_eq!((&worst["connected"], &list["silent_shards"]), (&true.into(), &serde_json::json!([])));
     assert!(worst["repairs"].as_u64() > Some(0) && worst["lost"].as_u64() > Some(0), "{worst}");
@@ -69,10 +69,10 @@ fn the_worst_viewer_is_found_ended_and_remembered_with_its_reason() {
     assert!(worst["client"].as_str().is_some_and(|client| client.starts_with("sluice")), "{worst}");
 
     let id = worst["id"].as_str().expect("its id");
-    let path = format!("/api/v1/viewers/{id}");
+    let path = format!("/api/v1/sessions/{id}");
     assert_eq!(Request::new("DELETE", &path).send(sluice.admin).status, 204);
     let gone = wait_for("its end", || {
-        let list = ask(&sluice, &format!("/api/v1/viewers?session={id}"));
+        let list = ask(&sluice, &format!("/api/v1/sessions?session={id}"));
         (list["total"] == 0 && list["ended"][0]["id"] == id).then(|| list["ended"][0].clone())
     });
     assert_eq!((&gone["reason"], &gone["stream"]), (&"operator".into(), &"demo".into()), "{gone}");
@@ -99,14 +99,7 @@ fn history_is_there_at_first_and_events_go_on_where_it_ends() {
     assert_eq!(last["shards"].as_array().map(Vec::len), Some(2));
     assert_eq!(last["shards"][0]["up"], true);
 
-    let mut stream = TcpStream::connect(sluice.admin).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-    write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\n\r\n", sluice.admin).expect("it reads");
-    let lines = BufReader::new(stream.try_clone().expect("a copy")).lines().map_while(Result::ok);
-    let mut events = lines.filter_map(|line| {
-        let data = line.strip_prefix("data: ")?.to_owned();
-        Some(serde_json::from_str::<Value>(&data).expect("JSON"))
-    });
+    let mut events = follow(&sluice).filter_map(|(name, data)| (name == "sample").then_some(data));
     let (first, second) = (events.next().expect("an event"), events.next().expect("an event"));
     assert!(first["at_ms"].as_u64() < second["at_ms"].as_u64(), "{first} {second}");
     assert!(first["at_ms"].as_u64() >= last["at_ms"].as_u64(), "{first} {last}");
@@ -114,6 +107,59 @@ fn history_is_there_at_first_and_events_go_on_where_it_ends() {
     let (status, _) = sluice.terminate();
     assert!(status.success());
     assert_eq!(events.count(), 0);
+}
+
+/// What is told from now on: names of events, and their data.
+fn follow(sluice: &Sluice) -> impl Iterator<Item = (String, Value)> + use<> {
+    let mut stream = TcpStream::connect(sluice.admin).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\n\r\n", sluice.admin).expect("it reads");
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+    let mut name = String::new();
+    lines.filter_map(move |line| {
+        if let Some(event) = line.strip_prefix("event: ") {
+            name = event.to_owned();
+        }
+        let data = serde_json::from_str(line.strip_prefix("data: ")?).expect("JSON");
+        Some((name.clone(), data))
+    })
+}
+
+#[test]
+fn whoever_follows_is_told_of_streams_and_of_sessions_as_they_come_and_go() {
+    let sluice = playing(&[]);
+    let mut events = follow(&sluice);
+    let mut told = |kind: &str, wanted: &[&str]| {
+        let states = events.by_ref().filter(|(name, _)| name == kind).map(|(_, data)| data);
+        let states: Vec<Value> = states.take(wanted.len()).collect();
+        let of = |state: &Value| state["state"].as_str().expect("a state").to_owned();
+        assert_eq!(states.iter().map(of).collect::<Vec<_>>(), wanted, "{states:?}");
+        states
+    };
+    let put = Request::new("PUT", "/api/v1/streams/yard").body(r#"{"source":"rtsp://localhost:1/canary"}"#);
+    assert_eq!(put.send(sluice.admin).status, 201);
+    let states = told("stream", &["removed", "connecting", "waiting"]);
+    assert_eq!((&states[0]["name"], &states[2]["name"]), (&"demo".into(), &"yard".into()), "the demo goes");
+    assert!(states[2]["error"].as_str().is_some_and(|error| error.contains("admin.sources")), "{states:?}");
+    let put = Request::new("PUT", "/api/v1/streams/hall").body(r#"{"source":"demo"}"#);
+    assert_eq!(put.send(sluice.admin).status, 201);
+    sluice.wait_until_playing("hall");
+    let viewers = Viewers::of(&sluice, "hall", 1, &[]);
+    let began = told("session", &["began", "connected"]);
+    assert_eq!((&began[0]["stream"], &began[0]["id"]), (&"hall".into(), &began[1]["id"]));
+    let id = began[0]["id"].as_str().expect("an id");
+    let one = ask(&sluice, &format!("/api/v1/sessions/{id}"));
+    assert_eq!((&one["stream"], &one["connected"]), (&"hall".into(), &true.into()));
+    assert_eq!(Request::new("DELETE", &format!("/api/v1/sessions/{id}")).send(sluice.admin).status, 204);
+    assert_eq!(told("session", &["ended"])[0]["reason"], "operator");
+    drop(viewers);
+    refused(&Request::get("/api/v1/sessions/00000000").send(sluice.admin), 404);
+    let shards = ask(&sluice, "/api/v1/shards");
+    let ports = shards["shards"].as_array().expect("shards").iter().map(|shard| shard["port"].clone());
+    let expected = [0, 1].map(|shard| Value::from(sluice.udp_port + shard));
+    assert_eq!(ports.collect::<Vec<_>>(), expected);
+    assert_eq!(shards["shards"][0]["up"], true);
 }
 
 #[test]
@@ -174,8 +220,8 @@ fn the_log_is_told_by_stream_and_from_a_line_on() {
 fn a_page_of_another_site_can_neither_read_nor_end_anything() {
     let sluice = playing(&[]);
     let _viewers = Viewers::of(&sluice, "demo", 1, &[]);
-    let id = ask(&sluice, "/api/v1/viewers")["viewers"][0]["id"].as_str().expect("an id").to_owned();
-    let end = format!("/api/v1/viewers/{id}");
+    let id = ask(&sluice, "/api/v1/sessions")["sessions"][0]["id"].as_str().expect("an id").to_owned();
+    let end = format!("/api/v1/sessions/{id}");
     for (name, value) in [
         ("Sec-Fetch-Site", "cross-site"),
         ("Sec-Fetch-Site", "same-site"),
@@ -184,7 +230,7 @@ fn a_page_of_another_site_can_neither_read_nor_end_anything() {
     ] {
         for request in [
             Request::new("DELETE", &end),
-            Request::get("/api/v1/viewers"),
+            Request::get("/api/v1/sessions"),
             Request::get("/api/v1/events"),
             Request::get("/streams"),
         ] {
@@ -196,7 +242,7 @@ fn a_page_of_another_site_can_neither_read_nor_end_anything() {
     // Its browser asks first whether it may.
     let preflight = Request::new("OPTIONS", &end).header("Origin", "http://evil.example").send(sluice.admin);
     assert!(preflight.status >= 400 && preflight.header("access-control-allow-methods").is_none());
-    assert_eq!(ask(&sluice, "/api/v1/viewers")["total"], 1, "nobody was ended");
+    assert_eq!(ask(&sluice, "/api/v1/sessions")["total"], 1, "nobody was ended");
     let own = Request::new("DELETE", &end).header("Sec-Fetch-Site", "same-origin");
     assert_eq!(own.send(sluice.admin).status, 204);
 }
@@ -205,19 +251,22 @@ fn a_page_of_another_site_can_neither_read_nor_end_anything() {
 fn what_means_nothing_is_refused_with_what_would() {
     let sluice = playing(&[]);
     for (path, words) in [
-        ("/api/v1/viewers?sort=los", "sort=los is no order: there are loss, round_trip"),
-        ("/api/v1/viewers?limit=1001", "limit=1001 is not a number from 0 to 1000"),
-        ("/api/v1/viewers?strem=demo", "strem means nothing here: there are stream, session, sort, limit"),
-        ("/api/v1/viewers?session=xyz", "\"xyz\" is no id of a session"),
+        ("/api/v1/sessions?sort=los", "sort=los is no order: there are loss, round_trip"),
+        ("/api/v1/sessions?limit=1001", "limit=1001 is not a number from 0 to 1000"),
+        (
+            "/api/v1/sessions?strem=demo",
+            "strem means nothing here: there are stream, session, sort, offset, limit",
+        ),
+        ("/api/v1/sessions?session=xyz", "\"xyz\" is no id of a session"),
         ("/api/v1/log?level=warn", "level=warn is not kept: there are debug and info"),
         ("/api/v1/log?after=-1", "after=-1 is not a number from 0"),
     ] {
         let sentence = refused(&Request::get(path).send(sluice.admin), 400);
         assert!(sentence.starts_with(words), "{sentence}");
     }
-    let sentence = refused(&Request::new("DELETE", "/api/v1/viewers/7").send(sluice.admin), 400);
+    let sentence = refused(&Request::new("DELETE", "/api/v1/sessions/7").send(sluice.admin), 400);
     assert!(sentence.contains("eight hexadecimal digits"), "{sentence}");
-    refused(&Request::new("DELETE", "/api/v1/viewers/00000000").send(sluice.admin), 404);
+    refused(&Request::new("DELETE", "/api/v1/sessions/00000000").send(sluice.admin), 404);
 }
 
 #[test]

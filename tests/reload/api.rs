@@ -78,3 +78,19 @@ fn without_a_file_there_is_nothing_to_read_again() {
     assert!(refused.text().contains("-c FILE"), "{}", refused.text());
     assert_eq!(sluice.metric("sluice_config_last_reload_successful"), 1.0);
 }
+
+#[test]
+fn a_file_that_was_cut_short_ends_no_stream() {
+    let file = File::new(&streams(&[("gate", "demo")]));
+    let sluice = file.serve();
+    for empty in ["", "# nothing\n", "[streams]\n"] {
+        file.write(empty);
+        let refused = reload(&sluice);
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert!(refused.text().contains("no stream any more"), "{}", refused.text());
+        assert_eq!(names(&sluice), ["gate"]);
+    }
+    file.write(&streams(&[("demo", "demo")]));
+    assert_eq!(reload(&sluice).status, 200);
+    assert_eq!(names(&sluice), ["demo"]);
+}

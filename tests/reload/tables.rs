@@ -10,13 +10,15 @@ use crate::{File, SLUICE, streams};
 
 const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
-/// Another value of every key that a running server takes over; streams, `log.level`, `[access]` and
-/// `[drain]` have tests of their own.
-const OTHERWISE: [(&str, &str, &str); 27] = [
+/// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
+/// own.
+const OTHERWISE: [(&str, &str, &str); 31] = [
+    ("config", "watch", "true"),
     ("http", "allow_origin", "[\"https://tv.example.com\"]"),
     ("http", "header_timeout", "\"4s\""),
     ("http", "trusted_proxies", "[\"127.0.0.0/8\"]"),
     ("admin", "hosts", "[\"metrics.lan\"]"),
+    ("admin", "sources", "[\"127.0.0.1\"]"),
     ("egress", "spread", "\"5ms\""),
     ("egress", "audio_hold", "\"5ms\""),
     ("egress", "rate", "\"950Mbit/s\""),
@@ -30,6 +32,8 @@ const OTHERWISE: [(&str, &str, &str); 27] = [
     ("limits", "busy", "80"),
     ("limits", "setup_timeout", "\"9s\""),
     ("limits", "consent_timeout", "\"20s\""),
+    ("drain", "timeout", "\"1m\""),
+    ("drain", "elsewhere", "\"https://tv2.example.com\""),
     ("rtsp", "transport", "\"udp\""),
     ("rtsp", "connect_timeout", "\"4s\""),
     ("rtsp", "request_timeout", "\"9s\""),
@@ -84,7 +88,7 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     assert_eq!(named("restart"), BTreeSet::new());
     let takes_over = |key: &sluice_config::KeyInfo| {
         key.reload != Reload::Restart
-            && !["streams.", "access.", "drain."].iter().any(|table| key.path.starts_with(table))
+            && !["streams.", "access."].iter().any(|table| key.path.starts_with(table))
             // Given on the command line, which is stronger than the file.
             && !["log.level", "ice.addresses"].contains(&key.path.as_str())
     };
@@ -100,8 +104,8 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     assert_eq!(sluice.request(Request::new("DELETE", &there)).status, 200);
     let after = sluice_harness::wait_for("a place", || Some(join(&sluice)).filter(|join| join.status == 201));
     assert!(!after.text().contains("rtx/90000"), "{}", after.text());
-    let viewers = Request::get("/api/v1/viewers").send(sluice.admin).json();
-    assert_eq!(viewers["viewers"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
+    let viewers = Request::get("/api/v1/sessions").send(sluice.admin).json();
+    assert_eq!(viewers["sessions"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
     let named = Request::get("/livez").header("Host", "metrics.lan").send(sluice.admin);
     assert_eq!(named.status, 200, "{}", named.text());
 }

@@ -30,8 +30,8 @@ fn the_player_goes_to_its_neighbours_saves_a_picture_and_tells_its_figures() {
     let copied = page.eval("copied");
     let copied = copied.as_str().expect("text");
     let session = copied.lines().find_map(|line| line.strip_prefix("Session: ")).expect("its session");
-    let found = Request::get(&format!("/api/v1/viewers?session={session}")).send(sluice.admin).json();
-    assert_eq!((&found["total"], &found["viewers"][0]["stream"]), (&1.into(), &"cam2".into()), "{copied}");
+    let found = Request::get(&format!("/api/v1/sessions?session={session}")).send(sluice.admin).json();
+    assert_eq!((&found["total"], &found["sessions"][0]["stream"]), (&1.into(), &"cam2".into()), "{copied}");
     for line in ["Page: http://", "Browser: ", "Video: video/H264", "Encryption: SRTP_AEAD_AES_256_GCM"] {
         assert!(copied.contains(line), "no {line} in {copied}");
     }

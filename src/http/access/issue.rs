@@ -12,10 +12,11 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use sluice_config::{Action, Pattern, format_duration, parse_duration};
+use utoipa::ToSchema;
 
 use super::Access;
 use super::token::{LONGEST, STREAMS_MAX};
-use crate::http::problem::Problem;
+use crate::http::problem::{Body, Problem};
 use crate::http::request::Head;
 use crate::http::same_origin;
 
@@ -26,9 +27,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What is asked for: `{"streams": ["gate", "yard-*"], "for": "10m"}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+#[schema(as = TokenWanted)]
+pub(in crate::http) struct Wanted {
     /// Names of streams, with `*` for anything.
     streams: Vec<String>,
     /// For how long: `10m`.
@@ -37,11 +39,14 @@ struct Wanted {
 }
 
 /// The answer. The token is the one thing here that is secret.
-#[derive(Debug, Serialize)]
-struct Made {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(in crate::http) struct Made {
+    /// The token.
     token: String,
     /// When it ends (RFC 9110 §5.6.7).
     expires: String,
+    /// The streams whose pages it opens.
     streams: Vec<String>,
 }
 
@@ -53,8 +58,23 @@ pub fn routes(access: Arc<Access>) -> Router {
         .with_state(access)
 }
 
+/// Makes a token for a page that is opened where nobody can type a password.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tokens",
+    tag = "tokens",
+    request_body(content = Wanted, description = "Which streams, and for how long: a week at the most"),
+    responses(
+        (status = 201, description = "The token, which is told here alone", body = Made),
+        (status = 400, description = "That is no stream, or no time", body = Body,
+         content_type = "application/problem+json"),
+    ),
+)]
 #[expect(clippy::disallowed_methods, reason = "a token ends at a time of the calendar")]
-async fn make(State(access): State<Arc<Access>>, request: HttpRequest) -> Result<Response, Problem> {
+pub(in crate::http) async fn make(
+    State(access): State<Arc<Access>>,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
     let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
     let wanted: Wanted = serde_json::from_slice(&request.body)
         .map_err(|error| bad(format!("no JSON as in {{\"streams\":[\"gate\"],\"for\":\"10m\"}}: {error}")))?;

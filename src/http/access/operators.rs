@@ -65,7 +65,7 @@ mod tests {
             ("/", Some(Action::Api)),
             ("/static/operator.js", Some(Action::Api)),
             ("/streams", Some(Action::Api)),
-            ("/api/v1/viewers", Some(Action::Api)),
+            ("/api/v1/sessions", Some(Action::Api)),
             ("/v3/paths/list", Some(Action::Api)),
             ("//metrics", Some(Action::Metrics)),
             ("/livez2", Some(Action::Api)),

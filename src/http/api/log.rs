@@ -3,10 +3,12 @@
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, LISTED, whole};
-use crate::http::problem::Problem;
+use crate::http::problem::{Body, Problem};
+use crate::ops::levels::Told;
 use crate::ops::recent::{Line, Which};
 use crate::session::offer::shown;
 
@@ -14,12 +16,30 @@ use crate::session::offer::shown;
 const LINES_MAX: usize = 4_000;
 
 /// The lines asked for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = LogLines)]
 pub struct Lines {
     /// The oldest first.
     pub lines: Vec<Line>,
 }
 
+/// The last lines of the log: 2,000 of `info` and above, and 2,000 of `debug` (joins and ends), whatever `log.level` is.
+#[utoipa::path(
+    get,
+    path = "/api/v1/log",
+    tag = "log",
+    params(
+        ("stream" = Option<String>, Query, description = "Those about this stream"),
+        ("session" = Option<String>, Query, description = "Those about the session with this short id"),
+        ("after" = Option<u64>, Query, description = "Those behind the line of this number"),
+        ("limit" = Option<usize>, Query, description = "How many are told; 100 unless given, 4,000 at the most"),
+        ("level" = Option<String>, Query, description = "`info` leaves out joins and ends; `debug` unless given"),
+    ),
+    responses(
+        (status = 200, description = "The last lines, the oldest first", body = Lines),
+        (status = 400, description = "The query says what means nothing", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn lines(State(api): State<Api>, given: Given) -> Result<Response, Problem> {
     let asked = Asked::of(given, &["stream", "session", "after", "limit", "level"])?;
     let terse = match asked.text("level") {
@@ -40,11 +60,30 @@ pub(super) async fn lines(State(api): State<Api>, given: Given) -> Result<Respon
     Ok(fresh(Lines { lines: api.operator.log.lines(&which) }))
 }
 
+/// Which lines of the log are written.
+#[utoipa::path(
+    get,
+    path = "/api/v1/log/level",
+    tag = "log",
+    responses(
+        (status = 200, description = "What is in effect", body = Told),
+    ),
+)]
 pub(super) async fn levels(State(api): State<Api>) -> Response {
     fresh(api.operator.levels.told())
 }
 
 /// What the log tells from now on.
+#[utoipa::path(
+    put,
+    path = "/api/v1/log/level",
+    tag = "log",
+    request_body(content = Told),
+    responses(
+        (status = 200, description = "What is in effect now", body = Told),
+        (status = 400, description = "Something in it is no level: nothing is changed", body = Body, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn change_levels(State(api): State<Api>, request: HttpRequest) -> Result<Response, Problem> {
     let request = whole(request).await?;
     let wanted = serde_json::from_slice(&request.body).map_err(|error| {

@@ -7,22 +7,27 @@ mod asked;
 mod config;
 mod events;
 mod log;
+mod openapi;
+mod sessions;
 mod streams;
-mod viewers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request as HttpRequest;
-use axum::routing::{delete, get, post};
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::Response;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
+use self::asked::fresh;
 pub use self::log::Lines;
+pub use self::openapi::document;
 use super::problem::Problem;
 use super::request::{Head, Request};
 use super::same_origin;
 use crate::operator::Operator;
+use crate::operator::shards::Shards;
 
 /// Viewers and lines in an answer that does not say how many.
 const LISTED: usize = 100;
@@ -43,16 +48,30 @@ pub fn routes(operator: Arc<Operator>) -> Router {
     Router::new()
         .route("/streams", get(streams::list))
         .route("/api/v1/streams", get(streams::list))
+        .route("/api/v1/streams/{*name}", get(streams::one).put(streams::put).delete(streams::remove))
         .route("/api/v1/history", get(events::history))
         .route("/api/v1/events", get(events::follow))
-        .route("/api/v1/viewers", get(viewers::list))
-        .route("/api/v1/viewers/{id}", delete(viewers::end))
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/{id}", get(sessions::one).delete(sessions::end))
+        .route("/api/v1/shards", get(shards))
+        .route("/api/v1/openapi.json", get(|| async { fresh(document()) }))
         .route("/api/v1/log", get(log::lines))
         .route("/api/v1/log/level", get(log::levels).put(log::change_levels))
         .route("/api/v1/config", get(config::told))
         .route("/api/v1/config/reload", post(config::reload))
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(api)
+}
+
+/// Shards: what each has, and how much more it takes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/shards",
+    tag = "shards",
+    responses((status = 200, description = "By number", body = Shards)),
+)]
+async fn shards(State(api): State<Api>) -> Response {
+    fresh(api.operator.shards())
 }
 
 /// A request with its body.

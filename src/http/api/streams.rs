@@ -1,16 +1,240 @@
-//! Streams, as operators see them.
-
-use axum::extract::State;
-use axum::response::Response;
+//! Streams: which there are and what they do, each alone, and another, or none, in its place.
+//!
+//! Owns what a request may say of a stream: its keys as JSON, and on what condition. What they may be is decided where the
+//! file's are (`operator::change`).
 
 use std::time::{Instant, SystemTime};
 
-use super::Api;
-use super::asked::fresh;
-use crate::http::streams;
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sluice_config::{StreamName, StreamText};
+use utoipa::ToSchema;
 
-#[expect(clippy::disallowed_methods, reason = "the state and what is wrong are of one moment")]
-pub(super) async fn list(State(api): State<Api>) -> Response {
-    let now = (Instant::now(), SystemTime::now());
-    fresh(streams::whole(&api.operator.registry, &api.operator.history, now))
+use super::asked::{Asked, Given, bad, fresh};
+use super::{Api, whole};
+use crate::http::problem::{Body, Problem};
+use crate::http::streams::{Listed, Told, of_operators, whole as listed};
+use crate::operator::change::{Condition, Refused, Set, Wanted};
+use crate::operator::settings::ToldSetting;
+use crate::session::offer::shown;
+use crate::stream::SourceState;
+
+/// Streams in one answer at the most.
+const LISTED_MAX: usize = 10_000;
+
+/// One stream.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = OneStream)]
+pub struct One {
+    /// What it is and does.
+    #[serde(flatten)]
+    pub stream: Told,
+    /// Its keys, with who gave them.
+    pub settings: Vec<ToldSetting>,
+}
+
+/// All of them by name, or those that the query says.
+#[utoipa::path(
+    get,
+    path = "/api/v1/streams",
+    tag = "streams",
+    params(
+        ("name" = Option<String>, Query, description = "Those whose name has this part"),
+        ("state" = Option<String>, Query, description = "Those in this state: `connecting`, `starting`, `playing`, `waiting`"),
+        ("offset" = Option<usize>, Query, description = "How many are passed over; 0 unless given"),
+        ("limit" = Option<usize>, Query, description = "How many are told; 10,000 unless given, and at the most"),
+    ),
+    responses(
+        (status = 200, description = "The streams asked for, by name", body = Listed),
+        (status = 400, description = "The query says what means nothing", body = Body, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Response, Problem> {
+    let asked = Asked::of(given, &["name", "state", "offset", "limit"])?;
+    let (offset, limit) =
+        (asked.number("offset", 0, usize::MAX)?, asked.number("limit", LISTED_MAX, LISTED_MAX)?);
+    let state = asked.text("state");
+    if let Some(state) = state.filter(|state| !SourceState::NAMES.contains(state)) {
+        return Err(bad(format!(
+            "state={} is none: there are {}",
+            shown(state),
+            SourceState::NAMES.join(", ")
+        )));
+    }
+    let Listed { version, streams, .. } = listed(&api.operator.registry, &api.operator.history, now());
+    let wanted = |told: &Told| {
+        asked.text("name").is_none_or(|part| told.name.contains(part))
+            && state.is_none_or(|state| told.state == state)
+    };
+    let streams: Vec<Told> = streams.into_iter().filter(wanted).collect();
+    let total = Some(streams.len());
+    Ok(fresh(Listed { version, total, streams: streams.into_iter().skip(offset).take(limit).collect() }))
+}
+
+/// One stream, and what it is configured as.
+#[utoipa::path(
+    get,
+    path = "/api/v1/streams/{name}",
+    tag = "streams",
+    params(
+        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+    ),
+    responses(
+        (status = 200, description = "The stream, and what it is configured as", body = One, headers(("ETag" = String, description = "Of its configuration"))),
+        (status = 404, description = "There is no such stream", body = Body, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+    found(&api, &name)
+}
+
+/// Adds the stream, or makes it another.
+#[utoipa::path(
+    put,
+    path = "/api/v1/streams/{name}",
+    tag = "streams",
+    params(
+        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("keep" = Option<bool>, Query, description = "`true`: write it to the configuration file, too; `false` unless given"),
+        ("If-Match" = Option<String>, Header, description = "Change it only if it is what this entity tag says, or `*`: if there is one"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: add it only if there is none"),
+    ),
+    request_body(content = Value, description = "Its keys, as below `[streams.NAME]` in the configuration file; keys that are left out have their defaults"),
+    responses(
+        (status = 200, description = "It is changed, or was so before; its viewers stay", body = One, headers(("ETag" = String, description = "Of its configuration"))),
+        (status = 201, description = "It is added", body = One, headers(("ETag" = String, description = "Of its configuration"))),
+        (status = 400, description = "The request is none", body = Body, content_type = "application/problem+json"),
+        (status = 409, description = "It cannot be kept: there is no file, somebody has changed it since it was read, or a variable or the command line says otherwise", body = Body, content_type = "application/problem+json"),
+        (status = 412, description = "It is not what the condition says", body = Body, content_type = "application/problem+json"),
+        (status = 422, description = "It is no stream, or its camera is where the API may name none (`admin.sources`): nothing is changed", body = Body, content_type = "application/problem+json"),
+        (status = 503, description = "Too many changes wait, or the server is stopping", body = Body, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn put(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    given: Given,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let keep = keep(given)?;
+    let request = whole(request).await?;
+    let (name, condition) = (named(&name)?, condition(&request.head.headers)?);
+    let keys: Map<String, Value> = serde_json::from_slice(&request.body).map_err(|error| {
+        let example = r#"{"source":"rtsp://user:password@192.0.2.10/main","rtsp_transport":"udp"}"#;
+        bad(format!("no JSON as in {example}: {error}"))
+    })?;
+    let stream = Some(lines(&keys)?);
+    let is_new = api.operator.registry.stream(name.as_str()).is_none();
+    let set = Set { name: name.clone(), stream, condition, keep };
+    api.operator.changes.ask(Wanted::Set(set)).await?;
+    let mut response = found(&api, name.as_str())?;
+    if is_new {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    Ok(response)
+}
+
+/// Takes the stream away; its viewers are told.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/streams/{name}",
+    tag = "streams",
+    params(
+        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("keep" = Option<bool>, Query, description = "`true`: write it to the configuration file, too; `false` unless given"),
+        ("If-Match" = Option<String>, Header, description = "Change it only if it is what this entity tag says, or `*`: if there is one"),
+    ),
+    responses(
+        (status = 204, description = "It is gone; its viewers are told"),
+        (status = 400, description = "The request is none", body = Body, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such stream", body = Body, content_type = "application/problem+json"),
+        (status = 409, description = "It cannot be kept, or is the demo that is served for want of a stream", body = Body, content_type = "application/problem+json"),
+        (status = 412, description = "It is not what the condition says", body = Body, content_type = "application/problem+json"),
+        (status = 503, description = "Too many changes wait, or the server is stopping", body = Body, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn remove(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    given: Given,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let set = Set { name: named(&name)?, stream: None, condition: condition(&headers)?, keep: keep(given)? };
+    api.operator.changes.ask(Wanted::Set(set)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn found(api: &Api, name: &str) -> Result<Response, Problem> {
+    let operator = &api.operator;
+    let stream = operator.registry.stream(name).ok_or_else(|| Refused::NoStream(shown(name).to_owned()))?;
+    let etag = operator.etag(&stream);
+    let told = of_operators(&stream, &operator.history, now());
+    let mut response = fresh(One { stream: told, settings: operator.settings.of_stream(name) });
+    response.headers_mut().insert(header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal digits"));
+    Ok(response)
+}
+
+/// This moment, by both clocks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a stream does and what is wrong with it are of one moment"
+)]
+fn now() -> (Instant, SystemTime) {
+    (Instant::now(), SystemTime::now())
+}
+
+fn named(name: &str) -> Result<StreamName, Problem> {
+    name.parse().map_err(|error: sluice_config::StreamNameError| bad(error.to_string()))
+}
+
+fn keep(given: Given) -> Result<bool, Problem> {
+    match Asked::of(given, &["keep"])?.text("keep") {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(bad(format!("keep={} is neither true nor false", shown(other)))),
+    }
+}
+
+/// On what condition a change is to be made (RFC 9110 §13.1.1, §13.1.2).
+fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    let said = |name| -> Option<Vec<String>> {
+        let lines: Vec<&str> = headers.get_all(&name).iter().filter_map(|line| line.to_str().ok()).collect();
+        let tags = lines.iter().flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
+        Some(tags.collect()).filter(|_| !lines.is_empty())
+    };
+    match (said(header::IF_MATCH), said(header::IF_NONE_MATCH)) {
+        (None, None) => Ok(Condition::Any),
+        (Some(tags), None) if tags == ["*"] => Ok(Condition::Present),
+        (Some(tags), None) => Ok(Condition::Tagged(tags)),
+        (None, Some(tags)) if tags == ["*"] => Ok(Condition::Absent),
+        _ => Err(bad("a change goes by If-Match, or by If-None-Match: *".to_owned())),
+    }
+}
+
+/// The keys as lines of TOML. Which there are, and what they may be, is found out with all others.
+fn lines(keys: &Map<String, Value>) -> Result<StreamText, Problem> {
+    let mut lines = String::new();
+    for (key, value) in keys {
+        if !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(bad(format!("{:?} is no key of a stream", shown(key))));
+        }
+        let is_plain = |value: &Value| matches!(value, Value::String(_) | Value::Bool(_) | Value::Number(_));
+        match value {
+            // As if it were not there.
+            Value::Null => continue,
+            Value::Array(elements) if elements.iter().all(is_plain) => {}
+            value if is_plain(value) => {}
+            _ => {
+                return Err(bad(format!(
+                    "{key} is neither a text, a number, true or false, nor a list of such"
+                )));
+            }
+        }
+        // What JSON has for these is TOML, too, but for a character that no key takes.
+        lines.push_str(&format!("{key} = {value}\n"));
+    }
+    Ok(StreamText::new(lines))
 }

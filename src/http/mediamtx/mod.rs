@@ -28,7 +28,7 @@ use super::same_origin;
 use crate::current::Current;
 use crate::id::ShortId;
 use crate::operator::Operator;
-use crate::operator::viewers::EndError;
+use crate::operator::sessions::EndError;
 
 /// Items in an answer that does not say how many, as there.
 const LISTED: usize = 100;

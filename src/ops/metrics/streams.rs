@@ -34,9 +34,6 @@ const COUNTERS: [(&str, &str, ReadStream); 8] = [
     ("stream_starts", "Times that the source began to play", |s| &s.counters.starts),
 ];
 
-/// The states of a source, as they are counted.
-const STATES: [&str; 4] = ["connecting", "starting", "playing", "waiting"];
-
 /// One stream at the moment of a scrape.
 struct Seen {
     stream: Arc<Stream>,
@@ -47,15 +44,6 @@ struct Seen {
 impl Seen {
     fn label(&self) -> Labels {
         label("stream", &self.stream.name)
-    }
-
-    fn state(&self) -> &'static str {
-        match self.status.state {
-            SourceState::Connecting => "connecting",
-            SourceState::Starting { .. } => "starting",
-            SourceState::Playing => "playing",
-            SourceState::Waiting { .. } => "waiting",
-        }
     }
 
     /// What the stream is: a label for each thing that does not change often.
@@ -73,13 +61,14 @@ impl Seen {
 pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, SystemTime)) -> fmt::Result {
     let see = |stream: Arc<Stream>| Seen { status: stream.status(), ring: stream.ring(), stream };
     let seen: Vec<Seen> = registry.streams().into_iter().map(see).collect();
-    let of = |state: &str| seen.iter().filter(|seen| seen.state() == state).count() as f64;
+    let of = |state: &str| seen.iter().filter(|seen| seen.status.state.name() == state).count() as f64;
     out.gauge(
         "streams",
         "Streams, by what their sources do",
-        STATES.map(|state| (label("state", state), of(state))),
+        SourceState::NAMES.map(|state| (label("state", state), of(state))),
     )?;
-    let up = seen.iter().map(|seen| (seen.label(), f64::from(u8::from(seen.state() == "playing"))));
+    let up =
+        seen.iter().map(|seen| (seen.label(), f64::from(u8::from(seen.status.state.name() == "playing"))));
     out.gauge("stream_up", "1 while the stream's source plays", up)?;
     let help = "What the stream is and carries; always 1";
     out.gauge("stream_info", help, seen.iter().map(|seen| (seen.info(), 1.0)))?;

@@ -89,6 +89,12 @@ impl Connection {
             }
             None => return Err(Failure::NoName("there is none".to_owned())),
         };
+        // What was resolved is what is connected to, so that nobody's name server can answer otherwise in between.
+        if let Some(reach) = &settings.rtsp.reach
+            && let Some(outside) = addresses.iter().find(|address| !reach.allows(address.ip()))
+        {
+            return Err(Failure::OutOfReach(outside.ip()));
+        }
         let connecting = TcpStream::connect(&addresses[..]);
         let stream = timeout(limit, connecting).await.map_err(|_| Failure::NoConnection(limit))?;
         let opened = stream.and_then(|stream| {

@@ -23,6 +23,11 @@ pub(super) enum Failure {
         "has a name that does not resolve ({0}): check the host of the source URL, or write its IP address"
     )]
     NoName(String),
+    #[error(
+        "is at {0}, where the API may name none: admin.sources lists where it may, and a camera in the configuration \
+         file may be anywhere"
+    )]
+    OutOfReach(IpAddr),
     #[error("cannot be reached: is it on, are host and port right? ({0})")]
     Unreachable(String),
     #[error("did not accept a connection within {secs} s: is it on, are host and port right?", secs = .0.as_secs_f32())]
@@ -173,6 +178,7 @@ impl Failure {
     pub(super) fn cause(&self) -> Cause {
         match self {
             Failure::NoName(_) => Cause::Name,
+            Failure::OutOfReach(_) => Cause::Refused,
             Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)
@@ -195,6 +201,7 @@ impl Failure {
     pub(super) fn stage(&self) -> Stage {
         match self {
             Failure::NoName(_)
+            | Failure::OutOfReach(_)
             | Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)

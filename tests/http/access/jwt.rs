@@ -85,7 +85,7 @@ fn its_bearer_may_what_it_says_until_it_ends() {
         );
     }
     // It says api, and the admin listener is open as nobody is named for it: access.jwt.actions has only the others.
-    assert_eq!(Request::get("/api/v1/viewers").send(sluice.admin).status, 200);
+    assert_eq!(Request::get("/api/v1/sessions").send(sluice.admin).status, 200);
     // One that is over already, but for the leeway: its viewer ends with it, and no other.
     let leeway = 30;
     let short = join("gate", &token(&claims(seconds(3 - leeway))));

@@ -8,7 +8,7 @@ use super::{guarded, named};
 use crate::{SLUICE, refused};
 
 /// What is asked for, by what it takes.
-const API: [&str; 5] = ["/", "/streams", "/api/v1/viewers", "/static/operator.js", "/none"];
+const API: [&str; 5] = ["/", "/streams", "/api/v1/sessions", "/static/operator.js", "/none"];
 const METRICS: [&str; 1] = ["/metrics"];
 const PPROF: [&str; 2] = ["/debug/pprof/", "/debug/pprof/cmdline"];
 const EVERYBODY: [&str; 3] = ["/livez", "/readyz", "/version"];
@@ -73,7 +73,7 @@ fn each_operator_may_what_the_file_says() {
     let nobody = ask("/metrics", "192.0.2.1", "");
     assert!(refused(&nobody, 401).contains("a name and a password"));
     assert_eq!(nobody.header("www-authenticate"), Some("Basic realm=\"sluice\", charset=\"UTF-8\""));
-    assert_eq!(ask("/api/v1/viewers", "192.0.2.8", "dev").status, 403);
+    assert_eq!(ask("/api/v1/sessions", "192.0.2.8", "dev").status, 403);
     // The pages are as open as they were.
     assert_eq!(sluice.request(Request::get("/streams.json")).status, 200);
     let decided = named(Request::get("/metrics"), "dev", "hunter2").send(sluice.admin).text();

@@ -85,7 +85,7 @@ fn only_who_has_api_gets_one_and_only_for_what_can_be_given() {
     }
     // A token opens nothing of the operators'.
     let token = token(&sluice, &json!({ "streams": ["*"], "for": "10m" }));
-    for path in ["/metrics", "/api/v1/viewers", "/debug/pprof/"] {
+    for path in ["/metrics", "/api/v1/sessions", "/debug/pprof/"] {
         let answer = Request::get(&format!("{path}?token={token}")).send(sluice.admin);
         assert_eq!(answer.status, 403, "{path}");
     }

@@ -107,7 +107,7 @@ export class Viewers {
     if (session) asked.set("session", session);
     const mine = (this.#request += 1);
     try {
-      const list = await ask(`api/v1/viewers?${asked}`);
+      const list = await ask(`api/v1/sessions?${asked}`);
       if (this.#request === mine && this.#shown) this.#show(list, session);
     } catch (error) {
       if (this.#request === mine) this.#say(error.message);
@@ -146,7 +146,7 @@ export class Viewers {
     }
     button.disabled = true;
     try {
-      await ask(`api/v1/viewers/${row.id}`, { method: "DELETE" });
+      await ask(`api/v1/sessions/${row.id}`, { method: "DELETE" });
       this.#say(`The viewer ${row.id} was ended.`);
     } catch (error) {
       button.disabled = false;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Operator;
 use super::sample::round;
@@ -31,6 +32,8 @@ pub struct Which {
     pub session: Option<ShortId>,
     /// In what order.
     pub sort: Sort,
+    /// How many are passed over.
+    pub offset: usize,
     /// How many.
     pub limit: usize,
 }
@@ -83,12 +86,13 @@ impl Sort {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Sessions)]
 pub struct List {
     /// How many there are that were asked for.
     pub total: usize,
-    /// The first of them.
-    pub viewers: Vec<Row>,
+    /// Those asked for.
+    pub sessions: Vec<Row>,
     /// Shards that gave no answer: their viewers are missing here.
     pub silent_shards: Vec<usize>,
     /// Those that ended in the last ten minutes, the latest first; of a session if one is asked for.
@@ -96,7 +100,8 @@ pub struct List {
 }
 
 /// One viewer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Session)]
 pub struct Row {
     /// The short id of its session.
     pub id: String,
@@ -129,7 +134,8 @@ pub struct Row {
 }
 
 /// The pair of addresses that media takes (RFC 8445 §5.1.2, as an ICE-lite agent sees it).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MediaPath)]
 pub struct PathRow {
     /// The viewer's.
     pub remote: String,
@@ -138,7 +144,8 @@ pub struct PathRow {
 }
 
 /// A viewer that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EndedSession)]
 pub struct Ended {
     /// The short id of its session.
     pub id: String,
@@ -162,7 +169,7 @@ pub struct Ended {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndError {
     /// There is none.
-    #[error("there is no viewer {0}: it has ended, or never was; /api/v1/viewers lists those there are")]
+    #[error("there is no viewer {0}: it has ended, or never was; /api/v1/sessions lists those there are")]
     None(ShortId),
     /// Chance gave one id to several.
     #[error("{1} viewers are called {0}: none of them is ended")]
@@ -212,8 +219,9 @@ impl Operator {
         }
         rows.sort_unstable_by(|a, b| which.sort.order(a, b));
         list.total = rows.len();
+        rows.drain(..which.offset.min(rows.len()));
         rows.truncate(which.limit.min(LISTED_MAX));
-        list.viewers = rows;
+        list.sessions = rows;
         list.ended = self.ended(which, calendar);
         list
     }
@@ -295,5 +303,5 @@ impl Row {
 }
 
 #[cfg(test)]
-#[path = "viewers_tests.rs"]
+#[path = "sessions_tests.rs"]
 mod tests;
