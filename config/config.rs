@@ -317,6 +317,14 @@ pub struct Limits {
     pub share_per_address: u8,
     /// Joins of one address a second.
     pub joins_per_address: u32,
+    /// Joins of one stream a second; 0: any number.
+    pub joins_per_stream: u32,
+    /// Joins of all streams a second; 0: any number.
+    pub joins: u32,
+    /// What one address is sent at the most; zero is no limit.
+    pub egress_per_address: Bitrate,
+    /// What the viewers of one stream are sent at the most; zero is no limit.
+    pub egress_per_stream: Bitrate,
     /// Percent of a shard's time, socket or line over which it gets no more viewers; 0: it gets all.
     pub busy: u8,
     /// From the answer to the end of the DTLS handshake.
@@ -333,6 +341,10 @@ impl Default for Limits {
             pending: 1000,
             share_per_address: 50,
             joins_per_address: 200,
+            joins_per_stream: 0,
+            joins: 0,
+            egress_per_address: Bitrate::new(0),
+            egress_per_stream: Bitrate::new(0),
             busy: 90,
             setup_timeout: Duration::from_secs(10),
             consent_timeout: Duration::from_secs(30),

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, net::Ipv4Addr, str::FromStr};
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 use crate::redact::secret_parameters;
@@ -157,6 +157,20 @@ impl RtspUrl {
         self.without_secrets(encoded.username(), placeholder)
     }
 
+    /// The whole URL with its password, for the one place that must hand it on.
+    pub fn expose(&self) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let mut url = self.url.clone();
+        if let Some(Credentials { username, password }) = &self.credentials {
+            // A URL that was read has a host, and takes both.
+            let _ = url.set_username(&encoded(username));
+            let _ = url.set_password(
+                Some(&encoded(password.expose())).filter(|text| !text.is_empty()).map(String::as_str),
+            );
+        }
+        url.into()
+    }
+
     /// Host and port, the only part that anybody may see: passwords also hide in paths and queries.
     pub fn address(&self) -> String {
         format!("{}:{}", self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or(554))
@@ -203,6 +217,19 @@ mod tests {
 
     fn parse(text: &str) -> RtspUrl {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_url_that_is_exposed_is_read_as_the_same() {
+        for text in [
+            "rtsp://a/x",
+            "rtsp://user@a:8554/x?y=z",
+            "rtsp://:canary@a/x",
+            "rtsp://us%40er:p%2F%25%3A%E2%82%ACw%2541@[fd00::1]:554/x%20y",
+        ] {
+            let url: RtspUrl = text.parse().expect(text);
+            assert_eq!(url.expose().parse::<RtspUrl>().as_ref(), Ok(&url), "{text}");
+        }
     }
 
     #[test]

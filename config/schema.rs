@@ -43,6 +43,7 @@ const BUFFER_MAX: Bytes = Bytes::mib(1024);
 const ACTIONS: &str = "read, publish, api, metrics, pprof";
 const CLAIM: &str = "\"\" for anything, or what the claim must be";
 const STREAMS_MEANT: &str = "names of streams, with * for anything, or ~ and a regular expression";
+const RATE: &str = "\"0\" for no limit, or a bitrate from 1Mbit/s like \"950Mbit/s\"";
 const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
 const PEM: &str = "\"\" for none, or the path of a PEM file";
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
@@ -282,9 +283,7 @@ static KEYS: &[Key<Draft>] = &[
         "egress.rate",
         "\"0\"",
         Live,
-        Kind::Text("\"0\" for no limit, or a bitrate from 1Mbit/s like \"950Mbit/s\"", |d, v| {
-            parse::bitrate(v).map(|rate| d.config.egress.rate = rate)
-        }),
+        Kind::Text(RATE, |d, v| parse::bitrate(v).map(|rate| d.config.egress.rate = rate)),
     ),
     key(
         "ice.addresses",
@@ -349,6 +348,30 @@ static KEYS: &[Key<Draft>] = &[
         "200",
         NewSessions,
         Kind::Integer(1, 100_000, |d, v| d.config.limits.joins_per_address = v as u32),
+    ),
+    key(
+        "limits.joins_per_stream",
+        "0",
+        NewSessions,
+        Kind::Integer(0, 1_000_000, |d, v| d.config.limits.joins_per_stream = v as u32),
+    ),
+    key(
+        "limits.joins",
+        "0",
+        NewSessions,
+        Kind::Integer(0, 1_000_000, |d, v| d.config.limits.joins = v as u32),
+    ),
+    key(
+        "limits.egress_per_address",
+        "\"0\"",
+        NewSessions,
+        Kind::Text(RATE, |d, v| parse::bitrate(v).map(|rate| d.config.limits.egress_per_address = rate)),
+    ),
+    key(
+        "limits.egress_per_stream",
+        "\"0\"",
+        NewSessions,
+        Kind::Text(RATE, |d, v| parse::bitrate(v).map(|rate| d.config.limits.egress_per_stream = rate)),
     ),
     key("limits.busy", "90", NewSessions, Kind::Integer(0, 100, |d, v| d.config.limits.busy = v as u8)),
     key(
@@ -614,7 +637,7 @@ mod tests {
                 Kind::Text(..) if key.path == "access.hook.url" => "http://a.b/".to_owned(),
                 Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
                 Kind::Text(..) if key.path == "drain.elsewhere" => "https://a.b".to_owned(),
-                Kind::Text(..) if key.path == "egress.rate" => "1Gbit/s".to_owned(),
+                Kind::Text(RATE, _) => "1Gbit/s".to_owned(),
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
                 Kind::Text(..) if key.path.contains(".tls.") => "/etc/a.pem".to_owned(),
                 Kind::Text(..) => "10.0.0.1:1".to_owned(),

@@ -32,7 +32,7 @@ pub(crate) enum Kind<T> {
     List(&'static str, SetList<T>),
 }
 
-/// A [`Kind`] without the place that a value goes to.
+/// A `Kind` without the place that a value goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `true` or `false`.

@@ -1,5 +1,4 @@
 //! `sluice import`: a file of MediaMTX with 64 cameras becomes a server that shows them.
-#![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
 use std::fs;
 use std::path::PathBuf;

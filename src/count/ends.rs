@@ -13,7 +13,7 @@ pub enum EndReason {
     AccessRevoked,
     /// The peer closed DTLS.
     PeerClosed,
-    /// Not connected in time after the offer.
+    /// Not connected in time after the offer: for us, or for the player that then deleted its session.
     SetupTimeout,
     /// No consent check for too long (RFC 7675 §5.1).
     ConsentExpired,

@@ -104,7 +104,9 @@ impl Places {
         }
         taken.sum += 1;
         let client = client.map(|(client, _)| client);
-        client.map(|client| *taken.by.entry(client).or_default() += 1);
+        if let Some(client) = client {
+            *taken.by.entry(client).or_default() += 1;
+        }
         Some(Place { places: self.clone(), client })
     }
 

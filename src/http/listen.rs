@@ -154,7 +154,7 @@ pub async fn serve(listener: &TcpListener, service: &Service, mut stop: watch::R
                 let Some(waits) = waiting.take(client) else {
                     drop(permit);
                     requests.refused("connections_of_address");
-                    refuse(stream, &service, &leaving);
+                    refuse(stream, service, &leaving);
                     continue;
                 };
                 let (service, stop, served, leaving) =

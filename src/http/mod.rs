@@ -19,7 +19,7 @@ mod path;
 pub mod problem;
 pub mod profiles;
 mod reader;
-mod request;
+pub mod request;
 pub mod routes;
 mod same_origin;
 mod still;

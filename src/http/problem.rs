@@ -28,13 +28,32 @@ pub struct Problem {
     pub allow: Option<&'static str>,
     /// Why a stream has no picture, without what `detail` says around it: a word, if its source is away, and a
     /// sentence.
-    pub reason: Option<(Option<Cause>, String)>,
+    pub reason: Option<Box<(Option<Cause>, String)>>,
     /// The word that it is counted by, where its status does not say enough.
     pub word: Option<&'static str>,
     /// What could be sent to prove who asks (RFC 9110 §11.6.1).
-    pub challenge: Option<&'static str>,
+    pub challenge: Option<Challenge>,
     /// What is wrong with a configuration, one by one.
     pub mistakes: Vec<Mistake>,
+}
+
+/// What could be sent to prove who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// A name and a password, for which a browser asks whoever looks (RFC 7617).
+    Basic,
+    /// Another token (RFC 6750 §3). A browser would show its own window over a page that has one.
+    Bearer,
+}
+
+impl Challenge {
+    /// As the header has it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Challenge::Basic => "Basic realm=\"sluice\", charset=\"UTF-8\"",
+            Challenge::Bearer => "Bearer realm=\"sluice\", error=\"invalid_token\"",
+        }
+    }
 }
 
 /// The word that a refusal is counted by, on its response.
@@ -144,8 +163,10 @@ struct ToldMistake {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // For pages, which have a title of their own (extension members, RFC 9457 §3.2).
-        let (cause, reason) =
-            self.reason.map_or((None, None), |(cause, reason)| (Some(cause.map(Cause::name)), Some(reason)));
+        let (cause, reason) = self.reason.map_or((None, None), |reason| {
+            let (cause, reason) = *reason;
+            (Some(cause.map(Cause::name)), Some(reason))
+        });
         let told = |Mistake { message, place, hint }| ToldMistake { message, place, hint };
         let body = Body {
             kind: "about:blank",
@@ -169,7 +190,7 @@ impl IntoResponse for Problem {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(challenge) = self.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge.as_str()));
         }
         if let Some(after) = self.retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1);

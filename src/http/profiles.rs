@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -102,9 +103,19 @@ pub fn routes(profiles: Arc<Profiles>) -> Router {
         .route("/debug/pprof/cmdline", get(cmdline))
         .route("/debug/flamegraph", get(flamegraph))
         .method_not_allowed_fallback(|| async { Problem::not_allowed("GET") })
+        // Who only wants the head must not have the work done.
+        .layer(axum::middleware::from_fn(without_head))
         // A profile has a price, which no page of another site is to cause.
         .layer(axum::middleware::from_fn(same_origin::check))
         .with_state(profiles)
+}
+
+/// A profile has no head without its body.
+async fn without_head(request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        return Problem::not_allowed("GET").into_response();
+    }
+    next.run(request).await
 }
 
 /// What a request may say. What else it says is of no interest here.
@@ -151,6 +162,9 @@ type Asks = Query<Asked>;
 
 async fn profile(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> Result<Response, Problem> {
     let time = asked.seconds()?.unwrap_or(SECONDS);
+    if asked.is_text()? {
+        return Err(bad("debug", "1", "0: a CPU profile is no text; /debug/flamegraph draws one"));
+    }
     let turn = profiles.turn("a CPU profile", time)?;
     let taken = cpu::profile(time).await.map_err(failed)?;
     answer("profile", taken, profiles.revision, false, turn).await

@@ -21,7 +21,7 @@ use crate::count::EndReason;
 use crate::current::Current;
 use crate::id::SessionId;
 use crate::peer::Credentials;
-use crate::session::admission::Refusal;
+use crate::session::admission::{Asked, Refusal};
 use crate::session::client::Client;
 use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
@@ -142,7 +142,9 @@ impl Whep {
             stream.want();
             return Err(not_playing(stream, &status.state));
         };
-        let place = self.sessions.admission.admit(now, Client::of(request.head.client), stream.id);
+        let client = Client::of(request.head.client);
+        let bits = stream.counters.rate.get().unwrap_or(0.0) as u64;
+        let place = self.sessions.admission.admit(now, Asked { client, stream: stream.id, bits });
         let taken = place.map_err(|refusal| refused(stream, refusal))?;
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = std::str::from_utf8(&request.body).map_err(|_| {
@@ -330,21 +332,21 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
     };
     let again = if cause.is_some() { "; trying again" } else { "" };
     let detail = format!("stream {:?} has no picture yet: {reason}{again}", stream.name);
-    Problem { reason: Some((cause, reason)), ..Problem::new(StatusCode::CONFLICT, detail) }
+    Problem { reason: Some(Box::new((cause, reason))), ..Problem::new(StatusCode::CONFLICT, detail) }
         .retry_after(retry_in)
 }
 
 /// 429 where this client asks for too much, 503 where all do.
 fn refused(stream: &Stream, refusal: Refusal) -> Problem {
     let why = match refusal {
-        Refusal::StreamViewers(_) => format!("stream {:?} {refusal}", stream.name),
-        _ => refusal.to_string(),
+        refusal if refusal.is_of_stream() => format!("stream {:?} {refusal}", stream.name),
+        refusal => refusal.to_string(),
     };
     let status = match refusal.is_of_client() {
         true => StatusCode::TOO_MANY_REQUESTS,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let wait = if matches!(refusal, Refusal::Rate(_)) { RATE_RETRY } else { FULL_RETRY };
+    let wait = if refusal.is_of_rate() { RATE_RETRY } else { FULL_RETRY };
     Problem::new(status, why).retry_after(wait).counted_as(refusal.label())
 }
 

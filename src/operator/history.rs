@@ -77,9 +77,7 @@ impl History {
     pub fn ingress_bps(&self, stream: StreamId) -> Option<u64> {
         let kept = lock(&self.kept);
         let looks = kept.ingress.get(&stream)?;
-        let ((began, before), (ended, after)) = (*looks.front()?, *looks.back()?);
-        let seconds = ended.saturating_duration_since(began).as_secs_f64();
-        (seconds > 0.0).then(|| (after.saturating_sub(before) as f64 * 8.0 / seconds) as u64)
+        rate(looks).map(|rate| rate as u64)
     }
 
     fn add(&self, sample: Sample) {
@@ -96,6 +94,13 @@ impl History {
     }
 }
 
+/// Bits a second between the first and the last of some looks at a number of bytes.
+fn rate(looks: &VecDeque<(Instant, u64)>) -> Option<f64> {
+    let ((began, before), (ended, after)) = (*looks.front()?, *looks.back()?);
+    let seconds = ended.saturating_duration_since(began).as_secs_f64();
+    (seconds > 0.0).then(|| after.saturating_sub(before) as f64 * 8.0 / seconds)
+}
+
 impl Operator {
     /// Looks at everything, once a second; `now` and `date` are the same moment.
     pub fn look(&self, now: Instant, date: SystemTime) {
@@ -109,6 +114,7 @@ impl Operator {
                 looks.pop_front();
             }
             looks.push_back((now, stream.counters.ingress_bytes()));
+            stream.counters.rate.set(rate(looks));
         }
         let sample = kept.last.as_ref().map(|last| reading.since(last, date, &self.shards, &self.sessions));
         kept.last = Some(reading);

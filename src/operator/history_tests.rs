@@ -25,6 +25,10 @@ fn operator(count: usize) -> Operator {
         pending: 10,
         share: Share(100),
         joins_per_second: 10,
+        joins_of_stream: 0,
+        joins: 0,
+        egress_of_stream: 0,
+        egress_of_client: 0,
     };
     let sessions = Sessions::new(Arc::new(Admission::new(limits)));
     Operator::new(

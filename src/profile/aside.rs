@@ -17,6 +17,7 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
         sluice_io::profile::yield_to_others();
         // Nobody may wait for it any more.
         let _ = done.send(work());
+        sluice_io::profile::heap::give_back();
     })?;
     result
         .await

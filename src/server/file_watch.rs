@@ -126,10 +126,10 @@ impl Watcher {
     async fn changed(&self) -> io::Result<()> {
         loop {
             let mut ready = self.events.readable().await?;
-            if let Ok(counts) = ready.try_io(|events| self.take(events.get_ref())) {
-                if counts? {
-                    return Ok(());
-                }
+            if let Ok(counts) = ready.try_io(|events| self.take(events.get_ref()))
+                && counts?
+            {
+                return Ok(());
             }
         }
     }

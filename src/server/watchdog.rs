@@ -191,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::id::SessionId;
-    use crate::session::admission::{Admission, AdmissionLimits};
+    use crate::session::admission::{Admission, AdmissionLimits, Asked};
     use crate::session::client::{Client, Share};
     use crate::session::right::{Proof, Right};
     use crate::session::table::Session;
@@ -223,6 +223,10 @@ mod tests {
                 pending: 1_000,
                 share: Share(100),
                 joins_per_second: 1_000,
+                joins_of_stream: 0,
+                joins: 0,
+                egress_of_stream: 0,
+                egress_of_client: 0,
             };
             let sessions = Arc::new(Sessions::new(Arc::new(Admission::new(limits))));
             let watches = shards.iter().map(|shard| Watch::new(shard.clone(), now)).collect();
@@ -235,7 +239,8 @@ mod tests {
             self.stream.viewers.fetch_add(1, Ordering::Relaxed);
             let handle = self.shards[shard].clone();
             let client = Client::of(std::net::Ipv4Addr::LOCALHOST.into());
-            let place = self.sessions.admission.admit(self.now, client, self.stream.id).unwrap();
+            let asked = Asked { client, stream: self.stream.id, bits: 0 };
+            let place = self.sessions.admission.admit(self.now, asked).unwrap();
             let (stream, layer) = (self.stream.clone(), self.stream.layer());
             let visitor = Visitor::new(std::net::Ipv4Addr::LOCALHOST.into(), &HeaderMap::new(), self.now);
             let right = Right::nameless(Proof::Open, 0);

@@ -9,17 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use sluice_config::Limits;
+use sluice_config::{Bitrate, Limits};
 
 use super::client::{Client, Share};
+use super::pace::Pace;
 use crate::contain::lock;
 use crate::count::Cell;
 use crate::current::Current;
 use crate::id::StreamId;
-
-/// Seconds' worth of joins that a client may make at once: the people behind one address who come back when
-/// the server does. Raising it lets a flood begin harder.
-const BURST_SECONDS: f64 = 5.0;
 
 /// Clients without a viewer whose joins are remembered. More share one account for a while, so that addresses
 /// made up by the thousand cost memory for this many only (100 bytes each).
@@ -41,6 +38,30 @@ pub struct AdmissionLimits {
     pub share: Share,
     /// Joins a second of one client (`limits.joins_per_address`).
     pub joins_per_second: u32,
+    /// Joins a second of one stream; 0 for no bound (`limits.joins_per_stream`).
+    pub joins_of_stream: u32,
+    /// Joins a second of all; 0 for no bound (`limits.joins`).
+    pub joins: u32,
+    /// Bits a second that viewers of one stream are sent at the most; 0 for no bound (`limits.egress_per_stream`).
+    pub egress_of_stream: u64,
+    /// Bits a second that one client is sent at the most; 0 for no bound (`limits.egress_per_address`).
+    pub egress_of_client: u64,
+}
+
+/// What a viewer wants to be let in for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Who it is.
+    pub client: Client,
+    /// What it wants to watch.
+    pub stream: StreamId,
+    /// Bits a second of that; 0 while it is not known.
+    pub bits: u64,
+}
+
+/// Bits a second; 0 for no limit.
+fn bits(rate: Bitrate) -> u64 {
+    rate.bytes_per_second().map_or(0, |bytes| (bytes * 8.0) as u64)
 }
 
 impl From<&Limits> for AdmissionLimits {
@@ -51,6 +72,10 @@ impl From<&Limits> for AdmissionLimits {
             pending: limits.pending as usize,
             share: Share(limits.share_per_address),
             joins_per_second: limits.joins_per_address,
+            joins_of_stream: limits.joins_per_stream,
+            joins: limits.joins,
+            egress_of_stream: bits(limits.egress_per_stream),
+            egress_of_client: bits(limits.egress_per_address),
         }
     }
 }
@@ -70,6 +95,20 @@ pub enum Refusal {
     /// This client comes too fast.
     #[error("this address joins more than {0} times a second (limits.joins_per_address)")]
     Rate(u32),
+    /// This stream is joined too fast.
+    #[error("is joined more than {0} times a second (limits.joins_per_stream)")]
+    StreamRate(u32),
+    /// The server is.
+    #[error("the server is joined more than {0} times a second (limits.joins)")]
+    ServerRate(u32),
+    /// The viewers of this stream get all that they may.
+    #[error("sends its viewers all that it may (limits.egress_per_stream)")]
+    StreamEgress,
+    /// This client gets all that it may.
+    #[error(
+        "this address is sent all that one may be (limits.egress_per_address; behind a proxy see http.trusted_proxies)"
+    )]
+    OwnEgress,
     /// This client has too many on their way in.
     #[error(
         "{own} joins of this address are not connected yet; the places that are left are for others \
@@ -96,8 +135,18 @@ pub enum Refusal {
 
 impl Refusal {
     /// Labels of metrics, in the order of the refusals.
-    pub const LABELS: [&str; 6] =
-        ["viewers", "viewers_per_stream", "pending", "address_rate", "address_pending", "address_viewers"];
+    pub const LABELS: [&str; 10] = [
+        "viewers",
+        "viewers_per_stream",
+        "pending",
+        "address_rate",
+        "address_pending",
+        "address_viewers",
+        "stream_rate",
+        "server_rate",
+        "stream_egress",
+        "address_egress",
+    ];
 
     /// Its label.
     pub fn label(self) -> &'static str {
@@ -112,12 +161,29 @@ impl Refusal {
             Refusal::Rate(_) => 3,
             Refusal::OwnPending { .. } => 4,
             Refusal::OwnViewers { .. } => 5,
+            Refusal::StreamRate(_) => 6,
+            Refusal::ServerRate(_) => 7,
+            Refusal::StreamEgress => 8,
+            Refusal::OwnEgress => 9,
         }
     }
 
     /// Whether it is about this client alone, and not about the server.
     pub fn is_of_client(self) -> bool {
-        matches!(self, Refusal::Rate(_) | Refusal::OwnPending { .. } | Refusal::OwnViewers { .. })
+        matches!(
+            self,
+            Refusal::Rate(_) | Refusal::OwnPending { .. } | Refusal::OwnViewers { .. } | Refusal::OwnEgress
+        )
+    }
+
+    /// Whether it is about the stream alone.
+    pub fn is_of_stream(self) -> bool {
+        matches!(self, Refusal::StreamViewers(_) | Refusal::StreamRate(_) | Refusal::StreamEgress)
+    }
+
+    /// Whether it is about joins in a second, so that it is over soon.
+    pub fn is_of_rate(self) -> bool {
+        matches!(self, Refusal::Rate(_) | Refusal::StreamRate(_) | Refusal::ServerRate(_))
     }
 }
 
@@ -132,7 +198,9 @@ pub struct Admission {
 struct Book {
     viewers: usize,
     pending: usize,
-    streams: HashMap<StreamId, usize>,
+    streams: HashMap<StreamId, Audience>,
+    /// Joins of all.
+    joins: Option<Pace>,
     clients: HashMap<Client, Account>,
     /// When clients were last looked through.
     swept: Option<Instant>,
@@ -142,16 +210,21 @@ struct Book {
 struct Account {
     viewers: usize,
     pending: usize,
-    /// Joins that it may still make at once, as of `at`.
-    joins: f64,
-    at: Instant,
+    bits: u64,
+    joins: Pace,
+}
+
+/// What the viewers of one stream have.
+struct Audience {
+    viewers: usize,
+    bits: u64,
+    joins: Pace,
 }
 
 /// A place of one viewer, from before its answer until it is dropped.
 pub struct Place {
     admission: Arc<Admission>,
-    client: Client,
-    stream: StreamId,
+    asked: Asked,
     pending: AtomicBool,
 }
 
@@ -167,12 +240,13 @@ impl Admission {
         self.limits.set(AdmissionLimits { viewers, ..limits });
     }
 
-    /// Takes a place for a viewer of `stream`, or says why there is none.
-    pub fn admit(self: &Arc<Self>, now: Instant, client: Client, stream: StreamId) -> Result<Place, Refusal> {
-        let admitted = self.lock().take(&self.limits.get(), now, client, stream);
+    /// Takes a place for a viewer, or says why there is none.
+    pub fn admit(self: &Arc<Self>, now: Instant, asked: Asked) -> Result<Place, Refusal> {
+        let admitted = self.lock().take(&self.limits.get(), now, asked);
         match admitted {
             Ok(client) => {
-                Ok(Place { admission: self.clone(), client, stream, pending: AtomicBool::new(true) })
+                let asked = Asked { client, ..asked };
+                Ok(Place { admission: self.clone(), asked, pending: AtomicBool::new(true) })
             }
             Err(refusal) => {
                 self.refused[refusal.index()].add_shared(1);
@@ -198,31 +272,30 @@ impl Admission {
 
 impl Book {
     /// Takes a place on the account that is given back.
-    fn take(
-        &mut self,
-        limits: &AdmissionLimits,
-        now: Instant,
-        client: Client,
-        stream: StreamId,
-    ) -> Result<Client, Refusal> {
-        let rate = f64::from(limits.joins_per_second);
-        let client = self.known(limits, now, client);
-        let full = rate * BURST_SECONDS;
-        let account =
-            self.clients.entry(client).or_insert(Account { viewers: 0, pending: 0, joins: full, at: now });
-        account.joins = account.joins_at(now, rate);
-        account.at = account.at.max(now);
+    fn take(&mut self, limits: &AdmissionLimits, now: Instant, asked: Asked) -> Result<Client, Refusal> {
+        let Asked { stream, bits, .. } = asked;
+        let rate = limits.joins_per_second;
+        let client = self.known(limits, now, asked.client);
+        let new = Account { viewers: 0, pending: 0, bits: 0, joins: Pace::new(now, rate) };
+        let account = self.clients.entry(client).or_insert(new);
         // First what costs least to find out, and what is this client's own doing.
-        if account.joins < 1.0 {
-            return Err(Refusal::Rate(limits.joins_per_second));
+        if !account.joins.take(now, rate) {
+            return Err(Refusal::Rate(rate));
         }
-        account.joins -= 1.0;
+        let is_over = |held: u64, limit: u64| limit > 0 && held.saturating_add(bits) > limit;
+        if is_over(account.bits, limits.egress_of_client) {
+            return Err(Refusal::OwnEgress);
+        }
         if self.viewers >= limits.viewers {
             return Err(Refusal::Viewers(limits.viewers));
         }
-        let of_stream = self.streams.get(&stream).copied().unwrap_or(0);
-        if limits.viewers_per_stream > 0 && of_stream >= limits.viewers_per_stream {
+        let new = Audience { viewers: 0, bits: 0, joins: Pace::new(now, limits.joins_of_stream) };
+        let audience = self.streams.entry(stream).or_insert(new);
+        if limits.viewers_per_stream > 0 && audience.viewers >= limits.viewers_per_stream {
             return Err(Refusal::StreamViewers(limits.viewers_per_stream));
+        }
+        if is_over(audience.bits, limits.egress_of_stream) {
+            return Err(Refusal::StreamEgress);
         }
         if self.pending >= limits.pending {
             return Err(Refusal::Pending(self.pending));
@@ -231,14 +304,24 @@ impl Book {
         if !limits.share.allows(account.pending, limits.pending - self.pending) {
             return Err(Refusal::OwnPending { own: account.pending, percent });
         }
-        if !limits.share.allows(account.viewers, limits.viewers - self.viewers) {
+        if !limits.share.allows(account.viewers, limits.viewers.saturating_sub(self.viewers)) {
             return Err(Refusal::OwnViewers { own: account.viewers, percent });
+        }
+        // Last what a join that is refused anyway would take from others.
+        if limits.joins_of_stream > 0 && !audience.joins.take(now, limits.joins_of_stream) {
+            return Err(Refusal::StreamRate(limits.joins_of_stream));
+        }
+        let joins = self.joins.get_or_insert(Pace::new(now, limits.joins));
+        if limits.joins > 0 && !joins.take(now, limits.joins) {
+            return Err(Refusal::ServerRate(limits.joins));
         }
         account.viewers += 1;
         account.pending += 1;
+        account.bits += bits;
         self.viewers += 1;
         self.pending += 1;
-        *self.streams.entry(stream).or_default() += 1;
+        audience.viewers += 1;
+        audience.bits += bits;
         Ok(client)
     }
 
@@ -251,10 +334,8 @@ impl Book {
         }
         if self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP) {
             self.swept = Some(now);
-            let rate = f64::from(limits.joins_per_second);
-            self.clients.retain(|_, account| {
-                account.viewers > 0 || account.joins_at(now, rate) < rate * BURST_SECONDS
-            });
+            let rate = limits.joins_per_second;
+            self.clients.retain(|_, account| account.viewers > 0 || !account.joins.is_full(now, rate));
         }
         if self.clients.len() < room { client } else { Client::REST }
     }
@@ -266,22 +347,16 @@ impl Book {
         }
     }
 
-    fn leave(&mut self, client: Client, stream: StreamId) {
+    fn leave(&mut self, asked: Asked) {
         self.viewers -= 1;
-        if let Some(account) = self.clients.get_mut(&client) {
+        if let Some(account) = self.clients.get_mut(&asked.client) {
             account.viewers -= 1;
+            account.bits = account.bits.saturating_sub(asked.bits);
         }
-        if let Some(of_stream) = self.streams.get_mut(&stream) {
-            *of_stream -= 1;
+        if let Some(audience) = self.streams.get_mut(&asked.stream) {
+            audience.viewers -= 1;
+            audience.bits = audience.bits.saturating_sub(asked.bits);
         }
-    }
-}
-
-impl Account {
-    /// Joins that may be made at once, as of `now`.
-    fn joins_at(&self, now: Instant, rate: f64) -> f64 {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        (self.joins + passed * rate).min(rate * BURST_SECONDS)
     }
 }
 
@@ -289,7 +364,7 @@ impl Place {
     /// The viewer is connected: it is not on its way in any more.
     pub fn connected(&self) {
         if self.pending.swap(false, Ordering::Relaxed) {
-            self.admission.lock().connected(self.client);
+            self.admission.lock().connected(self.asked.client);
         }
     }
 }
@@ -297,7 +372,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.connected();
-        self.admission.lock().leave(self.client, self.stream);
+        self.admission.lock().leave(self.asked);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod drain;
 pub mod gone;
 pub mod join;
 pub mod offer;
+mod pace;
 pub mod right;
 pub mod sdpfrag;
 pub mod table;

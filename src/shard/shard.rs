@@ -32,6 +32,11 @@ use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Taken, Viewer};
 /// an engine with a broken timer would else never let its shard go on.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 
+/// Who deletes a session that had not connected after so long was not served: players give up sooner than we do (our page
+/// after 8 s). Shorter counts people who close a page among those whom UDP does not reach, longer misses players that are
+/// less patient.
+const GIVES_UP: Duration = Duration::from_secs(5);
+
 /// Turns (one train to one viewer) of one [`Shard::poll_fan_out`]. Each is a few microseconds, and all of
 /// one call share its time: more of them blur `abs-send-time`, fewer read the clock more often.
 const TURNS_AT_ONCE: usize = 256;
@@ -202,8 +207,11 @@ impl Shard {
             Command::Join(viewer) => self.join(*viewer),
             Command::End(session, reason) => {
                 if let Some(&slot) = self.by_session.get(&session) {
-                    self.viewers[slot].viewer.close(egress);
-                    self.remove(slot, reason);
+                    let Seat { viewer, connected, .. } = &mut self.viewers[slot];
+                    let waited = now.saturating_duration_since(viewer.peer().offered());
+                    let gave_up = reason == EndReason::Deleted && !*connected && waited >= GIVES_UP;
+                    viewer.close(egress);
+                    self.remove(slot, if gave_up { EndReason::SetupTimeout } else { reason });
                 }
             }
             Command::RestartIce { session, local, remote } => {

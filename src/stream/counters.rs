@@ -28,6 +28,8 @@ pub struct StreamCounters {
     pub ingress_excess: Cell,
     /// Payload bytes that viewers were sent who are over, without repairs.
     pub egress_of_ended: Cell,
+    /// Payload bits a second of both tracks, over the last seconds; 0 until that is known.
+    pub rate: Gauge,
     /// Keyframes.
     pub keyframes: Cell,
     /// Times the source began to play.

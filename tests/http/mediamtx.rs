@@ -120,6 +120,49 @@ fn a_session_that_is_kicked_is_over_and_what_it_was_sent_stays_counted() {
 }
 
 #[test]
+fn paths_are_added_changed_and_taken_away_while_others_play() {
+    let sluice = playing(&["demo=demo"]);
+    let _viewers = Viewers::of(&sluice, "demo", 1, &[]);
+    let change = |method: &str, path: &str, body: &str| {
+        Request::new(method, &format!("/v3/config/paths/{path}")).body(body).send(sluice.admin)
+    };
+    #[track_caller]
+    fn done(answer: &Response) {
+        assert_eq!((answer.status, answer.json()), (200, json!({ "status": "ok" })), "{}", answer.text());
+    }
+    let config = || told(&sluice, "/v3/config/paths/get/site1/new");
+    done(&change("POST", "add/site1/new", r#"{"source":"demo","record":false}"#));
+    sluice.wait_until_playing("site1/new");
+    assert_eq!(said(&change("POST", "add/site1/new", r#"{"source":"demo"}"#), 400), "path already exists");
+    let camera = r#"{"source":"rtsp://user:canary@10.255.255.1:1/x"}"#;
+    done(&change("POST", "replace/site1/new", camera));
+    assert_eq!(
+        (&config()["source"], &config()["rtspTransport"]),
+        (&"rtsp://10.255.255.1:1".into(), &"tcp".into())
+    );
+    done(&change("PATCH", "patch/site1/new", r#"{"rtspTransport":"udp"}"#));
+    assert_eq!(
+        (&config()["source"], &config()["rtspTransport"]),
+        (&"rtsp://10.255.255.1:1".into(), &"udp".into())
+    );
+    for (method, path, body, status, why) in [
+        ("PATCH", "patch/nothing", "{}", 404, "path not found"),
+        ("DELETE", "delete/nothing", "", 404, "path not found"),
+        ("POST", "add/other", "{}", 400, "source is missing"),
+        ("POST", "add/other", "[", 400, "expected a map"),
+        ("POST", "add/other", r#"{"source":"srt://127.0.0.1:1"}"#, 400, "source"),
+        ("POST", "add/other", r#"{"source":"demo","runOnReady":"x"}"#, 400, "runOnReady is not here"),
+        ("POST", "add/a/whep", r#"{"source":"demo"}"#, 400, "invalid name"),
+    ] {
+        let sentence = said(&change(method, path, body), status);
+        assert!(sentence.contains(why) && !sentence.contains("canary"), "{path}: {sentence}");
+    }
+    done(&change("DELETE", "delete/site1/new", ""));
+    assert_eq!(said(&ask(&sluice, "/v3/paths/get/site1/new"), 404), "path not found");
+    assert_eq!(sluice.metric("sluice_stream_viewers{stream=\"demo\"}"), 1.0, "nobody else noticed");
+}
+
+#[test]
 fn what_is_not_there_is_refused_in_their_form() {
     let sluice = playing(&[]);
     for (path, status, why) in [

@@ -12,7 +12,7 @@ const OFFER: &str = include_str!("../data/chromium-156.sdp");
 
 /// Another value of every key that a running server takes over; streams, `log.level` and `[access]` have tests of their
 /// own.
-const OTHERWISE: [(&str, &str, &str); 31] = [
+const OTHERWISE: &[(&str, &str, &str)] = &[
     ("config", "watch", "true"),
     ("http", "allow_origin", "[\"https://tv.example.com\"]"),
     ("http", "header_timeout", "\"4s\""),
@@ -29,6 +29,10 @@ const OTHERWISE: [(&str, &str, &str); 31] = [
     ("limits", "pending", "900"),
     ("limits", "share_per_address", "40"),
     ("limits", "joins_per_address", "100"),
+    ("limits", "joins_per_stream", "90"),
+    ("limits", "joins", "900"),
+    ("limits", "egress_per_address", "\"900Mbit/s\""),
+    ("limits", "egress_per_stream", "\"900Mbit/s\""),
     ("limits", "busy", "80"),
     ("limits", "setup_timeout", "\"9s\""),
     ("limits", "consent_timeout", "\"20s\""),

@@ -30,6 +30,23 @@ fn a_viewer_that_never_comes_is_freed_when_its_time_is_up() {
 }
 
 #[test]
+fn a_player_that_gives_up_before_it_connects_was_not_served_and_one_that_changes_its_mind_was() {
+    for (waits, reason) in [(1, EndReason::Deleted), (8, EndReason::SetupTimeout)] {
+        let mut world = World::with_camera(29);
+        let down = Link { down: true, ..Link::GOOD };
+        let viewer = world.join(0, Behaviour::PACKETS, down);
+        world.run(Duration::from_secs(waits));
+        world.command(Command::End(world.session(viewer), EndReason::Deleted));
+        assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(reason), "after {waits} s");
+    }
+    let mut world = World::with_camera(29);
+    let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);
+    world.run(Duration::from_secs(8));
+    world.command(Command::End(world.session(viewer), EndReason::Deleted));
+    assert_eq!(world.end_of(viewer).map(|(_, reason)| reason), Some(EndReason::Deleted), "it watched");
+}
+
+#[test]
 fn a_viewer_that_stops_halfway_is_freed_too() {
     let mut world = World::with_camera(22);
     let viewer = world.join(0, Behaviour::PACKETS, Link::GOOD);

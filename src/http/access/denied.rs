@@ -13,7 +13,7 @@ use sluice_config::Action;
 use super::Asked;
 use super::credentials::Credentials;
 use crate::count::access::Outcome;
-use crate::http::problem::Problem;
+use crate::http::problem::{Challenge, Problem};
 
 /// Time to try again when too much waits.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
@@ -116,11 +116,11 @@ impl Denied {
                 (StatusCode::UNAUTHORIZED, "the name, the password or the token is wrong".to_owned())
             }
         };
-        let challenge = (status == StatusCode::UNAUTHORIZED).then_some(match credentials.may_be_asked() {
-            true => "Basic realm=\"sluice\", charset=\"UTF-8\"",
-            // A browser would show its own window over a page that has a token.
-            false => "Bearer realm=\"sluice\", error=\"invalid_token\"",
-        });
+        let challenge = match credentials.may_be_asked() {
+            true => Challenge::Basic,
+            false => Challenge::Bearer,
+        };
+        let challenge = Some(challenge).filter(|_| status == StatusCode::UNAUTHORIZED);
         let problem = Problem { challenge, ..Problem::new(status, detail) };
         let problem = problem.counted_as(self.outcome.word());
         match self.retry_after {

@@ -48,9 +48,9 @@ pub struct Passwords {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
-impl Passwords {
+impl Default for Passwords {
     /// Nothing is remembered.
-    pub fn new() -> Passwords {
+    fn default() -> Passwords {
         Passwords {
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             right: Mutex::default(),
@@ -58,7 +58,9 @@ impl Passwords {
             waiting: AtomicUsize::new(0),
         }
     }
+}
 
+impl Passwords {
     /// Whether `given` was right for `password` not long ago.
     pub fn remembers(&self, password: &Password, given: &Secret, now: Instant) -> bool {
         let name = self.name(password, given);
@@ -184,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_form_takes_its_password_and_no_other() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::default();
         let hashed = hash("hunter2").expect("a hash");
         assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hashed}");
         for form in [
@@ -204,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_right_is_remembered_for_that_hash_and_for_some_minutes() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::default();
         let [first, second] = [(); 2].map(|()| password(&hash("hunter2").expect("a hash")));
         let (given, now) = (Secret::from("hunter2"), Instant::now());
         assert_eq!(passwords.check(Some(&first), &Secret::from("hunter"), now).await, Ok(false));
@@ -230,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_rush_waits_up_to_its_bound_and_is_refused_beyond_it() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::default();
         let kept = password(&hash("hunter2").expect("a hash"));
         let given = Secret::from("wrong");
         let rush = (0..2 * WAITING_MAX).map(|_| passwords.check(Some(&kept), &given, Instant::now()));

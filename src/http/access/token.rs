@@ -57,12 +57,14 @@ pub fn is_ours(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-impl Tokens {
-    /// Tokens of this process.
-    pub fn new() -> Tokens {
+impl Default for Tokens {
+    /// Those of one start: with a key of its own.
+    fn default() -> Tokens {
         Tokens(hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()))
     }
+}
 
+impl Tokens {
     /// One that lets its bearer do `action` with `streams` until then, to the second.
     pub fn make(&self, action: Action, streams: &[Pattern], until: SystemTime) -> String {
         let until = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_token_gives_what_it_was_made_for_until_its_time() {
-        let tokens = Tokens::new();
+        let tokens = Tokens::default();
         let token = tokens.make(Action::Read, &patterns(&["gate", "yard-*"]), at(100));
         assert!(
             is_ours(&token) && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)),
@@ -140,9 +142,9 @@ mod tests {
 
     #[test]
     fn one_that_was_changed_or_is_of_another_start_is_unknown() {
-        let tokens = Tokens::new();
+        let tokens = Tokens::default();
         let token = tokens.make(Action::Read, &patterns(&["gate"]), at(100));
-        let other = Tokens::new().make(Action::Read, &patterns(&["gate"]), at(100));
+        let other = Tokens::default().make(Action::Read, &patterns(&["gate"]), at(100));
         let longer = {
             let bytes = URL_SAFE_NO_PAD.decode(&token[PREFIX.len()..]).expect("base64");
             let text = String::from_utf8_lossy(&bytes[..bytes.len() - MAC]).replace("100", "999");

@@ -66,6 +66,11 @@ pub(super) fn path(stream: &Stream) -> Value {
     over("path", said)
 }
 
+/// What a key of a path is where nothing is said.
+pub(super) fn default_of_path(key: &str) -> Option<&'static Value> {
+    DEFAULTS["path"].get(key)
+}
+
 /// `said` over the defaults of that part.
 fn over(part: &str, said: Value) -> Value {
     let mut all: Map<String, Value> = DEFAULTS[part].as_object().cloned().unwrap_or_default();

@@ -4,6 +4,7 @@
 //! docs/MIGRATING.md says which of their fields mean nothing here. A shell: an answer is of the moment it is asked for.
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it reads the clock")]
 
+mod change;
 mod config;
 pub mod metrics;
 mod paths;
@@ -11,24 +12,29 @@ mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request as HttpRequest, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::json;
 use sluice_config::Config;
 use x509_cert::der::DateTime;
 
+use self::change::Change;
 use self::sessions::{Outgoing, Session};
+use super::request::Head;
 use super::same_origin;
 use crate::current::Current;
 use crate::id::ShortId;
 use crate::operator::Operator;
 use crate::operator::sessions::EndError;
+
+/// Time for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Items in an answer that does not say how many, as there.
 const LISTED: usize = 100;
@@ -67,6 +73,10 @@ pub fn routes(state: Arc<MediaMtx>) -> Router {
         .route("/v3/config/pathdefaults/get", get(path_defaults))
         .route("/v3/config/paths/list", get(path_configs))
         .route("/v3/config/paths/get/{*name}", get(path_config))
+        .route("/v3/config/paths/add/{*name}", post(add))
+        .route("/v3/config/paths/patch/{*name}", patch(alter))
+        .route("/v3/config/paths/replace/{*name}", post(replace))
+        .route("/v3/config/paths/delete/{*name}", delete(remove))
         .route("/v3/paths/list", get(list_paths))
         .route("/v3/paths/get/{*name}", get(path))
         .route("/v3/webrtcsessions/list", get(list_sessions))
@@ -173,6 +183,50 @@ async fn path_config(
     let stream = state.operator.registry.stream(&name);
     let stream = stream.ok_or_else(|| Refusal::none("path configuration not found"))?;
     Ok(fresh(config::path(&stream)).into_response())
+}
+
+async fn add(
+    State(state): State<Arc<MediaMtx>>,
+    Path(name): Path<String>,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    changed(&state, Change::Add, &name, request).await
+}
+
+async fn alter(
+    State(state): State<Arc<MediaMtx>>,
+    Path(name): Path<String>,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    changed(&state, Change::Patch, &name, request).await
+}
+
+async fn replace(
+    State(state): State<Arc<MediaMtx>>,
+    Path(name): Path<String>,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    changed(&state, Change::Replace, &name, request).await
+}
+
+async fn remove(
+    State(state): State<Arc<MediaMtx>>,
+    Path(name): Path<String>,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    changed(&state, Change::Delete, &name, request).await
+}
+
+async fn changed(
+    state: &MediaMtx,
+    change: Change,
+    name: &str,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    let read = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await;
+    let request = read.map_err(|problem| Refusal(problem.status, problem.detail))?;
+    change::make(&state.operator, change, name, &request.body).await?;
+    Ok(done())
 }
 
 async fn list_paths(State(state): State<Arc<MediaMtx>>, asked: Asked) -> Result<Response, Refusal> {

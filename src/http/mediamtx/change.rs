@@ -1,0 +1,182 @@
+//! Changes of streams by MediaMTX's control API: `/v3/config/paths/add`, `patch`, `replace`, `delete`.
+//!
+//! Owns how a path in their JSON becomes the keys of a stream. What those may be is decided where the file's are
+//! (`operator::change`), and as there nothing is written to the file.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+use sluice_config::{Source, StreamName, StreamText, Transport};
+
+use super::Refusal;
+use crate::operator::Operator;
+use crate::operator::change::{Condition, Refused, Set, Wanted};
+use crate::stream::Origin;
+
+/// Whether a stream must be there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It must not.
+    Add,
+    /// It must, and keeps what is not said.
+    Patch,
+    /// It may, and keeps nothing.
+    Replace,
+    /// It must, and goes.
+    Delete,
+}
+
+/// What a path says of a stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Keys {
+    source: Option<String>,
+    transport: Option<&'static str>,
+}
+
+/// Makes the change of the stream `name`; `body` is a path in their JSON.
+pub(super) async fn make(
+    operator: &Operator,
+    change: Change,
+    name: &str,
+    body: &[u8],
+) -> Result<(), Refusal> {
+    let name: StreamName = name.parse().map_err(|error| Refusal::bad(format!("invalid name: {error}")))?;
+    let before = operator.registry.stream(name.as_str());
+    match (change, &before) {
+        (Change::Add, Some(_)) => return Err(Refusal::bad("path already exists")),
+        (Change::Patch | Change::Delete, None) => return Err(Refusal::none("path not found")),
+        _ => {}
+    }
+    let stream = match change {
+        Change::Delete => None,
+        _ => {
+            let mut keys = Keys::read(body)?;
+            if let (Change::Patch, Some(stream)) = (change, &before) {
+                keys.fill(&stream.origin());
+            }
+            Some(keys.text()?)
+        }
+    };
+    let condition = match change {
+        Change::Add => Condition::Absent,
+        Change::Replace => Condition::Any,
+        Change::Patch | Change::Delete => Condition::Present,
+    };
+    let set = Set { name, stream, condition, keep: false };
+    operator.changes.ask(Wanted::Set(set)).await.map(drop).map_err(Refusal::from)
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Refusal {
+        let why = match &refused.mistakes()[..] {
+            [] => refused.to_string(),
+            mistakes => mistakes.iter().map(|mistake| mistake.message.clone()).collect::<Vec<_>>().join("; "),
+        };
+        let status = match refused {
+            Refused::NoStream(_) => StatusCode::NOT_FOUND,
+            Refused::Busy | Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Refused::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Refusal(status, why)
+    }
+}
+
+impl Keys {
+    fn read(body: &[u8]) -> Result<Keys, Refusal> {
+        let members: Map<String, Value> = match body.trim_ascii() {
+            [] => Map::new(),
+            body => serde_json::from_slice(body).map_err(|error| Refusal::bad(error.to_string()))?,
+        };
+        let mut keys = Keys::default();
+        for (key, value) in members {
+            match (&key[..], value) {
+                ("source", Value::String(source)) => keys.source = Some(source),
+                ("rtspTransport", Value::String(word)) => {
+                    keys.transport = match &word[..] {
+                        "tcp" => Some("tcp"),
+                        "udp" => Some("udp"),
+                        "automatic" => None,
+                        _ => return Err(Refusal::bad("rtspTransport is tcp, udp or automatic")),
+                    };
+                }
+                // Their clients send what they were told.
+                ("name", _) => {}
+                (_, value) if asks_for_nothing(&value) => {}
+                (key, value) if super::config::default_of_path(key) == Some(&value) => {}
+                (key, _) => {
+                    let key = sluice_media::shown(key);
+                    return Err(Refusal::bad(format!(
+                        "{key} is not here: docs/MIGRATING.md lists what a path can say"
+                    )));
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What is not said is as it was.
+    fn fill(&mut self, origin: &Origin) {
+        if self.source.is_none() {
+            self.source = Some(match &origin.source {
+                Source::Demo => "demo".to_owned(),
+                Source::Rtsp(camera) => camera.expose(),
+            });
+        }
+        self.transport = self.transport.or(Some(match origin.rtsp.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }));
+    }
+
+    /// As lines of the file.
+    fn text(&self) -> Result<StreamText, Refusal> {
+        let Some(source) = self.source.as_ref().filter(|source| *source != "publisher") else {
+            return Err(Refusal::bad(
+                "source is missing: nobody can publish here, it must be an rtsp:// URL",
+            ));
+        };
+        // What JSON has for a text is TOML, too.
+        let mut lines = format!("source = {}\n", Value::from(source.as_str()));
+        if let Some(transport) = self.transport {
+            lines += &format!("rtsp_transport = \"{transport}\"\n");
+        }
+        Ok(StreamText::new(lines))
+    }
+}
+
+/// Off, none or zero.
+fn asks_for_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_says_source_and_transport_and_what_asks_for_nothing() {
+        let keys = |body: &str| Keys::read(body.as_bytes()).map_err(|Refusal(_, why)| why);
+        let body = r#"{"name":"x","source":"rtsp://a","rtspTransport":"udp","record":false,"maxReaders":0,
+                       "runOnReady":"","sourceOnDemandStartTimeout":"10s","overridePublisher":true}"#;
+        let expected = Keys { source: Some("rtsp://a".to_owned()), transport: Some("udp") };
+        assert_eq!(keys(body), Ok(expected));
+        assert_eq!(keys(""), Ok(Keys::default()));
+        for (body, why) in [
+            (r#"{"record":true}"#, "record is not here"),
+            (r#"{"rtspTransport":"multicast"}"#, "rtspTransport is"),
+            ("[]", "invalid type"),
+            (r#"{"source":"publisher"}"#, ""),
+        ] {
+            match keys(body) {
+                Err(said) => assert!(!why.is_empty() && said.contains(why), "{body}: {said}"),
+                Ok(keys) => assert!(why.is_empty() && keys.text().is_err(), "{body}"),
+            }
+        }
+    }
+}
