@@ -114,7 +114,7 @@ export class Viewers {
     }
   }
 
-  #show({ total, viewers, ended, silent_shards }, session) {
+  #show({ total, sessions: viewers, ended, silent_shards }, session) {
     this.#live.show(viewers, (row) => row.id, (row, { connected }) => row.classList.toggle("pending", !connected));
     this.#ended.show(ended, (row) => `${row.id}-${row.ended_ms}`);
     this.#find("#viewers-live").hidden = viewers.length === 0;
