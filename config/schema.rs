@@ -630,7 +630,10 @@ mod tests {
                 Kind::List(..) if matches!(key.path, "http.trusted_proxies" | "access.read") => {
                     "::1".to_owned()
                 }
-                Kind::List(..) if key.path.ends_with(".actions") || key.path == "http.allow_origin" => {
+                Kind::List(..)
+                    if key.path.ends_with(".actions")
+                        || matches!(key.path, "http.allow_origin" | "admin.sources") =>
+                {
                     String::new()
                 }
                 Kind::List(..) => "lo".to_owned(),

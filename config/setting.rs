@@ -69,7 +69,11 @@ impl Effective {
         let of = |table: &'static str| move |key: &KeyInfo| key.path.starts_with(table);
         let (of_streams, keys): (Vec<_>, Vec<_>) = schema::keys().into_iter().partition(of("streams."));
         let (of_users, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(of("access.users."));
-        keys.iter().for_each(|key| tell(key, key.path.clone(), None));
+        for key in &keys {
+            // Its query may hold a secret that no rule knows, as its user and password may.
+            let hook = config.access.hook.url.as_ref().filter(|_| key.path == "access.hook.url");
+            tell(key, key.path.clone(), hook.map(ToString::to_string));
+        }
         for (name, user) in &config.access.users {
             for key in &of_users {
                 let password = user.password.as_ref().filter(|_| key.path.ends_with(".password"));

@@ -44,8 +44,8 @@ fn an_unknown_table_is_one_problem() {
    :  ^^^|^^
    :     `-- did you mean `streams`?
    `----
-  help: there are http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits, drain,
-        rtsp, nack, rtcp, srtp, track, log, streams
+  help: there are config, http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits,
+        drain, rtsp, nack, rtcp, srtp, track, log, streams
 
 1 problem in the configuration"#,
     );
