@@ -326,7 +326,8 @@ fn what_a_stream_lacks_is_rejected_and_the_rest_is_served() {
 fn the_first_section_of_a_bundle_without_other_transports_keeps_its_own() {
     // Chromium 156 writes the sections behind the first so.
     let max_bundle = |text: &str| {
-        let (head, rest) = text.split_once("\r\nm=audio 9 ").expect("a second section");
+        let (head, rest) = text.split_once("\r\nm=audio ").expect("a second section");
+        let (_port, rest) = rest.split_once(' ').expect("a port");
         format!("{head}\r\nm=audio 0 {}", rest.replacen("a=mid:1", "a=bundle-only\r\na=mid:1", 1))
     };
     let sound = formats(None, Some(AudioCodec::Opus));
