@@ -41,13 +41,13 @@ impl Negotiated {
         offer.bundle.iter().copied().filter(|&index| kept(index)).collect()
     }
 
-    /// The section that carries nothing and is kept for its transport: the first of a bundle whose others are
-    /// `bundle-only`, as `bundlePolicy: "max-bundle"` writes them. The offerer has made no other transport, and
-    /// libwebrtc does not move what it has to another section ("Failed to setup RTCP mux"), so it is answered as inactive.
+    /// The section that carries nothing and is kept for its transport: the first of a bundle whose others have none but that.
+    /// The offerer may have made no other one (`bundlePolicy: "max-bundle"`), and libwebrtc does not move what it has to
+    /// another section ("Failed to setup RTCP mux"), so it is answered as inactive.
     fn bearer(&self, offer: &Offer) -> Option<usize> {
         let first = *offer.bundle.first()?;
-        let carried = || offer.sections.iter().zip(&self.media).filter(|(_, media)| media.is_some());
-        let needed = self.media[first].is_none() && carried().any(|(section, _)| section.bundle_only);
+        let shares = |index: &usize| self.media[*index].is_some() && offer.share_transport(first, *index);
+        let needed = self.media[first].is_none() && offer.bundle.iter().any(shares);
         (needed && idle_payload(&offer.sections[first]).is_some()).then_some(first)
     }
 

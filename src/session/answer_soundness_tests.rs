@@ -70,7 +70,11 @@ pub(super) fn check(offer: &Offer, sdp: &str) {
         if media.has_attribute("inactive") {
             // Only for the sake of its transport.
             assert_eq!((group[0], values("ssrc").len()), (section.mid.as_str(), 0), "{sdp}");
-            assert!(offer.sections.iter().any(|section| section.bundle_only), "{sdp}");
+            let first = offer.bundle[0];
+            assert!(
+                offer.bundle.iter().any(|&index| index != first && offer.share_transport(first, index)),
+                "{sdp}"
+            );
             continue;
         }
         for flag in ["sendonly", "rtcp-mux", "rtcp-mux-only", "rtcp-rsize"] {

@@ -117,6 +117,15 @@ impl Offer {
         &of_carried.unwrap_or(&self.transports[0]).1
     }
 
+    /// Whether two sections of the bundle may have one transport and no other: what comes with the bundle or not at all,
+    /// what says nothing about one, and what has the same credentials. Chromium writes `bundle-only` in no first offer.
+    pub fn share_transport(&self, first: usize, other: usize) -> bool {
+        let of = |wanted| self.transports.iter().find(|(index, _)| *index == wanted);
+        let credentials = |index| of(index).map(|(_, transport)| &transport.credentials);
+        let own = credentials(other);
+        self.sections[other].bundle_only || own.is_none() || own == credentials(first)
+    }
+
     /// Forgets that the peer could be sent lost packets again. What is left is answered without RTX, and
     /// therefore without NACK; requests for keyframes stay.
     pub fn forget_repair(&mut self) {
