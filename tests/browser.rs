@@ -133,7 +133,8 @@ fn what_a_stream_lacks_keeps_no_player_from_the_rest() {
          headers: { 'Content-Type': 'application/sdp' } });
          await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
          for (;;) { for (const report of (await pc.getStats()).values()) {
-         if (report.framesDecoded > 5) { pc.close(); return sound.currentDirection; } } } })()",
+         if (report.framesDecoded > 5) { const direction = sound.currentDirection; pc.close();
+         return direction; } } } })()",
     );
     assert_eq!(played, "inactive");
     // Its session ends with its connection.
