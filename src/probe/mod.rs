@@ -155,6 +155,7 @@ async fn look(options: &Options, url: &RtspUrl, name: &StreamName) -> std::io::R
             outcome: &outcome,
             measure: &sink.measure,
             time: began.elapsed(),
+            silence: sink.measure.silence(Instant::now()),
             interrupted: interrupted.get(),
         }));
     }

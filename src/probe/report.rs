@@ -35,6 +35,8 @@ pub(super) struct Found<'a> {
     pub(super) measure: &'a Measure,
     /// How long it took.
     pub(super) time: Duration,
+    /// How long the camera had been silent by then, if it had.
+    pub(super) silence: Option<Duration>,
     /// Somebody ended it.
     pub(super) interrupted: bool,
 }
@@ -218,6 +220,18 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
         }
         return all;
     };
+    if let (Some(silence), None) = (found.silence, &outcome.failed) {
+        let before = found.time.saturating_sub(silence);
+        all.push(Advice {
+            what: format!(
+                "it went silent: media came in the first {:.1} s, and none in the {:.1} s behind them",
+                before.as_secs_f64(),
+                silence.as_secs_f64()
+            ),
+            remedy: Some("look whether its encoder runs, on its own page, or restart it".to_owned()),
+            stops: true,
+        });
+    }
     if formats.video.is_some() {
         if measure.pictures() == 0 && outcome.failed.is_none() {
             all.push(stops(format!("no whole picture came within {:.1} s", found.time.as_secs_f64())));

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::advice::Advice;
+use super::status::PICTURE_AWAITED;
 
 /// A session without a keyframe for this long is worth a warning.
 ///
@@ -20,9 +21,6 @@ const NEXT_PATIENCE: Duration = Duration::from_secs(30);
 /// Keyframes one after another that lack packets before that is told of a stream that plays. One is a loss like
 /// others, and the note of losses says so.
 const DAMAGED: u32 = 2;
-
-/// What is said as long as nothing came at all.
-pub(crate) const AWAITED: &str = "the first picture is awaited";
 
 /// What helps keyframes to come whole: they are the largest pictures.
 const MEND_LINE: &str = "lower the camera's bitrate, or mend its line";
@@ -72,7 +70,7 @@ impl Keyframes {
                 Advice { what, remedy: None, stops: true }
             }
             (None, false) if self.now.is_none() => {
-                Advice { what: AWAITED.to_owned(), remedy: None, stops: true }
+                Advice { what: PICTURE_AWAITED.to_owned(), remedy: None, stops: true }
             }
             (None, false) if self.damaged > 0 => Advice {
                 what: format!("no whole keyframe for {seconds} s: those that come lack packets"),

@@ -96,12 +96,14 @@ impl Offer {
 }
 
 /// Which of the offered streams to set up, by index.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Choice {
     pub(super) video: Option<(usize, VideoCodec)>,
     pub(super) audio: Option<(usize, AudioCodec)>,
     /// A sentence for each stream left out.
     pub(super) notes: Vec<String>,
+    /// There is video, and none that can be forwarded.
+    pub(super) video_left_out: bool,
 }
 
 /// Chooses the first video that is forwarded and the first audio that browsers take, of several rather one that is
@@ -156,7 +158,8 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
         notes.truncate(MAX_NOTES - 1);
         notes.push(format!("{more} more streams are not carried"));
     }
-    Choice { video, audio, notes }
+    let video_left_out = video.is_none() && offers.iter().any(|offer| offer.media == "video");
+    Choice { video, audio, notes, video_left_out }
 }
 
 /// The best of `offers` with a codec that is wanted, the first of equals. `wanted` says how much, less being better.
@@ -186,7 +189,7 @@ impl Choice {
             size: None,
             frame_rate: offers[index].frame_rate,
         });
-        Formats { video, audio, notes: self.notes.clone() }
+        Formats { video, audio, video_left_out: self.video_left_out, notes: self.notes.clone() }
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         Reader {
             settings,
             offers: Vec::new(),
-            choice: Choice { video: None, audio: None, notes: Vec::new() },
+            choice: Choice::default(),
             routes: Vec::new(),
             ordered: Vec::new(),
             depacketizer: None,
