@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -74,7 +74,10 @@ impl File {
             File::Text { name, text } => Ok((name, text)),
             File::Path(path) => match read(&path) {
                 Ok(text) => Ok((path.display().to_string(), text)),
-                Err(why) => Err(Problem::new(format!("cannot read `{}`: {why}", path.display()))),
+                Err((why, way_out)) => {
+                    let problem = Problem::new(format!("cannot read `{}`: {why}", path.display()));
+                    Err(problem.help(way_out.to_owned()))
+                }
             },
         }
     }
@@ -144,7 +147,7 @@ struct Loader {
     named: BTreeMap<String, Place>,
     /// Where each key was set last, by its path, and to what.
     places: BTreeMap<String, (Place, String)>,
-    /// Keys that were refused at least once: they hold something nobody wrote.
+    /// Keys that were refused at least once, or mistyped: they hold something nobody wrote.
     refused: BTreeSet<String>,
     /// The file could not be read to its end.
     incomplete: bool,
@@ -176,12 +179,15 @@ impl Loader {
         };
         let text = Text::new(&name, &raw);
         let (root, errors) = DeTable::parse_recoverable(&raw);
-        // Behind one mistake in the syntax a line often breaks more rules, none of which is the reader's problem.
+        // Behind one mistake in the syntax a line often breaks more rules, and of a table that is there twice each key
+        // may be: none of which is the reader's problem.
         let mut lines = BTreeSet::new();
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            if lines.insert(raw[..span.start.min(raw.len())].matches('\n').count()) {
-                let duplicate = error.message() == "duplicate key";
+            let (line, header) = (line_of(&raw, span.start), header_above(&raw, span.start));
+            let duplicate = error.message() == "duplicate key";
+            let follows = duplicate && header.is_some_and(|header| header != line && lines.contains(&header));
+            if !follows && lines.insert(line) {
                 self.incomplete |= !duplicate;
                 self.problems.push(match duplicate {
                     true => Problem::new(format!(
@@ -375,16 +381,18 @@ impl Loader {
         }
         self.name_stream(path, || text.at(given.span()));
         let path = path.join(".");
-        let Err(Fault { why, meant, span }) = (found.set)(&mut self.draft, given) else {
+        let Err(faults) = (found.set)(&mut self.draft, given) else {
             self.places.insert(path, (text.at(given.span()), given.written()));
             return;
         };
-        let problem = Problem::new(format!("`{path}`: {why}"));
-        let (place, allowed) = (text.at(span), format!("allowed: {}", found.allowed));
-        self.problems.push(match meant {
-            Some(meant) => problem.at(place, format!("did you mean `{meant}`?")).help(allowed),
-            None => problem.at(place, allowed),
-        });
+        for Fault { why, meant, span } in faults {
+            let problem = Problem::new(format!("`{path}`: {why}"));
+            let (place, allowed) = (text.at(span), format!("allowed: {}", found.allowed));
+            self.problems.push(match meant {
+                Some(meant) => problem.at(place, format!("did you mean `{meant}`?")).help(allowed),
+                None => problem.at(place, allowed),
+            });
+        }
         self.refused.insert(path);
     }
 
@@ -405,7 +413,12 @@ impl Loader {
             NoNode::Name(why) => Problem::new(why).at(place, "this name".to_owned()),
             NoNode::Unknown { meant, known } => {
                 let label = match meant {
-                    Some(meant) => format!("did you mean `{meant}`?"),
+                    Some(meant) => {
+                        let label = format!("did you mean `{meant}`?");
+                        // One mistake: that this key is missing is no other.
+                        self.refused.insert(meant);
+                        label
+                    }
                     None => "nothing like it is known".to_owned(),
                 };
                 Problem::new(format!("unknown {what} `{}`", shown(name))).at(place, label).help(known)
@@ -573,16 +586,44 @@ fn no_stream(argument: &str, place: Place, command: Option<&str>, commands: &[St
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+/// The line, counted from 0, that a byte is in.
+fn line_of(text: &str, byte: usize) -> usize {
+    ends(&text.as_bytes()[..byte.min(text.len())])
+}
+
+fn ends(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// The line, counted from 0, with the name of the table that a byte is in, or of the name itself.
+fn header_above(text: &str, byte: usize) -> Option<usize> {
+    let lines = text.lines().take(line_of(text, byte) + 1);
+    lines.enumerate().filter(|(_, line)| line.trim_start().starts_with('[')).last().map(|(number, _)| number)
+}
+
+/// The text of a file, or why there is none and the way out.
+fn read(path: &Path) -> Result<String, (String, &'static str)> {
+    let unreadable = |error: std::io::Error| {
+        let way_out = match error.kind() {
+            ErrorKind::NotFound => {
+                "-c names the file itself; without -c Sluice serves a demo, or NAME=URL of the command line"
+            }
+            ErrorKind::IsADirectory => "name the file in it, as in -c /etc/sluice/sluice.toml",
+            ErrorKind::PermissionDenied => "let the user read it that Sluice runs as",
+            _ => "name another file",
+        };
+        (error.to_string(), way_out)
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let other = "this is not a configuration: name another file";
     if bytes.len() as u64 > FILE_MAX {
-        return Err(format!("it is larger than {}", crate::Bytes::new(FILE_MAX)));
+        return Err((format!("it is larger than {}", crate::Bytes::new(FILE_MAX)), other));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        format!("line {} is not UTF-8", valid.iter().filter(|b| **b == b'\n').count() + 1)
+        let line = ends(&error.as_bytes()[..error.utf8_error().valid_up_to()]) + 1;
+        (format!("line {line} is not UTF-8"), "save it as UTF-8")
     })
 }
 

@@ -101,7 +101,7 @@ pub(crate) enum Node<T> {
 }
 
 /// Checks a value and puts it in its place, or leaves what is there.
-type Set<T> = Box<dyn Fn(&mut T, &Given<'_>) -> Result<(), Fault>>;
+type Set<T> = Box<dyn Fn(&mut T, &Given<'_>) -> Result<(), Vec<Fault>>>;
 
 /// A key that a path leads to.
 pub(crate) struct Found<T> {

@@ -611,8 +611,15 @@ fn plain(text: &str, target: &mut String) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn each<T>(texts: &[&str], parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, (usize, Refusal)> {
-    texts.iter().enumerate().map(|(index, text)| parse(text).map_err(|refusal| (index, refusal))).collect()
+fn each<T>(texts: &[&str], parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, Vec<(usize, Refusal)>> {
+    let (mut good, mut bad) = (Vec::with_capacity(texts.len()), Vec::new());
+    for (index, text) in texts.iter().enumerate() {
+        match parse(text) {
+            Ok(value) => good.push(value),
+            Err(refusal) => bad.push((index, refusal)),
+        }
+    }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
 }
 
 #[cfg(test)]
@@ -634,7 +641,10 @@ mod tests {
             let mut draft = Draft::default();
             let default = key.default.expect("a key of the configuration has a default");
             let value = DeValue::parse(default).expect(default);
-            key.kind.apply(&mut draft, &Given::Toml(&value)).map_err(|fault| fault.why).expect(key.path);
+            key.kind
+                .apply(&mut draft, &Given::Toml(&value))
+                .map_err(|faults| format!("{faults:?}"))
+                .expect(key.path);
             assert_eq!(draft.config, Config::default(), "{}", key.path);
         }
     }
@@ -686,7 +696,7 @@ mod tests {
             let mut draft = Draft::default();
             key.kind
                 .apply(&mut draft, &Given::Text { text: &text, at: 0 })
-                .map_err(|fault| fault.why)
+                .map_err(|faults| format!("{faults:?}"))
                 .expect(key.path);
             // The first line that differs is the field's.
             let (before, after) = (format!("{:#?}", Config::default()), format!("{:#?}", draft.config));

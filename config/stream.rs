@@ -12,9 +12,23 @@ pub const NAME_MAX: usize = 128;
 const RESERVED: [&str; 9] =
     ["api", "frame.mp4", "metrics", "publish", "reader.js", "static", "streams.json", "whep", "whip"];
 
+/// What browsers and crawlers ask every server for, whether or not a page names it.
+const ASKED_FOR: [&str; 2] = ["favicon.ico", "robots.txt"];
+
 /// Whether the server's own paths have a segment like this, so that no stream's name has.
 pub fn is_reserved(segment: &str) -> bool {
-    RESERVED.contains(&segment)
+    RESERVED.contains(&segment) || ASKED_FOR.contains(&segment)
+}
+
+/// The reserved parts of a name, and the others that nobody may have.
+fn reserved_in(name: &str) -> String {
+    let quoted =
+        |parts: Vec<&str>| parts.iter().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(", ");
+    let (found, others): (Vec<&str>, Vec<&str>) = RESERVED
+        .into_iter()
+        .chain(ASKED_FOR)
+        .partition(|reserved| name.split('/').any(|part| part == *reserved));
+    format!("has {}, a path of the server, as are {}", quoted(found), quoted(others))
 }
 
 /// `[streams.NAME]`.
@@ -72,7 +86,7 @@ pub enum StreamNameError {
     #[error("the stream name `{}` has a part that is empty or begins with a dot: write it like site1/gate", .0)]
     Segment(String),
     /// A segment the server uses itself.
-    #[error("the stream name `{}` has a part that is a path of the server, as are {}: add a letter", .0, RESERVED.join(", "))]
+    #[error("the stream name `{}` {}: add a letter", .0, reserved_in(.0))]
     Reserved(String),
 }
 
@@ -179,9 +193,14 @@ mod tests {
             let error = name.parse::<StreamName>().expect_err(name);
             assert_eq!(error, StreamNameError::Segment(name.to_owned()));
         }
-        for name in ["whep", "a/whep", "a/whep/b", "static/x", "a/frame.mp4", "streams.json"] {
+        for name in ["whep", "a/whep", "a/whep/b", "static/x", "a/frame.mp4", "streams.json", "favicon.ico"] {
             assert_eq!(name.parse::<StreamName>(), Err(StreamNameError::Reserved(name.to_owned())));
         }
+        let message = StreamNameError::Reserved("a/whep".to_owned()).to_string();
+        assert!(
+            message.starts_with("the stream name `a/whep` has `whep`, a path of the server, as are `api`, ")
+        );
+        assert_eq!(message.matches("`whep`").count(), 1, "{message}");
         let long = "x".repeat(129).parse::<StreamName>().expect_err("129 characters").to_string();
         assert_eq!(
             long,

@@ -51,8 +51,8 @@ pub enum Shape {
     List,
 }
 
-/// Takes all elements, or refuses one of them by its index.
-type SetList<T> = fn(&mut T, &[&str]) -> Result<(), (usize, Refusal)>;
+/// Takes all elements, or refuses some of them by their index.
+type SetList<T> = fn(&mut T, &[&str]) -> Result<(), Vec<(usize, Refusal)>>;
 
 /// Why a text is not what a key takes: the end of a sentence that began with the key.
 #[derive(Debug, PartialEq)]
@@ -107,8 +107,20 @@ impl<T> Kind<T> {
         }
     }
 
-    /// Checks the value and puts it in its place, or leaves `target` as it was.
-    pub(crate) fn apply(&self, target: &mut T, given: &Given<'_>) -> Result<(), Fault> {
+    /// Checks the value and puts it in its place, or leaves `target` as it was. Of a list every element that is wrong
+    /// is told.
+    pub(crate) fn apply(&self, target: &mut T, given: &Given<'_>) -> Result<(), Vec<Fault>> {
+        let Self::List(_, set) = self else {
+            return self.apply_one(target, given).map_err(|fault| vec![fault]);
+        };
+        let (elements, spans): (Vec<_>, Vec<_>) = given.list()?.into_iter().unzip();
+        let place = |index: usize| spans.get(index).cloned().unwrap_or_else(|| given.span());
+        let fault = |(index, refusal)| Fault { span: place(index), ..given.fault(refusal) };
+        set(target, &elements).map_err(|refusals| refusals.into_iter().map(fault).collect())
+    }
+
+    /// As [`Kind::apply`], of what is no list.
+    fn apply_one(&self, target: &mut T, given: &Given<'_>) -> Result<(), Fault> {
         match self {
             Self::Bool(set) => set(target, given.boolean()?),
             Self::Integer(min, max, set) => {
@@ -138,13 +150,7 @@ impl<T> Kind<T> {
                 set(target, index);
             }
             Self::Text(_, set) => set(target, given.string()?).map_err(|refusal| given.fault(refusal))?,
-            Self::List(_, set) => {
-                let (elements, spans): (Vec<_>, Vec<_>) = given.list()?.into_iter().unzip();
-                set(target, &elements).map_err(|(index, refusal)| Fault {
-                    span: spans.get(index).cloned().unwrap_or_else(|| given.span()),
-                    ..given.fault(refusal)
-                })?;
-            }
+            Self::List(..) => {}
         }
         Ok(())
     }
@@ -259,18 +265,20 @@ impl<'a> Given<'a> {
     }
 
     /// The elements, trimmed, with their places. Outside the file they are separated by commas.
-    fn list(&self) -> Result<Vec<(&str, Range<usize>)>, Fault> {
+    fn list(&self) -> Result<Vec<(&str, Range<usize>)>, Vec<Fault>> {
         match self {
             Self::Toml(value) => {
                 let DeValue::Array(array) = value.get_ref() else {
-                    return Err(self.wrong_type("an array of strings", None));
+                    return Err(vec![self.wrong_type("an array of strings", None)]);
                 };
-                let string = |element: &'a Spanned<DeValue<'a>>| {
-                    let text = element.get_ref().as_str();
-                    let text = text.ok_or_else(|| Given::Toml(element).wrong_type("a string", None))?;
-                    Ok((text, element.span()))
-                };
-                array.iter().map(string).collect()
+                let (mut strings, mut others) = (Vec::with_capacity(array.len()), Vec::new());
+                for element in array {
+                    match element.get_ref().as_str() {
+                        Some(text) => strings.push((text, element.span())),
+                        None => others.push(Given::Toml(element).wrong_type("a string", None)),
+                    }
+                }
+                if others.is_empty() { Ok(strings) } else { Err(others) }
             }
             Self::Text { text, .. } if text.trim().is_empty() => Ok(Vec::new()),
             Self::Text { text, at } => {

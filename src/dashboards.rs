@@ -1,15 +1,19 @@
-//! `sluice dashboards`: Grafana's dashboards and Prometheus's alerts, out of the binary into a folder.
+//! `sluice dashboards`: Grafana's dashboards, Prometheus's alerts and the book that these point to, out of the binary into a
+//! folder.
 //!
-//! Owns which files there are, and that what somebody changed is not overwritten. Never talks to Grafana or Prometheus.
+//! Owns which files there are, where alerts say that their book is, and that what somebody changed is not overwritten.
+//! Never talks to Grafana or Prometheus.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use url::{Position, Url};
 
 /// The files: where they go below the folder, and what is in them.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
+    (BOOK, include_str!("../docs/OPERATING.md")),
     ("grafana/overview.json", include_str!("../config/grafana/overview.json")),
     ("grafana/streams.json", include_str!("../config/grafana/streams.json")),
     ("grafana/viewers.json", include_str!("../config/grafana/viewers.json")),
@@ -18,12 +22,19 @@ const FILES: [(&str, &str); 6] = [
     ("prometheus/alerts_test.yml", include_str!("../config/prometheus/alerts_test.yml")),
 ];
 
+/// The book with a section for each alert: what an alert's `runbook_url` begins with, unless another place is given.
+const BOOK: &str = "docs/OPERATING.md";
+
 /// Where to, and how.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The folder; it is made if there is none.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Where people of yours read the alerts' runbooks, as in https://wiki.example.com/sluice: alerts link to the section
+    /// in it [default: docs/OPERATING.md, which is written into the folder]
+    #[arg(long, value_name = "URL")]
+    runbook_url: Option<Url>,
     /// Overwrite files that differ from those of this version.
     #[arg(long)]
     force: bool,
@@ -103,6 +114,10 @@ fn write(options: &Options) -> Result<Vec<(PathBuf, Written)>, DashboardsError> 
     let mut plan = Vec::new();
     for (name, text) in FILES {
         let path = options.folder.join(name);
+        let text = match &options.runbook_url {
+            Some(url) => text.replace(&format!("'{BOOK}#"), &format!("'{}#", without_fragment(url))),
+            None => text.to_owned(),
+        };
         let written = match fs::read(&path) {
             Ok(there) if there == text.as_bytes() => Written::Same,
             Ok(_) => Written::Over,
@@ -122,6 +137,11 @@ fn write(options: &Options) -> Result<Vec<(PathBuf, Written)>, DashboardsError> 
         }
     }
     Ok(plan.into_iter().map(|(path, written, _)| (path, written)).collect())
+}
+
+/// What a section's name is put behind.
+fn without_fragment(url: &Url) -> &str {
+    &url[..Position::AfterQuery]
 }
 
 /// Writes a file and the folders it is in.

@@ -4,7 +4,7 @@
 //! Owns the words only: it is given addresses and prints nothing itself.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
@@ -30,6 +30,8 @@ pub struct Greeting<'a> {
     pub announced: &'a [IpAddr],
     /// Names of the streams.
     pub streams: Vec<&'a str>,
+    /// Whether whoever opens the page on this machine is let in, or asked for a name.
+    pub here_opens: bool,
     /// Who may watch.
     pub access: Openness,
     /// Where operators ask.
@@ -59,6 +61,15 @@ pub fn openness(config: &Config, action: Action) -> Openness {
     }
 }
 
+/// Whether whoever opens a page on this machine is let in, or asked for a name, where it is served at `ip`.
+pub fn opens_here(config: &Config, ip: IpAddr) -> bool {
+    let rules = Rules::new(&config.access, 0);
+    let lets_in = |from: IpAddr| rules.of_address(from, Action::Read).have(None);
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let from = if ip.is_unspecified() { loopback.to_vec() } else { vec![ip] };
+    rules.is_open(Action::Read) || rules.asks(Action::Read) || from.into_iter().any(lets_in)
+}
+
 /// A warning for each user whose password stands in the configuration as it is.
 pub fn plain_passwords(config: &Config) -> impl Iterator<Item = String> {
     let plain = |(name, user): (&UserName, &User)| {
@@ -76,16 +87,29 @@ impl Greeting<'_> {
     /// Where to look: the first line is for this machine, the others are for other machines.
     pub fn text(&self) -> String {
         let here = self.here();
-        let mut text = format!("open {here}\n");
-        for page in self.elsewhere() {
-            let _ = writeln!(text, "     {page}  (from other machines)");
+        let elsewhere = self.elsewhere();
+        let mut text = String::new();
+        if self.here_opens {
+            let _ = writeln!(text, "open {here}");
+            for page in &elsewhere {
+                let _ = writeln!(text, "     {page}  (from other machines)");
+            }
+        } else {
+            let _ = writeln!(text, "from this machine nobody may watch: [access] does not name its address");
+            for (index, page) in elsewhere.iter().enumerate() {
+                let open = if index == 0 { "open" } else { "    " };
+                let _ = writeln!(text, "{open} {page}  (from the addresses that [access] names)");
+            }
         }
         if self.streams.len() > STREAMS_LISTED {
             let _ = writeln!(text, "     {} streams; the page shows them", self.streams.len());
         } else {
-            self.streams.iter().for_each(|name| {
-                let _ = writeln!(text, "     {here}{name}/");
-            });
+            let page = if self.here_opens { Some(&here) } else { elsewhere.first() };
+            for (page, name) in
+                page.into_iter().flat_map(|page| self.streams.iter().map(move |name| (page, name)))
+            {
+                let _ = writeln!(text, "     {page}{name}/");
+            }
         }
         text
     }
@@ -228,6 +252,7 @@ mod tests {
             tcp_ports: &[],
             announced,
             streams,
+            here_opens: true,
             access: Openness::Everybody,
             admin: "127.0.0.1:9997".parse().expect("an address"),
             operators: Openness::Everybody,
@@ -248,6 +273,33 @@ mod tests {
         );
         // Who listens on IPv4 only cannot be opened by IPv6.
         assert!(!greeting("0.0.0.0:8889", &announced, vec![]).text().contains("2001:db8"));
+    }
+
+    #[test]
+    fn nobody_is_led_to_a_page_that_refuses_them() {
+        let announced = ips(&["192.0.2.5"]);
+        let refused = Greeting { here_opens: false, ..greeting("[::]:8889", &announced, vec!["gate"]) };
+        assert_eq!(
+            refused.text(),
+            "from this machine nobody may watch: [access] does not name its address\n\
+             open http://192.0.2.5:8889/  (from the addresses that [access] names)\n     \
+             http://192.0.2.5:8889/gate/\n"
+        );
+        let opens = |access: &str, ip: &str| {
+            let text = format!("[streams]\ngate.source = \"demo\"\n{access}");
+            let file = Some(sluice_config::File::Text { name: "a.toml".to_owned(), text });
+            let config = sluice_config::load(sluice_config::Inputs { file, ..Default::default() });
+            opens_here(&config.expect("a good file"), ip.parse().expect("an address"))
+        };
+        for (access, ip, expected) in [
+            ("", "::", true),
+            ("[access]\nread = [\"192.0.2.0/24\"]", "::", false),
+            ("[access]\nread = [\"192.0.2.0/24\"]", "192.0.2.5", true),
+            ("[access]\nread = [\"192.0.2.0/24\", \"::1\"]", "::", true),
+            ("[access.users.ann]\npassword = \"canary-long-enough\"\nread = [\"gate\"]", "::", true),
+        ] {
+            assert_eq!(opens(access, ip), expected, "{access} {ip}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod effective;
 mod greet;
 mod hash;
 mod manual;
+mod meant;
 mod notify;
 
 use std::io::{IsTerminal, Write as _};
@@ -148,7 +149,13 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let Cli { command, serve } = Cli::parse();
+    let Cli { command, serve } = Cli::try_parse().unwrap_or_else(|error| {
+        let first = std::env::args().nth(1).unwrap_or_default();
+        // A command's own options are not those of the configuration.
+        let error =
+            if Cli::command().find_subcommand(first).is_some() { error } else { meant::with_way_out(error) };
+        error.exit()
+    });
     let qr = serve.qr;
     let shown: Vec<String> =
         greet::passwords_shown(&serve.streams, &serve.sets).into_iter().map(str::to_owned).collect();
@@ -421,13 +428,13 @@ async fn received(signal: &mut Option<Signal>) {
 fn ignore_signals() -> std::io::Result<()> {
     /// Linux's number of SIGXFSZ, which tokio has no name for.
     const FILE_SIZE: i32 = 25;
-    for (kind, name) in [
-        (SignalKind::from_raw(FILE_SIZE), "SIGXFSZ"),
-        (SignalKind::user_defined1(), "SIGUSR1"),
-        (SignalKind::user_defined2(), "SIGUSR2"),
+    for (kind, name, task) in [
+        (SignalKind::from_raw(FILE_SIZE), "SIGXFSZ", "ignores SIGXFSZ"),
+        (SignalKind::user_defined1(), "SIGUSR1", "ignores SIGUSR1"),
+        (SignalKind::user_defined2(), "SIGUSR2", "ignores SIGUSR2"),
     ] {
         let mut signals = signal(kind)?;
-        tokio::spawn(named("signal without a meaning", async move {
+        tokio::spawn(named(task, async move {
             // Said once: each line that is over the limit brings one more.
             if signals.recv().await.is_some() {
                 tracing::info!("{name} means nothing here: going on");
@@ -452,6 +459,7 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
         tcp_ports: &server.tcp_ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
+        here_opens: greet::opens_here(config, server.http.ip()),
         access: greet::openness(config, Action::Read),
         admin: server.admin,
         operators: greet::openness(config, Action::Api),

@@ -111,6 +111,52 @@ fn camera_plays(audio: &str, mime: &str) {
     page.screenshot(&format!("camera-{audio}"));
 }
 
+/// The page asks for one transport (`max-bundle`) with the video first, and other players with the sound first.
+#[test]
+fn what_a_stream_lacks_keeps_no_player_from_the_rest() {
+    let _turn = turn();
+    let camera = Camera::start(&["--video", "none", "--audio", "pcmu"]);
+    let sluice = SLUICE.start(&[&format!("mic={}", camera.url), "demo=demo"]);
+    sluice.wait_until_playing("mic");
+    sluice.wait_until_playing("demo");
+    let mut page = Page::open(sluice.http, "/mic/?muted=0");
+    page.wait_until("document.body.innerText.includes('This stream has sound only.')");
+    let stats = page.stats();
+    assert_eq!(stats["audio"]["mimeType"], "audio/PCMU", "{stats:#}");
+    assert_eq!(stats["errors"], serde_json::json!([]), "{stats:#}");
+    // Another player, which offers a codec first that the demo has not.
+    let played = page.eval(
+        "(async () => { const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+         const sound = pc.addTransceiver('audio', { direction: 'recvonly' });
+         sound.setCodecPreferences(RTCRtpReceiver.getCapabilities('audio').codecs.filter(
+         (codec) => codec.mimeType === 'audio/PCMA'));
+         pc.addTransceiver('video', { direction: 'recvonly' });
+         await pc.setLocalDescription();
+         const answer = await fetch('/demo/whep', { method: 'POST', body: pc.localDescription.sdp,
+         headers: { 'Content-Type': 'application/sdp' } });
+         await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+         for (;;) { for (const report of (await pc.getStats()).values()) {
+         if (report.framesDecoded > 5) { const direction = sound.currentDirection; pc.close();
+         return direction; } } } })()",
+    );
+    assert_eq!(played, "inactive");
+    // Its session ends with its connection.
+    sluice.wait_for_metric("sluice_sessions", "is 1", |sessions| sessions == 1.0);
+
+    // A player that is stopped while its offer is under way frees what comes of it, as on a wall that turns its pages.
+    page.eval(
+        "import('/static/whep.js').then(({ WhepPlayer }) => new Promise((done) => {
+         const player = new WhepPlayer({ url: '/demo/whep' });
+         const post = window.fetch;
+         window.fetch = (...all) => { window.fetch = post; const answer = post(...all); player.stop();
+         answer.then(() => done(true), () => done(false)); return answer; };
+         player.start(); }))",
+    );
+    let ended = |reason: &str| format!("sluice_viewer_ends_total{{reason=\"{reason}\"}}");
+    sluice.wait_for_metric(&ended("deleted"), "is 1", |ended| ended == 1.0);
+    assert_eq!(sluice.metric(&ended("setup_timeout")), 0.0);
+}
+
 #[test]
 fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
     let _turn = turn();

@@ -21,7 +21,19 @@ const FLOORS: &[&[&str]] = &[
     &["operator"],
     &["http"],
     &["server"],
-    &["dashboards", "doctor", "effective", "greet", "hash", "import", "manual", "notify", "probe", "top"],
+    &[
+        "dashboards",
+        "doctor",
+        "effective",
+        "greet",
+        "hash",
+        "import",
+        "manual",
+        "meant",
+        "notify",
+        "probe",
+        "top",
+    ],
 ];
 
 /// The crates, by where their files are and which folders in there are crates of their own.

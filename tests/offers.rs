@@ -49,7 +49,7 @@ fn cost(text: &str) -> (u64, u64, Duration) {
             frame_rate: None,
         }),
         audio: Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }),
-        notes: Vec::new(),
+        ..Formats::default()
     };
     let credentials = Credentials { ufrag: "srv0".to_owned(), pwd: "s".repeat(36) };
     let once = || {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use sluice_harness::authority::{Authority, PairFiles};
 use sluice_harness::{Binary, Sluice};
 
 /// The program.
@@ -88,11 +89,43 @@ fn in_a_terminal_it_shows_the_server_and_q_quits() {
 }
 
 #[test]
+fn a_listener_with_tls_is_asked_of_whom_it_is_said_to_be() {
+    let authority = Authority::default();
+    let files = PairFiles::new(&authority.pair(&["127.0.0.1"]));
+    let arguments = [files.arguments("admin"), files.arguments("http")].concat();
+    let sluice = SLUICE.start(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let url = format!("https://ann:canary@{}", sluice.admin);
+    let whep = format!("https://{}/demo/whep", sluice.http);
+    let ca = std::env::temp_dir().join(format!("sluice-top-{}.pem", std::process::id()));
+    std::fs::write(&ca, authority.certificate()).expect("a file");
+    let ca = ca.to_str().expect("UTF-8");
+    for (trust, words) in [
+        (&["--ca", ca][..], None),
+        (&["--insecure"], None),
+        (&[], Some("--ca FILE names an authority to believe")),
+        (&["--ca", "/nowhere"], Some("--ca /nowhere: ")),
+    ] {
+        let output = top(&[&[&*url, "--once"], trust].concat());
+        let text = said(&output.stdout) + &said(&output.stderr);
+        assert_eq!(output.status.success(), words.is_none(), "{trust:?}: {text}");
+        assert!(text.contains(words.unwrap_or("stream")) && !text.contains("canary"), "{trust:?}: {text}");
+
+        let mut load = SLUICE.command();
+        load.args(["load", "whep", &whep, "--viewers", "2", "--duration", "1s"]).args(trust);
+        let output = load.output().expect("the binary starts");
+        let text = said(&output.stdout) + &said(&output.stderr);
+        assert_eq!(output.status.success(), words.is_none(), "{trust:?}: {text}");
+        assert!(text.contains(words.unwrap_or("2 viewers of https://")), "{trust:?}: {text}");
+    }
+    std::fs::remove_file(ca).expect("a file");
+}
+
+#[test]
 fn what_cannot_be_shown_is_said_with_the_way_out() {
     let sluice = served();
     let (admin, http) = (sluice.admin.to_string(), sluice.http.to_string());
     for (arguments, code, words) in [
-        (&["https://host:9997", "--once"][..], 2, "ssh -L 9997:127.0.0.1:9997 HOST"),
+        (&["ftp://host:9997", "--once"][..], 2, "write http://HOST:PORT"),
         (&["a b", "--once"], 2, "write http://HOST:PORT"),
         (&["127.0.0.1:1", "--once"], 3, "no answer from http://127.0.0.1:1: "),
         (&["127.0.0.1:1", "--once"], 3, "does admin.listen name this address?"),

@@ -173,6 +173,59 @@ fn one_faulty_element_of_a_list() {
 }
 
 #[test]
+fn every_faulty_element_of_a_list_is_shown() {
+    for (key, elements, wrong) in [
+        ("ice.addresses", r#"["a:1", "192.0.2.1", "b:2", "c:3"]"#, ["`a:1`", "`b:2`", "`c:3`"]),
+        ("admin.hosts", r#"["a:1", "good", "b:2", 7]"#, ["an integer", "", ""]),
+        ("access.read", r#"["a", "::1", "b", "10.0.0.0/99"]"#, ["`a`", "`b`", "`10.0.0.0/99`"]),
+    ] {
+        let error = load(file(&format!("{key} = {elements}\n"))).expect_err(key).to_string();
+        let wrong: Vec<&str> = wrong.into_iter().filter(|wrong| !wrong.is_empty()).collect();
+        assert_eq!(error.matches(&format!("`{key}`: ")).count(), wrong.len(), "{error}");
+        assert!(wrong.iter().all(|wrong| error.contains(wrong)), "{error}");
+    }
+}
+
+/// What follows from a mistake is no other one.
+#[test]
+fn one_mistake_is_one_problem() {
+    for (text, said) in [
+        ("[streams.a]\nsorce = \"demo\"\n", "unknown key `streams.a.sorce`"),
+        ("[streams.a]\nsource = \"demo\"\n\n[streams.a]\nsource = \"demo\"\n", "`a` is set twice"),
+        (
+            "[udp]\nport = 1\ngso = true\n[log]\nlevel = \"info\"\n[udp]\nport = 2\ngso = false\n",
+            "`udp` is set twice",
+        ),
+        ("[http.tls]\ncertficate = \"/a\"\nkey = \"/b\"\n", "unknown key `http.tls.certficate`"),
+    ] {
+        let error = load(file(text)).expect_err(text).to_string();
+        assert!(error.contains(said) && error.ends_with("1 problem in the configuration"), "{error}");
+    }
+    // Another key of the stream is a mistake of its own, and so is a key that is there twice behind such a table.
+    for text in [
+        "[streams.a]\nrtsp_transprt = \"tcp\"\n",
+        "[udp]\nport = 1\n[udp]\nport = 2\n[log]\nlevel = \"info\"\nlevel = \"warn\"\n",
+    ] {
+        let error = load(file(text)).expect_err(text).to_string();
+        assert!(error.ends_with("2 problems in the configuration"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_a_way_out() {
+    for (path, why, way_out) in [
+        ("/nowhere/sluice.toml", "No such file", "without -c Sluice serves a demo"),
+        ("/", "Is a directory", "name the file in it"),
+        ("/bin/sh", "is not", ""),
+    ] {
+        let inputs = Inputs { file: Some(File::Path(path.into())), ..Inputs::default() };
+        let error = load(inputs).expect_err(path).to_string();
+        assert!(error.contains(&format!("cannot read `{path}`: ")), "{error}");
+        assert!(error.contains(why) && error.contains(way_out), "{error}");
+    }
+}
+
+#[test]
 fn a_value_of_several_lines_is_shown_by_its_first() {
     report(
         file("[http]\nlisten = [ # both\n  ':80',\n  ':81',\n]\n"),
@@ -315,8 +368,8 @@ fn variables_and_arguments_name_their_origin() {
    :          `-- write NAME= before it, as in cam1=rtsp://...
    `----
 
-  x the stream name `api` has a part that is a path of the server, as are api, frame.mp4, metrics, publish,
-  | reader.js, static, streams.json, whep, whip: add a letter
+  x the stream name `api` has `api`, a path of the server, as are `frame.mp4`, `metrics`, `publish`,
+  | `reader.js`, `static`, `streams.json`, `whep`, `whip`, `favicon.ico`, `robots.txt`: add a letter
    ,-[command line:1:1]
  1 | api=demo
    : ^|^

@@ -89,6 +89,9 @@ fn advice(error: &std::io::Error, port: u16) -> String {
         std::io::ErrorKind::PermissionDenied if port < 1_024 => {
             "; ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
         }
+        std::io::ErrorKind::AddrNotAvailable => format!(
+            "; no interface of this machine has that address (ip addr shows them): \"[::]:{port}\" listens on all of them"
+        ),
         _ => String::new(),
     }
 }

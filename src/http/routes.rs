@@ -81,7 +81,7 @@ async fn streams(State(public): State<Public>, request: HttpRequest) -> Response
     let head = public.head(&request);
     let answered = public.looks(&head, None).await;
     answered.map_or_else(IntoResponse::into_response, |grant| {
-        public.list.answer(&public.whep.registry, &head.headers, Instant::now(), &grant)
+        public.list.answer(&public.whep.registry, &head.headers, (Instant::now(), SystemTime::now()), &grant)
     })
 }
 

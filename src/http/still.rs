@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::access::Grant;
 use super::conditional::has_already;
+use super::discreet::discreet;
 use super::problem::Problem;
-use crate::stream::Stream;
+use crate::stream::{Cause, Stream};
 use crate::track::StillError;
 
 /// Time to ask again when there is no picture yet: most cameras send a keyframe every second or two.
@@ -44,9 +45,16 @@ pub fn answer(
 
 fn not_yet(stream: &Stream) -> Problem {
     let name = &stream.name;
-    let detail = match stream.status().formats {
+    let status = stream.status();
+    let detail = match &status.formats {
         Some(formats) if formats.video.is_none() => {
             format!("stream {name:?} has no video that can be forwarded: /streams.json says what it has")
+        }
+        // A password that is wrong does not become right in a moment.
+        _ if status.cause.is_some_and(Cause::needs_operator) => {
+            let why = status.failure.map(|failure| discreet(&failure, &stream.source())).unwrap_or_default();
+            let detail = format!("stream {name:?} has no picture, and waiting does not help: {why}");
+            return Problem::new(StatusCode::CONFLICT, detail);
         }
         _ => format!(
             "stream {name:?} has had no keyframe yet: its camera is not connected, or has not sent one; \

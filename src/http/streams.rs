@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -37,8 +37,14 @@ struct List {
 }
 
 impl StreamList {
-    /// The answer to a GET or HEAD with `headers` at `now`: the streams that `grant` holds for.
-    pub fn answer(&self, registry: &Registry, headers: &HeaderMap, now: Instant, grant: &Grant) -> Response {
+    /// The answer to a GET or HEAD with `headers`, at a moment by both clocks: the streams that `grant` holds for.
+    pub fn answer(
+        &self,
+        registry: &Registry,
+        headers: &HeaderMap,
+        now: (Instant, SystemTime),
+        grant: &Grant,
+    ) -> Response {
         let list = match grant.holds_for_all() {
             true => self.list(registry, now),
             // Few watch some of the streams only, and each of them others.
@@ -55,9 +61,9 @@ impl StreamList {
         response
     }
 
-    fn list(&self, registry: &Registry, now: Instant) -> List {
+    fn list(&self, registry: &Registry, now: (Instant, SystemTime)) -> List {
         let mut kept = lock(&self.0);
-        match kept.as_ref().filter(|list| now.saturating_duration_since(list.made) < LISTED) {
+        match kept.as_ref().filter(|list| now.0.saturating_duration_since(list.made) < LISTED) {
             Some(list) => list.clone(),
             None => kept.insert(List::of(registry, now, |_| true)).clone(),
         }
@@ -65,13 +71,13 @@ impl StreamList {
 }
 
 impl List {
-    fn of(registry: &Registry, now: Instant, which: impl Fn(&str) -> bool) -> List {
+    fn of(registry: &Registry, now: (Instant, SystemTime), which: impl Fn(&str) -> bool) -> List {
         let streams = registry.streams();
         let streams =
-            streams.iter().filter(|stream| which(&stream.name)).map(|stream| describe(stream)).collect();
+            streams.iter().filter(|stream| which(&stream.name)).map(|stream| describe(stream, now)).collect();
         let listed = Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: None, streams };
         let body = serde_json::to_string(&listed).expect("texts and numbers can be JSON");
-        List { made: now, etag: etag_of(body.as_bytes()), body: body.into() }
+        List { made: now.0, etag: etag_of(body.as_bytes()), body: body.into() }
     }
 }
 
@@ -171,14 +177,15 @@ pub struct Ingress {
     pub keyframes: u64,
 }
 
-/// Everything of every stream, for operators: where it comes from, and what exactly is wrong.
-pub fn whole(registry: &Registry, history: &History) -> Listed {
-    let streams: Vec<Told> = registry.streams().iter().map(|stream| of_operators(stream, history)).collect();
+/// Everything of every stream at a moment, for operators: where it comes from, and what exactly is wrong.
+pub fn whole(registry: &Registry, history: &History, now: (Instant, SystemTime)) -> Listed {
+    let streams: Vec<Told> =
+        registry.streams().iter().map(|stream| of_operators(stream, history, now)).collect();
     Listed { version: env!("CARGO_PKG_VERSION").to_owned(), total: Some(streams.len()), streams }
 }
 
-/// Everything of one stream, for operators.
-pub fn of_operators(stream: &Stream, history: &History) -> Told {
+/// Everything of one stream at a moment, for operators.
+pub fn of_operators(stream: &Stream, history: &History, now: (Instant, SystemTime)) -> Told {
     Told {
         source: stream.source(),
         error: stream.status().failure,
@@ -188,13 +195,14 @@ pub fn of_operators(stream: &Stream, history: &History) -> Told {
             lost: stream.counters.ingress_lost.get(),
             keyframes: stream.counters.keyframes.get(),
         }),
-        ..describe(stream)
+        ..describe(stream, now)
     }
 }
 
-/// What everybody may know of a stream: not where its camera is.
-fn describe(stream: &Stream) -> Told {
-    let (status, watch) = (stream.status(), stream.watch());
+/// What everybody may know of a stream: not where its camera is. What is wrong with it is judged now, of the state
+/// that is told beside it.
+fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
+    let (status, watch) = stream.look(now, date);
     let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
     let retry_in = match &status.state {
         SourceState::Waiting { retry_in, .. } => Some(retry_in.as_millis() as u64),

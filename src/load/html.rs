@@ -47,7 +47,7 @@ impl fmt::Display for Html<'_> {
 
 /// Title, what was done and where, and first of all what makes it doubtful.
 fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let title = format!("{} viewers of {}", report.viewers, report.url);
+    let title = report.title();
     let started = SystemTime::UNIX_EPOCH + Duration::from_secs(report.started_at);
     write!(
         f,

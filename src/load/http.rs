@@ -1,7 +1,6 @@
 //! The HTTP of a WHEP viewer: POST an offer, DELETE the session. A shell.
 //!
-//! Owns connections (one a request, as a page's first load makes them). `http://` only: a load test of
-//! TLS belongs in front of the proxy that does it. Never reads SDP.
+//! Owns connections (one a request, as a page's first load makes them; with https a handshake each). Never reads SDP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +16,8 @@ use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
 use url::Url;
 
+use super::tls::{Connector, Trust, TrustError};
+
 /// Bytes of an answer at the most. Answers are a few KiB.
 const ANSWER_MAX: usize = 256 * 1_024;
 
@@ -29,6 +30,9 @@ pub struct Endpoint {
     /// Without user and password.
     url: Url,
     address: SocketAddr,
+    /// The name or address in the URL, without brackets.
+    host: String,
+    connector: Connector,
     /// Basic authentication (RFC 7617), marked as sensitive: it prints as such.
     authorization: Option<HeaderValue>,
 }
@@ -36,9 +40,12 @@ pub struct Endpoint {
 /// Why an endpoint cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// The scheme is not `http`.
-    #[error("{0} is not an http:// URL: load tests speak plain HTTP; name the server behind the TLS proxy")]
+    /// The scheme is neither `http` nor `https`.
+    #[error("{0} is no address of WHEP: write http://HOST:PORT/NAME/whep, or https://")]
     Scheme(Url),
+    /// Nobody can be believed.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The name has no address.
     #[error("{host} cannot be resolved: {source}")]
     Resolve {
@@ -82,20 +89,24 @@ pub enum Refusal {
 
 impl Endpoint {
     /// Resolves a URL and finds out which of our addresses reaches it. Its user and password, if it has
-    /// them, go with every request.
-    pub async fn find(url: Url) -> Result<(Endpoint, std::net::IpAddr), EndpointError> {
+    /// them, go with every request. `trust` says whom an `https` one is believed.
+    pub async fn find(url: Url, trust: &Trust) -> Result<(Endpoint, std::net::IpAddr), EndpointError> {
         let (url, authorization) = apart(url);
         let host = match (url.scheme(), url.host_str()) {
-            ("http", Some(host)) => host.trim_matches(['[', ']']).to_owned(),
+            ("http" | "https", Some(host)) => host.trim_matches(['[', ']']).to_owned(),
             _ => return Err(EndpointError::Scheme(url)),
         };
+        let connector = trust.connector(url.scheme())?;
         let port = url.port_or_known_default().unwrap_or(80);
         let resolve = |source| EndpointError::Resolve { host: host.clone(), source };
         let addresses = tokio::net::lookup_host((host.as_str(), port)).await.map_err(resolve)?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
         let mut failure = resolve(std::io::Error::other("it has no address"));
         for address in addresses {
             match connect(address).await {
-                Ok((_, local)) => return Ok((Endpoint { url, address, authorization }, local)),
+                Ok((_, local)) => {
+                    return Ok((Endpoint { url, address, host, connector, authorization }, local));
+                }
                 Err(source) => failure = EndpointError::Connect { address, source },
             }
         }
@@ -135,6 +146,7 @@ impl Endpoint {
         }
         let exchange = async {
             let (stream, _) = connect(self.address).await.map_err(broken)?;
+            let stream = self.connector.connect(stream, &self.host).await.map_err(broken)?;
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
             let driver = tokio::spawn(connection);
@@ -186,7 +198,7 @@ async fn connect(address: SocketAddr) -> std::io::Result<(TcpStream, std::net::I
 const AGENT: &str = concat!("sluice-load/", env!("CARGO_PKG_VERSION"));
 
 /// A URL without its user and password, and the header that says them.
-fn apart(mut url: Url) -> (Url, Option<HeaderValue>) {
+pub fn apart(mut url: Url) -> (Url, Option<HeaderValue>) {
     if url.username().is_empty() && url.password().is_none() {
         return (url, None);
     }

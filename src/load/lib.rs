@@ -28,6 +28,7 @@ pub mod series;
 pub mod srtp;
 mod summary;
 mod table;
+pub mod tls;
 mod track;
 pub mod whep;
 pub mod worker;

@@ -12,6 +12,7 @@ use url::Url;
 use super::impair::Impairment;
 use super::process;
 use super::require::Requirement;
+use super::tls::Trust;
 
 /// Files beside the viewers' sockets: epolls, standard streams, `/proc`, and HTTP connections.
 const OTHER_FILES: u64 = 64 + MAX_REQUESTS as u64;
@@ -31,6 +32,9 @@ pub struct Options {
     /// Another endpoint; viewers are spread over all of them in turn. May be repeated
     #[arg(long, value_name = "URL")]
     pub also: Vec<Url>,
+    /// Whom https:// is believed.
+    #[command(flatten)]
+    pub trust: Trust,
     /// How many viewers watch at a time.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWERS_MAX)))]
     pub viewers: u32,

@@ -26,6 +26,8 @@ use super::series::{Recorder, Series};
 pub struct Setting {
     /// The endpoint, without secrets.
     pub url: String,
+    /// The other endpoints.
+    pub also: Vec<String>,
     /// Viewers asked for.
     pub viewers: u32,
     /// The command line, without secrets.
@@ -92,6 +94,9 @@ pub struct Report {
     pub started_at: u64,
     /// The endpoint, without secrets.
     pub url: String,
+    /// The other endpoints, without secrets.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Viewers asked for.
     pub viewers: u32,
     /// Joins begun, connected, failed by reason.
@@ -154,6 +159,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// What was loaded, in a line: `1 viewer of A and B`.
+    pub fn title(&self) -> String {
+        let viewers = if self.viewers == 1 { "viewer" } else { "viewers" };
+        let all = std::iter::once(&self.url).chain(&self.also).map(String::as_str).collect::<Vec<_>>();
+        format!("{} {viewers} of {}", self.viewers, all.join(" and "))
+    }
+
     /// Part of all packets that never came.
     pub fn loss(&self) -> f64 {
         share(self.lost, self.totals.counts.expected)
@@ -196,6 +208,7 @@ impl Report {
             machine: setting.machine,
             started_at: since_1970.as_secs(),
             url: setting.url,
+            also: setting.also,
             viewers: setting.viewers,
             attempted: run.attempted,
             joined: run.joined,

@@ -16,6 +16,7 @@ fn sample(cpu_ms: u64, rss_bytes: u64) -> Sample {
 fn report_of(run: Run) -> Report {
     let setting = Setting {
         url: String::new(),
+        also: Vec::new(),
         viewers: 10,
         command: String::new(),
         machine: Machine::default(),
@@ -34,6 +35,15 @@ fn run(busy_ms: u64) -> Run {
         }),
         ..Run::default()
     }
+}
+
+#[test]
+fn the_title_names_every_endpoint() {
+    let mut report = Report { url: "A".to_owned(), viewers: 1, ..Report::default() };
+    assert_eq!(report.title(), "1 viewer of A");
+    report.also = vec!["B".to_owned(), "C".to_owned()];
+    report.viewers = 30;
+    assert_eq!(report.title(), "30 viewers of A and B and C");
 }
 
 #[test]

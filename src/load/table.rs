@@ -13,7 +13,7 @@ pub struct Table<'a>(pub &'a Report);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Table(report) = self;
-        writeln!(f, "\n{} viewers of {}", report.viewers, report.url)?;
+        writeln!(f, "\n{}", report.title())?;
         if report.interrupted {
             writeln!(f, "(interrupted)")?;
         }

@@ -63,14 +63,15 @@ pub enum LoadError {
 /// Runs a test to its end. Ctrl-C ends it early, with a report.
 pub async fn run(options: &Options) -> Result<Report, LoadError> {
     options.check_limits()?;
-    let (endpoint, local) = Endpoint::find(options.url.clone()).await?;
+    let (endpoint, local) = Endpoint::find(options.url.clone(), &options.trust).await?;
     let mut endpoints = vec![endpoint];
     for url in &options.also {
-        endpoints.push(Endpoint::find(url.clone()).await?.0);
+        endpoints.push(Endpoint::find(url.clone(), &options.trust).await?.0);
     }
     let dtls = SharedDtls::new()?;
     let setting = Setting {
         url: machine::shown(&options.url),
+        also: options.also.iter().map(machine::shown).collect(),
         viewers: options.viewers,
         command: machine::command(),
         machine: Machine::read(),

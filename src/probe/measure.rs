@@ -10,6 +10,7 @@ use sluice_media::nal::VideoFacts;
 use sluice_media::{AccessUnit, AudioFrame};
 
 use crate::stream::Formats;
+use crate::stream::excess::Excess;
 use crate::stream::keyframes::Keyframes;
 use crate::track::VideoPacketizer;
 
@@ -23,6 +24,10 @@ const ENOUGH_TIME: Duration = Duration::from_secs(4);
 
 /// Sound alone is looked at for so long.
 const ENOUGH_SOUND: Duration = Duration::from_secs(2);
+
+/// Time without media that is called silence, unless what came before had gaps like it: cameras for time-lapse send a
+/// picture every few seconds. Raising it lets cameras pass that stopped; lowering it blames those that stutter.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Rates are not told of a shorter time: they would be guesses.
 const SHORTEST: f64 = 1.0;
@@ -41,9 +46,18 @@ pub(super) struct Measure {
     formats: Option<Formats>,
     packetizer: Option<VideoPacketizer>,
     watch: Keyframes,
+    /// As the server leaves out what is too much.
+    excess: Excess,
+    /// The newest arrival.
+    now: Option<Instant>,
+    /// What the session found out of itself.
+    remarks: Vec<String>,
     /// The camera began anew: its timestamps tell no time between before and after.
     restarts: u64,
     lost: u64,
+    /// When the newest picture came, or sound where there is no video, and the longest time between two.
+    newest: Option<Instant>,
+    gap: Duration,
     pictures: u64,
     bytes: u64,
     first: Option<Moment>,
@@ -73,8 +87,13 @@ impl Default for Measure {
             formats: None,
             packetizer: None,
             watch: Keyframes::default(),
+            excess: Excess::new(),
+            now: None,
+            remarks: Vec::new(),
             restarts: 0,
             lost: 0,
+            newest: None,
+            gap: Duration::ZERO,
             pictures: 0,
             bytes: 0,
             first: None,
@@ -104,11 +123,15 @@ impl Measure {
     /// Takes one picture, and judges it as the server does: by whether packets can be made of it.
     pub(super) fn video(&mut self, unit: AccessUnit) {
         let (received, timestamp) = (unit.received, unit.timestamp);
+        self.arrived(received);
         let bytes: usize = unit.nals.iter().map(Bytes::len).sum();
         let moment = Moment { received, timestamp };
         let Some(packetizer) = &mut self.packetizer else { return };
+        self.now = Some(received);
         let is_keyframe = packetizer.codec().is_keyframe(&unit.nals);
+        let admitted = self.excess.admits_picture(&unit);
         match packetizer.packetize(unit) {
+            _ if !admitted => self.watch.other(received, None),
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
                 self.watch.forwarded(received);
                 self.keyframe(moment);
@@ -137,13 +160,44 @@ impl Measure {
 
     pub(super) fn audio(&mut self, frame: &AudioFrame) {
         self.sounds += 1;
+        self.now = Some(frame.received);
+        self.excess.admits_sound(frame);
         self.sound_bytes += frame.payload.len() as u64;
+        if self.packetizer.is_none() {
+            self.arrived(frame.received);
+        }
         let first = self.sound.map_or(frame.received, |(first, _)| first);
         self.sound = Some((first, frame.received));
     }
 
+    fn arrived(&mut self, received: Instant) {
+        let gap = self.newest.map_or(Duration::ZERO, |newest| received.saturating_duration_since(newest));
+        self.gap = self.gap.max(gap);
+        self.newest = Some(received);
+    }
+
+    /// For how long nothing has come, if that is longer than this camera's own pauses.
+    pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
+        let silence = now.saturating_duration_since(self.newest?);
+        (silence >= SILENCE && silence > self.gap * 3).then_some(silence)
+    }
+
     pub(super) fn lost(&mut self, packets: u64) {
         self.lost += packets;
+    }
+
+    pub(super) fn damaged_keyframe(&mut self, received: Instant) {
+        self.watch.damaged(received);
+    }
+
+    /// Sentences of the session about itself, in place of those before.
+    pub(super) fn remark(&mut self, notes: &[String]) {
+        self.remarks = notes.to_vec();
+    }
+
+    /// What is wrong with the session, in the server's words.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        [&self.remarks[..], &self.excess.notes(self.now)].concat()
     }
 
     pub(super) fn restarted(&mut self) {

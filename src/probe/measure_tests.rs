@@ -26,7 +26,7 @@ impl Camera {
         let video =
             VideoFormat { codec: VideoCodec::H264, profile_level_id: None, size: None, frame_rate: None };
         let audio = audio.then_some(AudioFormat { codec: AudioCodec::Pcma, channels: 1 });
-        measure.begin(Formats { video: Some(video), audio, notes: Vec::new() }, &[]);
+        measure.begin(Formats { video: Some(video), audio, ..Formats::default() }, &[]);
         Camera { measure, start: epoch(), pictures: 0, clock: 1.0 }
     }
 
@@ -49,6 +49,17 @@ impl Camera {
 
     pub(in crate::probe) fn keyframe(&mut self) {
         self.picture(&[SPS, PPS, IDR]);
+    }
+
+    /// What it is found to be after some seconds without a picture.
+    fn silent_for(&self, seconds: u64) -> Option<Duration> {
+        let newest = self.start + Duration::from_millis(40) * (self.pictures - 1);
+        self.measure.silence(newest + Duration::from_secs(seconds))
+    }
+
+    /// No picture comes for some time.
+    fn pause(&mut self, seconds: u32) {
+        self.pictures += 25 * seconds;
     }
 
     pub(in crate::probe) fn keyframe_without_sets(&mut self) {
@@ -78,6 +89,21 @@ fn epoch() -> Instant {
 fn near(value: Option<f64>, expected: f64) {
     let value = value.expect("a figure");
     assert!((value - expected).abs() < expected / 100.0, "{value} is not {expected}");
+}
+
+#[test]
+fn silence_is_longer_than_the_cameras_own_pauses() {
+    let mut camera = Camera::new(false);
+    assert_eq!(camera.measure.silence(camera.start + Duration::from_secs(60)), None, "nothing came at all");
+    camera.keyframe();
+    camera.others(20);
+    assert_eq!(camera.silent_for(2), None);
+    assert_eq!(camera.silent_for(3), Some(Duration::from_secs(3)));
+    // A picture each two seconds is the rule here.
+    camera.pause(2);
+    camera.others(1);
+    assert_eq!(camera.silent_for(6), None);
+    assert_eq!(camera.silent_for(7), Some(Duration::from_secs(7)));
 }
 
 #[test]

@@ -155,6 +155,7 @@ async fn look(options: &Options, url: &RtspUrl, name: &StreamName) -> std::io::R
             outcome: &outcome,
             measure: &sink.measure,
             time: began.elapsed(),
+            silence: sink.measure.silence(Instant::now()),
             interrupted: interrupted.get(),
         }));
     }
@@ -233,8 +234,13 @@ impl Sink for Probe<'_> {
         self.measure.lost(packets);
     }
 
-    /// Losses are measured here, and the rest is in the report's own words.
-    fn remark(&mut self, _: &[String]) {}
+    fn remark(&mut self, notes: &[String]) {
+        self.measure.remark(notes);
+    }
+
+    fn damaged_keyframe(&mut self, received: Instant) {
+        self.measure.damaged_keyframe(received);
+    }
 
     fn restarted(&mut self) {
         self.measure.restarted();

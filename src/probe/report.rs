@@ -35,6 +35,8 @@ pub(super) struct Found<'a> {
     pub(super) measure: &'a Measure,
     /// How long it took.
     pub(super) time: Duration,
+    /// How long the camera had been silent by then, if it had.
+    pub(super) silence: Option<Duration>,
     /// Somebody ended it.
     pub(super) interrupted: bool,
 }
@@ -218,6 +220,18 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
         }
         return all;
     };
+    if let (Some(silence), None) = (found.silence, &outcome.failed) {
+        let before = found.time.saturating_sub(silence);
+        all.push(Advice {
+            what: format!(
+                "it went silent: media came in the first {:.1} s, and none in the {:.1} s behind them",
+                before.as_secs_f64(),
+                silence.as_secs_f64()
+            ),
+            remedy: Some("look whether its encoder runs, on its own page, or restart it".to_owned()),
+            stops: true,
+        });
+    }
     if formats.video.is_some() {
         if measure.pictures() == 0 && outcome.failed.is_none() {
             all.push(stops(format!("no whole picture came within {:.1} s", found.time.as_secs_f64())));
@@ -242,7 +256,17 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
     } else if outcome.failed.is_none() {
         all.push(stops("no sound came, and there is no video that is carried".to_owned()));
     }
-    if measure.packets_lost() > 0 {
+    let remarks = measure.remarks();
+    // What the session says of its packets is truer than their bare number.
+    if !remarks.is_empty() {
+        all.extend(remarks.into_iter().map(|remark| flaw(remark, None)));
+    } else if measure.restarts() > 0 {
+        let restarts = measure.restarts();
+        all.push(flaw(
+            format!("it began its stream anew {restarts} times: each time the picture may stand until the next keyframe"),
+            None,
+        ));
+    } else if measure.packets_lost() > 0 {
         let hint = match outcome.transport {
             Some(Transport::Udp) => ": try --transport tcp",
             _ => " by the camera: is its network, or the camera itself, too slow for its bitrate?",

@@ -14,6 +14,11 @@ fn failed(words: &str, stage: Stage) -> Outcome {
 }
 
 fn report_as(name: &str, outcome: &Outcome, measure: &Measure) -> Report {
+    report_after(None, name, outcome, measure)
+}
+
+/// As [`report_as`], when the camera had been silent.
+fn report_after(silence: Option<Duration>, name: &str, outcome: &Outcome, measure: &Measure) -> Report {
     let report = Report::new(&Found {
         address: "192.0.2.10:554".to_owned(),
         url: &URL.parse().expect("a URL"),
@@ -22,6 +27,7 @@ fn report_as(name: &str, outcome: &Outcome, measure: &Measure) -> Report {
         outcome,
         measure,
         time: Duration::from_millis(4_321),
+        silence,
         interrupted: false,
     });
     let (text, json) = (report.to_string(), report.json());
@@ -63,6 +69,22 @@ fn a_good_camera_plays_and_gets_its_lines() {
          # or leave `source` out, and give the whole URL as the variable SLUICE_STREAMS_GATE_SOURCE.\n\
          source = \"rtsp://admin:PASSWORD@192.0.2.10/stream\"\n"
     );
+}
+
+#[test]
+fn a_camera_that_went_silent_does_not_play() {
+    let silence = Some(Duration::from_millis(3_200));
+    let good = outcome(Some(Transport::Tcp));
+    let report = report_after(silence, "gate", &good, &camera(50, 4).measure);
+    assert_eq!((report.plays, report.exit_code), (Plays::No, 1));
+    assert_eq!(
+        report.reasons,
+        ["it went silent: media came in the first 1.1 s, and none in the 3.2 s behind them"]
+    );
+    // A session that broke says so itself.
+    let broken = failed("closed the connection", Stage::Reached);
+    let report = report_after(silence, "gate", &broken, &camera(50, 4).measure);
+    assert_eq!(report.reasons.len(), 1, "{:?}", report.reasons);
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn stat(folder: &str) -> Option<Stat> {
 
 fn look_at_streams(setup: &WatchdogSetup) {
     let (now, date) = (Instant::now(), SystemTime::now());
-    setup.whep.registry.streams().iter().for_each(|stream| stream.look(now, date));
+    setup.whep.registry.streams().iter().for_each(|stream| drop(stream.look(now, date)));
 }
 
 /// Configured addresses are not resolved again and again; interfaces come and go.

@@ -27,24 +27,37 @@ const NAMES_MAX: usize = 16;
 /// The outcome of negotiation: one entry per section of the offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
-    /// What each section carries; `None` where it is rejected.
+    /// What each section carries; `None` where it carries nothing.
     pub media: Vec<Option<MediaParams>>,
     /// The feedback each section may use, as in `a=rtcp-fb`.
     feedback: Vec<Vec<&'static str>>,
 }
 
 impl Negotiated {
-    /// The sections that carry something, the one that has the transport first (RFC 9143 §7.3.1).
+    /// The sections that are not rejected, the one that has the transport first (RFC 9143 §7.3.1).
     pub fn bundle(&self, offer: &Offer) -> Vec<usize> {
-        offer.bundle.iter().copied().filter(|&index| self.media[index].is_some()).collect()
+        let bearer = self.bearer(offer);
+        let kept = |index: usize| self.media[index].is_some() || Some(index) == bearer;
+        offer.bundle.iter().copied().filter(|&index| kept(index)).collect()
+    }
+
+    /// The section that carries nothing and is kept for its transport: the first of a bundle whose others have none but that.
+    /// The offerer may have made no other one (`bundlePolicy: "max-bundle"`), and libwebrtc does not move what it has to
+    /// another section ("Failed to setup RTCP mux"), so it is answered as inactive.
+    fn bearer(&self, offer: &Offer) -> Option<usize> {
+        let first = *offer.bundle.first()?;
+        let shares = |index: &usize| self.media[*index].is_some() && offer.share_transport(first, *index);
+        let needed = self.media[first].is_none() && offer.bundle.iter().any(shares);
+        (needed && idle_payload(&offer.sections[first]).is_some()).then_some(first)
     }
 
     /// The offerer's transport.
     pub fn transport<'a>(&self, offer: &'a Offer) -> &'a Transport {
-        offer.transport(|index| self.media[index].is_some())
+        let bearer = self.bearer(offer);
+        offer.transport(|index| self.media[index].is_some() || Some(index) == bearer)
     }
 
-    /// The `a=mid` of what is carried, in the order of the bundle.
+    /// The `a=mid` of what is not rejected, in the order of the bundle.
     pub fn mids(&self, offer: &Offer) -> Vec<String> {
         self.bundle(offer).into_iter().map(|index| offer.sections[index].mid.clone()).collect()
     }
@@ -188,6 +201,10 @@ pub fn answer(offer: &Offer, negotiated: &Negotiated, identity: &Identity<'_>) -
                 carried(&mut sdp, setup, section, media, &negotiated.feedback[index], identity);
                 transport(&mut sdp, identity, Some(index) == tagged);
             }
+            None if Some(index) == tagged => {
+                idle(&mut sdp, setup, section);
+                transport(&mut sdp, identity, true);
+            }
             None => rejected(&mut sdp, section),
         }
     }
@@ -205,6 +222,43 @@ pub fn restart_fragment(mids: &[String], identity: &Identity<'_>) -> String {
     sdp
 }
 
+/// What a section begins with that is not rejected.
+fn head(sdp: &mut String, section: &Section, formats: &str, direction: &str, setup: Setup) {
+    let setup = if setup == Setup::Passive { "active" } else { "passive" };
+    let Section { media, proto, mid, .. } = section;
+    // Writing to a String cannot fail.
+    let _ = write!(
+        sdp,
+        "m={media} 9 {proto} {formats}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\n\
+         a=rtcp-mux\r\na=rtcp-mux-only\r\na=rtcp-rsize\r\na=setup:{setup}\r\n",
+    );
+}
+
+/// What a payload type is.
+fn format(sdp: &mut String, payload_type: u8, name: &str, clock_rate: u32, channels: u8, parameters: &str) {
+    let _ = write!(sdp, "a=rtpmap:{payload_type} {name}/{clock_rate}");
+    if channels > 1 {
+        let _ = write!(sdp, "/{channels}");
+    }
+    sdp.push_str("\r\n");
+    if !parameters.is_empty() {
+        let _ = write!(sdp, "a=fmtp:{payload_type} {parameters}\r\n");
+    }
+}
+
+/// The format that a section repeats which carries nothing: any that was offered (RFC 3264 §6.1).
+fn idle_payload(section: &Section) -> Option<&Payload> {
+    section.payloads.iter().find(|payload| !payload.is_repair())
+}
+
+/// A section with a transport and no media.
+fn idle(sdp: &mut String, setup: Setup, section: &Section) {
+    let Some(payload) = idle_payload(section) else { return };
+    let number = payload.payload_type;
+    head(sdp, section, &number.to_string(), "inactive", setup);
+    format(sdp, number, &payload.name, payload.clock_rate, payload.channels, &payload.format);
+}
+
 fn carried(
     sdp: &mut String,
     setup: Setup,
@@ -216,31 +270,15 @@ fn carried(
     let pt = media.payload_type;
     let name = section.payloads.iter().find(|payload| payload.payload_type == *pt);
     let channels = name.map_or(1, |payload| payload.channels);
-    let setup = if setup == Setup::Passive { "active" } else { "passive" };
     let rtx = media.rtx_payload_type;
-    // Writing to a String cannot fail.
-    let _ = write!(sdp, "m={} 9 {} {pt}", section.media, section.proto);
-    if let Some(rtx) = rtx {
-        let _ = write!(sdp, " {rtx}");
-    }
-    let _ = write!(
-        sdp,
-        "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=mid:{}\r\na=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\na=rtcp-rsize\r\na=setup:{setup}\r\n",
-        media.mid
-    );
+    let formats = rtx.map_or_else(|| pt.to_string(), |rtx| format!("{pt} {rtx}"));
+    head(sdp, section, &formats, "sendonly", setup);
     for (id, uri) in [(media.abs_send_time_id, ABS_SEND_TIME), (media.mid_id, MID)] {
         if let Some(id) = id {
             let _ = write!(sdp, "a=extmap:{id} {uri}\r\n");
         }
     }
-    let _ = write!(sdp, "a=rtpmap:{pt} {}/{}", media.codec.encoding_name(), media.codec.clock_rate());
-    if channels > 1 {
-        let _ = write!(sdp, "/{channels}");
-    }
-    sdp.push_str("\r\n");
-    if !media.format.is_empty() {
-        let _ = write!(sdp, "a=fmtp:{pt} {}\r\n", media.format);
-    }
+    format(sdp, *pt, media.codec.encoding_name(), media.codec.clock_rate(), channels, &media.format);
     for feedback in feedback {
         let _ = write!(sdp, "a=rtcp-fb:{pt} {feedback}\r\n");
     }

@@ -37,14 +37,15 @@ pub(super) fn check(offer: &Offer, sdp: &str) {
     let mid =
         |media: &sdp_types::Media| media.get_first_attribute_value("mid").ok().flatten().map(str::to_owned);
     let bundled: Vec<String> = parsed.medias.iter().filter(live).filter_map(mid).collect();
-    let mut group: Vec<&str> = value("group").expect("a bundle").split(' ').skip(1).collect();
+    let group: Vec<&str> = value("group").expect("a bundle").split(' ').skip(1).collect();
     // The first of them has the candidates (RFC 9143 §7.3.1).
     let tagged = parsed.medias.iter().find(|media| media.has_attribute("candidate")).and_then(mid);
     assert_eq!(tagged.as_deref(), group.first().copied(), "{sdp}");
-    group.sort_unstable();
+    let mut members = group.clone();
+    members.sort_unstable();
     let mut sorted: Vec<&str> = bundled.iter().map(String::as_str).collect();
     sorted.sort_unstable();
-    assert_eq!(group, sorted, "{sdp}");
+    assert_eq!(members, sorted, "{sdp}");
 
     let carried = |index: usize| parsed.medias[index].port != 0;
     let transport = offer.transport(carried);
@@ -66,6 +67,16 @@ pub(super) fn check(offer: &Offer, sdp: &str) {
             continue;
         }
         assert!(!section.disabled && section.kind != SectionKind::Other);
+        if media.has_attribute("inactive") {
+            // Only for the sake of its transport.
+            assert_eq!((group[0], values("ssrc").len()), (section.mid.as_str(), 0), "{sdp}");
+            let first = offer.bundle[0];
+            assert!(
+                offer.bundle.iter().any(|&index| index != first && offer.share_transport(first, index)),
+                "{sdp}"
+            );
+            continue;
+        }
         for flag in ["sendonly", "rtcp-mux", "rtcp-mux-only", "rtcp-rsize"] {
             assert!(media.has_attribute(flag), "{flag}\n{sdp}");
         }

@@ -29,7 +29,7 @@ fn formats(video: Option<[u8; 3]>, audio: Option<AudioCodec>) -> Formats {
             frame_rate: None,
         }),
         audio: audio.map(|codec| AudioFormat { codec, channels: 2 }),
-        notes: Vec::new(),
+        ..Formats::default()
     }
 }
 
@@ -222,8 +222,16 @@ fn the_bundle_keeps_the_order_of_the_offer() {
     let both = formats(Some(HIGH), Some(AudioCodec::Opus));
     for (text, group, setup) in [
         (CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0"), "BUNDLE 1 0", "passive"),
-        // Without the sound the next member has the transport, with its role.
-        (CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0").replace("opus", "speex"), "BUNDLE 0", "passive"),
+        // Without the sound the next member has the transport, with its role, if it has one of its own.
+        (
+            CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0").replace("opus", "speex").replacen(
+                "a=ice-ufrag:lKdY",
+                "a=ice-ufrag:mLeZ",
+                1,
+            ),
+            "BUNDLE 0",
+            "passive",
+        ),
         (CHROMIUM.replacen("a=setup:actpass", "a=setup:passive", 1), "BUNDLE 0 1", "active"),
     ] {
         let offer = offer(&text);
@@ -317,8 +325,42 @@ fn what_a_stream_lacks_is_rejected_and_the_rest_is_served() {
         "{sdp}"
     );
     assert!(sdp.contains("a=group:BUNDLE 0\r\n"), "{sdp}");
-    let sdp = answered(&text, &negotiated(&text, &formats(None, Some(AudioCodec::Opus))));
+    // Where the sound has a transport of its own, nothing is kept for the sake of the video's.
+    let (head, rest) = CHROMIUM_DATA.split_once("\r\nm=audio ").expect("a second section");
+    let own = offer(&format!("{head}\r\nm=audio {}", rest.replace("a=ice-ufrag:La0/", "a=ice-ufrag:Lb1/")));
+    let sdp = answered(&own, &negotiated(&own, &formats(None, Some(AudioCodec::Opus))));
     assert!(sdp.contains("m=video 0 ") && sdp.contains("m=audio 9 ") && sdp.contains("a=group:BUNDLE 1\r\n"));
+}
+
+/// An offer with the policy `max-bundle` has one transport, that of its first section: it is kept, whatever it carries. Of
+/// Chromium's nothing else tells that policy than that the sections have the same credentials.
+#[test]
+fn the_first_section_of_a_bundle_without_other_transports_keeps_its_own() {
+    // RFC 9429 §5.2.1.
+    let max_bundle = |text: &str| {
+        let (head, rest) = text.split_once("\r\nm=audio ").expect("a second section");
+        let (_port, rest) = rest.split_once(' ').expect("a port");
+        format!("{head}\r\nm=audio 0 {}", rest.replacen("a=mid:1", "a=bundle-only\r\na=mid:1", 1))
+    };
+    let sound = formats(None, Some(AudioCodec::Opus));
+    let recorded = [CHROMIUM, CHROMIUM_DATA, AIORTC];
+    for text in recorded.map(max_bundle).into_iter().chain(recorded.map(str::to_owned)) {
+        let text = offer(&text);
+        let negotiated = negotiated(&text, &sound);
+        let sdp = answered(&text, &negotiated);
+        soundness::check(&text, &sdp);
+        let video = sdp.split("\r\nm=").find(|section| section.starts_with("video 9 ")).expect("kept");
+        for line in ["a=inactive", "a=setup:passive", "a=ice-ufrag:srv0", "a=end-of-candidates"] {
+            assert!(video.contains(&format!("\r\n{line}")), "no {line} in {video}");
+        }
+        assert!(!video.contains("a=msid:") && sdp.contains("\r\na=group:BUNDLE 0 1\r\n"), "{sdp}");
+        assert_eq!(negotiated.mids(&text), ["0", "1"], "an ICE restart concerns the same transport");
+        assert_eq!(negotiated.media.iter().flatten().count(), 1, "nothing is sent in it");
+    }
+    // What it says of its transport counts.
+    let passive = max_bundle(CHROMIUM).replacen("a=setup:actpass", "a=setup:passive", 1);
+    let passive = offer(&passive);
+    assert!(answered(&passive, &negotiated(&passive, &sound)).contains("\r\na=setup:active\r\n"));
 }
 
 #[test]

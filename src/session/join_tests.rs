@@ -20,7 +20,7 @@ static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("D
 fn formats() -> Formats {
     let video = VideoFormat { codec: VideoCodec::H264, profile_level_id: None, size: None, frame_rate: None };
     let audio = AudioFormat { codec: AudioCodec::Opus, channels: 2 };
-    Formats { video: Some(video), audio: Some(audio), notes: Vec::new() }
+    Formats { video: Some(video), audio: Some(audio), ..Formats::default() }
 }
 
 fn made(offer: &str, seed: u64, now: Instant) -> Result<Joined, JoinError> {

@@ -58,6 +58,8 @@ pub struct Section {
     pub kind: SectionKind,
     /// The offerer does not want it: port 0 and not `bundle-only` (RFC 9143 §6).
     pub disabled: bool,
+    /// It comes with the bundle's transport or not at all (RFC 9143 §6).
+    pub bundle_only: bool,
     /// `a=mid`; empty only in a disabled section.
     pub mid: String,
     /// Media of the `m=` line, repeated with the protocol in the answer.
@@ -115,6 +117,15 @@ impl Offer {
         &of_carried.unwrap_or(&self.transports[0]).1
     }
 
+    /// Whether two sections of the bundle may have one transport and no other: what comes with the bundle or not at all,
+    /// what says nothing about one, and what has the same credentials. Chromium writes `bundle-only` in no first offer.
+    pub fn share_transport(&self, first: usize, other: usize) -> bool {
+        let of = |wanted| self.transports.iter().find(|(index, _)| *index == wanted);
+        let credentials = |index| of(index).map(|(_, transport)| &transport.credentials);
+        let own = credentials(other);
+        self.sections[other].bundle_only || own.is_none() || own == credentials(first)
+    }
+
     /// Forgets that the peer could be sent lost packets again. What is left is answered without RTX, and
     /// therefore without NACK; requests for keyframes stay.
     pub fn forget_repair(&mut self) {
@@ -166,7 +177,8 @@ fn section(
         "video" => SectionKind::Video,
         _ => SectionKind::Other,
     };
-    let disabled = media.port == 0 && !media.has_attribute("bundle-only");
+    let bundle_only = media.port == 0 && media.has_attribute("bundle-only");
+    let disabled = media.port == 0 && !bundle_only;
     let mid = media.get_first_attribute_value("mid").ok().flatten().unwrap_or_default().trim().to_owned();
     let usable = mid.len() <= MID_MAX && mid.bytes().all(|byte| byte.is_ascii_graphic());
     if !disabled && (mid.is_empty() || !usable) {
@@ -183,6 +195,7 @@ fn section(
     Ok(Section {
         kind,
         disabled,
+        bundle_only,
         payloads: match kind {
             SectionKind::Audio | SectionKind::Video if !disabled => payload::payloads(index, media)?,
             _ => Vec::new(),

@@ -31,7 +31,7 @@ pub async fn run(mut sink: impl Sink, stop: impl Future<Output = ()>) {
             frame_rate: Some(30.0),
         }),
         audio: Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }),
-        notes: Vec::new(),
+        ..Formats::default()
     };
     sink.begin(formats, &[]);
 

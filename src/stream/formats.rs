@@ -48,6 +48,8 @@ pub struct Formats {
     pub video: Option<VideoFormat>,
     /// The audio, if any that can be forwarded.
     pub audio: Option<AudioFormat>,
+    /// The source has video, and none that can be forwarded.
+    pub video_left_out: bool,
     /// What is there but not forwarded, or not as browsers want it, in sentences for everybody.
     pub notes: Vec<String>,
 }

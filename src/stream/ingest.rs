@@ -14,6 +14,7 @@ use super::Stream;
 use super::advice::Advice;
 use super::excess::Excess;
 use super::keyframes::Keyframes;
+use super::status::SOUND_AWAITED;
 use super::told::{self, Told};
 use super::{Formats, Sink, SourceState, fitness};
 use crate::track::{AudioPacketizer, PacketizeError, Timeline, Train, VideoPacketizer};
@@ -147,7 +148,7 @@ impl Ingest {
             formats.notes.extend(fitness::advice(video.codec, &facts).iter().map(Advice::to_string));
         }
         if self.playing {
-            formats.notes.extend(self.keyframes.trouble().map(|trouble| trouble.to_string()));
+            formats.notes.extend(self.trouble());
         }
         formats.notes.extend(self.excess.notes(self.now));
         if formats == self.formats {
@@ -167,13 +168,21 @@ impl Ingest {
         self.stream.update(|status| status.formats = Some(formats));
     }
 
+    /// Why whoever comes now gets nothing, or what is wrong with what they get.
+    fn trouble(&self) -> Option<String> {
+        match self.announced.video {
+            Some(_) => self.keyframes.trouble().map(|trouble| trouble.to_string()),
+            None => (!self.playing).then(|| SOUND_AWAITED.to_owned()),
+        }
+    }
+
     /// Says why there is no picture, as long as there is none, and what is wrong with the next one.
     fn explain(&mut self) {
         if self.playing {
             self.describe();
             return;
         }
-        let Some(why) = self.keyframes.trouble().map(|trouble| trouble.to_string()) else { return };
+        let Some(why) = self.trouble() else { return };
         if self.keyframes.is_serious() && !std::mem::replace(&mut self.trouble_logged, true) {
             tracing::warn!(stream = self.stream.name, "no picture can be shown: {why}");
         }
@@ -324,6 +333,11 @@ impl Sink for Ingest {
     fn remark(&mut self, notes: &[String]) {
         self.remarks = notes.to_vec();
         self.describe();
+    }
+
+    fn damaged_keyframe(&mut self, received: Instant) {
+        self.keyframes.damaged(received);
+        self.explain();
     }
 
     fn restarted(&mut self) {

@@ -50,7 +50,7 @@ impl Rig {
             frame_rate: None,
         });
         let audio = audio.then_some(AudioFormat { codec: AudioCodec::Pcmu, channels: 1 });
-        self.feed.begin(Formats { video, audio, notes: Vec::new() }, &[]);
+        self.feed.begin(Formats { video, audio, ..Formats::default() }, &[]);
     }
 
     /// A picture 40 ms after the last.
@@ -79,6 +79,16 @@ impl Rig {
         assert_eq!(playing, self.stream.status().playable().is_some());
         playing
     }
+}
+
+#[test]
+fn a_camera_of_sound_alone_awaits_no_picture() {
+    let mut rig = Rig::new(false, true);
+    assert_eq!(rig.starting(), "the first sound is awaited");
+    rig.sound();
+    let status = rig.stream.status();
+    assert_eq!((status.state, status.failure), (SourceState::Playing, None));
+    assert_eq!(status.formats.expect("formats").notes, [""; 0]);
 }
 
 #[test]

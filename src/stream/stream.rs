@@ -145,8 +145,9 @@ impl Stream {
         *lock(&self.watch)
     }
 
-    /// Looks whether it needs attention: once a second. `now` and `date` are the same moment.
-    pub fn look(&self, now: Instant, date: SystemTime) {
+    /// Looks whether it needs attention: once a second, and for each list. `now` and `date` are the same moment. Gives
+    /// what it does and what was found, which is of that.
+    pub fn look(&self, now: Instant, date: SystemTime) -> (Status, Watch) {
         let startable = self.has_start();
         let newest = lock(&self.publisher).recent().latest().map(|train| train.received);
         let status = self.status();
@@ -159,11 +160,13 @@ impl Stream {
             playing: starting || status.state == SourceState::Playing,
             failed: status.failure.is_some(),
             video: has(|formats| formats.video.is_some()),
-            left_out: has(|formats| !formats.notes.is_empty()),
+            left_out: has(|formats| formats.video_left_out),
             newest,
             startable,
         };
-        lock(&self.watch).look(now, date, seen);
+        let mut watch = lock(&self.watch);
+        watch.look(now, date, seen);
+        (status, *watch)
     }
 
     /// The layer that a viewer watches who asks for nothing else.
@@ -185,7 +188,7 @@ impl Stream {
 
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
-        lock(&self.publisher).recent().newest_keyframe()
+        lock(&self.publisher).newest_keyframe().to_vec()
     }
 
     /// What its ring tells.
@@ -199,7 +202,7 @@ impl Stream {
 
     /// Whether there is a keyframe to show.
     pub fn has_picture(&self) -> bool {
-        !self.newest_keyframe().is_empty()
+        !lock(&self.publisher).newest_keyframe().is_empty()
     }
 
     /// Whether a viewer that comes now can start before the next keyframe.

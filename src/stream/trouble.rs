@@ -21,7 +21,7 @@ pub enum Trouble {
     Silent,
     /// It sends pictures, but none at which a player can begin.
     NoKeyframe,
-    /// It has something that is not forwarded, and no video.
+    /// It has video that is not forwarded, and no other.
     NoVideo,
 }
 
@@ -46,7 +46,7 @@ pub struct Seen {
     pub failed: bool,
     /// It has video.
     pub video: bool,
-    /// It has something that is not forwarded.
+    /// It has video, and none that is forwarded.
     pub left_out: bool,
     /// When its newest picture came.
     pub newest: Option<Instant>,

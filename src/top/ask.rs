@@ -8,12 +8,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
-use axum::http::header::{ACCEPT, HOST, USER_AGENT};
+use axum::http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
+use axum::http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use sluice_load::http::apart;
+use sluice_load::tls::Connector;
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -34,33 +36,40 @@ const VIEWERS: usize = 200;
 /// The port where none is given.
 const PORT: u16 = 9_997;
 
-/// Where a server is asked.
+/// Where a server is asked, and as whom. It prints without the latter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address(Url);
+pub(super) struct Address {
+    /// Without user and password.
+    url: Url,
+    /// Marked as sensitive: it prints as such.
+    authorization: Option<HeaderValue>,
+}
 
 /// Why an address cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
-    #[error("{0:?} is no address: write http://HOST:PORT, as admin.listen says")]
+    #[error("{0:?} is no address: write http://HOST:PORT, as admin.listen says, or https:// with admin.tls")]
     Malformed(String),
-    #[error("{0:?}: the admin listener speaks plain HTTP; reach it through ssh -L 9997:127.0.0.1:9997 HOST")]
-    Scheme(String),
 }
 
 impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
-        let malformed = || AddressError::Malformed(text.to_owned());
+        // What is before an @ may be a password.
+        let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
+        let malformed = || AddressError::Malformed(shown.to_owned());
         let bare = !text.contains("://");
         let whole = if bare { format!("http://{text}") } else { text.to_owned() };
-        let mut url = Url::parse(&whole).map_err(|_| malformed())?;
-        if url.scheme() != "http" {
-            return Err(AddressError::Scheme(text.to_owned()));
-        }
-        // A URL without a port means 80, and nobody serves this there.
-        let authority = whole["http://".len()..].split('/').next().unwrap_or_default();
-        if url.port().is_none() && !authority.ends_with(":80") {
+        let (mut url, authorization) = apart(Url::parse(&whole).map_err(|_| malformed())?);
+        let usual = match url.scheme() {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return Err(malformed()),
+        };
+        // A URL without a port means one where nobody serves this.
+        let authority = whole.split('/').nth(2).unwrap_or_default();
+        if url.port().is_none() && !authority.ends_with(usual) {
             url.set_port(Some(PORT)).map_err(|()| malformed())?;
         }
         if url.host_str().is_none_or(str::is_empty) {
@@ -72,13 +81,20 @@ impl FromStr for Address {
         }
         url.set_query(None);
         url.set_fragment(None);
-        Ok(Address(url))
+        Ok(Address { url, authorization })
+    }
+}
+
+impl Address {
+    /// `http` or `https`.
+    pub(super) fn scheme(&self) -> &str {
+        self.url.scheme()
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+        f.write_str(self.url.as_str().trim_end_matches('/'))
     }
 }
 
@@ -100,6 +116,10 @@ pub(super) enum AskError {
          Another machine's is reached through ssh -L 9997:127.0.0.1:9997 HOST"
     )]
     Connect { address: Address, source: std::io::Error },
+    #[error("{address} answers, but not with TLS that is believed: {source}")]
+    Tls { address: Address, source: std::io::Error },
+    #[error("{0} answered 401: write https://USER:PASSWORD@HOST:PORT with one that may see this page")]
+    Credentials(Address),
     #[error("{0} does not answer within {wait} s", wait = ANSWER_MAX.as_secs())]
     Late(Address),
     #[error("{0} answered {1}: {2}")]
@@ -109,34 +129,44 @@ pub(super) enum AskError {
 }
 
 /// Looks once.
-pub(super) async fn see(address: &Address, sort: Sort) -> Result<Seen, AskError> {
+pub(super) async fn see(address: &Address, connector: &Connector, sort: Sort) -> Result<Seen, AskError> {
     let name = Sort::NAMES.iter().find(|(_, other)| *other == sort).map_or("loss", |(name, _)| name);
     let all = async {
-        let Past { version, mut samples } = get(address, "api/v1/history?last=1").await?;
-        let streams = get(address, "api/v1/streams").await?;
-        let viewers = get(address, &format!("api/v1/sessions?sort={name}&limit={VIEWERS}")).await?;
+        let Past { version, mut samples } = get(address, connector, "api/v1/history?last=1").await?;
+        let streams = get(address, connector, "api/v1/streams").await?;
+        let viewers =
+            get(address, connector, &format!("api/v1/sessions?sort={name}&limit={VIEWERS}")).await?;
         Ok(Seen { version, sample: samples.pop(), streams, viewers })
     };
     tokio::time::timeout(ANSWER_MAX, all).await.unwrap_or_else(|_| Err(AskError::Late(address.clone())))
 }
 
 /// One request on a connection of its own.
-async fn get<T: DeserializeOwned>(address: &Address, path: &str) -> Result<T, AskError> {
+async fn get<T: DeserializeOwned>(
+    address: &Address,
+    connector: &Connector,
+    path: &str,
+) -> Result<T, AskError> {
     let strange = |why: String| AskError::Strange { address: address.clone(), why };
     let broken = |error: hyper::Error| strange(error.to_string());
-    let url = address.0.join(path).map_err(|error| strange(error.to_string()))?;
+    let url = address.url.join(path).map_err(|error| strange(error.to_string()))?;
     let port = url.port_or_known_default().unwrap_or(PORT);
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let stream = TcpStream::connect((host, port)).await;
     let stream = stream.map_err(|source| AskError::Connect { address: address.clone(), source })?;
+    let stream = connector.connect(stream, host).await;
+    let stream = stream.map_err(|source| AskError::Tls { address: address.clone(), source })?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let request = Request::get(&url[url::Position::BeforePath..])
+    let mut request = Request::get(&url[url::Position::BeforePath..])
         .header(HOST, &url[url::Position::BeforeHost..url::Position::BeforePath])
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, concat!("sluice-top/", env!("CARGO_PKG_VERSION")))
         .body(Empty::<Bytes>::new())
         .map_err(|error| strange(error.to_string()))?;
+    if let Some(authorization) = &address.authorization {
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+    }
     let asked = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();
@@ -144,6 +174,9 @@ async fn get<T: DeserializeOwned>(address: &Address, path: &str) -> Result<T, As
         let body = body.map_err(|error| strange(error.to_string()))?.to_bytes();
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| strange(error.to_string()));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(AskError::Credentials(address.clone()));
         }
         let problem = serde_json::from_slice::<serde_json::Value>(&body).ok();
         let detail = problem.and_then(|problem| Some(problem["detail"].as_str()?.to_owned()));
@@ -174,17 +207,21 @@ mod tests {
             ("[::1]:9997", "http://[::1]:9997"),
             ("http://metrics.lan", "http://metrics.lan:9997"),
             ("http://metrics.lan:80/sluice", "http://metrics.lan/sluice"),
+            ("https://metrics.lan", "https://metrics.lan:9997"),
+            ("https://metrics.lan:443", "https://metrics.lan"),
+            ("https://ann:canary@metrics.lan:1", "https://metrics.lan:1"),
         ] {
             assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(address.to_owned()));
         }
         for (text, words) in [
-            ("https://host", "plain HTTP"),
+            ("ftp://host", "is no address"),
+            ("http://ann:canary@:1", "is no address"),
             ("", "is no address"),
             ("http://", "is no address"),
             ("a b", "is no address"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
-            assert!(error.contains(words), "{text}: {error}");
+            assert!(error.contains(words) && !error.contains("canary"), "{text}: {error}");
         }
     }
 }

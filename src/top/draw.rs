@@ -10,14 +10,18 @@ use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table};
 
+use super::ask::Seen;
 use super::screen::{Part, Screen};
 use super::units::{bitrate, length, milliseconds, number, percent};
 use crate::http::streams::Told;
 use crate::operator::sample::ShardLoad;
 use crate::operator::sessions::{Row as ViewerRow, Sort};
 
-/// Rows of a table that has not the keys: those that matter come first.
+/// Rows that a table has at least, if it has as many: those that matter come first.
 const FEW: u16 = 5;
+
+/// The title of a table and the names of its columns.
+const AROUND: u16 = 2;
 
 /// Over this part of its time a shard is busy (docs/OPERATING.md, `sluice_shard_busy_ratio`).
 const BUSY: f64 = 0.8;
@@ -27,13 +31,10 @@ const LOSSY: f64 = 0.1;
 
 /// Draws everything.
 pub(super) fn all(frame: &mut Frame<'_>, screen: &mut Screen) {
-    let [head, shards, streams, viewers, foot] = frame.area().layout(&Layout::vertical([
-        Constraint::Length(1),
-        height(screen, Part::Shards),
-        height(screen, Part::Streams),
-        height(screen, Part::Viewers),
-        Constraint::Length(1),
-    ]));
+    let parts = heights(frame.area().height.saturating_sub(2), needs(screen), screen.part);
+    let [shards, streams, viewers] = parts.map(Constraint::Length);
+    let rows = [Constraint::Length(1), shards, streams, viewers, Constraint::Fill(1), Constraint::Length(1)];
+    let [head, shards, streams, viewers, _, foot] = frame.area().layout(&Layout::vertical(rows));
     frame.render_widget(sums(screen), head);
     draw_shards(frame, shards, screen);
     draw_streams(frame, streams, screen);
@@ -41,17 +42,25 @@ pub(super) fn all(frame: &mut Frame<'_>, screen: &mut Screen) {
     frame.render_widget(keys(screen), foot);
 }
 
-/// The part with the keys gets what the others leave.
-fn height(screen: &Screen, part: Part) -> Constraint {
-    // The title and the names of the columns.
-    const AROUND: u16 = 2;
-    let rows = match part {
-        _ if part == screen.part => return Constraint::Fill(1),
-        Part::Shards => screen.seen.sample.as_ref().map_or(0, |sample| sample.shards.len()),
-        Part::Streams => screen.seen.streams.streams.len(),
-        Part::Viewers => screen.seen.viewers.sessions.len(),
-    };
-    Constraint::Length(AROUND + u16::try_from(rows).unwrap_or(FEW).clamp(1, FEW))
+/// The lines that each part would fill, with its title and the names of its columns.
+fn needs(screen: &Screen) -> [u16; 3] {
+    let Seen { sample, streams, viewers, .. } = &screen.seen;
+    let shards = sample.as_ref().map_or(0, |sample| sample.shards.len());
+    let rows = [shards, streams.streams.len(), viewers.sessions.len()];
+    rows.map(|rows| u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(AROUND))
+}
+
+/// The lines that each part gets of `all`: a few for each, then what the part with the keys needs, then the others from
+/// the last to the first, because viewers are the most. What nobody needs stays empty.
+fn heights(all: u16, needs: [u16; 3], keys: Part) -> [u16; 3] {
+    let mut given = needs.map(|need| need.min(FEW + AROUND));
+    let mut left = all.saturating_sub(given.iter().sum());
+    for part in [keys, Part::Viewers, Part::Streams, Part::Shards].map(|part| part as usize) {
+        let more = (needs[part] - given[part]).min(left);
+        given[part] += more;
+        left -= more;
+    }
+    given
 }
 
 fn sums(screen: &Screen) -> Paragraph<'static> {

@@ -123,6 +123,21 @@ fn everything_that_matters_fits_into_eighty_columns() -> Result<(), Box<dyn Erro
 }
 
 #[test]
+fn room_goes_to_whom_needs_it_and_first_to_the_part_with_the_keys() {
+    for (all, needs, keys, given) in [
+        // Two shards need no more, and the viewers get what is left.
+        (40, [4, 66, 102], Part::Shards, [4, 7, 29]),
+        (40, [4, 66, 102], Part::Streams, [4, 29, 7]),
+        (40, [4, 66, 102], Part::Viewers, [4, 7, 29]),
+        (40, [4, 20, 5], Part::Shards, [4, 20, 5]),
+        (40, [66, 20, 5], Part::Viewers, [15, 20, 5]),
+        (10, [66, 66, 66], Part::Shards, [7, 7, 7]),
+    ] {
+        assert_eq!(heights(all, needs, keys), given, "{all} {needs:?} {keys:?}");
+    }
+}
+
+#[test]
 fn a_terminal_of_any_size_is_drawn() -> Result<(), Box<dyn Error>> {
     for (width, height) in [(1, 1), (10, 3), (20, 8), (80, 5), (300, 100)] {
         for part in Part::ALL {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use clap::Args;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use sluice_load::tls::{Connector, Trust};
 
 use self::ask::{Address, AskError, Seen};
 use self::screen::{Screen, Turn};
@@ -44,6 +45,7 @@ const KEY: Duration = Duration::from_millis(100);
 Keys: Tab and arrows move, s sorts, q quits.
 
 Another machine's admin listener is reached through ssh: ssh -L 9997:127.0.0.1:9997 HOST
+Where it has TLS and users: https://USER:PASSWORD@HOST:9997
 
 Exit codes:
   0  all was shown
@@ -57,9 +59,11 @@ pub struct Options {
     /// Print everything once as plain text, for scripts.
     #[arg(long)]
     once: bool,
-    /// Viewers shown first: those with the worst of this
+    /// Viewers shown first: those with the worst loss, round_trip, repairs or estimate, or the newest (since)
     #[arg(long, value_name = "ORDER", default_value = "loss", value_parser = sort)]
     sort: Sort,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 fn sort(name: &str) -> Result<Sort, String> {
@@ -77,11 +81,15 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(address) => address,
         Err(error) => return complain(&error, BAD_USAGE),
     };
+    let connector = match options.trust.connector(address.scheme()) {
+        Ok(connector) => connector,
+        Err(error) => return complain(&error, BAD_USAGE),
+    };
     let executor = match Executor::source() {
         Ok(executor) => executor,
         Err(error) => return complain(&error, CANNOT_RUN),
     };
-    let first = match executor.run(ask::see(&address, options.sort)) {
+    let first = match executor.run(ask::see(&address, &connector, options.sort)) {
         Ok(seen) => seen,
         Err(error) => return complain(&error, NOT_REACHED),
     };
@@ -95,7 +103,7 @@ pub fn run(options: &Options) -> ExitCode {
     }
     let watched = ratatui::try_init().and_then(|mut terminal| {
         let screen = Screen::new(address.to_string(), first, options.sort);
-        let watched = watch(&mut terminal, screen, address, executor);
+        let watched = watch(&mut terminal, screen, (address, connector), executor);
         ratatui::restore();
         watched
     });
@@ -109,7 +117,7 @@ pub fn run(options: &Options) -> ExitCode {
 fn watch(
     terminal: &mut DefaultTerminal,
     mut screen: Screen,
-    address: Address,
+    (address, connector): (Address, Connector),
     executor: Executor,
 ) -> std::io::Result<()> {
     let (answers_in, answers) = mpsc::channel();
@@ -117,7 +125,7 @@ fn watch(
     let first = screen.sort();
     std::thread::Builder::new()
         .name("ask".to_owned())
-        .spawn(move || keep_asking(&executor, &address, first, &orders, &answers_in))?;
+        .spawn(move || keep_asking(&executor, (&address, &connector), first, &orders, &answers_in))?;
     loop {
         terminal.draw(|frame| draw::all(frame, &mut screen))?;
         if event::poll(KEY)?
@@ -138,7 +146,7 @@ fn watch(
 /// Asks once a second, and at once where another order is wanted, until nobody listens.
 fn keep_asking(
     executor: &Executor,
-    address: &Address,
+    (address, connector): (&Address, &Connector),
     mut sort: Sort,
     orders: &mpsc::Receiver<Sort>,
     answers: &mpsc::Sender<Result<Seen, AskError>>,
@@ -149,7 +157,7 @@ fn keep_asking(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if answers.send(executor.run(ask::see(address, sort))).is_err() {
+        if answers.send(executor.run(ask::see(address, connector, sort))).is_err() {
             return;
         }
     }

@@ -33,7 +33,7 @@ fn what_somebody_changed_is_not_written_over_unless_asked() {
     let told = said(&output.stdout);
     assert!(told.contains(&format!("wrote over {}\n", alerts.display())), "{told}");
     assert!(told.contains(&format!("wrote {}\n", overview.display())), "{told}");
-    assert_eq!(told.matches("left as it was ").count(), 4, "{told}");
+    assert_eq!(told.matches("left as it was ").count(), 5, "{told}");
 }
 
 #[test]
@@ -111,6 +111,26 @@ fn each_alert_has_its_section_in_the_operators_book() {
     }
 }
 
+/// A link that leads nowhere helps nobody at night: the book is beside the alerts, or where it is said to be.
+#[test]
+fn runbooks_are_where_alerts_say() {
+    let folder = Folder::filled();
+    assert_eq!(
+        text(&folder.path("docs/OPERATING.md")),
+        text(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATING.md"))
+    );
+    let elsewhere = ["--runbook-url", "https://wiki.example.com/ops?page=sluice#top", "--force"];
+    assert!(folder.fill(&elsewhere).status.success());
+    let rules = text(&folder.path("prometheus/alerts.yml"));
+    for alert in alerts(&folder) {
+        let link = format!("'https://wiki.example.com/ops?page=sluice#{}'\n", alert.to_lowercase());
+        assert_eq!(rules.matches(&link).count(), 1, "{link}");
+    }
+    check_with_promtool(&folder);
+    let output = folder.fill(&["--runbook-url", "wiki"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output.stderr));
+}
+
 #[test]
 fn each_alert_fires_for_what_it_is_about_by_promtool() {
     let folder = Folder::filled();
@@ -118,6 +138,10 @@ fn each_alert_fires_for_what_it_is_about_by_promtool() {
     for alert in alerts(&folder) {
         assert!(cases.contains(&format!("- alertname: {alert}\n")), "{alert} is not tested");
     }
+    check_with_promtool(&folder);
+}
+
+fn check_with_promtool(folder: &Folder) {
     let promtool = |arguments: &[&str]| {
         let output = Command::new("promtool").args(arguments).current_dir(folder.path("prometheus")).output();
         let output = output.expect("promtool, from the Debian package prometheus");

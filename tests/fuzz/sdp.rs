@@ -30,7 +30,7 @@ fn formats() -> Formats {
         frame_rate: None,
     };
     let audio = AudioFormat { codec: AudioCodec::Opus, channels: 2 };
-    Formats { video: Some(video), audio: Some(audio), notes: Vec::new() }
+    Formats { video: Some(video), audio: Some(audio), ..Formats::default() }
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl Default for Authority {
 }
 
 impl Authority {
+    /// Its own certificate, as PEM.
+    pub fn certificate(&self) -> String {
+        self.0.pem()
+    }
+
     /// A pair for names and addresses that is valid for a year.
     pub fn pair(&self, names: &[&str]) -> Pair {
         self.pair_of_days(names, (1, 365))

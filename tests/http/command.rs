@@ -102,6 +102,9 @@ fn what_is_no_stream_is_told_from_a_mistyped_command() {
         ("cameras.toml", "write -c before it"),
         ("rtsp://127.0.0.1/x", "write NAME= before it"),
         ("gate", "a stream is NAME=URL"),
+        // Options of other servers.
+        ("--port", "write --set http.listen=:PORT"),
+        ("--udp-port=9000", "write --set udp.port=VALUE"),
     ] {
         let output = sluice(&[argument]);
         assert_eq!(output.status.code(), Some(2), "{argument}");
@@ -204,6 +207,12 @@ fn what_hinders_the_start_is_said_once() {
         ("admin.listen", tcp.to_string(), tcp.to_string()),
         ("udp.port", udp.port().to_string(), udp.to_string()),
         ("ice.addresses", "nowhere.invalid".to_owned(), "nowhere.invalid".to_owned()),
+        // RFC 5737: nobody has it.
+        (
+            "http.listen",
+            "192.0.2.77:80".to_owned(),
+            "no interface of this machine has that address".to_owned(),
+        ),
     ] {
         let mut settings = vec![
             "http.listen=127.0.0.1:0".to_owned(),

@@ -49,3 +49,18 @@ fn a_still_that_is_not_there_is_explained() {
     let sentence = refused(&sluice.request(Request::get("/nothing/frame.mp4")), 404);
     assert!(sentence.contains("\"nothing\""), "{sentence}");
 }
+
+/// A camera that does not let us in will not do so in a moment.
+#[test]
+fn a_still_is_not_promised_where_waiting_does_not_help() {
+    let cameras = SLUICE.cameras(1, &["--auth", "admin:right"]);
+    let url = cameras.urls[0].replace("rtsp://", "rtsp://admin:canary@");
+    let sluice = SLUICE.start(&[&format!("locked={url}")]);
+    let answer = wait_for("the camera's refusal", || {
+        let answer = sluice.request(Request::get("/locked/frame.mp4"));
+        String::from_utf8_lossy(&answer.body).contains("waiting does not help").then_some(answer)
+    });
+    let sentence = refused(&answer, 409);
+    assert!(sentence.contains("password") && !sentence.contains("127.0.0.1"), "{sentence}");
+    assert_eq!(answer.header("retry-after"), None);
+}

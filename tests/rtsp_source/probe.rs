@@ -84,6 +84,13 @@ async fn a_good_camera_plays_and_is_left_with_teardown() {
 }
 
 #[tokio::test]
+async fn a_camera_that_goes_silent_does_not_play() {
+    let cameras = SLUICE.cameras(1, &["--stall", "2500ms"]);
+    let probed = probe(&cameras.urls[0], &["--timeout", "7s"]).await;
+    probed.says(1, &["does not play: it went silent: media came in the first ", "restart it"]);
+}
+
+#[tokio::test]
 async fn passwords_that_are_wrong_or_missing_are_told_apart() {
     for (auth, name) in [("digest", "Digest MD5"), ("basic", "Basic")] {
         let camera = Camera::small(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);

@@ -3,6 +3,8 @@
 //! Owns what a request may say of a stream: its keys as JSON, and on what condition. What they may be is decided where the
 //! file's are (`operator::change`).
 
+use std::time::{Instant, SystemTime};
+
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -62,7 +64,7 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
             SourceState::NAMES.join(", ")
         )));
     }
-    let Listed { version, streams, .. } = listed(&api.operator.registry, &api.operator.history);
+    let Listed { version, streams, .. } = listed(&api.operator.registry, &api.operator.history, now());
     let wanted = |told: &Told| {
         asked.text("name").is_none_or(|part| told.name.contains(part))
             && state.is_none_or(|state| told.state == state)
@@ -169,10 +171,19 @@ fn found(api: &Api, name: &str) -> Result<Response, Problem> {
     let operator = &api.operator;
     let stream = operator.registry.stream(name).ok_or_else(|| Refused::NoStream(shown(name).to_owned()))?;
     let etag = operator.etag(&stream);
-    let told = of_operators(&stream, &operator.history);
+    let told = of_operators(&stream, &operator.history, now());
     let mut response = fresh(One { stream: told, settings: operator.settings.of_stream(name) });
     response.headers_mut().insert(header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal digits"));
     Ok(response)
+}
+
+/// This moment, by both clocks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a stream does and what is wrong with it are of one moment"
+)]
+fn now() -> (Instant, SystemTime) {
+    (Instant::now(), SystemTime::now())
 }
 
 fn named(name: &str) -> Result<StreamName, Problem> {

@@ -22,8 +22,9 @@ export function streamUrl(root, name, rest = "") {
 }
 
 // Reads the list every `every` ms from the start page's address `root`, but not while the page is hidden.
-// Calls `show(list)` when it changed, and `trouble(words, asOf)` after each answer: `words` say why there was
-// none, or are null; `asOf` is when there was one last, as of Date.now, or null.
+// Calls `show(list)` when it changed, and `trouble(words, asOf, refused)` after each answer: `words` say why there was
+// none, or are null; `asOf` is when there was one last, as of Date.now, or null; `refused` is whether whoever looks may
+// not see it.
 export class StreamList {
   #root;
   #every;
@@ -31,6 +32,7 @@ export class StreamList {
   #trouble;
   #etag = null;
   #asOf = null;
+  #refused = false;
   #timer = 0;
   #request = null;
   // The server's clock less ours: times of the list are the server's.
@@ -57,7 +59,7 @@ export class StreamList {
     const words = await this.#load(mine.signal);
     // Hidden, or asked again, while the server answered.
     if (this.#request !== mine) return;
-    this.#trouble(words, this.#asOf);
+    this.#trouble(words, this.#asOf, words !== null && this.#refused);
     this.#timer = setTimeout(() => this.refresh(), this.#every);
   }
 
@@ -68,6 +70,7 @@ export class StreamList {
   }
 
   async #load(stop) {
+    this.#refused = false;
     try {
       const signal = AbortSignal.any([stop, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
       const headers = { ...credentials(), ...(this.#etag && { "If-None-Match": this.#etag }) };
@@ -78,6 +81,7 @@ export class StreamList {
       });
       if (response.status !== 304) {
         if (!response.ok) {
+          this.#refused = response.status === 401 || response.status === 403;
           const problem = await response.json().catch(() => null);
           return problem?.detail ?? `The server answered with status ${response.status}.`;
         }

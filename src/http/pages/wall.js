@@ -9,7 +9,7 @@ import { Stills } from "./stills.js";
 import { StreamList, streamUrl } from "./streams.js";
 import { Tile } from "./tile.js";
 import { carried } from "./token.js";
-import { clockTime, count, setText } from "./words.js";
+import { clockTime, count, sentence, setText } from "./words.js";
 
 const LIST_MS = 3_000;
 // Ages in words ("4 min") go on without the server.
@@ -98,7 +98,13 @@ function newTile(name) {
   return tile;
 }
 
-function showServer(words, asOf) {
+function showServer(words, asOf, refused) {
+  // Nothing else is on the page then.
+  byId("refused").hidden = !refused || loaded;
+  if (refused && !loaded) {
+    setText(byId("refusal"), sentence(words));
+    words = null;
+  }
   const box = byId("server");
   document.body.classList.toggle("stale", Boolean(words));
   if (words && asOf) words += ` What you see is as of ${clockTime(asOf)}.`;

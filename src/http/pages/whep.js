@@ -111,6 +111,7 @@ export class WhepPlayer extends EventTarget {
     const attempt = {
       pc: null,
       session: null,
+      posting: false,
       postedAt: null,
       candidates: [],
       connected: false,
@@ -190,6 +191,7 @@ export class WhepPlayer extends EventTarget {
     const endpoint = this.#elsewhere && this.#failures % 2 === 1 ? this.#elsewhere : this.#url;
     const post = (url) => fetch(url, { method: "POST", headers, body: sdp, signal });
     let response, body;
+    attempt.posting = true;
     try {
       response = await post(endpoint);
       if (response.redirected) this.#elsewhere = response.url;
@@ -201,6 +203,8 @@ export class WhepPlayer extends EventTarget {
         kind: "network",
         detail: error.name === "TimeoutError" ? "No answer within 10 s" : error.message,
       });
+    } finally {
+      attempt.posting = false;
     }
     if (response.status !== 201) {
       const retryAfter = retryAfterMs(response.headers.get("Retry-After"));
@@ -255,7 +259,8 @@ export class WhepPlayer extends EventTarget {
     if (!attempt) return;
     this.#attempt = null;
     clearTimers(attempt);
-    attempt.abort.abort();
+    // An offer that is under way is answered by a session, which only the answer names: it is freed then.
+    if (!attempt.posting || leaving) attempt.abort.abort();
     const close = () => attempt.pc?.close();
     // First the session: the server ends it by itself when the connection closes, and would know nothing of it.
     const deleted = attempt.session ? this.#delete(attempt) : null;

@@ -28,7 +28,9 @@ const TROUBLES = {
   },
 };
 
-const RELOAD = "Correct the source and reload Sluice (SIGHUP).";
+// The page does not know how Sluice was started.
+const RELOAD =
+  "Correct the source in the configuration file and reload Sluice (SIGHUP); without a file, start it again with the right source.";
 const RARELY = "Until then it asks rarely, because many cameras lock a user out.";
 
 // Why a source is away, by the word of `streams.json`. The server's sentence stands beside the advice.
@@ -37,13 +39,13 @@ const CAUSES = {
   unreachable: {
     title: "Camera does not answer",
     advice:
-      "Sluice keeps trying, and the picture comes back by itself. A camera that has another address now takes a restart of Sluice with that address.",
+      `Sluice keeps trying, and the picture comes back by itself. If the camera has another address now: ${lower(RELOAD)}`,
   },
   no_credentials: { title: "Password needed", advice: `${RELOAD} ${RARELY}` },
   credentials: { title: "Wrong password", advice: `${RELOAD} ${RARELY}` },
   refused: {
     title: "Camera refuses access",
-    advice: `Change its settings, or correct the source and reload Sluice (SIGHUP). ${RARELY}`,
+    advice: `Change its settings, or ${lower(RELOAD)} ${RARELY}`,
   },
   path: { title: "No such path on the camera", advice: `Its manual names its paths. ${RELOAD}` },
   full: {
@@ -53,6 +55,10 @@ const CAUSES = {
   },
   media: { title: "No usable video", advice: "Set the camera to H.264. Sluice keeps trying." },
 };
+
+function lower(words) {
+  return words.charAt(0).toLowerCase() + words.slice(1);
+}
 
 // {title, advice} of a kind of trouble and, of a source that is away, its cause, as `streams.json` names them.
 export function troubleWords(kind, cause = null) {

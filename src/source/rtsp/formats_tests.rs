@@ -9,6 +9,7 @@ fn offer(media: &str, encoding: &str, clock_rate: u32, channels: Option<u16>) ->
         clock_rate,
         channels,
         payload_type: 96,
+        more_types: Vec::new(),
         frame_rate: None,
         send_only: false,
         feedback: false,
@@ -57,6 +58,9 @@ fn what_is_missing_in_consequence_is_said() {
         jpeg.notes,
         ["video jpeg is not carried yet: serving audio only; set the camera's video to H.264"]
     );
+    let microphone = choose(&[offer("application", "x", 90_000, None), offer("audio", "pcmu", 8_000, None)]);
+    let left_out = [&aac, &jpeg, &microphone].map(|choice| choice.video_left_out);
+    assert_eq!(left_out, [false, true, false], "a camera that has no video leaves none out");
 
     let nothing = choose(&[offer("video", "jpeg", 90_000, None), offer("audio", "g726-32", 8_000, None)]);
     assert_eq!((nothing.video, nothing.audio), (None, None));

@@ -8,12 +8,18 @@ const { uPlot } = window;
 const PAST_S = 600;
 const HEIGHT = 150;
 
-// {title, unit(value), series: [[name, colour, value(sample)]], filled}. The first series is the one that matters.
+// Steps of axes whose words are whole numbers.
+const WHOLE = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+
+// {title, unit(value), series: [[name, colour, value(sample)]], filled, whole, rare}. The first series is the one that
+// matters. A value that is missing while somebody watches was not measured in that second; while nobody does there is
+// none, nor of what is `rare` in any second without it.
 const CHARTS = [
   {
     id: "egress",
     title: "Egress",
     unit: bitrate,
+    whole: true,
     filled: true,
     series: [["to viewers", "--chart-1", (sample) => sample.egress_bps]],
   },
@@ -21,6 +27,7 @@ const CHARTS = [
     id: "viewers",
     title: "Viewers",
     unit: number,
+    whole: true,
     filled: true,
     series: [
       ["connected", "--chart-1", (sample) => sample.viewers],
@@ -32,6 +39,7 @@ const CHARTS = [
     id: "joins",
     title: "Joins a second",
     unit: number,
+    whole: true,
     series: [
       ["answered", "--chart-2", (sample) => sample.joins.answered],
       ["reached", "--chart-3", (sample) => sample.joins.reached],
@@ -45,6 +53,7 @@ const CHARTS = [
     id: "setup",
     title: "Time to join",
     unit: milliseconds,
+    rare: true,
     series: [
       ["ICE", "--chart-3", (sample) => sample.setup.ice_ms],
       ["DTLS", "--chart-4", (sample) => sample.setup.dtls_ms],
@@ -77,6 +86,7 @@ const CHARTS = [
     id: "repairs",
     title: "Packets a second",
     unit: number,
+    whole: true,
     series: [
       ["sent again", "--chart-1", (sample) => sample.repairs_ps],
       ["not sent", "--chart-bad", (sample) => sample.dropped_ps],
@@ -149,16 +159,16 @@ class Plot {
     const font = "11px system-ui, sans-serif";
     const lines = { stroke: colour("--grid"), width: 1 };
     const axis = { stroke: colour("--muted"), font, grid: lines, ticks: { show: false } };
-    const { unit, series, filled } = this.chart;
+    const { unit, series, filled, whole } = this.chart;
     const options = {
       width: this.#place.clientWidth || 300,
       height: HEIGHT,
       legend: { show: false },
       cursor: { sync: { key: "time" }, y: false, drag: { x: false, y: false }, points: { size: 6 } },
-      scales: { x: { range: (_, __, end) => [end - PAST_S, end] }, y: { range: (_, __, top) => [0, top > 0 ? top * 1.1 : 1] } },
+      scales: { x: { range: (_, __, end) => [end - PAST_S, end] }, y: { range: (_, __, top) => [0, whole ? Math.max(top * 1.1, 1) : top > 0 ? top * 1.1 : 1] } },
       axes: [
         { ...axis, size: 26, space: 70, values: (_, at) => at.map((seconds) => hour(seconds)) },
-        { ...axis, size: 62, space: 24, values: (_, values) => values.map(unit) },
+        { ...axis, size: 62, space: 24, incrs: whole && WHOLE, values: (_, values) => values.map(unit) },
       ],
       series: [
         {},
@@ -166,8 +176,7 @@ class Plot {
           stroke: colour(name),
           width: 1.5,
           fill: filled && at === 0 ? `${colour(name)}22` : undefined,
-          points: { show: false },
-          spanGaps: true,
+          points: { show: false, size: 4, filter: lonely },
         })),
       ],
       hooks: { setCursor: [(plot) => this.#point(plot.cursor.idx)] },
@@ -178,10 +187,15 @@ class Plot {
   show(samples) {
     this.#data = [
       samples.map((sample) => sample.at_ms / 1000),
-      ...this.chart.series.map(([, , value]) => samples.map((sample) => value(sample) ?? null)),
+      ...this.chart.series.map(([, , value]) => samples.map((sample) => value(sample) ?? this.#missing(sample))),
     ];
     this.#plot.setData(this.#data);
     this.#tell();
+  }
+
+  // The plot spans what is undefined, and not what is null.
+  #missing(sample) {
+    return sample.viewers > 0 && !this.chart.rare ? undefined : null;
   }
 
   #point(index) {
@@ -201,6 +215,13 @@ class Plot {
     const width = this.#place.clientWidth;
     if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
   }
+}
+
+// Points that no line shows: those between gaps.
+function lonely(plot, series) {
+  const values = plot.data[series];
+  const alone = (_, at) => values[at] != null && values[at - 1] === null && values[at + 1] === null;
+  return values.map((_, at) => at).filter(alone);
 }
 
 function hour(seconds) {
