@@ -113,7 +113,10 @@ static KEYS: &[Key<Draft>] = &[
         Restart,
         Kind::List("DNS names, 100 at the most", |d, v| {
             if v.len() > acme::DOMAINS_MAX {
-                return Err((acme::DOMAINS_MAX, Refusal::new("a certificate has 100 names at the most")));
+                return Err(vec![(
+                    acme::DOMAINS_MAX,
+                    Refusal::new("a certificate has 100 names at the most"),
+                )]);
             }
             each(v, acme::domain).map(|domains| d.config.http.tls.acme.domains = domains)
         }),
