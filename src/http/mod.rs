@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod api;
+mod ask;
 pub mod conditional;
 pub mod connection;
 pub mod cors;

@@ -27,6 +27,7 @@ impl Sink for Bomb {
     fn audio(&mut self, _: AudioFrame) {}
     fn lost(&mut self, _: u64) {}
     fn remark(&mut self, _: &[String]) {}
+    fn damaged_keyframe(&mut self, _: Instant) {}
     fn restarted(&mut self) {}
 }
 

@@ -10,7 +10,7 @@ mod probe;
 mod server;
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
@@ -68,6 +68,7 @@ impl Sink for Collector {
     fn remark(&mut self, notes: &[String]) {
         let _ = self.0.send(Seen::Remarked(notes.to_vec()));
     }
+    fn damaged_keyframe(&mut self, _: Instant) {}
     fn restarted(&mut self) {
         let _ = self.0.send(Seen::Restarted);
     }
