@@ -246,7 +246,7 @@ impl Server {
                 shards: shards.clone(),
                 requests: requests.clone(),
                 decisions,
-                lost: log.lost.clone(),
+                lost: log.lines.lost(),
                 ends: ends.clone(),
                 revision,
                 tls: secured.all().map(|tls| (tls.listener, tls.counters.clone())).collect(),
