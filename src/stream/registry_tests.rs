@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use sluice_config::{Rtsp, Source};
+use sluice_config::{Reach, Rtsp, Source, Transport};
 use sluice_media::VideoCodec;
 
 use super::*;
@@ -151,10 +151,47 @@ async fn a_source_hears_of_another_origin_and_of_its_end() {
     assert_eq!(orders.origin().source.label(), "rtsp://camera:554");
     assert!(!stream.change(origin("rtsp://camera/1")), "that is the same");
     assert!(stream.change(origin("rtsp://camera/2")));
-    orders.changed().await;
+    orders.changed(&origin("rtsp://camera/1"), |_| panic!("it is another camera")).await;
     assert_eq!(*orders.origin(), origin("rtsp://camera/2"));
     assert!(!orders.is_over());
     stream.stop();
-    orders.changed().await;
+    orders.changed(&origin("rtsp://camera/2"), |_| panic!("it is over")).await;
     assert!(orders.is_over());
+}
+
+#[tokio::test]
+async fn a_session_goes_on_under_keys_that_are_looked_at_between_sessions() {
+    let seconds = Duration::from_secs;
+    let between: [fn(&mut Rtsp); 4] = [
+        |rtsp| rtsp.connect_timeout = Duration::from_secs(7),
+        |rtsp| rtsp.request_timeout = Duration::from_secs(7),
+        |rtsp| rtsp.reconnect_min = Duration::from_secs(7),
+        |rtsp| rtsp.reconnect_max = Duration::from_secs(7),
+    ];
+    let within: [fn(&mut Rtsp); 4] = [
+        |rtsp| rtsp.transport = Transport::Udp,
+        |rtsp| rtsp.data_timeout = Duration::from_secs(7),
+        |rtsp| rtsp.max_frame = sluice_config::Bytes::kib(64),
+        |rtsp| rtsp.reach = Some(Reach(Vec::new())),
+    ];
+    for end in within {
+        let world = World::new();
+        let begun = origin("rtsp://camera/1");
+        let (stream, mut orders) = world.registry.add("gate", begun.clone()).expect("it is new");
+        orders.origin();
+        let mut next = begun.clone();
+        let mut taken = Vec::new();
+        for change in between {
+            change(&mut next.rtsp);
+            assert!(stream.change(next.clone()), "it is told as a change all the same");
+            let looked =
+                tokio::time::timeout(seconds(0), orders.changed(&begun, |origin| taken.push(origin.clone())));
+            assert!(looked.await.is_err(), "{next:?}");
+            assert_eq!(taken.last(), Some(&next));
+        }
+        end(&mut next.rtsp);
+        assert!(stream.change(next.clone()));
+        orders.changed(&begun, |origin| panic!("a session goes on under {origin:?}")).await;
+        assert_eq!(*orders.origin(), next);
+    }
 }
