@@ -44,17 +44,21 @@ impl World {
         self.registry.stream(name).expect("it was made")
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn publish(&mut self, name: &str) {
+        self.publish_part(name, self.next == 0, true, true);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn publish_part(&mut self, name: &str, keyframe: bool, starts_frame: bool, ends_frame: bool) {
         let received = Instant::now();
         let train = Train {
             codec: VideoCodec::H264.into(),
             sequence: TrackSeq(self.next),
             timestamp: self.next,
-            keyframe: self.next == 0,
-            starts_frame: true,
-            ends_frame: true,
-            marker: true,
+            keyframe,
+            starts_frame,
+            ends_frame,
+            marker: ends_frame,
             received,
             captured: received,
             packets: std::iter::once([0x41, 0x9a]).collect(),
@@ -121,6 +125,30 @@ fn a_subscription_hands_over_a_bounded_number_of_trains() {
     assert_eq!(handed(&mut world), MAX_TRAINS);
     world.publish("bad");
     assert_eq!(handed(&mut world), 0, "more is no start any more");
+}
+
+#[test]
+fn the_newest_whole_keyframe_is_shown_whatever_is_missed_behind_it() {
+    let mut world = World::new();
+    let shown = |world: &World| {
+        let trains = world.stream("bad").newest_keyframe();
+        trains.iter().map(|train| train.sequence.0).collect::<Vec<u64>>()
+    };
+    world.publish_part("bad", true, true, false);
+    assert!(shown(&world).is_empty(), "its end is not here");
+    world.publish_part("bad", false, false, false);
+    world.publish_part("bad", false, false, true);
+    assert_eq!(shown(&world), [0, 1, 2], "only the first is marked");
+    world.publish_part("bad", false, true, true);
+    world.next += 7;
+    world.publish_part("bad", false, true, true);
+    assert_eq!(shown(&world), [0, 1, 2], "also behind a gap");
+    world.publish_part("bad", true, true, false);
+    world.publish_part("bad", false, true, true);
+    assert_eq!(shown(&world), [0, 1, 2], "half a keyframe is none");
+    world.publish_part("bad", true, true, true);
+    assert_eq!(shown(&world), [world.next - 1]);
+    assert!(world.stream("bad").has_picture() && !world.stream("good").has_picture());
 }
 
 #[test]
