@@ -222,8 +222,19 @@ fn the_log_tells_more_of_one_stream_or_of_all_while_the_server_runs() {
     assert_eq!(joins(&sluice, from, "yard"), 0);
     let shown = Request::get("/api/v1/log/level").send(sluice.admin).json();
     assert_eq!(shown, serde_json::json!({ "level": "info", "streams": { "gate": "debug" } }));
-    for wrong in ["", "{", r#"{"level":"=="}"#, r#"{"streams":{"gate":"loud"}}"#, r#"{"levels":"info"}"#] {
+    for wrong in [
+        "",
+        "{",
+        r#"{"level":"=="}"#,
+        r#"{"level":""}"#,
+        r#"{"level":"info,"}"#,
+        r#"{"streams":{"gate":"loud"}}"#,
+        r#"{"streams":{"gate":"debug","attic":"debug"}}"#,
+        r#"{"levels":"info"}"#,
+    ] {
         told(wrong, 400);
+        let still = Request::get("/api/v1/log/level").send(sluice.admin).json();
+        assert_eq!(still, shown, "{wrong} changes nothing");
     }
     let from = told(r#"{"level":"sluice=debug"}"#, 200);
     join();

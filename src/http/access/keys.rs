@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use sluice_config::{Jwt, KeySource};
 use tokio::sync::{Notify, watch};
 
-use super::client::Client;
 use super::jwt::Keys;
+use crate::http::ask::Client;
 use crate::ops::log::Repeated;
 
 /// Time between two looks at a server's keys. Shorter follows a rotation sooner, where it is not seen by a new key id.
