@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Access, Bitrate, Bytes, Network, Reach, Stream, StreamName};
+use crate::{Access, Acme, Bitrate, Bytes, Network, Reach, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -111,7 +111,7 @@ pub struct Http {
     /// For how long browsers are to come back by HTTPS alone (RFC 6797); zero does not ask them to.
     pub hsts: Duration,
     /// `[http.tls]`.
-    pub tls: Tls,
+    pub tls: HttpTls,
 }
 
 impl Default for Http {
@@ -123,12 +123,35 @@ impl Default for Http {
             connections: 0,
             trusted_proxies: Vec::new(),
             hsts: Duration::ZERO,
-            tls: Tls::default(),
+            tls: HttpTls::default(),
         }
     }
 }
 
-/// `[http.tls]`, `[admin.tls]`: what a listener proves itself with.
+/// `[http.tls]`: what the public listener proves itself with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpTls {
+    /// PEM: the certificate, then those that lead to its root; `None` is plain HTTP, unless there is `acme`.
+    pub certificate: Option<PathBuf>,
+    /// PEM: the private key. Never without a certificate.
+    pub key: Option<PathBuf>,
+    /// `[http.tls.acme]`. Never with a certificate.
+    pub acme: Acme,
+}
+
+impl HttpTls {
+    /// Certificate and key, where there are any.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        Some((self.certificate.as_deref()?, self.key.as_deref()?))
+    }
+
+    /// Whether the listener speaks TLS.
+    pub fn is_on(&self) -> bool {
+        self.certificate.is_some() || self.acme.is_on()
+    }
+}
+
+/// `[admin.tls]`: what the admin listener proves itself with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {
     /// PEM: the certificate, then those that lead to its root; `None` is plain HTTP.

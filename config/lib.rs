@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod acme;
 mod book;
 mod config;
 mod edit;
@@ -33,10 +34,12 @@ mod variable;
 mod web_url;
 
 pub use access::{Access, Action, Hook, Jwt, JwtAlgorithm, KeySource, User, UserName};
+pub use acme::Acme;
 pub use book::configuration_book;
 pub use config::{
-    Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, Ice, IceAddress, Limits, Log,
-    LogFormat, Metrics, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport, Udp,
+    Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, HttpTls, Ice, IceAddress,
+    Limits, Log, LogFormat, Metrics, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport,
+    Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
 pub use environment::{CredentialError, environment};
@@ -44,6 +47,7 @@ pub use error::{ConfigError, Mistake};
 pub use json_schema::json_schema;
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
+pub use parse::check_log_level;
 pub use password::Password;
 pub use pattern::Pattern;
 pub use reach::Reach;

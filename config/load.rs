@@ -475,20 +475,42 @@ impl Loader {
 
     fn check_tls(&mut self) {
         let Config { http, admin, .. } = &self.draft.config;
-        for (table, tls) in [("http.tls", http.tls.clone()), ("admin.tls", admin.tls.clone())] {
-            let (certificate, key) = (format!("{table}.certificate"), format!("{table}.key"));
-            let (there, missing) = match (&tls.certificate, &tls.key) {
-                (Some(_), None) => (&certificate, &key),
-                (None, Some(_)) => (&key, &certificate),
+        let (http, admin) = (http.clone(), admin.tls.clone());
+        let pairs = [
+            ("http.tls", http.tls.certificate.as_ref(), http.tls.key.as_ref()),
+            ("admin.tls", admin.certificate.as_ref(), admin.key.as_ref()),
+        ];
+        for (table, certificate, key) in pairs {
+            let names = [format!("{table}.certificate"), format!("{table}.key")];
+            let (there, missing) = match (certificate, key) {
+                (Some(_), None) => (&names[0], &names[1]),
+                (None, Some(_)) => (&names[1], &names[0]),
                 _ => continue,
             };
             self.conflict(
-                [&certificate, &key],
+                [&names[0], &names[1]],
                 format!("`{there}` without `{missing}`"),
                 format!("set {missing} too, or neither of them for plain HTTP"),
             );
         }
-        if !self.draft.config.http.hsts.is_zero() && self.draft.config.http.tls.certificate.is_none() {
+        if http.tls.acme.is_on() && http.tls.certificate.is_some() {
+            self.conflict(
+                ["http.tls.acme.domains", "http.tls.certificate"],
+                "`http.tls.acme.domains` beside `http.tls.certificate`: one listener shows one certificate"
+                    .to_owned(),
+                "take one of them out".to_owned(),
+            );
+        }
+        for key in ["contact", "directory", "cache", "root"].map(|key| format!("http.tls.acme.{key}")) {
+            if !http.tls.acme.is_on() && self.places.contains_key(&key) {
+                self.conflict(
+                    [&key, "http.tls.acme.domains"],
+                    format!("`{key}` without `http.tls.acme.domains`: no certificate is asked for"),
+                    "set http.tls.acme.domains too, or take this out".to_owned(),
+                );
+            }
+        }
+        if !http.hsts.is_zero() && !http.tls.is_on() {
             self.conflict(
                 ["http.hsts", "http.tls.certificate"],
                 "`http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)"

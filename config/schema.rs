@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use crate::{
     Bytes, Cipher, Config, JwtAlgorithm, KeyInfo, LogFormat, Password, Reload, Source, StreamName,
-    StreamNameError, Transport, User, UserName,
+    StreamNameError, Transport, User, UserName, acme,
     config::{CONSENT_MIN, FRAME_MAX, SHARDS_MAX},
     parse,
     resolve::{Key, Repeated, Schema},
@@ -106,6 +106,55 @@ static KEYS: &[Key<Draft>] = &[
         "\"\"",
         Restart,
         Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.http.tls.key = file)),
+    ),
+    key(
+        "http.tls.acme.domains",
+        "[]",
+        Restart,
+        Kind::List("DNS names, 100 at the most", |d, v| {
+            if v.len() > acme::DOMAINS_MAX {
+                return Err(vec![(
+                    acme::DOMAINS_MAX,
+                    Refusal::new("a certificate has 100 names at the most"),
+                )]);
+            }
+            each(v, acme::domain).map(|domains| d.config.http.tls.acme.domains = domains)
+        }),
+    ),
+    key(
+        "http.tls.acme.contact",
+        "\"\"",
+        Restart,
+        Kind::Text("\"\" for none, or a mail address", |d, v| {
+            acme::contact(v).map(|contact| d.config.http.tls.acme.contact = contact)
+        }),
+    ),
+    key(
+        "http.tls.acme.directory",
+        "\"https://acme-v02.api.letsencrypt.org/directory\"",
+        Restart,
+        Kind::Text("the https:// URL of a directory", |d, v| {
+            acme::directory(v).map(|url| d.config.http.tls.acme.directory = url)
+        }),
+    ),
+    key(
+        "http.tls.acme.cache",
+        "\"/var/lib/sluice/acme\"",
+        Restart,
+        Kind::Text("the path of a folder", |d, v| match parse::file(v)? {
+            Some(path) => {
+                d.config.http.tls.acme.cache = path;
+                Ok(())
+            }
+            None => Err(Refusal::new("a certificate has to be kept, or each start asks for another")
+                .meant(acme::CACHE)),
+        }),
+    ),
+    key(
+        "http.tls.acme.root",
+        "\"\"",
+        Restart,
+        Kind::Text(PEM, |d, v| parse::file(v).map(|file| d.config.http.tls.acme.root = file)),
     ),
     key(
         "access.read",
@@ -642,6 +691,8 @@ mod tests {
                 Kind::Text(..) if key.path == "drain.elsewhere" => "https://a.b".to_owned(),
                 Kind::Text(RATE, _) => "1Gbit/s".to_owned(),
                 Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
+                Kind::Text(..) if key.path == "http.tls.acme.contact" => "ops@a.b".to_owned(),
+                Kind::Text(..) if key.path == "http.tls.acme.directory" => "https://a.b/".to_owned(),
                 Kind::Text(..) if key.path.contains(".tls.") => "/etc/a.pem".to_owned(),
                 Kind::Text(..) => "10.0.0.1:1".to_owned(),
             };

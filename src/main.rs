@@ -16,19 +16,20 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::access::keys;
-use sluice::http::tls;
+use sluice::http::tls::configured as tls;
 use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
 use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
-use sluice::server::{Over, Server};
+use sluice::server::{Over, Rereads, Server};
 use sluice::tasks::named;
 use sluice_config::{Action, Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::notify::{Manager, Reloading};
+use crate::notify::Manager;
 
 /// Thousands of engines allocate small and live long: jemalloc keeps that dense, and can profile it.
 #[global_allocator]
@@ -248,7 +249,7 @@ fn report(config: &Config) -> ExitCode {
     let certificates = match tls::check(config) {
         Ok(certificates) => certificates,
         Err(errors) => {
-            complain(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            complain(&errors.join("\n"));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
@@ -316,12 +317,13 @@ fn standard_error() -> std::io::Result<Lines> {
 }
 
 fn run(configured: &Configured, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
-    let log = standard_error()?;
     let level = &configured.effective.config.log;
-    let logging = logging::start(level, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let logging =
+        logging::start(level, standard_error()?).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let lines = logging.lines.clone();
     warn_of_passwords(passwords_shown);
     let served = serve(configured, qr, logging);
-    log.flush();
+    lines.flush();
     served
 }
 
@@ -338,6 +340,7 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
         let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;
         greet(&configured.effective.config, &server, qr)?;
         manager.ready();
+        let mut rereads = server.rereads();
         let mut looks = tokio::time::interval(manager.period());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut code = ExitCode::SUCCESS;
@@ -357,10 +360,14 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
                     tracing::info!("SIGTERM: stopping");
                 }
                 _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+                told = changed(&mut rereads) => {
+                    manager.reload(told);
+                    continue;
+                }
                 () = received(&mut hangup) => {
                     // Without a file it is the terminal that went away.
                     if configured.path().is_some() {
-                        tokio::spawn(named("reload", reload(server.changes().clone(), manager.reload())));
+                        tokio::spawn(named("reload", reload(server.changes().clone())));
                         continue;
                     }
                     tracing::info!("SIGHUP, and no configuration file to read again: stopping");
@@ -384,8 +391,16 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
     served
 }
 
-/// Has the configuration read again, and the service manager told until when that takes.
-async fn reload(changes: Changes, _until: Reloading) {
+/// The next news of reloads; none where nobody is left to tell.
+async fn changed(rereads: &mut watch::Receiver<Rereads>) -> Rereads {
+    match rereads.changed().await {
+        Ok(()) => *rereads.borrow_and_update(),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Has the configuration read again.
+async fn reload(changes: Changes) {
     // What came of it is in the log, but where it was not even looked at.
     if let Err(refused @ (Refused::Busy | Refused::Stopping)) = changes.ask(Wanted::Reload(Why::Signal)).await
     {
@@ -435,6 +450,8 @@ fn ignore_signals() -> std::io::Result<()> {
 /// may read it.
 fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     let (scheme, name) = server.web();
+    // The one that ACME has still to bring is for these.
+    let name = name.or_else(|| config.http.tls.acme.domains.first().cloned());
     let greeting = greet::Greeting {
         http: server.http,
         scheme,

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use sluice::server::Standing;
+use sluice::server::{Rereads, Standing};
 
 /// Words that may wait for the manager. What is over is lost, and said again at the next look.
 const WAITING: usize = 16;
@@ -37,6 +37,8 @@ pub struct Manager {
     watchdog: Option<Duration>,
     /// The last status.
     status: String,
+    /// The reloads that it knows of.
+    reloads: Rereads,
 }
 
 impl Manager {
@@ -52,7 +54,12 @@ impl Manager {
             std::thread::Builder::new().name("notify".to_owned()).spawn(move || say(&words))?;
         }
         let watchdog = sd_notify::watchdog_enabled();
-        Ok(Manager { out: is_there.then_some(out), watchdog, status: String::new() })
+        Ok(Manager {
+            out: is_there.then_some(out),
+            watchdog,
+            status: String::new(),
+            reloads: Rereads::default(),
+        })
     }
 
     /// Time between two calls of [`Manager::look`].
@@ -73,10 +80,11 @@ impl Manager {
         }
     }
 
-    /// A reload begins; it goes on until the answer is dropped.
-    pub fn reload(&self) -> Reloading {
-        self.put(Word::Reloading);
-        Reloading(self.out.clone())
+    /// Rereads of the configuration have begun or ended, whoever asked for them.
+    pub fn reload(&mut self, told: Rereads) {
+        for word in due_of_reloads(told, &mut self.reloads) {
+            self.put(word);
+        }
     }
 
     /// The end has begun.
@@ -85,23 +93,23 @@ impl Manager {
     }
 
     fn put(&self, word: Word) {
-        put(self.out.as_ref(), word);
+        if let Some(out) = &self.out {
+            let _ = out.try_send(word);
+        }
     }
 }
 
-/// A reload under way.
-pub struct Reloading(Option<SyncSender<Word>>);
-
-impl Drop for Reloading {
-    fn drop(&mut self) {
-        put(self.0.as_ref(), Word::Ready);
+/// What is due of reloads. `said` is what was said of them; several that began since are one.
+fn due_of_reloads(told: Rereads, said: &mut Rereads) -> Vec<Word> {
+    let mut words = Vec::new();
+    if told.begun != said.begun {
+        words.push(Word::Reloading);
     }
-}
-
-fn put(out: Option<&SyncSender<Word>>, word: Word) {
-    if let Some(out) = out {
-        let _ = out.try_send(word);
+    if told.is_over() && (told.begun != said.begun || !said.is_over()) {
+        words.push(Word::Ready);
     }
+    *said = told;
+    words
 }
 
 /// What is due. `said` is the last status.
@@ -182,6 +190,18 @@ mod tests {
         let draining = Standing { viewers: 0, draining: Some(Duration::from_secs(90)), ..SERVING };
         let status = Word::Status("12 streams, 0 viewers; draining, 90 s left".to_owned());
         assert_eq!(after(&draining), [Word::Extend(PATIENCE), status]);
+    }
+
+    #[test]
+    fn a_reload_is_told_from_its_beginning_to_its_end_and_one_that_nobody_saw_is_told_too() {
+        let mut said = Rereads::default();
+        let mut after = |begun, ended| due_of_reloads(Rereads { begun, ended }, &mut said);
+        assert_eq!(after(1, 0), [Word::Reloading]);
+        assert_eq!(after(1, 1), [Word::Ready]);
+        assert_eq!(after(1, 1), []);
+        assert_eq!(after(2, 2), [Word::Reloading, Word::Ready]);
+        assert_eq!(after(4, 3), [Word::Reloading]);
+        assert_eq!(after(4, 4), [Word::Ready]);
     }
 
     #[test]

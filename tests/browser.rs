@@ -4,6 +4,9 @@
 //! `tests/artifacts/`.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
+#[path = "browser/access.rs"]
+mod access;
+
 use std::time::Duration;
 
 use serde_json::Value;

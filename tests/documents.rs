@@ -56,6 +56,52 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Every file of ours in Rust and JavaScript below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.ends_with("node_modules") && !path.ends_with("target") {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_tests_that_documents_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    ["src", "io", "config", "benches", "tests"]
+        .iter()
+        .for_each(|folder| sources(&root.join(folder), &mut files));
+    let code: String = files.iter().map(|file| std::fs::read_to_string(file).expect("text")).collect();
+    let is_file = |name: &str| files.iter().any(|file| file.file_stem().is_some_and(|stem| stem == name));
+    let mut named = 0;
+    for document in ["SECURITY.md", "RELIABILITY.md"] {
+        let text = std::fs::read_to_string(root.join("docs").join(document)).expect("a document");
+        for name in text
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .flat_map(|line| line.split('`').skip(1).step_by(2))
+        {
+            let is_test = name.matches('_').count() >= 2
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+                && !name.starts_with("sluice_");
+            if is_test {
+                named += 1;
+                assert!(
+                    code.contains(&format!("fn {name}(")) || is_file(name),
+                    "docs/{document} names {name}, which is no test"
+                );
+            }
+        }
+    }
+    assert!(named > 50, "{named}: the names are looked for in another form");
+}
+
 #[test]
 fn every_key_of_the_configuration_is_in_its_document() {
     let book = sluice_config::configuration_book();
@@ -109,6 +155,36 @@ streams and shards alone. Counters end in `_total`; histograms have `_bucket{le}
         ));
     }
     is_current("METRICS.md", &book);
+}
+
+/// Values of these labels are words of ours, so the book has to say what each means.
+const WORDS: [&str; 8] = ["reason", "cause", "state", "phase", "result", "task", "of", "type"];
+
+#[test]
+fn every_word_that_a_metric_tells_things_apart_by_is_in_the_operators_book() {
+    let sluice = SLUICE.start(&["demo=demo"]);
+    sluice.wait_until_playing("demo");
+    let exposed = Request::get("/metrics").send(sluice.admin).text();
+    let book = include_str!("../docs/OPERATING.md");
+    let rows: Vec<&str> = book.lines().filter(|line| line.starts_with("| `sluice_")).collect();
+    let (mut looked_at, mut missing) = (0, Vec::new());
+    for line in exposed.lines().filter(|line| line.starts_with("sluice_")) {
+        let Some((name, labels)) = line.split_once('{') else { continue };
+        let named = [name, name.trim_end_matches("_bucket")].map(|name| format!("`{name}{{"));
+        let Some(row) = rows.iter().find(|row| named.iter().any(|name| row.contains(name))) else { continue };
+        let labels = labels.split_once('}').expect("an end").0.split(',');
+        for (label, value) in labels.filter_map(|label| label.split_once('=')) {
+            let value = value.trim_matches('"');
+            if WORDS.contains(&label) {
+                looked_at += 1;
+                if !row.contains(&format!("`{value}`")) {
+                    missing.push(format!("{name}: {label}={value}"));
+                }
+            }
+        }
+    }
+    assert!(looked_at > 80, "{looked_at}");
+    assert!(missing.is_empty(), "docs/OPERATING.md says nothing of {missing:#?}");
 }
 
 #[test]

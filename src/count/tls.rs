@@ -5,7 +5,7 @@ use super::Cell;
 /// Of one listener.
 #[derive(Debug, Default)]
 pub struct TlsCounters {
-    /// When the certificate it shows expires, in seconds since 1970.
+    /// When the certificate it shows expires, in seconds since 1970; 0 while there is none.
     pub expires: Cell,
     /// Handshakes that were finished.
     pub handshakes: Cell,
@@ -17,4 +17,8 @@ pub struct TlsCounters {
     pub plain: Cell,
     /// Times that the files had changed and could not be used.
     pub refused: Cell,
+    /// Certificates that ACME brought.
+    pub ordered: Cell,
+    /// Times that it brought none.
+    pub not_ordered: Cell,
 }

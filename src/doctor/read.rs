@@ -257,7 +257,7 @@ async fn reach(config: &Config, ports: u16) -> Reach {
         addresses: Some(addresses.map_err(|error| error.to_string())),
         port: config.udp.port,
         ports,
-        scheme: if config.http.tls.files().is_some() { "https" } else { "http" },
+        scheme: if config.http.tls.is_on() { "https" } else { "http" },
         http: config.http.listen.port(),
         stream: config.streams.keys().next().map_or("demo", |name| name.as_str()).to_owned(),
     }
@@ -277,7 +277,10 @@ fn certificates(config: &Config) -> Vec<Certificate> {
             notice: std::time::Duration::ZERO,
         },
     };
-    tls::certificates(config).into_iter().map(|(files, loaded)| one((files.to_string(), loaded))).collect()
+    tls::configured::certificates(config)
+        .into_iter()
+        .map(|(files, loaded)| one((files.to_string(), loaded)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 pub mod access;
 pub mod admin;
 pub mod api;
+mod ask;
 pub mod conditional;
 pub mod connection;
 pub mod cors;
 pub mod counted;
 pub mod discreet;
 pub mod drain;
+mod extract;
 mod h2;
 pub mod hosts;
 pub mod listen;

@@ -30,7 +30,7 @@ use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
-use crate::stream::{Registry, SourceState, Stream, WANTED_RETRY};
+use crate::stream::{Registry, SourceState, Status, Stream, WANTED_RETRY};
 use crate::viewer::{Viewer, ViewerLimits};
 use sluice_media::shown;
 
@@ -325,9 +325,12 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
             let soon = if cause.needs_operator() { *retry_in } else { (*retry_in).min(WANTED_RETRY) };
             (Some(*cause), discreet(error, &stream.source()), soon)
         }
-        SourceState::Starting { why } => (None, discreet(why, &stream.source()), CONNECTING_RETRY),
-        SourceState::Connecting | SourceState::Playing => {
-            (None, "its source is being connected".to_owned(), CONNECTING_RETRY)
+        // While an attempt is made, what is known of the last one.
+        SourceState::Starting { .. } | SourceState::Connecting | SourceState::Playing => {
+            let Status { failure, cause, .. } = stream.status();
+            let connecting = || "its source is being connected".to_owned();
+            let why = failure.map_or_else(connecting, |why| discreet(&why, &stream.source()));
+            (cause, why, CONNECTING_RETRY)
         }
     };
     let again = if cause.is_some() { "; trying again" } else { "" };

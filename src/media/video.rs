@@ -61,10 +61,14 @@ impl VideoCodec {
         nal::is_keyframe(self.nal(), nals)
     }
 
-    /// Whether an RTP payload begins what can be decoded without anything before it: parameter sets and the like, or a
-    /// keyframe.
-    pub fn begins_group(self, payload: &[u8]) -> bool {
-        nal::begins_group(self.nal(), payload)
+    /// Whether an RTP payload, not empty, can be one of this codec.
+    pub fn reads(self, payload: &[u8]) -> bool {
+        nal::reads(self.nal(), payload)
+    }
+
+    /// Whether an RTP payload, not empty, holds a parameter set of this codec that describes a video.
+    pub fn describes(self, payload: &[u8]) -> bool {
+        nal::describes(self.nal(), payload)
     }
 
     /// From packets to pictures, of which at most `max_bytes` are held.

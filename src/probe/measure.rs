@@ -10,6 +10,7 @@ use sluice_media::nal::VideoFacts;
 use sluice_media::{AccessUnit, AudioFrame};
 
 use crate::stream::Formats;
+use crate::stream::excess::Excess;
 use crate::stream::keyframes::Keyframes;
 use crate::track::VideoPacketizer;
 
@@ -45,6 +46,12 @@ pub(super) struct Measure {
     formats: Option<Formats>,
     packetizer: Option<VideoPacketizer>,
     watch: Keyframes,
+    /// As the server leaves out what is too much.
+    excess: Excess,
+    /// The newest arrival.
+    now: Option<Instant>,
+    /// What the session found out of itself.
+    remarks: Vec<String>,
     /// The camera began anew: its timestamps tell no time between before and after.
     restarts: u64,
     lost: u64,
@@ -80,6 +87,9 @@ impl Default for Measure {
             formats: None,
             packetizer: None,
             watch: Keyframes::default(),
+            excess: Excess::new(),
+            now: None,
+            remarks: Vec::new(),
             restarts: 0,
             lost: 0,
             newest: None,
@@ -117,8 +127,11 @@ impl Measure {
         let bytes: usize = unit.nals.iter().map(Bytes::len).sum();
         let moment = Moment { received, timestamp };
         let Some(packetizer) = &mut self.packetizer else { return };
+        self.now = Some(received);
         let is_keyframe = packetizer.codec().is_keyframe(&unit.nals);
+        let admitted = self.excess.admits_picture(&unit);
         match packetizer.packetize(unit) {
+            _ if !admitted => self.watch.other(received, None),
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
                 self.watch.forwarded(received);
                 self.keyframe(moment);
@@ -147,6 +160,8 @@ impl Measure {
 
     pub(super) fn audio(&mut self, frame: &AudioFrame) {
         self.sounds += 1;
+        self.now = Some(frame.received);
+        self.excess.admits_sound(frame);
         self.sound_bytes += frame.payload.len() as u64;
         if self.packetizer.is_none() {
             self.arrived(frame.received);
@@ -169,6 +184,20 @@ impl Measure {
 
     pub(super) fn lost(&mut self, packets: u64) {
         self.lost += packets;
+    }
+
+    pub(super) fn damaged_keyframe(&mut self, received: Instant) {
+        self.watch.damaged(received);
+    }
+
+    /// Sentences of the session about itself, in place of those before.
+    pub(super) fn remark(&mut self, notes: &[String]) {
+        self.remarks = notes.to_vec();
+    }
+
+    /// What is wrong with the session, in the server's words.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        [&self.remarks[..], &self.excess.notes(self.now)].concat()
     }
 
     pub(super) fn restarted(&mut self) {

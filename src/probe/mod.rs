@@ -234,8 +234,13 @@ impl Sink for Probe<'_> {
         self.measure.lost(packets);
     }
 
-    /// Losses are measured here, and the rest is in the report's own words.
-    fn remark(&mut self, _: &[String]) {}
+    fn remark(&mut self, notes: &[String]) {
+        self.measure.remark(notes);
+    }
+
+    fn damaged_keyframe(&mut self, received: Instant) {
+        self.measure.damaged_keyframe(received);
+    }
 
     fn restarted(&mut self) {
         self.measure.restarted();

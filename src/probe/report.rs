@@ -256,7 +256,17 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
     } else if outcome.failed.is_none() {
         all.push(stops("no sound came, and there is no video that is carried".to_owned()));
     }
-    if measure.packets_lost() > 0 {
+    let remarks = measure.remarks();
+    // What the session says of its packets is truer than their bare number.
+    if !remarks.is_empty() {
+        all.extend(remarks.into_iter().map(|remark| flaw(remark, None)));
+    } else if measure.restarts() > 0 {
+        let restarts = measure.restarts();
+        all.push(flaw(
+            format!("it began its stream anew {restarts} times: each time the picture may stand until the next keyframe"),
+            None,
+        ));
+    } else if measure.packets_lost() > 0 {
         let hint = match outcome.transport {
             Some(Transport::Udp) => ": try --transport tcp",
             _ => " by the camera: is its network, or the camera itself, too slow for its bitrate?",

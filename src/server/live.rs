@@ -18,7 +18,7 @@ use super::configured::Configured;
 use super::rewrite::rewrite;
 use super::streams::Streams;
 use super::tables::Tables;
-use super::{ServerError, connections};
+use super::{Rereads, ServerError, connections};
 use crate::operator::Operator;
 use crate::operator::change::{Answer, Applied, Order, Refused, Set, Wanted, Why, listed};
 use crate::ops::levels::Told;
@@ -39,6 +39,10 @@ pub(super) struct Live {
     pub(super) operator: Arc<Operator>,
     /// Has the files of certificates looked at.
     pub(super) certificates: Arc<Notify>,
+    /// Has an order of a certificate that failed made again.
+    pub(super) acme: Arc<Notify>,
+    /// Told of reloads.
+    pub(super) rereads: watch::Sender<Rereads>,
 }
 
 /// Makes the changes that are asked for until the stop.
@@ -50,6 +54,8 @@ pub(super) async fn serve(
 ) {
     let mut changes = async || {
         let mut stop = stop.clone();
+        // One that panicked is over.
+        live.rereads.send_modify(|rereads| rereads.ended = rereads.begun);
         loop {
             let order = tokio::select! {
                 biased;
@@ -71,7 +77,9 @@ impl Live {
         match wanted {
             Wanted::Reload(_) if self.now.path().is_none() => Err(Refused::NoFile),
             Wanted::Reload(why) => {
+                self.rereads.send_modify(|rereads| rereads.begun += 1);
                 let answer = self.reload(why).await;
+                self.rereads.send_modify(|rereads| rereads.ended += 1);
                 if let Err(refused) = &answer {
                     let news = self.operator.settings.fail(refused.to_string());
                     // The same mistake in a file that was only touched is said once.
@@ -117,6 +125,7 @@ impl Live {
             return Err(Refused::Unusable(why.to_owned()));
         }
         let applied = self.apply(next, true).await?;
+        self.acme.notify_one();
         tracing::info!("{why}: the configuration was read again: {applied}");
         if !applied.restart.is_empty() {
             tracing::warn!("without effect before a restart: {}", listed(&applied.restart));

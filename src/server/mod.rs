@@ -51,7 +51,10 @@ use crate::http::listen::{self, ClientLimits, HttpLimits, ListenError, Service};
 use crate::http::mediamtx::MediaMtx;
 use crate::http::profiles::{self, Profiles};
 use crate::http::routes::{self, Public};
-use crate::http::tls::{self, Tls, TlsError, renewal};
+use crate::http::tls::acme::{self, Keeper};
+use crate::http::tls::certificate::Files;
+use crate::http::tls::configured::{Secured, TlsError};
+use crate::http::tls::{self, Tls, renewal};
 use crate::http::whep::Whep;
 use crate::operator::Operator;
 use crate::operator::change::Changes;
@@ -142,6 +145,22 @@ pub struct Standing {
     pub draining: Option<Duration>,
 }
 
+/// How often the configuration was read again while the server runs, whoever asked for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rereads {
+    /// Those that began.
+    pub begun: u64,
+    /// Those that ended, well or not.
+    pub ended: u64,
+}
+
+impl Rereads {
+    /// Whether none is under way.
+    pub fn is_over(self) -> bool {
+        self.begun == self.ended
+    }
+}
+
 /// A running server.
 pub struct Server {
     /// Where pages and WHEP are served.
@@ -166,6 +185,7 @@ pub struct Server {
     failure: oneshot::Receiver<String>,
     /// Told when a drain is over.
     drained: mpsc::Receiver<()>,
+    rereads: watch::Receiver<Rereads>,
     _http_executor: Executor,
 }
 
@@ -178,8 +198,7 @@ impl Server {
         log: Logging,
     ) -> Result<Server, ServerError> {
         let Effective { config, settings } = &configured.effective;
-        let [public_tls, private_tls] = tls::of(config)?;
-        let secured: Vec<Arc<Tls>> = public_tls.iter().chain(&private_tls).cloned().collect();
+        let secured = Secured::new(config)?;
         let cipher = Choice::make(config.srtp.cipher);
         tracing::info!("{cipher}");
         let dtls = SharedDtls::new()?.with_library(cipher.library);
@@ -230,10 +249,10 @@ impl Server {
                 shards: shards.clone(),
                 requests: requests.clone(),
                 decisions,
-                lost: log.lost.clone(),
+                lost: log.lines.lost(),
                 ends: ends.clone(),
                 revision,
-                tls: secured.iter().map(|tls| (tls.listener, tls.counters.clone())).collect(),
+                tls: secured.all().map(|tls| (tls.listener, tls.counters.clone())).collect(),
                 cipher,
                 reloads,
                 drain: drain.clone(),
@@ -280,7 +299,7 @@ impl Server {
             requests: requests.clone(),
         };
         let router = tls::strict(routes::public(state), config.http.hsts);
-        let of_all = service("public", router, &limits, &public_tls);
+        let of_all = service("public", router, &limits, &secured.public);
         let serving = listen(watched(Task::Http, "http"), public, of_all, &stopping);
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
@@ -304,14 +323,21 @@ impl Server {
             let serving = listen(watched(Task::Admin, "metrics"), listener, alone, &stopping);
             tasks.spawn(named("metrics listener", serving));
         }
-        let of_operators = service("admin", admin::routes(admin_state.clone()), &limits, &private_tls);
+        let of_operators = service("admin", admin::routes(admin_state.clone()), &limits, &secured.admin);
         let serving = listen(watched(Task::Admin, "admin"), private, of_operators, &stopping);
         tasks.spawn(named("admin listener", serving));
         let certificates = Arc::new(Notify::new());
-        if !secured.is_empty() {
+        let Secured { public: public_tls, by_files, by_acme, .. } = secured;
+        if !by_files.is_empty() {
             let watched = watched(Task::Certificates, "certificates");
-            let renewed = renew(watched, secured, certificates.clone(), stopping.clone());
+            let renewed = renew(watched, by_files, certificates.clone(), stopping.clone());
             tasks.spawn_on(named("certificates", renewed), http_executor.handle());
+        }
+        let acme = Arc::new(Notify::new());
+        if let Some(keeper) = by_acme {
+            let watched = watched(Task::Certificates, "acme");
+            let kept = keep_certificate(watched, keeper, acme.clone(), stopping.clone());
+            tasks.spawn_on(named("acme", kept), http_executor.handle());
         }
         let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
         tasks.spawn(named("history", looks));
@@ -344,7 +370,10 @@ impl Server {
             whep: whep.clone(),
             announcer: announcer.clone(),
         };
-        let live = Live { now: configured.clone(), tables, streams: streams.clone(), operator, certificates };
+        let (told, rereads) = watch::channel(Rereads::default());
+        let now = configured.clone();
+        let live =
+            Live { now, tables, streams: streams.clone(), operator, certificates, acme, rereads: told };
         let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
         tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());
@@ -368,6 +397,7 @@ impl Server {
             sources,
             failure,
             drained,
+            rereads,
             _http_executor,
         })
     }
@@ -414,10 +444,15 @@ impl Server {
         &self.admin_state.operator.changes
     }
 
+    /// Tells of reloads.
+    pub fn rereads(&self) -> watch::Receiver<Rereads> {
+        self.rereads.clone()
+    }
+
     /// The scheme of the pages' addresses, and the first name that the certificate is for.
     pub fn web(&self) -> (&'static str, Option<String>) {
         match &self.tls {
-            Some(tls) => ("https", tls.certificate().names.first().cloned()),
+            Some(tls) => ("https", tls.certificate().and_then(|shown| shown.names.first().cloned())),
             None => ("http", None),
         }
     }
@@ -486,11 +521,23 @@ fn listen(
 /// Watches the files of certificates until the stop.
 async fn renew(
     mut watched: Watched,
-    listeners: Vec<Arc<Tls>>,
+    listeners: Vec<(Arc<Tls>, Files)>,
     ask: Arc<Notify>,
     stop: watch::Receiver<bool>,
 ) {
     while let Some(pause) = watched.run(renewal::watch(&listeners, &ask, stop.clone())).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Keeps the certificate of ACME until the stop.
+async fn keep_certificate(
+    mut watched: Watched,
+    mut keeper: Keeper,
+    ask: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+) {
+    while let Some(pause) = watched.run(acme::keep(&mut keeper, &ask, stop.clone())).await {
         watched.pause(pause).await;
     }
 }

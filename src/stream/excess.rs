@@ -34,7 +34,7 @@ const MEMORY: Duration = Duration::from_secs(60);
 
 /// How far a source is from its limits.
 #[derive(Debug)]
-pub(super) struct Excess {
+pub(crate) struct Excess {
     pictures: Bucket,
     trains: Bucket,
     sounds: Bucket,
@@ -43,7 +43,7 @@ pub(super) struct Excess {
 }
 
 impl Excess {
-    pub(super) fn new() -> Excess {
+    pub(crate) fn new() -> Excess {
         Excess {
             pictures: Bucket::new(PICTURES_PER_SECOND, PICTURES_AT_ONCE),
             trains: Bucket::new(TRAINS_PER_SECOND, TRAINS_PER_SECOND),
@@ -53,7 +53,7 @@ impl Excess {
     }
 
     /// Whether a picture is within the limits.
-    pub(super) fn admits_picture(&mut self, unit: &AccessUnit) -> bool {
+    pub(crate) fn admits_picture(&mut self, unit: &AccessUnit) -> bool {
         let now = unit.received;
         let bytes: usize = unit.nals.iter().map(|nal| nal.len()).sum();
         // At most, before it is packetized: one packet for each NAL unit, and one more for each time one is full.
@@ -67,7 +67,7 @@ impl Excess {
     }
 
     /// Whether a sound packet is.
-    pub(super) fn admits_sound(&mut self, frame: &AudioFrame) -> bool {
+    pub(crate) fn admits_sound(&mut self, frame: &AudioFrame) -> bool {
         let packets = frame.payload.len().div_ceil(MAX_PAYLOAD);
         let admits = self.sounds.take(frame.received, packets);
         if !admits {
@@ -77,7 +77,7 @@ impl Excess {
     }
 
     /// What was over lately, and what to set.
-    pub(super) fn notes(&self, now: Option<Instant>) -> Vec<String> {
+    pub(crate) fn notes(&self, now: Option<Instant>) -> Vec<String> {
         let lately = |over: Option<Instant>| {
             over.zip(now).is_some_and(|(over, now)| now.saturating_duration_since(over) < MEMORY)
         };

@@ -37,6 +37,14 @@ pub(crate) fn advice(codec: VideoCodec, facts: &VideoFacts) -> Vec<Advice> {
             &format!("set the camera's profile to {common}"),
             true,
         ));
+    } else if let Some(profile) = facts.profile_level_id.filter(|[profile, ..]| codec.nal().is_deep(*profile))
+    {
+        let (name, _) = codec.nal().profile_name(profile);
+        all.push(advice(
+            format!("profile {name}: not every browser that plays {} can show it", codec.encoding_name()),
+            &format!("set the camera's profile to {common}, or its pictures to 8 bits"),
+            false,
+        ));
     } else if facts.chroma_format.is_some_and(|format| format != 1) {
         all.push(advice(
             "pictures that are not 4:2:0: many browsers cannot show them".to_owned(),
@@ -77,7 +85,7 @@ mod tests {
             assert_eq!(advice(VideoCodec::H264, &facts), []);
         }
         assert_eq!(advice(VideoCodec::H264, &VideoFacts::default()), [], "what is not known is not blamed");
-        for (profile, notes) in [(1, 1), (2, 1), (4, 2)] {
+        for (profile, notes) in [(1, 1), (2, 2), (4, 2)] {
             let facts = VideoFacts { profile_level_id: Some([profile, 0, 93]), ..VideoFacts::default() };
             let advice = advice(VideoCodec::H265, &facts);
             assert_eq!(advice.len(), notes, "{advice:?}");

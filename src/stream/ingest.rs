@@ -14,6 +14,7 @@ use super::Stream;
 use super::advice::Advice;
 use super::excess::Excess;
 use super::keyframes::Keyframes;
+use super::status::SOUND_AWAITED;
 use super::told::{self, Told};
 use super::{Formats, Sink, SourceState, fitness};
 use crate::track::{AudioPacketizer, PacketizeError, Timeline, Train, VideoPacketizer};
@@ -171,7 +172,7 @@ impl Ingest {
     fn trouble(&self) -> Option<String> {
         match self.announced.video {
             Some(_) => self.keyframes.trouble().map(|trouble| trouble.to_string()),
-            None => (!self.playing).then(|| "the first sound is awaited".to_owned()),
+            None => (!self.playing).then(|| SOUND_AWAITED.to_owned()),
         }
     }
 
@@ -332,6 +333,11 @@ impl Sink for Ingest {
     fn remark(&mut self, notes: &[String]) {
         self.remarks = notes.to_vec();
         self.describe();
+    }
+
+    fn damaged_keyframe(&mut self, received: Instant) {
+        self.keyframes.damaged(received);
+        self.explain();
     }
 
     fn restarted(&mut self) {

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::advice::Advice;
+use super::status::PICTURE_AWAITED;
 
 /// A session without a keyframe for this long is worth a warning.
 ///
@@ -16,6 +17,13 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 /// While it plays, so long without a keyframe is worth a note: whoever loses a packet sees a still picture for
 /// as long. Lowering it warns of cameras that are set like this on purpose; raising it leaves that unexplained.
 const NEXT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Keyframes one after another that lack packets before that is told of a stream that plays. One is a loss like
+/// others, and the note of losses says so.
+const DAMAGED: u32 = 2;
+
+/// What helps keyframes to come whole: they are the largest pictures.
+const MEND_LINE: &str = "lower the camera's bitrate, or mend its line";
 
 /// The watch on one session.
 #[derive(Debug, Default)]
@@ -28,12 +36,21 @@ pub(crate) struct Keyframes {
     begun: bool,
     /// Why the last one could not be, if it could not.
     refused: Option<String>,
+    /// Keyframes since that one that lacked packets.
+    damaged: u32,
 }
 
 impl Keyframes {
     /// A keyframe was forwarded.
     pub(crate) fn forwarded(&mut self, received: Instant) {
-        *self = Keyframes { since: Some(received), now: Some(received), begun: true, refused: None };
+        *self =
+            Keyframes { since: Some(received), now: Some(received), begun: true, refused: None, damaged: 0 };
+    }
+
+    /// A keyframe came of which packets are missing.
+    pub(crate) fn damaged(&mut self, received: Instant) {
+        self.damaged = self.damaged.saturating_add(1);
+        self.other(received, None);
     }
 
     /// A picture came that is none, or is one and was refused for the reason `refused`.
@@ -53,8 +70,19 @@ impl Keyframes {
                 Advice { what, remedy: None, stops: true }
             }
             (None, false) if self.now.is_none() => {
-                Advice { what: "the first picture is awaited".to_owned(), remedy: None, stops: true }
+                Advice { what: PICTURE_AWAITED.to_owned(), remedy: None, stops: true }
             }
+            (None, false) if self.damaged > 0 => Advice {
+                what: format!("no whole keyframe for {seconds} s: those that come lack packets"),
+                remedy: remedy(MEND_LINE),
+                stops: true,
+            },
+            (None, true) if self.damaged >= DAMAGED => Advice {
+                what: "keyframe after keyframe lacks packets: the picture stands until a whole one comes"
+                    .to_owned(),
+                remedy: remedy(MEND_LINE),
+                stops: false,
+            },
             (None, false) => Advice {
                 what: format!(
                     "no keyframe for {seconds} s: pictures come, but none that a player can begin with"
@@ -131,6 +159,22 @@ mod tests {
         assert_eq!(words(&watch), None);
         watch.other(start, Some("too large".to_owned()));
         assert!(words(&watch).is_some(), "it plays, and says what is wrong");
+    }
+
+    #[test]
+    fn keyframes_that_lack_packets_are_not_blamed_on_the_encoder() {
+        let (start, mut watch) = (epoch(), Keyframes::default());
+        watch.damaged(start);
+        watch.other(start + Duration::from_secs(4), None);
+        let why = words(&watch).expect("none was whole");
+        assert!(why.starts_with("no whole keyframe for 4 s") && why.contains("bitrate"), "{why}");
+        watch.forwarded(start);
+        watch.damaged(start);
+        assert_eq!(words(&watch), None, "a loss like others");
+        watch.damaged(start);
+        assert!(words(&watch).is_some_and(|why| why.starts_with("keyframe after keyframe lacks packets")));
+        watch.forwarded(start);
+        assert_eq!(words(&watch), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 pub(crate) mod advice;
 mod cause;
 mod counters;
-mod excess;
+pub(crate) mod excess;
 pub(crate) mod fitness;
 mod formats;
 mod handle;

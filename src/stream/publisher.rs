@@ -27,6 +27,10 @@ struct Published {
     recent: Recent,
     /// How many watch it, by shard.
     viewers: Vec<usize>,
+    /// The newest keyframe that was whole. The ring forgets it behind a gap.
+    keyframe: Vec<Arc<Train>>,
+    /// The newest train is of a keyframe.
+    in_keyframe: bool,
 }
 
 /// The way to one shard.
@@ -52,7 +56,12 @@ impl Publisher {
         keyframe: KeyframeRequest,
     ) -> Publisher {
         let ways = shards.iter().map(|shard| Way { shard: shard.clone(), share: QueueShare::default() });
-        let layer = Published { recent: Recent::new(limits), viewers: vec![0; shards.len()] };
+        let layer = Published {
+            recent: Recent::new(limits),
+            viewers: vec![0; shards.len()],
+            keyframe: Vec::new(),
+            in_keyframe: false,
+        };
         Publisher { stream, layers: vec![layer], ways: ways.collect(), keyframe }
     }
 
@@ -66,17 +75,32 @@ impl Publisher {
         &self.layers[0].recent
     }
 
+    /// The trains of its newest keyframe, whatever came or was missed since; none before the first.
+    pub(super) fn newest_keyframe(&self) -> &[Arc<Train>] {
+        &self.layers[0].keyframe
+    }
+
     /// Sends a train to every shard that has viewers of it; one of video, which is of `layer`, is kept for shards
     /// that will.
     pub(super) fn publish(&mut self, layer: LayerId, train: Arc<Train>) {
         let Publisher { layers, ways, .. } = self;
         match train.codec.kind() {
             Kind::Video => {
-                let Published { recent, viewers } = &mut layers[usize::from(layer.number)];
+                let Published { recent, viewers, keyframe, in_keyframe } =
+                    &mut layers[usize::from(layer.number)];
                 for (way, _) in ways.iter().zip(viewers).filter(|(_, viewers)| **viewers > 0) {
                     way.offer(Media::Picture { layer, train: train.clone() });
                 }
+                // Only the first of its trains says that it is one.
+                *in_keyframe = train.keyframe || *in_keyframe && !train.starts_frame;
+                let is_whole = *in_keyframe && train.ends_frame;
                 recent.push(train);
+                if is_whole {
+                    let newest = recent.newest_keyframe();
+                    if !newest.is_empty() {
+                        *keyframe = newest;
+                    }
+                }
             }
             Kind::Audio => {
                 let heard = |shard: usize| layers.iter().any(|layer| layer.viewers[shard] > 0);
@@ -90,7 +114,7 @@ impl Publisher {
     /// A viewer of `layer` comes to `shard`: it gets it from now on, and its recent past.
     pub(super) fn subscribe(&mut self, layer: LayerId, shard: usize) -> Result<(), ShardBusy> {
         let Publisher { layers, ways, keyframe, .. } = self;
-        let Published { recent, viewers } = &mut layers[usize::from(layer.number)];
+        let Published { recent, viewers, .. } = &mut layers[usize::from(layer.number)];
         if viewers[shard] == 0 {
             let from = recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
             let recent = recent.trains_from(from).cloned().collect();

@@ -1,5 +1,7 @@
 //! Where a source puts what it reads.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use sluice_media::{AccessUnit, AudioFrame};
 
@@ -25,6 +27,8 @@ pub trait Sink: Send {
     fn lost(&mut self, packets: u64);
     /// Sentences about the session that were found out since it began, in place of those told before.
     fn remark(&mut self, notes: &[String]);
+    /// A keyframe is left out, because packets of it are missing.
+    fn damaged_keyframe(&mut self, received: Instant);
     /// The source began anew within its session: another SSRC, or packet numbers that have nothing to do with those
     /// before.
     fn restarted(&mut self);
@@ -54,6 +58,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn remark(&mut self, notes: &[String]) {
         S::remark(self, notes);
+    }
+
+    fn damaged_keyframe(&mut self, received: Instant) {
+        S::damaged_keyframe(self, received);
     }
 
     fn restarted(&mut self) {

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use super::{Cause, Formats};
 
+/// What is said as long as nothing came at all.
+pub(super) const PICTURE_AWAITED: &str = "the first picture is awaited";
+
+/// The same of a stream without video.
+pub(super) const SOUND_AWAITED: &str = "the first sound is awaited";
+
 /// What a source is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceState {
@@ -61,12 +67,14 @@ impl Status {
         match &state {
             // What a session waited for is over with it; why an attempt failed holds until the next has come further.
             SourceState::Connecting => drop(self.failure.take_if(|_| self.cause.is_none())),
+            SourceState::Starting { why } if is_awaited(why) && self.cause.is_some() => {}
             SourceState::Starting { why } => self.failure = Some(why.clone()),
             SourceState::Playing => self.failure = None,
             SourceState::Waiting { error, .. } => self.failure = Some(error.clone()),
         }
         match &state {
             SourceState::Connecting => {}
+            SourceState::Starting { why } if is_awaited(why) => {}
             SourceState::Starting { .. } | SourceState::Playing => self.cause = None,
             SourceState::Waiting { cause, .. } => self.cause = Some(*cause),
         }
@@ -82,6 +90,11 @@ impl Status {
     }
 }
 
+/// Whether that explains nothing.
+fn is_awaited(why: &str) -> bool {
+    [PICTURE_AWAITED, SOUND_AWAITED].contains(&why)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +107,7 @@ mod tests {
             cause: Cause::Unreachable,
             retry_in: Duration::from_secs(1),
         };
-        let starting = SourceState::Starting { why: "the first picture is awaited".to_owned() };
+        let starting = |why: &str| SourceState::Starting { why: why.to_owned() };
         let mut told = |state: SourceState| {
             status.enter(state);
             (status.failure.clone(), status.cause)
@@ -102,8 +115,13 @@ mod tests {
         let failure = (Some("camera a:554 does not answer".to_owned()), Some(Cause::Unreachable));
         assert_eq!(told(failed), failure);
         assert_eq!(told(SourceState::Connecting), failure);
-        assert_eq!(told(starting), (Some("the first picture is awaited".to_owned()), None));
+        // A camera that answers and sends nothing has come no further.
+        assert_eq!(told(starting(PICTURE_AWAITED)), failure);
+        assert_eq!(told(SourceState::Connecting), failure);
+        let further = "no keyframe for 3 s";
+        assert_eq!(told(starting(further)), (Some(further.to_owned()), None));
         // Another camera is connected, say.
         assert_eq!(told(SourceState::Connecting), (None, None));
+        assert_eq!(told(starting(SOUND_AWAITED)), (Some(SOUND_AWAITED.to_owned()), None));
     }
 }

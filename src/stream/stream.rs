@@ -188,7 +188,7 @@ impl Stream {
 
     /// The trains of its newest keyframe, none before the first. Shards are not asked.
     pub fn newest_keyframe(&self) -> Vec<Arc<Train>> {
-        lock(&self.publisher).recent().newest_keyframe()
+        lock(&self.publisher).newest_keyframe().to_vec()
     }
 
     /// What its ring tells.
@@ -202,7 +202,7 @@ impl Stream {
 
     /// Whether there is a keyframe to show.
     pub fn has_picture(&self) -> bool {
-        !self.newest_keyframe().is_empty()
+        !lock(&self.publisher).newest_keyframe().is_empty()
     }
 
     /// Whether a viewer that comes now can start before the next keyframe.

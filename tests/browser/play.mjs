@@ -4,13 +4,15 @@
 //                 [--joins N] [--timeout SECONDS]
 //   node play.mjs --url ... --hold [--timeout SECONDS]
 //   node play.mjs --url https://... --any-certificate ...
+//   node play.mjs --url ... --user NAME:PASSWORD ...
 //
 // Without --hold: opens the page, waits for the first picture, plays on for --seconds, prints the report and
 // ends. --min-frames 0 does not wait for a picture (for pages that show an error). --joins N loads the page
 // N times at random moments (so at random places in the group of pictures) and adds the times from the WHEP
 // request to the first picture.
 //
-// With --any-certificate the browser does not ask who vouches for the server.
+// With --any-certificate the browser does not ask who vouches for the server. With --user it is answered so when it asks for a
+// name and a password, as a person would who types them in its window; otherwise that window is closed.
 //
 // With --hold the page stays open, and each line on stdin has one line of JSON as its answer:
 //   stats              the report
@@ -89,6 +91,7 @@ function readOptions() {
         hold: { type: "boolean", default: false },
         timeout: { type: "string" },
         "any-certificate": { type: "boolean", default: false },
+        user: { type: "string" },
       },
     });
     const number = (name, otherwise) => {
@@ -106,6 +109,7 @@ function readOptions() {
       timeout: number("timeout", values.hold ? 120 : 45 + seconds + many * 5),
       screenshot: values.screenshot,
       hold: values.hold,
+      user: values.user?.match(/^([^:]*):(.*)$/),
       flags: values["any-certificate"] ? ["--ignore-certificate-errors"] : [],
     };
   } catch (error) {
@@ -143,17 +147,25 @@ async function openPage() {
       );
     });
   });
+  if (options.user) {
+    const [, username, password] = options.user;
+    await tab.authenticate({ username, password });
+  }
   const response = await visit(tab);
-  if (!response?.ok()) note("page", `status ${response?.status()} for ${options.url}`);
+  // Its window was closed, or what was typed there is wrong: the browser shows what came with the question, or nothing.
+  if (!response || /^Basic/i.test(response.headers()["www-authenticate"] ?? ""))
+    note("page", `asked in vain for a name and a password for ${options.url}`);
+  else if (!response.ok()) note("page", `status ${response.status()} for ${options.url}`);
   return tab;
 }
 
-// Opens the page; again if an interface of the machine (another test's, say) came or went meanwhile.
+// Opens the page, and gives nothing where the browser asked who it is in vain; again if an interface of the machine (another test's, say) came or went meanwhile.
 async function visit(tab) {
   for (let left = VISITS - 1; ; left--) {
     try {
       return await tab.goto(options.url, { waitUntil: "load" });
     } catch (error) {
+      if (error.message.includes("ERR_INVALID_AUTH_CREDENTIALS")) return null;
       if (left === 0 || !error.message.includes("ERR_NETWORK_CHANGED")) throw error;
       await sleep(LEAVE_MS / 10);
     }

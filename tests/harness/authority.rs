@@ -61,15 +61,14 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// Its own certificate, as PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// A client that trusts this authority alone, and speaks these protocols, the first with preference.
     pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).expect("a root");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Arc::new(config)
+        trusting(self.0.der().clone(), protocols)
     }
 
     /// Connects and shakes hands for HTTP/1.1.
@@ -78,14 +77,7 @@ impl Authority {
     ///
     /// No connection, no handshake, or a certificate that is not of this authority or for that address.
     pub fn connect(&self, to: SocketAddr) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
-        let name = ServerName::from(to.ip());
-        let client =
-            ClientConnection::new(self.client(&["http/1.1"]), name).map_err(std::io::Error::other)?;
-        let stream = TcpStream::connect(to)?;
-        stream.set_read_timeout(Some(crate::PATIENCE))?;
-        let mut stream = StreamOwned::new(client, stream);
-        stream.conn.complete_io(&mut stream.sock)?;
-        Ok(stream)
+        connect(self.client(&["http/1.1"]), ServerName::from(to.ip()), to)
     }
 
     /// Sends a request on a connection of its own.
@@ -100,6 +92,35 @@ impl Authority {
         let stream = self.connect(to).unwrap_or_else(|error| panic!("no TLS with {to}: {error}"));
         stream.conn.peer_certificates().expect("a chain")[0].clone().into_owned()
     }
+}
+
+/// A client that trusts whom `root` vouches for and nobody else, and speaks these protocols, the first with preference.
+pub fn trusting(root: CertificateDer<'static>, protocols: &[&str]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+/// Connects and shakes hands.
+///
+/// # Errors
+///
+/// No connection, no handshake, or a certificate that the client does not trust or that is not for `name`.
+pub fn connect(
+    client: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    to: SocketAddr,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let client = ClientConnection::new(client, name).map_err(std::io::Error::other)?;
+    let stream = TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(crate::PATIENCE))?;
+    let mut stream = StreamOwned::new(client, stream);
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(stream)
 }
 
 impl PairFiles {

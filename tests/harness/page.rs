@@ -42,6 +42,11 @@ impl Page {
         Page::start(Command::new("node"), &format!("https://{http}{path}"), &["--any-certificate"])
     }
 
+    /// As [`Page::open`], for somebody who types `NAME:PASSWORD` when the browser asks for it.
+    pub fn open_as(user: &str, http: SocketAddr, path: &str) -> Page {
+        Page::start(Command::new("node"), &format!("http://{http}{path}"), &["--user", user])
+    }
+
     /// As [`Page::open`], with the browser in a network namespace.
     pub fn open_in(namespace: &str, http: SocketAddr, path: &str) -> Page {
         let mut command = Command::new("ip");

@@ -11,6 +11,9 @@ use crate::http::{Request, Response};
 use crate::ports::{free_tcp_address, free_udp_ports};
 use crate::wait::wait_for;
 
+/// How the first line begins of a server that serves.
+const GREETINGS: [&str; 2] = ["open http", "from this machine nobody may watch"];
+
 /// A running server, ended with the test.
 pub struct Sluice {
     child: Child,
@@ -61,9 +64,9 @@ impl Sluice {
         stdout.read_line(&mut line).expect("its standard output");
         let mut sluice = Sluice { child, http, admin, udp_port, log };
         canary::assert_unseen("the greeting", line.as_bytes());
-        if !line.starts_with("open http") {
+        if !GREETINGS.iter().any(|greeting| line.starts_with(greeting)) {
+            wait_for("the server to end", || sluice.child.try_wait().expect("its state"));
             // Its last words may still be on their way.
-            let _ = sluice.child.wait();
             std::thread::sleep(Duration::from_millis(200));
             return Err(format!("{line:?}\n{}", sluice.log()));
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sluice_harness::player::Player;
-use sluice_harness::{Sluice, wait_for};
+use sluice_harness::{Request, Sluice, wait_for};
 
 use crate::SLUICE;
 
@@ -86,6 +86,38 @@ fn a_service_manager_hears_of_the_whole_life_of_the_server() {
     let (status, log) = sluice.ended();
     assert_eq!(status.code(), Some(0), "{log}");
     drop(player);
+}
+
+#[test]
+fn a_service_manager_hears_of_reloads_by_the_api_and_by_the_watch_of_the_file_too() {
+    let manager = Manager::new("reloads");
+    let file = manager.folder.join("sluice.toml");
+    let text = "[config]\nwatch = true\n[streams]\ndemo.source = \"demo\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let sluice = manager
+        .start(Duration::from_secs(60), &["-c", file.to_str().expect("a path"), "--set", "log.level=info"]);
+    manager.hear("the start", |line| line == "READY=1");
+    let hear_a_reload = || {
+        let reloading = manager.hear("a reload", |line| line == "RELOADING=1");
+        let stamp = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+        assert!(stamp.is_some_and(|stamp| stamp.parse::<u64>().is_ok()), "{reloading}");
+        manager.hear("its end", |line| line == "READY=1");
+    };
+    let answer = Request::new("POST", "/api/v1/config/reload").send(sluice.admin);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    hear_a_reload();
+    // The watch begins beside the server.
+    wait_for("the file to be seen", || {
+        std::fs::write(&file, format!("{text}more.source = \"demo\"\n")).expect("a file");
+        let list = Request::get("/api/v1/streams").send(sluice.admin).text();
+        list.contains("\"more\"").then_some(())
+    });
+    hear_a_reload();
+    // One that fails ends, too.
+    std::fs::write(&file, "nonsense").expect("a file");
+    let answer = Request::new("POST", "/api/v1/config/reload").send(sluice.admin);
+    assert_ne!(answer.status, 200, "{}", answer.text());
+    hear_a_reload();
 }
 
 #[test]

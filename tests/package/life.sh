@@ -77,6 +77,8 @@ expect "as it is it serves the demo" serves demo
 
 printf '[streams.mine]\nsource = "demo"\n' >>"$root/etc/sluice/sluice.toml"
 inside touch /etc/sluice/key.pem
+# As the unit's StateDirectory= would.
+inside mkdir -p /var/lib/sluice/acme
 # Standard input ends: whoever asks gets no answer, and the package asks only if both changed.
 expect "the next version is installed over it" inside dpkg --force-confdef --force-confold -i /tmp/two.deb </dev/null
 expect "it asked what to do with the configuration, and kept ours" grep -q "streams.mine" "$root/etc/sluice/sluice.toml"
@@ -92,6 +94,7 @@ expect "the unit is not" test ! -e "$root/usr/lib/systemd/system/sluice.service"
 
 expect "it is purged" inside dpkg -P sluice
 expect "nothing of it is left in /etc" test ! -e "$root/etc/sluice"
+expect "no certificate is left" test ! -e "$root/var/lib/sluice"
 expect "the service is not enabled any more" test ! -e "$root/etc/systemd/system/multi-user.target.wants/sluice.service"
 expect "its user stays" inside getent passwd sluice
 # A character device is overlayfs's mark of what was deleted.

@@ -10,7 +10,7 @@ mod probe;
 mod server;
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
@@ -68,6 +68,7 @@ impl Sink for Collector {
     fn remark(&mut self, notes: &[String]) {
         let _ = self.0.send(Seen::Remarked(notes.to_vec()));
     }
+    fn damaged_keyframe(&mut self, _: Instant) {}
     fn restarted(&mut self) {
         let _ = self.0.send(Seen::Restarted);
     }
@@ -76,6 +77,11 @@ impl Sink for Collector {
 /// Done when `stop` is told, or nobody is left to tell it.
 async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Settings that nobody changes.
+fn fixed(settings: RtspSettings) -> watch::Receiver<RtspSettings> {
+    watch::channel(settings).1
 }
 
 /// A running source and what it told its sink.
@@ -92,6 +98,11 @@ impl Pull {
 
     /// Of a camera that is asked for a keyframe or tried sooner when `wishes` say so.
     fn asking(settings: RtspSettings, wishes: Wishes) -> Pull {
+        Pull::of(fixed(settings), wishes)
+    }
+
+    /// Of a camera whose settings may change.
+    fn of(settings: watch::Receiver<RtspSettings>, wishes: Wishes) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(rtsp::run(settings, Collector(sender), wishes, told(stopped)));

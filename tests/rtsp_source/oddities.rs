@@ -9,7 +9,7 @@ use sluice::source::rtsp::RtspSettings;
 use sluice::stream::SourceState;
 use tokio::net::UdpSocket;
 
-use crate::server::{Request, SDP, SDP_PCMU, interleaved, player, request, server, write};
+use crate::server::{Request, SDP, SDP_PCMU, interleaved, player, request, server, up_to_play, write};
 use crate::{
     IDR, PPS, PPS_NAL, Pull, SPS, SPS_NAL, Seen, impatient, log, over_udp, quick, types, with_login,
 };
@@ -100,8 +100,16 @@ async fn a_new_ssrc_with_each_group_is_a_restart_and_no_loss() {
             of(ssrc, number + 1, at + 3_000, &[0x41, 0x9a, ssrc * 10 + 1]),
         ]
     };
-    let packets = (1..4).flat_map(group).flatten().collect();
-    let mut pull = Pull::start(quick(player(SDP, packets).await));
+    let (url, _) = server(move |stream| async move {
+        // Behind the first there is no pause, so that the second may be somebody else's; the third need not wait.
+        let [first, second, third] = [1, 2, 3].map(|ssrc| group(ssrc).concat());
+        up_to_play(&stream, SDP, "1", &[first, second].concat()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        write(&stream, &third).await;
+        while request(&stream).await.is_some() {}
+    })
+    .await;
+    let mut pull = Pull::start(quick(url));
     assert_eq!(until(&mut pull, 31).await, (vec![10, 11, 20, 21, 30, 31], 0, 2));
     pull.stop().await;
 }

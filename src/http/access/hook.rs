@@ -12,8 +12,8 @@ use serde::Serialize;
 use sluice_config::{Action, Hook as Config, WebUrl};
 use tokio::sync::Semaphore;
 
-use super::client::{AskError, Client};
 use crate::contain::lock;
+use crate::http::ask::{AskError, Client};
 
 /// Answers that are kept. More take 60 bytes each; fewer ask again while many come.
 const KEPT_MAX: usize = 16_384;

@@ -15,8 +15,8 @@ use sluice_config::{Jwt, KeySource, WebUrl};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::client::Client;
 use super::jwt::Keys;
+use crate::http::ask::Client;
 use crate::ops::log::Repeated;
 
 /// Time between two looks at a server's keys. Shorter follows a rotation sooner, where it is not seen by a new key id.

@@ -7,7 +7,6 @@
 
 mod audit;
 mod changed;
-mod client;
 mod credentials;
 mod denied;
 mod hook;
@@ -31,7 +30,6 @@ use tokio::sync::Notify;
 
 use self::audit::{Audit, Decision};
 use self::changed::Changed;
-use self::client::Client as Asking;
 use self::credentials::Credentials;
 use self::denied::Denied;
 use self::hook::{Hook, Question};
@@ -45,6 +43,7 @@ use super::problem::Problem;
 use super::request::Head;
 use crate::contain::{read, write};
 use crate::count::access::{Decisions, Outcome};
+use crate::http::ask::Client as Asking;
 use crate::session::client::Client;
 use crate::session::right::{Proof, Right};
 

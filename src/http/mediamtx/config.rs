@@ -36,7 +36,7 @@ pub(super) fn global(config: &Config) -> Value {
         "metricsAddress": listen(metrics),
         "pprofAddress": listen(pprof.listen.unwrap_or(admin.listen)),
         "webrtcAddress": listen(http.listen),
-        "webrtcEncryption": http.tls.files().is_some(),
+        "webrtcEncryption": http.tls.is_on(),
         "webrtcServerKey": file(http.tls.key.as_deref()),
         "webrtcServerCert": file(http.tls.certificate.as_deref()),
         "webrtcAllowOrigins": http.allow_origin.iter().map(Origin::as_str).collect::<Vec<_>>(),

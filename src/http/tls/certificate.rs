@@ -1,4 +1,4 @@
-//! A certificate and its key, from two PEM files: whether they are whole, belong together and are valid.
+//! A certificate and its key, from PEM files: whether they are whole, belong together and are valid.
 //!
 //! Owns what is wrong with them, in words that name the key of the configuration, the file and the way out. It quotes
 //! nothing of a file, because one of them is secret.
@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 /// The largest file read. A chain has a few KiB; `/dev/zero` does not end.
 const FILE_MAX: u64 = 1 << 20;
 
+const NO_CERTIFICATE: &str = "there is no certificate in it (-----BEGIN CERTIFICATE-----)";
+
 /// A file by the key of the configuration that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PemFile {
@@ -39,7 +41,7 @@ pub struct Files {
 
 /// What is in them, before anybody has looked at it.
 pub struct Contents {
-    certificate: Vec<u8>,
+    certificate: Zeroizing<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
 }
 
@@ -140,7 +142,38 @@ impl std::fmt::Display for Files {
     }
 }
 
+impl CertificateError {
+    /// Whether there simply is no file.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, CertificateError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl PemFile {
+    /// The one that the configuration's `key` names.
+    pub fn new(key: String, path: &Path) -> PemFile {
+        PemFile { key, path: path.to_owned() }
+    }
+
+    /// Every certificate in it, at least one. It may wait for a disk.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError::Read`] and [`CertificateError::Pem`].
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+        let read = CertificateDer::pem_slice_iter(&self.read()?).collect::<Result<Vec<_>, _>>();
+        let found = read.map_err(|error| self.is_no_pem(&error))?;
+        if found.is_empty() {
+            return Err(self.is(NO_CERTIFICATE));
+        }
+        Ok(found)
+    }
+
+    /// That the certificate `index` in it, from 0, is none.
+    pub fn unreadable(&self, index: usize, why: &dyn std::error::Error) -> CertificateError {
+        CertificateError::Certificate { file: self.clone(), number: index + 1, why: why.to_string() }
+    }
+
     fn read(&self) -> Result<Vec<u8>, CertificateError> {
         let refused = |source| CertificateError::Read { file: self.clone(), source };
         // A pipe would keep the reader for ever.
@@ -174,9 +207,14 @@ impl PemFile {
 impl Files {
     /// Those of the table `table` of the configuration, `http.tls` as an example.
     pub fn new(table: &str, (certificate, key): (&Path, &Path)) -> Files {
-        let file =
-            |name: &str, path: &Path| PemFile { key: format!("{table}.{name}"), path: path.to_owned() };
+        let file = |name: &str, path: &Path| PemFile::new(format!("{table}.{name}"), path);
         Files { certificate: file("certificate", certificate), key: file("key", key) }
+    }
+
+    /// Both in one file, which `key` of the configuration leads to.
+    pub fn kept(key: &str, path: &Path) -> Files {
+        let file = PemFile::new(key.to_owned(), path);
+        Files { certificate: file.clone(), key: file }
     }
 
     /// Reads both. It may wait for a disk.
@@ -185,7 +223,12 @@ impl Files {
     ///
     /// [`CertificateError::Read`], and [`CertificateError::Pem`] for a file that is empty or too large.
     pub fn read(&self) -> Result<Contents, CertificateError> {
-        Ok(Contents { certificate: self.certificate.read()?, key: Zeroizing::new(self.key.read()?) })
+        let certificate = Zeroizing::new(self.certificate.read()?);
+        let key = match self.certificate == self.key {
+            true => certificate.clone(),
+            false => Zeroizing::new(self.key.read()?),
+        };
+        Ok(Contents { certificate, key })
     }
 
     /// Makes a certificate of what was read.
@@ -198,16 +241,12 @@ impl Files {
         let chain = chain.map_err(|error| self.certificate.is_no_pem(&error))?;
         let mut parsed = Vec::new();
         for (index, der) in chain.iter().enumerate() {
-            parsed.push(X509::from_der(der).map_err(|error| CertificateError::Certificate {
-                file: self.certificate.clone(),
-                number: index + 1,
-                why: error.to_string(),
-            })?);
+            parsed.push(X509::from_der(der).map_err(|error| self.certificate.unreadable(index, &error))?);
         }
         let Some(own) = parsed.first() else {
             let why = match PrivateKeyDer::from_pem_slice(&contents.certificate) {
                 Ok(_) => "there is a key in it and no certificate: certificate and key are exchanged",
-                Err(_) => "there is no certificate in it (-----BEGIN CERTIFICATE-----)",
+                Err(_) => NO_CERTIFICATE,
             };
             return Err(self.certificate.is(why));
         };
@@ -244,6 +283,12 @@ impl Files {
 }
 
 impl Contents {
+    /// Both in one text.
+    pub fn of_one(pem: &[u8]) -> Contents {
+        let pem = Zeroizing::new(pem.to_vec());
+        Contents { certificate: pem.clone(), key: pem }
+    }
+
     /// Tells these contents from others.
     pub fn mark(&self) -> [u8; 32] {
         let mut mark = [0; 32];
@@ -267,6 +312,11 @@ impl Certificate {
     /// When it expires, in seconds since 1970.
     pub fn until_seconds(&self) -> u64 {
         self.until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    /// When it is to be renewed: when a third of its time is left.
+    pub fn renewal(&self) -> SystemTime {
+        self.until - self.until.duration_since(self.from).unwrap_or_default() / 3
     }
 
     /// How long before its end a person should know: renewal begins when a third of the time is left, and should have

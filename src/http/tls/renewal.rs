@@ -5,13 +5,14 @@
 #![expect(clippy::disallowed_methods, reason = "this file is a shell: it waits and reads the clock")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::Tls;
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, Files};
+use super::reminder::Reminder;
 
 /// Time between looks at the files. Longer shows a new certificate later; each look reads a few KiB.
 const LOOK: Duration = Duration::from_secs(5);
@@ -19,25 +20,29 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long a look may take before that is said. Longer says later that a disk hangs.
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
-/// Time between two lines about the same certificate that expires.
-const REMINDER: Duration = Duration::from_secs(24 * 3600);
-
 /// One listener's files.
 struct Watch {
     tls: Arc<Tls>,
+    files: Files,
     /// What the last look found wrong.
     wrong: Option<String>,
     /// That it was said.
     is_said: bool,
-    reminded: Option<Instant>,
+    reminder: Reminder,
     /// A look that has not ended yet: no other begins beside it.
     late: Option<JoinHandle<Result<Option<Certificate>, CertificateError>>>,
 }
 
 /// Watches the files of `listeners` until the stop; `ask` has it look at once.
-pub async fn watch(listeners: &[Arc<Tls>], ask: &Notify, mut stop: watch::Receiver<bool>) {
-    let new =
-        |tls: &Arc<Tls>| Watch { tls: tls.clone(), wrong: None, is_said: false, reminded: None, late: None };
+pub async fn watch(listeners: &[(Arc<Tls>, Files)], ask: &Notify, mut stop: watch::Receiver<bool>) {
+    let new = |(tls, files): &(Arc<Tls>, Files)| Watch {
+        tls: tls.clone(),
+        files: files.clone(),
+        wrong: None,
+        is_said: false,
+        reminder: Reminder::default(),
+        late: None,
+    };
     let mut watches: Vec<Watch> = listeners.iter().map(new).collect();
     loop {
         watches.iter_mut().for_each(Watch::remind);
@@ -54,9 +59,10 @@ pub async fn watch(listeners: &[Arc<Tls>], ask: &Notify, mut stop: watch::Receiv
 
 impl Watch {
     async fn look(&mut self, is_asked: bool) {
-        let tls = self.tls.clone();
+        let (tls, files) = (self.tls.clone(), self.files.clone());
         // On a thread of its own: a disk may take as long as it likes.
-        let mut look = self.late.take().unwrap_or_else(|| tokio::task::spawn_blocking(move || changed(&tls)));
+        let look = self.late.take();
+        let mut look = look.unwrap_or_else(|| tokio::task::spawn_blocking(move || changed(&tls, &files)));
         let Ok(looked) = tokio::time::timeout(LOOK_MAX, &mut look).await else {
             self.late = Some(look);
             let why =
@@ -70,7 +76,7 @@ impl Watch {
             Ok(Some(certificate)) => {
                 tracing::info!(listener, "a new certificate is shown: {certificate}");
                 self.tls.show(certificate);
-                (self.wrong, self.is_said, self.reminded) = (None, false, None);
+                (self.wrong, self.is_said, self.reminder) = (None, false, Reminder::default());
                 self.remind();
             }
             Err(error) => self.is_wrong(error.to_string(), is_asked),
@@ -83,7 +89,8 @@ impl Watch {
         if (is_asked || is_same) && !(is_same && self.is_said) {
             let listener = self.tls.listener;
             self.tls.counters.refused.add_shared(1);
-            tracing::error!(listener, "the certificate stays as it was ({}): {why}", self.tls.certificate());
+            let shown = self.tls.certificate().map(|shown| shown.to_string()).unwrap_or_default();
+            tracing::error!(listener, "the certificate stays as it was ({shown}): {why}");
             self.is_said = true;
         } else if !is_same {
             self.is_said = false;
@@ -91,40 +98,19 @@ impl Watch {
         self.wrong = Some(why);
     }
 
-    /// Says once a day that the certificate needs a person.
+    /// Says that the certificate needs a person, if it does.
     fn remind(&mut self) {
-        if self.reminded.is_some_and(|at| at.elapsed() < REMINDER) {
-            return;
+        if let Some(certificate) = self.tls.certificate() {
+            self.reminder.look(self.tls.listener, &certificate);
         }
-        let (listener, certificate, now) = (self.tls.listener, self.tls.certificate(), SystemTime::now());
-        match certificate.until.duration_since(now) {
-            _ if certificate.from > now => tracing::warn!(
-                listener,
-                "the certificate is not valid before {}: is this machine's clock right?",
-                httpdate::fmt_http_date(certificate.from)
-            ),
-            Ok(left) if left > certificate.notice() => return,
-            Ok(left) => {
-                let hours = left.as_secs() / 3600;
-                tracing::warn!(
-                    listener,
-                    "the certificate expires in {hours} hours, and was not renewed: {certificate}"
-                );
-            }
-            Err(_) => tracing::error!(
-                listener,
-                "the certificate has expired, and browsers refuse it: {certificate}"
-            ),
-        }
-        self.reminded = Some(Instant::now());
     }
 }
 
 /// What is in the files, if it is not what is shown.
-fn changed(tls: &Tls) -> Result<Option<Certificate>, CertificateError> {
-    let contents = tls.files.read()?;
-    if contents.mark() == tls.certificate().mark {
+fn changed(tls: &Tls, files: &Files) -> Result<Option<Certificate>, CertificateError> {
+    let contents = files.read()?;
+    if tls.certificate().is_some_and(|shown| shown.mark == contents.mark()) {
         return Ok(None);
     }
-    tls.files.judge(&contents, SystemTime::now()).map(Some)
+    files.judge(&contents, SystemTime::now()).map(Some)
 }

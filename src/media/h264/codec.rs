@@ -107,8 +107,8 @@ impl NalCodec for H264 {
         sdp::is_meant_by(fmtp)
     }
 
-    fn unreadable(&self, _: &str) -> Option<&'static str> {
-        None
+    fn unreadable(&self, fmtp: &str) -> Option<&'static str> {
+        sdp::unreadable(fmtp)
     }
 
     fn choose(&self, offered: &[&str], source: Option<[u8; 3]>) -> Option<usize> {
@@ -125,6 +125,10 @@ impl NalCodec for H264 {
 
     fn is_common(&self, profile: u8) -> bool {
         words::COMMON.contains(&profile)
+    }
+
+    fn is_deep(&self, profile: u8) -> bool {
+        words::DEEP.contains(&profile)
     }
 
     fn common(&self) -> (&'static str, Option<&'static str>) {

@@ -13,6 +13,14 @@ pub(super) fn is_meant_by(fmtp: &str) -> bool {
     })
 }
 
+/// Packets in an order of their own (RFC 6184 §6.4).
+pub(super) fn unreadable(fmtp: &str) -> Option<&'static str> {
+    (parameter(fmtp, "packetization-mode") == Some("2")).then_some(
+        "its packets are out of decoding order (packetization-mode=2), which is not read: switch interleaving off in \
+         the camera",
+    )
+}
+
 /// The offered H.264 payload type that says most truly what the source sends.
 ///
 /// Browsers decode every profile they can under any of their payload types, and cameras send Main

@@ -3,6 +3,9 @@
 /// Profiles that browsers take: Baseline, Main, High (ITU-T H.264 §A.2).
 pub(super) const COMMON: [u8; 3] = [66, 77, 100];
 
+/// High 10, and those above it, which may have more than 8 bits.
+pub(super) const DEEP: [u8; 4] = [110, 122, 244, 44];
+
 /// The profile of a `profile-level-id` (ITU-T H.264 §A.2).
 pub(super) fn profile([profile, constraints, _]: [u8; 3]) -> String {
     let constrained = profile == 66 && constraints & 0x40 != 0;

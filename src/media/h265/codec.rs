@@ -134,6 +134,10 @@ impl NalCodec for H265 {
         words::COMMON.contains(&profile)
     }
 
+    fn is_deep(&self, profile: u8) -> bool {
+        profile == words::MAIN_10
+    }
+
     fn common(&self) -> (&'static str, Option<&'static str>) {
         ("Main", None)
     }

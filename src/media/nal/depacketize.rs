@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Fragment, NalCodec, Payload, Role, START_CODE, find_start_code, is_keyframe, trimmed};
+use super::{
+    Fragment, NalCodec, Payload, Role, START_CODE, begins_group, find_start_code, is_keyframe, trimmed,
+};
 use crate::AccessUnit;
 
 /// What a NAL unit counts for beside its bytes: the handle that holds it, twice because their list grows by
@@ -25,6 +27,10 @@ const NAL_OVERHEAD: usize = 2 * size_of::<Bytes>() + 16;
 /// are packetized, less is copied again as it grows.
 const FRAGMENTED: usize = 8 << 10;
 
+/// Ticks from one packet of a picture to its next at most, where each has a timestamp of its own: a millisecond.
+/// Pictures are further apart.
+const ONE_PICTURE: i64 = 90;
+
 /// One RTP packet of the video.
 #[derive(Debug, Clone)]
 pub struct Packet {
@@ -34,8 +40,10 @@ pub struct Packet {
     pub timestamp: i64,
     /// The RTP marker: the last packet of a picture (RFC 6184 §5.1, RFC 7798 §4.1).
     pub marker: bool,
-    /// Whether packets are missing just before this one, or it has nothing to do with those before it (a new SSRC).
+    /// Whether packets are missing just before this one.
     pub after_loss: bool,
+    /// Whether it has nothing to do with those before it: a new SSRC, or numbers begun anew.
+    pub restarted: bool,
     /// When it was read.
     pub received: Instant,
 }
@@ -43,6 +51,17 @@ pub struct Packet {
 /// A picture grew beyond the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PictureTooLarge;
+
+/// Pictures that were not handed out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Packets of them are missing.
+    pub damaged: u64,
+    /// Damaged ones that players could have begun with.
+    pub keyframes: u64,
+    /// Nothing is missing, and none of their slices is the first of a picture.
+    pub headless: u64,
+}
 
 /// Puts packets together to access units.
 ///
@@ -74,6 +93,7 @@ pub struct Depacketizer {
     /// Pictures are missing since the one handed out last.
     gap: bool,
     discarded: u64,
+    left_out: LeftOut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +115,8 @@ struct Picture {
     begun: bool,
     /// Packets of it are missing.
     damaged: bool,
+    /// A slice of it, or a piece of one, is a keyframe's.
+    key: bool,
     /// It was handed out before, without what came behind a wrong marker.
     again: bool,
 }
@@ -126,6 +148,7 @@ impl Depacketizer {
             fields: false,
             gap: false,
             discarded: 0,
+            left_out: LeftOut::default(),
         }
     }
 
@@ -134,15 +157,23 @@ impl Depacketizer {
         self.discarded
     }
 
+    /// Pictures that were not handed out, so far.
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
     /// Takes the next packet and appends the access units which it completes to `out`.
     ///
     /// Parameter sets and SEI alone are no picture, whatever marker or timestamp the sender gave them: they wait
     /// for their slice.
     pub fn push(&mut self, packet: Packet, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        if packet.after_loss {
+        // Whatever a restart begins with: what was under construction gets no end.
+        if packet.after_loss || packet.restarted && !(self.is_between() && self.begins_group(&packet.payload))
+        {
             self.lose();
         }
-        let (payload, same) = (self.codec.payload(&packet.payload), packet.timestamp == self.timestamp);
+        let payload = self.codec.payload(&packet.payload);
+        let same = packet.timestamp == self.timestamp || self.goes_on_with(&payload, packet.timestamp);
         let goes_on = matches!(payload, Payload::Fragment(Fragment { first: false, .. }));
         // A unit ends with its last fragment, and at the latest where something else begins: nothing is lost
         // there, so it is whole.
@@ -173,6 +204,31 @@ impl Depacketizer {
             self.marker(out)?;
         }
         Ok(())
+    }
+
+    /// Whether no picture is begun.
+    fn is_between(&self) -> bool {
+        self.fragment.is_none() && !self.picture.has_slice
+    }
+
+    fn begins_group(&self, payload: &[u8]) -> bool {
+        begins_group(self.codec, payload)
+    }
+
+    /// Whether a packet belongs to what is under construction though it has another timestamp: some senders give
+    /// each packet its own. No packet is missing before it.
+    fn goes_on_with(&self, payload: &Payload<'_>, timestamp: i64) -> bool {
+        let role = match payload {
+            Payload::Fragment(Fragment { first: false, header, .. }) => {
+                return self.fragment.as_ref().is_some_and(|nal| nal.starts_with(header.bytes()));
+            }
+            Payload::Fragment(fragment) => fragment.role(self.codec),
+            Payload::Unit(nal) => self.codec.role(nal),
+            Payload::Aggregate(_) | Payload::Foreign => return false,
+        };
+        self.picture.begun
+            && (1..=ONE_PICTURE).contains(&(timestamp - self.timestamp))
+            && matches!(role, Role::Slice { first: Some(false), .. })
     }
 
     /// Packets are missing, how many and of what nobody knows.
@@ -215,6 +271,9 @@ impl Depacketizer {
             out.push(AccessUnit { nals: picture.nals, timestamp, received, after_gap });
         } else {
             self.gap = true;
+            self.left_out.damaged += u64::from(damaged);
+            self.left_out.keyframes += u64::from(damaged && picture.key);
+            self.left_out.headless += u64::from(!damaged);
             picture.nals.retain(|nal| matches!(self.codec.role(nal), Role::Set(_)));
             waiting.splice(0..0, picture.nals);
         }
@@ -240,6 +299,7 @@ impl Depacketizer {
 
     fn fragment(&mut self, fragment: Fragment<'_>, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
         let Fragment { first, last, header, part } = fragment;
+        self.picture.key |= self.codec.role(header.bytes()).is_key();
         if first {
             let mut nal = Vec::with_capacity(FRAGMENTED);
             nal.extend_from_slice(header.bytes());
@@ -339,6 +399,7 @@ impl Depacketizer {
         }
         picture.nals.push(nal);
         picture.has_slice |= role.is_slice();
+        picture.key |= role.is_key();
         picture.begun |= first == Some(true);
         if role.is_slice() || role == Role::Behind {
             picture.end = picture.nals.len();
@@ -357,7 +418,7 @@ impl Depacketizer {
             let waiting = std::mem::take(&mut self.picture.nals);
             let end = nals.len();
             let picture = Picture::waiting([nals, waiting].concat());
-            self.picture = Picture { end, has_slice: true, begun: true, again: true, ..picture };
+            self.picture = Picture { end, has_slice: true, begun: true, key: true, again: true, ..picture };
         }
     }
 }

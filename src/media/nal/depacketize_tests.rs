@@ -33,7 +33,8 @@ fn push_units(
     let mut out = Vec::new();
     for &(timestamp, marker, after_loss, payload) in packets {
         let payload = Bytes::copy_from_slice(payload);
-        depacketizer.push(Packet { payload, timestamp, marker, after_loss, received }, &mut out)?;
+        depacketizer
+            .push(Packet { payload, timestamp, marker, after_loss, restarted: false, received }, &mut out)?;
     }
     Ok(out)
 }
@@ -150,6 +151,99 @@ fn a_picture_that_lacks_a_packet_is_left_out_and_the_next_one_tells() {
     );
     // A session that begins in the middle of a picture.
     assert_eq!(gaps(&[(10, true, false, part), (20, true, false, P_NAL)]), [(20, true)]);
+}
+
+/// What a restart cuts off gets no end, whatever the sender begins anew with.
+#[test]
+fn a_restart_never_makes_a_whole_picture_of_a_part() {
+    let start: &[u8] = &[0x7c, 0x85, 0x88];
+    let part: &[u8] = &[0x7c, 0x05, 2];
+    let open: [&[&[u8]]; 3] = [&[start, part], &[IDR_NAL, IDR_LATER], &[IDR_NAL, start]];
+    for (open, begins) in open.into_iter().flat_map(|open| [(open, SPS_NAL), (open, IDR_NAL), (open, start)])
+    {
+        let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
+        let mut cut: Vec<_> = open.iter().map(|payload| (10, false, *payload)).collect();
+        cut.push((10, true, begins));
+        // The timestamps go on or begin anew, too.
+        for timestamp in [10, 900] {
+            let mut out = Vec::new();
+            for &(_, restarted, payload) in &cut {
+                let timestamp = if restarted { timestamp } else { 10 };
+                depacketizer.push(packet(timestamp, restarted, payload), &mut out).expect("small");
+            }
+            let later: &[(i64, bool, bool, &[u8])] = &match begins {
+                begins if begins == start => vec![(timestamp, true, false, &[0x7c, 0x45, 5][..])],
+                begins if begins == IDR_NAL => vec![(timestamp, true, false, IDR_LATER)],
+                _ => vec![(timestamp, true, false, IDR_NAL)],
+            };
+            out.extend(push_units(&mut depacketizer, later).expect("small"));
+            assert!(out.len() <= 1, "{open:02x?} then {begins:02x?}: {out:?}");
+            depacketizer = VideoCodec::H264.depacketizer(MAX);
+        }
+    }
+    // Behind a whole picture nothing is missing.
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
+    let mut out = push_units(&mut depacketizer, &[(10, true, false, P_NAL)]).expect("small");
+    depacketizer.push(packet(900, true, SPS_NAL), &mut out).expect("small");
+    out.extend(push_units(&mut depacketizer, &[(900, true, false, P_NAL)]).expect("small"));
+    assert_eq!(out.iter().map(|unit| unit.after_gap).collect::<Vec<_>>(), [false, false]);
+    // In the middle of pictures something is.
+    depacketizer.push(packet(5_000, true, P_NAL), &mut out).expect("small");
+    out.extend(push_units(&mut depacketizer, &[(8_000, true, false, P_NAL)]).expect("small"));
+    assert!(out[2].after_gap && !out[3].after_gap);
+}
+
+#[expect(clippy::disallowed_methods, reason = "any instant serves")]
+fn packet(timestamp: i64, restarted: bool, payload: &[u8]) -> Packet {
+    let payload = Bytes::copy_from_slice(payload);
+    Packet { payload, timestamp, marker: false, after_loss: false, restarted, received: Instant::now() }
+}
+
+#[test]
+fn packets_of_one_picture_with_a_timestamp_each_stay_one_picture() {
+    // One tick more each, with and without markers: fragments, then slices of their own.
+    for marker in [false, true] {
+        let units = depacketize(&[
+            (10, false, false, SPS_NAL),
+            (11, false, false, PPS_NAL),
+            (12, false, false, &[0x7c, 0x85, 0x88, 1]),
+            (13, false, false, &[0x7c, 0x05, 2]),
+            (14, false, false, &[0x7c, 0x45, 3]),
+            (15, marker, false, IDR_LATER),
+            (3_010, false, false, P_NAL),
+            (3_011, false, false, &[0x5c, 0x81, 0x4a]),
+            (3_012, marker, false, &[0x5c, 0x41, 1]),
+            (6_010, true, false, P_NAL),
+        ]);
+        let idr = vec![SPS_NAL.to_vec(), PPS_NAL.to_vec(), vec![0x65, 0x88, 1, 2, 3], IDR_LATER.to_vec()];
+        let p = vec![P_NAL.to_vec(), vec![0x41, 0x4a, 1]];
+        assert_eq!(units, [(12, idr), (3_010, p), (6_010, vec![P_NAL.to_vec()])], "marker {marker}");
+    }
+    // A piece of another unit, and one behind a loss, belong to nothing.
+    for (lost, other) in [(true, [0x7c, 0x45, 3]), (false, [0x5c, 0x41, 3])] {
+        let units = depacketize(&[
+            (10, false, false, &[0x7c, 0x85, 0x88, 1]),
+            (11, true, lost, &other),
+            (3_010, true, false, P_NAL),
+        ]);
+        assert!(units.iter().all(|(_, nals)| nals.iter().all(|nal| nal.len() < 5)), "{units:?}");
+    }
+}
+
+#[test]
+fn pictures_that_are_left_out_are_counted_by_what_they_lack() {
+    let mut depacketizer = VideoCodec::H264.depacketizer(MAX);
+    let packets: [(i64, bool, bool, &[u8]); 7] = [
+        (10, false, false, &[0x7c, 0x85, 0x88]),
+        (10, true, true, &[0x7c, 0x45, 5]),
+        (20, false, true, &[0x7c, 0x05, 5]),
+        (20, true, false, &[0x7c, 0x45, 5]),
+        (30, false, false, &[0x5c, 0x81, 0x9a]),
+        (30, true, true, P_LATER),
+        (40, true, false, P_LATER),
+    ];
+    assert_eq!(push_all(&mut depacketizer, &packets), Ok(Vec::new()));
+    assert_eq!(depacketizer.left_out(), LeftOut { damaged: 3, keyframes: 2, headless: 1 });
 }
 
 #[test]
@@ -335,7 +429,8 @@ fn what_is_held_is_what_is_counted() {
     let received = Instant::now();
     for _ in 0..1_000 {
         let payload = Bytes::copy_from_slice(&payload);
-        let packet = Packet { payload, timestamp: 1, marker: false, after_loss: false, received };
+        let packet =
+            Packet { payload, timestamp: 1, marker: false, after_loss: false, restarted: false, received };
         depacketizer.push(packet.clone(), &mut out).expect("a few bytes each");
         assert!(packet.payload.is_unique(), "the packet is let go");
     }

@@ -19,7 +19,7 @@ use shiguredo_mp4::boxes::SampleEntry;
 
 pub(crate) use bits::Bits;
 pub use bitstream::{Bitstream, Picture, Unsendable};
-pub use depacketize::{Depacketizer, Packet, PictureTooLarge};
+pub use depacketize::{Depacketizer, LeftOut, Packet, PictureTooLarge};
 pub(crate) use payloads::payloads;
 pub use sets::ParameterSets;
 pub(crate) use sprop::parameter_sets;
@@ -239,6 +239,9 @@ pub trait NalCodec: Debug + Sync {
     /// Whether browsers that take the codec take this profile.
     fn is_common(&self, profile: u8) -> bool;
 
+    /// Whether pictures of this profile, common or not, have more than 8 bits.
+    fn is_deep(&self, profile: u8) -> bool;
+
     /// The profiles that are common, in words, and the one that has no B pictures.
     fn common(&self) -> (&'static str, Option<&'static str>);
 
@@ -261,6 +264,29 @@ pub(crate) fn begins_group(codec: &dyn NalCodec, payload: &[u8]) -> bool {
         Payload::Fragment(_) | Payload::Foreign => Role::Malformed,
     };
     role.is_key() || matches!(role, Role::Set(_) | Role::Info | Role::Delimiter)
+}
+
+/// Whether a payload can be one of the codec: what it begins with is a NAL unit of a known type.
+pub(crate) fn reads(codec: &dyn NalCodec, payload: &[u8]) -> bool {
+    let role = match codec.payload(payload) {
+        Payload::Unit(nal) => codec.role(nal),
+        Payload::Aggregate(units) => units.get(2..).map_or(Role::Malformed, |nal| codec.role(nal)),
+        Payload::Fragment(fragment) => codec.role(fragment.header.bytes()),
+        Payload::Foreign => Role::Malformed,
+    };
+    !matches!(role, Role::Malformed | Role::Other)
+}
+
+/// Whether a payload is, or begins an aggregate with, a set that describes a video of a size.
+pub(crate) fn describes(codec: &dyn NalCodec, payload: &[u8]) -> bool {
+    let described = |nal: &[u8]| codec.describe(nal).is_some_and(|facts| facts.size.is_some());
+    match codec.payload(payload) {
+        Payload::Unit(nal) => described(nal),
+        Payload::Aggregate(units) => units.split_first_chunk().is_some_and(|(length, rest)| {
+            rest.get(..usize::from(u16::from_be_bytes(*length))).is_some_and(described)
+        }),
+        Payload::Fragment(_) | Payload::Foreign => false,
+    }
 }
 
 /// `nal` without the zeros behind it: a unit never ends with one (§7.4.1 of both standards), so they are padding, or

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use super::{NalCodec, SetId, VideoFacts, trimmed};
 use crate::MAX_PAYLOAD;
 
-/// Sets of one kind that are remembered; beyond it the one not seen for longest goes.
+/// Bytes of the sets of one kind that are remembered; beyond it the one not seen for longest goes. Their number is
+/// bounded by their ids.
 ///
-/// Encoders use one SPS and one to three PPS. Raising it puts more bytes before each keyframe of a
+/// Encoders use one SPS and one to three PPS, a few all 256. Raising it puts more bytes before each keyframe of a
 /// source that keeps making new ids; lowering it loses sets that a picture may refer to.
-const MAX_SETS: usize = 16;
+const MAX_BYTES: usize = 16 << 10;
 
 /// Bytes of one parameter set at the most. Real ones have 10 to 100; beyond one packet it is garbage.
 const MAX_SET_BYTES: usize = MAX_PAYLOAD;
@@ -68,8 +69,9 @@ impl ParameterSets {
         let Some(sets) = self.kinds.get_mut(kind) else { return false };
 
         let known = sets.iter().position(|set| set.id == id).map(|at| sets.remove(at));
-        if sets.len() == MAX_SETS {
-            sets.remove(0);
+        let mut bytes = sets.iter().map(|set| set.nal.len()).sum::<usize>();
+        while bytes + nal.len() > MAX_BYTES {
+            bytes -= sets.remove(0).nal.len();
         }
         let set = match known {
             Some(set) if *set.nal == *nal => set,
@@ -208,17 +210,23 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_keeps_making_ids_is_bounded() {
+    fn every_id_is_kept_and_a_source_of_large_sets_is_bounded() {
         let mut sets = none();
         assert!(sets.remember(&[0x67, 0x42, 0xc0, 0x1e, 0x80]));
-        for id in 0..=254u32 {
+        let pps = |id: u32, more: usize| {
             // ue(v) of `id` in 17 bits at the most, then ue(v) 0.
             let code = u64::from(id + 1);
             let length = 2 * (63 - code.leading_zeros()) + 1;
             let bits = ((code << 1 | 1) << (32 - length - 1)) as u32;
-            assert!(sets.remember(&[&[0x68][..], &bits.to_be_bytes(), &[0x80]].concat()));
-        }
-        assert_eq!(sets.in_order().count(), 1 + MAX_SETS);
-        assert_eq!(sets.kinds[PPS].last().map(|pps| pps.id), Some(254));
+            [&[0x68][..], &bits.to_be_bytes(), &vec![0x80; more]].concat()
+        };
+        assert!((0..=255).all(|id| sets.remember(&pps(id, 1))));
+        assert_eq!(sets.in_order().count(), 1 + 256);
+        assert!((0..=255).all(|id| sets.complete(Some(id))));
+
+        assert!((0..=255).all(|id| sets.remember(&pps(id, 1_000))));
+        let bytes = sets.kinds[PPS].iter().map(|pps| pps.nal.len()).sum::<usize>();
+        assert!((MAX_BYTES - MAX_SET_BYTES..=MAX_BYTES).contains(&bytes), "{bytes}");
+        assert_eq!(sets.kinds[PPS].last().map(|pps| pps.id), Some(255));
     }
 }

@@ -14,6 +14,9 @@ use super::message::{Headers, Method};
 /// Challenges of one answer that are looked at.
 const MAX_CHALLENGES: usize = 8;
 
+/// Characters of the name of a scheme; known ones have up to 13 (IANA, HTTP authentication schemes).
+const MAX_SCHEME: usize = 16;
+
 /// Fresh challenges to one request that are answered. Two, because a camera may refuse a nonce that it had just
 /// given out; more, and a wrong password locks the user out sooner.
 const MAX_FRESH: u8 = 2;
@@ -100,6 +103,8 @@ impl Sent {
 pub(super) struct Authenticator {
     credentials: Option<Credentials>,
     challenge: Option<Challenge>,
+    /// The hash by which the camera refused what it was told, and offered a weaker one.
+    refused: Option<Algorithm>,
     /// The camera takes Digest: a later request for Basic is somebody else's, or a fault.
     digest_seen: bool,
     /// What it asked for last.
@@ -149,19 +154,28 @@ impl Authenticator {
     pub(super) fn handle_refusal(&mut self, headers: &Headers, sent: &mut Sent) -> Verdict {
         let mut names = String::new();
         let (mut digest, mut basic) = (None::<Digest>, false);
+        let used = match &self.challenge {
+            Some(Challenge::Digest(digest)) if sent.nonce.is_some() => Some(digest.algorithm),
+            _ => None,
+        };
+        let mut weaker = None::<Digest>;
         for challenge in headers.all("www-authenticate").flat_map(read_challenges).take(MAX_CHALLENGES) {
             match challenge.scheme.to_ascii_lowercase().as_str() {
                 "digest" => match Digest::new(&challenge) {
+                    Some(new) if self.refused.is_some_and(|refused| new.algorithm >= refused) => {}
+                    Some(new) if used.is_some_and(|used| new.algorithm < used) => weaker = Some(new),
                     Some(new) if digest.as_ref().is_none_or(|best| new.algorithm > best.algorithm) => {
                         digest = Some(new);
                     }
                     Some(_) => {}
+                    None if challenge.get("nonce").is_none() => names += " Digest without a nonce",
                     None => names += " Digest with an unknown algorithm",
                 },
                 "basic" => basic = true,
-                other => names += &format!(" {other}"),
+                other => names += &format!(" {}", scheme_name(other)),
             }
         }
+        let digest = digest.or_else(|| weaker.take());
         self.asked = match &digest {
             Some(digest) => SignIn::Digest(digest.algorithm.name()),
             None if basic => SignIn::Basic,
@@ -184,11 +198,25 @@ impl Authenticator {
             Challenge::Basic => (&[][..], false),
             Challenge::Digest(digest) => (&digest.nonce[..], digest.stale),
         };
+        // Cameras that offer SHA-256 and know their password's MD5 only are not rare.
+        if let (Some(used), Some(weaker), Challenge::Digest(Digest { stale: false, .. })) =
+            (used, weaker, &fresh)
+            && sent.answers > 0
+        {
+            self.refused = Some(used);
+            sent.answers += 1;
+            self.asked = SignIn::Digest(weaker.algorithm.name());
+            self.challenge = Some(Challenge::Digest(weaker));
+            self.count = 0;
+            return Verdict::Again;
+        }
         // One remembered from before may be asked for again by a camera that wants to challenge first.
         if sent.answers > 0 && sent.nonce.as_deref() == Some(nonce) && !stale {
+            self.refused = None;
             return Verdict::Wrong;
         }
         if sent.answers >= if stale { MAX_STALE } else { MAX_FRESH } {
+            self.refused = None;
             return if stale { Verdict::Expired } else { Verdict::Wrong };
         }
         sent.answers += 1;
@@ -286,6 +314,12 @@ impl Digest {
     }
 }
 
+/// A scheme in a sentence. What is none, a part of a challenge that cannot be read, may be anything.
+fn scheme_name(name: &str) -> &str {
+    let is_name = name.len() <= MAX_SCHEME && name.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    if is_name { name } else { "something" }
+}
+
 fn printable(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
 }
@@ -365,11 +399,24 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     while let Some((at, byte)) = bytes.next() {
         match byte {
             b'"' => return (value, &quoted[at + 1..]),
+            // `realm="IPCAM\", nonce="1"`: the end of a value and no quote in it, if a parameter follows.
+            b'\\' if quoted[at + 1..].starts_with(b"\"") && ends_value(&quoted[at + 2..]) => {
+                value.push(b'\\');
+            }
             b'\\' => value.extend(bytes.next().map(|(_, byte)| *byte)),
             byte => value.push(*byte),
         }
     }
     (value, &[])
+}
+
+/// Whether a quoted value ends before `rest`: nothing follows, or another parameter.
+fn ends_value(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii_start();
+    let Some(rest) = rest.strip_prefix(b",") else { return rest.is_empty() };
+    let name = rest.trim_ascii_start();
+    let end = name.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').unwrap_or(0);
+    end > 0 && name[end..].trim_ascii_start().starts_with(b"=")
 }
 
 #[cfg(test)]

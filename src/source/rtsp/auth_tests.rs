@@ -111,6 +111,56 @@ fn digest_is_taken_before_basic_and_the_better_hash_before_the_other() {
     }
 }
 
+/// Cameras that offer SHA-256 and check by MD5.
+#[test]
+fn the_weaker_hash_is_tried_once_where_the_better_is_refused() {
+    let sha = digest("n1", ", algorithm=SHA-256, qop=\"auth\"");
+    let (both, later) = ([&sha[..], &digest("n1", "")], digest("n2", ", algorithm=SHA-256, qop=\"auth\""));
+    let mut talk = Talk::new();
+    talk.ask();
+    assert_eq!(talk.refused(&both), Verdict::Again);
+    assert!(talk.again().expect("SHA-256").contains("algorithm=SHA-256"));
+    assert_eq!(talk.refused(&both), Verdict::Again);
+    assert!(!talk.again().expect("MD5").contains("SHA-256"));
+    assert_eq!(talk.auth.asked(), SignIn::Digest("MD5"));
+    // It was that: the next request has it, and a fresh challenge is answered by it.
+    assert!(!talk.ask().expect("MD5").contains("SHA-256"));
+    assert_eq!(talk.refused(&[&later, &digest("n2", "")]), Verdict::Again);
+    assert!(!talk.again().expect("MD5").contains("SHA-256"));
+    // It was not: the password is wrong, and no third one is tried.
+    let mut talk = Talk::new();
+    talk.ask();
+    for verdict in [Verdict::Again, Verdict::Again, Verdict::Wrong] {
+        assert_eq!(talk.refused(&both), verdict);
+        talk.again();
+    }
+}
+
+#[test]
+fn a_realm_that_ends_in_a_backslash_hides_no_nonce() {
+    for challenge in [
+        r#"Digest realm="IPCAM\", nonce="abc123", algorithm="MD5""#.to_owned(),
+        r#"Digest realm="IPCAM\\", nonce="abc123""#.to_owned(),
+    ] {
+        let mut talk = Talk::new();
+        talk.ask();
+        assert_eq!(talk.refused(&[&challenge]), Verdict::Again, "{challenge}");
+        let answer = talk.again().expect("an answer");
+        assert_eq!(parameter(&answer, "realm").as_deref(), Some(r"IPCAM\"), "{answer}");
+        assert_eq!(parameter(&answer, "nonce").as_deref(), Some("abc123"), "{answer}");
+    }
+    // A quote in it stays one.
+    let mut talk = Talk::new();
+    talk.ask();
+    talk.refused(&[r#"Digest realm="a\", b", nonce="abc123""#]);
+    assert_eq!(parameter(&talk.again().expect("an answer"), "realm").as_deref(), Some(r#"a", b"#));
+    // What cannot be read is not shown.
+    assert_eq!(talk.refused(&["Secret123nonce x"]), Verdict::Wrong);
+    let mut talk = Talk::new();
+    talk.ask();
+    assert_eq!(talk.refused(&["Secret123nonce x"]), Verdict::Unknown("something x".into()));
+}
+
 #[test]
 fn basic_is_sent_when_asked_for_and_not_before() {
     let mut talk = Talk::new();

@@ -24,7 +24,7 @@ use super::failure::Failure;
 /// kernel memory per camera.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// The same of one for reports, which are small and not looked at.
+/// The same of one for reports, which are small and few.
 const REPORT_BUFFER: usize = 4 << 10;
 
 /// Bytes of a datagram, at most (RFC 768).
@@ -39,6 +39,8 @@ const MAX_ROUND: usize = 64;
 /// A session's sockets.
 pub(super) struct Connection {
     stream: TcpStream,
+    /// The camera closed the stream, and still sends over UDP.
+    without_stream: bool,
     ports: Ports,
     /// Fires at a deadline or before it: to move it with every picture would cost more than to look too often.
     timer: Pin<Box<Sleep>>,
@@ -56,7 +58,6 @@ struct Ports {
 struct Pair {
     media: usize,
     packets: UdpSocket,
-    /// Nobody else gets the port, and what comes there is left to the kernel.
     reports: UdpSocket,
 }
 
@@ -67,6 +68,8 @@ pub(super) enum Arrival {
     Closed,
     /// Of which section of the description, and each packet.
     Datagrams(usize, Vec<Bytes>),
+    /// Reports of the camera's.
+    Reports(Vec<Bytes>),
     /// Nothing: a deadline may have passed, or there is room to write.
     Nothing,
 }
@@ -102,7 +105,7 @@ impl Connection {
             let peer = stream.peer_addr()?.ip();
             let ports = Ports { pairs: Vec::new(), peer, stranger: None, buffer: Vec::new() };
             let timer = Box::pin(tokio::time::sleep_until((now() + settings.rtsp.data_timeout).into()));
-            Ok(Connection { stream, ports, timer })
+            Ok(Connection { stream, without_stream: false, ports, timer })
         });
         opened.map_err(|error| Failure::Unreachable(error.to_string()))
     }
@@ -155,6 +158,16 @@ impl Connection {
         }
     }
 
+    /// The camera closed the stream; what comes over UDP is read on. Nothing is written any more.
+    pub(super) fn drop_stream(&mut self) {
+        self.without_stream = true;
+    }
+
+    /// Whether there is a stream.
+    pub(super) fn has_stream(&self) -> bool {
+        !self.without_stream
+    }
+
     /// Who else sent to our ports.
     pub(super) fn stranger(&self) -> Option<IpAddr> {
         self.ports.stranger
@@ -166,8 +179,11 @@ impl Connection {
         dialog: &mut Dialog,
         deadline: Option<Instant>,
     ) -> io::Result<Arrival> {
-        let Connection { stream, ports, timer } = self;
+        let Connection { stream, without_stream, ports, timer } = self;
         let (mut reader, writer) = stream.split();
+        if *without_stream {
+            dialog.output().clear();
+        }
         if !dialog.output().is_empty() {
             // Almost always there is room, and reading goes on at once.
             match writer.try_write(dialog.output()) {
@@ -185,11 +201,11 @@ impl Connection {
         tokio::select! {
             biased;
             // A read that does not fill its room needs no second one to learn that nothing is left.
-            read = reader.read_buf(dialog.input()) => {
+            read = reader.read_buf(dialog.input()), if !*without_stream => {
                 Ok(if read? == 0 { Arrival::Closed } else { Arrival::Stream })
             }
-            at = poll_fn(|context| ports.poll_ready(context)), if !ports.pairs.is_empty() => {
-                Ok(ports.read(at))
+            (at, reports) = poll_fn(|context| ports.poll_ready(context)), if !ports.pairs.is_empty() => {
+                Ok(ports.read(at, reports))
             }
             written = writer.writable(), if pending => written.map(|()| Arrival::Nothing),
             () = timer, if deadline.is_some() => Ok(Arrival::Nothing),
@@ -198,27 +214,35 @@ impl Connection {
 }
 
 impl Ports {
-    /// The index of a pair that has packets.
-    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<usize> {
-        let ready = |pair: &Pair| pair.packets.poll_recv_ready(context).is_ready();
-        self.pairs.iter().position(ready).map_or(Poll::Pending, Poll::Ready)
+    /// The index of a pair that has packets, or reports.
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<(usize, bool)> {
+        let mut ready = |reports: bool| {
+            let ready = |pair: &Pair| {
+                let socket = if reports { &pair.reports } else { &pair.packets };
+                socket.poll_recv_ready(context).is_ready()
+            };
+            self.pairs.iter().position(ready).map(|at| (at, reports))
+        };
+        ready(false).or_else(|| ready(true)).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// What has arrived at a pair from the camera.
-    fn read(&mut self, at: usize) -> Arrival {
+    fn read(&mut self, at: usize, reports: bool) -> Arrival {
         let pair = &self.pairs[at];
+        let socket = if reports { &pair.reports } else { &pair.packets };
         self.buffer.resize(MAX_DATAGRAM, 0);
         let mut packets = Vec::new();
         for _ in 0..MAX_ROUND {
-            match pair.packets.try_recv_from(&mut self.buffer) {
+            match socket.try_recv_from(&mut self.buffer) {
                 Ok((length, from)) if from.ip() == self.peer => {
                     packets.push(Bytes::copy_from_slice(&self.buffer[..length]));
                 }
-                Ok((_, from)) => self.stranger = Some(from.ip()),
+                Ok((_, from)) if !reports => self.stranger = Some(from.ip()),
+                Ok(_) => {}
                 Err(_) => break,
             }
         }
-        Arrival::Datagrams(pair.media, packets)
+        if reports { Arrival::Reports(packets) } else { Arrival::Datagrams(pair.media, packets) }
     }
 }
 

@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use sluice_config::Rtsp;
 use url::Url;
 
 use self::keepalive::Keepalive;
@@ -38,6 +39,9 @@ const MAX_CONNECTIONS: u8 = 5;
 /// A session description of no announced length has ended when nothing came for this long. Longer delays cameras
 /// that leave the length out; shorter cuts descriptions on slow lines.
 const QUIET: Duration = Duration::from_millis(500);
+
+/// A session description that is whole, though less than announced, has ended when nothing came for this long.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// What happened.
 #[derive(Debug)]
@@ -75,6 +79,8 @@ pub(super) struct Dialog {
     wire: Wire,
     exchange: Exchange,
     step: Step,
+    /// A status below 200 that came since the last answer, as it was said.
+    interim: Option<String>,
     /// When bytes came last.
     heard: Option<Instant>,
     url: Url,
@@ -119,6 +125,7 @@ impl Dialog {
             wire: Wire::default(),
             exchange: Exchange::new(auth, transcript, settings.rtsp.request_timeout),
             step: Step::Idle,
+            interim: None,
             heard: None,
             url: settings.camera.url.clone(),
             connections: 0,
@@ -140,6 +147,12 @@ impl Dialog {
             keepalive: Keepalive::new(None),
             packets: 0,
         }
+    }
+
+    /// Takes other keys for the attempts to come.
+    pub(super) fn take(&mut self, rtsp: &Rtsp) {
+        self.settings.rtsp = rtsp.clone();
+        self.exchange.timeout = rtsp.request_timeout;
     }
 
     /// Begins an attempt: the next is a connection to [`Dialog::url`].
@@ -164,6 +177,7 @@ impl Dialog {
         self.wire = Wire::default();
         self.exchange.renew();
         self.heard = None;
+        self.interim = None;
         self.tracks.clear();
         self.set_up = 0;
         self.track_urls.clear();
@@ -243,10 +257,20 @@ impl Dialog {
     /// When [`Dialog::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let request = self.exchange.outstanding().map(|outstanding| outstanding.deadline);
-        let quiet = self.heard.filter(|_| self.wire.is_open_ended()).map(|heard| heard + QUIET);
+        let quiet = self.quiet_at();
         // A keepalive has no deadline of its own: the next one takes its place.
         let request = if self.step == Step::Playing { self.keepalive.deadline() } else { request };
         request.into_iter().chain(quiet).min()
+    }
+
+    /// When a body has ended if nothing more comes.
+    fn quiet_at(&self) -> Option<Instant> {
+        let time = match () {
+            () if self.wire.is_open_ended() => QUIET,
+            () if self.wire.has_description() => STALLED,
+            () => return None,
+        };
+        self.heard.map(|heard| heard + time)
     }
 
     /// Sets up `tracks`, the essential ones first, then plays.
@@ -327,7 +351,7 @@ impl Dialog {
             }
             return None;
         }
-        let quiet = self.wire.is_open_ended() && self.heard.is_some_and(|heard| heard + QUIET <= now);
+        let quiet = self.quiet_at().is_some_and(|at| at <= now);
         let outstanding = self.exchange.outstanding()?;
         let overdue = outstanding.deadline <= now;
         let request = outstanding.method;
@@ -357,6 +381,8 @@ impl Dialog {
         let said = self.mask().quote(self.wire.sample());
         Some(Event::Failed(if self.wire.skipped() > 0 && self.step == Step::Describe {
             Failure::NotRtsp(said)
+        } else if let Some(said) = self.interim.take() {
+            Failure::OnlyInterim { request, limit: self.settings.rtsp.request_timeout, said }
         } else {
             Failure::NoAnswerTo {
                 request,

@@ -141,6 +141,7 @@ fn tracks() -> Vec<Track> {
         port: None,
         channels: (0, 0),
         server_port: None,
+        ssrc: None,
     };
     vec![track(0, "video h264"), track(1, "audio pcmu")]
 }
@@ -452,9 +453,9 @@ fn redirects_are_followed_on_the_same_host_only() {
     assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9/cam", "the next attempt asks the source again");
 
     for (location, shown) in [
-        ("rtsp://a:b@192.0.2.7/x", "rtsp://192.0.2.7/x"),
-        ("http://10.0.0.9/x", "http://10.0.0.9/x"),
-        ("rtsp://192.0.2.7/user=a&pw=hunter2", "rtsp://192.0.2.7/..."),
+        ("rtsp://a:b@192.0.2.7/hunter2", "if rtsp://192.0.2.7/... is your camera"),
+        ("http://10.0.0.9/hunter2", "to http://10.0.0.9/..., where there is no RTSP"),
+        ("rtsp://192.0.2.7:8554/", "if rtsp://192.0.2.7:8554 is your camera"),
     ] {
         let mut rig = Rig::new();
         let failure = rig.answers("302 Moved", &format!("Location: {location}\r\n"));
@@ -468,6 +469,30 @@ fn redirects_are_followed_on_the_same_host_only() {
         hops += 1;
     }
     assert!(hops < MAX_CONNECTIONS);
+    // From one address to the next, and to none.
+    let (mut rig, mut last) = (Rig::new(), vec!["Connect".to_owned()]);
+    for hop in 0..=MAX_CONNECTIONS {
+        if last == ["Connect"] {
+            last = rig.answers("302 Moved", &format!("Location: rtsp://10.0.0.9/token-{hop}\r\n"));
+            rig.connected();
+        }
+    }
+    assert!(last[0].contains("from one of its addresses to the next, without end"), "{last:?}");
+    assert!(!rig.dialog.transcript().contains("token-"), "{}", rig.dialog.transcript());
+    let failure = Rig::new().answers("302 Moved", "");
+    assert!(failure[0].contains("names no address"), "{failure:?}");
+}
+
+#[test]
+fn a_status_that_is_no_answer_yet_is_waited_behind_and_quoted() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.answers("100 Continue", ""), [""; 0]);
+    let failure = rig.answers("404 Not Found", "");
+    assert!(failure[0].contains("404 Not Found"), "{failure:?}");
+    let mut rig = Rig::new();
+    assert_eq!(rig.answers("101 Fine", ""), [""; 0]);
+    let failure = rig.waits();
+    assert!(failure[0].contains("\"RTSP/1.0 101 Fine\", which is no answer yet"), "{failure:?}");
 }
 
 #[test]
@@ -525,11 +550,22 @@ fn what_is_no_rtsp_is_quoted() {
             "RTSP/1.0 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
             "check the path of the source URL. It sent \"<html>\"",
         ),
-        ("RTSP/1.0 200 OK\r\nContent-Length: 3000000\r\n\r\n", "answer of 3000000 bytes"),
+        ("RTSP/1.0 200 OK\r\nContent-Length: 3000000\r\n\r\n", "answer of more than 262144 bytes"),
     ] {
         let failure = Rig::new().says(said);
         assert!(failure.len() == 1 && failure[0].contains(wanted), "{said:?}: {failure:?}");
     }
+    // Where no body comes, its status says more.
+    let mut rig = Rig::new();
+    assert_eq!(rig.says("RTSP/1.0 204 No Content\r\n\r\n"), [""; 0]);
+    let failure = rig.waits();
+    assert!(failure[0].contains("It sent \"RTSP/1.0 204 No Content"), "{failure:?}");
+    // A description that is whole, though less than announced, is taken soon.
+    let mut rig = Rig::new();
+    let head = format!("RTSP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", SDP.len() + 3);
+    assert_eq!(rig.says(format!("{head}{SDP}")), [""; 0]);
+    let asked = rig.now;
+    assert_eq!((rig.waits(), rig.now - asked), (vec!["Described".to_owned()], STALLED));
     let mut rig = Rig::new();
     assert_eq!(rig.says("SSH-2.0-dropbear\r\n"), [""; 0]);
     let failure = rig.waits();

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::auth::Verdict;
 use super::message::Method;
+use super::silence::Silence;
 use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
 use crate::stream::Cause;
 use sluice_config::Transport;
@@ -35,6 +36,11 @@ pub(super) enum Failure {
     #[error("did not answer {request} within {secs} s{hint}", secs = limit.as_secs_f32(),
         hint = if *amid { ", its answer began and did not end: is the line to it good?" } else { ": restart it if this lasts" })]
     NoAnswerTo { request: Method, limit: Duration, amid: bool },
+    #[error(
+        "answered {request} by \"{said}\", which is no answer yet, and by nothing more within {secs} s: restart it if \
+         this lasts", secs = limit.as_secs_f32()
+    )]
+    OnlyInterim { request: Method, limit: Duration, said: String },
     #[error("answered with something that is not RTSP: is the port right? It sent \"{0}\"")]
     NotRtsp(String),
     #[error("{}", too_large(*.0))]
@@ -47,6 +53,15 @@ pub(super) enum Failure {
         "redirects its viewers to the very address that it was asked at: restart it, and check its RTSP settings"
     )]
     RedirectedToItself,
+    #[error("redirects its viewers and names no address: restart it, and check its RTSP settings")]
+    RedirectedNowhere,
+    #[error(
+        "redirects its viewers from one of its addresses to the next, without end: restart it, and check its RTSP \
+         settings"
+    )]
+    RedirectedInCircles,
+    #[error("sends its viewers to {0}, where there is no RTSP: check port and path of the source URL")]
+    RedirectedElsewhere(String),
     #[error("gave no list of what it sends: check the path of the source URL. It sent \"{0}\"")]
     NoDescription(String),
     #[error("sends media over UDP though TCP was asked for: set its rtsp_transport to udp. It said \"{0}\"")]
@@ -58,15 +73,13 @@ pub(super) enum Failure {
     #[error("offers nothing that can be forwarded: set it to {} video ({})", VideoCodec::WANTED, .0.join("; "))]
     Nothing(Vec<String>),
     #[error("sent no {what} for {secs} s{hint}", secs = .limit.as_secs_f32(),
-        hint = silence_hint(*.transport, *.discarded, *.stranger))]
-    Silent {
-        what: &'static str,
-        limit: Duration,
-        transport: Transport,
-        discarded: u64,
-        /// Whose packets came to the ports of this session, if not the camera's.
-        stranger: Option<IpAddr>,
-    },
+        hint = .silence.hint(*.transport))]
+    Silent { what: &'static str, limit: Duration, transport: Transport, silence: Silence },
+    #[error(
+        "sends {comes}, and its session description says {announced}: set its codec anew, or restart it",
+        comes = .comes.encoding_name(), announced = .announced.encoding_name()
+    )]
+    OtherCodec { announced: VideoCodec, comes: VideoCodec },
     #[error("sent a picture of more than {0} bytes: {advice}", advice = picture_advice(*.0))]
     PictureTooLarge(usize),
     #[error("closed the connection{}: is it restarting, or out of sessions?",
@@ -147,10 +160,16 @@ impl Refusal {
             (404, _) => "it has no such stream, check the path of the source URL",
             (300..=399, _) => "it redirects: put the final address into the source URL",
             (453 | 503, _) => "it has no room for another session, close other clients of the camera",
+            (461, _) if self.request != Method::Setup => {
+                "it wants another way of transport, check its RTSP settings"
+            }
             (461, _) if self.transport == Transport::Tcp => {
                 "it does not offer RTP over TCP, set its rtsp_transport to udp"
             }
             (461, _) => "it does not offer RTP over UDP, set its rtsp_transport to tcp",
+            (551, _) => {
+                "it wants what no request of ours asks for (an option), restart it or look for another firmware"
+            }
             (500.., _) => "it has an internal fault, restart it if this lasts",
             _ => "check the path of the source URL and the camera's settings",
         };
@@ -164,11 +183,13 @@ impl Failure {
     pub(super) fn needs_operator(&self) -> bool {
         match self {
             Failure::Nothing(_)
+            | Failure::OtherCodec { .. }
             | Failure::Redirected(_)
+            | Failure::RedirectedElsewhere(_)
             | Failure::OnlyUdp(_)
             | Failure::OnlyMulticast(_) => true,
             Failure::Refused(refusal) => {
-                matches!(refusal.status, 401 | 403) && refusal.verdict != Some(Verdict::Expired)
+                matches!(refusal.status, 401 | 403 | 461) && refusal.verdict != Some(Verdict::Expired)
             }
             _ => false,
         }
@@ -179,19 +200,25 @@ impl Failure {
         match self {
             Failure::NoName(_) => Cause::Name,
             Failure::OutOfReach(_) => Cause::Refused,
-            Failure::Unreachable(_)
-            | Failure::NoConnection(_)
-            | Failure::NotRtsp(_)
-            | Failure::TooLarge(_) => Cause::Unreachable,
-            Failure::NoAnswerTo { .. } | Failure::Closed(_) | Failure::TornDown | Failure::Broken(_) => {
-                Cause::Broken
-            }
+            Failure::Unreachable(_) | Failure::NoConnection(_) | Failure::NotRtsp(_) => Cause::Unreachable,
+            Failure::TooLarge(_)
+            | Failure::OnlyInterim { .. }
+            | Failure::NoAnswerTo { .. }
+            | Failure::Closed(_)
+            | Failure::TornDown
+            | Failure::Broken(_) => Cause::Broken,
             Failure::Silent { .. } => Cause::Broken,
             Failure::Refused(refusal) => refusal.cause(),
-            Failure::NoDescription(_) | Failure::Redirected(_) | Failure::RedirectedToItself => Cause::Path,
+            Failure::NoDescription(_)
+            | Failure::Redirected(_)
+            | Failure::RedirectedElsewhere(_)
+            | Failure::RedirectedNowhere
+            | Failure::RedirectedInCircles
+            | Failure::RedirectedToItself => Cause::Path,
             Failure::OnlyUdp(_)
             | Failure::OnlyMulticast(_)
             | Failure::Nothing(_)
+            | Failure::OtherCodec { .. }
             | Failure::PictureTooLarge(_) => Cause::Media,
             Failure::NoPorts(_) | Failure::Panic => Cause::Internal,
         }
@@ -205,7 +232,6 @@ impl Failure {
             | Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)
-            | Failure::TooLarge(_)
             | Failure::NoAnswerTo { request: Method::Describe, .. }
             | Failure::Closed(Some(Method::Describe)) => Stage::Unreached,
             Failure::Refused(Refusal { verdict: Some(_), .. } | Refusal { status: 401 | 403, .. }) => {
@@ -219,7 +245,10 @@ impl Failure {
     pub(super) fn wants_udp(&self) -> bool {
         match self {
             Failure::OnlyUdp(_) => true,
-            Failure::Refused(refusal) => refusal.status == 461 && refusal.transport == Transport::Tcp,
+            Failure::Refused(refusal) => {
+                let Refusal { request, status, transport, .. } = refusal;
+                (*request, *status, *transport) == (Method::Setup, 461, Transport::Tcp)
+            }
             _ => false,
         }
     }
@@ -238,10 +267,11 @@ impl Failure {
 fn too_large(what: TooLarge) -> String {
     match what {
         TooLarge::Head => format!(
-            "sent an answer with more than {MAX_HEAD} bytes of headers, no camera does: is host and port right?"
+            "sent an answer with more than {MAX_HEAD} bytes of headers, no camera does: check the path of the source URL, or restart it"
         ),
-        TooLarge::Body(bytes) => format!(
-            "sent an answer of {bytes} bytes, more than {MAX_BODY} are not read: is host and port right?"
+        TooLarge::Body => format!(
+            "sent an answer of more than {MAX_BODY} bytes, no camera does: check the path of the source URL, or \
+             restart it"
         ),
     }
 }
@@ -251,20 +281,6 @@ fn picture_advice(limit: usize) -> String {
         format!("lower its bitrate, or raise rtsp.max_frame, up to {FRAME_MAX}")
     } else {
         "lower its bitrate or its resolution, larger ones are not taken".to_owned()
-    }
-}
-
-fn silence_hint(transport: Transport, discarded: u64, stranger: Option<IpAddr>) -> String {
-    match (discarded, transport, stranger) {
-        (_, _, Some(address)) => format!(
-            ", though packets came from {address}: only the address of the source URL is listened to. Put that one \
-             into it, or set its rtsp_transport to tcp"
-        ),
-        (1.., ..) => ", though packets came: they are not what its session description announced".to_owned(),
-        (0, Transport::Udp, _) => {
-            ": does a firewall drop its UDP packets? Try its rtsp_transport tcp".to_owned()
-        }
-        (0, Transport::Tcp, _) => ": does its encoder still run?".to_owned(),
     }
 }
 

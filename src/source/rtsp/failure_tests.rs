@@ -42,6 +42,9 @@ fn refusals_say_what_to_do() {
     assert!(
         sentence(Refusal { transport: Transport::Udp, ..refusal(461) }).contains("rtsp_transport to tcp")
     );
+    let describe = sentence(Refusal { request: Method::Describe, ..refusal(461) });
+    assert!(!describe.contains("udp") && describe.contains("check its RTSP settings"), "{describe}");
+    assert!(sentence(refusal(551)).contains("what no request of ours asks for"));
     assert!(sentence(refusal(453)).contains("close other clients"));
     assert!(sentence(refusal(302)).contains("final address"));
 }
@@ -51,7 +54,7 @@ fn no_sentence_is_a_parsers() {
     let sentences = [
         Failure::NotRtsp("HTTP/1.1 400 Bad Request".into()),
         Failure::TooLarge(TooLarge::Head),
-        Failure::TooLarge(TooLarge::Body(4_000_000_000)),
+        Failure::TooLarge(TooLarge::Body),
         Failure::Redirected("rtsp://192.0.2.7/x".into()),
         Failure::NoDescription("<html>".into()),
         Failure::OnlyUdp("RTP/AVP;unicast".into()),
@@ -71,15 +74,25 @@ fn no_sentence_is_a_parsers() {
 
 #[test]
 fn silence_names_who_else_was_heard() {
-    let silent = |discarded, transport, stranger| {
+    let silent = |silence, transport| {
         let limit = Duration::from_secs(10);
-        Failure::Silent { what: "whole picture", limit, transport, discarded, stranger }.to_string()
+        Failure::Silent { what: "whole picture", limit, transport, silence }.to_string()
     };
-    let stranger = Some([192, 0, 2, 7].into());
-    assert!(silent(0, Transport::Udp, stranger).contains("came from 192.0.2.7"));
-    assert!(silent(0, Transport::Udp, None).contains("firewall"));
-    assert!(silent(0, Transport::Tcp, None).contains("encoder"));
-    assert!(silent(3, Transport::Tcp, None).contains("not what its session description announced"));
+    let stranger = [192, 0, 2, 7].into();
+    for (silence, transport, words) in [
+        (Silence::Elsewhere(stranger), Transport::Udp, "came from 192.0.2.7"),
+        (Silence::Nothing, Transport::Udp, "firewall"),
+        (Silence::Nothing, Transport::Tcp, "encoder still run"),
+        (Silence::Strangers, Transport::Tcp, "not what its session description announced"),
+        (Silence::Damaged, Transport::Tcp, "mend its line"),
+        (Silence::Damaged, Transport::Udp, "rtsp_transport tcp"),
+        (Silence::Headless, Transport::Tcp, "switch interleaving off"),
+        (Silence::NoPicture, Transport::Tcp, "none brings a picture"),
+        (Silence::Ended, Transport::Tcp, "RTCP BYE"),
+    ] {
+        let sentence = silent(silence, transport);
+        assert!(sentence.contains(words), "{sentence}");
+    }
 }
 
 #[test]
@@ -94,7 +107,7 @@ fn a_limit_that_cannot_be_raised_is_not_told_to_be() {
 #[test]
 fn only_what_trying_cannot_cure_waits_for_the_operator() {
     let needs = |status| Failure::Refused(refusal(status)).needs_operator();
-    assert!(needs(401) && needs(403));
+    assert!(needs(401) && needs(403) && needs(461));
     assert!(!Failure::Refused(Refusal { verdict: Some(Verdict::Expired), ..refusal(401) }).needs_operator());
     assert!(Failure::Nothing(Vec::new()).needs_operator());
     assert!(!needs(404) && !needs(503) && !Failure::Closed(None).needs_operator());

@@ -23,6 +23,8 @@ pub(super) struct Offer {
     pub(super) clock_rate: u32,
     pub(super) channels: Option<u16>,
     pub(super) payload_type: u8,
+    /// Others of the same codec in its section.
+    pub(super) more_types: Vec<u8>,
     pub(super) frame_rate: Option<f32>,
     /// Perhaps the way back: taken only where there is nothing else.
     pub(super) send_only: bool,
@@ -41,6 +43,7 @@ impl From<&Media> for Offer {
             clock_rate: media.clock_rate,
             channels: media.channels,
             payload_type: media.payload_type.unwrap_or(u8::MAX),
+            more_types: media.more_types.clone(),
             frame_rate: media.frame_rate,
             send_only: media.send_only,
             feedback: media.feedback,
@@ -50,6 +53,11 @@ impl From<&Media> for Offer {
 }
 
 impl Offer {
+    /// The payload types of its packets.
+    pub(super) fn payload_types(&self) -> Vec<u8> {
+        [&[self.payload_type][..], &self.more_types].concat()
+    }
+
     /// The codec as which the stream is forwarded, if it can be: audio counts only as browsers take it.
     pub(super) fn codec(&self) -> Option<Codec> {
         let codec = Codec::of_name(&self.encoding)?;
@@ -75,7 +83,13 @@ impl Offer {
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
         if Codec::of_name(&self.encoding).is_some() && self.codec().is_none() && self.unreadable().is_none() {
-            name += &format!(" at {} Hz with {} channels", self.clock_rate, self.channels.unwrap_or(1));
+            name += &match Codec::of_name(&self.encoding) {
+                // Video has no channels.
+                Some(Codec::Video(_)) => {
+                    format!(" at {} Hz, and not {}", self.clock_rate, VideoCodec::CLOCK_RATE)
+                }
+                _ => format!(" at {} Hz with {} channels", self.clock_rate, self.channels.unwrap_or(1)),
+            };
         }
         name
     }

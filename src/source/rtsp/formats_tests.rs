@@ -9,6 +9,7 @@ fn offer(media: &str, encoding: &str, clock_rate: u32, channels: Option<u16>) ->
         clock_rate,
         channels,
         payload_type: 96,
+        more_types: Vec::new(),
         frame_rate: None,
         send_only: false,
         feedback: false,

@@ -142,10 +142,11 @@ pub(super) struct TransportAnswer {
     pub(super) interleaved: Option<(u8, u8)>,
     /// The camera's ports of RTP and RTCP.
     pub(super) server_port: Option<(u16, u16)>,
+    /// Of its packets, as it says.
+    pub(super) ssrc: Option<u32>,
 }
 
-/// Reads a `Transport` header. Its `ssrc` is wrong too often, and its `source` may name somebody else: neither is
-/// looked at.
+/// Reads a `Transport` header. Its `source` may name somebody else, and is not looked at.
 pub(super) fn read_transport(value: &str) -> TransportAnswer {
     // Of several, the first: the one that the camera has taken.
     let first = value.split(',').next().unwrap_or_default();
@@ -159,6 +160,7 @@ pub(super) fn read_transport(value: &str) -> TransportAnswer {
         match name.to_ascii_lowercase().as_str() {
             "interleaved" => answer.interleaved = pair(value, |first: u8| first.saturating_add(1)),
             "server_port" => answer.server_port = pair(value, |first: u16| first.saturating_add(1)),
+            "ssrc" => answer.ssrc = u32::from_str_radix(value.trim_start_matches("0x"), 16).ok(),
             "multicast" => answer.multicast = true,
             "client_port" | "port" => answer.udp = true,
             _ => {}

@@ -10,8 +10,8 @@ use sluice_config::Transport;
 use sluice_media::Kind;
 
 use super::failure::{Failure, Stage};
+use super::flow::Flow;
 use super::formats::Offer;
-use super::reader::Flow;
 use super::session::Session;
 use super::{Journal, RtspSettings, SignIn, TEARDOWN_WAIT};
 use crate::stream::Sink;

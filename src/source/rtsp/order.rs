@@ -3,10 +3,14 @@
 //! Owns what is known of a sender: its SSRC, its next sequence number, its timestamps unwrapped. retina reads the
 //! packet's header. Never looks into a payload.
 
+mod claim;
+
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use retina::rtp::PacketHeader;
+
+use self::claim::Claim;
 
 /// A gap up to this is loss (RFC 3550 §A.1, `MAX_DROPOUT`); beyond it the numbers have jumped. Raising it counts
 /// restarts as losses.
@@ -27,6 +31,10 @@ const MAX_HELD: usize = 16;
 
 /// How long they are held at most. The delay of a picture after a loss; less than the distance of two pictures.
 const HOLD: Duration = Duration::from_millis(30);
+
+/// Packets one after another with a gap before each, inside a connection, before numbers are not believed any more: no
+/// camera loses every second packet so evenly, and some count in steps.
+const MAX_STEPS: u8 = 16;
 
 /// A packet in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +62,20 @@ struct Raw {
 /// Puts the packets of a track into order.
 #[derive(Debug)]
 pub(super) struct Order {
-    payload_type: u8,
+    /// Payload types that are taken.
+    types: Vec<u8>,
     /// Packets may overtake each other.
     udp: bool,
     sender: Option<Sender>,
+    /// Who may take its place.
+    claim: Claim,
     /// By sequence number, all ahead of the next.
     held: Vec<Raw>,
     /// The first packet of what may be new numbers.
     stray: Option<Raw>,
     late_run: u8,
     restarts: u8,
+    steps: u8,
     /// Numbers that mean nothing.
     disbelieved: bool,
     /// What tells the last packet from another one.
@@ -79,19 +91,52 @@ struct Sender {
 }
 
 impl Order {
-    pub(super) fn new(payload_type: u8, udp: bool) -> Order {
+    /// Of packets of these `types`. `announced` is the SSRC that SETUP named: it is often wrong, and so decides only
+    /// between two that send.
+    pub(super) fn new(types: Vec<u8>, udp: bool, announced: Option<u32>) -> Order {
         Order {
-            payload_type,
+            types,
             udp,
             sender: None,
+            claim: Claim::new(announced),
             held: Vec::new(),
             stray: None,
             late_run: 0,
             restarts: 0,
+            steps: 0,
             disbelieved: false,
             last: (0, [0; 16]),
             discarded: 0,
         }
+    }
+
+    /// Takes another payload type, too.
+    pub(super) fn take(&mut self, payload_type: u8) {
+        self.types.push(payload_type);
+    }
+
+    /// Packets that somebody else sent while the sender went on.
+    pub(super) fn foreign(&self) -> u64 {
+        self.claim.foreign()
+    }
+
+    /// Whether its numbers mean nothing, so that losses cannot be told.
+    pub(super) fn is_disbelieved(&self) -> bool {
+        self.disbelieved
+    }
+
+    /// The sender `ssrc` says that it ends (RFC 3550 §6.6). Returns whether it is this one.
+    pub(super) fn end(&mut self, ssrc: u32) -> bool {
+        let ends = self.sender.is_some_and(|sender| sender.ssrc == ssrc);
+        if ends {
+            self.claim.let_go();
+        }
+        ends
+    }
+
+    /// Whoever sends next is the sender.
+    pub(super) fn let_go(&mut self) {
+        self.claim.let_go();
     }
 
     /// Packets that were none, came too late, or are somebody else's.
@@ -101,6 +146,11 @@ impl Order {
 
     /// When [`Order::release`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        self.overdue().into_iter().chain(self.claim.deadline()).min()
+    }
+
+    /// When the oldest that is held is waited for no more.
+    fn overdue(&self) -> Option<Instant> {
         self.held.iter().map(|raw| raw.received).min().map(|oldest| oldest + HOLD)
     }
 
@@ -125,18 +175,39 @@ impl Order {
         let known = self.sender.is_some_and(|sender| sender.ssrc == header.ssrc());
         if !known {
             // Another stream on the same channel or port, with types and numbers of its own.
-            if header.payload_type() != self.payload_type {
+            if !self.types.contains(&header.payload_type()) {
                 self.discarded += 1;
                 return;
             }
-            return self.restart(raw, out);
+            if self.claim.push(raw, self.sender.map(|sender| sender.ssrc)) {
+                self.succeed(out);
+            }
+            return;
         }
+        self.claim.refuse(received);
+        self.place(raw, missing, out);
+    }
+
+    /// Another one takes the sender's place.
+    fn succeed(&mut self, out: &mut Vec<Ordered>) {
+        let mut packets = self.claim.take(self.sender.map(|sender| sender.ssrc)).into_iter();
+        let Some(first) = packets.next() else { return };
+        self.restart(first, out);
+        for raw in packets {
+            self.place(raw, None, out);
+        }
+    }
+
+    /// Takes a packet of the sender.
+    fn place(&mut self, raw: Raw, missing: Option<u16>, out: &mut Vec<Ordered>) {
+        let (header, received) = (raw.header, raw.received);
         let next = self.sender.map_or(0, |sender| sender.next);
         let ahead = header.sequence_number().wrapping_sub(next);
         match ahead {
             _ if self.disbelieved => self.deliver(raw, 0, false, out),
             0 => {
                 self.restarts = 0;
+                self.steps = 0;
                 self.deliver(raw, 0, false, out);
                 self.drain(out);
             }
@@ -147,7 +218,12 @@ impl Order {
                 }
                 self.release(received, out);
             }
-            1..=MAX_GAP => self.deliver(raw, missing.map_or(ahead, |missing| missing.min(ahead)), false, out),
+            1..=MAX_GAP => {
+                let lost = missing.map_or(ahead, |missing| missing.min(ahead));
+                self.steps = if lost > 0 { self.steps + 1 } else { 0 };
+                self.disbelieved |= self.steps >= MAX_STEPS;
+                self.deliver(raw, lost, false, out);
+            }
             // Nothing overtakes inside a connection: one number for all packets of a picture.
             u16::MAX if !self.udp && self.is_beside_last(&raw) => self.deliver(raw, 0, false, out),
             _ if ahead >= MAX_LATE.wrapping_neg() && self.late_run < MAX_LATE_RUN => {
@@ -172,10 +248,13 @@ impl Order {
         timestamp == Some(raw.header.timestamp()) && self.last != begin_of(&raw.payload)
     }
 
-    /// Gives up waiting for what is overdue.
+    /// Gives up waiting for what is overdue, and for a sender that has ended.
     pub(super) fn release(&mut self, now: Instant, out: &mut Vec<Ordered>) {
-        while self.deadline().is_some_and(|deadline| deadline <= now) {
+        while self.overdue().is_some_and(|deadline| deadline <= now) {
             self.release_first(out);
+        }
+        if self.claim.is_due(now) {
+            self.succeed(out);
         }
     }
 
@@ -217,6 +296,7 @@ impl Order {
         let first = self.sender.is_none();
         let same = self.sender.is_some_and(|sender| sender.ssrc == raw.header.ssrc());
         self.restarts = if same { self.restarts + 1 } else { 0 };
+        self.steps = 0;
         self.disbelieved = self.restarts >= MAX_RESTARTS;
         self.deliver(raw, 0, !first, out);
     }

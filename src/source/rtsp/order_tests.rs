@@ -10,7 +10,7 @@ struct Rig {
 impl Rig {
     #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn new(udp: bool) -> Rig {
-        Rig { order: Order::new(96, udp), now: Instant::now(), out: Vec::new() }
+        Rig { order: Order::new(vec![96], udp, None), now: Instant::now(), out: Vec::new() }
     }
 
     fn push(&mut self, ssrc: u32, number: u16, timestamp: u32) {
@@ -57,9 +57,110 @@ fn a_new_ssrc_is_a_restart_and_no_loss() {
     for udp in [false, true] {
         let mut rig = Rig::new(udp);
         rig.numbers(1, [10, 11]);
-        rig.numbers(2, [40_000, 40_001]);
-        assert_eq!(rig.seen(), [(10, 0, false), (11, 0, false), (40_000, 0, true), (40_001, 0, false)]);
+        rig.numbers(2, [40_000]);
+        assert_eq!(rig.seen(), whole([10, 11]), "the first may go on");
+        rig.now += claim::ENDED;
+        rig.numbers(2, [40_001]);
+        assert_eq!(rig.seen(), [(40_000, 0, true), (40_001, 0, false)], "udp {udp}");
+        // Now the other one is the stranger.
+        rig.numbers(1, [12]);
+        rig.numbers(2, [40_002]);
+        assert_eq!((rig.seen(), rig.order.foreign()), (whole([40_002]), 1));
     }
+}
+
+#[test]
+fn who_sends_between_the_packets_of_a_sender_is_left_out_and_counted() {
+    for udp in [false, true] {
+        let mut rig = Rig::new(udp);
+        // Two encoders by turns, packet by packet and picture by picture; and one odd packet a second.
+        for turn in 0..100 {
+            let count = 1 + turn % 4;
+            rig.numbers(1, turn * 10..turn * 10 + count);
+            rig.numbers(2, turn * 7..turn * 7 + count);
+            rig.now += Duration::from_millis(100);
+        }
+        assert!(rig.seen().iter().all(|(number, _, restarted)| number % 10 < 4 && !restarted), "udp {udp}");
+        assert_eq!(rig.order.foreign(), 246, "those behind its last packet may be a new one's");
+    }
+}
+
+#[test]
+fn a_sender_that_says_its_end_or_that_was_not_announced_gives_way_at_once() {
+    let mut rig = Rig::new(false);
+    rig.numbers(1, [1, 2]);
+    assert!(!rig.order.end(7) && rig.order.end(1));
+    rig.numbers(2, [9]);
+    assert_eq!(rig.seen(), [(1, 0, false), (2, 0, false), (9, 0, true)]);
+
+    let mut rig = Rig { order: Order::new(vec![96], false, Some(2)), ..Rig::new(false) };
+    rig.numbers(1, [1, 2]);
+    rig.numbers(2, [9]);
+    rig.numbers(1, [3]);
+    rig.numbers(2, [10]);
+    assert_eq!(rig.seen(), [(1, 0, false), (2, 0, false), (9, 0, true), (10, 0, false)]);
+}
+
+/// Whatever SSRCs come, little is held of those that may be new.
+#[test]
+fn what_is_held_of_another_sender_is_bounded() {
+    let mut rig = Rig::new(false);
+    rig.numbers(1, [1]);
+    rig.numbers(2, 0..20_000);
+    assert!(rig.order.claim.held().0);
+    for ssrc in 3..5_000 {
+        rig.numbers(ssrc, [7]);
+    }
+    assert_eq!(rig.order.claim.held(), (true, 1));
+}
+
+#[test]
+fn a_camera_that_changes_its_ssrc_again_and_again_is_waited_for_once() {
+    let mut rig = Rig::new(false);
+    rig.numbers(1, [1, 2]);
+    rig.numbers(2, [50, 51]);
+    let (due, before) = (rig.order.deadline().expect("it is waited for"), rig.now);
+    assert_eq!(due, before + claim::ENDED);
+    rig.now = due;
+    rig.order.release(due, &mut rig.out);
+    assert_eq!(
+        rig.seen(),
+        [(1, 0, false), (2, 0, false), (50, 0, true), (51, 0, false)],
+        "nothing more has to come"
+    );
+    for ssrc in 3..6 {
+        rig.now += Duration::from_secs(1);
+        rig.numbers(ssrc, [7, 8]);
+        assert_eq!(rig.seen(), [(7, 0, true), (8, 0, false)]);
+    }
+    // One of each packet is nobody.
+    rig.numbers(9, [1]);
+    assert!(rig.seen().is_empty());
+    // One that comes back shows that two send.
+    rig.now += Duration::from_secs(1);
+    rig.numbers(5, [9]);
+    rig.numbers(6, [1]);
+    rig.numbers(5, [10]);
+    assert_eq!(rig.seen(), [(9, 0, false), (1, 0, true)]);
+    rig.numbers(6, [2]);
+    rig.now += Duration::from_secs(1);
+    rig.numbers(6, [3]);
+    rig.numbers(7, [1]);
+    rig.numbers(6, [4]);
+    assert_eq!(rig.seen(), whole([2, 3, 4]));
+}
+
+#[test]
+fn numbers_in_steps_are_not_believed_inside_a_connection() {
+    let mut rig = Rig::new(false);
+    rig.numbers(1, (0..100).map(|number| number * 2));
+    let lost: Vec<u16> = rig.seen().into_iter().map(|(_, lost, _)| lost).collect();
+    assert_eq!(lost.iter().map(|lost| usize::from(*lost)).sum::<usize>(), usize::from(MAX_STEPS));
+    assert!(rig.order.is_disbelieved() && lost[usize::from(MAX_STEPS) + 1..].iter().all(|lost| *lost == 0));
+    // A line that loses every third packet is believed.
+    let mut rig = Rig::new(false);
+    rig.numbers(1, (0..300).filter(|number| number % 3 > 0));
+    assert!(!rig.order.is_disbelieved());
 }
 
 #[test]

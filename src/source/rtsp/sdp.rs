@@ -30,6 +30,8 @@ pub(super) struct Media {
     pub(super) kind: String,
     /// Of its first format that we carry, else of the first. `None` if it is no number, as in private sections.
     pub(super) payload_type: Option<u8>,
+    /// Its other formats of the same encoding and clock.
+    pub(super) more_types: Vec<u8>,
     /// Encoding name in lower case; empty if it cannot be told.
     pub(super) encoding: String,
     pub(super) clock_rate: u32,
@@ -146,9 +148,26 @@ impl<'a> Lines<'a> {
         let described = || formats.iter().map(|format| self.describe(&kind, format));
         let carried = |media: &Media| Codec::of_name(&media.encoding).is_some();
         let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
+        let same = |other: &Media| {
+            other.payload_type != media.payload_type
+                && (&other.encoding, other.clock_rate, other.channels)
+                    == (&media.encoding, media.clock_rate, media.channels)
+        };
+        let more_types = match media.encoding.is_empty() {
+            true => Vec::new(),
+            false => described().filter(same).filter_map(|other| other.payload_type).collect(),
+        };
         let control = self.control.map(str::to_owned);
         let feedback = self.profile.to_ascii_uppercase().ends_with("AVPF");
-        Media { kind, control, frame_rate: self.frame_rate, send_only: self.send_only, feedback, ..media }
+        Media {
+            kind,
+            more_types,
+            control,
+            frame_rate: self.frame_rate,
+            send_only: self.send_only,
+            feedback,
+            ..media
+        }
     }
 
     /// One of the section's formats.

@@ -8,6 +8,7 @@ fn video() -> Media {
     Media {
         kind: "video".into(),
         payload_type: Some(96),
+        more_types: Vec::new(),
         encoding: "h264".into(),
         clock_rate: 90_000,
         channels: None,
@@ -90,6 +91,14 @@ fn of_several_formats_the_one_that_is_carried_is_read() {
     // The first control counts, also one before the map.
     let media = read(b"m=audio 0 RTP/AVP 0\r\na=control:a\r\na=control:b\r\n").media.swap_remove(0);
     assert_eq!(media.control.as_deref(), Some("a"));
+}
+
+#[test]
+fn formats_of_one_codec_in_a_section_are_one() {
+    let text = "m=video 0 RTP/AVP 96 97 98 99\r\na=rtpmap:96 H264/90000\r\na=rtpmap:97 H264/90000\r\n\
+                a=rtpmap:98 rtx/90000\r\na=rtpmap:99 H264/90000\r\n";
+    let media = read(text.as_bytes()).media.swap_remove(0);
+    assert_eq!((media.payload_type, media.more_types), (Some(96), vec![97, 99]));
 }
 
 #[test]

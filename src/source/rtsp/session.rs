@@ -4,16 +4,21 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_config::Transport;
+use sluice_config::{Rtsp, Transport};
 
 use super::connection::{Arrival, Connection, now};
 use super::dialog::{Dialog, Event};
 use super::failure::Failure;
+use super::flow::Flow;
 use super::keyframe::Asking;
-use super::reader::{Flow, Reader};
+use super::reader::Reader;
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
 use crate::track::KeyframeRequest;
+
+/// Pictures that may stay away over UDP once the camera has closed the RTSP connection. Some close it after PLAY and
+/// send on; of those that went away nothing more comes. Longer delays the next attempt on the latter.
+const WITHOUT_STREAM: Duration = Duration::from_secs(2);
 
 /// A camera's session, from attempt to attempt.
 pub(super) struct Session {
@@ -45,6 +50,11 @@ impl Session {
         }
     }
 
+    /// Takes other keys for the attempts to come. What is known of the camera stays.
+    pub(super) fn take(&mut self, rtsp: &Rtsp) {
+        self.dialog.take(rtsp);
+    }
+
     /// What was said in the last attempt.
     pub(super) fn transcript(&self) -> String {
         self.dialog.transcript()
@@ -59,11 +69,13 @@ impl Session {
     pub(super) async fn end(&mut self, limit: Duration) {
         let Session { dialog, connection, .. } = self;
         if let Some(connection) = connection
+            && connection.has_stream()
             && dialog.tear_down(now())
         {
             let farewell = async {
-                while let Ok(Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..)) =
-                    connection.turn(dialog, None).await
+                while let Ok(
+                    Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..) | Arrival::Reports(_),
+                ) = connection.turn(dialog, None).await
                 {
                     while let Some(event) = dialog.poll(now()) {
                         if matches!(event, Event::Over | Event::Failed(_)) {
@@ -86,10 +98,28 @@ impl Session {
 
     /// Reads until the attempt has failed.
     async fn read<S: Sink>(&mut self, settings: &RtspSettings, reader: &mut Reader<'_, S>) -> Failure {
+        // Since when there is no RTSP connection any more.
+        let mut closed: Option<Instant> = None;
         while let Some(connection) = &mut self.connection {
-            let deadline = self.dialog.deadline().into_iter().chain(reader.deadline()).min();
+            let gone =
+                closed.map(|closed| reader.heard().map_or(closed, |at| at.max(closed)) + WITHOUT_STREAM);
+            let deadline = self.dialog.deadline().into_iter().chain(reader.deadline()).chain(gone).min();
             let arrival = connection.turn(&mut self.dialog, deadline).await;
             let now = now();
+            let outlives =
+                self.dialog.is_playing() && self.dialog.tracks().iter().all(|track| track.port.is_some());
+            if outlives && matches!(arrival, Ok(Arrival::Closed) | Err(_)) {
+                tracing::debug!(
+                    stream = settings.stream,
+                    "the camera closed the RTSP connection; reading on over UDP"
+                );
+                connection.drop_stream();
+                closed = Some(now);
+                continue;
+            }
+            if gone.is_some_and(|gone| gone <= now) && matches!(arrival, Ok(Arrival::Nothing)) {
+                return Failure::Closed(None);
+            }
             let mut event = match arrival {
                 Ok(Arrival::Stream) => self.dialog.poll(now),
                 Ok(Arrival::Nothing) => None,
@@ -99,6 +129,10 @@ impl Session {
                             return failure;
                         }
                     }
+                    None
+                }
+                Ok(Arrival::Reports(reports)) => {
+                    reports.iter().for_each(|report| reader.report(report));
                     None
                 }
                 Ok(Arrival::Closed) => Some(self.dialog.handle_close()),

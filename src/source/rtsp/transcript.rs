@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use sluice_config::Credentials;
+use url::Url;
 
 use super::RtspSettings;
 
@@ -34,6 +35,15 @@ pub(super) struct Mask {
     secrets: Vec<(String, &'static str)>,
 }
 
+/// Addresses that a camera sent us on to whose paths are masked too, at most.
+const MAX_HIDDEN: usize = 16;
+
+/// What stands for a path.
+const PATH: &str = "/(path)";
+
+/// Shorter secrets are only masked where they stand alone: they would take words and numbers apart.
+const SHORT: usize = 4;
+
 impl Mask {
     pub(super) fn new(settings: &RtspSettings) -> Mask {
         let mut secrets = Vec::new();
@@ -47,23 +57,31 @@ impl Mask {
             secrets.push((BASE64_STANDARD_NO_PAD.encode(basic), "(password)"));
             secrets.push((BASE64_STANDARD_NO_PAD.encode(password), "(password)"));
         }
-        for (part, name) in
-            [(Some(settings.camera.url.path()), "/(path)"), (settings.camera.url.query(), "(query)")]
-        {
-            secrets.extend(part.map(|part| (part.to_owned(), name)));
+        let mut mask = Mask { secrets };
+        mask.hide(&settings.camera.url);
+        mask
+    }
+
+    /// Takes out path and query of another address, too.
+    pub(super) fn hide(&mut self, url: &Url) {
+        if self.secrets.iter().filter(|(_, name)| *name == PATH).count() > MAX_HIDDEN {
+            return;
+        }
+        for (part, name) in [(Some(url.path()), PATH), (url.query(), "(query)")] {
+            self.secrets.extend(part.map(|part| (part.to_owned(), name)));
         }
         // A single character would take the text apart; so would the root path.
-        secrets.retain(|(secret, _)| secret.len() > 1);
+        self.secrets.retain(|(secret, _)| secret.len() > 1);
         // The longest first: what is left of one after a part of it was replaced would be shown.
-        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
-        Mask { secrets }
+        self.secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        self.secrets.dedup();
     }
 
     /// `text` without secrets, controls and what is no text.
     pub(super) fn text(&self, bytes: &[u8]) -> String {
         let mut text = String::from_utf8_lossy(bytes).replace('\r', "");
         for (secret, name) in &self.secrets {
-            text = text.replace(secret, name);
+            text = replace(&text, secret, name);
         }
         let text = text.lines().map(|line| {
             let lower = line.to_ascii_lowercase();
@@ -90,6 +108,32 @@ impl Mask {
         }
         quote
     }
+}
+
+/// `text` with `name` for each `secret`. A path is one only where it is whole, and behind no name of a protocol:
+/// `/cam` is not in `/cam2`, nor `/1` in `RTSP/1.0`.
+fn replace(text: &str, secret: &str, name: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (before, behind) = (&rest[..at], &rest[at + secret.len()..]);
+        let mut next = behind.chars();
+        let goes_on = match next.next() {
+            Some('.') => next.next().is_some_and(char::is_alphanumeric),
+            Some(c) => c.is_alphanumeric() || matches!(c, '_' | '-' | '~' | '%'),
+            None => false,
+        };
+        let protocol = ["RTSP", "HTTP", "RTP", "AVP"].iter().any(|protocol| before.ends_with(protocol));
+        let alone = !goes_on && !before.ends_with(char::is_alphanumeric);
+        let masked = match name {
+            PATH => !goes_on && !protocol,
+            _ => secret.len() >= SHORT || alone,
+        };
+        clean.push_str(before);
+        clean.push_str(if masked { name } else { secret });
+        rest = behind;
+    }
+    clean + rest
 }
 
 /// What would break a line of the log, or turn what follows around.
@@ -132,6 +176,11 @@ impl Transcript {
     pub(super) fn clear(&mut self) {
         self.messages.clear();
         self.bytes = 0;
+    }
+
+    /// Takes out path and query of an address that a camera sent us on to.
+    pub(super) fn hide(&mut self, url: &Url) {
+        self.mask.hide(url);
     }
 
     pub(super) fn mask(&self) -> &Mask {

@@ -51,6 +51,32 @@ fn what_a_camera_sends_back_is_masked_wherever_it_stands() {
 }
 
 #[test]
+fn a_path_is_masked_where_it_is_whole() {
+    let said = "DESCRIBE rtsp://10.0.0.9/cam RTSP/1.0";
+    for (camera, text, wanted) in [
+        (
+            "rtsp://10.0.0.9/1",
+            "RTSP/1.0 404 at rtsp://10.0.0.9/1/track1",
+            "RTSP/1.0 404 at rtsp://10.0.0.9/(path)/track1",
+        ),
+        ("rtsp://10.0.0.9/1.0", "RTP/AVP RTSP/1.0 rtsp://h/1.0", "RTP/AVP RTSP/1.0 rtsp://h/(path)"),
+        (
+            "rtsp://10.0.0.9/cam",
+            "rtsp://h/cam2 rtsp://h/cam.sdp rtsp://h/cam.",
+            "rtsp://h/cam2 rtsp://h/cam.sdp rtsp://h/(path).",
+        ),
+        ("rtsp://10.0.0.9/cam", said, "DESCRIBE rtsp://10.0.0.9/(path) RTSP/1.0"),
+        ("rtsp://a:20@10.0.0.9/", "RTSP/1.0 200 it is 20", "RTSP/1.0 200 it is (password)"),
+        ("rtsp://a:2020@10.0.0.9/", "x2020x", "x(password)x"),
+    ] {
+        assert_eq!(mask_of(camera).quote(text.as_bytes()), wanted, "{camera}");
+    }
+    let mut mask = mask_of("rtsp://10.0.0.9/cam");
+    mask.hide(&"rtsp://10.0.0.9/live/token-7?k=99".parse().expect("a URL"));
+    assert_eq!(mask.quote(b"rtsp://h/live/token-7?k=99"), "rtsp://h/(path)?(query)");
+}
+
+#[test]
 fn quotes_are_one_short_line() {
     let mask = mask();
     assert_eq!(mask.quote(b"RTSP/1.0 200 \"s3cr/t\"\r\nmore"), "RTSP/1.0 200 '(password)'...");

@@ -81,7 +81,7 @@ pub(super) enum Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooLarge {
     Head,
-    Body(u64),
+    Body,
 }
 
 /// Takes a connection's bytes apart.
@@ -139,6 +139,14 @@ impl Wire {
         self.pending.as_ref().is_some_and(|pending| pending.wanted.is_none())
     }
 
+    /// Whether the body that comes is a session description that may be whole: what is there ends with a line, and has
+    /// a section.
+    pub(super) fn has_description(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.is_description)
+            && self.buffer.ends_with(b"\n")
+            && self.buffer[..].split(|byte| *byte == b'\n').any(|line| line.starts_with(b"m="))
+    }
+
     /// The next whole message or packet. `None` wants more bytes.
     pub(super) fn next(&mut self) -> Result<Option<Item>, TooLarge> {
         loop {
@@ -180,7 +188,7 @@ impl Wire {
             // Text goes on until something else begins.
             return match text_end(&self.buffer, &mut self.scanned) {
                 Some(end) => Ok(Some(end)),
-                None if self.buffer.len() > MAX_BODY => Err(TooLarge::Body(self.buffer.len() as u64)),
+                None if self.buffer.len() > MAX_BODY => Err(TooLarge::Body),
                 None => Ok(None),
             };
         };
@@ -333,7 +341,7 @@ impl Wire {
         let wanted = match announced {
             _ if media.is_some() => Some(0),
             Some(length) if length > MAX_BODY as u64 && self.expected == Expected::Media => Some(0),
-            Some(length) if length > MAX_BODY as u64 => return Err(TooLarge::Body(length)),
+            Some(length) if length > MAX_BODY as u64 => return Err(TooLarge::Body),
             Some(length) => Some(length as usize),
             None if is_text => None,
             None => Some(0),

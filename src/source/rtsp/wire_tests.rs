@@ -101,7 +101,7 @@ fn sizes_are_bounded() {
 
     let mut wire = Wire::default();
     wire.input().extend_from_slice(b"RTSP/1.0 200 OK\r\nContent-Length: 4000000000\r\n\r\n");
-    assert_eq!(wire.next(), Err(TooLarge::Body(4_000_000_000)));
+    assert_eq!(wire.next(), Err(TooLarge::Body));
 
     // A body without a length, a byte at a time.
     let mut wire = Wire::default();
@@ -112,7 +112,7 @@ fn sizes_are_bounded() {
             break error;
         }
     };
-    assert!(matches!(error, TooLarge::Body(bytes) if bytes < MAX_BODY as u64 + 10));
+    assert_eq!(error, TooLarge::Body);
 }
 
 /// What is poured between messages is dropped as it comes.

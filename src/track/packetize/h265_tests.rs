@@ -265,6 +265,7 @@ proptest! {
                         timestamp: train.timestamp as i64,
                         marker: train.marker(at),
                         after_loss: false,
+                        restarted: false,
                         received: train.received,
                     };
                     own.push(packet, &mut units).expect("within the limit");

@@ -19,7 +19,7 @@ use crate::refused;
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
 /// A file that goes with the test.
-struct File(PathBuf);
+pub(super) struct File(pub(super) PathBuf);
 
 impl Drop for File {
     fn drop(&mut self) {
@@ -28,7 +28,7 @@ impl Drop for File {
 }
 
 /// A set of one secret, in a file.
-fn secret_file() -> File {
+pub(super) fn secret_file() -> File {
     let file = std::env::temp_dir().join(format!("sluice-jwks-{}.json", rand::random::<u64>()));
     let set = json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(SECRET) }] });
     std::fs::write(&file, set.to_string()).expect("a file");
@@ -36,7 +36,7 @@ fn secret_file() -> File {
 }
 
 /// The seconds since 1970, so many later.
-fn seconds(later: i64) -> i64 {
+pub(super) fn seconds(later: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     i64::try_from(now).expect("before the end of time") + later
 }
@@ -45,7 +45,7 @@ fn claims(exp: i64) -> Value {
     json!({ "sub": "ann@tv", "aud": "sluice", "exp": exp, "sluice": { "read": ["gate"], "api": true } })
 }
 
-fn token(claims: &Value) -> String {
+pub(super) fn token(claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET)).expect("a token")
 }
 

@@ -6,6 +6,7 @@ mod hook;
 mod jwt;
 mod operators;
 mod other;
+mod table;
 mod tokens;
 mod users;
 

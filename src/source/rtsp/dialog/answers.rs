@@ -1,5 +1,6 @@
 //! What each answer of a camera means: what is asked next, and by which URL.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use url::Url;
@@ -21,6 +22,11 @@ const ABOUT_RANGE: [u16; 7] = [400, 406, 451, 455, 457, 501, 551];
 impl Dialog {
     pub(super) fn message(&mut self, message: &Message, now: Instant) -> Option<Event> {
         if self.step != Step::Playing {
+            // Before it is written down: paths are secrets of cameras and servers.
+            let location = message.head.headers.get("location");
+            if let Some(target) = location.and_then(|location| self.target(&location)) {
+                self.exchange.transcript.hide(&target);
+            }
             self.exchange.transcript.received(&message.raw);
             self.exchange.transcript.received(&message.body);
         }
@@ -39,8 +45,12 @@ impl Dialog {
             Start::Response(status) => *status,
         };
         if status < 200 {
+            // Its answer may follow.
+            let first = message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            self.interim = Some(self.mask().quote(first));
             return None;
         }
+        self.interim = None;
         if message.raw.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/")) {
             return Some(Event::Failed(Failure::NotRtsp(self.mask().quote(&message.raw))));
         }
@@ -108,10 +118,16 @@ impl Dialog {
         Refusal { request, status, verdict, transport, detail: self.mask().quote(first) }
     }
 
+    /// The address that a redirect means, if it can be read.
+    fn target(&self, location: &str) -> Option<Url> {
+        Url::parse(location).or_else(|_| self.url.join(location)).ok()
+    }
+
     fn redirected(&mut self, headers: &Headers) -> Event {
-        let location = headers.get("location").unwrap_or_default().into_owned();
-        let target = Url::parse(&location).or_else(|_| self.url.join(&location));
-        let Ok(mut target) = target else {
+        let Some(location) = headers.get("location").map(Cow::into_owned) else {
+            return Event::Failed(Failure::RedirectedNowhere);
+        };
+        let Some(mut target) = self.target(&location) else {
             return Event::Failed(Failure::Redirected(self.mask().quote(location.as_bytes())));
         };
         // Credentials in it are not ours to send.
@@ -125,14 +141,21 @@ impl Dialog {
             self.url = target;
             return Event::Connect;
         }
+        if known {
+            return Event::Failed(Failure::RedirectedInCircles);
+        }
         let shown = format!(
             "{}://{}{}",
             target.scheme(),
             target.host_str().unwrap_or_default(),
             target.port().map(|port| format!(":{port}")).unwrap_or_default()
         );
-        let path = if target.path().contains(['=', '@', ':']) { "/..." } else { target.path() };
-        Event::Failed(Failure::Redirected(self.mask().quote(format!("{shown}{path}").as_bytes())))
+        let path = if target.path().len() > 1 { "/..." } else { "" };
+        let shown = self.mask().quote(format!("{shown}{path}").as_bytes());
+        Event::Failed(match target.scheme() {
+            "rtsp" => Failure::Redirected(shown),
+            _ => Failure::RedirectedElsewhere(shown),
+        })
     }
 
     fn described(&mut self, message: &Message) -> Event {
@@ -140,7 +163,9 @@ impl Dialog {
         self.options_helped = self.options_first;
         self.description = sdp::read(&message.body);
         if self.description.media.is_empty() {
-            let said = self.mask().quote(&message.body);
+            // Where nothing was sent, its status says more.
+            let said = if message.body.is_empty() { &message.raw } else { &message.body };
+            let said = self.mask().quote(said);
             return Event::Failed(Failure::NoDescription(said));
         }
         let named = headers.get("content-base").or_else(|| headers.get("content-location"));

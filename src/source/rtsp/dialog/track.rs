@@ -17,18 +17,21 @@ pub(in crate::source::rtsp) struct Track {
     pub(in crate::source::rtsp) channels: (u8, u8),
     /// The camera's ports, if it named usable ones.
     pub(in crate::source::rtsp) server_port: Option<(u16, u16)>,
+    /// The sender of its packets, as the camera says.
+    pub(in crate::source::rtsp) ssrc: Option<u32>,
 }
 
 impl Track {
     /// A track of section `media`, before anything is known of how it comes.
     pub(in crate::source::rtsp) fn new(media: usize, essential: bool, name: String) -> Track {
-        Track { media, essential, name, port: None, channels: (0, 1), server_port: None }
+        Track { media, essential, name, port: None, channels: (0, 1), server_port: None, ssrc: None }
     }
 
     /// Takes what the camera chose. What it left out is what was asked for, and channels that another track has
     /// already cannot be this one's.
     pub(super) fn settle(&mut self, answer: &TransportAnswer, before: &[Track]) {
         self.server_port = answer.server_port.filter(|(packets, _)| *packets > 0);
+        self.ssrc = answer.ssrc;
         if answer.tcp {
             self.port = None;
         }

@@ -1,13 +1,13 @@
-//! Questions to other servers: for keys of tokens, and about people. Connections are kept, answers are short and come in
-//! time, and no redirection is followed.
+//! Questions to other servers: for keys of tokens, about people, and for certificates. Connections are kept, answers are
+//! short and come in time, and no redirection is followed.
 //!
-//! Owns the client and its bounds. The certificates that it trusts are the machine's own.
+//! Owns the client and its bounds. The certificates that it trusts are the machine's own, or those that it is told.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -54,9 +54,18 @@ impl Client {
         let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(default_provider());
         let tls = tls.unwrap_or_else(|error| {
             tracing::warn!(%error, "no certificates of this machine are found: no https server can be asked");
-            HttpsConnectorBuilder::new().with_tls_config(trusting_nobody())
+            HttpsConnectorBuilder::new().with_tls_config(trusting(RootCertStore::empty()))
         });
-        let connector = tls.https_or_http().enable_http1().build();
+        Client::over(tls.https_or_http().enable_http1().build())
+    }
+
+    /// As [`Client::new`], trusting these roots alone.
+    pub fn trusting(roots: RootCertStore) -> Client {
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trusting(roots));
+        Client::over(tls.https_or_http().enable_http1().build())
+    }
+
+    fn over(connector: HttpsConnector<HttpConnector>) -> Client {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(KEPT_FOR).pool_max_idle_per_host(KEPT);
         Client(builder.build(connector))
@@ -92,22 +101,36 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), AskError> {
+        let answer = self.send(request(method, url, body)?, timeout).await?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
+    /// Sends any request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, AskError> {
         let asked = async {
-            let response = self.0.request(request(method, url, body)?).await;
+            let response = self.0.request(request).await;
             let response = response.map_err(|error| AskError::Unreachable(cause(&error)))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-            Ok((status, body.map_err(|_| AskError::Broken)?.to_bytes()))
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_MAX).collect().await;
+            Ok(Response::from_parts(head, body.map_err(|_| AskError::Broken)?.to_bytes()))
         };
         tokio::time::timeout(timeout, asked).await.unwrap_or(Err(AskError::Late(timeout)))
     }
 }
 
-fn trusting_nobody() -> ClientConfig {
+fn trusting(roots: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider has what its own defaults need")
-        .with_root_certificates(RootCertStore::empty())
+        .with_root_certificates(roots)
         .with_no_client_auth()
 }
 

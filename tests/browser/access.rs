@@ -1,0 +1,97 @@
+//! Pages that are not for everybody: the browser asks who it is, or the address has a token.
+
+use serde_json::{Value, json};
+use sluice_harness::page::{Page, turn};
+use sluice_harness::{Request, Sluice};
+
+use crate::{SLUICE, assert_plays};
+
+/// A server with `gate` and `yard`, where Ann may watch the gate, and Bob may have tokens made.
+fn guarded() -> Sluice {
+    let keys = [
+        "access.users.ann.password=meow",
+        "access.users.ann.read=gate",
+        "access.users.bob.from=127.0.0.1",
+        "access.users.bob.api=true",
+        "access.users.bob.metrics=true",
+    ];
+    let sets = keys.iter().flat_map(|key| ["--set", key]);
+    let sluice = SLUICE.start(&["gate=demo", "yard=demo"].into_iter().chain(sets).collect::<Vec<_>>());
+    ["gate", "yard"].iter().for_each(|name| sluice.wait_until_playing(name));
+    sluice
+}
+
+/// What a page says over its picture.
+fn message(stats: &Value) -> &str {
+    stats["message"].as_str().unwrap_or_default()
+}
+
+/// Whether something went wrong that begins with these words.
+fn went_wrong(stats: &Value, words: &str) -> bool {
+    let errors = stats["errors"].as_array().expect("a list");
+    errors.iter().any(|error| error["text"].as_str().is_some_and(|text| text.starts_with(words)))
+}
+
+#[test]
+fn the_browser_asks_for_a_name_and_a_password_and_plays_with_them() {
+    let _turn = turn();
+    let sluice = guarded();
+    // Its window is closed; then something wrong is typed into it.
+    for mut page in [Page::open(sluice.http, "/gate/"), Page::open_as("ann:woof", sluice.http, "/gate/")] {
+        let stats = page.stats();
+        assert!(went_wrong(&stats, "asked in vain for a name and a password"), "{stats:#}");
+        assert!(stats["state"].is_null(), "no player without a name: {stats:#}");
+    }
+    assert_eq!(sluice.metric("sluice_sessions"), 0.0);
+
+    let mut page = Page::open_as("ann:meow", sluice.http, "/gate/?muted=0");
+    let stats = page.wait_for_frames(90);
+    assert_plays(&stats, "audio/opus");
+    // Everything that the page asks for goes with them, and nothing of the page has them.
+    assert_eq!(sluice.metric("sluice_viewers"), 1.0);
+    assert_eq!(
+        page.eval("document.documentElement.outerHTML.includes('meow') || location.href.includes('meow')"),
+        false
+    );
+    let list = "fetch('/streams.json').then((answer) => answer.json()).then((list) => list.streams.map((one) => one.name))";
+    assert_eq!(page.eval(list), json!(["gate"]));
+    drop(page);
+    sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+
+    let mut page = Page::open_as("ann:meow", sluice.http, "/yard/");
+    page.wait_until("document.getElementById('message')?.hidden === false");
+    let stats = page.stats();
+    assert!(!message(&stats).is_empty() && stats["video"].is_null(), "it says that she may not: {stats:#}");
+    assert_eq!(sluice.metric("sluice_sessions"), 0.0);
+}
+
+#[test]
+fn a_page_with_a_token_in_its_address_plays_without_asking() {
+    let _turn = turn();
+    let sluice = guarded();
+    let wanted = json!({ "streams": ["gate"], "for": "10m" });
+    let made = Request::new("POST", "/api/v1/tokens").body(wanted.to_string()).send(sluice.admin);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let token = made.json()["token"].as_str().expect("a token").to_owned();
+
+    let mut page = Page::open(sluice.http, &format!("/gate/?muted=0&token={token}"));
+    let stats = page.wait_for_frames(90);
+    assert_plays(&stats, "audio/opus");
+    page.assert_sound();
+    drop(page);
+    sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+
+    // The wall shows what the token is for, and no other name.
+    let mut wall = Page::open(sluice.http, &format!("/?wall&token={token}"));
+    sluice.wait_for_metric("sluice_viewers", "is 1", |viewers| viewers == 1.0);
+    assert_eq!(wall.eval("document.body.innerText.includes('yard')"), false);
+    drop(wall);
+    sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+
+    let mut other = Page::open(sluice.http, &format!("/yard/?token={token}"));
+    other.wait_until("document.getElementById('message')?.hidden === false");
+    assert!(other.stats()["video"].is_null());
+    let mut wrong = Page::open(sluice.http, &format!("/gate/?token={token}x"));
+    assert!(went_wrong(&wrong.stats(), "status 401 for "), "no window over a page with a token");
+    assert_eq!(sluice.metric("sluice_sessions"), 0.0);
+}
