@@ -47,6 +47,7 @@ pub use error::{ConfigError, Mistake};
 pub use json_schema::json_schema;
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
+pub use parse::check_log_level;
 pub use password::Password;
 pub use pattern::Pattern;
 pub use reach::Reach;

@@ -202,6 +202,10 @@ pub(crate) fn interface(text: &str) -> Result<String, Refusal> {
 pub(crate) fn log_filter(text: &str) -> Result<String, Refusal> {
     let level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
     for directive in text.split(',').map(str::trim) {
+        if directive.is_empty() {
+            let is_all = text.trim().is_empty();
+            return Err(Refusal::new(if is_all { "it is empty" } else { "there is nothing beside a comma" }));
+        }
         let (target, word) = directive.rsplit_once('=').unwrap_or(("", directive));
         let named = target.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'));
         if !named || (target.is_empty() && directive.contains('=')) {
@@ -217,6 +221,19 @@ pub(crate) fn log_filter(text: &str) -> Result<String, Refusal> {
         }
     }
     Ok(text.to_owned())
+}
+
+/// Whether `text` can be `log.level`.
+///
+/// # Errors
+///
+/// Why not, and what is probably meant.
+pub fn check_log_level(text: &str) -> Result<(), String> {
+    let said = |refusal: Refusal| match refusal.meant {
+        Some(meant) => format!("{}; `{meant}` may be meant", refusal.why),
+        None => refusal.why,
+    };
+    log_filter(text).map(drop).map_err(said)
 }
 
 /// `demo` or the URL of a camera. No refusal repeats the text: it may hold a password.
@@ -318,7 +335,14 @@ mod tests {
         refused(log_filter("sluice=inof"), "`inof` is not a level", Some("sluice=info"));
         refused(log_filter("warn,sluice"), "`sluice` is not a level", None);
         refused(log_filter("=info"), "`=info` names no target", None);
-        refused(log_filter(""), "`` is not a level", None);
+        refused(log_filter(""), "it is empty", None);
+        for text in ["info,", ",info", "info, ,sluice=debug"] {
+            refused(log_filter(text), "there is nothing beside a comma", None);
+        }
+        assert_eq!(
+            check_log_level("sluice=inof"),
+            Err("`inof` is not a level; `sluice=info` may be meant".into())
+        );
     }
 
     #[test]

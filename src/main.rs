@@ -317,12 +317,13 @@ fn standard_error() -> std::io::Result<Lines> {
 }
 
 fn run(configured: &Configured, qr: bool, passwords_shown: &[String]) -> anyhow::Result<ExitCode> {
-    let log = standard_error()?;
     let level = &configured.effective.config.log;
-    let logging = logging::start(level, &log).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let logging =
+        logging::start(level, standard_error()?).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let lines = logging.lines.clone();
     warn_of_passwords(passwords_shown);
     let served = serve(configured, qr, logging);
-    log.flush();
+    lines.flush();
     served
 }
 

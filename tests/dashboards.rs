@@ -3,6 +3,8 @@
 
 #[path = "dashboards/command.rs"]
 mod command;
+#[path = "dashboards/figures.rs"]
+mod figures;
 #[path = "dashboards/queries.rs"]
 mod queries;
 
@@ -43,7 +45,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// The dashboards in it, by name.
+    /// The dashboards in it, in the order of their names.
     fn dashboards(&self) -> Vec<(String, serde_json::Value)> {
         let files = std::fs::read_dir(self.path("grafana"))
             .expect("a folder")
@@ -52,7 +54,9 @@ impl Folder {
             let json = serde_json::from_str(&text(&path)).unwrap_or_else(|error| panic!("{path:?}: {error}"));
             (path.file_stem().expect("a name").to_string_lossy().into_owned(), json)
         };
-        files.map(read).collect()
+        let mut boards: Vec<(String, serde_json::Value)> = files.map(read).collect();
+        boards.sort_by(|one, other| one.0.cmp(&other.0));
+        boards
     }
 }
 

@@ -157,6 +157,36 @@ streams and shards alone. Counters end in `_total`; histograms have `_bucket{le}
     is_current("METRICS.md", &book);
 }
 
+/// Values of these labels are words of ours, so the book has to say what each means.
+const WORDS: [&str; 8] = ["reason", "cause", "state", "phase", "result", "task", "of", "type"];
+
+#[test]
+fn every_word_that_a_metric_tells_things_apart_by_is_in_the_operators_book() {
+    let sluice = SLUICE.start(&["demo=demo"]);
+    sluice.wait_until_playing("demo");
+    let exposed = Request::get("/metrics").send(sluice.admin).text();
+    let book = include_str!("../docs/OPERATING.md");
+    let rows: Vec<&str> = book.lines().filter(|line| line.starts_with("| `sluice_")).collect();
+    let (mut looked_at, mut missing) = (0, Vec::new());
+    for line in exposed.lines().filter(|line| line.starts_with("sluice_")) {
+        let Some((name, labels)) = line.split_once('{') else { continue };
+        let named = [name, name.trim_end_matches("_bucket")].map(|name| format!("`{name}{{"));
+        let Some(row) = rows.iter().find(|row| named.iter().any(|name| row.contains(name))) else { continue };
+        let labels = labels.split_once('}').expect("an end").0.split(',');
+        for (label, value) in labels.filter_map(|label| label.split_once('=')) {
+            let value = value.trim_matches('"');
+            if WORDS.contains(&label) {
+                looked_at += 1;
+                if !row.contains(&format!("`{value}`")) {
+                    missing.push(format!("{name}: {label}={value}"));
+                }
+            }
+        }
+    }
+    assert!(looked_at > 80, "{looked_at}");
+    assert!(missing.is_empty(), "docs/OPERATING.md says nothing of {missing:#?}");
+}
+
 #[test]
 fn the_schema_takes_what_the_program_takes_and_refuses_mistakes() {
     let folder = Folder::new();

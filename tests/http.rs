@@ -21,6 +21,8 @@ mod notify;
 mod operator;
 #[path = "http/pages.rs"]
 mod pages;
+#[path = "http/refusals.rs"]
+mod refusals;
 #[path = "http/secrets.rs"]
 mod secrets;
 #[path = "http/stills.rs"]

@@ -1,12 +1,15 @@
 //! A log that nobody takes: what is served does not notice, and the end is as always.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time and real sockets")]
 
-use std::io::{PipeReader, Write, pipe};
+use std::io::{BufRead as _, BufReader, PipeReader, Write, pipe};
 use std::net::UdpSocket;
-use std::process::Stdio;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sluice_harness::viewers::Viewers;
+use sluice_harness::wait::wait_for;
 use sluice_harness::{Binary, Request, Sluice};
 
 /// The program.
@@ -108,27 +111,68 @@ fn standard_output_that_cannot_be_written_changes_no_exit_code() {
     }
 }
 
-#[test]
-fn the_journal_gets_priorities_and_no_times_and_others_do_not() {
-    use std::io::{BufRead as _, BufReader};
-    use std::os::unix::fs::MetadataExt as _;
+/// A server whose standard error is a pipe that systemd would have tied to the journal.
+fn run_by_systemd(wrapped: &[&str], ours: bool) -> (Child, PipeReader) {
+    let (reader, writer) = pipe().expect("a pipe");
+    let end = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+    let metadata = end.metadata().expect("its inode");
+    // systemd.exec(5): the device and the inode that standard error is tied to.
+    let inode = metadata.ino() + u64::from(!ours);
+    let sluice = SLUICE.command();
+    let mut command = match wrapped {
+        [] => sluice,
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(sluice.get_program());
+            command
+        }
+    };
+    let child = command
+        .args(["--set", "http.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"])
+        .args(["--set", "udp.address=127.0.0.1", "--set", "shards.count=1", "cam=rtsp://127.0.0.1:1/x"])
+        .args(["--set", &format!("udp.port={}", sluice_harness::ports::free_udp_ports(1))])
+        .env("JOURNAL_STREAM", format!("{}:{inode}", metadata.dev()))
+        .stdout(Stdio::null())
+        .stderr(end)
+        .spawn()
+        .expect("the binary starts");
+    (child, reader)
+}
 
+/// Needs root: the place of the journal's socket is fixed, so the server gets a `/run` of its own.
+#[test]
+fn the_journal_gets_entries_with_fields_where_it_takes_them() {
+    let folder = std::env::temp_dir().join(format!("sluice-journal-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let journal = UnixDatagram::bind(folder.join("socket")).expect("a socket");
+    journal.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let place = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && \
+                 mount --bind \"$0\" /run/systemd/journal && exec \"$@\"";
+    let place = ["unshare", "--mount", "sh", "-c", place, folder.to_str().expect("UTF-8")];
+    let (mut child, reader) = run_by_systemd(&place, true);
+    let mut room = vec![0; 1 << 16];
+    let entry = wait_for("an entry about the camera", || {
+        let length = journal.recv(&mut room).expect("an entry");
+        let entry = String::from_utf8(room[..length].to_vec()).expect("no value has a length");
+        (entry.contains("SLUICE_STREAM=cam\n") && entry.contains("PRIORITY=4\n")).then_some(entry)
+    });
+    let lines: Vec<&str> = entry.lines().collect();
+    for line in ["SYSLOG_IDENTIFIER=sluice", "SLUICE_PART=sluice::source::rtsp"] {
+        assert!(lines.contains(&line), "no {line} in {entry}");
+    }
+    let said = lines.iter().find_map(|line| line.strip_prefix("MESSAGE=")).expect("a sentence");
+    assert!(said.contains("stream=\"cam\"") && !said.contains("WARN"), "{said}");
+    let _ = child.kill();
+    let _ = child.wait();
+    let left = std::io::read_to_string(reader).expect("text");
+    assert_eq!(left, "", "nothing is said twice");
+    std::fs::remove_dir_all(folder).expect("a folder");
+}
+
+#[test]
+fn a_journal_that_takes_no_entries_gets_priorities_and_no_times_and_others_do_not() {
     for ours in [true, false] {
-        let (reader, writer) = pipe().expect("a pipe");
-        let end = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
-        let metadata = end.metadata().expect("its inode");
-        // systemd.exec(5): the device and the inode that standard error is tied to.
-        let inode = metadata.ino() + u64::from(!ours);
-        let mut child = SLUICE
-            .command()
-            .args(["--set", "http.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"])
-            .args(["--set", "udp.address=127.0.0.1", "--set", "shards.count=1"])
-            .args(["--set", &format!("udp.port={}", sluice_harness::ports::free_udp_ports(1))])
-            .env("JOURNAL_STREAM", format!("{}:{inode}", metadata.dev()))
-            .stdout(Stdio::null())
-            .stderr(end)
-            .spawn()
-            .expect("the binary starts");
+        let (mut child, reader) = run_by_systemd(&[], ours);
         let line = BufReader::new(reader).lines().next().expect("a line").expect("text");
         let _ = child.kill();
         let _ = child.wait();

@@ -150,6 +150,12 @@ fn a_viewer_without_udp_watches_over_a_connection() {
     assert_eq!(sluice.metric("sluice_tcp_connections"), 1.0);
     let viewers = Request::get("/api/v1/sessions").send(sluice.admin).text();
     assert!(viewers.contains("\"remote\":\"tcp 127.0.0.1:"), "{viewers}");
+    // Both lists name our end of the connection, not the UDP port.
+    let ours = player.stream.peer_addr().expect("its address");
+    assert!(viewers.contains(&format!("\"local\":\"{ours}\"")), "{viewers}");
+    let theirs = Request::get("/v3/webrtcsessions/list").send(sluice.admin).json();
+    let session = &theirs["items"][0];
+    assert_eq!(session["localCandidate"], format!("host/tcp/{}/{}", ours.ip(), ours.port()), "{session}");
 
     let asked = sluice.request(Request::new("DELETE", &player.session));
     assert_eq!(asked.status, 200);

@@ -27,16 +27,10 @@ impl Origins {
         Ok(Origins { any: origins.contains(&Origin::Any), listed: listed.collect::<Result<_, _>>()? })
     }
 
-    /// Puts on an answer what a page at `asked` may do with it.
-    pub fn allow(&self, headers: &mut HeaderMap, asked: Option<&HeaderValue>) {
+    /// Puts on an answer of WHEP what a page at `asked` may do with it, and with its session.
+    pub fn allow_session(&self, headers: &mut HeaderMap, asked: Option<&HeaderValue>) {
         headers.insert(HeaderName::from_static("accept-post"), HeaderValue::from_static("application/sdp"));
-        let allowed = match asked.filter(|asked| self.listed.contains(*asked)) {
-            _ if self.any => HeaderValue::from_static("*"),
-            Some(listed) => listed.clone(),
-            None => return self.vary(headers),
-        };
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        for (name, value) in [
+        self.allow(headers, asked, &[
             (header::ACCESS_CONTROL_ALLOW_METHODS, "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
             (
@@ -44,16 +38,33 @@ impl Origins {
                 "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
             ),
             (header::ACCESS_CONTROL_MAX_AGE, "86400"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        self.vary(headers);
+        ]);
     }
 
-    /// A cache must not give one site's answer to another.
-    fn vary(&self, headers: &mut HeaderMap) {
+    /// Puts on an answer that a page at `asked` may read it, and when to ask again.
+    pub fn allow_reading(&self, headers: &mut HeaderMap, asked: Option<&HeaderValue>) {
+        self.allow(headers, asked, &[(header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After")]);
+    }
+
+    /// Allows the answer to a page at `asked`, with `more`, if it is listed.
+    fn allow(
+        &self,
+        headers: &mut HeaderMap,
+        asked: Option<&HeaderValue>,
+        more: &[(HeaderName, &'static str)],
+    ) {
+        // A cache must not give one site's answer to another.
         if !self.any && !self.listed.is_empty() {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        let allowed = match asked.filter(|asked| self.listed.contains(*asked)) {
+            _ if self.any => HeaderValue::from_static("*"),
+            Some(listed) => listed.clone(),
+            None => return,
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        for (name, value) in more {
+            headers.insert(name, HeaderValue::from_static(value));
         }
     }
 }

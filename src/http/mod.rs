@@ -10,6 +10,7 @@ pub mod cors;
 pub mod counted;
 pub mod discreet;
 pub mod drain;
+mod extract;
 mod h2;
 pub mod hosts;
 pub mod listen;

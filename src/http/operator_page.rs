@@ -3,11 +3,11 @@
 //! Owns which of the two an answer is, and the files of the page. What it shows is asked of `api`.
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::extract::Named;
 use super::pages::{self, File, SCRIPT, STYLE};
 use super::problem::Problem;
 
@@ -67,7 +67,7 @@ async fn index(headers: HeaderMap) -> Response {
     response
 }
 
-async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn file(Named(name): Named, headers: HeaderMap) -> Response {
     match FILES.iter().find(|(file, _, _)| *file == name) {
         Some((_, content_type, text)) => pages::page(&headers, StatusCode::OK, content_type, *text),
         None => Problem::new(StatusCode::NOT_FOUND, "no such file").into_response(),

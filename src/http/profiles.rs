@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,6 +16,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::access::operators::{self, Operators};
+use super::extract::Queried;
 use super::hosts::{self, Hosts};
 use super::problem::Problem;
 use super::same_origin;
@@ -158,9 +159,9 @@ fn failed(error: io::Error) -> Problem {
     Problem::new(status, format!("no profile: {error}"))
 }
 
-type Asks = Query<Asked>;
+type Asks = Queried<Asked>;
 
-async fn profile(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> Result<Response, Problem> {
+async fn profile(State(profiles): State<Arc<Profiles>>, Queried(asked): Asks) -> Result<Response, Problem> {
     let time = asked.seconds()?.unwrap_or(SECONDS);
     if asked.is_text()? {
         return Err(bad("debug", "1", "0: a CPU profile is no text; /debug/flamegraph draws one"));
@@ -170,11 +171,11 @@ async fn profile(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> R
     answer("profile", taken, profiles.revision, false, turn).await
 }
 
-async fn heap(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> Result<Response, Problem> {
+async fn heap(State(profiles): State<Arc<Profiles>>, Queried(asked): Asks) -> Result<Response, Problem> {
     memory(&profiles, &asked, "heap", Shown::InUse).await
 }
 
-async fn allocs(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> Result<Response, Problem> {
+async fn allocs(State(profiles): State<Arc<Profiles>>, Queried(asked): Asks) -> Result<Response, Problem> {
     memory(&profiles, &asked, "allocs", Shown::Allocated).await
 }
 
@@ -193,7 +194,7 @@ async fn memory(
 /// Begins or ends the sampling of the heap.
 async fn sampling(
     State(profiles): State<Arc<Profiles>>,
-    Query(asked): Asks,
+    Queried(asked): Asks,
 ) -> Result<&'static str, Problem> {
     let (sampled, said) = match asked.sampling.as_deref() {
         Some("on") => (true, "the heap is sampled from now on\n"),
@@ -204,7 +205,7 @@ async fn sampling(
     Ok(said)
 }
 
-async fn goroutine(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> Result<Response, Problem> {
+async fn goroutine(State(profiles): State<Arc<Profiles>>, Queried(asked): Asks) -> Result<Response, Problem> {
     let is_text = asked.is_text()?;
     let turn = profiles.turn("the list of threads", MOMENT)?;
     let taken = threads::profile().await.map_err(failed)?;
@@ -223,7 +224,10 @@ async fn cmdline() -> String {
     arguments.collect::<Vec<_>>().join("\0")
 }
 
-async fn flamegraph(State(profiles): State<Arc<Profiles>>, Query(asked): Asks) -> Result<Response, Problem> {
+async fn flamegraph(
+    State(profiles): State<Arc<Profiles>>,
+    Queried(asked): Asks,
+) -> Result<Response, Problem> {
     let time = asked.seconds()?.unwrap_or(SECONDS);
     let _turn = profiles.turn("a CPU profile", time)?;
     let taken = cpu::profile(time).await.map_err(failed)?;

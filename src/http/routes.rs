@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use axum::Router;
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -18,6 +18,7 @@ use sluice_config::Action;
 use super::access::{Access, Asked, Grant};
 use super::cors::Origins;
 use super::counted::Route;
+use super::extract::Named;
 use super::listen::ClientLimits;
 use super::path::{StreamPath, What, encode};
 use super::problem::Problem;
@@ -61,7 +62,7 @@ async fn elsewhere() -> Problem {
     )
 }
 
-async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
+async fn file(Named(file): Named, headers: HeaderMap) -> Response {
     pages::file(&headers, &file)
 }
 
@@ -149,13 +150,15 @@ impl Public {
                 still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
             })
         });
-        self.with_origin(answered, head.headers.get(header::ORIGIN))
+        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+        self.origins.get().allow_reading(response.headers_mut(), head.headers.get(header::ORIGIN));
+        response
     }
 
-    /// An answer with what a page of another site, if it is one that asks, may do with it.
+    /// An answer of WHEP with what a page of another site, if it is one that asks, may do with it.
     fn with_origin(&self, answered: Result<Response, Problem>, origin: Option<&HeaderValue>) -> Response {
         let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-        self.origins.get().allow(response.headers_mut(), origin);
+        self.origins.get().allow_session(response.headers_mut(), origin);
         response
     }
 

@@ -277,10 +277,7 @@ impl Row {
                 std::net::IpAddr::V6(v6) => format!("[{v6}]"),
                 v4 => v4.to_string(),
             });
-            let port = match path.remote.connection {
-                Some(_) => shard.tcp_port.unwrap_or_default(),
-                None => shard.port,
-            };
+            let port = shard.port_of(&path.remote);
             PathRow { remote: path.remote.to_string(), local: format!("{host}:{port}") }
         });
         Row {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
+use sluice_config::check_log_level;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -122,6 +123,8 @@ impl ByStream {
         }
         let level = told.level.as_deref().unwrap_or_default();
         let no_filter = |error: String| LevelError::Filter(level.to_owned(), error);
+        // The library takes a mistyped level for a part, and nothing for everything.
+        check_log_level(level).map_err(no_filter)?;
         let parts = log::filter(level).map_err(|error| no_filter(error.to_string()))?;
         let stream = |(name, level): (&String, &String)| match level.parse() {
             Ok(filter) => Ok((name.clone(), filter)),
@@ -259,6 +262,14 @@ mod tests {
                 (
                     Told { level: Some("loud".into()), streams: BTreeMap::new() },
                     "level \"loud\" is not a filter",
+                ),
+                (
+                    Told { level: Some(String::new()), streams: BTreeMap::new() },
+                    "level \"\" is not a filter: it is empty",
+                ),
+                (
+                    Told { level: Some("info,".into()), streams: BTreeMap::new() },
+                    "level \"info,\" is not a filter: there is nothing beside a comma",
                 ),
                 (
                     Told { level: None, streams: streams(&[("gate", "loud")]) },

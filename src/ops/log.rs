@@ -21,7 +21,7 @@ const LINES_MAX: usize = 4_096;
 
 /// Bytes of one line; the rest is cut off. More lets a hostile text take more memory, less cuts what a
 /// panic tells.
-const LINE_MAX: usize = 8 * 1_024;
+pub(super) const LINE_MAX: usize = 8 * 1_024;
 
 /// How long the end of the process waits for lines that still wait. Longer delays a stop by as much when
 /// nobody reads the log; shorter loses the last words to a slow disk.

@@ -8,38 +8,44 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::journal::{self, Journal};
+use super::journal::{self, Entries};
 use super::levels::{LevelError, Levels};
-use super::log::{Lines, Lost, take_panics};
+use super::log::{Lines, take_panics};
+use super::priorities::Priorities;
 use super::recent::{self, Recent};
 
 /// What there is to know of the log, and to change.
 #[derive(Clone)]
 pub struct Logging {
-    /// What was lost on its way out.
-    pub lost: Arc<Lost>,
+    /// On their way out.
+    pub lines: Lines,
     /// The last lines.
     pub recent: Arc<Recent>,
     /// Which lines are written.
     pub levels: Arc<Levels>,
 }
 
-/// Sends what this process logs to `lines`: text for a terminal, with priorities for the journal, or JSON.
+/// Sends what this process logs to `error`, as text or JSON. What is text goes past that to the journal of systemd if that
+/// reads standard error: as entries with fields, or as lines with priorities where it takes none.
 ///
 /// # Errors
 ///
 /// `log.level` is no filter.
-pub fn start(log: &Log, lines: &Lines) -> Result<Logging, LevelError> {
+pub fn start(log: &Log, error: Lines) -> Result<Logging, LevelError> {
     let (levels, filter) = Levels::new(&log.level)?;
     let written = tracing_subscriber::fmt::layer()
-        .with_writer(lines.clone())
+        .with_writer(error.clone())
         // It would say with eprintln that a line could not be written, and that panics.
         .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
-    let written = match log.format {
-        LogFormat::Text if journal::is_ours() => written.event_format(Journal::default()).boxed(),
-        LogFormat::Text => written.boxed(),
-        LogFormat::Json => written.json().boxed(),
+    let journal = if log.format == LogFormat::Text { journal::find() } else { None };
+    let (lines, written) = match (log.format, journal) {
+        (LogFormat::Json, _) => (error, written.json().boxed()),
+        (LogFormat::Text, Some(journal)) => (journal.clone(), Entries(journal).boxed()),
+        (LogFormat::Text, None) if journal::is_ours() => {
+            (error, written.event_format(Priorities::default()).boxed())
+        }
+        (LogFormat::Text, None) => (error, written.boxed()),
     };
     let recent = Arc::<Recent>::default();
     tracing_subscriber::registry()
@@ -47,5 +53,5 @@ pub fn start(log: &Log, lines: &Lines) -> Result<Logging, LevelError> {
         .with(recent::layer(recent.clone()))
         .init();
     take_panics();
-    Ok(Logging { lost: lines.lost(), recent, levels: Arc::new(levels) })
+    Ok(Logging { lines, recent, levels: Arc::new(levels) })
 }

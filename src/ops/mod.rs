@@ -5,4 +5,5 @@ pub mod levels;
 pub mod log;
 pub mod logging;
 pub mod metrics;
+mod priorities;
 pub mod recent;

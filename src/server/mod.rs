@@ -117,6 +117,9 @@ pub enum ServerError {
     /// `http.allow_origin` cannot be a header.
     #[error("http.allow_origin {0:?} cannot be sent as a header")]
     Origin(String),
+    /// What `[access]` names cannot be used.
+    #[error("{0}")]
+    Access(String),
 }
 
 /// Why a server has to be stopped.
@@ -246,7 +249,7 @@ impl Server {
                 shards: shards.clone(),
                 requests: requests.clone(),
                 decisions,
-                lost: log.lost.clone(),
+                lost: log.lines.lost(),
                 ends: ends.clone(),
                 revision,
                 tls: secured.all().map(|tls| (tls.listener, tls.counters.clone())).collect(),

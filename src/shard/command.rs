@@ -11,7 +11,7 @@ use super::question::Question;
 use super::room::{NoRoom, Room, RoomLimits, Sample};
 use crate::count::{Cell, EndReason, ShardCounters};
 use crate::id::{LayerId, SessionId, StreamId};
-use crate::peer::Credentials;
+use crate::peer::{Credentials, Remote};
 use crate::track::{KeyframeRequest, RecentLimits, Train};
 use crate::viewer::Viewer;
 
@@ -245,6 +245,12 @@ impl ShardHandle {
         let (viewers, health) = (AtomicUsize::new(0), Arc::default());
         let (refused, room) = (Cell::new(), Mutex::new(Room::new(room)));
         ShardHandle { index, port, tcp_port, counters, viewers, health, refused, room, commands, media, wake }
+    }
+
+    /// Its port that `remote` talks to.
+    pub fn port_of(&self, remote: &Remote) -> u16 {
+        let tcp_port = self.tcp_port.filter(|_| remote.connection.is_some());
+        tcp_port.unwrap_or(self.port)
     }
 
     /// Learns what its viewers cost, from its counters as they are `now`.

@@ -6,41 +6,68 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use sluice_harness::prometheus::Series;
 use sluice_harness::{Prometheus, Request};
 
-use super::{Folder, SLUICE, text};
+use super::{Folder, SLUICE, figures, text};
 
 /// The slowest figure, a camera's drift, takes a bit more than a minute.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// A query, and the labels that it is read by.
+struct Query {
+    text: String,
+    labels: Vec<String>,
+}
+
 /// A query as Grafana would send it, with all servers and streams chosen.
-fn chosen(query: &str) -> String {
-    query.replace("$instance", ".+").replace("$stream", ".+").replace("$__rate_interval", "10s")
+pub(super) fn chosen(query: &str) -> String {
+    let chosen = query.replace("$instance", ".+").replace("$stream", ".+").replace("$__rate_interval", "10s");
+    assert!(!chosen.contains('$'), "a variable that nothing chooses: {query}");
+    chosen
 }
 
 /// A condition that gives 0 where it does not hold, instead of nothing: that shows that there is something to judge. What
 /// it is to fire for, promtool tests.
-fn judged(condition: &str) -> String {
+fn judged(condition: &str) -> Query {
     let comparisons = [" == ", " != ", " >= ", " <= ", " > ", " < "];
-    comparisons.iter().fold(condition.to_owned(), |text, comparison| {
+    let text = comparisons.iter().fold(condition.to_owned(), |text, comparison| {
         text.replace(comparison, &format!("{comparison}bool "))
-    })
+    });
+    Query { text, labels: Vec::new() }
+}
+
+/// The labels that a legend such as `{{stream}} {{kind}}` names.
+fn labels(legend: &str) -> Vec<String> {
+    let parts = legend.split("{{").skip(1).filter_map(|part| part.split_once("}}"));
+    parts.map(|(label, _)| label.trim().to_owned()).collect()
 }
 
 /// All queries, by where they stand.
-fn queries(folder: &Folder) -> BTreeMap<String, String> {
+fn queries(folder: &Folder) -> BTreeMap<String, Query> {
     let mut found = BTreeMap::new();
     for (name, board) in folder.dashboards() {
-        for panel in board["panels"].as_array().expect("panels") {
-            for target in panel["targets"].as_array().into_iter().flatten() {
-                let place = format!("{name}: {} {}", panel["title"], target["refId"]);
-                found.insert(place, chosen(target["expr"].as_str().expect("a query")));
+        for panel in figures::panels(&board) {
+            for target in figures::targets(panel) {
+                let text = chosen(target["expr"].as_str().expect("a query"));
+                let labels = labels(target["legendFormat"].as_str().unwrap_or_default());
+                found.insert(
+                    format!("{name}: {} {}", panel["title"], target["refId"]),
+                    Query { text, labels },
+                );
             }
         }
         for note in board["annotations"]["list"].as_array().expect("annotations") {
+            let condition = chosen(note["expr"].as_str().expect("a query"));
+            found.insert(format!("{name}: {}", note["name"]), judged(&condition));
+        }
+        for variable in board["templating"]["list"].as_array().expect("variables") {
+            let query = variable["query"].as_str().expect("a query");
+            let Some(asked) = query.strip_prefix("label_values(") else { continue };
+            let (series, label) = asked.trim_end_matches(')').rsplit_once(", ").expect("series and a label");
             found.insert(
-                format!("{name}: {}", note["name"]),
-                judged(&chosen(note["expr"].as_str().expect("a query"))),
+                format!("{name}: ${}", variable["name"]),
+                Query { text: chosen(series), labels: vec![label.to_owned()] },
             );
         }
     }
@@ -54,12 +81,15 @@ fn queries(folder: &Folder) -> BTreeMap<String, String> {
     found
 }
 
-/// What a query gives now, if that is no number.
-fn without_data(prometheus: &Prometheus, query: &str) -> Option<String> {
-    match prometheus.query(query) {
-        Ok(values) if values.iter().any(|value| !value.is_nan()) => None,
-        Ok(values) => Some(format!("{query} gives {values:?}")),
-        Err(error) => Some(format!("{query}: {error}")),
+/// What a query gives now, or what is wrong with it: that is no number, or does not have its labels.
+fn data(prometheus: &Prometheus, Query { text, labels }: &Query) -> Result<Vec<Series>, String> {
+    let mut found = prometheus.series(text).map_err(|error| format!("{text}: {error}"))?;
+    found.retain(|series| !series.value.is_nan());
+    let lacks = |series: &&Series| labels.iter().any(|label| !series.labels.contains_key(label));
+    match found.iter().find(lacks) {
+        Some(series) => Err(format!("{text} gives {series:?}, read by {labels:?}")),
+        None if found.is_empty() => Err(format!("{text} gives no number")),
+        None => Ok(found),
     }
 }
 
@@ -83,16 +113,28 @@ fn every_query_finds_data_in_a_server_under_load() {
         .spawn()
         .expect("the binary starts");
     let prometheus = Prometheus::start(sluice.admin);
-    let began = Instant::now();
+    let (began, mut seen) = (Instant::now(), BTreeMap::new());
     while !waiting.is_empty() && began.elapsed() < PATIENCE {
         assert_eq!(sluice.request(Request::get("/nothing/whep")).status, 404);
-        waiting.retain(|_, query| without_data(&prometheus, query).is_some());
+        waiting.retain(|_, query| match data(&prometheus, query) {
+            Ok(found) => {
+                seen.insert(query.text.clone(), found);
+                false
+            }
+            Err(_) => true,
+        });
         sleep(Duration::from_secs(1));
     }
     let missing: Vec<_> = waiting
         .iter()
-        .filter_map(|(place, query)| Some(format!("{place}: {}", without_data(&prometheus, query)?)))
+        .filter_map(|(place, query)| Some(format!("{place}: {}", data(&prometheus, query).err()?)))
         .collect();
+    if std::env::var_os("UPDATE").is_some() {
+        figures::write(&folder, |text| {
+            let now = data(&prometheus, &Query { text: text.to_owned(), labels: Vec::new() });
+            now.ok().or_else(|| seen.get(text).cloned()).unwrap_or_default()
+        });
+    }
     let _ = load.kill();
     let _ = load.wait();
     assert!(missing.is_empty(), "without data after {PATIENCE:?}: {missing:#?}");

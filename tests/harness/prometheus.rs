@@ -1,5 +1,6 @@
 //! A Prometheus of our own, and promtool: what operators read metrics with.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -7,6 +8,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::http::Request;
+
+/// A series at a moment.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// What tells it from others.
+    pub labels: BTreeMap<String, String>,
+    /// Its value; it may be none (NaN).
+    pub value: f64,
+}
 
 /// A Prometheus with its data in a directory that goes with it.
 pub struct Prometheus {
@@ -50,14 +60,28 @@ impl Prometheus {
     ///
     /// What Prometheus says of the query, or that it cannot be reached (yet).
     pub fn query(&self, query: &str) -> Result<Vec<f64>, String> {
+        Ok(self.series(query)?.into_iter().map(|series| series.value).collect())
+    }
+
+    /// The series that a query gives now.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Prometheus::query`].
+    pub fn series(&self, query: &str) -> Result<Vec<Series>, String> {
         let path = format!("/api/v1/query?query={}", encode(query));
         let answer = Request::get(&path).try_send(self.address).map_err(|error| error.to_string())?;
         if answer.status != 200 {
             return Err(answer.text());
         }
         let json = answer.json();
-        let values = json["data"]["result"].as_array().into_iter().flatten();
-        Ok(values.filter_map(|series| series["value"][1].as_str()?.parse().ok()).collect())
+        let found = json["data"]["result"].as_array().into_iter().flatten();
+        let read = |series: &serde_json::Value| {
+            let labels = series["metric"].as_object()?.iter();
+            let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+            Some(Series { labels: labels.collect(), value: series["value"][1].as_str()?.parse().ok()? })
+        };
+        Ok(found.filter_map(read).collect())
     }
 }
 

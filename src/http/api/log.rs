@@ -81,14 +81,18 @@ pub(super) async fn levels(State(api): State<Api>) -> Response {
     request_body(content = Told),
     responses(
         (status = 200, description = "What is in effect now", body = Told),
-        (status = 400, description = "Something in it is no level: nothing is changed", body = Body, content_type = "application/problem+json"),
+        (status = 400, description = "Something in it is no level, or no stream: nothing is changed", body = Body, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn change_levels(State(api): State<Api>, request: HttpRequest) -> Result<Response, Problem> {
     let request = whole(request).await?;
-    let wanted = serde_json::from_slice(&request.body).map_err(|error| {
+    let wanted: Told = serde_json::from_slice(&request.body).map_err(|error| {
         bad(format!("no JSON as in {{\"level\":\"info\",\"streams\":{{\"gate\":\"debug\"}}}}: {error}"))
     })?;
+    if let Some(name) = wanted.streams.keys().find(|name| api.operator.registry.stream(name).is_none()) {
+        let why = "leave it out, or add it first; /api/v1/streams lists those there are";
+        return Err(bad(format!("there is no stream {:?}: {why}", shown(name))));
+    }
     let told = api.operator.levels.change(wanted).map_err(|error| bad(error.to_string()))?;
     tracing::info!(level = told.level, streams = ?told.streams, "the log tells from now on");
     Ok(fresh(told))

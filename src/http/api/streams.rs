@@ -5,7 +5,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, whole};
+use crate::http::extract::Named;
 use crate::http::problem::{Body, Problem};
 use crate::http::streams::{Listed, Told, of_operators, whole as listed};
 use crate::operator::change::{Condition, Refused, Set, Wanted};
@@ -87,7 +88,7 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
         (status = 404, description = "There is no such stream", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Named(name): Named) -> Result<Response, Problem> {
     found(&api, &name)
 }
 
@@ -115,7 +116,7 @@ pub(super) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Res
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named,
     given: Given,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
@@ -158,7 +159,7 @@ pub(super) async fn put(
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named,
     given: Given,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Path, Query, Request as HttpRequest, State};
+use axum::extract::{FromRequestParts, Query, Request as HttpRequest, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
@@ -26,6 +27,8 @@ use x509_cert::der::DateTime;
 
 use self::change::Change;
 use self::sessions::{Outgoing, Session};
+use super::extract::Named;
+use super::problem::Problem;
 use super::request::Head;
 use super::same_origin;
 use crate::current::Current;
@@ -110,6 +113,24 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal(problem.status, problem.detail)
+    }
+}
+
+/// What a path names.
+struct Name(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Name, Refusal> {
+        let Named(name) = Named::from_request_parts(parts, state).await?;
+        Ok(Name(name))
+    }
+}
+
 /// What nobody may keep.
 fn fresh(body: impl Serialize) -> impl IntoResponse {
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
@@ -176,10 +197,7 @@ async fn path_configs(State(state): State<Arc<MediaMtx>>, asked: Asked) -> Resul
     page(state.operator.registry.streams().iter().map(|stream| config::path(stream)).collect(), &asked)
 }
 
-async fn path_config(
-    State(state): State<Arc<MediaMtx>>,
-    Path(name): Path<String>,
-) -> Result<Response, Refusal> {
+async fn path_config(State(state): State<Arc<MediaMtx>>, Name(name): Name) -> Result<Response, Refusal> {
     let stream = state.operator.registry.stream(&name);
     let stream = stream.ok_or_else(|| Refusal::none("path configuration not found"))?;
     Ok(fresh(config::path(&stream)).into_response())
@@ -187,7 +205,7 @@ async fn path_config(
 
 async fn add(
     State(state): State<Arc<MediaMtx>>,
-    Path(name): Path<String>,
+    Name(name): Name,
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     changed(&state, Change::Add, &name, request).await
@@ -195,7 +213,7 @@ async fn add(
 
 async fn alter(
     State(state): State<Arc<MediaMtx>>,
-    Path(name): Path<String>,
+    Name(name): Name,
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     changed(&state, Change::Patch, &name, request).await
@@ -203,7 +221,7 @@ async fn alter(
 
 async fn replace(
     State(state): State<Arc<MediaMtx>>,
-    Path(name): Path<String>,
+    Name(name): Name,
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     changed(&state, Change::Replace, &name, request).await
@@ -211,7 +229,7 @@ async fn replace(
 
 async fn remove(
     State(state): State<Arc<MediaMtx>>,
-    Path(name): Path<String>,
+    Name(name): Name,
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     changed(&state, Change::Delete, &name, request).await
@@ -223,8 +241,7 @@ async fn changed(
     name: &str,
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
-    let read = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await;
-    let request = read.map_err(|problem| Refusal(problem.status, problem.detail))?;
+    let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
     change::make(&state.operator, change, name, &request.body).await?;
     Ok(done())
 }
@@ -235,7 +252,7 @@ async fn list_paths(State(state): State<Arc<MediaMtx>>, asked: Asked) -> Result<
     page(streams.iter().map(|stream| paths::Path::of(stream, &outgoing)).collect(), &asked)
 }
 
-async fn path(State(state): State<Arc<MediaMtx>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+async fn path(State(state): State<Arc<MediaMtx>>, Name(name): Name) -> Result<Response, Refusal> {
     let stream = state.operator.registry.stream(&name).ok_or_else(|| Refusal::none("path not found"))?;
     let outgoing = Outgoing::of(&state.operator).await;
     Ok(fresh(paths::Path::of(&stream, &outgoing)).into_response())
@@ -246,7 +263,7 @@ async fn list_sessions(State(state): State<Arc<MediaMtx>>, asked: Asked) -> Resu
     page(outgoing.sessions((Instant::now(), SystemTime::now())), &asked)
 }
 
-async fn session(State(state): State<Arc<MediaMtx>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn session(State(state): State<Arc<MediaMtx>>, Name(id): Name) -> Result<Response, Refusal> {
     let id = id_of(&id)?.uuid();
     let outgoing = Outgoing::of(&state.operator).await;
     let sessions = outgoing.sessions((Instant::now(), SystemTime::now()));
@@ -254,7 +271,7 @@ async fn session(State(state): State<Arc<MediaMtx>>, Path(id): Path<String>) -> 
     Ok(fresh(session.ok_or_else(|| Refusal::none("session not found"))?).into_response())
 }
 
-async fn kick(State(state): State<Arc<MediaMtx>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn kick(State(state): State<Arc<MediaMtx>>, Name(id): Name) -> Result<Response, Refusal> {
     state.operator.end(id_of(&id)?).map_err(|error| match error {
         EndError::None(_) => Refusal::none("session not found"),
         EndError::Several(..) => Refusal(StatusCode::CONFLICT, error.to_string()),

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use futures::future::join_all;
@@ -14,6 +15,7 @@ use crate::id::{SessionId, StreamId};
 use crate::operator::Operator;
 use crate::session::visitor::Visitor;
 use crate::shard::ask;
+use crate::shard::command::ShardHandle;
 use crate::viewer::{Sent, ViewerState};
 
 /// A session. What only somebody who sends to the server has is zero.
@@ -91,7 +93,7 @@ struct Known {
     id: SessionId,
     stream: (StreamId, String),
     visitor: Visitor,
-    port: u16,
+    shard: Arc<ShardHandle>,
     state: Option<ViewerState>,
 }
 
@@ -105,7 +107,7 @@ impl Outgoing {
             id,
             stream: (session.stream.id, session.stream.name.clone()),
             visitor: session.visitor,
-            port: session.shard.port,
+            shard: session.shard,
             state: states.remove(&id),
         });
         let mut sessions: Vec<Known> = known.collect();
@@ -143,7 +145,8 @@ impl Known {
         // Behind a proxy the offer comes from elsewhere than the media.
         let port = remote.map(|remote| remote.address).filter(|remote| remote.ip() == self.visitor.address);
         let port = port.map_or(0, |remote| remote.port());
-        let local = path.and_then(|path| path.local).map(|address| SocketAddr::new(address, self.port));
+        let local =
+            path.and_then(|path| Some(SocketAddr::new(path.local?, self.shard.port_of(&path.remote))));
         Session {
             id: self.id.short().uuid(),
             created: rfc3339(created),
