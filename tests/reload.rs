@@ -117,6 +117,46 @@ fn a_camera_that_is_added_changed_or_removed_costs_the_viewers_of_others_nothing
 }
 
 #[test]
+fn a_key_of_rtsp_connects_only_those_cameras_anew_that_it_matters_to() {
+    let cameras = SLUICE.cameras(2, &[]);
+    let [first, second] = &cameras.urls[..] else { panic!("two cameras") };
+    let text = |keys: &str| {
+        format!("[rtsp]\n{keys}\n{}rtsp_transport = \"tcp\"\n", streams(&[("plain", first), ("own", second)]))
+    };
+    let metric = |sluice: &Sluice, name: &str| {
+        ["plain", "own"].map(|stream| sluice.metric(&format!("{name}{{stream=\"{stream}\"}}")))
+    };
+    let starts = |sluice: &Sluice| metric(sluice, "sluice_stream_starts_total");
+    let file = File::new(&text("reconnect_max = \"30s\""));
+    let sluice = file.serve();
+    ["plain", "own"].iter().for_each(|name| sluice.wait_until_playing(name));
+
+    // What is looked at between sessions.
+    file.write(&text("reconnect_max = \"20s\"\nconnect_timeout = \"4s\"\nrequest_timeout = \"4s\""));
+    let said = reload(&sluice);
+    assert!(said.contains("changed own, plain"), "{said}");
+    let keyframes = metric(&sluice, "sluice_stream_keyframes_total");
+    wait_for("three keyframes of both", || {
+        let now = metric(&sluice, "sluice_stream_keyframes_total");
+        now.iter().zip(keyframes).all(|(now, before)| *now >= before + 3.0).then_some(())
+    });
+    assert_eq!(starts(&sluice), [1.0, 1.0]);
+
+    // What one of them says itself.
+    file.write(&text("reconnect_max = \"20s\"\ntransport = \"udp\""));
+    reload(&sluice);
+    wait_for("the other one over UDP", || (starts(&sluice)[0] == 2.0).then_some(()));
+    assert_eq!(starts(&sluice), [2.0, 1.0]);
+
+    // What a running session has to know.
+    file.write(&text("reconnect_max = \"20s\"\ntransport = \"udp\"\ndata_timeout = \"5s\""));
+    reload(&sluice);
+    wait_for("both anew", || (starts(&sluice) == [3.0, 2.0]).then_some(()));
+    let (status, log) = sluice.terminate();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
 fn a_configuration_with_errors_changes_nothing() {
     let file = File::new(&streams(&[("gate", "demo")]));
     let sluice = file.serve();

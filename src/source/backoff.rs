@@ -25,6 +25,12 @@ impl Backoff {
         Backoff { min, max: max.max(min), ceiling: min }
     }
 
+    /// Other limits from now on, as [`Backoff::new`] takes them. How far the waits have grown stays, within them.
+    pub fn limit(&mut self, min: Duration, max: Duration) {
+        let limits = Backoff::new(min, max);
+        *self = Backoff { ceiling: self.ceiling.clamp(limits.min, limits.max), ..limits };
+    }
+
     /// The next wait: between half of the present ceiling and all of it; then the ceiling doubles.
     ///
     /// `random` is uniform in `0.0..1.0` and is clamped to it. Half of the wait is fixed, so that jitter
@@ -92,6 +98,18 @@ mod tests {
             assert!(huge.next(1.0) >= seconds(1) / 2);
         }
         assert_eq!(Backoff::new(seconds(5), seconds(1)).next(1.0), seconds(5), "max below min is min");
+    }
+
+    #[test]
+    fn other_limits_keep_what_has_grown_within_them() {
+        let mut backoff = Backoff::new(seconds(1), seconds(30));
+        assert_eq!([backoff.next(1.0), backoff.next(1.0)], [seconds(1), seconds(2)]);
+        backoff.limit(seconds(1), seconds(60));
+        assert_eq!(backoff.next(1.0), seconds(4), "as before");
+        backoff.limit(seconds(1), seconds(3));
+        assert_eq!([backoff.next(1.0), backoff.next(1.0)], [seconds(3), seconds(3)]);
+        backoff.limit(seconds(5), seconds(1));
+        assert_eq!(backoff.next(1.0), seconds(5), "max below min is min");
     }
 
     #[test]

@@ -8,9 +8,10 @@ pub mod rtsp;
 pub mod thread;
 
 use sluice_config::Source;
+use tokio::sync::watch;
 
 use self::rtsp::RtspSettings;
-use crate::stream::{Ingest, Orders};
+use crate::stream::{Ingest, Orders, Origin};
 
 /// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over.
 pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
@@ -18,11 +19,18 @@ pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
         let origin = orders.origin();
         let wishes = orders.wishes.clone();
         match &origin.source {
-            Source::Demo => demo::run(&mut *feed, orders.changed()).await,
+            Source::Demo => demo::run(&mut *feed, orders.changed(&origin, |_| ())).await,
             Source::Rtsp(camera) => {
-                let (stream, camera, rtsp) = (name.to_owned(), camera.clone(), origin.rtsp.clone());
-                let settings = RtspSettings { stream, camera, rtsp };
-                rtsp::run(settings, &mut *feed, wishes, orders.changed()).await;
+                let settings = |origin: &Origin| RtspSettings {
+                    stream: name.to_owned(),
+                    camera: camera.clone(),
+                    rtsp: origin.rtsp.clone(),
+                };
+                let (later, told) = watch::channel(settings(&origin));
+                let anew = orders.changed(&origin, |next| {
+                    later.send_replace(settings(next));
+                });
+                rtsp::run(told, &mut *feed, wishes, anew).await;
             }
         }
     }

@@ -21,6 +21,27 @@ pub struct Origin {
     pub rtsp: Rtsp,
 }
 
+impl Origin {
+    /// Whether a session that was begun by this is as good as one begun by `next`: whatever else differs is looked at
+    /// between sessions only.
+    fn goes_on_by(&self, next: &Origin) -> bool {
+        let Rtsp {
+            transport,
+            data_timeout,
+            max_frame,
+            reach,
+            connect_timeout: _,
+            request_timeout: _,
+            reconnect_min: _,
+            reconnect_max: _,
+        } = &self.rtsp;
+        let of_next = &next.rtsp;
+        self.source == next.source
+            && (transport, data_timeout, max_frame, reach)
+                == (&of_next.transport, &of_next.data_timeout, &of_next.max_frame, &of_next.reach)
+    }
+}
+
 /// A source that somebody waits for is tried again this soon, however often it has failed. Shorter asks a camera that is
 /// away more often; longer lets people wait.
 pub const WANTED_RETRY: Duration = Duration::from_secs(2);
@@ -113,18 +134,29 @@ impl SourceHandle {
 }
 
 impl Orders {
-    /// What to feed from; [`Orders::changed`] tells of the next.
+    /// What to feed from now; [`Orders::changed`] tells of the next.
     pub fn origin(&mut self) -> Arc<Origin> {
         self.origin.borrow_and_update().clone()
     }
 
-    /// Waits until there is another origin than the last that was asked for, or the source is to end.
-    pub async fn changed(&mut self) {
+    /// Waits until the source has to begin anew, because another origin than `begun` takes it, or is to end. Origins by
+    /// which it goes on are given to `take`.
+    pub async fn changed(&mut self, begun: &Origin, mut take: impl FnMut(&Origin)) {
+        let Orders { origin, stop, .. } = self;
+        let elsewhere = async {
+            while origin.changed().await.is_ok() {
+                let next = origin.borrow_and_update().clone();
+                if !begun.goes_on_by(&next) {
+                    break;
+                }
+                take(&next);
+            }
+        };
         tokio::select! {
             biased;
             // An error says that the stream is gone: nobody could ever stop us, so that is a stop too.
-            _ = self.stop.wait_for(|stop| *stop) => {}
-            _ = self.origin.changed() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = elsewhere => {}
         }
     }
 

@@ -29,6 +29,8 @@ struct Published {
     viewers: Vec<usize>,
     /// The newest keyframe that was whole. The ring forgets it behind a gap.
     keyframe: Vec<Arc<Train>>,
+    /// The newest train is of a keyframe.
+    in_keyframe: bool,
 }
 
 /// The way to one shard.
@@ -54,8 +56,12 @@ impl Publisher {
         keyframe: KeyframeRequest,
     ) -> Publisher {
         let ways = shards.iter().map(|shard| Way { shard: shard.clone(), share: QueueShare::default() });
-        let layer =
-            Published { recent: Recent::new(limits), viewers: vec![0; shards.len()], keyframe: Vec::new() };
+        let layer = Published {
+            recent: Recent::new(limits),
+            viewers: vec![0; shards.len()],
+            keyframe: Vec::new(),
+            in_keyframe: false,
+        };
         Publisher { stream, layers: vec![layer], ways: ways.collect(), keyframe }
     }
 
@@ -80,13 +86,16 @@ impl Publisher {
         let Publisher { layers, ways, .. } = self;
         match train.codec.kind() {
             Kind::Video => {
-                let Published { recent, viewers, keyframe } = &mut layers[usize::from(layer.number)];
+                let Published { recent, viewers, keyframe, in_keyframe } =
+                    &mut layers[usize::from(layer.number)];
                 for (way, _) in ways.iter().zip(viewers).filter(|(_, viewers)| **viewers > 0) {
                     way.offer(Media::Picture { layer, train: train.clone() });
                 }
-                let ends_keyframe = train.keyframe && train.ends_frame;
+                // Only the first of its trains says that it is one.
+                *in_keyframe = train.keyframe || *in_keyframe && !train.starts_frame;
+                let is_whole = *in_keyframe && train.ends_frame;
                 recent.push(train);
-                if ends_keyframe {
+                if is_whole {
                     let newest = recent.newest_keyframe();
                     if !newest.is_empty() {
                         *keyframe = newest;

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use sluice_config::{Rtsp, Source};
+use sluice_config::{Reach, Rtsp, Source, Transport};
 use sluice_media::VideoCodec;
 
 use super::*;
@@ -44,17 +44,21 @@ impl World {
         self.registry.stream(name).expect("it was made")
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn publish(&mut self, name: &str) {
+        self.publish_part(name, self.next == 0, true, true);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn publish_part(&mut self, name: &str, keyframe: bool, starts_frame: bool, ends_frame: bool) {
         let received = Instant::now();
         let train = Train {
             codec: VideoCodec::H264.into(),
             sequence: TrackSeq(self.next),
             timestamp: self.next,
-            keyframe: self.next == 0,
-            starts_frame: true,
-            ends_frame: true,
-            marker: true,
+            keyframe,
+            starts_frame,
+            ends_frame,
+            marker: ends_frame,
             received,
             captured: received,
             packets: std::iter::once([0x41, 0x9a]).collect(),
@@ -124,6 +128,30 @@ fn a_subscription_hands_over_a_bounded_number_of_trains() {
 }
 
 #[test]
+fn the_newest_whole_keyframe_is_shown_whatever_is_missed_behind_it() {
+    let mut world = World::new();
+    let shown = |world: &World| {
+        let trains = world.stream("bad").newest_keyframe();
+        trains.iter().map(|train| train.sequence.0).collect::<Vec<u64>>()
+    };
+    world.publish_part("bad", true, true, false);
+    assert!(shown(&world).is_empty(), "its end is not here");
+    world.publish_part("bad", false, false, false);
+    world.publish_part("bad", false, false, true);
+    assert_eq!(shown(&world), [0, 1, 2], "only the first is marked");
+    world.publish_part("bad", false, true, true);
+    world.next += 7;
+    world.publish_part("bad", false, true, true);
+    assert_eq!(shown(&world), [0, 1, 2], "also behind a gap");
+    world.publish_part("bad", true, true, false);
+    world.publish_part("bad", false, true, true);
+    assert_eq!(shown(&world), [0, 1, 2], "half a keyframe is none");
+    world.publish_part("bad", true, true, true);
+    assert_eq!(shown(&world), [world.next - 1]);
+    assert!(world.stream("bad").has_picture() && !world.stream("good").has_picture());
+}
+
+#[test]
 fn a_stream_comes_and_goes_while_others_play() {
     let mut world = World::new();
     world.subscribe("good");
@@ -151,10 +179,47 @@ async fn a_source_hears_of_another_origin_and_of_its_end() {
     assert_eq!(orders.origin().source.label(), "rtsp://camera:554");
     assert!(!stream.change(origin("rtsp://camera/1")), "that is the same");
     assert!(stream.change(origin("rtsp://camera/2")));
-    orders.changed().await;
+    orders.changed(&origin("rtsp://camera/1"), |_| panic!("it is another camera")).await;
     assert_eq!(*orders.origin(), origin("rtsp://camera/2"));
     assert!(!orders.is_over());
     stream.stop();
-    orders.changed().await;
+    orders.changed(&origin("rtsp://camera/2"), |_| panic!("it is over")).await;
     assert!(orders.is_over());
+}
+
+#[tokio::test]
+async fn a_session_goes_on_under_keys_that_are_looked_at_between_sessions() {
+    let seconds = Duration::from_secs;
+    let between: [fn(&mut Rtsp); 4] = [
+        |rtsp| rtsp.connect_timeout = Duration::from_secs(7),
+        |rtsp| rtsp.request_timeout = Duration::from_secs(7),
+        |rtsp| rtsp.reconnect_min = Duration::from_secs(7),
+        |rtsp| rtsp.reconnect_max = Duration::from_secs(7),
+    ];
+    let within: [fn(&mut Rtsp); 4] = [
+        |rtsp| rtsp.transport = Transport::Udp,
+        |rtsp| rtsp.data_timeout = Duration::from_secs(7),
+        |rtsp| rtsp.max_frame = sluice_config::Bytes::kib(64),
+        |rtsp| rtsp.reach = Some(Reach(Vec::new())),
+    ];
+    for end in within {
+        let world = World::new();
+        let begun = origin("rtsp://camera/1");
+        let (stream, mut orders) = world.registry.add("gate", begun.clone()).expect("it is new");
+        orders.origin();
+        let mut next = begun.clone();
+        let mut taken = Vec::new();
+        for change in between {
+            change(&mut next.rtsp);
+            assert!(stream.change(next.clone()), "it is told as a change all the same");
+            let looked =
+                tokio::time::timeout(seconds(0), orders.changed(&begun, |origin| taken.push(origin.clone())));
+            assert!(looked.await.is_err(), "{next:?}");
+            assert_eq!(taken.last(), Some(&next));
+        }
+        end(&mut next.rtsp);
+        assert!(stream.change(next.clone()));
+        orders.changed(&begun, |origin| panic!("a session goes on under {origin:?}")).await;
+        assert_eq!(*orders.origin(), next);
+    }
 }

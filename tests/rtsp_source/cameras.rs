@@ -9,7 +9,9 @@ use sluice_media::{AccessUnit, AudioCodec, VideoCodec};
 use sluice_sound::Transcoder;
 use tokio::sync::{mpsc, watch};
 
-use crate::{Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, log, over_udp, quick, told, types, with_login};
+use crate::{
+    Collector, DEADLINE, IDR, PPS, Pull, SPS, Seen, fixed, log, over_udp, quick, told, types, with_login,
+};
 
 /// Pictures of 30/s: whole NAL units without start codes, one IDR in fifteen with its parameter sets.
 fn check_pictures(units: &[AccessUnit]) {
@@ -59,7 +61,8 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         stop.send(true)
     });
     // Nothing is polled any more once this returns.
-    let source = rtsp::run(quick(camera.url.clone()), Collector(sender), Wishes::default(), told(stopped));
+    let source =
+        rtsp::run(fixed(quick(camera.url.clone())), Collector(sender), Wishes::default(), told(stopped));
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use crate::server::{SDP, request, server, up_to_play};
-use crate::{DEADLINE, Pull, impatient, log, quick, told};
+use crate::{DEADLINE, Pull, fixed, impatient, log, quick, told};
 
 struct Bomb(mpsc::UnboundedSender<SourceState>);
 
@@ -40,7 +40,7 @@ async fn a_panic_ends_the_attempt_and_nothing_else() {
     .await;
     let (sender, mut states) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(rtsp::run(impatient(url), Bomb(sender), Wishes::default(), told(stopped)));
+    let task = tokio::spawn(rtsp::run(fixed(impatient(url)), Bomb(sender), Wishes::default(), told(stopped)));
     let mut panics = 0;
     while panics < 2 {
         let state = tokio::time::timeout(DEADLINE, states.recv())
@@ -97,5 +97,26 @@ async fn a_camera_that_somebody_waits_for_is_tried_before_its_pause_is_over() {
         wishes.want();
     }
     pull.waiting().await;
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn other_settings_end_a_pause_and_count_for_the_attempts_behind_it() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address");
+    let mut settings = quick(Url::parse(&format!("rtsp://{nobody}/cam")).expect("a URL"));
+    let hour = Duration::from_secs(3_600);
+    (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) = (hour, hour);
+    let (change, settings_told) = watch::channel(settings.clone());
+    let mut pull = Pull::of(settings_told, Wishes::default());
+    assert!(pull.waiting().await.1 >= hour / 2);
+    settings.rtsp.reconnect_max = hour * 2;
+    change.send_replace(settings.clone());
+    assert!(pull.waiting().await.1 >= hour / 2, "it was tried again, and rests again");
+    let shorter = Duration::from_millis(100);
+    (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) = (shorter, shorter);
+    change.send_replace(settings);
+    for _ in 0..3 {
+        assert!(pull.waiting().await.1 <= shorter);
+    }
     pull.stop().await;
 }

@@ -79,6 +79,11 @@ async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Settings that nobody changes.
+fn fixed(settings: RtspSettings) -> watch::Receiver<RtspSettings> {
+    watch::channel(settings).1
+}
+
 /// A running source and what it told its sink.
 struct Pull {
     seen: mpsc::UnboundedReceiver<Seen>,
@@ -93,6 +98,11 @@ impl Pull {
 
     /// Of a camera that is asked for a keyframe or tried sooner when `wishes` say so.
     fn asking(settings: RtspSettings, wishes: Wishes) -> Pull {
+        Pull::of(fixed(settings), wishes)
+    }
+
+    /// Of a camera whose settings may change.
+    fn of(settings: watch::Receiver<RtspSettings>, wishes: Wishes) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(rtsp::run(settings, Collector(sender), wishes, told(stopped)));

@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use sluice_config::Rtsp;
 use url::Url;
 
 use self::keepalive::Keepalive;
@@ -146,6 +147,12 @@ impl Dialog {
             keepalive: Keepalive::new(None),
             packets: 0,
         }
+    }
+
+    /// Takes other keys for the attempts to come.
+    pub(super) fn take(&mut self, rtsp: &Rtsp) {
+        self.settings.rtsp = rtsp.clone();
+        self.exchange.timeout = rtsp.request_timeout;
     }
 
     /// Begins an attempt: the next is a connection to [`Dialog::url`].

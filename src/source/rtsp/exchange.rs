@@ -44,7 +44,8 @@ pub(super) struct Exchange {
     pub(super) auth: Authenticator,
     pub(super) transcript: Transcript,
     pub(super) output: BytesMut,
-    timeout: Duration,
+    /// For an answer.
+    pub(super) timeout: Duration,
     number: u32,
     outstanding: Option<Outstanding>,
     abandoned: Vec<u32>,

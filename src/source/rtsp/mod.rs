@@ -55,6 +55,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use sluice_config::{Rtsp, RtspUrl};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 pub use self::auth::SignIn;
@@ -97,22 +98,29 @@ impl fmt::Debug for RtspSettings {
 
 /// Pulls one camera into `sink` until `stop` is done. Ends within `TEARDOWN_WAIT` of that. Asks the camera for a
 /// keyframe when one is wished for, if the camera lets it; where the stream is wanted, the pause between attempts is
-/// [`WANTED_RETRY`] at the most.
+/// [`WANTED_RETRY`] at the most. Other `settings` of the same camera count from the next attempt on, and end the pause
+/// before it.
 ///
 /// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
 /// Failures end attempts only; so does a panic in what reads a camera.
 pub async fn run(
-    settings: RtspSettings,
+    mut told: watch::Receiver<RtspSettings>,
     mut sink: impl Sink,
     wishes: Wishes,
     stop: impl Future<Output = ()>,
 ) {
     let mut stop = pin!(stop);
+    let mut settings = told.borrow_and_update().clone();
     let mut session = Session::new(&settings, wishes.keyframe.clone());
     let mut backoff = Backoff::new(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
     let mut journal = Journal::default();
 
     loop {
+        if told.has_changed().unwrap_or(false) {
+            settings = told.borrow_and_update().clone();
+            session.take(&settings.rtsp);
+            backoff.limit(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
+        }
         sink.state(SourceState::Connecting);
         let mut flow = Flow::default();
         let attempt = session.attempt(&settings, &mut sink, &mut journal, &mut flow);
@@ -138,7 +146,9 @@ pub async fn run(
         tokio::select! {
             biased;
             () = &mut stop => break,
-            ((), ()) = async { tokio::join!(rest(retry_in, &wishes, patient), session.end(TEARDOWN_WAIT)) } => {}
+            ((), ()) = async {
+                tokio::join!(rest(retry_in, &wishes, patient, told.clone()), session.end(TEARDOWN_WAIT))
+            } => {}
         }
     }
     session.end(TEARDOWN_WAIT).await;
@@ -155,8 +165,8 @@ fn pause(backoff: &mut Backoff, flow: &Flow, failure: &Failure, random: f64) -> 
     if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) }
 }
 
-/// Waits for the next attempt, less long if somebody wants the stream.
-async fn rest(time: Duration, wishes: &Wishes, patient: bool) {
+/// Waits for the next attempt, less long if somebody wants the stream, or it is `told` of settings that may help.
+async fn rest(time: Duration, wishes: &Wishes, patient: bool, mut told: watch::Receiver<RtspSettings>) {
     let wanted = async {
         wait(WANTED_RETRY).await;
         wishes.wanted().await;
@@ -164,6 +174,8 @@ async fn rest(time: Duration, wishes: &Wishes, patient: bool) {
     tokio::select! {
         () = wait(time) => {}
         () = wanted, if !patient && time > WANTED_RETRY => {}
+        // An error says that nothing will be told any more.
+        Ok(()) = told.changed() => {}
     }
 }
 

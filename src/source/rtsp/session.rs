@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_config::Transport;
+use sluice_config::{Rtsp, Transport};
 
 use super::connection::{Arrival, Connection, now};
 use super::dialog::{Dialog, Event};
@@ -48,6 +48,11 @@ impl Session {
             Ok(()) => self.read(settings, &mut reader).await,
             Err(failure) => failure,
         }
+    }
+
+    /// Takes other keys for the attempts to come. What is known of the camera stays.
+    pub(super) fn take(&mut self, rtsp: &Rtsp) {
+        self.dialog.take(rtsp);
     }
 
     /// What was said in the last attempt.
