@@ -7,7 +7,7 @@
 //! 2. Without an `@`, a "port" that is not a number may be a password whose host was forgotten: the rest is hidden.
 //! 3. What follows `password=`, `pwd=`, `token=` and their like is hidden, to the next `&` in a URL, else to the end;
 //!    what is nearly `password`, too, and the lines that a value goes on in.
-//! 4. The query of an `http` URL is hidden: those servers ask for keys under names of their own.
+//! 4. The query of a URL that is not a camera's is hidden: other servers have keys under names of their own.
 
 use std::ops::Range;
 
@@ -129,8 +129,8 @@ fn secrets(line: &str) -> Vec<Range<usize>> {
             hidden.push(authority + start..line.len());
         }
         let scheme = line[..authority].to_ascii_lowercase();
-        let is_http = scheme.ends_with("http://") || scheme.ends_with("https://");
-        if let Some(query) = line[authority..].find('?').filter(|_| is_http) {
+        let is_camera = scheme.ends_with("rtsp://") || scheme.ends_with("rtsps://");
+        if let Some(query) = line[authority..].find('?').filter(|_| !is_camera) {
             let rest = &line[authority + query + 1..];
             let end = rest.find(['"', '\'', ' ', ',', '`']).unwrap_or(rest.len());
             hidden.push(authority + query + 1..authority + query + 1 + end);
