@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use sluice_config::{File, Inputs};
+use sluice_config::{Access, File, Inputs};
 
 /// Tables in the order that they are written in; all others come behind.
 const ORDER: [&str; 17] = [
@@ -108,6 +108,14 @@ impl Document {
     /// Whether there is such a table.
     pub(super) fn has(&self, table: &str) -> bool {
         self.tables.iter().any(|other| other.path == table)
+    }
+
+    /// Who may do what by what is in it so far.
+    pub(super) fn access(&self) -> Access {
+        let file = Some(File::Text { name: "imported".to_owned(), text: self.text("") });
+        let loaded = sluice_config::load(Inputs { file, ..Inputs::default() });
+        // Each value was tried before it was taken; whether they are good together is asked at the end.
+        loaded.map(|config| config.access).unwrap_or_default()
     }
 
     fn lines(&mut self, path: &str) -> &mut Vec<String> {

@@ -3,9 +3,11 @@
 //! Owns the command and the order of the parts. Reads one file, writes one at the most, and asks nobody. What is written
 //! passes `sluice check`: each value is tried before it is taken.
 
+mod access;
 mod document;
 mod global;
 mod keys;
+mod outside;
 mod paths;
 mod report;
 mod users;
@@ -128,7 +130,7 @@ fn import(name: &str, text: &str) -> Result<(String, Report), YamlError> {
     let mut import = Import { root: &root, document: Document::default(), report: Report::new(name) };
     import.sort_out(root.members(), None);
     global::take(&mut import);
-    users::take(&mut import);
+    access::take(&mut import);
     paths::take(&mut import);
     let head = format!(
         "Made by `sluice import` from {name}. Every key is explained in config/sluice.toml; docs/MIGRATING.md says what is\n\

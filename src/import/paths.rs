@@ -142,10 +142,10 @@ impl<'a> Path<'a> {
 /// Keys that the credentials of one path have, in old files.
 const OF_USERS: [&str; 6] = ["readUser", "readPass", "readIPs", "publishUser", "publishPass", "publishIPs"];
 
-/// Paths with credentials of their own, with those.
-pub(super) fn with_users(root: &Node) -> impl Iterator<Item = (&str, &Node)> {
+/// Whether paths, or all of them by `pathDefaults`, have credentials of their own.
+pub(super) fn have_users(root: &Node) -> bool {
     let paths = root.member("paths").map_or(&[][..], Node::members);
     let of_users =
         |node: &Node| OF_USERS.iter().any(|key| node.member(key).is_some_and(|node| !node.is_off()));
-    paths.iter().filter(move |(_, node)| of_users(node)).map(|(path, node)| (path.as_str(), node))
+    paths.iter().map(|(_, node)| node).chain(root.member("pathDefaults")).any(of_users)
 }

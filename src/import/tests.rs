@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_config::{Config, File, Inputs, Source};
+use sluice_config::{Action, Config, File, Inputs, Source};
 
 use super::*;
 
@@ -189,6 +189,103 @@ fn who_may_watch_without_a_name_still_may_where_others_have_one() {
     let some = "- {user: any, ips: [10.0.0.0/8], permissions: [{action: read, path: cam}]}\n";
     let (few, _, _) = imported(&yaml(some));
     assert_eq!(readers(&few), [("anybody".to_owned(), vec!["cam".to_owned()])].into());
+}
+
+/// Whether somebody whom nobody knows may watch `cam`, and operate; of what a file becomes.
+fn is_open(yaml: &str) -> (bool, bool) {
+    use crate::http::access::rules::Rules;
+    let (config, text, report) = imported(yaml);
+    let rules = Rules::new(&config.access, 0);
+    let elsewhere = [198, 51, 100, 7].into();
+    let may =
+        |action: Action, stream| rules.is_open(action) || rules.of_address(elsewhere, action).have(stream);
+    let open = (may(Action::Read, Some("cam")), may(Action::Api, None));
+    let is_named = text.contains("[access.users.nobody]");
+    assert_eq!(is_named, report.contains("could be taken over, so nobody may here"), "{yaml}{text}{report}");
+    open
+}
+
+#[test]
+fn what_was_closed_is_closed_whoever_of_it_could_be_taken_over() {
+    let user = |rest: &str| format!("authInternalUsers:\n- {{{rest}, permissions: [{{action: read}}]}}\n");
+    let api = "api: yes\nauthInternalUsers:\n- {user: any, permissions: [{action: read}]}\n";
+    let operator = |name: &str| {
+        let others = "permissions: [{action: api}, {action: metrics}, {action: pprof}]";
+        format!("{api}- {{user: {name}, pass: x, {others}}}\n")
+    };
+    for (yaml, open) in [
+        (user("user: ann, pass: x"), (false, true)),
+        (user("user: ann, pass: x, ips: [office]"), (false, true)),
+        (user("user: any, ips: [office]"), (false, true)),
+        (user("user: ann"), (false, true)),
+        (user("user: ann smith, pass: x"), (false, true)),
+        (user("user: 'sha256:j1tsRqDEw9xvq/D7/9tMx6Jh/jMhk3UfjwIB2f1zgMo=', pass: x"), (false, true)),
+        ("authInternalUsers: []\n".to_owned(), (false, true)),
+        (
+            "authInternalUsers: [{user: ann, pass: x, permissions: [{action: read, path: '~^(?!x)'}]}]\n"
+                .to_owned(),
+            (false, true),
+        ),
+        // Its name is that of what closes.
+        (
+            "authInternalUsers: [{user: nobody, ips: [x], permissions: [{action: read}]}]\n".to_owned(),
+            (false, true),
+        ),
+        ("paths: {cam: {source: 'rtsp://a', readUser: 'a b', readPass: x}}\n".to_owned(), (false, true)),
+        (
+            "pathDefaults: {readUser: 'a b', readPass: x}\npaths: {cam: {source: 'rtsp://a'}}\n".to_owned(),
+            (false, true),
+        ),
+        ("authMethod: http\nauthHTTPAddress: ftp://a/\n".to_owned(), (false, true)),
+        ("authMethod: http\n".to_owned(), (false, true)),
+        ("authMethod: jwt\n".to_owned(), (false, true)),
+        ("authMethod: jwt\nauthJWTJWKS: ftp://a/\napi: yes\n".to_owned(), (false, false)),
+        ("authMethod: ldap\napi: yes\n".to_owned(), (false, false)),
+        ("externalAuthenticationURL: ftp://a/\n".to_owned(), (false, true)),
+        (operator("ann"), (true, false)),
+        (operator("ann smith"), (true, false)),
+    ] {
+        assert_eq!(is_open(&yaml), open, "{yaml}");
+    }
+}
+
+#[test]
+fn what_was_open_is_open_beside_whoever_is_named() {
+    let any = "{user: any, permissions: [{action: read}]}";
+    for (yaml, open) in [
+        ("api: no\n".to_owned(), (true, true)),
+        (
+            format!(
+                "authInternalUsers:\n- {any}\n- {{user: bob, pass: x, permissions: [{{action: publish}}]}}\n"
+            ),
+            (true, true),
+        ),
+        (
+            format!(
+                "authInternalUsers:\n- {any}\n- {{user: any, ips: [10.0.0.0/8], permissions: [{{action: read, path: a}}]}}\n"
+            ),
+            (true, true),
+        ),
+        (
+            "authMethod: http\nauthHTTPAddress: http://a/\nauthHTTPExclude: [{action: read}]\n".to_owned(),
+            (true, true),
+        ),
+        (
+            "authMethod: jwt\nauthJWTJWKS: http://a/\nauthJWTExclude: [{action: read, path: cam}]\n"
+                .to_owned(),
+            (true, true),
+        ),
+        // Where the file says nothing of it, operators are not asked about.
+        ("api: yes\nauthMethod: http\nauthHTTPAddress: http://a/\n".to_owned(), (false, true)),
+        (
+            "api: yes\nauthMethod: http\nauthHTTPAddress: http://a/\nauthHTTPExclude: [{action: api}]\n"
+                .to_owned(),
+            (false, true),
+        ),
+        ("api: yes\nauthMethod: jwt\nauthJWTJWKS: http://a/\n".to_owned(), (false, false)),
+    ] {
+        assert_eq!(is_open(&yaml), open, "{yaml}");
+    }
 }
 
 #[test]

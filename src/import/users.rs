@@ -1,6 +1,7 @@
-//! Who may do what: MediaMTX's internal users, its HTTP server that is asked, its tokens.
+//! MediaMTX's internal users, and whom it lets in without a name.
 //!
-//! Owns how permissions become `[access]`. Hashes are kept as they are. No password and no URL is ever in the report.
+//! Owns how permissions become `[access.users]` and `access.read`. Hashes are kept as they are. No password is ever in the
+//! report.
 
 use super::Import;
 use super::document::{Toml, accepted, name};
@@ -9,109 +10,101 @@ use super::report::{At, Part};
 use super::yaml::Node;
 
 /// Every address.
-const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+pub(super) const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 /// This machine.
 const LOCAL: [&str; 2] = ["127.0.0.1", "::1"];
 
 /// What MediaMTX calls everybody.
-const ANY: &str = "any";
+pub(super) const ANY: &str = "any";
 
 /// What can be allowed besides streams.
-const OF_SERVER: [&str; 3] = ["api", "metrics", "pprof"];
+pub(super) const OF_SERVER: [&str; 3] = ["api", "metrics", "pprof"];
+
+/// What is for everybody there, whoever it is and wherever it comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Open {
+    /// To watch everything.
+    pub(super) reads: bool,
+    /// All that is for operators, if anything of it is served.
+    pub(super) operates: bool,
+}
 
 /// Somebody, and what he may do.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct User {
-    name: String,
-    password: String,
-    from: Vec<String>,
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: String,
+    pub(super) from: Vec<String>,
     /// Streams; `*` is all of them.
-    read: Vec<String>,
-    publish: Vec<String>,
+    pub(super) read: Vec<String>,
+    pub(super) publish: Vec<String>,
     /// Of [`OF_SERVER`].
-    server: Vec<&'static str>,
-    line: usize,
+    pub(super) server: Vec<&'static str>,
+    pub(super) line: usize,
 }
 
-/// Takes them.
-pub(super) fn take(import: &mut Import<'_>) {
-    if let Some((at, node)) = import.key("externalAuthenticationURL").filter(|(_, node)| !node.is_off()) {
-        return hook(import, at, node, "authHTTPExclude");
-    }
-    let method = import.key("authMethod");
-    match method.and_then(|(_, node)| node.text()).unwrap_or("internal") {
-        "internal" => internal(import),
-        "http" => {
-            if let Some((at, node)) = import.key("authHTTPAddress") {
-                hook(import, at, node, "authHTTPExclude");
-            }
-        }
-        "jwt" => tokens(import),
-        _ => {
-            if let Some((at, _)) = method {
-                let words = "this method is not known: nobody is asked who he is until [access] says so";
-                import.report.add(Part::Missing, at, words);
-            }
-        }
-    }
+/// A name that no user has yet.
+pub(super) fn free_name(import: &Import<'_>, wanted: &str) -> String {
+    let names = (1..).map(|number| match number {
+        1 => wanted.to_owned(),
+        _ => format!("{wanted}-{number}"),
+    });
+    let is_free = |name: &String| !import.document.has(&format!("access.users.{name}"));
+    names.into_iter().find(is_free).unwrap_or_default()
 }
 
-fn internal(import: &mut Import<'_>) {
+pub(super) fn internal<'a>(import: &mut Import<'a>) -> (At<'a>, Open) {
     let root = import.root;
     let listed = root.member("authInternalUsers");
     let users = match listed {
-        _ if paths::with_users(root).next().is_some() => of_paths(root),
+        _ if paths::have_users(root) => of_paths(root),
         Some(node) => node.items().iter().map(of_list).collect(),
         None => usual(),
     };
     let mut users = merged(users);
     of_operators(import, &mut users);
     users.retain(|user| !user.read.is_empty() || !user.publish.is_empty() || !user.server.is_empty());
-    let somebody_reads = users.iter().any(|user| user.name != ANY && !user.read.is_empty());
-    if users.iter().all(|user| user.read.is_empty()) {
-        let at = At { key: "authInternalUsers", line: listed.map_or(0, |node| node.line), path: None };
-        let words = "nobody may watch there, and everybody here: name in access.read or access.users who may";
-        import.report.add(Part::Missing, at, words);
+    let at = At { key: "authInternalUsers", line: listed.map_or(0, |node| node.line), path: None };
+    let of_all = |user: &User| user.name == ANY && user.from.is_empty();
+    let reads = users.iter().any(|user| of_all(user) && user.read == ["*"]);
+    let (nameless, named): (Vec<User>, Vec<User>) = users.into_iter().partition(|user| user.name == ANY);
+    for user in named {
+        let at = At { line: user.line, ..at };
+        write(import, at, &user.name.clone(), user);
     }
     let mut readers = Vec::new();
-    let mut nameless = 0;
-    for user in users {
-        let at = At { key: "authInternalUsers", line: user.line, path: None };
-        if user.name != ANY {
-            write(import, at, &user.name.clone(), user);
-            continue;
-        }
-        let mut user = User { password: String::new(), ..user };
+    for mut user in nameless {
+        let at = At { line: user.line, ..at };
         if user.read == ["*"] {
-            let open = user.from.is_empty();
-            match (open, somebody_reads) {
-                // Who is not named may watch, unless somebody is.
-                (true, false) => {}
-                (true, true) => readers.extend(EVERYWHERE.map(str::to_owned)),
-                (false, _) => readers.extend(user.from.iter().cloned()),
-            }
+            readers.append(&mut user.from.clone());
             user.read.clear();
         }
-        // Nobody sends without a name.
-        user.publish.clear();
-        if user.read.is_empty() && user.server.is_empty() {
-            continue;
-        }
-        let local =
-            user.from.iter().all(|address| matches!(&address[..], "127.0.0.1" | "::1" | "127.0.0.0/8"));
-        let called = if local && !user.from.is_empty() { "local" } else { "anybody" };
-        if user.from.is_empty() {
-            user.from = EVERYWHERE.map(str::to_owned).to_vec();
-        }
-        nameless += 1;
-        let called = if nameless == 1 { called.to_owned() } else { format!("{called}-{nameless}") };
-        write(import, at, &called, user);
+        group(import, at, user);
     }
-    if !readers.is_empty() {
-        let at = At { key: "authInternalUsers", line: listed.map_or(0, |node| node.line), path: None };
+    if !readers.is_empty() && !reads {
         import.put(at, "access.read", Toml::List(readers));
     }
+    (at, Open { reads, operates: false })
+}
+
+/// Whoever comes from some addresses, or from anywhere, as a user without a password.
+pub(super) fn group(import: &mut Import<'_>, at: At<'_>, user: User) {
+    // Nobody sends without a name.
+    let mut user = User { password: String::new(), publish: Vec::new(), ..user };
+    if user.read.is_empty() && user.server.is_empty() {
+        return;
+    }
+    let local = |address: &String| matches!(&address[..], "127.0.0.1" | "::1" | "127.0.0.0/8");
+    let called = match user.from.is_empty() || !user.from.iter().all(local) {
+        true => "anybody",
+        false => "local",
+    };
+    if user.from.is_empty() {
+        user.from = EVERYWHERE.map(str::to_owned).to_vec();
+    }
+    let called = free_name(import, called);
+    write(import, at, &called, user);
 }
 
 /// One listener has all that is for operators here, and what nobody is named for is open on it: what nobody had there is
@@ -130,7 +123,7 @@ fn of_operators(import: &Import<'_>, users: &mut Vec<User>) {
 }
 
 /// Whether any of what is for operators is switched on.
-fn is_served(import: &Import<'_>) -> bool {
+pub(super) fn is_served(import: &Import<'_>) -> bool {
     OF_SERVER.into_iter().any(|action| import.is_on(action, false))
 }
 
@@ -173,9 +166,11 @@ fn of_list(node: &Node) -> User {
 fn of_paths(root: &Node) -> Vec<User> {
     let mut users = usual();
     users.remove(0);
+    let defaults = root.member("pathDefaults");
     let mut of_one = |path: &str, node: &Node, [user, pass, ips]: [&str; 3], reads: bool| {
-        let text = |key: &str| node.member(key).and_then(Node::text).unwrap_or_default().to_owned();
-        let from = node.member(ips).map(Node::texts).unwrap_or_default();
+        let member = |key: &str| node.member(key).or_else(|| defaults?.member(key));
+        let text = |key: &str| member(key).and_then(Node::text).unwrap_or_default().to_owned();
+        let from = member(ips).map(Node::texts).unwrap_or_default();
         let named = Some(text(user)).filter(|name| !name.is_empty());
         if named.is_none() && from.is_empty() && !reads {
             return;
@@ -237,17 +232,7 @@ fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
         return import.report.add(Part::Missing, at, words);
     }
     let table = format!("access.users.{}", name(called));
-    let mut keys: Vec<(&str, Toml)> = Vec::new();
-    if !user.password.is_empty() {
-        keys.push(("password", user.password.as_str().into()));
-    }
-    for (key, list) in [("from", &user.from), ("read", &user.read), ("publish", &user.publish)] {
-        if !list.is_empty() {
-            keys.push((key, Toml::List(list.clone())));
-        }
-    }
-    keys.extend(user.server.iter().map(|action| (*action, Toml::Truth(true))));
-    let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let lines: String = lines(&user).iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     let mut words = String::new();
     if user.password.is_empty() && user.from.is_empty() {
         words =
@@ -265,7 +250,7 @@ fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
         );
         return import.report.add(Part::Missing, at, words);
     }
-    keys.iter().for_each(|(key, value)| import.document.set(&table, key, value, ""));
+    insert(import, called, &user);
     import.report.add(Part::Taken, at, format!("[{table}]"));
     let hashed = user.password.starts_with("sha256:") || user.password.starts_with("argon2:");
     if !user.password.is_empty() && !hashed {
@@ -274,60 +259,22 @@ fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
     }
 }
 
-/// A server that is asked.
-fn hook(import: &mut Import<'_>, at: At<'_>, node: &Node, exclude: &'static str) {
-    let url = Toml::from(node.text().unwrap_or_default());
-    let actions = Toml::List(actions(import, exclude));
-    match accepted(format!("[access.hook]\nurl = {url}\nactions = {actions}")) {
-        Ok(()) => {
-            import.document.set("access.hook", "url", &url, at.key);
-            import.document.set("access.hook", "actions", &actions, exclude);
-            import.report.add(Part::Taken, at, format!("access.hook.url, access.hook.actions = {actions}"));
-        }
-        Err(why) => import.report.add(Part::Missing, at, format!("access.hook does not take it: {why}")),
+/// The keys of a user's table.
+fn lines(user: &User) -> Vec<(&'static str, Toml)> {
+    let mut keys: Vec<(&str, Toml)> = Vec::new();
+    if !user.password.is_empty() {
+        keys.push(("password", user.password.as_str().into()));
     }
+    for (key, list) in [("from", &user.from), ("read", &user.read), ("publish", &user.publish)] {
+        if !list.is_empty() {
+            keys.push((key, Toml::List(list.clone())));
+        }
+    }
+    keys.extend(user.server.iter().map(|action| (*action, Toml::Truth(true))));
+    keys
 }
 
-/// Signed tokens.
-fn tokens(import: &mut Import<'_>) {
-    let Some((at, node)) = import.key("authJWTJWKS") else { return };
-    let keys = Toml::from(node.text().unwrap_or_default());
-    match accepted(format!("access.jwt.keys = {keys}")) {
-        Ok(()) => {
-            import.document.set("access.jwt", "keys", &keys, at.key);
-            import.report.add(Part::Taken, at, "access.jwt.keys");
-        }
-        Err(why) => {
-            return import.report.add(Part::Missing, at, format!("access.jwt does not take it: {why}"));
-        }
-    }
-    for (key, ours, usual) in [
-        ("authJWTClaimKey", "access.jwt.claim", "mediamtx_permissions"),
-        ("authJWTIssuer", "access.jwt.issuer", ""),
-        ("authJWTAudience", "access.jwt.audience", ""),
-    ] {
-        let said = import.key(key).and_then(|(_, node)| node.text()).filter(|text| !text.is_empty());
-        let value = said.unwrap_or(usual);
-        if !value.is_empty() {
-            let line = import.key(key).map_or(0, |(at, _)| at.line);
-            import.put(At { key, line, path: None }, ours, value.into());
-        }
-    }
-    let actions = Toml::List(actions(import, "authJWTExclude"));
-    import.put(At { key: "authJWTExclude", ..at }, "access.jwt.actions", actions);
-}
-
-/// What is asked about: all that is served, on whatever listener, but for what the file leaves out.
-fn actions(import: &Import<'_>, exclude: &'static str) -> Vec<String> {
-    let excluded = import.key(exclude).map(|(_, node)| node.items()).unwrap_or_default();
-    let is_excluded = |action: &str| {
-        excluded.iter().any(|item| {
-            let said = |key: &str| item.member(key).and_then(Node::text).unwrap_or_default();
-            said("action") == action && said("path").is_empty()
-        })
-    };
-    let is_served = is_served(import);
-    let served = |action: &&'static str| is_served || !OF_SERVER.contains(action);
-    let all = ["read", "publish", "api", "metrics", "pprof"].into_iter().filter(served);
-    all.filter(|action| !is_excluded(action)).map(str::to_owned).collect()
+pub(super) fn insert(import: &mut Import<'_>, called: &str, user: &User) {
+    let table = format!("access.users.{}", name(called));
+    lines(user).iter().for_each(|(key, value)| import.document.set(&table, key, value, ""));
 }

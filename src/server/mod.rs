@@ -117,6 +117,9 @@ pub enum ServerError {
     /// `http.allow_origin` cannot be a header.
     #[error("http.allow_origin {0:?} cannot be sent as a header")]
     Origin(String),
+    /// What `[access]` names cannot be used.
+    #[error("{0}")]
+    Access(String),
 }
 
 /// Why a server has to be stopped.

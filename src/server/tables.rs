@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{ServerError, settings};
 use crate::current::Current;
-use crate::http::access::{Access, watch as rights};
+use crate::http::access::{Access, Next, watch as rights};
 use crate::http::cors::Origins;
 use crate::http::hosts::Hosts;
 use crate::http::listen::ClientLimits;
@@ -47,6 +47,7 @@ pub(super) struct Tables {
 pub(super) struct Judged {
     origins: Origins,
     announcer: Announcer,
+    access: Next,
 }
 
 impl Tables {
@@ -54,16 +55,17 @@ impl Tables {
     pub(super) async fn judge(&self, config: &Config) -> Result<Judged, ServerError> {
         let announcer = self.announcer.get().with(&config.ice).await?;
         announcer.now()?;
-        Ok(Judged { origins: settings::origins(config)?, announcer })
+        let access = self.access.judge(&config.access).await.map_err(ServerError::Access)?;
+        Ok(Judged { origins: settings::origins(config)?, announcer, access })
     }
 
     /// Puts it into effect: for those who come, and where a key is for all, for those who are there.
-    pub(super) fn apply(&self, config: &Config, Judged { origins, announcer }: Judged) {
+    pub(super) fn apply(&self, config: &Config, Judged { origins, announcer, access }: Judged) {
         self.watch.send_replace(config.config.watch);
         self.origins.set(origins);
         self.mediamtx.config.set(Arc::new(config.clone()));
         self.hosts.set(config.admin.hosts.as_slice().into());
-        self.access.change(&config.access);
+        self.access.change(&config.access, access);
         rights::look(&self.access, &self.whep.sessions, Instant::now(), SystemTime::now());
         self.clients.set(ClientLimits::new(config));
         self.operators.set(ClientLimits::of_operators(config));

@@ -85,7 +85,8 @@ impl Denied {
         let Asked { action, .. } = asked;
         let knows = credentials != &Credentials::None;
         let (status, detail) = match self.outcome {
-            Outcome::Unknown => {
+            // A query alone may be what was wrong, and a name and a password may help.
+            Outcome::Unknown | Outcome::Wrong if !knows => {
                 (StatusCode::UNAUTHORIZED, "a name and a password, or a token, are needed here".to_owned())
             }
             Outcome::Expired => (
@@ -112,7 +113,7 @@ impl Denied {
                 StatusCode::FORBIDDEN,
                 format!("whoever this is may not {} this, or not from {from}", verb(action)),
             ),
-            Outcome::Wrong | Outcome::Allowed => {
+            Outcome::Unknown | Outcome::Wrong | Outcome::Allowed => {
                 (StatusCode::UNAUTHORIZED, "the name, the password or the token is wrong".to_owned())
             }
         };

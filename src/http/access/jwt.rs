@@ -74,6 +74,25 @@ pub enum KeysError {
     /// A set without a usable key.
     #[error("none of the {0} keys in the set can check a signature")]
     None(usize),
+    /// Whoever has it can sign, and who only checks has no use for it.
+    #[error(
+        "it holds a private key, which only the server that signs should have: give the public one, as \
+         `openssl pkey -in FILE -pubout` prints it"
+    )]
+    Private,
+    /// A secret that can be guessed (RFC 7518 §3.2).
+    #[error("a secret of {has} bytes is too short for {algorithm:?}, which takes {least} at least")]
+    Short {
+        /// Its bytes.
+        has: usize,
+        /// What it is for.
+        algorithm: Algorithm,
+        /// Bytes of its hash.
+        least: usize,
+    },
+    /// Each is tried with a token that names none.
+    #[error("the set has {0} keys, and {KEYS_MAX} are taken at most")]
+    Many(usize),
     /// A set of secrets from another server.
     #[error("the set holds secrets alone, which are taken from files only")]
     Secrets,
@@ -103,6 +122,10 @@ impl Keys {
     /// [`KeysError`].
     pub fn of_file(text: &str, pinned: Option<JwtAlgorithm>) -> Result<Keys, KeysError> {
         if text.trim_start().starts_with("-----BEGIN") {
+            // A library takes its public half for a key of another kind.
+            if text.contains("PRIVATE KEY-----") {
+                return Err(KeysError::Private);
+            }
             let algorithm = known(pinned.ok_or(KeysError::NoAlgorithm)?);
             let pem = text.as_bytes();
             let key = match algorithm {
@@ -132,10 +155,16 @@ impl Keys {
         let all = keys.len();
         let is_secret = |key: &Value| key.get("kty").and_then(Value::as_str) == Some("oct");
         let hidden = !secrets && keys.iter().any(is_secret);
-        let keys = keys.into_iter().filter(|key| secrets || !is_secret(key)).take(KEYS_MAX);
+        if keys.iter().any(|key| !is_secret(key) && key.get("d").is_some()) {
+            return Err(KeysError::Private);
+        }
+        let keys = keys.into_iter().filter(|key| secrets || !is_secret(key));
         // A key of a kind that is not known is no reason to refuse the others.
-        let keys = keys.filter_map(|key| Key::of(&serde_json::from_value(key).ok()?, pinned));
-        let keys: Vec<Key> = keys.collect();
+        let keys = keys.filter_map(|key| Key::of(&serde_json::from_value(key).ok()?, pinned).transpose());
+        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
+        if keys.len() > KEYS_MAX {
+            return Err(KeysError::Many(keys.len()));
+        }
         match (keys.is_empty(), hidden) {
             (false, _) => Ok(Keys(keys)),
             (true, true) => Err(KeysError::Secrets),
@@ -159,6 +188,10 @@ impl Keys {
             return Err(JwtError::Wrong("it says that something must be understood that is not"));
         }
         let claims = self.verified(token, &header, rules)?;
+        // The library takes a list of issuers, too.
+        if !rules.issuer.is_empty() && !claims.others.get("iss").is_some_and(Value::is_string) {
+            return Err(JwtError::Wrong("iss is missing, or is no text"));
+        }
         if !rules.actions.contains(&action) {
             return Err(JwtError::Wrong("access.jwt.actions does not have what is asked"));
         }
@@ -189,18 +222,36 @@ impl Keys {
 }
 
 impl Key {
-    fn of(jwk: &Jwk, pinned: Option<JwtAlgorithm>) -> Option<Key> {
+    /// One of a set; none if it is not for checking signatures.
+    fn of(jwk: &Jwk, pinned: Option<JwtAlgorithm>) -> Result<Option<Key>, KeysError> {
         if jwk.common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature) {
-            return None;
+            return Ok(None);
         }
         let algorithm = match (pinned, jwk.common.key_algorithm) {
-            (Some(pinned), _) => known(pinned),
+            (Some(pinned), _) => Some(known(pinned)),
             // One for something else than signatures stays out.
-            (None, Some(said)) => Algorithm::try_from(said).ok()?,
-            (None, None) => usual(&jwk.algorithm)?,
+            (None, Some(said)) => Algorithm::try_from(said).ok(),
+            (None, None) => usual(&jwk.algorithm),
         };
-        let key = DecodingKey::from_jwk(jwk).ok().filter(|key| key.family() == algorithm.family())?;
-        Some(Key { id: jwk.common.key_id.clone(), algorithm, key })
+        let Some(algorithm) = algorithm else { return Ok(None) };
+        let key = DecodingKey::from_jwk(jwk).ok().filter(|key| key.family() == algorithm.family());
+        let Some(key) = key else { return Ok(None) };
+        let least = secret_bytes(algorithm);
+        let has = key.try_get_as_bytes().map_or(0, <[u8]>::len);
+        if has < least {
+            return Err(KeysError::Short { has, algorithm, least });
+        }
+        Ok(Some(Key { id: jwk.common.key_id.clone(), algorithm, key }))
+    }
+}
+
+/// The least that a secret has for an algorithm; nothing if it takes none.
+fn secret_bytes(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::HS256 => 32,
+        Algorithm::HS384 => 48,
+        Algorithm::HS512 => 64,
+        _ => 0,
     }
 }
 
@@ -274,9 +325,14 @@ fn given(claim: &Value, action: Action) -> Streams {
             let of_action = permissions
                 .iter()
                 .filter(|one| one.get("action").and_then(Value::as_str) == Some(action.name()));
-            let paths = of_action.map(|one| one.get("path").and_then(Value::as_str).unwrap_or_default());
-            // Without a path it is about every stream.
-            let paths = paths.map(|path| if path.is_empty() { "*" } else { path }.to_owned());
+            let paths = of_action.filter_map(|one| match one.get("path") {
+                // Without a path it is about every stream.
+                None => Some("*"),
+                Some(Value::String(path)) => Some(if path.is_empty() { "*" } else { path }),
+                // Whatever that names, it names something.
+                Some(_) => None,
+            });
+            let paths = paths.map(str::to_owned);
             match action.is_of_stream() {
                 true => patterns(paths),
                 false => Streams::all_if(paths.count() > 0),

@@ -10,6 +10,9 @@ use serde_json::json;
 
 use super::*;
 
+/// As long as the hash of HS256.
+const SECRET: &[u8; 32] = b"a secret of thirty-two bytes, ok";
+
 /// A key pair for RSA, as PEM.
 struct Pair {
     private: String,
@@ -108,6 +111,7 @@ fn a_token_is_good_only_if_everything_about_it_is() {
         ("iss missing", good(json!({ "iss": null })), wrong("iss")),
         ("iss of somebody else", good(json!({ "iss": "https://evil.lan/" })), wrong("iss")),
         ("iss of another type", good(json!({ "iss": 7 })), wrong("iss")),
+        ("iss among others", good(json!({ "iss": ["https://evil.lan/", "https://id.lan/"] })), wrong("iss")),
         ("signed by another key", signed(&rs256, &claims(json!({})), &other.signer()), wrong("signature")),
         (
             "another algorithm of the key",
@@ -179,6 +183,9 @@ fn a_claim_gives_what_it_says_in_every_form_that_is_known() {
         json!({ "read": true }),
         json!({ "api": ["gate"] }),
         json!([{ "action": "playback", "path": "gate" }, "read", 7]),
+        json!([{ "action": "read", "path": ["demo"] }, { "action": "read", "path": 5 }]),
+        json!([{ "action": "read", "path": null }, { "action": ["read"], "path": "demo" }]),
+        json!([{ "action": "api", "path": {} }]),
         json!({ "read": [7, "a?b", "~("] }),
     ] {
         assert!(!given(&nothing, Read).have(None) && !given(&nothing, Api).have(None), "{nothing}");
@@ -215,7 +222,7 @@ fn keys_of_a_set_are_told_by_their_ids_and_pinned_to_their_algorithms() {
         { "kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB" },
         { "kty": "RSA", "alg": "RSA-OAEP", "kid": "wrap", "n": "AQAB", "e": "AQAB" },
         { "kty": "strange", "kid": "x" },
-        { "kty": "oct", "kid": "secret", "k": "c2VjcmV0" },
+        { "kty": "oct", "kid": "secret", "k": URL_SAFE_NO_PAD.encode(SECRET) },
     ] });
     let keys = Keys::of_set(&set.to_string(), None, false).expect("keys");
     assert_eq!(keys.len(), 2, "what cannot check a signature, and secrets of a server, are passed over");
@@ -232,13 +239,41 @@ fn keys_of_a_set_are_told_by_their_ids_and_pinned_to_their_algorithms() {
     // A secret counts where it is read from a file of ours.
     let keys = Keys::of_file(&set.to_string(), None).expect("keys");
     let header = Header { kid: Some("secret".to_owned()), ..Header::new(Algorithm::HS256) };
-    let token = signed(&header, &claims(json!({})), &EncodingKey::from_secret(b"secret"));
+    let token = signed(&header, &claims(json!({})), &EncodingKey::from_secret(SECRET));
     assert!(keys.check(&token, &rules(), Action::Read).is_ok());
+}
+
+fn set_of(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
+
+#[test]
+fn a_secret_is_as_long_as_the_hash_that_it_is_for() {
+    for (algorithm, least) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        for bytes in [0, 1, least - 1, least] {
+            let secret = URL_SAFE_NO_PAD.encode(vec![7; bytes]);
+            let set = set_of(&[json!({ "kty": "oct", "k": secret, "alg": algorithm })]);
+            let keys = Keys::of_file(&set, None).map(|keys| keys.len());
+            match bytes < least {
+                false => assert_eq!(keys, Ok(1)),
+                true => {
+                    let said = keys.expect_err("it can be guessed").to_string();
+                    let expected = format!("a secret of {bytes} bytes is too short for {algorithm}");
+                    assert!(said.contains(&expected), "{said}");
+                }
+            }
+        }
+    }
+    // What the algorithm of the key does not say, the configuration may.
+    let set = set_of(&[json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode(SECRET) })]);
+    assert!(Keys::of_file(&set, Some(JwtAlgorithm::HS512)).is_err() && Keys::of_file(&set, None).is_ok());
 }
 
 #[test]
 fn what_holds_no_key_is_refused_in_words() {
     let ours = pair();
+    let mut private = ours.jwk("one");
+    private["d"] = json!("AQAB");
     for (text, pinned, why) in [
         (ours.public.as_str(), None, "set access.jwt.algorithm"),
         (&ours.public, Some(JwtAlgorithm::ES256), "not one of this key's kind"),
@@ -246,6 +281,9 @@ fn what_holds_no_key_is_refused_in_words() {
         ("", None, "neither PEM"),
         ("{}", None, "neither PEM"),
         ("{\"keys\": []}", None, "none of the 0 keys"),
+        (&ours.private, Some(JwtAlgorithm::RS256), "a private key"),
+        (&set_of(&[private]), None, "a private key"),
+        (&set_of(&vec![ours.jwk("one"); KEYS_MAX + 1]), None, "the set has 65 keys, and 64 are taken"),
     ] {
         let said = Keys::of_file(text, pinned).expect_err(why).to_string();
         assert!(said.contains(why), "{said}");

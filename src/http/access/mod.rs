@@ -37,7 +37,7 @@ use self::jwt::JwtError;
 use self::keys::KeyStore;
 use self::passwords::Passwords;
 use self::rules::{Rules, Streams, of_user};
-use self::throttle::Throttle;
+use self::throttle::{Guess, Not, Throttle};
 use self::token::{TokenError, Tokens};
 use super::problem::Problem;
 use super::request::Head;
@@ -94,6 +94,12 @@ struct Judge {
     hook: Option<Arc<Hook>>,
 }
 
+/// What another configuration needs that may fail.
+pub struct Next {
+    /// Its keys, if they are others.
+    keys: Option<Option<Arc<KeyStore>>>,
+}
+
 /// Decides.
 pub struct Access {
     judge: RwLock<Judge>,
@@ -136,17 +142,28 @@ impl Access {
         }
     }
 
-    /// Decides by another configuration from now on. Whose sessions end is for [`watch`].
-    pub fn change(&self, config: &sluice_config::Access) {
+    /// What it takes to decide by another configuration: what may fail, fails here.
+    ///
+    /// # Errors
+    ///
+    /// The keys of tokens cannot be read; why, in words.
+    pub async fn judge(&self, config: &sluice_config::Access) -> Result<Next, String> {
+        // What is not changed keeps what it knows.
+        let is_same = read(&self.judge).rules.config.jwt == config.jwt;
+        let keys = if is_same { None } else { Some(KeyStore::next(&config.jwt).await?) };
+        Ok(Next { keys })
+    }
+
+    /// Decides by another configuration from now on, which was judged before. Whose sessions end is for [`watch`].
+    pub fn change(&self, config: &sluice_config::Access, next: Next) {
         let mut judge = write(&self.judge);
         let before = judge.rules.clone();
         if before.config == *config {
             return;
         }
         judge.rules = Arc::new(Rules::new(config, before.number + 1));
-        // What is not changed keeps what it knows.
-        if before.config.jwt != config.jwt {
-            judge.keys = KeyStore::new(&config.jwt);
+        if let Some(keys) = next.keys {
+            judge.keys = keys;
         }
         if before.config.hook != config.hook {
             judge.hook = Hook::new(&config.hook);
@@ -181,7 +198,7 @@ impl Access {
         let address = head.client.to_canonical();
         let credentials = Credentials::of(&head.headers, head.query.as_deref());
         let from = From { address, credentials: &credentials, head };
-        let judged = self.judge(&judge, from, asked).await;
+        let judged = self.decide(&judge, from, asked).await;
         let (who, outcome, why) = match &judged {
             Ok(grant) => (grant.right.who.as_deref(), Outcome::Allowed, grant.right.proof.name()),
             Err(denied) => (denied.who.as_deref(), denied.outcome, &*denied.why),
@@ -194,7 +211,7 @@ impl Access {
         judged.map_err(|denied| denied.problem(address, asked, &credentials))
     }
 
-    async fn judge(&self, judge: &Judge, from: From<'_>, asked: Asked<'_>) -> Result<Grant, Denied> {
+    async fn decide(&self, judge: &Judge, from: From<'_>, asked: Asked<'_>) -> Result<Grant, Denied> {
         let rules = &judge.rules;
         let Asked { action, stream, .. } = asked;
         let nameless = |proof| Right::nameless(proof, rules.number);
@@ -246,7 +263,7 @@ impl Access {
                 let who = Some(credentials.parts().0).filter(|name| !name.is_empty()).map(Arc::from);
                 match (yes, credentials) {
                     (true, _) => Ok((Right { who, ..nameless(Proof::Hook) }, named(asked.stream))),
-                    (false, Credentials::None) => Err(Denied::unknown()),
+                    (false, Credentials::None) if !is_guess(from) => Err(Denied::unknown()),
                     (false, _) => {
                         Err(Denied::wrong(who.as_deref().unwrap_or_default(), "access.hook says no"))
                     }
@@ -320,20 +337,37 @@ impl Access {
         let about = (from.head.query.as_deref().unwrap_or_default(), agent.unwrap_or_default());
         let what = (asked.action, asked.stream);
         let question = Question::new(from.address, (name, password, token), what, about);
-        let is_guess = *from.credentials != Credentials::None;
         if let Some(yes) = hook.remembers(&question, now) {
             return Ok(yes);
         }
-        if is_guess {
-            self.throttle.look(client, now).map_err(|wait| Denied::slowed(name, wait))?;
+        // It is given the query, too, so a secret may be in there.
+        let guess = match is_guess(from) {
+            true => Some(self.guess(client, name).await?),
+            false => None,
+        };
+        // It may have been asked for somebody who came before.
+        if let Some(yes) = hook.remembers(&question, Instant::now()) {
+            guess.map(Guess::give_back);
+            return Ok(yes);
         }
         let asking: &Asking = &self.asking;
-        let yes = hook.ask(asking, &question, now).await;
-        let yes = yes.map_err(|error| Denied::unavailable(format!("access.hook: {error}")))?;
-        if !yes && is_guess {
-            self.throttle.failed(client, now);
+        let answer = hook.ask(asking, &question, now).await;
+        if !matches!(answer, Ok(false)) {
+            guess.map(Guess::give_back);
         }
-        Ok(yes)
+        answer.map_err(|error| Denied::unavailable(format!("access.hook: {error}")))
+    }
+
+    /// Has `client` charged for what may be a guess, once it may try one.
+    async fn guess(&self, client: Client, name: &str) -> Result<Guess<'_>, Denied> {
+        loop {
+            match self.throttle.guess(client, Instant::now()) {
+                Ok(guess) => return Ok(guess),
+                Err(Not::Before(wait)) => return Err(Denied::slowed(name, wait)),
+                Err(Not::Crowded) => return Err(Denied::busy(name)),
+                Err(Not::Until(done)) => done.await,
+            }
+        }
     }
 
     fn token(&self, token: &Secret, action: Action) -> Result<(Streams, SystemTime), Denied> {
@@ -353,17 +387,29 @@ impl Access {
     ) -> Result<bool, Denied> {
         let (began, client) = (Instant::now(), Client::of(from));
         let password = user.and_then(|user| user.password.as_ref());
-        if password.is_some_and(|password| self.passwords.remembers(password, given, began)) {
+        let is_known = |now| password.is_some_and(|password| self.passwords.remembers(password, given, now));
+        if is_known(began) {
             return Ok(true);
         }
-        self.throttle.look(client, began).map_err(|wait| Denied::slowed(name, wait))?;
-        let right = self.passwords.check(password, given, began).await.map_err(|_| Denied::busy(name))?;
-        if !right {
-            self.throttle.failed(client, began);
+        let guess = self.guess(client, name).await?;
+        if is_known(Instant::now()) {
+            guess.give_back();
+            return Ok(true);
+        }
+        let checked = self.passwords.check(password, given, began).await;
+        if !matches!(checked, Ok(false)) {
+            guess.give_back();
+        } else {
+            drop(guess);
             tokio::time::sleep(REFUSAL.saturating_sub(began.elapsed())).await;
         }
-        Ok(right)
+        checked.map_err(|_| Denied::busy(name))
     }
+}
+
+/// Whether what somebody sent may be a guess at a secret, where another server judges it.
+fn is_guess(from: From<'_>) -> bool {
+    *from.credentials != Credentials::None || from.head.query.as_ref().is_some_and(|query| !query.is_empty())
 }
 
 /// The stream that is asked for; every one, where none is named.

@@ -102,3 +102,46 @@ fn one_that_fails_lets_nobody_in_and_says_why_in_the_log() {
     let away = guarded(&["access.hook.url=http://127.0.0.1:1/"]);
     refused(&away.request(Request::get("/gate/frame.mp4")), 503);
 }
+
+#[test]
+fn guesses_are_not_asked_faster_than_passwords_are_looked_at_whatever_carries_them() {
+    let judge = Other::start(|question| {
+        (
+            if question["query"] == "pass=right" || question["token"] == "right" { 200 } else { 401 },
+            String::new(),
+        )
+    });
+    for carried in ["query", "token"] {
+        let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/"))]);
+        let ask = |secret: &str| {
+            sluice.request(match carried {
+                "query" => Request::get(&format!("/gate/frame.mp4?pass={secret}")),
+                _ => Request::get("/gate/frame.mp4").header("Authorization", &format!("Bearer {secret}")),
+            })
+        };
+        let (before, began) = (judge.asked().len(), Instant::now());
+        // Whoever is right does not wait for longer than his answer takes, however many of him come.
+        std::thread::scope(|scope| {
+            let rights: Vec<_> = (0..40).map(|_| scope.spawn(|| ask("right").status)).collect();
+            rights.into_iter().for_each(|right| assert_eq!(right.join().expect("an answer"), 200));
+        });
+        let rights = judge.asked().len() - before;
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let guesses = (0..60).map(|guess| {
+                scope.spawn({
+                    let ask = &ask;
+                    move || ask(&format!("guess{guess}")).status
+                })
+            });
+            let guesses: Vec<_> = guesses.collect();
+            guesses.into_iter().map(|guess| guess.join().expect("an answer")).collect()
+        });
+        let asked = (judge.asked().len() - before - rights) as u64;
+        let most = 21 + began.elapsed().as_secs() / 3;
+        assert!(asked <= most, "{carried}: {asked} were asked, {most} at the most");
+        assert!(statuses.contains(&429) && statuses.iter().all(|status| matches!(status, 401 | 429)));
+        assert_eq!(ask("right").status, 200, "it is known");
+        let counted = "sluice_access_decisions_total{action=\"read\",result=\"wrong\"}";
+        assert_eq!(sluice.metric(counted) as u64, asked, "{carried}");
+    }
+}

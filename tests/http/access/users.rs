@@ -104,6 +104,7 @@ fn an_address_that_guesses_waits_and_nobody_else_does() {
         sluice.request(request.header("X-Forwarded-For", client))
     };
     assert_eq!(ask("192.0.2.1", "cat", "meow").status, 200);
+    let began = Instant::now();
     let answers: Vec<Response> = std::thread::scope(|scope| {
         let guesses: Vec<_> = (0..40)
             .map(|guess| scope.spawn(move || ask("192.0.2.1", "ann", &format!("guess{guess}"))))
@@ -111,6 +112,10 @@ fn an_address_that_guesses_waits_and_nobody_else_does() {
         guesses.into_iter().map(|guess| guess.join().expect("an answer")).collect()
     });
     assert!(answers.iter().all(|answer| matches!(answer.status, 401 | 429)));
+    let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+    // Twenty, and one each three seconds that all of it took.
+    let most = 21 + began.elapsed().as_secs() / 3;
+    assert!(looked_at as u64 <= most, "{looked_at} were looked at, {most} at the most");
     let later = ask("192.0.2.1", "ann", "hunter2");
     let said = refused(&later, 429);
     assert!(said.contains("wrong passwords"), "{said}");
