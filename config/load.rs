@@ -15,7 +15,7 @@ use toml::{
 };
 
 use crate::{
-    Config, ConfigError, Effective, Stream, StreamName, StreamText,
+    Acme, Config, ConfigError, Effective, Stream, StreamName, StreamText,
     error::{API, COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
@@ -531,8 +531,15 @@ impl Loader {
                 "take one of them out".to_owned(),
             );
         }
-        for key in ["contact", "directory", "cache", "root"].map(|key| format!("http.tls.acme.{key}")) {
-            if !http.tls.acme.is_on() && self.places.contains_key(&key) {
+        let (acme, usual) = (&http.tls.acme, Acme::default());
+        for (key, is_set) in [
+            ("contact", acme.contact != usual.contact),
+            ("directory", acme.directory != usual.directory),
+            ("cache", acme.cache != usual.cache),
+            ("root", acme.root != usual.root),
+        ] {
+            if is_set && !acme.is_on() {
+                let key = format!("http.tls.acme.{key}");
                 self.conflict(
                     [&key, "http.tls.acme.domains"],
                     format!("`{key}` without `http.tls.acme.domains`: no certificate is asked for"),

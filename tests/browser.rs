@@ -98,6 +98,17 @@ fn a_camera_with_opus_plays() {
     camera_plays("opus", "audio/opus");
 }
 
+/// Sound that browsers do not take reaches them as Opus.
+#[test]
+fn a_camera_with_aac_plays() {
+    camera_plays("aac-16k", "audio/opus");
+}
+
+#[test]
+fn a_camera_with_g722_plays() {
+    camera_plays("g722", "audio/G722");
+}
+
 fn camera_plays(audio: &str, mime: &str) {
     let _turn = turn();
     let port = sluice_harness::ports::free_port();

@@ -38,9 +38,10 @@ const FLOORS: &[&[&str]] = &[
 
 /// The crates, by where their files are and which folders in there are crates of their own.
 const CRATES: &[(&str, &[&str])] = &[
-    ("src", &["src/load", "src/media"]),
+    ("src", &["src/load", "src/media", "src/sound"]),
     ("src/load", &[]),
     ("src/media", &[]),
+    ("src/sound", &[]),
     ("io", &[]),
     ("config", &[]),
     ("benches", &["benches/micro"]),

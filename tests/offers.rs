@@ -48,7 +48,7 @@ fn cost(text: &str) -> (u64, u64, Duration) {
             size: None,
             frame_rate: None,
         }),
-        audio: Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }),
+        audio: Some(AudioFormat::new(AudioCodec::Opus, 2)),
         ..Formats::default()
     };
     let credentials = Credentials { ufrag: "srv0".to_owned(), pwd: "s".repeat(36) };

@@ -1,5 +1,6 @@
 //! The audio codecs that are forwarded: the only file that tells one from the other.
 
+use crate::aac::AacConfig;
 use crate::opus;
 
 /// An audio codec.
@@ -11,20 +12,23 @@ pub enum AudioCodec {
     Pcmu,
     /// G.711 A-law (RFC 3551 §4.5.14).
     Pcma,
+    /// G.722: 7 kHz of sound (RFC 3551 §4.5.2).
+    G722,
 }
 
 impl AudioCodec {
     /// All of them.
-    pub const ALL: [AudioCodec; 3] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+    pub const ALL: [AudioCodec; 4] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722];
 
     /// What to set a camera to that sends something else.
-    pub const WANTED: &str = "G.711 at 8 kHz or Opus";
+    pub const WANTED: &str = "G.711 at 8 kHz, Opus or AAC-LC";
 
     /// RTP clock rate in Hz.
     pub fn clock_rate(self) -> u32 {
         match self {
             AudioCodec::Opus => 48_000,
-            AudioCodec::Pcmu | AudioCodec::Pcma => 8_000,
+            // Of G.722 a tick is two samples: an error of RFC 1890 that stayed (RFC 3551 §4.5.2).
+            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => 8_000,
         }
     }
 
@@ -34,6 +38,7 @@ impl AudioCodec {
             AudioCodec::Opus => "opus",
             AudioCodec::Pcmu => "PCMU",
             AudioCodec::Pcma => "PCMA",
+            AudioCodec::G722 => "G722",
         }
     }
 
@@ -42,7 +47,7 @@ impl AudioCodec {
         AudioCodec::ALL.into_iter().find(|codec| codec.encoding_name().eq_ignore_ascii_case(name))
     }
 
-    /// Whether browsers take it with this clock rate and so many channels, if their number is given. G.711 has one
+    /// Whether browsers take it with this clock rate and so many channels, if their number is given. G.711 and G.722 have one
     /// channel there, as its static payload types do.
     pub fn is_taken_with(self, clock_rate: u32, channels: Option<u16>) -> bool {
         clock_rate == self.clock_rate() && (!self.is_split() || channels.is_none_or(|channels| channels == 1))
@@ -53,15 +58,15 @@ impl AudioCodec {
         match self {
             // It is always announced with two channels (RFC 7587 §7), whatever is inside.
             AudioCodec::Opus => 2,
-            AudioCodec::Pcmu | AudioCodec::Pcma => channels.unwrap_or(1).clamp(1, 2) as u8,
+            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => channels.unwrap_or(1).clamp(1, 2) as u8,
         }
     }
 
-    /// Whether a payload may be cut anywhere: a byte is a sample.
+    /// Whether a payload may be cut anywhere: a byte is a tick.
     pub fn is_split(self) -> bool {
         match self {
             AudioCodec::Opus => false,
-            AudioCodec::Pcmu | AudioCodec::Pcma => true,
+            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => true,
         }
     }
 
@@ -72,8 +77,55 @@ impl AudioCodec {
                 let duration = opus::duration(payload)?;
                 Some(duration.as_micros() as u64 * u64::from(self.clock_rate()) / 1_000_000)
             }
-            AudioCodec::Pcmu | AudioCodec::Pcma => Some(payload.len() as u64),
+            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => Some(payload.len() as u64),
         }
+    }
+}
+
+/// Sound that browsers do not take, and that is turned into Opus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// AAC-LC (ISO/IEC 14496-3).
+    Aac(AacConfig),
+    /// Samples of 16 bits as they are (RFC 3551 §4.5.11).
+    L16 {
+        /// Samples a second: 8,000 to 48,000.
+        sample_rate: u32,
+        /// Channels: 1 or 2.
+        channels: u8,
+    },
+}
+
+impl Foreign {
+    /// Samples a second.
+    pub fn sample_rate(self) -> u32 {
+        match self {
+            Foreign::Aac(config) => config.sample_rate,
+            Foreign::L16 { sample_rate, .. } => sample_rate,
+        }
+    }
+
+    /// Channels: 1 or 2.
+    pub fn channels(self) -> u8 {
+        match self {
+            Foreign::Aac(config) => config.channels,
+            Foreign::L16 { channels, .. } => channels,
+        }
+    }
+
+    /// What operators know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Foreign::Aac(_) => "AAC-LC",
+            Foreign::L16 { .. } => "L16",
+        }
+    }
+}
+
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let channels = if self.channels() == 1 { "mono" } else { "stereo" };
+        write!(f, "{} {} Hz {channels}", self.name(), self.sample_rate())
     }
 }
 

@@ -4,6 +4,7 @@
 //! viewer; what takes time is given `now`.
 #![forbid(unsafe_code)]
 
+pub mod aac;
 mod audio;
 mod class;
 pub mod clip;
@@ -23,7 +24,7 @@ mod static_types;
 mod unit;
 mod video;
 
-pub use audio::AudioCodec;
+pub use audio::{AudioCodec, Foreign};
 pub use class::{Class, class};
 pub use codec::{Codec, Kind};
 pub use packets::Packets;

@@ -25,7 +25,7 @@ impl Camera {
         let mut measure = Measure::default();
         let video =
             VideoFormat { codec: VideoCodec::H264, profile_level_id: None, size: None, frame_rate: None };
-        let audio = audio.then_some(AudioFormat { codec: AudioCodec::Pcma, channels: 1 });
+        let audio = audio.then_some(AudioFormat::new(AudioCodec::Pcma, 1));
         measure.begin(Formats { video: Some(video), audio, ..Formats::default() }, &[]);
         Camera { measure, start: epoch(), pictures: 0, clock: 1.0 }
     }

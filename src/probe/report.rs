@@ -275,8 +275,9 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
     }
     if formats.audio.is_none() {
         let left_out = outcome.offered.iter().find(|offered| offered.kind == Some(Kind::Audio));
-        let remedy =
-            |fit: bool| (!fit).then_some("set its sound to G.711 (PCMU or PCMA, 8 kHz, mono) or to Opus");
+        let remedy = |fit: bool| {
+            (!fit).then_some("set its sound to G.711 (PCMU or PCMA, 8 kHz, mono), to Opus or to AAC-LC")
+        };
         all.extend(
             left_out.map(|sound| flaw(format!("without its sound ({})", sound.name), remedy(sound.fit))),
         );

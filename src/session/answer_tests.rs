@@ -28,7 +28,7 @@ fn formats(video: Option<[u8; 3]>, audio: Option<AudioCodec>) -> Formats {
             size: None,
             frame_rate: None,
         }),
-        audio: audio.map(|codec| AudioFormat { codec, channels: 2 }),
+        audio: audio.map(|codec| AudioFormat::new(codec, 2)),
         ..Formats::default()
     }
 }

@@ -19,7 +19,7 @@ static DTLS: LazyLock<SharedDtls> = LazyLock::new(|| SharedDtls::new().expect("D
 
 fn formats() -> Formats {
     let video = VideoFormat { codec: VideoCodec::H264, profile_level_id: None, size: None, frame_rate: None };
-    let audio = AudioFormat { codec: AudioCodec::Opus, channels: 2 };
+    let audio = AudioFormat::new(AudioCodec::Opus, 2);
     Formats { video: Some(video), audio: Some(audio), ..Formats::default() }
 }
 

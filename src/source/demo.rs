@@ -30,7 +30,7 @@ pub async fn run(mut sink: impl Sink, stop: impl Future<Output = ()>) {
             size: Some((1280, 720)),
             frame_rate: Some(30.0),
         }),
-        audio: Some(AudioFormat { codec: AudioCodec::Opus, channels: 2 }),
+        audio: Some(AudioFormat::new(AudioCodec::Opus, 2)),
         ..Formats::default()
     };
     sink.begin(formats, &[]);

@@ -26,6 +26,10 @@ pub struct StreamCounters {
     pub ingress_invalid: Cell,
     /// Pictures and audio packets left out because the source sends more of them than any camera.
     pub ingress_excess: Cell,
+    /// Units of sound that were turned into Opus.
+    pub sound_transcoded: Cell,
+    /// Units of sound that should have been: malformed ones, and those for which there was no time.
+    pub sound_discarded: Cell,
     /// Payload bytes that viewers were sent who are over, without repairs.
     pub egress_of_ended: Cell,
     /// Payload bits a second of both tracks, over the last seconds; 0 until that is known.

@@ -1,6 +1,6 @@
 //! What a stream carries: its video, its audio, and what is said of them.
 
-use sluice_media::{AudioCodec, VideoCodec};
+use sluice_media::{AudioCodec, Foreign, VideoCodec};
 
 /// The video of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,8 @@ impl std::fmt::Display for VideoFormat {
 impl std::fmt::Display for AudioFormat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let channels = if self.channels == 1 { "mono" } else { "stereo" };
-        write!(f, "{} {channels}", self.codec.encoding_name())
+        write!(f, "{} {channels}", self.codec.encoding_name())?;
+        self.made_of.map_or(Ok(()), |made_of| write!(f, " from {}", made_of.sound))
     }
 }
 
@@ -39,6 +40,24 @@ pub struct AudioFormat {
     pub codec: AudioCodec,
     /// Channels.
     pub channels: u8,
+    /// What it is made of while somebody watches, if the source sends something else.
+    pub made_of: Option<MadeOf>,
+}
+
+impl AudioFormat {
+    /// Sound that goes on as it comes.
+    pub fn new(codec: AudioCodec, channels: u8) -> AudioFormat {
+        AudioFormat { codec, channels, made_of: None }
+    }
+}
+
+/// Sound that is turned into Opus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MadeOf {
+    /// What the source sends.
+    pub sound: Foreign,
+    /// Of the source's timestamps, in Hz.
+    pub clock_rate: u32,
 }
 
 /// What a source carries.

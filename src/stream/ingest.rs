@@ -4,7 +4,7 @@
 //! timestamps go on across a camera's reconnects, and says when the stream plays: when whoever comes gets a
 //! picture. Never knows RTSP, shards or viewers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,7 +16,9 @@ use super::excess::Excess;
 use super::keyframes::Keyframes;
 use super::status::SOUND_AWAITED;
 use super::told::{self, Told};
-use super::{Formats, Sink, SourceState, fitness};
+use super::transcode::{AudioTrack, Transcoding, publish};
+use super::{Formats, MadeOf, Sink, SourceState, fitness};
+use crate::contain::lock;
 use crate::track::{AudioPacketizer, PacketizeError, Timeline, Train, VideoPacketizer};
 
 /// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log
@@ -29,9 +31,11 @@ pub struct Ingest {
     /// None before a session with video.
     video: Option<VideoPacketizer>,
     /// One for each audio codec that the source ever had, so that one that comes back goes on.
-    audio: Vec<AudioPacketizer>,
+    audio: Vec<(AudioCodec, AudioTrack)>,
     /// The codec it has now.
     audio_codec: Option<AudioCodec>,
+    /// Where that is made of what the source sends, if it has to be.
+    transcoding: Option<Transcoding>,
     /// RTP timestamps of video and audio begin at a random place (RFC 3550 §5.1); drawn once.
     first_timestamps: (u32, u32),
     /// What the session told of itself.
@@ -69,6 +73,7 @@ impl Ingest {
             video: None,
             audio: Vec::new(),
             audio_codec: None,
+            transcoding: None,
             first_timestamps: timestamps,
             announced: Formats::default(),
             remarks: Vec::new(),
@@ -87,12 +92,12 @@ impl Ingest {
         }
     }
 
+    /// Sends trains of video to who watches.
     fn publish(&self, trains: Vec<Arc<Train>>) {
-        let counters = &self.stream.counters;
+        let counters = &self.stream.counters.video;
         for train in &trains {
-            let track = counters.track(train.codec.kind());
-            track.bytes.add(train.bytes() as u64);
-            track.packets.add(train.packets.len() as u64);
+            counters.bytes.add(train.bytes() as u64);
+            counters.packets.add(train.packets.len() as u64);
         }
         self.stream.publish(self.stream.layer(), trains);
     }
@@ -198,16 +203,23 @@ impl Ingest {
         let counters = &self.stream.counters;
         let video = self.video.as_ref();
         let jumps = video.map_or(0, VideoPacketizer::jumps);
-        let jumps = jumps + self.audio.iter().map(AudioPacketizer::jumps).sum::<u64>();
+        let jumps = jumps + self.audio.iter().map(|(_, track)| lock(track).jumps()).sum::<u64>();
         counters.ingress_jumps.add(jumps - std::mem::replace(&mut self.jumps, jumps));
         let nals = video.map_or(0, VideoPacketizer::discarded_nals);
         counters.ingress_discarded_nals.add(nals - std::mem::replace(&mut self.discarded_nals, nals));
-        let audio = self.audio.iter().find(|audio| Some(audio.codec()) == self.audio_codec);
-        let timelines = [video.map(VideoPacketizer::timeline), audio.map(AudioPacketizer::timeline)];
+        let audio = self.audio_track().map(|track| lock(track));
+        let timelines =
+            [video.map(VideoPacketizer::timeline), audio.as_deref().map(AudioPacketizer::timeline)];
         for (track, timeline) in [&counters.video, &counters.audio].into_iter().zip(timelines) {
             track.drift.set(timeline.and_then(Timeline::drift));
             track.jitter.set(timeline.and_then(Timeline::jitter));
         }
+    }
+
+    /// The track of the sound that the source has now.
+    fn audio_track(&self) -> Option<&AudioTrack> {
+        let has = |(codec, _): &&(AudioCodec, AudioTrack)| Some(*codec) == self.audio_codec;
+        self.audio.iter().find(has).map(|(_, track)| track)
     }
 
     fn invalid(&mut self, error: &PacketizeError, received: Instant) {
@@ -242,15 +254,22 @@ impl Sink for Ingest {
             video.restart(codec);
             video.set_parameter_sets(parameter_sets);
         }
-        self.audio.iter_mut().for_each(AudioPacketizer::restart);
+        // What is left of the session before must not come behind this one's.
+        self.transcoding = None;
+        self.audio.iter().for_each(|(_, track)| lock(track).restart());
         // A camera that comes back with another audio codec gets a new track: those who watch keep
         // their video, those who join get both.
         self.audio_codec = formats.audio.as_ref().map(|audio| audio.codec);
         if let Some(codec) = self.audio_codec
-            && !self.audio.iter().any(|audio| audio.codec() == codec)
+            && self.audio_track().is_none()
         {
-            self.audio.push(AudioPacketizer::new(codec, self.first_timestamps.1));
+            let packetizer = AudioPacketizer::new(codec, self.first_timestamps.1);
+            self.audio.push((codec, Arc::new(Mutex::new(packetizer))));
         }
+        let made_of = formats.audio.as_ref().and_then(|audio| audio.made_of);
+        self.transcoding = made_of.zip(self.audio_track()).map(|(MadeOf { sound, clock_rate }, track)| {
+            Transcoding::new(self.stream.clone(), track.clone(), sound, clock_rate)
+        });
         self.announced = formats;
         self.remarks.clear();
         self.describe();
@@ -310,19 +329,18 @@ impl Sink for Ingest {
             self.exceeded(received);
             return;
         }
-        let Some(audio) = self.audio.iter_mut().find(|audio| Some(audio.codec()) == self.audio_codec) else {
-            return;
-        };
-        let packetized = audio.packetize(frame);
-        self.count_findings();
-        match packetized {
-            Ok(trains) => {
-                self.publish(trains);
-                if !self.playing {
-                    self.play(received);
-                }
+        if let Some(transcoding) = &self.transcoding {
+            transcoding.push(frame);
+        } else {
+            let Some(track) = self.audio_track() else { return };
+            let published = publish(&self.stream, track, frame);
+            self.count_findings();
+            if let Err(error) = published {
+                return self.invalid(&error, received);
             }
-            Err(error) => self.invalid(&error, received),
+        }
+        if !self.playing {
+            self.play(received);
         }
     }
 

@@ -49,7 +49,7 @@ impl Rig {
             size: None,
             frame_rate: None,
         });
-        let audio = audio.then_some(AudioFormat { codec: AudioCodec::Pcmu, channels: 1 });
+        let audio = audio.then_some(AudioFormat::new(AudioCodec::Pcmu, 1));
         self.feed.begin(Formats { video, audio, ..Formats::default() }, &[]);
     }
 

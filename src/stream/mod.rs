@@ -13,6 +13,7 @@ mod formats;
 mod handle;
 mod ingest;
 pub(crate) mod keyframes;
+mod pool;
 mod publisher;
 mod registry;
 mod sink;
@@ -21,11 +22,12 @@ mod still;
 #[expect(clippy::module_inception, reason = "the stream itself")]
 mod stream;
 mod told;
+mod transcode;
 pub mod trouble;
 
 pub use cause::Cause;
 pub use counters::{StreamCounters, TrackCounters};
-pub use formats::{AudioFormat, Formats, VideoFormat};
+pub use formats::{AudioFormat, Formats, MadeOf, VideoFormat};
 pub use handle::{Orders, Origin, WANTED_RETRY, Wishes};
 pub use ingest::Ingest;
 pub use registry::Registry;

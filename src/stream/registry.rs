@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 
+use super::pool::Pool;
 use super::{Orders, Origin, StateChange, Stream};
 use crate::contain::{read, write};
 use crate::current::Current;
@@ -21,6 +22,8 @@ pub struct Registry {
     next: AtomicU32,
     shards: Vec<Arc<ShardHandle>>,
     limits: Current<RecentLimits>,
+    /// Of all streams together.
+    pool: Arc<Pool>,
     /// Where streams tell that they are in another state.
     pub changes: Arc<Feed<StateChange>>,
 }
@@ -34,6 +37,7 @@ impl Registry {
             next,
             shards: shards.to_vec(),
             limits: Current::new(limits),
+            pool: Arc::default(),
             changes: Arc::default(),
         }
     }
@@ -53,7 +57,8 @@ impl Registry {
         }
         let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
         let (limits, changes) = (self.limits.get(), self.changes.clone());
-        let (stream, orders) = Stream::new(id, name.to_owned(), origin, &self.shards, limits, changes);
+        let (stream, orders) =
+            Stream::new(id, name.to_owned(), origin, &self.shards, limits, changes, self.pool.clone());
         by_name.insert(name.to_owned(), stream.clone());
         self.changes.tell(|| StateChange { stream: name.to_owned(), state: Some(stream.status().state) });
         Some((stream, orders))

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::handle::SourceHandle;
+use super::pool::Pool;
 use super::publisher::Publisher;
 use super::trouble::{Seen, Watch};
 use super::{Formats, KeptStill, Orders, Origin, SourceState, Status, StreamCounters};
@@ -34,6 +35,8 @@ pub struct Stream {
     changes_told: Arc<Feed<StateChange>>,
     watch: Mutex<Watch>,
     publisher: Mutex<Publisher>,
+    /// Where its sound is turned into Opus, if it has to be.
+    pub(super) pool: Arc<Pool>,
 }
 
 /// A stream is in another state, or there is none of that name any more.
@@ -65,6 +68,7 @@ impl Stream {
         shards: &[Arc<ShardHandle>],
         limits: RecentLimits,
         changes_told: Arc<Feed<StateChange>>,
+        pool: Arc<Pool>,
     ) -> (Arc<Stream>, Orders) {
         let (source, orders) = SourceHandle::new(origin);
         let publisher = Publisher::new(id, shards, limits, source.wishes().keyframe.clone());
@@ -84,6 +88,7 @@ impl Stream {
             changes_told,
             watch: Mutex::default(),
             publisher: Mutex::new(publisher),
+            pool,
         };
         (Arc::new(stream), orders)
     }

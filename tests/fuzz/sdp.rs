@@ -29,7 +29,7 @@ fn formats() -> Formats {
         size: None,
         frame_rate: None,
     };
-    let audio = AudioFormat { codec: AudioCodec::Opus, channels: 2 };
+    let audio = AudioFormat::new(AudioCodec::Opus, 2);
     Formats { video: Some(video), audio: Some(audio), ..Formats::default() }
 }
 

@@ -23,9 +23,23 @@ AUDIO = {
     "pcmu": "mulawenc ! rtppcmupay name=pay1 pt=0",
     "pcma": "alawenc ! rtppcmapay name=pay1 pt=8",
     "opus": "opusenc bitrate=48000 ! rtpopuspay name=pay1 pt=97",
+    "g722": "avenc_g722 ! rtpg722pay name=pay1 pt=9",
+    "g726": "avenc_g726 bitrate=16000 ! rtpg726pay name=pay1 pt=97",
     "aac": "avenc_aac bitrate=64000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "aac-16k": "avenc_aac bitrate=32000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "aac-44k": "avenc_aac bitrate=64000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "latm": "avenc_aac bitrate=64000 ! aacparse ! rtpmp4apay name=pay1 pt=97",
+    "l16": "rtpL16pay name=pay1 pt=97",
 }
-AUDIO_RATE = {"pcmu": "rate=8000,channels=1", "pcma": "rate=8000,channels=1"}
+AUDIO_RATE = {
+    "pcmu": "rate=8000,channels=1",
+    "pcma": "rate=8000,channels=1",
+    "g726": "rate=8000,channels=1",
+    "g722": "rate=16000,channels=1",
+    "aac-16k": "rate=16000,channels=1",
+    "aac-44k": "rate=44100,channels=2",
+    "l16": "rate=32000,channels=1",
+}
 
 VIDEO = {
     # config-interval -1: parameter sets before every IDR; 0: only in the session description.
@@ -46,6 +60,7 @@ def arguments():
     parser.add_argument("--path", default="/cam")
     parser.add_argument("--video", choices=[*VIDEO, "none"], default="h264")
     parser.add_argument("--audio", choices=[*AUDIO, "none"], default="none")
+    parser.add_argument("--clip", help="H.264 and samples in a .mov to play once, instead of the pattern and the tone")
     parser.add_argument("--size", default="1280x720")
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--gop", type=int, default=60, help="pictures from one IDR to the next")
@@ -66,6 +81,13 @@ def arguments():
 
 def pipeline(args):
     """The launch line: encoders that end in payloaders pay0 and pay1, as GstRTSPMediaFactory wants them."""
+    if args.clip:
+        rate = AUDIO_RATE.get(args.audio, "rate=48000,channels=2")
+        return (
+            f"( filesrc location={args.clip} ! qtdemux name=clip "
+            "clip.video_0 ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 "
+            f"clip.audio_0 ! queue ! audioconvert ! audioresample ! audio/x-raw,{rate} ! {AUDIO[args.audio]} )"
+        )
     parts = []
     if args.video != "none":
         width, height = args.size.split("x")

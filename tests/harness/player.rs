@@ -30,9 +30,14 @@ pub struct Player {
 impl Player {
     /// Joins by WHEP; nothing has been sent by UDP yet.
     pub fn join(sluice: &Sluice, path: &str) -> Player {
+        Player::join_as(sluice, path, Behaviour::PACKETS)
+    }
+
+    /// As [`Player::join`], with a behaviour of its own.
+    pub fn join_as(sluice: &Sluice, path: &str, behaviour: Behaviour) -> Player {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
         let local = socket.local_addr().expect("its address");
-        let (mut client, offer) = Client::new(local, Behaviour::PACKETS, Instant::now());
+        let (mut client, offer) = Client::new(local, behaviour, Instant::now());
         let answer = sluice.request(Request::offer(path, &offer));
         assert_eq!(answer.status, 201, "{}", answer.text());
         client.take_answer(&answer.text());

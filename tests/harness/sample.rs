@@ -45,5 +45,5 @@ pub fn formats(audio: AudioCodec) -> Formats {
         frame_rate: None,
     };
     let channels = if audio == AudioCodec::Opus { 2 } else { 1 };
-    Formats { video: Some(video), audio: Some(AudioFormat { codec: audio, channels }), ..Formats::default() }
+    Formats { video: Some(video), audio: Some(AudioFormat::new(audio, channels)), ..Formats::default() }
 }

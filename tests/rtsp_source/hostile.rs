@@ -196,7 +196,7 @@ async fn servers_that_pour() {
 
 #[tokio::test]
 async fn a_description_of_countless_sections_costs_little_and_is_counted() {
-    let sections = "m=audio 0 RTP/AVP 9\r\na=control:t\r\n".repeat(6_000);
+    let sections = "m=audio 0 RTP/AVP 18\r\na=control:t\r\n".repeat(6_000);
     let (url, _) = server(move |stream| {
         let sections = sections.clone();
         async move { up_to_play(&stream, &sections, "1", b"").await }

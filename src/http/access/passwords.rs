@@ -78,16 +78,16 @@ impl Passwords {
         given: &Secret,
         now: Instant,
     ) -> Result<bool, Busy> {
-        let hash = match password {
-            Some(Password::Plain(text)) => return Ok(is_equal(text.expose(), given.expose())),
+        let right = match password {
+            Some(Password::Plain(text)) => is_equal(text.expose(), given.expose()),
             Some(Password::Sha256(wanted)) => {
                 let own = digest::digest(&digest::SHA256, given.expose().as_bytes());
-                return Ok(verify_slices_are_equal(own.as_ref(), wanted).is_ok());
+                verify_slices_are_equal(own.as_ref(), wanted).is_ok()
             }
-            Some(Password::Argon2(hash)) => hash.clone(),
-            None => Secret::from(DECOY),
+            Some(Password::Argon2(hash)) => self.hashed(hash.clone(), given.clone()).await?,
+            None => self.hashed(Secret::from(DECOY), given.clone()).await?,
         };
-        let right = self.hashed(hash, given.clone()).await?;
+        // In every form: whoever is remembered passes while wrong ones from his address have to wait.
         if let Some(password) = password.filter(|_| right) {
             self.remember(self.name(password, given), now);
         }
@@ -197,8 +197,10 @@ mod tests {
         ] {
             let kept = password(form);
             for (given, right) in [("hunter2", true), ("hunter", false), ("hunter22", false), ("", false)] {
-                let checked = passwords.check(Some(&kept), &Secret::from(given), Instant::now()).await;
-                assert_eq!(checked, Ok(right), "{kept:?} {given}");
+                let (given, now) = (Secret::from(given), Instant::now());
+                assert!(!passwords.remembers(&kept, &given, now));
+                assert_eq!(passwords.check(Some(&kept), &given, now).await, Ok(right), "{form} {given:?}");
+                assert_eq!(passwords.remembers(&kept, &given, now), right, "{form} {given:?}");
             }
         }
         assert_eq!(passwords.check(None, &Secret::from("hunter2"), Instant::now()).await, Ok(false));

@@ -95,7 +95,7 @@ fn video_track(video: &VideoFormat) -> Track {
     Track { codec, codec_props }
 }
 
-fn audio_track(AudioFormat { codec, channels }: &AudioFormat) -> Track {
+fn audio_track(AudioFormat { codec, channels, .. }: &AudioFormat) -> Track {
     match codec {
         AudioCodec::Opus => Track { codec: "Opus", codec_props: json!({ "channelCount": channels }) },
         law @ (AudioCodec::Pcmu | AudioCodec::Pcma) => {
@@ -103,6 +103,7 @@ fn audio_track(AudioFormat { codec, channels }: &AudioFormat) -> Track {
             let codec_props = json!({ "muLaw": mu, "sampleRate": 8_000, "channelCount": channels });
             Track { codec: "G711", codec_props }
         }
+        AudioCodec::G722 => Track { codec: "G722", codec_props: json!({}) },
     }
 }
 

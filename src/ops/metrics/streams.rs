@@ -15,7 +15,7 @@ use crate::stream::{Cause, Registry, Ring, SourceState, Status, Stream, TrackCou
 type ReadStream = fn(&Stream) -> &Cell;
 
 /// Counters of a stream: name without `_total`, help, what to read.
-const COUNTERS: [(&str, &str, ReadStream); 8] = [
+const COUNTERS: [(&str, &str, ReadStream); 10] = [
     ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| &s.counters.ingress_lost),
     ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
         &s.counters.ingress_restarts
@@ -30,6 +30,14 @@ const COUNTERS: [(&str, &str, ReadStream); 8] = [
     ("stream_ingress_excess_frames", "Frames left out because the source sends too many a second", |s| {
         &s.counters.ingress_excess
     }),
+    ("stream_sound_transcoded_units", "Units of sound that were turned into Opus", |s| {
+        &s.counters.sound_transcoded
+    }),
+    (
+        "stream_sound_discarded_units",
+        "Units of sound that could not be turned into Opus, or not in time",
+        |s| &s.counters.sound_discarded,
+    ),
     ("stream_keyframes", "Keyframes taken in", |s| &s.counters.keyframes),
     ("stream_starts", "Times that the source began to play", |s| &s.counters.starts),
 ];

@@ -3,10 +3,12 @@
 //! Owns the choice of streams and the sentences about those left out. Never talks to a camera.
 
 use bytes::Bytes;
-use sluice_media::{AudioCodec, Codec, VideoCodec};
+use sluice_media::aac::AacConfigError;
+use sluice_media::{AudioCodec, VideoCodec};
 
 use super::sdp::Media;
-use crate::stream::{AudioFormat, Formats, VideoFormat};
+use super::sound::Sound;
+use crate::stream::{Formats, VideoFormat};
 
 /// Sentences about streams that are not forwarded, at most: a session description may list thousands.
 const MAX_NOTES: usize = 8;
@@ -58,19 +60,41 @@ impl Offer {
         [&[self.payload_type][..], &self.more_types].concat()
     }
 
-    /// The codec as which the stream is forwarded, if it can be: audio counts only as browsers take it.
-    pub(super) fn codec(&self) -> Option<Codec> {
-        let codec = Codec::of_name(&self.encoding)?;
-        let fits = match codec {
-            Codec::Audio(audio) => audio.is_taken_with(self.clock_rate, self.channels),
-            Codec::Video(_) => self.clock_rate == VideoCodec::CLOCK_RATE && self.unreadable().is_none(),
-        };
-        (fits && self.media == codec.kind().name()).then_some(codec)
+    /// The codec of pictures that can be carried.
+    fn video(&self) -> Option<VideoCodec> {
+        let codec = VideoCodec::of_name(&self.encoding)?;
+        let fits = self.clock_rate == VideoCodec::CLOCK_RATE && codec.nal().unreadable(&self.fmtp).is_none();
+        (fits && self.media == "video").then_some(codec)
     }
 
-    /// Why the packets of its codec cannot be read, if they cannot.
-    fn unreadable(&self) -> Option<&'static str> {
-        VideoCodec::of_name(&self.encoding)?.nal().unreadable(&self.fmtp)
+    /// How sound is carried that can be.
+    fn sound(&self) -> Option<Sound> {
+        self.announced_sound()?.ok()
+    }
+
+    fn announced_sound(&self) -> Option<Result<Sound, AacConfigError>> {
+        let is_sound = self.media == "audio";
+        is_sound.then(|| Sound::of(&self.encoding, self.clock_rate, self.channels, &self.fmtp)).flatten()
+    }
+
+    /// Whether the stream can be carried.
+    pub(super) fn is_fit(&self) -> bool {
+        self.video().is_some() || self.sound().is_some()
+    }
+
+    /// Why the packets of its codec cannot be read, if they cannot, and the way out.
+    fn unreadable(&self) -> Option<String> {
+        if let Some(Err(error)) = self.announced_sound() {
+            return Some(format!("{error}; set the camera's audio to {}", AudioCodec::WANTED));
+        }
+        VideoCodec::of_name(&self.encoding)?.nal().unreadable(&self.fmtp).map(str::to_owned)
+    }
+
+    /// Whether its codec is known.
+    fn is_known(&self) -> bool {
+        AudioCodec::of_name(&self.encoding).is_some()
+            || VideoCodec::of_name(&self.encoding).is_some()
+            || self.encoding.eq_ignore_ascii_case("l16")
     }
 
     /// The stream in words: `audio mpeg4-generic`. What the camera chose of it is cut and made printable.
@@ -82,13 +106,11 @@ impl Offer {
                 .collect()
         };
         let mut name = format!("{} {}", printable(&self.media), printable(&self.encoding));
-        if Codec::of_name(&self.encoding).is_some() && self.codec().is_none() && self.unreadable().is_none() {
-            name += &match Codec::of_name(&self.encoding) {
+        if self.is_known() && !self.is_fit() && self.unreadable().is_none() {
+            name += &match VideoCodec::of_name(&self.encoding) {
                 // Video has no channels.
-                Some(Codec::Video(_)) => {
-                    format!(" at {} Hz, and not {}", self.clock_rate, VideoCodec::CLOCK_RATE)
-                }
-                _ => format!(" at {} Hz with {} channels", self.clock_rate, self.channels.unwrap_or(1)),
+                Some(_) => format!(" at {} Hz, and not {}", self.clock_rate, VideoCodec::CLOCK_RATE),
+                None => format!(" at {} Hz with {} channels", self.clock_rate, self.channels.unwrap_or(1)),
             };
         }
         name
@@ -99,24 +121,19 @@ impl Offer {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Choice {
     pub(super) video: Option<(usize, VideoCodec)>,
-    pub(super) audio: Option<(usize, AudioCodec)>,
+    pub(super) audio: Option<(usize, Sound)>,
     /// A sentence for each stream left out.
     pub(super) notes: Vec<String>,
     /// There is video, and none that can be forwarded.
     pub(super) video_left_out: bool,
 }
 
-/// Chooses the first video that is forwarded and the first audio that browsers take, of several rather one that is
-/// not `sendonly`, and of several videos rather one that every browser plays.
+/// Chooses the first video that is forwarded and the first audio that is carried: of several rather one that is not
+/// `sendonly`, then a video that every browser plays, and sound that goes on as it comes.
 pub(super) fn choose(offers: &[Offer]) -> Choice {
-    let video = best(offers, |codec| match codec {
-        Codec::Video(codec) => Some((usize::from(!codec.nal().is_everywhere()), codec)),
-        Codec::Audio(_) => None,
-    });
-    let audio = best(offers, |codec| match codec {
-        Codec::Audio(codec) => Some((0, codec)),
-        Codec::Video(_) => None,
-    });
+    let video =
+        best(offers, |offer| offer.video().map(|codec| (usize::from(!codec.nal().is_everywhere()), codec)));
+    let audio = best(offers, |offer| offer.sound().map(|sound| (sound.rank(), sound)));
     let chosen = [video.map(|(index, _)| index), audio.map(|(index, _)| index)];
 
     let left_out = |(index, offer): (usize, &Offer)| {
@@ -124,12 +141,12 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             return None;
         }
         let name = offer.name();
-        if offer.codec().is_some() && offer.send_only {
+        if offer.is_fit() && offer.send_only {
             return Some(format!(
                 "{name} is left out: the camera seems to mean it for sound sent to it (sendonly)"
             ));
         }
-        if offer.codec().is_some() {
+        if offer.is_fit() {
             return Some(format!(
                 "{name} is left out: a stream carries one video and one audio, the first of each"
             ));
@@ -150,7 +167,7 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             "video" if video.is_none() => format!("; set the camera's video to {}", VideoCodec::WANTED),
             _ => String::new(),
         };
-        Some(format!("{name} is not carried yet{consequence}{way_out}"))
+        Some(format!("{name} is not carried{consequence}{way_out}"))
     };
     let mut notes: Vec<String> = offers.iter().enumerate().filter_map(left_out).collect();
     if notes.len() > MAX_NOTES {
@@ -162,10 +179,10 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
     Choice { video, audio, notes, video_left_out }
 }
 
-/// The best of `offers` with a codec that is wanted, the first of equals. `wanted` says how much, less being better.
-fn best<C>(offers: &[Offer], wanted: impl Fn(Codec) -> Option<(usize, C)>) -> Option<(usize, C)> {
+/// The best of `offers` that are wanted, the first of equals. `wanted` says how much, less being better.
+fn best<C>(offers: &[Offer], wanted: impl Fn(&Offer) -> Option<(usize, C)>) -> Option<(usize, C)> {
     let fitting = |(index, offer): (usize, &Offer)| {
-        let (rank, codec) = wanted(offer.codec()?)?;
+        let (rank, codec) = wanted(offer)?;
         Some(((offer.send_only, rank), (index, codec)))
     };
     let best = offers.iter().enumerate().filter_map(fitting).min_by_key(|(rank, _)| *rank);
@@ -180,9 +197,8 @@ impl Choice {
 
     /// What the stream carries, as far as the description tells.
     pub(super) fn formats(&self, offers: &[Offer]) -> Formats {
-        let audio = self
-            .audio
-            .map(|(index, codec)| AudioFormat { codec, channels: codec.channels(offers[index].channels) });
+        let audio =
+            self.audio.map(|(index, sound)| sound.format(offers[index].clock_rate, offers[index].channels));
         let video = self.video.map(|(index, codec)| VideoFormat {
             codec,
             profile_level_id: None,

@@ -44,6 +44,7 @@ mod routes;
 mod sdp;
 mod session;
 mod silence;
+mod sound;
 mod transcript;
 mod wire;
 

@@ -80,7 +80,7 @@ pub async fn once(
             _ => None,
         },
         name: offer.name(),
-        fit: offer.codec().is_some(),
+        fit: offer.is_fit(),
         carried: tracks.iter().any(|track| track.media == at),
     });
     let outcome = Outcome {

@@ -7,7 +7,6 @@ mod arrivals;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use bytes::Bytes;
 use sluice_media::nal::{Depacketizer, Packet};
 use sluice_media::{AccessUnit, AudioFrame};
 use str0m::rtp::Ssrc;
@@ -24,6 +23,7 @@ use super::order::Ordered;
 use super::routes::Route;
 use super::sdp::Description;
 use super::silence::{Silence, Useless};
+use super::sound::Units;
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
 
@@ -36,6 +36,8 @@ pub(super) struct Reader<'a, S> {
     ordered: Vec<Ordered>,
     /// Of the video, once it is chosen.
     depacketizer: Option<Depacketizer>,
+    /// Of the audio, once it is chosen.
+    sound: Option<Units>,
     units: Vec<AccessUnit>,
     losses: Losses,
     oddities: Oddities,
@@ -75,6 +77,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             routes: Vec::new(),
             ordered: Vec::new(),
             depacketizer: None,
+            sound: None,
             units: Vec::new(),
             losses: Losses::new(settings.rtsp.transport),
             oddities: Oddities::default(),
@@ -104,6 +107,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         let Choice { video, audio, .. } = &self.choice;
         let max_bytes = self.settings.rtsp.max_frame.as_usize();
         self.depacketizer = video.map(|(_, codec)| codec.depacketizer(max_bytes));
+        self.sound = audio.map(|(index, sound)| sound.units(self.offers[index].clock_rate));
         let chosen = video.map(|(index, _)| index).into_iter().chain(audio.map(|(index, _)| index));
         let track = |(at, media): (usize, usize)| Track::new(media, at == 0, self.offers[media].name());
         let tracks: Vec<Track> = chosen.enumerate().map(track).collect();
@@ -227,12 +231,12 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.strangers += 1;
             return Ok(());
         }
-        let Ordered { payload, marker, timestamp, lost, restarted, received, .. } = packet;
-        if payload.is_empty() {
+        if packet.payload.is_empty() {
             return Ok(());
         }
         match self.choice.video {
             Some((video, codec)) if video == media => {
+                let Ordered { payload, marker, timestamp, lost, restarted, received, .. } = packet;
                 if let Some(comes) = self.doubt.as_mut().and_then(|doubt| doubt.look(&payload)) {
                     return Err(Failure::OtherCodec { announced: codec, comes });
                 }
@@ -240,7 +244,7 @@ impl<'a, S: Sink> Reader<'a, S> {
                 self.video(Packet { payload, timestamp, marker, after_loss, restarted, received })
             }
             _ => {
-                self.audio(own(&payload), timestamp, received);
+                self.audio(&packet);
                 Ok(())
             }
         }
@@ -267,13 +271,20 @@ impl<'a, S: Sink> Reader<'a, S> {
         Ok(())
     }
 
-    fn audio(&mut self, payload: Bytes, timestamp: i64, received: Instant) {
-        // With video, only pictures show that the camera lives: its encoder can hang while the microphone
-        // goes on.
-        if self.choice.video.is_none() {
-            self.flows(received);
+    fn audio(&mut self, packet: &Ordered) {
+        let received = packet.received;
+        let Some(units) = self.sound.as_mut().and_then(|sound| sound.push(packet)) else {
+            self.strangers += 1;
+            return;
+        };
+        for (payload, timestamp) in units {
+            // With video, only pictures show that the camera lives: its encoder can hang while the microphone
+            // goes on.
+            if self.choice.video.is_none() {
+                self.flows(received);
+            }
+            self.sink.audio(AudioFrame { payload, timestamp, received });
         }
-        self.sink.audio(AudioFrame { payload, timestamp, received });
     }
 
     /// Notes a sign of life.
@@ -283,9 +294,4 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.journal.flows(&self.settings.stream);
         }
     }
-}
-
-/// The same bytes in memory of their own: a slice would keep all that was read with it.
-fn own(payload: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(payload)
 }
