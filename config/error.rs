@@ -95,6 +95,16 @@ impl Text {
         Self { name: redact(name).into(), redacted: redact(raw).into() }
     }
 
+    /// The same with the bytes of `hidden` left out: values of keys that nobody knows, which may be secrets.
+    pub(crate) fn hiding(name: &str, raw: &str, hidden: &[Range<usize>]) -> Self {
+        let mut bytes = raw.as_bytes().to_vec();
+        for span in hidden {
+            let value = bytes.get_mut(span.clone()).unwrap_or_default();
+            value.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+        }
+        Self::new(name, &String::from_utf8_lossy(&bytes))
+    }
+
     /// The bytes `span`, as far as they stand on its first line. An empty span, as at the end of the file, becomes the
     /// character before it, because a caret needs one.
     pub(crate) fn at(&self, span: Range<usize>) -> Place {

@@ -5,10 +5,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{ErrorKind, Read},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
 
 use crate::{
     Acme, Config, ConfigError, Effective, Stream, StreamName, StreamText,
@@ -177,8 +181,8 @@ impl Loader {
                 return self.problems.push(problem);
             }
         };
-        let text = Text::new(&name, &raw);
         let (root, errors) = DeTable::parse_recoverable(&raw);
+        let text = Text::hiding(&name, &raw, &self.strange(&mut Vec::new(), root.get_ref()));
         // Behind one mistake in the syntax a line often breaks more rules, and of a table that is there twice each key
         // may be: none of which is the reader's problem.
         let mut lines = BTreeSet::new();
@@ -205,6 +209,21 @@ impl Loader {
             self.table(&mut Vec::new(), root.get_ref(), &text);
         }
         self.problems.sort_by_key(Problem::offset);
+    }
+
+    /// Where the values are that stand under a name that no key has, or where a table belongs.
+    fn strange<'a>(&self, path: &mut Vec<&'a str>, table: &'a DeTable<'a>) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for (key, value) in table {
+            path.push(key.get_ref());
+            match (self.schema.resolve(path), value.get_ref()) {
+                (Ok(Node::Table), DeValue::Table(inner)) => found.extend(self.strange(path, inner)),
+                (Ok(Node::Key(_) | Node::Rows), _) => {}
+                (Ok(Node::Table) | Err(_), _) => values(value, &mut found),
+            }
+            path.pop();
+        }
+        found
     }
 
     /// Walks `table`, which stands at `path`, a table of the schema.
@@ -247,11 +266,16 @@ impl Loader {
             return;
         }
         // One line, whatever the value holds: the rules that hide passwords work on lines.
-        let text = Text::new(ENVIRONMENT, &format!("{name}={value}").replace('\n', " "));
+        let line = format!("{name}={value}").replace('\n', " ");
+        let text = Text::new(ENVIRONMENT, &line);
         let place = || text.at(0..name.len());
+        let unknown = |loader: &mut Self, no_node| {
+            let text = Text::hiding(ENVIRONMENT, &line, &[name.len() + 1..line.len()]);
+            loader.unknown("variable", name, text.at(0..name.len()), no_node);
+        };
         let mut path = match path_of(name, &self.schema.keys()) {
             Ok(path) => path,
-            Err(no_node) => return self.unknown("variable", name, place(), no_node),
+            Err(no_node) => return unknown(self, no_node),
         };
         if let [table, stream, ..] = &mut path[..]
             && table == "streams"
@@ -275,7 +299,7 @@ impl Loader {
             }
             // Only keys have variables.
             Ok(Node::Table | Node::Rows) => {}
-            Err(no_node) => self.unknown("variable", name, place(), no_node),
+            Err(no_node) => unknown(self, no_node),
         }
     }
 
@@ -296,7 +320,8 @@ impl Loader {
 
     fn set(&mut self, argument: &str) {
         const OPTION: &str = "--set ";
-        let text = Text::new(COMMAND_LINE, &format!("{OPTION}{argument}").replace('\n', " "));
+        let line = format!("{OPTION}{argument}").replace('\n', " ");
+        let text = Text::new(COMMAND_LINE, &line);
         let Some((key, value)) = argument.split_once('=') else {
             let place = text.at(OPTION.len()..OPTION.len() + argument.len());
             return self.problems.push(
@@ -305,7 +330,8 @@ impl Loader {
             );
         };
         let path = segments(key);
-        let place = text.at(OPTION.len()..OPTION.len() + key.len());
+        let end = OPTION.len() + key.len();
+        let place = Text::hiding(COMMAND_LINE, &line, &[end + 1..line.len()]).at(OPTION.len()..end);
         match self.schema.resolve(&path) {
             Ok(Node::Table | Node::Rows) => self.not_a_table(&path, place),
             Ok(Node::Key(found)) => {
@@ -354,8 +380,12 @@ impl Loader {
             }
         }
         let Some(stream) = stream else { return };
-        let text = Text::new(API, stream.lines());
         let (root, errors) = DeTable::parse_recoverable(stream.lines());
+        let text = Text::hiding(
+            API,
+            stream.lines(),
+            &self.strange(&mut vec!["streams", name.as_str()], root.get_ref()),
+        );
         if let Some(error) = errors.first() {
             let problem = Problem::new(format!("this is not TOML: {}", error.message()));
             return self.problems.push(problem.at(text.at(error.span().unwrap_or(0..0)), "here".to_owned()));
@@ -576,6 +606,15 @@ impl Loader {
 }
 
 /// What an argument that is no NAME=URL was meant as.
+/// Where all that is no table is in `value`.
+fn values(value: &Spanned<DeValue<'_>>, found: &mut Vec<Range<usize>>) {
+    match value.get_ref() {
+        DeValue::Table(inner) => inner.values().for_each(|value| values(value, found)),
+        DeValue::Array(inner) => inner.iter().for_each(|value| values(value, found)),
+        _ => found.push(value.span()),
+    }
+}
+
 fn no_stream(argument: &str, place: Place, command: Option<&str>, commands: &[String]) -> Problem {
     if argument.contains("://") {
         return Problem::new("a stream without a name".to_owned())

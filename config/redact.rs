@@ -5,17 +5,24 @@
 //!
 //! 1. Everything from the first `:` behind the scheme to the **last** `@` of the line is hidden, whatever lies between.
 //! 2. Without an `@`, a "port" that is not a number may be a password whose host was forgotten: the rest is hidden.
-//! 3. What follows `password=`, `pwd=`, `token=` and their like is hidden, to the next `&` in a URL, else to the end.
+//! 3. What follows `password=`, `pwd=`, `token=` and their like is hidden, to the next `&` in a URL, else to the end;
+//!    what is nearly `password`, too, and the lines that a value goes on in.
+//! 4. The query of a URL that is not a camera's is hidden: other servers have keys under names of their own.
 
 use std::ops::Range;
+
+use crate::suggest::nearest;
 
 const SECRET_WORDS: [&str; 6] = ["password", "passwd", "pass", "pwd", "token", "secret"];
 
 /// The same text, byte for byte as long, with `*` for secrets and `?` for control characters, which a terminal would obey.
 pub fn redact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
+    let mut open = Open::No;
     for line in text.split_inclusive('\n') {
-        let hidden = secrets(line.trim_end_matches(['\n', '\r']));
+        let bare = line.trim_end_matches(['\n', '\r']);
+        let mut hidden = secrets(bare);
+        hidden.extend(open.hides(bare));
         for (at, c) in line.char_indices() {
             let cover = if hidden.iter().any(|range| range.contains(&at)) {
                 '*'
@@ -42,6 +49,51 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
+/// A secret that began on a line above, and goes on until this.
+enum Open {
+    No,
+    /// The first line that has something.
+    Something,
+    /// A line that has this.
+    Until(&'static str),
+}
+
+impl Open {
+    /// What of the next line is hidden for what stood above it.
+    fn hides(&mut self, line: &str) -> Option<Range<usize>> {
+        let hides = !matches!(self, Open::No);
+        match self {
+            Open::Something if line.trim().is_empty() => {}
+            Open::Until(end) if !line.contains(*end) => {}
+            _ => *self = Open::beginning(line),
+        }
+        hides.then_some(0..line.len())
+    }
+
+    /// What a line leaves open.
+    fn beginning(line: &str) -> Open {
+        let value = match secret_parameters(line).last() {
+            Some(range) if !line.trim_start().starts_with('#') => line[range.clone()].trim(),
+            _ => return Open::No,
+        };
+        if value.is_empty() {
+            return Open::Something;
+        }
+        let pairs = [("\"\"\"", "\"\"\""), ("\'\'\'", "\'\'\'"), ("[", "]"), ("{", "}")];
+        let open = pairs.into_iter().find_map(|(begin, end)| Some((value.strip_prefix(begin)?, end)));
+        match open {
+            Some((rest, end)) if !rest.contains(end) => Open::Until(end),
+            _ => Open::No,
+        }
+    }
+}
+
+/// Whether what is called so is secret.
+fn is_secret(word: &str) -> bool {
+    let last = word.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    SECRET_WORDS.iter().any(|secret| word.ends_with(secret)) || nearest(last, [SECRET_WORDS[0]]).is_some()
+}
+
 /// Where the values of `password=` and its like lie in `line`.
 pub(crate) fn secret_parameters(line: &str) -> Vec<Range<usize>> {
     let lower = line.to_ascii_lowercase();
@@ -51,7 +103,7 @@ pub(crate) fn secret_parameters(line: &str) -> Vec<Range<usize>> {
         // `password = "..."` in the file, `"password": ...` by people used to JSON.
         let word = lower[..at].trim_end_matches([' ', '\t', '"', '\'']);
         let inside_another = found.last().is_some_and(|range| range.contains(&at));
-        if inside_another || !SECRET_WORDS.iter().any(|secret| word.ends_with(secret)) {
+        if inside_another || !is_secret(word) {
             continue;
         }
         let value = at + sign.len();
@@ -75,6 +127,13 @@ fn secrets(line: &str) -> Vec<Range<usize>> {
         from = authority;
         if let Some(start) = strange_port(&line[authority..]) {
             hidden.push(authority + start..line.len());
+        }
+        let scheme = line[..authority].to_ascii_lowercase();
+        let is_camera = scheme.ends_with("rtsp://") || scheme.ends_with("rtsps://");
+        if let Some(query) = line[authority..].find('?').filter(|_| !is_camera) {
+            let rest = &line[authority + query + 1..];
+            let end = rest.find(['"', '\'', ' ', ',', '`']).unwrap_or(rest.len());
+            hidden.push(authority + query + 1..authority + query + 1 + end);
         }
     }
     hidden
@@ -124,6 +183,12 @@ mod tests {
                 "rtsp://host/?user=a&password=******&channel=1",
             ),
             ("password = \"can&ary\"", "password =**********"),
+            ("a.passwort = \"canary\"", "a.passwort =*********"),
+            ("SLUICE_A_PASWORD=canary", "SLUICE_A_PASWORD=******"),
+            ("password =\n\n\"canary\"\nb = 1", "password =\n\n********\nb = 1"),
+            ("password = [\n\"canary\"\n]\nb = 1", "password =**\n********\n*\nb = 1"),
+            ("token = \'\'\'\nx\ny\'\'\'\nb = 1", "token =****\n*\n****\nb = 1"),
+            ("k = \"https://id/keys?k=canary\" # x", "k = \"https://id/keys?********\" # x"),
             ("SLUICE_STREAMS_A_PASSWORD=canary", "SLUICE_STREAMS_A_PASSWORD=******"),
             ("passport_pass=canary", "passport_pass=******"),
             ("a\r\nrtsp://u:c@h\r\n", "a \nrtsp://u:*@h \n"),
@@ -144,6 +209,8 @@ mod tests {
             "source = \"rtsp://host/x\" # see http://host:80/",
             "a = \"rtsp://host/a:b\"",
             "a pass is a pass",
+            "# its password:\nb = 1",
+            "path = \"x\"\npast: 1",
         ] {
             assert_eq!(redact(text), text);
         }

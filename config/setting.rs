@@ -1,7 +1,12 @@
 //! Each key with the value that it has and who gave it, for whoever has to find out why a server does what it does. A
 //! source is shown by its label, a password by its form, and every other value redacted: no secret is in here.
 
-use crate::{Config, KeyInfo, Reload, redact::redact, schema};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::LazyLock,
+};
+
+use crate::{Config, KeyInfo, KeySource, Reload, redact::redact, schema};
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +19,14 @@ pub struct Setting {
     pub origin: Given,
     /// What a change of it needs.
     pub reload: Reload,
+    /// Tells values apart that are shown alike, as two passwords are; of this process only.
+    pub mark: u64,
+}
+
+/// A mark for a value as it was written. Its key is made anew for each process, so it tells nothing of the value.
+fn mark(written: &str) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(written)
 }
 
 /// Who gave a value.
@@ -63,16 +76,22 @@ impl Effective {
                 // Nobody wrote it, and the one that is served then is not the configuration's.
                 (None, None) => return,
             };
+            let mark = mark(&written);
             let value = redact(&value.unwrap_or(written).replace('\n', " "));
-            settings.push(Setting { key, value, origin, reload: info.reload });
+            settings.push(Setting { key, value, origin, reload: info.reload, mark });
         };
         let of = |table: &'static str| move |key: &KeyInfo| key.path.starts_with(table);
         let (of_streams, keys): (Vec<_>, Vec<_>) = schema::keys().into_iter().partition(of("streams."));
         let (of_users, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(of("access.users."));
         for key in &keys {
-            // Its query may hold a secret that no rule knows, as its user and password may.
-            let hook = config.access.hook.url.as_ref().filter(|_| key.path == "access.hook.url");
-            tell(key, key.path.clone(), hook.map(ToString::to_string));
+            // A URL's query may hold a secret that no rule knows, as its user and password may.
+            let url = match (&key.path[..], &config.access.hook.url, &config.access.jwt.keys) {
+                ("access.hook.url", Some(url), _) | ("access.jwt.keys", _, Some(KeySource::Url(url))) => {
+                    Some(url.to_string())
+                }
+                _ => None,
+            };
+            tell(key, key.path.clone(), url);
         }
         for (name, user) in &config.access.users {
             for key in &of_users {

@@ -83,6 +83,19 @@ pub fn plain_passwords(config: &Config) -> impl Iterator<Item = String> {
     config.access.users.iter().filter_map(plain)
 }
 
+/// A warning for each user that has no right, and so names nobody: it closes nothing.
+pub fn users_without_rights(config: &Config) -> impl Iterator<Item = String> {
+    let has_none = |user: &User| {
+        user.read.is_empty() && user.publish.is_empty() && !(user.api || user.metrics || user.pprof)
+    };
+    let users = config.access.users.iter().filter(move |(_, user)| has_none(user));
+    users.map(|(name, _)| {
+        format!(
+            "the user {name} has no right, so that nobody is kept out for it: give it read, publish, api, metrics or pprof"
+        )
+    })
+}
+
 impl Greeting<'_> {
     /// Where to look: the first line is for this machine, the others are for other machines.
     pub fn text(&self) -> String {

@@ -15,11 +15,10 @@ const LONGEST: usize = 1_024;
 
 /// Asks, and prints the hash.
 pub fn run() -> ExitCode {
-    match asked().and_then(|password| passwords::hash(&password).map_err(io::Error::other)) {
-        Ok(hash) => match writeln!(io::stdout(), "{hash}") {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
+    let hashed = asked().and_then(|password| passwords::hash(&password).map_err(io::Error::other));
+    let unwritten = |error| io::Error::other(format!("cannot write to standard output: {error}"));
+    match hashed.and_then(|hash| writeln!(io::stdout(), "{hash}").map_err(unwritten)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "sluice hash: {error}");
             ExitCode::FAILURE

@@ -238,10 +238,16 @@ fn print_config(inputs: Inputs, json: bool) -> ExitCode {
     print(String::from_utf8_lossy(&text).trim_end())
 }
 
-/// Writes to standard output. Where nobody reads it the exit code still tells.
+/// Writes to standard output. Whoever closes it has read enough; where it cannot be written, nothing was done.
 fn print(text: &str) -> ExitCode {
-    let _ = writeln!(std::io::stdout(), "{text}");
-    ExitCode::SUCCESS
+    let written = writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// Says what `check` found in a configuration that could be read, and in the certificates that it names.
@@ -266,7 +272,8 @@ fn report(config: &Config) -> ExitCode {
         streams => format!("{streams} streams"),
     };
     let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
-    let lines = lines.chain(keys).chain(greet::plain_passwords(config));
+    let lines =
+        lines.chain(keys).chain(greet::plain_passwords(config)).chain(greet::users_without_rights(config));
     print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -477,7 +484,7 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     for hint in greeting.hints() {
         tracing::info!("{hint}");
     }
-    for warning in greet::plain_passwords(config) {
+    for warning in greet::plain_passwords(config).chain(greet::users_without_rights(config)) {
         tracing::warn!("{warning}");
     }
     Ok(())

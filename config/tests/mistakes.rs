@@ -23,7 +23,7 @@ fn an_unknown_key() {
         r#"
   x unknown key `udp.prt`
    ,-[sluice.toml:2:1]
- 2 | prt = 8190
+ 2 | prt = ****
    : ^|^
    :  `-- did you mean `udp.port`?
    `----
@@ -324,7 +324,7 @@ fn variables_and_arguments_name_their_origin() {
 
   x unknown variable `SLUICE_UDP_GS0`
    ,-[environment:1:1]
- 1 | SLUICE_UDP_GS0=true
+ 1 | SLUICE_UDP_GS0=****
    : ^^^^^^^|^^^^^^
    :        `-- did you mean `SLUICE_UDP_GSO`?
    `----
@@ -333,7 +333,7 @@ fn variables_and_arguments_name_their_origin() {
 
   x unknown key `udp.prt`
    ,-[command line:1:7]
- 1 | --set udp.prt=1
+ 1 | --set udp.prt=*
    :       ^^^|^^^
    :          `-- did you mean `udp.port`?
    `----

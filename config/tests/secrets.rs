@@ -45,6 +45,39 @@ fn file(text: String) -> Inputs {
 }
 
 #[test]
+fn no_report_shows_the_value_of_a_key_that_nobody_knows() {
+    for text in [
+        "access.users.ann.passwort = 'CANARY'",
+        "[access.users.ann]\nkennwort = 'CANARY'\nread = ['*']",
+        "access.users.ann = { kennwort = 'CANARY', from = ['office'], reed = ['*'] }",
+        "access.users.ann = 'CANARY'",
+        "access.users = ['CANARY']",
+        "[acces.users.ann]\nkennwort = 'CANARY'",
+        "[access.users.ann]\npassword =\n'CANARY'",
+        "[access.users.ann]\npassword = [\n'CANARY',\n'CANARY'",
+        "[access.users.ann]\npassword = \"\"\"\nCANARY\nCANARY",
+        "[access.users.ann]\npaswort = 'CANARY",
+        "access.hook.url = 'htp://id.lan/?k=CANARY'\naccess.hook.url = 'https://id.lan/?k=CANARY'",
+        "access.jwt.keys = ['https://id.lan/?k=CANARY']",
+        "[streams.a]\nkennwort = 'CANARY'",
+    ] {
+        let text = text.replace("CANARY", CANARY);
+        assert_silent(file(text.clone()), &text);
+    }
+    for set in ["access.users.ann.pasword", "access.users.ann.kennwort", "access.users.ann", "kennwort"] {
+        let set = format!("{set}={CANARY}");
+        assert_silent(Inputs { sets: vec![set.clone()], ..Inputs::default() }, &set);
+    }
+    for name in ["SLUICE_ACCESS_USERS_ANN_PASWORD", "SLUICE_ACCESS_USERS_ANN_KENNWORT", "SLUICE_KENNWORT"] {
+        let env = vec![(name.to_owned(), CANARY.to_owned())];
+        assert_silent(Inputs { env, ..Inputs::default() }, name);
+    }
+    let stream = sluice_config::StreamText::new(format!("kennwort = '{CANARY}'\nsource = 'demo'"));
+    let api = [("gate".parse().expect("a name"), Some(stream))].into();
+    assert_silent(Inputs { api, ..Inputs::default() }, "API");
+}
+
+#[test]
 fn no_report_shows_a_password() {
     for source in faulty() {
         for text in [

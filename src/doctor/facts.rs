@@ -143,6 +143,8 @@ pub(super) struct Reach {
     /// The first UDP port and how many.
     pub(super) port: u16,
     pub(super) ports: u16,
+    /// The first TCP port of viewers without UDP, of as many.
+    pub(super) tcp: Option<u16>,
     /// `http` or `https`, and the port of the pages.
     pub(super) scheme: &'static str,
     pub(super) http: u16,

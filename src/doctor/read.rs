@@ -257,6 +257,7 @@ async fn reach(config: &Config, ports: u16) -> Reach {
         addresses: Some(addresses.map_err(|error| error.to_string())),
         port: config.udp.port,
         ports,
+        tcp: config.ice.tcp_listen.map(|address| address.port()),
         scheme: if config.http.tls.is_on() { "https" } else { "http" },
         http: config.http.listen.port(),
         stream: config.streams.keys().next().map_or("demo", |name| name.as_str()).to_owned(),

@@ -105,16 +105,23 @@ fn reach(reach: &Reach) -> Vec<Finding> {
         false => Finding::good(CHECK, format!("{} announced", listed(&outside))),
     };
     // No machine can see its own firewall from outside, or a router's in front of it.
-    let Reach { port, ports, scheme, http, stream, .. } = reach;
+    let Reach { port, ports, tcp, scheme, http, stream, .. } = reach;
     let last = port.saturating_add(ports.saturating_sub(1));
     let range = if *ports > 1 { format!("{port}-{last}") } else { port.to_string() };
+    // Each shard has a port of its own there, too (ice.tcp_listen).
+    let tcp = tcp.map_or_else(String::new, |tcp| match *ports {
+        0 | 1 => format!(", {tcp}/tcp"),
+        _ => format!(", {tcp}-{}/tcp", tcp.saturating_add(ports - 1)),
+    });
     let host = match outside[0] {
         IpAddr::V6(address) => format!("[{address}]"),
         address => address.to_string(),
     };
     let firewall = Finding::unknown(
         "firewall",
-        format!("whether {range}/udp and {http}/tcp are open to viewers, only somebody outside can tell"),
+        format!(
+            "whether {range}/udp{tcp} and {http}/tcp are open to viewers, only somebody outside can tell"
+        ),
         "the page comes and no picture does, where UDP is closed",
         format!(
             "from another machine: sluice load whep {scheme}://{host}:{http}/{stream}/whep --viewers 1 --duration 5s    \

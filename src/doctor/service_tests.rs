@@ -45,6 +45,7 @@ fn addresses_that_nobody_can_reach_are_told_from_those_of_a_network_and_of_the_i
         addresses: Some(Ok(addresses.iter().map(|address| address.parse().expect("an address")).collect())),
         port: 8_189,
         ports: 2,
+        tcp: Some(8_289),
         scheme: "https",
         http: 443,
         stream: "gate".to_owned(),
@@ -61,7 +62,7 @@ fn addresses_that_nobody_can_reach_are_told_from_those_of_a_network_and_of_the_i
         assert_eq!(hows(&found), wanted, "{addresses:?}: {found:?}");
     }
     let firewall = &reach(&at(&["2001:db8::1"]))[1];
-    assert!(firewall.found.contains("8189-8190/udp"), "{firewall:?}");
+    assert!(firewall.found.contains("8189-8190/udp, 8289-8290/tcp and 443/tcp"), "{firewall:?}");
     assert!(firewall.mend.contains("https://[2001:db8::1]:443/gate/whep"), "{firewall:?}");
     let failed = Reach { addresses: Some(Err("it does not resolve".to_owned())), ..Reach::default() };
     assert_eq!(hows(&reach(&failed)), [Bad]);

@@ -42,6 +42,9 @@ pub enum AskError {
     /// There is no connection, or no HTTP on it.
     #[error("cannot be asked: {0}")]
     Unreachable(String),
+    /// The answer says neither yes nor no.
+    #[error("it answers with status {0}, which is neither yes nor no")]
+    Status(u16),
     /// The answer is too long, or broke off.
     #[error("its answer broke off, or is longer than {ANSWER_MAX} bytes")]
     Broken,

@@ -55,13 +55,16 @@ pub struct Settings(RwLock<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     settings: Vec<ToldSetting>,
+    /// Of each key, to tell apart what is shown alike.
+    marks: BTreeMap<String, u64>,
     error: Option<String>,
 }
 
 impl Settings {
     /// Those that the server started with.
     pub fn new(settings: &[Setting]) -> Settings {
-        Settings(RwLock::new(Kept { settings: settings.iter().map(ToldSetting::of).collect(), error: None }))
+        let (told, marks) = (settings.iter().map(ToldSetting::of).collect(), marks(settings));
+        Settings(RwLock::new(Kept { settings: told, marks, error: None }))
     }
 
     /// All of them; `succeeded_ms` is when they were last read and could be used.
@@ -91,30 +94,56 @@ impl Settings {
     /// will have one after a restart.
     pub fn reload(&self, settings: &[Setting]) -> (Vec<Changed>, Vec<Changed>) {
         let mut kept = write(&self.0);
+        let kept = &mut *kept;
         kept.error = None;
         let before: BTreeMap<String, ToldSetting> =
             std::mem::take(&mut kept.settings).into_iter().map(|old| (old.key.clone(), old)).collect();
+        let marks = std::mem::replace(&mut kept.marks, marks(settings));
         let (mut changed, mut waiting) = (Vec::new(), Vec::new());
         let next = settings.iter().map(|setting| {
             let new = ToldSetting::of(setting);
-            let Some(old) = before.get(&setting.key) else { return new };
-            let differs =
-                Changed { key: setting.key.clone(), before: old.value.clone(), after: setting.value.clone() };
+            let key = setting.key.clone();
+            // What nobody had given is empty.
+            let nothing = ToldSetting { value: String::new(), ..new.clone() };
+            let old = before.get(&key).unwrap_or(&nothing);
+            let mut differs = Changed { key, before: old.value.clone(), after: setting.value.clone() };
             if old.value == new.value {
+                // Two passwords, say.
+                let is_shown_alike = setting.key.starts_with("access.") && setting.reload != Reload::Restart;
+                if is_shown_alike && marks.get(&setting.key) != Some(&setting.mark) {
+                    differs.after.push_str(" (another)");
+                    changed.push(differs);
+                }
                 return new;
             }
             if setting.reload == Reload::Restart {
                 waiting.push(differs);
                 return ToldSetting { after_restart: Some(new.value), ..old.clone() };
             }
-            if !setting.key.starts_with("streams.") {
-                changed.push(differs);
-            }
+            changed.push(differs);
             new
         });
         kept.settings = next.collect();
+        for old in before.into_values().filter(|old| !kept.marks.contains_key(&old.key)) {
+            let gone = Changed { key: old.key.clone(), before: old.value.clone(), after: String::new() };
+            match old.change == Reload::Restart.label() {
+                // It was new, and waited.
+                true if old.value.is_empty() => {}
+                true => {
+                    waiting.push(gone);
+                    kept.settings.push(ToldSetting { after_restart: Some(String::new()), ..old });
+                }
+                false => changed.push(gone),
+            }
+        }
+        // What becomes of streams is told of each stream.
+        changed.retain(|changed| !changed.key.starts_with("streams."));
         (changed, waiting)
     }
+}
+
+fn marks(settings: &[Setting]) -> BTreeMap<String, u64> {
+    settings.iter().map(|setting| (setting.key.clone(), setting.mark)).collect()
 }
 
 impl ToldSetting {
@@ -138,7 +167,7 @@ mod tests {
 
     fn setting(key: &str, value: &str, reload: Reload) -> Setting {
         let origin = Given::File("a.toml".to_owned(), 1);
-        Setting { key: key.to_owned(), value: value.to_owned(), origin, reload }
+        Setting { key: key.to_owned(), value: value.to_owned(), origin, reload, mark: 0 }
     }
 
     #[test]
@@ -173,9 +202,53 @@ mod tests {
                 ("streams.yard.source", "demo", None),
             ]
         );
-        let again = settings.reload(&[setting("udp.port", "9000", Reload::Restart)]);
+        let timeout = setting("rtsp.data_timeout", "20", Reload::NewSessions);
+        let again = settings.reload(&[setting("udp.port", "9000", Reload::Restart), timeout]);
         assert_eq!(again, (vec![], vec![differs("udp.port", "8189", "9000")]), "it waits still");
         settings.reload(&[setting("udp.port", "8189", Reload::Restart)]);
         assert_eq!(settings.told(0).settings[0].after_restart, None, "it was put back");
+    }
+
+    #[test]
+    fn users_that_come_go_or_have_another_password_are_told() {
+        let user = |name: &str, key: &str, value: &str, mark| {
+            let key = format!("access.users.{name}.{key}");
+            Setting { mark, ..setting(&key, value, Reload::Live) }
+        };
+        let settings = Settings::new(&[
+            user("ann", "password", "argon2", 1),
+            user("bob", "password", "argon2", 2),
+            user("bob", "read", "gate", 3),
+            user("cat", "password", "argon2", 4),
+            setting("pprof.listen", ":9", Reload::Restart),
+        ]);
+        let next = [
+            user("ann", "password", "argon2", 5),
+            user("cat", "password", "argon2", 4),
+            user("dan", "read", "*", 6),
+            setting("ice.tcp_listen", ":8", Reload::Restart),
+        ];
+        let (changed, waiting) = settings.reload(&next);
+        let said: Vec<String> = changed.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "access.users.ann.password (\"argon2\" to \"argon2 (another)\")",
+                "access.users.dan.read (\"\" to \"*\")",
+                "access.users.bob.password (\"argon2\" to \"\")",
+                "access.users.bob.read (\"gate\" to \"\")",
+            ]
+        );
+        let restart = |waiting: &[Changed]| waiting.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let waits = ["ice.tcp_listen (\"\" to \":8\")", "pprof.listen (\":9\" to \"\")"];
+        assert_eq!(restart(&waiting), waits);
+        let (changed, waiting) = settings.reload(&next);
+        assert_eq!(
+            (changed, restart(&waiting)),
+            (vec![], waits.map(str::to_owned).to_vec()),
+            "it waits still"
+        );
+        let (_, waiting) = settings.reload(&next[..3]);
+        assert_eq!(restart(&waiting), waits[1..], "the other was taken back");
     }
 }

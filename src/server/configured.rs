@@ -129,7 +129,13 @@ fn serve_demo(effective: &mut Effective) {
         let name = "demo".parse().expect("a valid name");
         let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
         streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
-        effective.settings.push(Setting { key, value, origin: Given::Default, reload: Reload::Live });
+        effective.settings.push(Setting {
+            key,
+            value,
+            origin: Given::Default,
+            reload: Reload::Live,
+            mark: 0,
+        });
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) async fn watch_file(
 ) {
     let mut is_lost = false;
     loop {
+        let began = Instant::now();
         let followed = async {
             if !until(&mut wanted, true).await {
                 // Nobody is left to want it.
@@ -61,7 +62,8 @@ pub(super) async fn watch_file(
             tokio::select! {
                 _ = until(&mut wanted, false) => is_lost = false,
                 error = follow(path, changes) => {
-                    if !std::mem::replace(&mut is_lost, true) {
+                    // One that was watched meanwhile is lost anew.
+                    if !std::mem::replace(&mut is_lost, true) || began.elapsed() > RETRY {
                         let path = path.display();
                         tracing::error!("{path} cannot be watched, and is read again on SIGHUP or by the API: {error}");
                     }

@@ -30,6 +30,9 @@ const RESOLVE_MAX: Duration = Duration::from_secs(2);
 /// The longest that a reload waits for the file. Longer keeps those waiting who change something after it.
 const READ_MAX: Duration = Duration::from_secs(10);
 
+/// The longest that a change waits until it is in the file. Longer keeps those waiting who change something after it.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
 /// What changes a server.
 pub(super) struct Live {
     /// What is in effect.
@@ -168,7 +171,14 @@ impl Live {
         }
         let (path, old) = (path.to_owned(), old.to_owned());
         let told = path.display().to_string();
-        aside(move || rewrite(&path, &old, &new)).await?.map_err(|error| conflict(error.to_string()))?;
+        let late = |_| {
+            let limit = WRITE_MAX.as_secs();
+            conflict(format!(
+                "{told} was not written within {limit} s, and may be yet: look into it, and reload it"
+            ))
+        };
+        let written = timeout(WRITE_MAX, aside(move || rewrite(&path, &old, &new))).await.map_err(late)?;
+        written?.map_err(|error| conflict(error.to_string()))?;
         tracing::info!(stream = name.as_str(), "API: kept in {told}");
         self.apply(next, false).await
     }

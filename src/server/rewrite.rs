@@ -14,6 +14,9 @@ pub(super) enum RewriteError {
     /// Somebody else has written it.
     #[error("{} has changed since it was read: reload it first, then try again", .0.display())]
     Changed(PathBuf),
+    /// It is a pipe, a device or a folder.
+    #[error("{} is no regular file, so it cannot be written anew", .0.display())]
+    NoFile(PathBuf),
     /// It, or its folder, cannot be written.
     #[error("{} cannot be written: {source}", path.display())]
     Io {
@@ -28,6 +31,10 @@ pub(super) enum RewriteError {
 pub(super) fn rewrite(path: &Path, old: &str, new: &str) -> Result<(), RewriteError> {
     let failed = |source| RewriteError::Io { path: path.to_owned(), source };
     let target = fs::canonicalize(path).map_err(failed)?;
+    // A pipe would keep its reader for ever, and all changes behind it.
+    if !fs::metadata(&target).map_err(failed)?.is_file() {
+        return Err(RewriteError::NoFile(path.to_owned()));
+    }
     let folder = target.parent().unwrap_or(Path::new("/"));
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".{name}.{:08x}", rand::random::<u32>()));
@@ -113,5 +120,16 @@ mod tests {
         assert_eq!(folder.names(), ["a.toml"]);
         let gone = rewrite(&folder.0.join("gone.toml"), "old", "new").expect_err("it is not there");
         assert!(gone.to_string().contains("gone.toml cannot be written"), "{gone}");
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once_and_nothing_is_left_beside() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = Folder::new();
+        let pipe = folder.0.join("a.toml");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        let refused = rewrite(&pipe, "old", "new").expect_err("it is no file");
+        assert!(refused.to_string().contains("no regular file"), "{refused}");
+        assert_eq!(folder.names(), ["a.toml"]);
     }
 }

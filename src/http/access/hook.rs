@@ -95,8 +95,10 @@ impl Hook {
         let (status, _) = answer.unwrap_or(Err(AskError::Late(self.timeout)))?;
         let yes = match status.as_u16() {
             200..=299 => true,
+            // It is too busy to say, or did not get the question.
+            408 | 429 => return Err(AskError::Status(status.as_u16())),
             400..=499 => false,
-            other => return Err(AskError::Unreachable(format!("it answers with status {other}"))),
+            other => return Err(AskError::Status(other)),
         };
         if !self.cache.is_zero() {
             self.keep(self.name(question), now, yes);

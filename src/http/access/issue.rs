@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use sluice_config::{Action, Pattern, format_duration, parse_duration};
 use utoipa::ToSchema;
 
-use super::Access;
 use super::token::{LONGEST, STREAMS_MAX};
+use super::{Access, Grant};
 use crate::http::problem::{Body, Problem};
 use crate::http::request::Head;
 use crate::http::same_origin;
@@ -75,14 +75,24 @@ pub(in crate::http) async fn make(
     State(access): State<Arc<Access>>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
+    let grant = request.extensions().get::<Grant>().cloned();
     let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
-    let wanted: Wanted = serde_json::from_slice(&request.body)
-        .map_err(|error| bad(format!("no JSON as in {{\"streams\":[\"gate\"],\"for\":\"10m\"}}: {error}")))?;
+    let no_json = |why: &dyn std::fmt::Display| {
+        bad(format!("no JSON as in {{\"streams\":[\"gate\"],\"for\":\"10m\"}}: {why}"))
+    };
+    let json: serde_json::Value = serde_json::from_slice(&request.body).map_err(|error| no_json(&error))?;
+    // A list would be taken for the keys in their order.
+    if !json.is_object() {
+        return Err(no_json(&"it is no object"));
+    }
+    let wanted = Wanted::deserialize(json).map_err(|error| no_json(&error))?;
     let (patterns, time) = judge(&wanted)?;
     let until = SystemTime::now() + time;
     let token = access.tokens.make(Action::Read, &patterns, until);
-    tracing::info!(target: "sluice::access", streams = ?wanted.streams, until = httpdate::fmt_http_date(until), "a token was made");
-    let made = Made { token, expires: httpdate::fmt_http_date(until), streams: wanted.streams };
+    let by = grant.as_ref().and_then(|grant| grant.right().who.as_deref());
+    let expires = httpdate::fmt_http_date(until);
+    tracing::info!(target: "sluice::access", by, streams = ?wanted.streams, until = expires.as_str(), "a token was made");
+    let made = Made { token, expires, streams: wanted.streams };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(made)).into_response())
 }
 

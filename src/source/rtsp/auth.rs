@@ -403,6 +403,8 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
             b'\\' if quoted[at + 1..].starts_with(b"\"") && ends_value(&quoted[at + 2..]) => {
                 value.push(b'\\');
             }
+            // `realm="IP\Cam"`: nobody escapes a letter, and some forget to escape a backslash.
+            b'\\' if quoted.get(at + 1).is_some_and(u8::is_ascii_alphanumeric) => value.push(b'\\'),
             b'\\' => value.extend(bytes.next().map(|(_, byte)| *byte)),
             byte => value.push(*byte),
         }

@@ -137,7 +137,7 @@ fn the_weaker_hash_is_tried_once_where_the_better_is_refused() {
 }
 
 #[test]
-fn a_realm_that_ends_in_a_backslash_hides_no_nonce() {
+fn a_bare_backslash_in_a_realm_is_one_and_hides_no_nonce() {
     for challenge in [
         r#"Digest realm="IPCAM\", nonce="abc123", algorithm="MD5""#.to_owned(),
         r#"Digest realm="IPCAM\\", nonce="abc123""#.to_owned(),
@@ -148,6 +148,16 @@ fn a_realm_that_ends_in_a_backslash_hides_no_nonce() {
         let answer = talk.again().expect("an answer");
         assert_eq!(parameter(&answer, "realm").as_deref(), Some(r"IPCAM\"), "{answer}");
         assert_eq!(parameter(&answer, "nonce").as_deref(), Some("abc123"), "{answer}");
+    }
+    // Inside it, too, a backslash before a letter is one.
+    for challenge in
+        [r#"Digest realm="CORP\Cam", nonce="abc123""#, r#"Digest realm="CORP\\Cam", nonce="abc123""#]
+    {
+        let mut talk = Talk::new();
+        talk.ask();
+        assert_eq!(talk.refused(&[challenge]), Verdict::Again, "{challenge}");
+        let answer = talk.again().expect("an answer");
+        assert_eq!(parameter(&answer, "realm").as_deref(), Some(r"CORP\Cam"), "{answer}");
     }
     // A quote in it stays one.
     let mut talk = Talk::new();

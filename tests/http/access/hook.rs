@@ -87,18 +87,18 @@ fn one_that_is_slow_holds_up_nobody_but_those_who_wait_for_it() {
 
 #[test]
 fn one_that_fails_lets_nobody_in_and_says_why_in_the_log() {
-    let judge = Other::start(|_| (500, String::new()));
-    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/"))]);
-    let ask = || sluice.request(named(Request::get("/gate/frame.mp4"), "ann", "hunter2"));
-    refused(&ask(), 503);
-    refused(&ask(), 503);
-    assert_eq!(judge.asked().len(), 2, "a failure is not kept");
-    assert!(
-        sluice.log().contains("access.hook: cannot be asked: it answers with status 500"),
-        "{}",
-        sluice.log()
-    );
-    assert_eq!(sluice.metric("sluice_access_decisions_total{action=\"read\",result=\"unavailable\"}"), 2.0);
+    for status in [500, 300, 429, 408] {
+        let judge = Other::start(move |_| (status, String::new()));
+        let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/"))]);
+        let ask = || sluice.request(named(Request::get("/gate/frame.mp4"), "ann", "hunter2"));
+        refused(&ask(), 503);
+        refused(&ask(), 503);
+        assert_eq!(judge.asked().len(), 2, "a failure is not kept");
+        let said = format!("access.hook: it answers with status {status}, which is neither yes nor no");
+        assert!(sluice.log().contains(&said), "{}", sluice.log());
+        let counted = "sluice_access_decisions_total{action=\"read\",result=\"unavailable\"}";
+        assert_eq!(sluice.metric(counted), 2.0);
+    }
     let away = guarded(&["access.hook.url=http://127.0.0.1:1/"]);
     refused(&away.request(Request::get("/gate/frame.mp4")), 503);
 }

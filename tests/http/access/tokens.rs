@@ -72,6 +72,7 @@ fn only_who_has_api_gets_one_and_only_for_what_can_be_given() {
     let page = Request::new("POST", "/api/v1/tokens").body(wanted).header("Origin", "https://evil.lan");
     assert_eq!(named(page, "ann", "hunter2").send(sluice.admin).status, 403, "a page of another site");
     for (wanted, why) in [
+        (json!([["gate"], "10m"]), "it is no object"),
         (json!({}), "streams"),
         (json!({ "streams": ["gate"] }), "for"),
         (json!({ "streams": [], "for": "10m" }), "0 names"),

@@ -167,9 +167,10 @@ fn viewers_end_when_a_reload_takes_their_right_and_others_play_on() {
 }
 
 #[test]
-fn a_password_that_stands_there_as_it_is_is_warned_of() {
+fn a_password_that_stands_there_as_it_is_and_a_user_without_a_right_are_warned_of() {
     let file = std::env::temp_dir().join(format!("sluice-plain-{}.toml", rand::random::<u64>()));
-    std::fs::write(&file, "access.users.ann = { password = \"hunter2\", read = [\"*\"] }\n").expect("a file");
+    let ann = "access.users.ann = { password = \"hunter2\", read = [\"*\"] }\n";
+    std::fs::write(&file, format!("{ann}access.users.bob = {{ password = \"x\" }}\n")).expect("a file");
     let output = SLUICE.command().args(["check"]).arg(&file).output().expect("the binary runs");
     std::fs::remove_file(&file).expect("it is there");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -178,4 +179,6 @@ fn a_password_that_stands_there_as_it_is_is_warned_of() {
         "{said}"
     );
     assert!(!said.contains("hunter2"));
+    let nothing = |name: &str| said.contains(&format!("the user {name} has no right"));
+    assert!(nothing("bob") && !nothing("ann"), "{said}");
 }
