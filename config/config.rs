@@ -189,7 +189,7 @@ impl Origin {
 /// `[admin]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
-    /// Where metrics, health and the state of streams are served. There is no password: keep it off public networks.
+    /// Where metrics, health and the state of streams are served: to whoever reaches it, unless `[access]` names somebody.
     pub listen: SocketAddr,
     /// Names that it answers to, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
@@ -229,7 +229,7 @@ pub struct Compat {
 /// `[pprof]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pprof {
-    /// Where profiles are served, besides `admin.listen`. There is no password: keep it off public networks.
+    /// Where profiles are served, besides `admin.listen`: to whoever reaches it, unless `[access]` names somebody.
     pub listen: Option<SocketAddr>,
 }
 

@@ -131,6 +131,11 @@ pub(crate) fn origin(text: &str) -> Result<Origin, Refusal> {
     if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
         return Err(refusal());
     }
+    // Browsers send whole names: one with a star would never be theirs.
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        let why = "stands for several sites, and only \"*\" alone stands for all: write each of them";
+        return Err(Refusal::new(format!("`{}` {why}", shown(text))));
+    }
     let origin = url.origin().ascii_serialization();
     if url.as_str().len() > origin.len() + 1 || text.ends_with('/') {
         return Err(refusal().meant(origin));
@@ -295,9 +300,11 @@ mod tests {
         );
         assert_eq!(origin("http://localhost:3000"), Ok(Origin::Only("http://localhost:3000".to_owned())));
         refused(origin("https://a.b/"), "`https://a.b/` is not an origin", Some("https://a.b"));
-        refused(origin("https://a.b/x?y"), "`https://a.b/x?y` is not an origin", Some("https://a.b"));
+        refused(origin("https://a.b/x?y"), "`https://a.b/x?*` is not an origin", Some("https://a.b"));
         refused(origin("https://u:canary@a.b"), "`https://u:******@a.b` is not an origin", None);
         refused(origin("a.b"), "`a.b` is not an origin", None);
+        let several = "`https://*.a.b` stands for several sites, and only \"*\" alone stands for all: write each of them";
+        refused(origin("https://*.a.b"), several, None);
         refused(origin("ftp://a.b"), "`ftp://a.b` is not an origin", None);
     }
 

@@ -22,7 +22,7 @@ use sluice::ops::log::Lines;
 use sluice::ops::logging::{self, Logging};
 use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
-use sluice::server::{Over, Rereads, Server};
+use sluice::server::{Over, Rereads, Server, ServerError};
 use sluice::tasks::named;
 use sluice_config::{Action, Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -218,7 +218,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("sluice: {}", sentence(&error)));
-            ExitCode::FAILURE
+            let is_configuration = error.downcast_ref().is_some_and(ServerError::is_of_configuration);
+            if is_configuration { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -329,11 +329,15 @@ what to do. Names in a query that mean nothing are refused. Pages of other sites
 streams go by `If-Match` with the `ETag` of a stream, or by `If-None-Match: *`.
 
 ```sh
-curl -s localhost:9997/api/v1/streams?state=waiting
-curl -s -X PUT localhost:9997/api/v1/streams/gate?keep=true -d '{{\"source\":\"rtsp://user:password@192.0.2.10/main\"}}'
+curl -s 'localhost:9997/api/v1/streams?state=waiting'
+curl -s -X PUT localhost:9997/api/v1/streams/gate -d '{{\"source\":\"rtsp://user:password@192.168.1.10/main\"}}'
 curl -s -X POST localhost:9997/api/v1/config/reload
 curl -sN localhost:9997/api/v1/events
 ```
+
+Where somebody has `api`, `-u NAME:PASSWORD` goes with each. A camera that is named here must be in a network of `admin.sources`: the
+private ones (RFC 1918 and the like) unless configured. `'...?keep=true'`, in quotes, writes the stream into the configuration file,
+too; [the packaged service](OPERATING.md#as-a-service) must be let do that.
 ",
         line(&document["info"]["description"]),
         document["openapi"].as_str().unwrap_or_default()

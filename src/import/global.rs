@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::document::Toml;
 use super::report::{At, Part};
+use super::users::is_served;
 use super::yaml::Node;
 use super::{Import, accepted};
 
@@ -42,12 +43,29 @@ fn public(import: &mut Import<'_>) {
     let names = ["webrtcEncryption", "webrtcServerCert", "webrtcServerKey"];
     encryption(import, names, "http.tls");
     if let Some((at, node)) = import.any(&["webrtcAllowOrigins", "webrtcAllowOrigin"]) {
-        let origins = node.texts().iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect();
-        import.put(at, "http.allow_origin", Toml::List(origins));
+        origins(import, at, node);
     }
     if let Some((at, node)) = import.key("webrtcTrustedProxies").filter(|(_, node)| !node.is_off()) {
         import.put(at, "http.trusted_proxies", list(node));
     }
+}
+
+/// Web sites one by one, so that one that is refused does not take the others along.
+fn origins(import: &mut Import<'_>, at: At<'_>, node: &Node) {
+    let of = |origins: &[String]| Toml::List(origins.to_vec());
+    let said = node
+        .texts()
+        .into_iter()
+        .filter(|origin| !origin.is_empty())
+        .map(|origin| origin.trim_end_matches('/').to_owned());
+    let (taken, refused): (Vec<String>, Vec<String>) = said.partition(|origin| {
+        accepted(format!("http.allow_origin = {}", of(std::slice::from_ref(origin)))).is_ok()
+    });
+    for origin in refused {
+        import.put(at, "http.allow_origin", of(&[origin]));
+    }
+    // An empty list closes what is open unless somebody says otherwise.
+    import.put(at, "http.allow_origin", of(&taken));
 }
 
 /// The control API, metrics and profiles.
@@ -64,6 +82,11 @@ fn operators(import: &mut Import<'_>) {
     }
     if import.is_on("pprof", false) {
         listener(import, "pprofAddress", ":9999", "pprof.listen");
+    }
+    if is_served(import) {
+        let words = "admin.listen, metrics.listen and pprof.listen answer to IP addresses and to localhost. Whoever asks by \
+                     another name, as Prometheus or go tool pprof may, gets 421 until that name is in admin.hosts.";
+        import.report.notes.push(words.to_owned());
     }
 }
 
@@ -121,6 +144,14 @@ fn media(import: &mut Import<'_>) {
         }
         let words = "Media uses one UDP port for each shard: udp.port and those behind it, as the start says. The firewall \
                      has to let them all in; shards.count = 1 uses one.";
+        import.report.notes.push(words.to_owned());
+    }
+    let tcp = import.any(&["webrtcLocalTCPAddress", "webrtcICETCPMuxAddress"]);
+    if let Some((at, node)) = tcp.filter(|(_, node)| !node.is_off())
+        && import.put(at, "ice.tcp_listen", node.text().unwrap_or_default().into())
+    {
+        let words = "Viewers without UDP have one TCP port for each shard: that of ice.tcp_listen and those behind it. The \
+                     firewall has to let them all in, too.";
         import.report.notes.push(words.to_owned());
     }
     let hosts = import.any(&["webrtcAdditionalHosts", "webrtcICEHostNAT1To1IPs"]);

@@ -52,9 +52,22 @@ pub(super) fn tokens(import: &mut Import<'_>) -> Open {
             import.put(At { key, line, path: None }, ours, value.into());
         }
     }
+    in_query(import);
     let actions = Toml::List(exclude.asked(import));
     import.put(exclude.at(import), "access.jwt.actions", actions);
     exclude.open(import)
+}
+
+/// Tokens in addresses, which MediaMTX takes unless its file says no.
+fn in_query(import: &mut Import<'_>) {
+    if import.is_on("authJWTInHTTPQuery", true) {
+        let key = "authJWTInHTTPQuery";
+        let nowhere = At { key, line: 0, path: None };
+        let at = import.key(key).map_or(nowhere, |(at, _)| at);
+        let words = "a JWT in an address (?jwt=..., ?token=...) is not taken: send it as Authorization: Bearer or as a \
+                     password; for a link or an <iframe> have POST /api/v1/tokens make a token, and put that into ?token=";
+        import.report.add(Part::Missing, at, words);
+    }
 }
 
 /// What is left out of the question, and is for everybody who reaches it.

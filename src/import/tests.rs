@@ -111,6 +111,29 @@ fn a_value_that_sluice_refuses_is_told_and_left_out() {
 }
 
 #[test]
+fn viewers_without_udp_have_the_port_that_they_had() {
+    let (config, _, report) = imported("webrtcLocalTCPAddress: :8189\n");
+    assert_eq!(config.ice.tcp_listen.map(|address| address.port()), Some(8189));
+    assert!(report.contains("Viewers without UDP have one TCP port for each shard"), "{report}");
+    let (config, _, report) = imported("webrtcLocalTCPAddress: ''\n");
+    assert_eq!((config.ice.tcp_listen, report.contains("TCP")), (None, false), "{report}");
+}
+
+#[test]
+fn a_web_site_that_is_refused_takes_no_other_along_and_opens_nothing() {
+    let origins = |yaml: &str| {
+        let (config, _, report) = imported(&format!("webrtcAllowOrigins: {yaml}\n"));
+        let origins =
+            config.http.allow_origin.iter().map(|origin| origin.as_str().to_owned()).collect::<Vec<_>>();
+        (origins, report.contains("stands for several sites"))
+    };
+    let site = "https://tv.example.com".to_owned();
+    assert_eq!(origins("['http://*.example.com', 'https://tv.example.com/']"), (vec![site], true));
+    assert_eq!(origins("['http://*.example.com']"), (vec![], true));
+    assert_eq!(origins("['*']"), (vec!["*".to_owned()], false));
+}
+
+#[test]
 fn limits_of_paths_become_one_if_they_agree() {
     let of = |limits: &[&str]| {
         let paths = (1..).zip(limits).fold("paths:\n".to_owned(), |yaml, (number, limit)| {

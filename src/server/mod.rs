@@ -122,6 +122,19 @@ pub enum ServerError {
     Access(String),
 }
 
+impl ServerError {
+    /// Whether what is configured cannot be used, as `sluice check` would say: a start without a change says it again.
+    pub fn is_of_configuration(&self) -> bool {
+        matches!(
+            self,
+            ServerError::Tls(TlsError::Certificate(_))
+                | ServerError::Access(_)
+                | ServerError::Level(_)
+                | ServerError::Origin(_)
+        )
+    }
+}
+
 /// Why a server has to be stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Over {

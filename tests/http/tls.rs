@@ -228,7 +228,7 @@ fn check_and_start_say_what_is_wrong_with_a_pair() {
     let files = PairFiles::new(&good);
     std::fs::remove_file(files.path("certificate")).expect("it is there");
     let output = SLUICE.command().args(files.arguments("admin")).output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("sluice: admin.tls.certificate = ") && said.contains("check the path"), "{said}");
 }

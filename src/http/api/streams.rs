@@ -124,7 +124,7 @@ pub(super) async fn put(
     let request = whole(request).await?;
     let (name, condition) = (named(&name)?, condition(&request.head.headers)?);
     let keys: Map<String, Value> = serde_json::from_slice(&request.body).map_err(|error| {
-        let example = r#"{"source":"rtsp://user:password@192.0.2.10/main","rtsp_transport":"udp"}"#;
+        let example = r#"{"source":"rtsp://user:password@192.168.1.10/main","rtsp_transport":"udp"}"#;
         bad(format!("no JSON as in {example}: {error}"))
     })?;
     let stream = Some(lines(&keys)?);
