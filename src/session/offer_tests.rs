@@ -209,7 +209,7 @@ fn sections_that_are_switched_off_need_nothing_and_bundle_only_is_not_off() {
 
 #[test]
 fn payload_types_without_rtpmap_are_known_or_left_out() {
-    let offer = parsed(&changed("SAVPF 111\r\n", "SAVPF 0 8 9 111\r\n"));
+    let offer = parsed(&changed("SAVPF 111\r\n", "SAVPF 0 8 18 111\r\n"));
     let names: Vec<&str> = offer.sections[1].payloads.iter().map(|payload| payload.name.as_str()).collect();
     assert_eq!(names, ["PCMU", "PCMA", "opus"]);
 }

@@ -186,7 +186,6 @@ mod tests {
 
     #[tokio::test]
     async fn every_form_takes_its_password_and_no_other() {
-        let passwords = Passwords::default();
         let hashed = hash("hunter2").expect("a hash");
         assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hashed}");
         for form in [
@@ -195,7 +194,7 @@ mod tests {
             hashed.as_str(),
             &format!("argon2:{hashed}"),
         ] {
-            let kept = password(form);
+            let (kept, passwords) = (password(form), Passwords::default());
             for (given, right) in [("hunter2", true), ("hunter", false), ("hunter22", false), ("", false)] {
                 let (given, now) = (Secret::from(given), Instant::now());
                 assert!(!passwords.remembers(&kept, &given, now));
@@ -203,6 +202,7 @@ mod tests {
                 assert_eq!(passwords.remembers(&kept, &given, now), right, "{form} {given:?}");
             }
         }
+        let passwords = Passwords::default();
         assert_eq!(passwords.check(None, &Secret::from("hunter2"), Instant::now()).await, Ok(false));
     }
 
