@@ -349,7 +349,7 @@ fn variables_and_arguments_name_their_origin() {
 
   x `udp` is a table of keys, not a value
    ,-[command line:1:7]
- 1 | --set udp=1
+ 1 | --set udp=*
    :       ^|^
    :        `-- write udp.KEY = ...
    `----

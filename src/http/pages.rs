@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use url::Url;
 
 use super::conditional::{etag_of, has_already};
-use super::problem::Problem;
+use super::problem::{Challenge, Problem};
 
 /// The header that keeps pages to this server: no foreign script, style, frame or connection.
 pub const CONTENT_SECURITY_POLICY: (header::HeaderName, HeaderValue) = (
@@ -88,10 +88,17 @@ pub fn may_go_to(page: &mut Response, site: Option<&str>) {
 pub(super) fn refused(problem: Problem) -> Response {
     let title = problem.status.canonical_reason().unwrap_or("Refused");
     let detail = html(&problem.detail);
+    let detail = detail.chars().take(1).flat_map(char::to_uppercase).chain(detail.chars().skip(1));
+    let detail = detail.collect::<String>();
+    let next = match (problem.challenge, problem.retry_after) {
+        (Some(Challenge::Basic), _) => "<p>Load the page again to be asked once more.</p>",
+        (_, Some(_)) => "<p>Load the page again in a moment.</p>",
+        _ => "",
+    };
     let text = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/static/style.css\"><title>{title}</title>\
-         <main><h1>{title}</h1><p>{detail}.</p><p>Load the page again to be asked once more.</p></main>"
+         <body class=\"refused\"><main><h1>{title}</h1><p>{detail}.</p>{next}</main>"
     );
     let mut response = problem.into_response();
     *response.body_mut() = text.into();

@@ -42,6 +42,8 @@ pub struct Problem {
 pub enum Challenge {
     /// A name and a password, for which a browser asks whoever looks (RFC 7617).
     Basic,
+    /// A token, to a script that has sent none (RFC 6750 §3.1): for this a browser asks nobody.
+    Script,
     /// Another token (RFC 6750 §3). A browser would show its own window over a page that has one.
     Bearer,
 }
@@ -51,6 +53,7 @@ impl Challenge {
     fn as_str(self) -> &'static str {
         match self {
             Challenge::Basic => "Basic realm=\"sluice\", charset=\"UTF-8\"",
+            Challenge::Script => "Bearer realm=\"sluice\"",
             Challenge::Bearer => "Bearer realm=\"sluice\", error=\"invalid_token\"",
         }
     }

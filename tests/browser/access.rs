@@ -8,6 +8,11 @@ use crate::{SLUICE, assert_plays};
 
 /// A server with `gate` and `yard`, where Ann may watch the gate, and Bob may have tokens made.
 fn guarded() -> Sluice {
+    guarded_with(&[])
+}
+
+/// The same with more arguments.
+fn guarded_with(more: &[&str]) -> Sluice {
     let keys = [
         "access.users.ann.password=meow",
         "access.users.ann.read=gate",
@@ -16,7 +21,9 @@ fn guarded() -> Sluice {
         "access.users.bob.metrics=true",
     ];
     let sets = keys.iter().flat_map(|key| ["--set", key]);
-    let sluice = SLUICE.start(&["gate=demo", "yard=demo"].into_iter().chain(sets).collect::<Vec<_>>());
+    let sluice = SLUICE.start(
+        &["gate=demo", "yard=demo"].into_iter().chain(sets).chain(more.iter().copied()).collect::<Vec<_>>(),
+    );
     ["gate", "yard"].iter().for_each(|name| sluice.wait_until_playing(name));
     sluice
 }
@@ -94,4 +101,51 @@ fn a_page_with_a_token_in_its_address_plays_without_asking() {
     let mut wrong = Page::open(sluice.http, &format!("/gate/?token={token}x"));
     assert!(went_wrong(&wrong.stats(), "status 401 for "), "no window over a page with a token");
     assert_eq!(sluice.metric("sluice_sessions"), 0.0);
+}
+
+#[test]
+fn a_page_whose_token_is_over_says_so_and_asks_rarely() {
+    let _turn = turn();
+    let sluice = guarded();
+    let wanted = json!({ "streams": ["gate"], "for": "8s" });
+    let made = Request::new("POST", "/api/v1/tokens").body(wanted.to_string()).send(sluice.admin);
+    let token = made.json()["token"].as_str().expect("a token").to_owned();
+    let mut kiosk = Page::open(sluice.http, &format!("/?wall&token={token}"));
+    kiosk.wait_until("sluiceKiosk.cells.get('gate')?.age < 1000");
+    assert_eq!(kiosk.eval("document.querySelectorAll('.doubts li').length"), 0, "a token means something");
+    let words = "sluiceKiosk.cells.get('gate').element.querySelector('.words').innerText";
+    kiosk.wait_until(&format!("{words}.startsWith('This token has expired')"));
+    drop(kiosk);
+
+    let made = Request::new("POST", "/api/v1/tokens").body(wanted.to_string()).send(sluice.admin);
+    let token = made.json()["token"].as_str().expect("a token").to_owned();
+    let mut wall = Page::open(sluice.http, &format!("/?token={token}"));
+    wall.wait_until("sluiceWall.counts.drawn > 0");
+    wall.wait_until(
+        "document.getElementById('server').innerText.startsWith('This token has expired: open the page again with a new one. What you see is as of')",
+    );
+    let asked = "performance.getEntriesByType('resource').filter(({name}) => /frame.mp4|streams.json/.test(name)).length";
+    let before = wall.eval(asked);
+    // As long, it would have asked for the list twice, and for the picture.
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    assert_eq!(wall.eval(asked), before);
+}
+
+#[test]
+fn a_page_that_the_other_server_refuses_comes_back_to_its_own() {
+    let _turn = turn();
+    let other = guarded();
+    let elsewhere = format!("drain.elsewhere=http://{}", other.http);
+    let sluice = guarded_with(&["--set", &elsewhere]);
+    let mut page = Page::open_as("ann:meow", sluice.http, "/gate/");
+    page.wait_for_frames(30);
+    let drain = |method: &str| Request::new(method, "/api/v1/drain").body(r#"{"timeout":"3s"}"#);
+    assert_eq!(drain("POST").send(sluice.admin).status, 202);
+    page.wait_until("document.getElementById('message-detail').innerText.startsWith('It sends viewers to another one, which')");
+    assert_eq!(page.eval("sluice.player.state === 'waiting' || sluice.player.state === 'connecting'"), true);
+    let back = Request::new("DELETE", "/api/v1/drain").send(sluice.admin);
+    assert!(back.status < 300, "{} {}", back.status, back.text());
+    sluice.wait_for_metric("sluice_viewers", "is 1", |viewers| viewers == 1.0);
+    page.wait_until("document.getElementById('message').hidden");
+    assert_eq!(other.metric("sluice_sessions"), 0.0);
 }

@@ -22,6 +22,7 @@
 //   press KEY          {"press": KEY}
 //   view WIDTH HEIGHT  {"view": "WIDTH HEIGHT"}
 //   media NAME=VALUE   {"media": NAME=VALUE}, a media feature from now on
+//   block PATTERN      {"block": PATTERN}: what matches it (`*x.js`) gets no answer until another one is named; `none` is none
 //   quit               the report; then the program ends, as it does when stdin closes
 // The first line, {"ready": true}, comes when the page is loaded.
 //
@@ -63,6 +64,7 @@ const errors = [];
 const joins = [];
 let browser = null;
 let page = null;
+let blocking = null;
 
 process.on("exit", cleanUp);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
@@ -226,6 +228,12 @@ async function act(command, text) {
     case "media": {
       const [name, value] = text.split("=");
       await page.emulateMediaFeatures([{ name, value }]);
+      break;
+    }
+    case "block": {
+      blocking ??= await page.createCDPSession();
+      await blocking.send("Network.enable");
+      await blocking.send("Network.setBlockedURLs", { urls: text === "none" ? [] : [text] });
       break;
     }
     default:

@@ -107,7 +107,8 @@ impl Page {
         });
     }
 
-    /// Does as a person would: `hover SELECTOR`, `press KEY`, `view WIDTH HEIGHT`, `media NAME=VALUE`.
+    /// Does as a person would: `hover SELECTOR`, `press KEY`, `view WIDTH HEIGHT`, `media NAME=VALUE`. Or has
+    /// requests fail: `block PATTERN`.
     #[track_caller]
     pub fn act(&mut self, command: &str) {
         let answer = self.ask(command);

@@ -83,3 +83,18 @@ fn what_means_nothing_in_the_address_is_said_and_the_rest_is_shown() {
     );
     assert_eq!(page.eval(doubts), "");
 }
+
+#[test]
+fn a_page_whose_scripts_did_not_come_says_so_and_comes_by_itself() {
+    let _turn = turn();
+    let sluice = demos(&["cam1"], &[]);
+    let mut page = Page::open(sluice.http, "/?wall");
+    page.wait_until("globalThis.sluiceKiosk?.cells.size === 1");
+    page.act("block *kiosk.js");
+    page.eval("location.reload()");
+    page.wait_until(
+        "document.querySelector('p.noscript[role]')?.innerText.startsWith('The server does not answer.')",
+    );
+    page.act("block none");
+    page.wait_until("globalThis.sluiceKiosk?.cells.get('cam1')?.age < 1000");
+}

@@ -44,3 +44,23 @@ fn the_player_goes_to_its_neighbours_saves_a_picture_and_tells_its_figures() {
     wait_for_sessions(&sluice, 1.0);
     page.assert_sound();
 }
+
+#[test]
+fn the_query_of_the_page_goes_along_but_for_a_token_of_ours() {
+    let _turn = turn();
+    let sluice = demos(&["gate"], &[]);
+    for (page, whep) in [
+        ("/gate/?k=a%26b&muted=1", "/gate/whep?k=a%26b&muted=1"),
+        ("/gate/?token=of-another&k=good", "/gate/whep?token=of-another&k=good"),
+        ("/gate/?token=sluice_x&k=good", "/gate/whep?k=good"),
+        ("/gate/?token=sluice_x", "/gate/whep"),
+    ] {
+        let mut page = Page::open(sluice.http, page);
+        page.wait_for_frames(5);
+        let asked = page.eval(
+            "performance.getEntriesByType('resource').map(({name}) => name).filter((name) => /.whep($|[?])/.test(name)).join()",
+        );
+        assert_eq!(asked, format!("http://{}{whep}", sluice.http));
+        page.assert_sound();
+    }
+}

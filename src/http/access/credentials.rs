@@ -68,6 +68,14 @@ impl Credentials {
     }
 }
 
+/// The token in a query, of whatever kind, as a server of MediaMTX's kind is told it (`token` or `jwt`); empty if there is
+/// none.
+pub fn token_of(query: Option<&str>) -> String {
+    let pairs = || url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let named = |name: &str| pairs().find(|(key, _)| key == name).map(|(_, token)| token.into_owned());
+    named("token").or_else(|| named("jwt")).unwrap_or_default()
+}
+
 fn basic(said: &str) -> Option<Credentials> {
     let decoded = String::from_utf8(STANDARD.decode(said).ok()?).ok()?;
     let (name, password) = decoded.split_once(':')?;

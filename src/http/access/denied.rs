@@ -3,17 +3,17 @@
 //! Owns what strangers learn: that they are not let in, and what they could send. Whether there is such a user or such a
 //! stream is not among it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use sluice_config::Action;
 
 use super::Asked;
 use super::credentials::Credentials;
 use crate::count::access::Outcome;
 use crate::http::problem::{Challenge, Problem};
+use crate::http::request::Head;
 
 /// Time to try again when too much waits.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
@@ -81,7 +81,8 @@ impl Denied {
     }
 
     /// What whoever asked is told.
-    pub(super) fn problem(self, from: IpAddr, asked: Asked<'_>, credentials: &Credentials) -> Problem {
+    pub(super) fn problem(self, head: &Head, asked: Asked<'_>, credentials: &Credentials) -> Problem {
+        let from = head.client.to_canonical();
         let Asked { action, .. } = asked;
         let knows = credentials != &Credentials::None;
         let (status, detail) = match self.outcome {
@@ -111,13 +112,14 @@ impl Denied {
             ),
             Outcome::Forbidden => (
                 StatusCode::FORBIDDEN,
-                format!("whoever this is may not {} this, or not from {from}", verb(action)),
+                format!("who is let in by this name or token may not {} this from {from}", verb(action)),
             ),
             Outcome::Unknown | Outcome::Wrong | Outcome::Allowed => {
                 (StatusCode::UNAUTHORIZED, "the name, the password or the token is wrong".to_owned())
             }
         };
         let challenge = match credentials.may_be_asked() {
+            true if is_of_script(head, knows) => Challenge::Script,
             true => Challenge::Basic,
             false => Challenge::Bearer,
         };
@@ -142,6 +144,17 @@ impl Outcome {
             Outcome::Forbidden | Outcome::Allowed => "not_allowed",
         }
     }
+}
+
+/// Whether a script of a page asks, which a browser would let wait while it asks whoever looks.
+///
+/// Of a request that `says` no name a browser may know one: it sends it by itself only below the page where it was told,
+/// and otherwise when it is challenged. So a script without a name says so where it wants no challenge, or it posts.
+fn is_of_script(head: &Head, says: bool) -> bool {
+    let has = |name: &str| head.headers.contains_key(name);
+    // Browsers send Sec-Fetch-Mode over TLS and to this machine only (W3C Fetch Metadata §3).
+    let fetches = head.headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
+    has("x-requested-with") || has(header::ORIGIN.as_str()) || fetches && says
 }
 
 fn verb(action: Action) -> &'static str {

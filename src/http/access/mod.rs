@@ -208,7 +208,7 @@ impl Access {
         let looks = looks || judged.as_ref().is_ok_and(|grant| grant.right.proof == Proof::Open);
         let from = address;
         self.audit.tell(Instant::now(), &Decision { who, from, action, stream, outcome, why, looks });
-        judged.map_err(|denied| denied.problem(address, asked, &credentials))
+        judged.map_err(|denied| denied.problem(head, asked, &credentials))
     }
 
     async fn decide(&self, judge: &Judge, from: From<'_>, asked: Asked<'_>) -> Result<Grant, Denied> {
@@ -333,6 +333,11 @@ impl Access {
     async fn hook(&self, hook: &Hook, from: From<'_>, asked: Asked<'_>) -> Result<bool, Denied> {
         let (now, client) = (Instant::now(), Client::of(from.address));
         let (name, password, token) = from.credentials.parts();
+        let of_query = match (name, token) {
+            ("", "") => credentials::token_of(from.head.query.as_deref()),
+            _ => String::new(),
+        };
+        let token = if of_query.is_empty() { token } else { &of_query };
         let agent = from.head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let about = (from.head.query.as_deref().unwrap_or_default(), agent.unwrap_or_default());
         let what = (asked.action, asked.stream);

@@ -8,7 +8,7 @@ const CYCLE_MAX_MS = 86_400_000;
 // More are too small to see, whatever the screen.
 export const COLUMNS_MAX = 12;
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-const KNOWN = ["wall", "streams", "columns", "cycle"];
+const KNOWN = ["wall", "streams", "columns", "cycle", "token"];
 
 // {streams, columns, cycle, doubts} of a query: `streams` are names, or patterns with a star, none for all of them;
 // `columns` is 0 for as many as show most; `cycle` is in ms. `doubts` are sentences on what is not as it was written.

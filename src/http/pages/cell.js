@@ -1,7 +1,7 @@
 // One live picture of the kiosk: it plays for as long as it is on the screen, tries again for ever, and says
 // when what it shows is not live.
 
-import { streamUrl } from "./streams.js";
+import { REFUSED_MS, streamUrl } from "./streams.js";
 import { token } from "./token.js";
 import { WhepPlayer } from "./whep.js";
 import { lengthOfTime, sentence, troubleWords } from "./words.js";
@@ -12,6 +12,8 @@ const LATE_MS = 3_000;
 export class Cell {
   // Whether the list of streams was not to be had: what is known of the stream is of before.
   serverAway = false;
+  // Why whoever looks may not have that list, in a sentence; empty when it is to be had.
+  refusal = "";
   #video = document.createElement("video");
   #words = document.createElement("div");
   #player;
@@ -44,7 +46,7 @@ export class Cell {
       else if (detail.reason) this.#reason = detail.reason;
       // A kiosk has nobody to press a button.
       if (detail.state === "stopped" && detail.reason)
-        setTimeout(() => this.element.isConnected && this.#player.start(), 10_000);
+        setTimeout(() => this.element.isConnected && this.#player.start(), REFUSED_MS);
     });
     this.#watch();
     this.#player.start();
@@ -84,6 +86,8 @@ export class Cell {
     const why =
       this.serverAway || this.#reason?.kind === "network"
         ? "The server does not answer"
+        : this.refusal
+          ? this.refusal
         : !stream || stream.missing
           ? "There is no stream of this name"
           : stream.trouble

@@ -6,7 +6,14 @@ import { sentence, troubleWords } from "./words.js";
 const REQUEST_TIMEOUT_MS = 5_000;
 
 // {title, detail} of why `name` does not play; the reason is that of WhepPlayer's event "state".
-export function explain(name, { kind, status, detail, problem, candidates }) {
+export function explain(name, { kind, status, detail, problem, candidates, moved }) {
+  if (moved && (status === 401 || status === 403))
+    return {
+      title: "The server is being restarted.",
+      detail:
+        "It sends viewers to another one, which does not take this password or token. The picture starts by itself as " +
+        "soon as the server is back.",
+    };
   if (kind === "http") return explainStatus(name, status, problem ?? {});
   const ports = [...new Set(candidates.map(({ protocol, port }) => `${port}/${protocol}`))];
   const port = ports.length === 0 ? "its UDP port" : `port ${ports.join(" or ")}`;

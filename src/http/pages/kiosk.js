@@ -11,6 +11,7 @@ import { COLUMNS_MAX, readAddress } from "./address.js";
 import { Cell } from "./cell.js";
 import { compareNames } from "./natural.js";
 import { StreamList } from "./streams.js";
+import { sentence } from "./words.js";
 
 const LIST_MS = 10_000;
 // Narrower pictures show too little, and each costs a decoder.
@@ -27,6 +28,7 @@ const cells = new Map();
 let streams = [];
 let listed = false;
 let serverAway = false;
+let refusal = "";
 let page = 0;
 let cycleTimer = 0;
 let doubtsTimer = 0;
@@ -62,10 +64,11 @@ function showList(list) {
 }
 
 // Without an answer what plays goes on: the list is not needed for it.
-function showServer(words) {
-  serverAway = Boolean(words);
-  cells.forEach((cell) => (cell.serverAway = serverAway));
-  if (words && streams.length === 0) notice(words);
+function showServer(words, asOf, refused) {
+  serverAway = Boolean(words) && !refused;
+  refusal = refused ? sentence(words) : "";
+  cells.forEach((cell) => Object.assign(cell, { serverAway, refusal }));
+  if (words && streams.length === 0) notice(sentence(words));
 }
 
 // The streams that the address names, in its order. A name that is not there yet has a place all the same.
@@ -148,7 +151,7 @@ function turn() {
 
 function enter(stream) {
   const cell = new Cell(root, stream);
-  cell.serverAway = serverAway;
+  Object.assign(cell, { serverAway, refusal });
   cells.set(stream.name, cell);
   return cell;
 }

@@ -1,8 +1,9 @@
 // The page of one stream: it plays it by WHEP, and says in words why there is no picture.
 //
 // Query parameters, with the meaning and the defaults of MediaMTX's page: controls, muted, autoplay and
-// playsinline, all 1, and disablepictureinpicture, 0. A server that wants a token takes it from the fragment (`#token=...`), which no
-// browser sends and no server logs.
+// playsinline, all 1, and disablepictureinpicture, 0. All of the query goes along to `whep`, as from MediaMTX's page: a
+// server that is asked who may watch (access.hook) may judge by it. A server that wants a token takes it from the
+// fragment (`#token=...`) too, which no browser sends and no server logs.
 //
 // `window.sluice = {player, stats()}` is a debugging aid; tests/browser reads it too. `stats()` promises a
 // plain object, described at `readStats`.
@@ -12,7 +13,7 @@ import { explain, explainStill } from "./explain.js";
 import { Neighbours } from "./neighbours.js";
 import { saveSnapshot } from "./snapshot.js";
 import { readStats, statsRow, statsRows } from "./stats.js";
-import { token, untold } from "./token.js";
+import { passedOn, token, untold } from "./token.js";
 import { WhepPlayer } from "./whep.js";
 
 // As long without a new picture, and the page says so.
@@ -27,7 +28,7 @@ const video = byId("video");
 const root = new URL(byId("all").getAttribute("href"), location.href);
 const name = streamName(location.pathname.slice(root.pathname.length));
 const query = new URLSearchParams(location.search);
-const player = new WhepPlayer({ url: new URL("whep", location.href), token });
+const player = new WhepPlayer({ url: passedOn(new URL("whep", location.href)), token });
 const neighbours = new Neighbours(root, name);
 
 let firstFrameMs = null;

@@ -5,6 +5,7 @@
 // under way; every picture is due again after DUE_MS, but all of them together are asked for no more than
 // once in PACE_MS. So what a wall costs has a bound that its number of tiles does not move.
 
+import { BY_SCRIPT, REFUSED_MS } from "./streams.js";
 import { credentials } from "./token.js";
 
 // Raising it loads a wall sooner and asks more of the server at once.
@@ -25,6 +26,7 @@ export class Stills {
   // name -> {url, canvas, done, live, etag, askedAt, at}
   #wanted = new Map();
   #fetching = 0;
+  #held = false;
   #pacedUntil = 0;
   #timer = 0;
   #made = 0;
@@ -56,6 +58,12 @@ export class Stills {
     this.#wanted.delete(name);
   }
 
+  // Asks for none while `held`: whoever looks is refused.
+  hold(held) {
+    this.#held = held;
+    this.#next();
+  }
+
   // Asks for all of them anew: their canvases have another size.
   renew() {
     for (const picture of this.#wanted.values()) Object.assign(picture, { etag: null, askedAt: -Infinity });
@@ -68,7 +76,7 @@ export class Stills {
 
   #next() {
     clearTimeout(this.#timer);
-    if (document.hidden) return;
+    if (document.hidden || this.#held) return;
     const now = performance.now();
     const due = this.#due();
     // Pictures that were never there come first, and are not paced.
@@ -109,7 +117,7 @@ export class Stills {
 
   // The file, or null when it is the one that is shown already.
   async #fetch(picture) {
-    const headers = { ...credentials(), ...(picture.etag && { "If-None-Match": picture.etag }) };
+    const headers = { ...BY_SCRIPT, ...credentials(), ...(picture.etag && { "If-None-Match": picture.etag }) };
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     this.counts.requests += 1;
     const response = await fetch(picture.url, { cache: "no-store", headers, signal });
@@ -119,6 +127,8 @@ export class Stills {
       this.counts.unchanged += 1;
       return null;
     }
+    // Due again after that time.
+    if (response.status === 401 || response.status === 403) picture.askedAt += REFUSED_MS - this.#due();
     if (!response.ok) throw new Error(`status ${response.status}`);
     const blob = await response.blob();
     this.counts.bytes += blob.size;

@@ -14,6 +14,10 @@
 import { credentials } from "./token.js";
 
 const REQUEST_TIMEOUT_MS = 5_000;
+// Who is refused is so until somebody changes something at the server: each question is a line of its log.
+export const REFUSED_MS = 60_000;
+// The server challenges no browser then, which would ask whoever looks and have the request wait for an answer.
+export const BY_SCRIPT = { "X-Requested-With": "fetch" };
 
 // Addresses are relative to the page, so that they hold below any path that a proxy takes off.
 export function streamUrl(root, name, rest = "") {
@@ -21,7 +25,8 @@ export function streamUrl(root, name, rest = "") {
   return new URL(`./${path}/${rest}`, root);
 }
 
-// Reads the list every `every` ms from the start page's address `root`, but not while the page is hidden.
+// Reads the list every `every` ms from the start page's address `root`, but not while the page is hidden, and rarely while
+// whoever looks is refused.
 // Calls `show(list)` when it changed, and `trouble(words, asOf, refused)` after each answer: `words` say why there was
 // none, or are null; `asOf` is when there was one last, as of Date.now, or null; `refused` is whether whoever looks may
 // not see it.
@@ -60,7 +65,7 @@ export class StreamList {
     // Hidden, or asked again, while the server answered.
     if (this.#request !== mine) return;
     this.#trouble(words, this.#asOf, words !== null && this.#refused);
-    this.#timer = setTimeout(() => this.refresh(), this.#every);
+    this.#timer = setTimeout(() => this.refresh(), this.#refused ? REFUSED_MS : this.#every);
   }
 
   #pause() {
@@ -73,7 +78,7 @@ export class StreamList {
     this.#refused = false;
     try {
       const signal = AbortSignal.any([stop, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
-      const headers = { ...credentials(), ...(this.#etag && { "If-None-Match": this.#etag }) };
+      const headers = { ...BY_SCRIPT, ...credentials(), ...(this.#etag && { "If-None-Match": this.#etag }) };
       const response = await fetch(new URL("streams.json", this.#root), {
         cache: "no-store",
         headers,

@@ -4,10 +4,20 @@
 // A token in the query opens the page itself too; one behind `#` is never sent with it. What the page asks for carries
 // either in a header, so that no address of a request has it.
 
+// What tokens of Sluice's own begin with. Others may be for the server that `access.hook` names, which reads the query.
+const OURS = "sluice_";
+
 const inQuery = new URLSearchParams(location.search).get("token");
 const inFragment = new URLSearchParams(location.hash.slice(1)).get("token");
 
 export const token = inFragment ?? inQuery;
+
+// The same address with the query of this page, but for a token that goes into a header.
+export function passedOn(url) {
+  const query = new URLSearchParams(location.search);
+  if (query.get("token")?.startsWith(OURS)) query.delete("token");
+  return Object.assign(new URL(url), { search: query.toString() });
+}
 
 // Headers that say who asks.
 export function credentials() {

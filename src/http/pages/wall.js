@@ -99,6 +99,7 @@ function newTile(name) {
 }
 
 function showServer(words, asOf, refused) {
+  stills.hold(refused);
   // Nothing else is on the page then.
   byId("refused").hidden = !refused || loaded;
   if (refused && !loaded) {
@@ -107,6 +108,7 @@ function showServer(words, asOf, refused) {
   }
   const box = byId("server");
   document.body.classList.toggle("stale", Boolean(words));
+  if (words) words = sentence(words);
   if (words && asOf) words += ` What you see is as of ${clockTime(asOf)}.`;
   setText(box, words ?? "");
   box.hidden = !words;

@@ -14,9 +14,10 @@
 //   "connected"   ICE and DTLS are up, media may come
 //   "waiting"     the attempt is over; `reason.retryAt` (as of performance.now) says when the next begins
 //   "stopped"     by `stop`, or because the server wants other credentials: nothing happens until `start`
-// `reason` is null, or {kind, status, detail, problem, candidates, retryAt} with `kind`:
+// `reason` is null, or {kind, status, detail, problem, candidates, retryAt, moved} with `kind`:
 //   "http"        the server refused the offer with `status`; `detail` is its explanation, if it gave one, and
-//                 `problem` all that it said (RFC 9457), or null
+//                 `problem` all that it said (RFC 9457), or null; `moved` is whether it was another server, that ours
+//                 had sent us to
 //   "network"     the server did not answer the request
 //   "ice"         no path to any of the server's `candidates`, each {protocol, address, port}
 //   "dtls"        a UDP path, but no DTLS session
@@ -210,7 +211,10 @@ export class WhepPlayer extends EventTarget {
       const retryAfter = retryAfterMs(response.headers.get("Retry-After"));
       const problem = problemOf(response, body);
       const { status } = response;
-      throw because({ kind: "http", status, detail: problem?.detail ?? null, problem, retryAfter });
+      const moved = new URL(response.url).origin !== this.#url.origin;
+      // It knows us no better the next time; ours may be back, and does.
+      if (moved && isRefusal(status)) this.#elsewhere = null;
+      throw because({ kind: "http", status, detail: problem?.detail ?? null, problem, retryAfter, moved });
     }
     const location = response.headers.get("Location");
     if (location) {
@@ -232,12 +236,12 @@ export class WhepPlayer extends EventTarget {
     this.#release();
     const { retryAfter = null, ...rest } = reason;
     const { candidates } = attempt;
-    const full = { status: null, detail: null, problem: null, candidates, retryAt: null, ...rest };
-    if (full.status === 401 || full.status === 403) {
+    const full = { status: null, detail: null, problem: null, candidates, retryAt: null, moved: false, ...rest };
+    if (isRefusal(full.status) && !full.moved) {
       this.#setState("stopped", full);
       return;
     }
-    const wait = this.#waitingTime(full.status, retryAfter);
+    const wait = this.#waitingTime(full.moved ? null : full.status, retryAfter);
     this.#failures += 1;
     this.#retryTimer = setTimeout(() => this.#connect(), wait);
     this.#setState("waiting", { ...full, retryAt: performance.now() + wait });
@@ -299,6 +303,11 @@ function watchDtls(pc, ended) {
     if (transport.state === "failed") ended("dtls");
   };
   transport.addEventListener("statechange", look);
+}
+
+// Whether the same credentials would be refused again.
+function isRefusal(status) {
+  return status === 401 || status === 403;
 }
 
 function clearTimers(attempt) {

@@ -48,6 +48,28 @@ fn it_is_asked_as_mediamtx_asks_and_its_answer_holds_for_a_while() {
 }
 
 #[test]
+fn a_token_in_the_address_is_told_as_one_and_stays_in_the_query() {
+    let judge =
+        Other::start(|question| (if question["token"] == "a key" { 204 } else { 401 }, String::new()));
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/auth"))]);
+    let join = |query: &str| Request::offer(&format!("/gate/whep?{query}"), OFFER);
+    for query in ["token=a%20key", "muted=1&jwt=a+key", "jwt=lock&token=a+key"] {
+        let joined = sluice.request(join(query));
+        assert_eq!(joined.status, 201, "{query}: {}", joined.text());
+        assert_eq!(judge.asked().last().expect("it was asked")["query"], query);
+    }
+    for request in [
+        join("key=a%20key"),
+        join("token=lock"),
+        // What was sent on purpose comes first.
+        join("token=a%20key").header("Authorization", "Bearer lock"),
+        named(join("token=a%20key"), "ann", "hunter2"),
+    ] {
+        refused(&sluice.request(request), 401);
+    }
+}
+
+#[test]
 fn one_that_is_slow_holds_up_nobody_but_those_who_wait_for_it() {
     let judge = Other::start(|question| {
         if question["user"] == "slow" {

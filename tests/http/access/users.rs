@@ -75,6 +75,34 @@ fn a_user_may_what_the_file_says_and_others_are_asked_who_they_are() {
 }
 
 #[test]
+fn a_script_is_refused_without_the_question_that_a_browser_passes_on() {
+    let sluice = three_users(&[]);
+    let challenge = |request: Request| {
+        let answer = sluice.request(request);
+        assert_eq!(answer.status, 401);
+        answer.header("www-authenticate").expect("a challenge (RFC 9110 §15.5.2)").to_owned()
+    };
+    let (list, join) = (|| Request::get("/streams.json"), || Request::offer("/gate/whep", OFFER));
+    for request in [
+        list().header("X-Requested-With", "fetch"),
+        join().header("Origin", "http://127.0.0.1"),
+        named(list().header("X-Requested-With", "fetch"), "ann", "hunter"),
+        named(list().header("Sec-Fetch-Mode", "cors"), "ann", "hunter"),
+    ] {
+        assert_eq!(challenge(request), "Bearer realm=\"sluice\"");
+    }
+    for request in [
+        // Of a page below another path, the browser knows a name and sends it when it is challenged.
+        list().header("Sec-Fetch-Mode", "cors"),
+        named(list().header("Sec-Fetch-Mode", "navigate"), "ann", "hunter"),
+        named(list(), "ann", "hunter"),
+        join(),
+    ] {
+        assert!(challenge(request).starts_with("Basic "));
+    }
+}
+
+#[test]
 fn a_wrong_name_is_answered_as_a_wrong_password_is() {
     let sluice = three_users(&[]);
     let ask = |name: &str, password: &str| {
