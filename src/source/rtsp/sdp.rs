@@ -6,6 +6,8 @@
 
 use sluice_media::{Codec, Kind, VideoCodec, static_type};
 
+use super::sound::Sound;
+
 /// Sections that are read. Cameras have three or four; those behind are only counted. Raising it costs memory and
 /// time for a camera that lists thousands.
 pub(super) const MAX_SECTIONS: usize = 32;
@@ -147,7 +149,13 @@ impl<'a> Lines<'a> {
         };
         let described = || formats.iter().map(|format| self.describe(&kind, format));
         let carried = |media: &Media| Codec::of_name(&media.encoding).is_some();
-        let media = described().find(carried).or_else(|| described().next()).unwrap_or_default();
+        // Beside sound that becomes Opus there may be telephone events before it, and comfort noise.
+        let turned = |media: &Media| {
+            let fmtp = media.fmtp.as_deref().unwrap_or_default();
+            matches!(Sound::of(&media.encoding, media.clock_rate, media.channels, fmtp), Some(Ok(_)))
+        };
+        let first = || described().find(turned).or_else(|| described().next());
+        let media = described().find(carried).or_else(first).unwrap_or_default();
         let same = |other: &Media| {
             other.payload_type != media.payload_type
                 && (&other.encoding, other.clock_rate, other.channels)
@@ -200,7 +208,11 @@ impl<'a> Lines<'a> {
         let (encoding, clock_rate, channels) = match (map, known) {
             (Some(map), _) => {
                 let mut parts = map.split('/').map(str::trim);
-                let encoding = parts.next().unwrap_or_default().to_ascii_lowercase();
+                let encoding = match parts.next().unwrap_or_default().to_ascii_lowercase() {
+                    // The trade's name of the codec, not its registered one (RFC 7798 §7.1).
+                    name if name == "hevc" => "h265".to_owned(),
+                    name => name,
+                };
                 let clock_rate = parts.next().and_then(|rate| rate.parse().ok()).filter(|rate| *rate > 0);
                 let channels =
                     parts.next().and_then(|channels| channels.parse().ok()).filter(|count| *count > 0);

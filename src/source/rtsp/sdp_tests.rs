@@ -86,6 +86,11 @@ fn of_several_formats_the_one_that_is_carried_is_read() {
         (media.payload_type, media.encoding.as_str(), media.clock_rate),
         (Some(97), "mpeg4-generic", 16_000)
     );
+    let events = "m=audio 0 RTP/AVP 101 97\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let media = read(text.replace("m=audio 0 RTP/AVP 97 8 0\r\n", events).as_bytes()).media.swap_remove(0);
+    assert_eq!((media.payload_type, media.encoding.as_str()), (Some(97), "mpeg4-generic"));
+    let media = read(b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 HEVC/90000\r\n").media.swap_remove(0);
+    assert_eq!(media.encoding, "h265");
     let media = read(b"m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/16000\r\n").media.swap_remove(0);
     assert_eq!((media.encoding.as_str(), media.clock_rate), ("pcmu", 16_000));
     // The first control counts, also one before the map.
