@@ -7,6 +7,7 @@ use std::{
     io::{ErrorKind, Read},
     ops::Range,
     path::{Path, PathBuf},
+    slice,
 };
 
 use toml::{
@@ -270,7 +271,7 @@ impl Loader {
         let text = Text::new(ENVIRONMENT, &line);
         let place = || text.at(0..name.len());
         let unknown = |loader: &mut Self, no_node| {
-            let text = Text::hiding(ENVIRONMENT, &line, &[name.len() + 1..line.len()]);
+            let text = Text::hiding(ENVIRONMENT, &line, slice::from_ref(&(name.len() + 1..line.len())));
             loader.unknown("variable", name, text.at(0..name.len()), no_node);
         };
         let mut path = match path_of(name, &self.schema.keys()) {
@@ -331,7 +332,8 @@ impl Loader {
         };
         let path = segments(key);
         let end = OPTION.len() + key.len();
-        let place = Text::hiding(COMMAND_LINE, &line, &[end + 1..line.len()]).at(OPTION.len()..end);
+        let place =
+            Text::hiding(COMMAND_LINE, &line, slice::from_ref(&(end + 1..line.len()))).at(OPTION.len()..end);
         match self.schema.resolve(&path) {
             Ok(Node::Table | Node::Rows) => self.not_a_table(&path, place),
             Ok(Node::Key(found)) => {

@@ -352,13 +352,13 @@ impl Access {
         };
         // It may have been asked for somebody who came before.
         if let Some(yes) = hook.remembers(&question, Instant::now()) {
-            guess.map(Guess::give_back);
+            guess.into_iter().for_each(Guess::give_back);
             return Ok(yes);
         }
         let asking: &Asking = &self.asking;
         let answer = hook.ask(asking, &question, now).await;
         if !matches!(answer, Ok(false)) {
-            guess.map(Guess::give_back);
+            guess.into_iter().for_each(Guess::give_back);
         }
         answer.map_err(|error| Denied::unavailable(format!("access.hook: {error}")))
     }

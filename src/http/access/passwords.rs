@@ -87,6 +87,10 @@ impl Passwords {
             Some(Password::Argon2(hash)) => self.hashed(hash.clone(), given.clone()).await?,
             None => self.hashed(Secret::from(DECOY), given.clone()).await?,
         };
+        // A wrong one costs a hash in every form: that it costs none would tell that there is such a user.
+        if !right && matches!(password, Some(Password::Plain(_) | Password::Sha256(_))) {
+            self.hashed(Secret::from(DECOY), given.clone()).await?;
+        }
         // In every form: whoever is remembered passes while wrong ones from his address have to wait.
         if let Some(password) = password.filter(|_| right) {
             self.remember(self.name(password, given), now);
@@ -230,6 +234,21 @@ mod tests {
         let ours = PasswordHash::new(&ours).expect("a hash");
         assert_eq!((decoy.params, decoy.version), (ours.params, ours.version));
         assert!(decoy.hash.is_some_and(|hash| hash.len() == 32));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_costs_a_hash_in_every_form() {
+        for form in [
+            "hunter2",
+            "sha256:9S+9MrKzuG/4jvbEkGKChfSCrxXdyylUH5S89Saj9sc=",
+            &hash("hunter2").expect("a hash"),
+        ] {
+            let (kept, passwords) = (password(form), Passwords::default());
+            // Nobody gets a place at the hashes any more.
+            passwords.places.close();
+            let wrong = passwords.check(Some(&kept), &Secret::from("hunter"), Instant::now()).await;
+            assert_eq!(wrong, Err(Busy), "{form}");
+        }
     }
 
     #[tokio::test]

@@ -103,6 +103,22 @@ fn a_script_is_refused_without_the_question_that_a_browser_passes_on() {
 }
 
 #[test]
+fn a_page_that_is_refused_says_what_helps_and_nothing_that_does_not() {
+    let sluice = three_users(&[]);
+    let page = |path: &str| sluice.request(Request::get(path)).text();
+    let asked = page("/gate/");
+    assert!(asked.contains("<p>A name and a password, or a token, are needed here.</p>"), "{asked}");
+    assert!(asked.contains("Load the page again to be asked once more"), "{asked}");
+    // The browser asks nobody for another token, however often it is loaded.
+    let token = page("/gate/?token=sluice_x");
+    assert!(token.contains("<p>The name, the password or the token is wrong.</p>"), "{token}");
+    assert!(!token.contains("again") && token.contains("<body class=\"refused\">"), "{token}");
+    let yard = sluice.request(named(Request::get("/yard/frame.mp4"), "ann", "hunter2"));
+    let said = refused(&yard, 403);
+    assert!(said.contains("who is let in by this name or token may not watch this from 127.0.0.1"), "{said}");
+}
+
+#[test]
 fn a_wrong_name_is_answered_as_a_wrong_password_is() {
     let sluice = three_users(&[]);
     let ask = |name: &str, password: &str| {
