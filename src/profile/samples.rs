@@ -19,8 +19,18 @@ const KINDS: [Kind; 4] = [
 ];
 
 /// How the names of functions begin that allocate for others: the allocator, and what grows by it.
-const ALLOCATOR: [&str; 7] =
-    ["_rjem_", "prof_alloc", "<tikv_jemallocator::", "tikv_jemallocator::", "__rust", "alloc::", "<alloc::"];
+const ALLOCATOR: [&str; 9] = [
+    "_rjem_",
+    "prof_alloc",
+    "irallocx_prof",
+    "<tikv_jemallocator::",
+    "tikv_jemallocator::",
+    "__rust",
+    // As compilers name it in the crate that chooses the allocator.
+    "sluice::__rust",
+    "alloc::",
+    "<alloc::",
+];
 
 /// Which of the values is asked for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
