@@ -139,7 +139,9 @@ impl Job for Turning {
 
     fn failed(&self) {
         self.stream.counters.sound_discarded.add_shared(1);
+        // Its state is not to be trusted; the next unit begins anew.
         lock(&self.work).transcoder = None;
+        self.work.clear_poison();
         let mut waiting = lock(&self.waiting);
         waiting.frames.clear();
         waiting.given = false;
@@ -158,10 +160,10 @@ impl Turning {
                 Err(error) => return self.trouble(&mut work.told, frame.received, &error.to_string()),
             },
         };
-        self.stream.counters.sound_transcoded.add_shared(1);
         if let Err(error) = transcoder.push(&frame.payload, timestamp, &mut packets) {
-            self.trouble(&mut work.told, frame.received, &error.to_string());
+            return self.trouble(&mut work.told, frame.received, &error.to_string());
         }
+        self.stream.counters.sound_transcoded.add_shared(1);
         for Packet { payload, timestamp } in packets {
             let made = AudioFrame { payload, timestamp, received: frame.received };
             if let Err(error) = publish(&self.stream, &self.track, made) {

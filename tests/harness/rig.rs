@@ -260,9 +260,10 @@ impl Rig {
         player
     }
 
-    /// Sends a player that just connected everything up to the live edge.
+    /// Sends a player that just connected everything up to the live edge: of a second of the past, which goes four times as
+    /// fast as it was made.
     pub fn catch_up(&mut self, watch: &mut impl Watch) {
-        let until = self.now + FRAME * 4;
+        let until = self.now + FRAME * 10;
         while let Some(next) = self.shard.next_deadline().filter(|&next| next <= until) {
             self.now = self.now.max(next);
             watch.begin();
