@@ -1,12 +1,14 @@
 //! From the file, the environment and the command line to one [`Config`]: later sources win, and every source is read to
-//! its end so that all problems are shown at once. Which keys exist is said in `schema.rs`; this file reads one file,
-//! nothing else.
+//! its end so that all problems are shown at once. Which keys exist is said in `schema.rs`; what does not go together,
+//! in `load/checks.rs`.
+
+mod checks;
+mod command_line;
+mod file;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{ErrorKind, Read},
     ops::Range,
-    path::{Path, PathBuf},
     slice,
 };
 
@@ -15,19 +17,16 @@ use toml::{
     de::{DeArray, DeTable, DeValue},
 };
 
+pub use self::file::File;
 use crate::{
-    Acme, Config, ConfigError, Effective, Stream, StreamName, StreamText,
-    error::{API, COMMAND_LINE, ENVIRONMENT, Place, Problem, Text},
+    Config, ConfigError, Effective, StreamName, StreamText,
+    error::{API, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
-    schema::{Draft, SCHEMA, StreamDraft},
-    suggest::nearest,
+    schema::{Draft, SCHEMA},
     value::{Fault, Given},
     variable::path_of,
 };
-
-/// The largest file read. Ten thousand streams fit; `/dev/zero` does not.
-const FILE_MAX: u64 = 4 << 20;
 
 /// Where configuration comes from, in the order in which later wins. It may hold passwords, so it does not print.
 #[derive(Clone, Default)]
@@ -48,46 +47,6 @@ pub struct Inputs {
     pub commands: Vec<String>,
 }
 
-/// A file to read, or one that was read already.
-#[derive(Clone)]
-pub enum File {
-    /// At most 4 MiB of UTF-8.
-    Path(PathBuf),
-    /// Its name is only shown.
-    Text {
-        /// For messages.
-        name: String,
-        /// TOML.
-        text: String,
-    },
-}
-
-impl File {
-    /// The same file, with the text that it has now. The name that is shown stays.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read.
-    pub fn read(self) -> Result<File, ConfigError> {
-        let (name, text) = self.content().map_err(|problem| ConfigError::new(vec![problem]))?;
-        Ok(File::Text { name, text })
-    }
-
-    /// Name and text.
-    fn content(self) -> Result<(String, String), Problem> {
-        match self {
-            File::Text { name, text } => Ok((name, text)),
-            File::Path(path) => match read(&path) {
-                Ok(text) => Ok((path.display().to_string(), text)),
-                Err((why, way_out)) => {
-                    let problem = Problem::new(format!("cannot read `{}`: {why}", path.display()));
-                    Err(problem.help(way_out.to_owned()))
-                }
-            },
-        }
-    }
-}
-
 /// Merges and checks everything.
 ///
 /// # Errors
@@ -106,7 +65,7 @@ pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
         loader.file(file);
     }
     loader.spelt = loader.named.keys().filter_map(|name| name.parse().ok()).collect();
-    loader.spelt.extend(names(&inputs.sets, &inputs.streams));
+    loader.spelt.extend(command_line::names(&inputs.sets, &inputs.streams));
     for (name, value) in &inputs.env {
         loader.variable(name, value);
     }
@@ -118,27 +77,6 @@ pub fn effective(inputs: Inputs) -> Result<Effective, ConfigError> {
         loader.stream(name, stream.as_ref());
     }
     loader.finish()
-}
-
-/// Names of streams on the command line. What is wrong with them is said where they are applied.
-fn names(sets: &[String], streams: &[String]) -> impl Iterator<Item = StreamName> {
-    let named = |argument: &String| argument.split_once('=')?.0.parse().ok();
-    let set = |argument: &String| match segments(argument.split_once('=')?.0)[..] {
-        ["streams", name, ..] => name.parse().ok(),
-        _ => None,
-    };
-    streams.iter().filter_map(named).chain(sets.iter().filter_map(set))
-}
-
-/// The segments of a key: apart at dots, but for those between quotation marks (`streams."v1.2".source`), as TOML has it.
-fn segments(key: &str) -> Vec<&str> {
-    let mut is_quoted = false;
-    let apart = key.split(|c| {
-        is_quoted ^= c == '"';
-        c == '.' && !is_quoted
-    });
-    let bare = |segment: &str| Some((segment.strip_prefix('"')?.strip_suffix('"')?).len());
-    apart.map(|segment| bare(segment).map_or(segment, |length| &segment[1..=length])).collect()
 }
 
 struct Loader {
@@ -319,59 +257,6 @@ impl Loader {
         }
     }
 
-    fn set(&mut self, argument: &str) {
-        const OPTION: &str = "--set ";
-        let line = format!("{OPTION}{argument}").replace('\n', " ");
-        let text = Text::new(COMMAND_LINE, &line);
-        let Some((key, value)) = argument.split_once('=') else {
-            let place = text.at(OPTION.len()..OPTION.len() + argument.len());
-            return self.problems.push(
-                Problem::new("`--set` without a value".to_owned())
-                    .at(place, "write KEY=VALUE, as in udp.port=8189".to_owned()),
-            );
-        };
-        let path = segments(key);
-        let end = OPTION.len() + key.len();
-        let place =
-            Text::hiding(COMMAND_LINE, &line, slice::from_ref(&(end + 1..line.len()))).at(OPTION.len()..end);
-        match self.schema.resolve(&path) {
-            Ok(Node::Table | Node::Rows) => self.not_a_table(&path, place),
-            Ok(Node::Key(found)) => {
-                let given = Given::Text { text: value, at: OPTION.len() + key.len() + 1 };
-                self.apply(&path, &found, &given, &text);
-            }
-            Err(no_node) => self.unknown("key", key, place, no_node),
-        }
-    }
-
-    fn positional(&mut self, arguments: &[String], commands: &[String]) {
-        let mut named = BTreeSet::new();
-        for argument in arguments {
-            let text = Text::new(COMMAND_LINE, &argument.replace('\n', " "));
-            let Some((name, url)) = argument.split_once('=').filter(|(name, _)| !name.contains("://")) else {
-                let command = nearest(argument, commands.iter().map(String::as_str));
-                self.problems.push(no_stream(argument, text.at(0..argument.len()), command, commands));
-                // What comes behind a command is for it.
-                if command.is_some() {
-                    return;
-                }
-                continue;
-            };
-            let path = ["streams", name, "source"];
-            match self.schema.resolve(&path) {
-                Ok(_) if !named.insert(name) => self.problems.push(
-                    Problem::new(format!("the stream `{name}` is named twice"))
-                        .at(text.at(0..name.len()), "give one of them another name".to_owned()),
-                ),
-                Ok(Node::Key(found)) => {
-                    self.apply(&path, &found, &Given::Text { text: url, at: name.len() + 1 }, &text);
-                }
-                Ok(Node::Table | Node::Rows) => self.not_a_table(&path, text.at(0..name.len())),
-                Err(no_node) => self.unknown("stream", name, text.at(0..name.len()), no_node),
-            }
-        }
-    }
-
     /// Makes a stream what the API has set, and nothing of what others said of it.
     fn stream(&mut self, name: &StreamName, stream: Option<&StreamText>) {
         self.draft.streams.remove(name);
@@ -461,11 +346,7 @@ impl Loader {
     /// What can only be seen when everything was read.
     fn finish(mut self) -> Result<Effective, ConfigError> {
         if !self.incomplete {
-            self.check_ports();
-            self.check_reconnect();
-            self.check_tls();
-            self.check_users();
-            self.finish_streams();
+            self.check();
         }
         if !self.problems.is_empty() {
             return Err(ConfigError::new(self.problems));
@@ -474,163 +355,14 @@ impl Loader {
         let given = |key: &str| places.remove(key).map(|(place, value)| (value, place.given()));
         Ok(Effective::new(self.draft.config, given))
     }
-
-    fn check_ports(&mut self) {
-        let (port, count) = (self.draft.config.udp.port, self.draft.config.shards.count);
-        let tcp_port = self.draft.config.ice.tcp_listen.map(|address| address.port());
-        for (key, port) in [("udp.port", Some(port)), ("ice.tcp_listen", tcp_port)] {
-            let last = u32::from(port.unwrap_or_default()) + u32::from(count.max(1)) - 1;
-            if let Some(port) = port
-                && last > u32::from(u16::MAX)
-            {
-                let highest = u32::from(u16::MAX) + 1 - u32::from(count);
-                self.conflict(
-                    [key, "shards.count"],
-                    format!("{count} shards from `{key}` = {port} need ports up to {last}"),
-                    format!("at most {highest} for {count} shards"),
-                );
-            }
-        }
-    }
-
-    fn check_reconnect(&mut self) {
-        let (min, max) = (self.draft.config.rtsp.reconnect_min, self.draft.config.rtsp.reconnect_max);
-        if min > max {
-            let [min, max] = [min, max].map(crate::format_duration);
-            self.conflict(
-                ["rtsp.reconnect_min", "rtsp.reconnect_max"],
-                format!("`rtsp.reconnect_min` = {min} is longer than `rtsp.reconnect_max` = {max}"),
-                "raise the one or lower the other".to_owned(),
-            );
-        }
-    }
-
-    fn check_tls(&mut self) {
-        let Config { http, admin, .. } = &self.draft.config;
-        let (http, admin) = (http.clone(), admin.tls.clone());
-        let pairs = [
-            ("http.tls", http.tls.certificate.as_ref(), http.tls.key.as_ref()),
-            ("admin.tls", admin.certificate.as_ref(), admin.key.as_ref()),
-        ];
-        for (table, certificate, key) in pairs {
-            let names = [format!("{table}.certificate"), format!("{table}.key")];
-            let (there, missing) = match (certificate, key) {
-                (Some(_), None) => (&names[0], &names[1]),
-                (None, Some(_)) => (&names[1], &names[0]),
-                _ => continue,
-            };
-            self.conflict(
-                [&names[0], &names[1]],
-                format!("`{there}` without `{missing}`"),
-                format!("set {missing} too, or neither of them for plain HTTP"),
-            );
-        }
-        if http.tls.acme.is_on() && http.tls.certificate.is_some() {
-            self.conflict(
-                ["http.tls.acme.domains", "http.tls.certificate"],
-                "`http.tls.acme.domains` beside `http.tls.certificate`: one listener shows one certificate"
-                    .to_owned(),
-                "take one of them out".to_owned(),
-            );
-        }
-        let (acme, usual) = (&http.tls.acme, Acme::default());
-        for (key, is_set) in [
-            ("contact", acme.contact != usual.contact),
-            ("directory", acme.directory != usual.directory),
-            ("cache", acme.cache != usual.cache),
-            ("root", acme.root != usual.root),
-        ] {
-            if is_set && !acme.is_on() {
-                let key = format!("http.tls.acme.{key}");
-                self.conflict(
-                    [&key, "http.tls.acme.domains"],
-                    format!("`{key}` without `http.tls.acme.domains`: no certificate is asked for"),
-                    "set http.tls.acme.domains too, or take this out".to_owned(),
-                );
-            }
-        }
-        if !http.hsts.is_zero() && !http.tls.is_on() {
-            self.conflict(
-                ["http.hsts", "http.tls.certificate"],
-                "`http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)"
-                    .to_owned(),
-                "where a proxy does TLS, let it send the header".to_owned(),
-            );
-        }
-    }
-
-    fn check_users(&mut self) {
-        for (name, user) in &self.draft.config.access.users {
-            let table = format!("access.users.{name}");
-            let refused = |key: &str| self.refused.contains(&format!("{table}.{key}"));
-            if user.password.is_some() || !user.from.is_empty() || refused("password") || refused("from") {
-                continue;
-            }
-            let problem = Problem::new(format!("the user `{name}` has neither a password nor addresses"));
-            let label = format!("set {table}.password, or {table}.from for whoever comes from there");
-            self.problems.push(match self.tables.get(&table) {
-                Some(place) => problem.at(place.clone(), label),
-                None => problem.help(label),
-            });
-        }
-    }
-
-    /// Two keys that do not go together; shown at the first of them that somebody wrote.
-    fn conflict(&mut self, keys: [&str; 2], message: String, label: String) {
-        if keys.iter().any(|key| self.refused.contains(*key)) {
-            return;
-        }
-        let problem = Problem::new(message);
-        let place = keys.iter().find_map(|key| self.places.get(*key)).map(|(place, _)| place.clone());
-        self.problems.push(match place {
-            Some(place) => problem.at(place, label),
-            None => problem.help(label),
-        });
-    }
-
-    fn finish_streams(&mut self) {
-        for (name, StreamDraft { source, rtsp_transport }) in std::mem::take(&mut self.draft.streams) {
-            if let Some(source) = source {
-                self.draft.config.streams.insert(name, Stream { source, rtsp_transport });
-            }
-        }
-        // A table counts even if it is empty.
-        for (name, place) in &self.named {
-            let source = format!("streams.{name}.source");
-            if !self.draft.config.streams.contains_key(&**name) && !self.refused.contains(&source) {
-                self.problems.push(
-                    Problem::new(format!("the stream `{name}` has no source"))
-                        .at(place.clone(), format!("add {source}")),
-                );
-            }
-        }
-    }
 }
 
-/// What an argument that is no NAME=URL was meant as.
 /// Where all that is no table is in `value`.
 fn values(value: &Spanned<DeValue<'_>>, found: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::Table(inner) => inner.values().for_each(|value| values(value, found)),
         DeValue::Array(inner) => inner.iter().for_each(|value| values(value, found)),
         _ => found.push(value.span()),
-    }
-}
-
-fn no_stream(argument: &str, place: Place, command: Option<&str>, commands: &[String]) -> Problem {
-    if argument.contains("://") {
-        return Problem::new("a stream without a name".to_owned())
-            .at(place, "write NAME= before it, as in cam1=rtsp://...".to_owned());
-    }
-    let problem = Problem::new(format!("`{}` is neither a command nor a stream", shown(argument)));
-    if argument.ends_with(".toml") || Path::new(argument).is_file() {
-        return problem.at(place, "to serve what a file says, write -c before it".to_owned());
-    }
-    match command {
-        Some(meant) => problem.at(place, format!("did you mean `{meant}`?")),
-        None => problem
-            .at(place, "a stream is NAME=URL, as in cam1=rtsp://...".to_owned())
-            .help(format!("commands: {}", commands.join(", "))),
     }
 }
 
@@ -649,102 +381,6 @@ fn header_above(text: &str, byte: usize) -> Option<usize> {
     lines.enumerate().filter(|(_, line)| line.trim_start().starts_with('[')).last().map(|(number, _)| number)
 }
 
-/// The text of a file, or why there is none and the way out.
-fn read(path: &Path) -> Result<String, (String, &'static str)> {
-    let unreadable = |error: std::io::Error| {
-        let way_out = match error.kind() {
-            ErrorKind::NotFound => {
-                "-c names the file itself; without -c Sluice serves a demo, or NAME=URL of the command line"
-            }
-            ErrorKind::IsADirectory => "name the file in it, as in -c /etc/sluice/sluice.toml",
-            ErrorKind::PermissionDenied => "let the user read it that Sluice runs as",
-            _ => "name another file",
-        };
-        (error.to_string(), way_out)
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    let other = "this is not a configuration: name another file";
-    if bytes.len() as u64 > FILE_MAX {
-        return Err((format!("it is larger than {}", crate::Bytes::new(FILE_MAX)), other));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let line = ends(&error.as_bytes()[..error.utf8_error().valid_up_to()]) + 1;
-        (format!("line {line} is not UTF-8"), "save it as UTF-8")
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        Reload,
-        resolve::{Key, Repeated},
-        value::Kind,
-    };
-
-    /// `[[admin.users]]` with a name, put into a list that is there.
-    static USERS: Repeated<Draft, String, usize> = Repeated {
-        path: "admin.users",
-        rows: true,
-        one: "a user",
-        name: |number| number.parse().map_err(|_| format!("`{number}` is no number of a user")),
-        enter: |draft, number| {
-            let users = &mut draft.config.admin.hosts;
-            users.resize(users.len().max(number + 1), String::new());
-            &mut users[*number]
-        },
-        schema: Schema {
-            keys: &[Key {
-                path: "name",
-                default: None,
-                reload: Reload::Live,
-                kind: Kind::Choice(&["ann", "bob"], |user, index| *user = ["ann", "bob"][index].to_owned()),
-            }],
-            repeated: &[],
-        },
-    };
-    static WITH_USERS: Schema<Draft> = Schema { keys: SCHEMA.keys, repeated: &[&USERS] };
-
-    fn read(text: &str, sets: &[&str], env: &[(&str, &str)]) -> Result<Vec<String>, String> {
-        let mut loader = Loader::new(&WITH_USERS);
-        loader.file(File::Text { name: "a.toml".to_owned(), text: text.to_owned() });
-        env.iter().for_each(|(name, value)| loader.variable(name, value));
-        sets.iter().for_each(|set| loader.set(set));
-        let config = loader.finish().map_err(|error| error.to_string())?.config;
-        Ok(config.admin.hosts)
-    }
-
-    #[test]
-    fn tables_in_a_row_are_read_in_order_and_reached_by_their_numbers() {
-        let two = "[[admin.users]]\nname = \"ann\"\n[[admin.users]]\nname = \"ann\"\n";
-        assert_eq!(read(two, &[], &[]), Ok(vec!["ann".to_owned(), "ann".to_owned()]));
-        let changed = read(two, &["admin.users.1.name=bob"], &[("SLUICE_ADMIN_USERS_0_NAME", "bob")]);
-        assert_eq!(changed, Ok(vec!["bob".to_owned(), "bob".to_owned()]));
-    }
-
-    #[test]
-    fn what_is_wrong_in_a_row_is_said_with_its_number_and_its_place() {
-        for (text, lines) in [
-            (
-                "[[admin.users]]\nname = \"bib\"\n",
-                &["`admin.users.0.name`: `bib` is not known", "[a.toml:2:8]", "did you mean `\"bob\"`?"][..],
-            ),
-            (
-                "[[admin.users]]\n[[admin.users]]\nnme = \"bob\"\n",
-                &["unknown key `admin.users.1.nme`", "did you mean `admin.users.1.name`?", "a user has name"],
-            ),
-            (
-                "[admin.users]\nname = \"bob\"\n",
-                &["`admin.users` is a table of keys, not a value", "write [[admin.users]]"],
-            ),
-            ("admin.users = [7]\n", &["`admin.users.0` is a table of keys, not a value", "[a.toml:1:16]"]),
-        ] {
-            let said = read(text, &[], &[]).expect_err(text);
-            for line in lines {
-                assert!(said.contains(line), "{said}");
-            }
-        }
-    }
-}
+#[path = "load_tests.rs"]
+mod tests;

@@ -47,7 +47,8 @@ pub(crate) struct Key<T: 'static> {
 
 /// What a `T` is written as. A path with dots goes through tables that need no mention of their own.
 pub(crate) struct Schema<T: 'static> {
-    pub(crate) keys: &'static [Key<T>],
+    /// By table.
+    pub(crate) keys: &'static [&'static [Key<T>]],
     pub(crate) repeated: &'static [&'static dyn Repeat<T>],
 }
 
@@ -128,10 +129,15 @@ fn variable(path: &str) -> String {
 }
 
 impl<T> Schema<T> {
+    /// The keys that are in no table that repeats, in order.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &'static Key<T>> + use<T> {
+        self.keys.iter().copied().flatten()
+    }
+
     /// Follows a path from here.
     pub(crate) fn resolve(&self, path: &[&str]) -> Result<Node<T>, NoNode> {
         let joined = path.join(".");
-        if let Some(key) = self.keys.iter().find(|key| key.path == joined) {
+        if let Some(key) = self.own().find(|key| key.path == joined) {
             let set: Set<T> = Box::new(move |target, given| key.kind.apply(target, given));
             return Ok(Node::Key(Found { allowed: key.kind.allowed(), set }));
         }
@@ -151,7 +157,7 @@ impl<T> Schema<T> {
 
     /// Every key, in order.
     pub(crate) fn keys(&self) -> Vec<KeyInfo> {
-        let own = self.keys.iter().map(|key| KeyInfo {
+        let own = self.own().map(|key| KeyInfo {
             path: key.path.to_owned(),
             variable: variable(key.path),
             default: key.default,
@@ -171,7 +177,7 @@ impl<T> Schema<T> {
 
     /// Paths that may be written here: of keys, and of tables that repeat.
     fn paths(&self) -> impl Iterator<Item = &'static str> {
-        self.keys.iter().map(|key| key.path).chain(self.repeated.iter().map(|repeated| repeated.path()))
+        self.own().map(|key| key.path).chain(self.repeated.iter().map(|repeated| repeated.path()))
     }
 
     fn is_table(&self, path: &str) -> bool {
@@ -209,7 +215,7 @@ impl<T> Schema<T> {
             }
         };
         let last = path.last().copied().unwrap_or_default();
-        let keys = || self.keys.iter().map(|key| key.path);
+        let keys = || self.own().map(|key| key.path);
         let elsewhere = || keys().find(|path| path.rsplit('.').next() == Some(last));
         let meant = near.or_else(|| nearest(&path.join("."), keys()).or_else(elsewhere).map(str::to_owned));
         NoNode::Unknown { meant, known }
@@ -273,7 +279,7 @@ mod tests {
             lamps.resize(lamps.len().max(number + 1), false);
             &mut lamps[*number]
         },
-        schema: Schema { keys: &[switch("on", |lamp, on| *lamp = on)], repeated: &[] },
+        schema: Schema { keys: &[&[switch("on", |lamp, on| *lamp = on)]], repeated: &[] },
     };
     static ROOMS: Repeated<House, (String, Vec<bool>), String> = Repeated {
         path: "plan.rooms",
@@ -293,7 +299,7 @@ mod tests {
         schema: Schema { keys: &[], repeated: &[&LAMPS] },
     };
     static HOUSE: Schema<House> =
-        Schema { keys: &[switch("doors.front.alarm", |house, on| house.alarm = on)], repeated: &[&ROOMS] };
+        Schema { keys: &[&[switch("doors.front.alarm", |house, on| house.alarm = on)]], repeated: &[&ROOMS] };
 
     fn follow(path: &str) -> Result<Node<House>, NoNode> {
         HOUSE.resolve(&path.split('.').collect::<Vec<_>>())

@@ -1,0 +1,146 @@
+//! What can only be seen when everything was read: keys that do not go together, and streams and users that lack one.
+
+use super::Loader;
+use crate::{Acme, Config, Stream, error::Problem, schema::StreamDraft};
+
+impl Loader {
+    /// Looks at everything.
+    pub(super) fn check(&mut self) {
+        self.check_ports();
+        self.check_reconnect();
+        self.check_tls();
+        self.check_users();
+        self.finish_streams();
+    }
+
+    fn check_ports(&mut self) {
+        let (port, count) = (self.draft.config.udp.port, self.draft.config.shards.count);
+        let tcp_port = self.draft.config.ice.tcp_listen.map(|address| address.port());
+        for (key, port) in [("udp.port", Some(port)), ("ice.tcp_listen", tcp_port)] {
+            let last = u32::from(port.unwrap_or_default()) + u32::from(count.max(1)) - 1;
+            if let Some(port) = port
+                && last > u32::from(u16::MAX)
+            {
+                let highest = u32::from(u16::MAX) + 1 - u32::from(count);
+                self.conflict(
+                    [key, "shards.count"],
+                    format!("{count} shards from `{key}` = {port} need ports up to {last}"),
+                    format!("at most {highest} for {count} shards"),
+                );
+            }
+        }
+    }
+
+    fn check_reconnect(&mut self) {
+        let (min, max) = (self.draft.config.rtsp.reconnect_min, self.draft.config.rtsp.reconnect_max);
+        if min > max {
+            let [min, max] = [min, max].map(crate::format_duration);
+            self.conflict(
+                ["rtsp.reconnect_min", "rtsp.reconnect_max"],
+                format!("`rtsp.reconnect_min` = {min} is longer than `rtsp.reconnect_max` = {max}"),
+                "raise the one or lower the other".to_owned(),
+            );
+        }
+    }
+
+    fn check_tls(&mut self) {
+        let Config { http, admin, .. } = &self.draft.config;
+        let (http, admin) = (http.clone(), admin.tls.clone());
+        let pairs = [
+            ("http.tls", http.tls.certificate.as_ref(), http.tls.key.as_ref()),
+            ("admin.tls", admin.certificate.as_ref(), admin.key.as_ref()),
+        ];
+        for (table, certificate, key) in pairs {
+            let names = [format!("{table}.certificate"), format!("{table}.key")];
+            let (there, missing) = match (certificate, key) {
+                (Some(_), None) => (&names[0], &names[1]),
+                (None, Some(_)) => (&names[1], &names[0]),
+                _ => continue,
+            };
+            self.conflict(
+                [&names[0], &names[1]],
+                format!("`{there}` without `{missing}`"),
+                format!("set {missing} too, or neither of them for plain HTTP"),
+            );
+        }
+        if http.tls.acme.is_on() && http.tls.certificate.is_some() {
+            self.conflict(
+                ["http.tls.acme.domains", "http.tls.certificate"],
+                "`http.tls.acme.domains` beside `http.tls.certificate`: one listener shows one certificate"
+                    .to_owned(),
+                "take one of them out".to_owned(),
+            );
+        }
+        let (acme, usual) = (&http.tls.acme, Acme::default());
+        for (key, is_set) in [
+            ("contact", acme.contact != usual.contact),
+            ("directory", acme.directory != usual.directory),
+            ("cache", acme.cache != usual.cache),
+            ("root", acme.root != usual.root),
+        ] {
+            if is_set && !acme.is_on() {
+                let key = format!("http.tls.acme.{key}");
+                self.conflict(
+                    [&key, "http.tls.acme.domains"],
+                    format!("`{key}` without `http.tls.acme.domains`: no certificate is asked for"),
+                    "set http.tls.acme.domains too, or take this out".to_owned(),
+                );
+            }
+        }
+        if !http.hsts.is_zero() && !http.tls.is_on() {
+            self.conflict(
+                ["http.hsts", "http.tls.certificate"],
+                "`http.hsts` without `http.tls.certificate`: plain HTTP may not ask for it (RFC 6797 §7.2)"
+                    .to_owned(),
+                "where a proxy does TLS, let it send the header".to_owned(),
+            );
+        }
+    }
+
+    fn check_users(&mut self) {
+        for (name, user) in &self.draft.config.access.users {
+            let table = format!("access.users.{name}");
+            let refused = |key: &str| self.refused.contains(&format!("{table}.{key}"));
+            if user.password.is_some() || !user.from.is_empty() || refused("password") || refused("from") {
+                continue;
+            }
+            let problem = Problem::new(format!("the user `{name}` has neither a password nor addresses"));
+            let label = format!("set {table}.password, or {table}.from for whoever comes from there");
+            self.problems.push(match self.tables.get(&table) {
+                Some(place) => problem.at(place.clone(), label),
+                None => problem.help(label),
+            });
+        }
+    }
+
+    /// Two keys that do not go together; shown at the first of them that somebody wrote.
+    fn conflict(&mut self, keys: [&str; 2], message: String, label: String) {
+        if keys.iter().any(|key| self.refused.contains(*key)) {
+            return;
+        }
+        let problem = Problem::new(message);
+        let place = keys.iter().find_map(|key| self.places.get(*key)).map(|(place, _)| place.clone());
+        self.problems.push(match place {
+            Some(place) => problem.at(place, label),
+            None => problem.help(label),
+        });
+    }
+
+    fn finish_streams(&mut self) {
+        for (name, StreamDraft { source, rtsp_transport }) in std::mem::take(&mut self.draft.streams) {
+            if let Some(source) = source {
+                self.draft.config.streams.insert(name, Stream { source, rtsp_transport });
+            }
+        }
+        // A table counts even if it is empty.
+        for (name, place) in &self.named {
+            let source = format!("streams.{name}.source");
+            if !self.draft.config.streams.contains_key(&**name) && !self.refused.contains(&source) {
+                self.problems.push(
+                    Problem::new(format!("the stream `{name}` has no source"))
+                        .at(place.clone(), format!("add {source}")),
+                );
+            }
+        }
+    }
+}

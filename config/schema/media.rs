@@ -1,0 +1,83 @@
+//! Keys of what is read and what is sent: `[rtsp]`, `[nack]`, `[rtcp]`, `[srtp]` and `[track]`.
+
+use std::time::Duration;
+
+use super::{Draft, HOUR, MINUTE, SECOND, TENTH, TRANSPORTS, key};
+use crate::{
+    Bytes, Cipher,
+    Reload::{Live, NewSessions, Restart},
+    config::FRAME_MAX,
+    resolve::Key,
+    value::Kind,
+};
+
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+pub(super) static KEYS: &[Key<Draft>] = &[
+    key(
+        "rtsp.transport",
+        "\"tcp\"",
+        NewSessions,
+        Kind::Choice(&["tcp", "udp"], |d, v| d.config.rtsp.transport = TRANSPORTS[v]),
+    ),
+    key(
+        "rtsp.connect_timeout",
+        "\"5s\"",
+        NewSessions,
+        Kind::Duration(TENTH, MINUTE, |d, v| d.config.rtsp.connect_timeout = v),
+    ),
+    key(
+        "rtsp.request_timeout",
+        "\"10s\"",
+        NewSessions,
+        Kind::Duration(TENTH, MINUTE, |d, v| d.config.rtsp.request_timeout = v),
+    ),
+    key(
+        "rtsp.data_timeout",
+        "\"10s\"",
+        NewSessions,
+        Kind::Duration(SECOND, HOUR, |d, v| d.config.rtsp.data_timeout = v),
+    ),
+    key(
+        "rtsp.reconnect_min",
+        "\"500ms\"",
+        NewSessions,
+        Kind::Duration(TENTH, HOUR, |d, v| d.config.rtsp.reconnect_min = v),
+    ),
+    key(
+        "rtsp.reconnect_max",
+        "\"30s\"",
+        NewSessions,
+        Kind::Duration(TENTH, HOUR, |d, v| d.config.rtsp.reconnect_max = v),
+    ),
+    key(
+        "rtsp.max_frame",
+        "\"4MiB\"",
+        NewSessions,
+        Kind::Bytes(Bytes::kib(64), FRAME_MAX, |d, v| d.config.rtsp.max_frame = v),
+    ),
+    key("nack.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.nack.enabled = v)),
+    key("nack.history", "\"1s\"", Live, Kind::Duration(TENTH, TEN_SECONDS, |d, v| d.config.nack.history = v)),
+    key(
+        "rtcp.report_interval",
+        "\"3s\"",
+        NewSessions,
+        Kind::Duration(SECOND, MINUTE, |d, v| d.config.rtcp.report_interval = v),
+    ),
+    key(
+        "srtp.cipher",
+        "\"auto\"",
+        Restart,
+        Kind::Choice(&["auto", "aws-lc", "ring"], |d, v| {
+            d.config.srtp.cipher = [Cipher::Auto, Cipher::AwsLc, Cipher::Ring][v];
+        }),
+    ),
+    key(
+        "track.history_bytes",
+        "\"16MiB\"",
+        Live,
+        Kind::Bytes(Bytes::kib(256), Bytes::mib(1024), |d, v| {
+            d.config.track.history_bytes = v;
+        }),
+    ),
+];

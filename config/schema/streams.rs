@@ -1,0 +1,35 @@
+//! Keys of a stream.
+
+use super::{Draft, StreamDraft, TRANSPORTS};
+use crate::{
+    Reload::Live,
+    StreamName, StreamNameError, parse,
+    resolve::{Key, Repeated, Schema},
+    value::Kind,
+};
+
+static STREAM_KEYS: [Key<StreamDraft>; 2] = [
+    Key {
+        path: "source",
+        default: None,
+        reload: Live,
+        kind: Kind::Text("\"rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH\" or \"demo\"", |draft, v| {
+            parse::source(v).map(|source| draft.source = Some(source))
+        }),
+    },
+    Key {
+        path: "rtsp_transport",
+        default: None,
+        reload: Live,
+        kind: Kind::Choice(&["tcp", "udp"], |draft, v| draft.rtsp_transport = Some(TRANSPORTS[v])),
+    },
+];
+
+pub(super) static STREAMS: Repeated<Draft, StreamDraft, StreamName> = Repeated {
+    path: "streams",
+    rows: false,
+    one: "a stream",
+    name: |name| name.parse().map_err(|error: StreamNameError| error.to_string()),
+    enter: |draft, name| draft.streams.entry(name.clone()).or_default(),
+    schema: Schema { keys: &[&STREAM_KEYS], repeated: &[] },
+};
