@@ -326,7 +326,7 @@ fn threads_and_tasks_have_names_and_stacks_and_no_page_has_a_password() {
     let (stack, ..) = shard.expect("a shard");
     assert!(stack[0] == "[kernel] epoll_wait" && stack.iter().any(|name| name.contains("live")), "{stack:?}");
     let text = get(address, "/debug/pprof/goroutine?debug=1").text();
-    assert!(text.starts_with("goroutine profile: total ") && text.contains("src/server/mod.rs:"), "{text}");
+    assert!(text.starts_with("goroutine profile: total ") && text.contains("src/server/start.rs:"), "{text}");
     let threads = get(address, "/debug/pprof/threads").text();
     assert!(threads.contains("\nshard-0 (") && threads.contains(" s of CPU\n    "), "{threads}");
     let cmdline = get(address, "/debug/pprof/cmdline").text();

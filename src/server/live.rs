@@ -15,10 +15,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::configured::Configured;
+use super::files::connections;
 use super::rewrite::rewrite;
 use super::streams::Streams;
 use super::tables::Tables;
-use super::{Rereads, ServerError, connections};
+use super::{Rereads, ServerError};
 use crate::operator::Operator;
 use crate::operator::change::{Answer, Applied, Order, Refused, Set, Wanted, Why, listed};
 use crate::ops::levels::Told;
