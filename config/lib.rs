@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod absent;
 mod access;
 mod acme;
 mod book;
@@ -57,6 +58,7 @@ pub use rtsp_url::{Credentials, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
 pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
+pub use suggest::nearest;
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};
 pub use value::Shape;
 pub use web_url::WebUrl;

@@ -19,7 +19,7 @@ use toml::{
 
 pub use self::file::File;
 use crate::{
-    Config, ConfigError, Effective, StreamName, StreamText,
+    Config, ConfigError, Effective, StreamName, StreamText, absent,
     error::{API, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
@@ -302,9 +302,11 @@ impl Loader {
             self.places.insert(path, (text.at(given.span()), given.written()));
             return;
         };
+        let bare = matches!(given, Given::Text { .. });
+        let commas = if bare && found.is_list { ", with commas between them: A,B" } else { "" };
         for Fault { why, meant, span } in faults {
             let problem = Problem::new(format!("`{path}`: {why}"));
-            let (place, allowed) = (text.at(span), format!("allowed: {}", found.allowed));
+            let (place, allowed) = (text.at(span), format!("allowed: {}{commas}", found.allowed));
             self.problems.push(match meant {
                 Some(meant) => problem.at(place, format!("did you mean `{meant}`?")).help(allowed),
                 None => problem.at(place, allowed),
@@ -326,6 +328,10 @@ impl Loader {
     }
 
     fn unknown(&mut self, what: &str, name: &str, place: Place, no_node: NoNode) {
+        if let Some(reason) = absent::reason(name) {
+            let problem = Problem::new(format!("`{}` is no key: {reason}", shown(name)));
+            return self.problems.push(problem.at(place, "this".to_owned()));
+        }
         self.problems.push(match no_node {
             NoNode::Name(why) => Problem::new(why).at(place, "this name".to_owned()),
             NoNode::Unknown { meant, known } => {

@@ -108,6 +108,8 @@ type Set<T> = Box<dyn Fn(&mut T, &Given<'_>) -> Result<(), Vec<Fault>>>;
 pub(crate) struct Found<T> {
     /// In words.
     pub(crate) allowed: String,
+    /// Whether it takes several values.
+    pub(crate) is_list: bool,
     pub(crate) set: Set<T>,
 }
 
@@ -139,7 +141,8 @@ impl<T> Schema<T> {
         let joined = path.join(".");
         if let Some(key) = self.own().find(|key| key.path == joined) {
             let set: Set<T> = Box::new(move |target, given| key.kind.apply(target, given));
-            return Ok(Node::Key(Found { allowed: key.kind.allowed(), set }));
+            let is_list = matches!(key.kind, Kind::List(..));
+            return Ok(Node::Key(Found { allowed: key.kind.allowed(), is_list, set }));
         }
         for repeated in self.repeated {
             let depth = repeated.path().split('.').count();
@@ -236,10 +239,10 @@ impl<T, U, N> Repeat<T> for Repeated<T, U, N> {
         match self.schema.resolve(rest) {
             Ok(Node::Table) => Ok(Node::Table),
             Ok(Node::Rows) => Ok(Node::Rows),
-            Ok(Node::Key(Found { allowed, set })) => {
+            Ok(Node::Key(Found { allowed, is_list, set })) => {
                 let enter = self.enter;
                 let set: Set<T> = Box::new(move |target, given| set(enter(target, &id), given));
-                Ok(Node::Key(Found { allowed, set }))
+                Ok(Node::Key(Found { allowed, is_list, set }))
             }
             Err(NoNode::Unknown { meant, known }) => Err(NoNode::Unknown {
                 meant: meant.map(|meant| format!("{}.{name}.{meant}", self.path)),

@@ -2,7 +2,7 @@
 
 /// The candidate nearest to `word`, if at most a third of its letters differ. Case, `-` and `_` do not count as
 /// differences; among equals the first wins.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = fold(word);
     // Long input is no typing mistake, and the distance costs its square.
     if word.len() > 80 {

@@ -282,6 +282,11 @@ impl<'a> Given<'a> {
             }
             Self::Text { text, .. } if text.trim().is_empty() => Ok(Vec::new()),
             Self::Text { text, at } => {
+                if let Some(bare) = without_brackets(text) {
+                    let why =
+                        format!("`{}` is a list as the file has it: here it has no brackets", shown(text));
+                    return Err(vec![Fault { why, meant: Some(shown(&bare)), span: self.span() }]);
+                }
                 let mut start = *at;
                 let mut elements = Vec::new();
                 for part in text.split(',') {
@@ -325,6 +330,16 @@ impl<'a> Given<'a> {
         };
         Fault { why: refusal.why, meant, span: self.span() }
     }
+}
+
+/// The elements of `["a", "b"]` with commas alone, if a text is written so. An IPv6 address may have brackets of its own.
+fn without_brackets(text: &str) -> Option<String> {
+    let inside = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+    if inside.parse::<std::net::Ipv6Addr>().is_ok() {
+        return None;
+    }
+    let elements = inside.split(',').map(|element| element.trim().trim_matches(['"', '\'']));
+    Some(elements.filter(|element| !element.is_empty()).collect::<Vec<_>>().join(","))
 }
 
 fn to_u64(integer: &DeInteger<'_>) -> Option<u64> {

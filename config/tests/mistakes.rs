@@ -524,3 +524,53 @@ fn a_place_to_go_that_is_no_url() {
 1 problem in the configuration"#,
     );
 }
+
+#[test]
+fn what_is_not_here_on_purpose_is_said_with_what_to_do_instead() {
+    let said = |inputs: Inputs| load(inputs).expect_err("a mistake").to_string().replace("\n", " ");
+    let set = |set: &str| Inputs { sets: vec![set.to_owned()], ..Inputs::default() };
+    for (inputs, key, words) in [
+        (file("[admin.tls.acme]\ndomains = [\"a.b\"]\n"), "admin.tls.acme", "public listener only"),
+        (set("admin.tls.acme.domains=a.b"), "admin.tls.acme.domains", "admin.tls.certificate"),
+        (file("[http.tls.acme]\nchallenge = \"http-01\"\n"), "http.tls.acme.challenge", "TLS-ALPN-01"),
+        (set("http.tls.acme.http_challenge=true"), "http.tls.acme.http_challenge", "HTTP-01"),
+        (set("metrics.tls.certificate=/c.pem"), "metrics.tls.certificate", "admin.tls"),
+        (
+            Inputs {
+                env: vec![("SLUICE_ADMIN_TLS_ACME_DOMAINS".to_owned(), "a.b".to_owned())],
+                ..Inputs::default()
+            },
+            "SLUICE_ADMIN_TLS_ACME_DOMAINS",
+            "public listener only",
+        ),
+    ] {
+        let said = said(inputs).split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("`{key}` is no key")) && said.contains(words), "{said}");
+        assert!(said.ends_with("1 problem in the configuration") && !said.contains("did you mean"), "{said}");
+    }
+}
+
+#[test]
+fn a_list_outside_of_the_file_has_commas_and_says_so() {
+    let set = |set: &str| Inputs { sets: vec![set.to_owned()], ..Inputs::default() };
+    report(
+        set("http.trusted_proxies=10.0.0.0/8;10.1.0.1"),
+        r#"
+  x `http.trusted_proxies`: `10.0.0.0/8;10.1.0.1` is neither an IP address nor a network like 10.0.0.0/8
+   ,-[command line:1:28]
+ 1 | --set http.trusted_proxies=10.0.0.0/8;10.1.0.1
+   :                            ^^^^^^^^^|^^^^^^^^^
+   :                                     `-- allowed: a list of IP addresses and networks like "10.0.0.0/8", with commas between them: A,B
+   `----
+
+1 problem in the configuration"#,
+    );
+    let error =
+        load(set("http.trusted_proxies=[\"10.0.0.0/8\", \"::1\"]")).expect_err("brackets").to_string();
+    assert!(
+        error.contains("here it has no brackets") && error.contains("did you mean `10.0.0.0/8,::1`?"),
+        "{error}"
+    );
+    let good = load(set("http.trusted_proxies=10.0.0.0/8, ::1")).expect("a list");
+    assert_eq!(good.http.trusted_proxies.len(), 2);
+}

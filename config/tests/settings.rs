@@ -50,6 +50,23 @@ fn whoever_gave_a_value_last_is_named_with_it() {
 }
 
 #[test]
+fn of_the_url_of_another_server_neither_credentials_nor_query_are_told() {
+    let sets = [
+        "access.hook.url=https://ann:canary@auth.lan:9/check?key=canary",
+        "access.jwt.keys=https://id.lan/jwks?sig=canary",
+    ];
+    let sets = sets.map(str::to_owned).into();
+    let Effective { settings, .. } = effective(Inputs { sets, ..Inputs::default() }).expect("good");
+    for (key, told) in
+        [("access.hook.url", "https://auth.lan:9/check"), ("access.jwt.keys", "https://id.lan/jwks")]
+    {
+        let setting = settings.iter().find(|setting| setting.key == key).expect(key);
+        assert_eq!(setting.value, told, "{key}");
+    }
+    assert!(!format!("{settings:?}").contains("canary"), "{settings:?}");
+}
+
+#[test]
 fn every_key_is_there_in_order_and_no_secret_is() {
     let Effective { settings, .. } = everything();
     let told = settings.iter().map(|setting| setting.key.as_str());
