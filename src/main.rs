@@ -61,7 +61,7 @@ enum Do {
     Check {
         /// The file.
         file: PathBuf,
-        /// Set a key, over the file and the environment, as the server would; may be repeated.
+        /// Set a key, over the file and the environment, as the server would; lists have commas: A,B. May be repeated.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
@@ -70,7 +70,7 @@ enum Do {
         /// Configuration file.
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Set a key, over the file and the environment; may be repeated.
+        /// Set a key, over the file and the environment; lists have commas: A,B. May be repeated.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
         /// As JSON.
@@ -129,7 +129,7 @@ struct Serve {
     /// Configuration file (config/sluice.toml explains every key).
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set a key, over the file and the environment; may be repeated.
+    /// Set a key, over the file and the environment; lists have commas: A,B. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Draw a QR code of the page's address, for a phone.
@@ -154,7 +154,7 @@ fn main() -> ExitCode {
         // A command's own options are not those of the configuration.
         let error =
             if Cli::command().find_subcommand(first).is_some() { error } else { meant::with_way_out(error) };
-        error.exit()
+        meant::discreet(error).exit()
     });
     let qr = serve.qr;
     let shown: Vec<String> =

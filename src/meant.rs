@@ -1,9 +1,11 @@
 //! What an option that there is not was probably meant as. Other servers have an option for each setting; here a setting
 //! is a key of the configuration, which `--set` sets.
 //!
-//! Owns the words that other servers use for our keys. Never decides what is an option.
+//! Owns the words that other servers use for our keys, and that an error does not repeat what may be secret. Never decides
+//! what is an option.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use sluice_config::redact;
 
 /// Options of other programs, and what says the same here.
 const ELSEWHERE: [(&[&str], &str); 8] = [
@@ -33,6 +35,19 @@ pub fn with_way_out(mut error: clap::Error) -> clap::Error {
         // The library's own is to write `-- --port`, which makes it the name of a stream.
         error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
+/// The error of a command line without what may be secret in it, such as the password of a URL that cannot be read.
+pub fn discreet(mut error: clap::Error) -> clap::Error {
+    let said = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) => Some((kind, redact(text))),
+        _ => None,
+    };
+    let said: Vec<(ContextKind, String)> = error.context().filter_map(said).collect();
+    for (kind, text) in said {
+        error.insert(kind, ContextValue::String(text));
     }
     error
 }

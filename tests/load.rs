@@ -47,6 +47,37 @@ fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
 }
 
 #[test]
+fn a_name_and_a_password_are_sent_to_each_server_and_shown_nowhere() {
+    let users = ["--set", "access.users.ann.password=canary-ann", "--set", "access.users.ann.read=*"];
+    let (_sluice, url) = demo(&users);
+    let named = |password: &str| url.replace("http://", &format!("http://ann:{password}@"));
+    let also = format!("--also={}?token=canary-token", named("canary-ann"));
+    let run = |url: &str, more: &[&str]| {
+        let mut command = SLUICE.command();
+        command.args(["load", "whep", url, "--viewers=2", "--duration=1s", "--json=/dev/stdout"]);
+        command.args(more).output().expect("it runs")
+    };
+    let both = run(&named("canary-ann"), &[&also, "--require=failed<1", "--require=silent<1"]);
+    let said = text(&both);
+    assert!(both.status.success(), "{said}");
+    assert!(said.contains("token=..."), "{said}");
+    let wrong = run(&named("canary-wrong"), &[]);
+    assert!(text(&wrong).contains("401"), "{}", text(&wrong));
+    let nobody = run(&url, &[]);
+    assert!(text(&nobody).contains("401"), "{}", text(&nobody));
+    // What cannot be read is repeated without it.
+    let strange = [
+        run("http://ann:canary-ann@127.0.0.1:99999/demo/whep", &[]),
+        run(&named("canary-ann").replace("http:", "rtsp:"), &[]),
+        run(&url, &["--also=http://ann:canary-ann@127.0.0.1:99999/demo/whep"]),
+    ];
+    for output in strange.iter().chain([&both, &wrong]) {
+        assert!(!text(output).contains("canary"), "{}", text(output));
+    }
+    assert!(strange.iter().all(|output| !output.status.success()));
+}
+
+#[test]
 fn loss_made_here_is_reported_as_such() {
     let (_sluice, url) = demo(&[]);
     let arguments = ["--viewers=10", "--duration=3s", "--nack=off", "--loss=5%", "--duplicate=2%"];

@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
 use url::Url;
 
+use super::machine::shown;
 use super::tls::{Connector, Trust, TrustError};
 
 /// Bytes of an answer at the most. Answers are a few KiB.
@@ -42,7 +43,7 @@ pub struct Endpoint {
 pub enum EndpointError {
     /// The scheme is neither `http` nor `https`.
     #[error("{0} is no address of WHEP: write http://HOST:PORT/NAME/whep, or https://")]
-    Scheme(Url),
+    Scheme(String),
     /// Nobody can be believed.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -94,7 +95,7 @@ impl Endpoint {
         let (url, authorization) = apart(url);
         let host = match (url.scheme(), url.host_str()) {
             ("http" | "https", Some(host)) => host.trim_matches(['[', ']']).to_owned(),
-            _ => return Err(EndpointError::Scheme(url)),
+            _ => return Err(EndpointError::Scheme(shown(&url))),
         };
         let connector = trust.connector(url.scheme())?;
         let port = url.port_or_known_default().unwrap_or(80);

@@ -64,8 +64,13 @@ pub fn shown(url: &Url) -> String {
 }
 
 fn without_secrets(word: &str) -> String {
-    match Url::parse(word) {
-        Ok(url) if url.has_host() => shown(&url),
+    // An option may have its value in the same word.
+    let (option, value) = match word.split_once('=') {
+        Some((option, value)) if option.starts_with("--") => (format!("{option}="), value),
+        _ => (String::new(), word),
+    };
+    match Url::parse(value) {
+        Ok(url) if url.has_host() => option + &shown(&url),
         _ => word.to_owned(),
     }
 }
@@ -104,6 +109,10 @@ mod tests {
         assert_eq!(shown, "http://h:8889/cam/whep?token=...&x=...");
         assert_eq!(quoted(&shown), "'http://h:8889/cam/whep?token=...&x=...'");
         assert_eq!(without_secrets("--loss=5%"), "--loss=5%");
+        assert_eq!(
+            without_secrets("--also=http://me:pass@h/cam/whep?token=abc"),
+            "--also=http://h/cam/whep?token=..."
+        );
     }
 
     #[test]
