@@ -29,6 +29,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Time for the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The shortest drain. Who is to end at once is told so by a second SIGTERM.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
 /// The longest drain, as `drain.timeout` has it.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -49,7 +52,7 @@ pub struct Drained {
 #[serde(deny_unknown_fields)]
 #[schema(as = DrainOrder)]
 pub(super) struct Order {
-    /// How long viewers may stay, instead of `drain.timeout`: `10m`.
+    /// How long viewers may stay from now on, instead of `drain.timeout`, or instead of what a drain under way has left: `10m`.
     timeout: Option<String>,
 }
 
@@ -87,15 +90,16 @@ pub(super) async fn told(State(drained): State<Drained>) -> Response {
 }
 
 /// Begins a drain, as SIGTERM does: nobody new is let in, and the server ends when the last has left or the time is over.
+/// While it drains, an order with a time changes how long viewers may stay, and one without changes nothing.
 #[utoipa::path(
     post,
     path = "/api/v1/drain",
     tag = "drain",
     request_body(content = Option<Order>, description = "The time, where it is not `drain.timeout`"),
     responses(
-        (status = 202, description = "It has begun", body = Told),
+        (status = 202, description = "It has begun, and how it stands", body = Told),
         (status = 400, description = "That is no time", body = Body, content_type = "application/problem+json"),
-        (status = 409, description = "`drain.timeout` is 0 and no time is sent", body = Body,
+        (status = 409, description = "`drain.timeout` is 0, no time is sent, and it does not drain yet", body = Body,
          content_type = "application/problem+json"),
     ),
 )]
@@ -107,22 +111,16 @@ pub(super) async fn begin(State(drained): State<Drained>, request: HttpRequest) 
         let bad = |error| format!("no JSON as in {{\"timeout\":\"10m\"}}: {error}");
         serde_json::from_slice(&request.body).map_err(|error| refused(StatusCode::BAD_REQUEST, bad(error)))?
     };
-    let timeout = match &order.timeout {
-        Some(text) => parse_duration(text)
-            .ok()
-            .filter(|timeout| (Duration::from_secs(1)..=TIMEOUT_MAX).contains(timeout))
-            .ok_or_else(|| {
-                let max = format_duration(TIMEOUT_MAX);
-                let why = format!("timeout is {:?}, and has to be 1s to {max}", sluice_media::shown(text));
-                refused(StatusCode::BAD_REQUEST, why)
-            })?,
-        None => drained.drain.timeout(),
-    };
-    if timeout.is_zero() {
-        let why = "drain.timeout is 0, so viewers would have no time: set it, or send {\"timeout\":\"10m\"}";
-        return Err(refused(StatusCode::CONFLICT, why.to_owned()));
+    let (drain, now) = (&drained.drain, Instant::now());
+    match &order.timeout {
+        Some(text) => drain.end_after(now, time(text)?),
+        None if drain.timeout().is_zero() && drain.now().is_none() => {
+            let why =
+                "drain.timeout is 0, so viewers would have no time: set it, or send {\"timeout\":\"10m\"}";
+            return Err(refused(StatusCode::CONFLICT, why.to_owned()));
+        }
+        None => drain.begin(now, drain.timeout()),
     }
-    drained.drain.begin(Instant::now(), timeout);
     Ok(drained.told(StatusCode::ACCEPTED))
 }
 
@@ -136,6 +134,16 @@ pub(super) async fn begin(State(drained): State<Drained>, request: HttpRequest) 
 pub(super) async fn take_back(State(drained): State<Drained>) -> Response {
     drained.drain.take_back();
     drained.told(StatusCode::OK)
+}
+
+/// How long viewers may stay, as an order says it.
+fn time(text: &str) -> Result<Duration, Problem> {
+    let time = parse_duration(text).ok();
+    time.filter(|time| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(time)).ok_or_else(|| {
+        let [min, max] = [TIMEOUT_MIN, TIMEOUT_MAX].map(format_duration);
+        let why = format!("timeout is {:?}, and has to be {min} to {max}", sluice_media::shown(text));
+        refused(StatusCode::BAD_REQUEST, why)
+    })
 }
 
 fn refused(status: StatusCode, why: String) -> Problem {

@@ -10,7 +10,7 @@ use sluice_config::format_duration;
 use tokio::sync::mpsc;
 
 use crate::count::EndReason;
-use crate::session::drain::{Departures, Drain, Draining};
+use crate::session::drain::{Departures, Drain};
 use crate::session::table::Sessions;
 use crate::shard::command::Command;
 
@@ -25,15 +25,16 @@ const BEHIND: Duration = Duration::from_secs(3);
 pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sender<()>) {
     loop {
         drain.begun().await;
-        if let Some(draining) = drain.now() {
-            say(&draining, sessions.len(), drain.elsewhere().as_deref());
-        }
-        let (mut departures, mut sent) = (Departures::default(), None);
+        let (mut departures, mut sent, mut said) = (Departures::default(), None, None);
         let mut clock = tokio::time::interval(STEP);
         while let Some(draining) = drain.now() {
             clock.tick().await;
             let now = Instant::now();
             let elsewhere = drain.elsewhere();
+            // Of each end that it is given, once.
+            if said.replace(draining.until) != Some(draining.until) {
+                say(draining.left(now), sessions.len(), elsewhere.as_deref());
+            }
             let behind = elsewhere.as_ref().map_or(Duration::ZERO, |_| BEHIND);
             let is_told = sent.is_none_or(|sent| now.saturating_duration_since(sent) >= BEHIND);
             if now >= draining.until + behind || sessions.is_empty() && is_told {
@@ -59,8 +60,8 @@ pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sende
     }
 }
 
-fn say(draining: &Draining, viewers: usize, elsewhere: Option<&str>) {
-    let timeout = format_duration(draining.until.saturating_duration_since(draining.since));
+fn say(left: Duration, viewers: usize, elsewhere: Option<&str>) {
+    let timeout = format_duration(Duration::from_secs_f64(left.as_secs_f64().round()));
     match elsewhere {
         Some(site) => {
             tracing::info!("draining: joins are sent to {site}, and {viewers} viewers within {timeout}")

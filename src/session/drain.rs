@@ -49,20 +49,21 @@ impl Drain {
         self.settings.get().elsewhere
     }
 
-    /// Begins, unless it has begun: then its end stays as it is. Gives when it ends, and whether this began it.
-    pub fn begin(&self, now: Instant, timeout: Duration) -> (Draining, bool) {
-        let mut draining = Draining { since: now, until: now + timeout };
-        let begun = self.told.send_if_modified(|told| match told {
-            Some(earlier) => {
-                draining = *earlier;
-                false
-            }
-            None => {
-                *told = Some(draining);
-                true
-            }
+    /// Begins, unless it has begun: then its end stays as it is.
+    pub fn begin(&self, now: Instant, timeout: Duration) {
+        self.told.send_if_modified(|told| {
+            let begins = told.is_none();
+            told.get_or_insert(Draining { since: now, until: now + timeout });
+            begins
         });
-        (draining, begun)
+    }
+
+    /// Begins, or has what has begun end so long from now: sooner or later than it would have.
+    pub fn end_after(&self, now: Instant, timeout: Duration) {
+        self.told.send_modify(|told| {
+            let since = told.map_or(now, |draining| draining.since);
+            *told = Some(Draining { since, until: now + timeout });
+        });
     }
 
     /// Serves on, if there is time. Gives whether it drained.
@@ -128,25 +129,35 @@ mod tests {
     }
 
     #[test]
-    fn a_second_order_does_not_give_more_time_and_one_that_was_taken_back_begins_anew() {
+    fn a_second_order_changes_the_end_if_it_names_one_and_one_that_was_taken_back_begins_anew() {
         let (drain, now) = (drain(), now());
+        let until = |until| Some(Draining { since: now, until });
         assert_eq!(drain.now(), None);
-        let (first, begun) = drain.begin(now, MINUTE);
-        assert!(begun);
-        assert_eq!(drain.begin(now + MINUTE / 2, 10 * MINUTE), (first, false));
-        assert_eq!(drain.now(), Some(first));
-        assert_eq!(first.left(now + MINUTE / 2), MINUTE / 2);
+        drain.begin(now, MINUTE);
+        assert_eq!(drain.now(), until(now + MINUTE));
+        drain.begin(now + MINUTE / 2, 10 * MINUTE);
+        assert_eq!(drain.now(), until(now + MINUTE), "whoever names no time changes none");
+        drain.end_after(now + MINUTE / 2, 10 * MINUTE);
+        assert_eq!(drain.now(), until(now + MINUTE / 2 + 10 * MINUTE), "later");
+        drain.end_after(now + MINUTE, MINUTE / 4);
+        assert_eq!(drain.now(), until(now + MINUTE + MINUTE / 4), "sooner");
+        assert_eq!(drain.now().map(|draining| draining.left(now + MINUTE)), Some(MINUTE / 4));
         assert!(drain.take_back() && !drain.take_back());
         assert_eq!(drain.now(), None);
-        let (again, begun) = drain.begin(now + MINUTE, MINUTE);
-        assert!(begun);
-        assert_eq!(again.until, now + 2 * MINUTE);
+        drain.end_after(now + 2 * MINUTE, MINUTE);
+        assert_eq!(drain.now().map(|draining| draining.since), Some(now + 2 * MINUTE));
+    }
+
+    fn begun(now: Instant, timeout: Duration) -> Draining {
+        let drain = drain();
+        drain.begin(now, timeout);
+        drain.now().expect("it has begun")
     }
 
     #[test]
     fn viewers_leave_evenly_and_all_of_them_in_time() {
         for viewers in [0, 1, 7, 240, 5_000] {
-            let (draining, _) = drain().begin(now(), MINUTE);
+            let draining = begun(now(), MINUTE);
             let (mut departures, mut left) = (Departures::default(), viewers);
             let mut at = draining.since;
             let mut by_half = 0;
@@ -171,7 +182,7 @@ mod tests {
     fn a_time_that_is_over_lets_everybody_go_at_once() {
         let now = now();
         for timeout in [Duration::ZERO, STEP] {
-            let (draining, _) = drain().begin(now, timeout);
+            let draining = begun(now, timeout);
             assert_eq!(Departures::default().due(&draining, draining.until, 1_000, STEP), 1_000);
         }
     }

@@ -104,9 +104,18 @@ fn a_drain_by_the_api_is_taken_back_by_the_api() {
         (told.status, &told.json()["draining"], &told.json()["viewers"]),
         (202, &true.into(), &1.into())
     );
-    let left = told.json()["left_seconds"].as_f64().expect("a number");
-    assert!((500.0..=600.0).contains(&left), "{left}");
+    let left = |told: &sluice_harness::Response| told.json()["left_seconds"].as_f64().expect("a number");
+    assert!((500.0..=600.0).contains(&left(&told)), "{}", left(&told));
     refused(&offer(&sluice), 503);
+    // Whoever names another time gets it, longer or shorter; whoever names none changes nothing.
+    for (body, wanted) in [
+        ("{\"timeout\":\"1h\"}", 3_500.0..=3_600.0),
+        ("", 3_500.0..=3_600.0),
+        ("{\"timeout\":\"9m\"}", 440.0..=540.0),
+    ] {
+        let told = order(&sluice, body);
+        assert!(told.status == 202 && wanted.contains(&left(&told)), "{body}: {}", told.text());
+    }
 
     let told = drain("DELETE");
     assert_eq!((told.status, &told.json()["draining"]), (200, &false.into()));
