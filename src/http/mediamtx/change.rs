@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use sluice_config::{Source, StreamName, StreamText, Transport};
+use sluice_config::{Config, Source, StreamName, StreamText, Transport};
 
 use super::Refusal;
 use crate::operator::Operator;
@@ -35,6 +35,7 @@ struct Keys {
 /// Makes the change of the stream `name`; `body` is a path in their JSON.
 pub(super) async fn make(
     operator: &Operator,
+    config: &Config,
     change: Change,
     name: &str,
     body: &[u8],
@@ -49,7 +50,7 @@ pub(super) async fn make(
     let stream = match change {
         Change::Delete => None,
         _ => {
-            let mut keys = Keys::read(body)?;
+            let mut keys = Keys::read(config, body)?;
             if let (Change::Patch, Some(stream)) = (change, &before) {
                 keys.fill(&stream.origin());
             }
@@ -82,7 +83,7 @@ impl From<Refused> for Refusal {
 }
 
 impl Keys {
-    fn read(body: &[u8]) -> Result<Keys, Refusal> {
+    fn read(config: &Config, body: &[u8]) -> Result<Keys, Refusal> {
         let members: Map<String, Value> = match body.trim_ascii() {
             [] => Map::new(),
             body => serde_json::from_slice(body).map_err(|error| Refusal::bad(error.to_string()))?,
@@ -102,7 +103,7 @@ impl Keys {
                 // Their clients send what they were told.
                 ("name", _) => {}
                 (_, value) if asks_for_nothing(&value) => {}
-                (key, value) if super::config::default_of_path(key) == Some(&value) => {}
+                (key, value) if super::config::is_usual_of_path(config, key, &value) => {}
                 (key, _) => {
                     let key = sluice_media::shown(key);
                     return Err(Refusal::bad(format!(
@@ -161,14 +162,22 @@ mod tests {
 
     #[test]
     fn a_path_says_source_and_transport_and_what_asks_for_nothing() {
-        let keys = |body: &str| Keys::read(body.as_bytes()).map_err(|Refusal(_, why)| why);
+        let mut config = Config::default();
+        config.limits.viewers_per_stream = std::num::NonZeroU32::new(7);
+        let keys = |body: &str| Keys::read(&config, body.as_bytes()).map_err(|Refusal(_, why)| why);
         let body = r#"{"name":"x","source":"rtsp://a","rtspTransport":"udp","record":false,"maxReaders":0,
                        "runOnReady":"","sourceOnDemandStartTimeout":"10s","overridePublisher":true}"#;
         let expected = Keys { source: Some("rtsp://a".to_owned()), transport: Some("udp") };
         assert_eq!(keys(body), Ok(expected));
         assert_eq!(keys(""), Ok(Keys::default()));
+        // What was told may be sent back.
+        assert_eq!(
+            keys(r#"{"maxReaders":7,"recordFormat":"fmp4","whepHandshakeTimeout":"0s"}"#),
+            Ok(Keys::default())
+        );
         for (body, why) in [
             (r#"{"record":true}"#, "record is not here"),
+            (r#"{"maxReaders":8}"#, "maxReaders is not here"),
             (r#"{"rtspTransport":"multicast"}"#, "rtspTransport is"),
             ("[]", "invalid type"),
             (r#"{"source":"publisher"}"#, ""),

@@ -1,15 +1,21 @@
 //! The configuration as MediaMTX's control API tells its own.
 //!
 //! Owns which of its keys have something to say of this server; all others have the value that says "off" or "none"
-//! (`defaults.json`). Of sources host and port are told, and no password or path.
+//! (`defaults.json`), for what is told is in effect. A word of a list of theirs that has none for that, such as a codec of
+//! recordings, is the one that MediaMTX has: what it is of is off. Of sources host and port are told, of URLs no query, of users
+//! nothing.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
-use sluice_config::{Config, IceAddress, Origin, Transport};
+use sluice_config::{
+    Access, Action, Config, IceAddress, KeySource, LogFormat, Origin, Tls, Transport, format_duration,
+};
+use sluice_media::MAX_PAYLOAD;
 
+use crate::http::access::rules::Rules;
 use crate::stream::Stream;
 
 static DEFAULTS: LazyLock<Value> =
@@ -17,65 +23,121 @@ static DEFAULTS: LazyLock<Value> =
 
 /// All that is not of one path.
 pub(super) fn global(config: &Config) -> Value {
-    let Config { http, admin, pprof, udp, ice, limits, log, .. } = config;
+    let Config { http, admin, metrics, pprof, udp, ice, limits, log, rtsp, .. } = config;
     let file = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
+    // What has no listener of its own is on the admin listener, with its TLS.
+    let none = Tls::default();
+    let [of_metrics, of_pprof] = [metrics.listen, pprof.listen].map(|own| match own {
+        Some(address) => (address, &none),
+        None => (admin.listen, &admin.tls),
+    });
+    let proxies: Vec<String> = http.trusted_proxies.iter().map(ToString::to_string).collect();
     let hosts = ice.addresses.iter().filter_map(|address| match address {
         IceAddress::Ip(ip) => Some(ip.to_string()),
         IceAddress::Host(name) => Some(name.clone()),
         IceAddress::Interfaces => None,
     });
     let hosts: Vec<String> = hosts.collect();
-    let handshake = sluice_config::format_duration(limits.setup_timeout);
-    let metrics = config.metrics.listen.unwrap_or(admin.listen);
     let said = json!({
         "logLevel": log.level,
+        "logStructured": log.format == LogFormat::Json,
+        "readTimeout": format_duration(rtsp.data_timeout),
+        "udpMaxPayloadSize": MAX_PAYLOAD,
+        "udpReadBufferSize": udp.receive_buffer.as_usize(),
         "apiAddress": listen(admin.listen),
         "apiEncryption": admin.tls.files().is_some(),
         "apiServerKey": file(admin.tls.key.as_deref()),
         "apiServerCert": file(admin.tls.certificate.as_deref()),
-        "metricsAddress": listen(metrics),
-        "pprofAddress": listen(pprof.listen.unwrap_or(admin.listen)),
+        "apiTrustedProxies": proxies,
+        "metricsAddress": listen(of_metrics.0),
+        "metricsEncryption": of_metrics.1.files().is_some(),
+        "metricsServerKey": file(of_metrics.1.key.as_deref()),
+        "metricsServerCert": file(of_metrics.1.certificate.as_deref()),
+        "metricsTrustedProxies": proxies,
+        "pprofAddress": listen(of_pprof.0),
+        "pprofEncryption": of_pprof.1.files().is_some(),
+        "pprofServerKey": file(of_pprof.1.key.as_deref()),
+        "pprofServerCert": file(of_pprof.1.certificate.as_deref()),
+        "pprofTrustedProxies": proxies,
         "webrtcAddress": listen(http.listen),
         "webrtcEncryption": http.tls.is_on(),
         "webrtcServerKey": file(http.tls.key.as_deref()),
         "webrtcServerCert": file(http.tls.certificate.as_deref()),
         "webrtcAllowOrigins": http.allow_origin.iter().map(Origin::as_str).collect::<Vec<_>>(),
-        "webrtcTrustedProxies": http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "webrtcTrustedProxies": proxies,
         "webrtcLocalUDPAddress": listen(SocketAddr::new(udp.address, udp.port)),
+        "webrtcLocalTCPAddress": ice.tcp_listen.map(listen).unwrap_or_default(),
         "webrtcIPsFromInterfaces": hosts.is_empty() || ice.addresses.contains(&IceAddress::Interfaces),
         "webrtcIPsFromInterfacesList": ice.interfaces,
         "webrtcAdditionalHosts": hosts,
-        "webrtcHandshakeTimeout": handshake,
+        "webrtcHandshakeTimeout": format_duration(limits.setup_timeout),
     });
-    over("global", said)
+    over("global", [said, authentication(&config.access)])
+}
+
+/// Who is asked about people: of theirs there is one way, so it is the one that decides last.
+fn authentication(access: &Access) -> Value {
+    let rules = Rules::new(access, 0);
+    let open = |asked: &[Action]| {
+        let open = Action::ALL.into_iter().filter(|action| !asked.contains(action) && rules.is_open(*action));
+        open.map(|action| json!({ "action": action.name(), "path": "" })).collect::<Vec<_>>()
+    };
+    let (jwt, hook) = (&access.jwt, &access.hook);
+    match (&hook.url, &jwt.keys) {
+        (Some(url), _) => json!({
+            "authMethod": "http",
+            "authHTTPAddress": url.to_string(),
+            "authHTTPExclude": open(&hook.actions),
+        }),
+        (None, Some(keys)) => json!({
+            "authMethod": "jwt",
+            "authJWTJWKS": match keys {
+                KeySource::File(path) => path.display().to_string(),
+                KeySource::Url(url) => url.to_string(),
+            },
+            "authJWTClaimKey": jwt.claim,
+            "authJWTExclude": open(&jwt.actions),
+            "authJWTIssuer": jwt.issuer,
+            "authJWTAudience": jwt.audience,
+        }),
+        (None, None) => json!({}),
+    }
 }
 
 /// What paths have that say nothing else.
 pub(super) fn path_defaults(config: &Config) -> Value {
-    over("path", json!({ "rtspTransport": transport(config.rtsp.transport) }))
+    over("path", [of_every_path(config), json!({ "rtspTransport": transport(config.rtsp.transport) })])
 }
 
 /// One path.
-pub(super) fn path(stream: &Stream) -> Value {
+pub(super) fn path(config: &Config, stream: &Stream) -> Value {
     let origin = stream.origin();
     let said = json!({
         "name": stream.name,
         "source": origin.source.label(),
         "rtspTransport": transport(origin.rtsp.transport),
     });
-    over("path", said)
+    over("path", [of_every_path(config), said])
 }
 
-/// What a key of a path is where nothing is said.
-pub(super) fn default_of_path(key: &str) -> Option<&'static Value> {
-    DEFAULTS["path"].get(key)
+/// What is of each of them, and in one place here.
+fn of_every_path(config: &Config) -> Value {
+    json!({ "maxReaders": config.limits.viewers_per_stream.map_or(0, u32::from) })
 }
 
-/// `said` over the defaults of that part.
-fn over(part: &str, said: Value) -> Value {
+/// Whether a key of a path may have a value in a change, because it is what is told of each path, or what MediaMTX has
+/// where nobody says anything.
+pub(super) fn is_usual_of_path(config: &Config, key: &str, value: &Value) -> bool {
+    path_defaults(config).get(key) == Some(value) || DEFAULTS["usual"].get(key) == Some(value)
+}
+
+/// What is said over the defaults of that part.
+fn over<const N: usize>(part: &str, said: [Value; N]) -> Value {
     let mut all: Map<String, Value> = DEFAULTS[part].as_object().cloned().unwrap_or_default();
-    if let Value::Object(said) = said {
-        all.extend(said);
+    for said in said {
+        if let Value::Object(said) = said {
+            all.extend(said);
+        }
     }
     Value::Object(all)
 }
@@ -93,22 +155,5 @@ fn transport(transport: Transport) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_has_a_default_of_the_same_type() {
-        let config = Config::default();
-        for (part, said) in [("global", global(&config)), ("path", path_defaults(&config))] {
-            let default = DEFAULTS[part].as_object().expect("a table");
-            let said = said.as_object().expect("a table");
-            assert_eq!(said.len(), default.len(), "{part}");
-            for (key, value) in said {
-                let same = std::mem::discriminant(value) == std::mem::discriminant(&default[key]);
-                assert!(same, "{key} is {value}");
-            }
-        }
-        assert_eq!(global(&config)["webrtcLocalUDPAddress"], ":8189");
-        assert_eq!(global(&config)["apiAddress"], "127.0.0.1:9997");
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

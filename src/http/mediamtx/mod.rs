@@ -194,13 +194,14 @@ async fn path_defaults(State(state): State<Arc<MediaMtx>>) -> Response {
 }
 
 async fn path_configs(State(state): State<Arc<MediaMtx>>, asked: Asked) -> Result<Response, Refusal> {
-    page(state.operator.registry.streams().iter().map(|stream| config::path(stream)).collect(), &asked)
+    let (streams, config) = (state.operator.registry.streams(), state.config.get());
+    page(streams.iter().map(|stream| config::path(&config, stream)).collect(), &asked)
 }
 
 async fn path_config(State(state): State<Arc<MediaMtx>>, Name(name): Name) -> Result<Response, Refusal> {
     let stream = state.operator.registry.stream(&name);
     let stream = stream.ok_or_else(|| Refusal::none("path configuration not found"))?;
-    Ok(fresh(config::path(&stream)).into_response())
+    Ok(fresh(config::path(&state.config.get(), &stream)).into_response())
 }
 
 async fn add(
@@ -242,7 +243,7 @@ async fn changed(
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
-    change::make(&state.operator, change, name, &request.body).await?;
+    change::make(&state.operator, &state.config.get(), change, name, &request.body).await?;
     Ok(done())
 }
 

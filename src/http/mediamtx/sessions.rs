@@ -25,7 +25,7 @@ pub(super) struct Session {
     /// A UUID.
     pub(super) id: String,
     created: String,
-    /// Whom the offer came from; the port is that of its media, 0 before there is one.
+    /// Whom the offer came from, with the port of its media ([`remote_addr`]).
     pub(super) remote_addr: String,
     peer_connection_established: bool,
     /// `host/udp/192.0.2.1/8189`; empty before media has a way.
@@ -142,15 +142,12 @@ impl Known {
         let remote = path.map(|path| path.remote);
         let is_tcp = remote.is_some_and(|remote| remote.connection.is_some());
         let protocol = if is_tcp { "tcp" } else { "udp" };
-        // Behind a proxy the offer comes from elsewhere than the media.
-        let port = remote.map(|remote| remote.address).filter(|remote| remote.ip() == self.visitor.address);
-        let port = port.map_or(0, |remote| remote.port());
         let local =
             path.and_then(|path| Some(SocketAddr::new(path.local?, self.shard.port_of(&path.remote))));
         Session {
             id: self.id.short().uuid(),
             created: rfc3339(created),
-            remote_addr: SocketAddr::new(self.visitor.address, port).to_string(),
+            remote_addr: remote_addr(self.visitor.address, remote.map(|remote| remote.address)).to_string(),
             peer_connection_established: self.state.as_ref().is_some_and(|state| state.connected),
             local_candidate: local.map(|local| candidate("host", protocol, local)).unwrap_or_default(),
             // An ICE-lite agent learns it from checks (RFC 8445 §7.3.1.3).
@@ -167,7 +164,42 @@ impl Known {
     }
 }
 
+/// The address of a viewer. One that asks by IPv4 and has its media by IPv6, or is on this machine, which has many
+/// addresses, is where its media is. Behind a proxy the offer comes from elsewhere: there is no port to that.
+fn remote_addr(visitor: IpAddr, media: Option<SocketAddr>) -> SocketAddr {
+    let visitor = visitor.to_canonical();
+    let is_same = |media: &IpAddr| {
+        *media == visitor
+            || media.is_ipv4() != visitor.is_ipv4()
+            || media.is_loopback() && visitor.is_loopback()
+    };
+    let media = media.map(|media| SocketAddr::new(media.ip().to_canonical(), media.port()));
+    media.filter(|media| is_same(&media.ip())).unwrap_or_else(|| SocketAddr::new(visitor, 0))
+}
+
 fn candidate(kind: &str, protocol: &str, address: SocketAddr) -> String {
     let ip: IpAddr = address.ip().to_canonical();
     format!("{kind}/{protocol}/{ip}/{}", address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_is_told_with_the_port_of_its_media_whichever_address_that_has() {
+        for (visitor, media, told) in [
+            ("127.0.0.1", Some("127.0.0.1:7000"), "127.0.0.1:7000"),
+            ("127.0.0.1", Some("[::1]:7000"), "[::1]:7000"),
+            ("::1", Some("127.0.0.1:7000"), "127.0.0.1:7000"),
+            ("::ffff:192.0.2.1", Some("192.0.2.1:7000"), "192.0.2.1:7000"),
+            ("192.0.2.1", Some("[2001:db8::1]:7000"), "[2001:db8::1]:7000"),
+            ("192.0.2.1", Some("[::ffff:192.0.2.1]:7000"), "192.0.2.1:7000"),
+            ("192.0.2.9", Some("192.0.2.1:7000"), "192.0.2.9:0"),
+            ("192.0.2.1", None, "192.0.2.1:0"),
+        ] {
+            let media = media.map(|media| media.parse().expect(media));
+            assert_eq!(remote_addr(visitor.parse().expect(visitor), media).to_string(), told, "{visitor}");
+        }
+    }
 }
