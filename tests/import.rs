@@ -102,7 +102,7 @@ fn without_out_the_result_goes_to_standard_output_and_the_report_beside_it() {
     assert!(imported.status.success(), "{report}");
     assert!(result.contains("[streams.cam]\nsource = \"rtsp://u:canary@192.0.2.1/main\"\n"), "{result}");
     assert!(
-        report.starts_with("m.yml: 1 of 1 paths are streams now") && !report.contains("canary"),
+        report.starts_with("m.yml: its one path is a stream now") && !report.contains("canary"),
         "{report}"
     );
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use sluice_config::{Access, File, Inputs};
+use sluice_config::{Access, File, Inputs, Mistake};
 
 /// Tables in the order that they are written in; all others come behind.
 const ORDER: [&str; 17] = [
@@ -152,15 +152,19 @@ impl Document {
 ///
 /// # Errors
 ///
-/// The first thing that is wrong with it, in a sentence.
+/// The first thing that is wrong with it, in a sentence, and what is allowed.
 pub(super) fn accepted(text: String) -> Result<(), String> {
     let file = Some(File::Text { name: "imported".to_owned(), text });
     let loaded = sluice_config::load(Inputs { file, ..Inputs::default() });
     loaded.map(drop).map_err(|error| {
-        let text = error.to_string();
-        // Wrapped for a terminal; where it stands is of no use, because nobody has that text.
-        let sentence = text.lines().take_while(|line| !line.trim_start().starts_with(",-"));
-        sentence.map(|line| line.trim_start_matches(['x', '|', ' '])).collect::<Vec<_>>().join(" ")
+        // Where it stands is of no use, because nobody has that text.
+        let Mistake { message, hint, .. } = error.mistakes().next().expect("an error is about something");
+        // The key that is tried is named by whoever tells of it.
+        let message = match message.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
+            Some((_, why)) => why.to_owned(),
+            None => message,
+        };
+        hint.map_or(message.clone(), |hint| format!("{message} ({hint})"))
     })
 }
 
@@ -192,7 +196,14 @@ mod tests {
     #[test]
     fn what_is_refused_is_told_in_one_sentence() {
         assert_eq!(accepted("http.listen = ':8117'".to_owned()), Ok(()));
-        let refused = accepted("http.listen = 'x'".to_owned()).expect_err("no address");
-        assert_eq!(refused, "`http.listen`: `x` is not an IP address and a port");
+        for (text, why) in [
+            (
+                "http.listen = 'x'",
+                "`x` is not an IP address and a port (allowed: \"ADDRESS:PORT\", or \":PORT\" for every address)",
+            ),
+            ("limits.setup_timeout = '5m'", "5m is out of range (allowed: 1s to 1m)"),
+        ] {
+            assert_eq!(accepted(text.to_owned()), Err(why.to_owned()));
+        }
     }
 }

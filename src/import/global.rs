@@ -32,7 +32,7 @@ fn log(import: &mut Import<'_>) {
 /// The listener of pages and signalling.
 fn public(import: &mut Import<'_>) {
     if let Some((at, node)) = import.key("webrtcAddress") {
-        import.put(at, "http.listen", node.text().unwrap_or_default().into());
+        import.put(at, "http.listen", address(node));
     }
     for (key, off) in [("webrtc", false), ("webrtcDisable", true)] {
         if let Some((at, _)) = import.key(key).filter(|(_, node)| node.truth() == Some(off)) {
@@ -93,9 +93,19 @@ fn operators(import: &mut Import<'_>) {
 /// Where a listener is that a switch turns on, or where MediaMTX has it.
 fn listener(import: &mut Import<'_>, key: &'static str, usual: &str, ours: &str) {
     match import.key(key) {
-        Some((at, node)) => import.put(at, ours, node.text().unwrap_or_default().into()),
+        Some((at, node)) => import.put(at, ours, address(node)),
         None => import.put(At { key, line: 0, path: None }, ours, usual.into()),
     };
+}
+
+/// An address to listen on. The one name that is the same everywhere becomes an address, so that it does not open what
+/// was closed.
+fn address(node: &Node) -> Toml {
+    let said = node.text().unwrap_or_default();
+    match said.rsplit_once(':') {
+        Some(("localhost", port)) => Toml::Text(format!("127.0.0.1:{port}")),
+        _ => said.into(),
+    }
 }
 
 fn switch<'a>(import: &Import<'a>, key: &'static str) -> At<'a> {
@@ -148,7 +158,7 @@ fn media(import: &mut Import<'_>) {
     }
     let tcp = import.any(&["webrtcLocalTCPAddress", "webrtcICETCPMuxAddress"]);
     if let Some((at, node)) = tcp.filter(|(_, node)| !node.is_off())
-        && import.put(at, "ice.tcp_listen", node.text().unwrap_or_default().into())
+        && import.put(at, "ice.tcp_listen", address(node))
     {
         let words = "Viewers without UDP have one TCP port for each shard: that of ice.tcp_listen and those behind it. The \
                      firewall has to let them all in, too.";

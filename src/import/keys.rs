@@ -32,7 +32,7 @@ const RECORD: &str = "nothing is recorded: let a recorder pull the camera itself
 const JOURNAL: &str = "the log goes to standard error: the journal of systemd, or a file by redirection";
 const RTSP_ONLY: &str = "a source is rtsp:// or \"demo\"";
 const ORIGINS: &str = "pages of other sites may not ask the admin listener";
-const PROXIES: &str = "only http.trusted_proxies says who asks, for the public listener";
+const PROXIES: &str = "http.trusted_proxies says who may tell who asks, on every listener: name them there";
 const BUFFERS: &str = "udp.receive_buffer is for viewers; of cameras over UDP the kernel's default holds";
 
 /// Outside of paths.
@@ -240,6 +240,16 @@ pub(super) fn global(key: &str) -> Option<Fate> {
     known.or_else(|| SERVERS.iter().find(of_server).map(|_| Detail))
 }
 
+/// What is said of a key that is none of MediaMTX's.
+pub(super) fn unknown(key: &str, of_path: bool) -> String {
+    let words = "no key of MediaMTX 1.20 has this name";
+    let known = if of_path { PATH } else { GLOBAL };
+    match sluice_config::nearest(key, known.iter().map(|(name, _)| *name)) {
+        Some(meant) => format!("{words}; was {meant} meant?"),
+        None => words.to_owned(),
+    }
+}
+
 /// What becomes of a key of a path.
 pub(super) fn path(key: &str) -> Option<Fate> {
     let known = PATH.iter().find(|(name, _)| *name == key).map(|(_, fate)| *fate);
@@ -270,5 +280,8 @@ mod tests {
             assert_eq!(global(key).is_some(), known, "{key}");
         }
         assert_eq!((path("rpiCameraWidth"), path("sources")), (Some(Detail), None));
+        assert!(unknown("webrtcAdress", false).ends_with("; was webrtcAddress meant?"));
+        assert!(unknown("sources", true).ends_with("; was source meant?"));
+        assert!(unknown("webrtcFoo", false).ends_with("has this name"));
     }
 }

@@ -91,8 +91,8 @@ fn import_file(Options { file, out }: &Options) -> Result<(), ImportError> {
     accepted(result.clone()).map_err(ImportError::Result)?;
     let written = match out {
         Some(path) => write(path, &result).map(|()| {
-            let (out, missing) = (path.display(), report.missing());
-            let _ = write!(io::stdout(), "{report}\n{out} is written; look at the {missing} things that are not here, then: sluice check {out}\n");
+            let next = report.next(&path.display().to_string());
+            let _ = write!(io::stdout(), "{report}\n{next}\n");
         }),
         None => {
             let _ = write!(io::stderr(), "{report}");
@@ -167,7 +167,7 @@ impl<'a> Import<'a> {
         for (key, node) in members {
             let at = At { key, line: node.line, path };
             match if path.is_some() { keys::path(key) } else { keys::global(key) } {
-                None => self.report.add(Part::Unknown, at, "no key of MediaMTX 1.20 has this name"),
+                None => self.report.add(Part::Unknown, at, keys::unknown(key, path.is_some())),
                 Some(Fate::Needless(why)) if !node.is_off() => self.report.add(Part::Needless, at, why),
                 Some(Fate::Missing { usual, then }) if !node.is_off() && node.texts() != [usual] => {
                     self.report.add(Part::Missing, at, then);

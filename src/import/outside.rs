@@ -18,7 +18,9 @@ pub(super) fn hook(import: &mut Import<'_>, at: At<'_>, node: &Node) -> Open {
         Ok(()) => {
             import.document.set("access.hook", "url", &url, at.key);
             import.document.set("access.hook", "actions", &actions, exclude.key);
-            import.report.add(Part::Taken, at, format!("access.hook.url, access.hook.actions = {actions}"));
+            let words =
+                format!("access.hook.url, which is not repeated here, and access.hook.actions = {actions}");
+            import.report.add(Part::Taken, at, words);
         }
         Err(why) => import.report.add(Part::Missing, at, format!("access.hook does not take it: {why}")),
     }
@@ -33,7 +35,11 @@ pub(super) fn tokens(import: &mut Import<'_>) -> Open {
     match accepted(format!("access.jwt.keys = {keys}")) {
         Ok(()) => {
             import.document.set("access.jwt", "keys", &keys, at.key);
-            import.report.add(Part::Taken, at, "access.jwt.keys");
+            import.report.add(
+                Part::Taken,
+                at,
+                "access.jwt.keys, which is not repeated here: it may hold a secret",
+            );
         }
         Err(why) => {
             import.report.add(Part::Missing, at, format!("access.jwt does not take it: {why}"));
@@ -54,7 +60,9 @@ pub(super) fn tokens(import: &mut Import<'_>) -> Open {
     }
     in_query(import);
     let actions = Toml::List(exclude.asked(import));
-    import.put(exclude.at(import), "access.jwt.actions", actions);
+    // Where the file leaves out nothing, it is the method that asks about all.
+    let at = import.key(exclude.key).or_else(|| import.key("authMethod")).map_or(at, |(at, _)| at);
+    import.put(at, "access.jwt.actions", actions);
     exclude.open(import)
 }
 

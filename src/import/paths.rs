@@ -8,45 +8,53 @@ use sluice_config::{RtspUrl, StreamName};
 
 use super::Import;
 use super::document::{Toml, name};
-use super::report::{At, Part};
+use super::report::{At, Part, printable};
 use super::yaml::Node;
 
 /// What MediaMTX calls the settings of every path that has none.
 const ALL: [&str; 2] = ["all", "all_others"];
 
+/// The table of what is said of every path.
+const ALL_PATHS: &str = "pathDefaults";
+
 /// Takes all of them.
 pub(super) fn take(import: &mut Import<'_>) {
     let root = import.root;
-    let defaults = root.member("pathDefaults").map_or(&[][..], Node::members);
-    import.sort_out(defaults, Some("pathDefaults"));
+    let defaults = root.member(ALL_PATHS).map_or(&[][..], Node::members);
+    import.sort_out(defaults, Some(ALL_PATHS));
     let paths = root.member("paths").map_or(&[][..], Node::members);
     let mut limits = BTreeSet::new();
+    let mut said = None;
     for (path, node) in paths {
         import.sort_out(node.members(), Some(path));
         let of = Path { name: path, line: node.line, own: node, defaults };
         import.report.streams.1 += 1;
         if of.take(import) {
             import.report.streams.0 += 1;
-            limits.insert(of.text("maxReaders").filter(|limit| *limit != "0").map(str::to_owned));
+            let limit = of.text("maxReaders").filter(|limit| *limit != "0").map(str::to_owned);
+            if limit.is_some() {
+                said = said.or(Some(of.at("maxReaders")));
+            }
+            limits.insert(limit);
         }
     }
-    readers(import, &limits);
+    if let Some(at) = said {
+        readers(import, at, &limits);
+    }
 }
 
-/// A limit of each path is one of all streams here.
-fn readers(import: &mut Import<'_>, limits: &BTreeSet<Option<String>>) {
+/// A limit of each path is one of all streams here. The first of them stands there.
+fn readers(import: &mut Import<'_>, at: At<'_>, limits: &BTreeSet<Option<String>>) {
     let mut each = limits.iter();
     match (each.next(), each.next()) {
         (Some(Some(limit)), None) => {
-            if let Ok(limit) = limit.parse() {
-                let at = At { key: "maxReaders", line: 0, path: None };
-                import.put(at, "limits.viewers_per_stream", Toml::Number(limit));
-            }
+            let limit = limit.parse().map_or_else(|_| Toml::from(limit.as_str()), Toml::Number);
+            import.put(at, "limits.viewers_per_stream", limit);
         }
         (None | Some(None), None) => {}
         _ => {
             let words = "limits.viewers_per_stream is one for all streams: the paths differ, so none is set";
-            import.report.add(Part::Missing, At { key: "maxReaders", line: 0, path: None }, words);
+            import.report.add(Part::Missing, at, words);
         }
     }
 }
@@ -69,8 +77,18 @@ impl<'a> Path<'a> {
         self.node(key)?.text().filter(|text| !text.is_empty())
     }
 
-    fn at(&self, key: &'a str) -> At<'a> {
+    /// Where a key of it stands, or where it does.
+    fn own_at(&self, key: &'a str) -> At<'a> {
         At { key, line: self.own.member(key).map_or(self.line, |node| node.line), path: Some(self.name) }
+    }
+
+    /// Where a key of it stands, or that of all paths.
+    fn at(&self, key: &'a str) -> At<'a> {
+        let default = self.defaults.iter().find(|(name, _)| name == key);
+        match default.filter(|_| self.own.member(key).is_none()) {
+            Some((_, node)) => At { key, line: node.line, path: Some(ALL_PATHS) },
+            None => self.own_at(key),
+        }
     }
 
     /// Writes it as a stream; whether it is one.
@@ -79,9 +97,9 @@ impl<'a> Path<'a> {
         match self.refusal(source) {
             None => self.write(import, source),
             Some(why) => {
-                import.report.add(Part::Missing, self.at("source"), why);
-                let shown: String = self.name.chars().filter(|c| !c.is_control()).collect();
-                import.document.comment("streams", &format!("Not taken over, as the report says: {shown}"));
+                import.report.add(Part::Missing, self.own_at("source"), why);
+                let name = printable(self.name);
+                import.document.comment("streams", &format!("Not taken over, as the report says: {name}"));
                 return false;
             }
         }
@@ -127,8 +145,8 @@ impl<'a> Path<'a> {
         match transport {
             Some((key, word @ ("tcp" | "udp"))) => {
                 import.document.set(&table, "rtsp_transport", &word.into(), "");
-                let at = At { path: None, ..self.at(key) };
-                import.report.add(Part::Taken, at, format!("rtsp_transport = \"{word}\" of its stream"));
+                let words = format!("rtsp_transport = \"{word}\" of each stream that it is said of");
+                import.report.once(Part::Taken, self.at(key), words);
             }
             Some((_, "automatic")) | None => {}
             Some((key, _)) => {
@@ -147,5 +165,5 @@ pub(super) fn have_users(root: &Node) -> bool {
     let paths = root.member("paths").map_or(&[][..], Node::members);
     let of_users =
         |node: &Node| OF_USERS.iter().any(|key| node.member(key).is_some_and(|node| !node.is_off()));
-    paths.iter().map(|(_, node)| node).chain(root.member("pathDefaults")).any(of_users)
+    paths.iter().map(|(_, node)| node).chain(root.member(ALL_PATHS)).any(of_users)
 }

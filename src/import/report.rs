@@ -9,7 +9,7 @@ use std::fmt;
 pub(super) struct At<'a> {
     /// The key.
     pub(super) key: &'a str,
-    /// Its line; 0 if it is not there, and MediaMTX's default holds.
+    /// Its line; 0 if it is not there, and what MediaMTX does then holds.
     pub(super) line: usize,
     /// The path that it is of.
     pub(super) path: Option<&'a str>,
@@ -69,21 +69,63 @@ impl Report {
         }
     }
 
+    /// The same of what stands at one place for several paths: told once for that place.
+    pub(super) fn once(&mut self, part: Part, at: At<'_>, words: String) {
+        let is_told = self.lines.iter().any(|line| {
+            let place =
+                |(line, path): &(usize, Option<String>)| (*line, path.as_deref()) == (at.line, at.path);
+            (line.part, &line.key[..], &line.words) == (part, at.key, &words) && line.at.iter().any(place)
+        });
+        if !is_told {
+            self.add(part, at, words);
+        }
+    }
+
     /// Things that somebody has to do something about.
-    pub(super) fn missing(&self) -> usize {
+    fn missing(&self) -> usize {
         self.lines.iter().filter(|line| line.part == Part::Missing).count()
     }
+
+    /// What to do once the result is written into a file.
+    pub(super) fn next(&self, file: &str) -> String {
+        let look = match self.missing() {
+            0 => String::new(),
+            1 => "look at the one thing that is not here, then: ".to_owned(),
+            several => format!("look at the {several} things that are not here, then: "),
+        };
+        format!("{file} is written; {look}sluice check {}", quoted(file))
+    }
+}
+
+/// Somebody's text without what would move a terminal's cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// A name in a list: in quotation marks where it would not be seen to end.
+fn listed(name: &str) -> String {
+    let name = printable(name);
+    if name.contains(|c: char| c.is_whitespace() || c == ',') { format!("\"{name}\"") } else { name }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,%@+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line { key, words, at, .. } = self;
-        let named: Vec<&str> = at.iter().filter_map(|(_, path)| path.as_deref()).take(NAMED).collect();
+        let named: Vec<String> =
+            at.iter().filter_map(|(_, path)| path.as_deref()).take(NAMED).map(listed).collect();
         let more = at.iter().filter(|(_, path)| path.is_some()).count() - named.len();
-        write!(f, "  {key} (")?;
+        write!(f, "  {} (", printable(key))?;
         match at[0].0 {
-            // What MediaMTX does where the file says nothing.
-            0 => f.write_str("not in the file")?,
+            0 => f.write_str("MediaMTX's default")?,
             line => write!(f, "line {line}")?,
         }
         if at.len() > 1 {
@@ -102,7 +144,12 @@ impl fmt::Display for Line {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (taken, all) = self.streams;
-        writeln!(f, "{}: {taken} of {all} paths are streams now", self.file)?;
+        let paths = match (taken, all) {
+            (1, 1) => "its one path is a stream now".to_owned(),
+            (1, all) => format!("1 of {all} paths is a stream now"),
+            (taken, all) => format!("{taken} of {all} paths are streams now"),
+        };
+        writeln!(f, "{}: {paths}", self.file)?;
         for (part, head) in [
             (Part::Taken, "Taken over:"),
             (Part::Missing, "Not here, and what to do:"),
@@ -143,6 +190,33 @@ mod tests {
                         Not here, and what to do:\n  record (line 11 and 6 more; cam1, cam2, cam3, cam4, cam5 and 2 \
                         more): nothing is recorded\n\nBesides:\n  a note\n";
         assert_eq!(report.to_string(), expected);
-        assert_eq!(report.missing(), 1);
+    }
+
+    #[test]
+    fn one_thing_is_not_called_several_and_names_are_seen_to_end() {
+        let mut report = Report { streams: (1, 3), ..Report::new("m.yml") };
+        assert_eq!(report.next("/etc/s.toml"), "/etc/s.toml is written; sluice check /etc/s.toml");
+        report.add(
+            Part::Missing,
+            At { key: "record", line: 4, path: Some("back yard") },
+            "nothing is recorded",
+        );
+        report.add(Part::Unknown, At { key: "a\u{1b}[31m", line: 9, path: Some("b\u{1b}[31m") }, "unknown");
+        report.add(Part::Taken, At { key: "apiAddress", line: 0, path: None }, "admin.listen = \":9997\"");
+        assert_eq!(
+            report.next("my file"),
+            "my file is written; look at the one thing that is not here, then: sluice check 'my file'"
+        );
+        report.add(Part::Missing, At { key: "record", line: 5, path: None }, "nothing else is recorded");
+        assert!(report.next("a").contains("look at the 2 things that are not here"), "{}", report.next("a"));
+        let said = report.to_string();
+        for line in [
+            "m.yml: 1 of 3 paths is a stream now\n",
+            "  apiAddress (MediaMTX's default): admin.listen = \":9997\"\n",
+            "  record (line 4; \"back yard\"): nothing is recorded\n",
+            "  a?[31m (line 9; b?[31m): unknown\n",
+        ] {
+            assert!(said.contains(line), "{line}{said}");
+        }
     }
 }

@@ -101,13 +101,38 @@ fn every_key_that_is_known_can_stand_anywhere_without_a_panic() {
 #[test]
 fn a_value_that_sluice_refuses_is_told_and_left_out() {
     let (config, _, report) =
-        imported("webrtcAddress: localhost:8889\nwebrtcHandshakeTimeout: 5m\nlogLevel: loud\n");
+        imported("webrtcAddress: tv.lan:8889\nwebrtcHandshakeTimeout: 5m\nlogLevel: loud\n");
     assert_eq!(config, Config::default());
     for key in
         ["webrtcAddress (line 1): http.listen", "webrtcHandshakeTimeout (line 2): limits.setup_timeout"]
     {
         assert!(report.contains(key), "{report}");
     }
+}
+
+#[test]
+fn a_listener_of_this_machine_alone_stays_one() {
+    let (config, _, _) = imported("webrtcAddress: localhost:8117\napi: yes\napiAddress: localhost:9997\n");
+    assert_eq!(config.http.listen, ([127, 0, 0, 1], 8117).into());
+    assert_eq!(config.admin.listen, ([127, 0, 0, 1], 9997).into());
+}
+
+#[test]
+fn what_is_said_stands_where_it_is_said() {
+    let (_, _, report) = imported(
+        "authMethod: jwt\nauthJWTJWKS: https://a/?key=canary\npathDefaults:\n  maxReaders: 9\n  rtspTransport: tcp\npaths:\n  \
+         a: {source: \"rtsp://a\"}\n  b: {source: \"rtsp://b\"}\n",
+    );
+    for line in [
+        "  authMethod (line 1): access.jwt.actions = [\"read\", \"publish\"]\n",
+        "  maxReaders (line 4; pathDefaults): limits.viewers_per_stream = 9\n",
+        "  rtspTransport (line 5; pathDefaults): rtsp_transport = \"tcp\" of each stream that it is said of\n",
+        "  authJWTClaimKey (MediaMTX's default): access.jwt.claim = \"mediamtx_permissions\"\n",
+        "  authJWTJWKS (line 2): access.jwt.keys, which is not repeated here",
+    ] {
+        assert!(report.contains(line), "{line}{report}");
+    }
+    assert!(!report.contains("canary"), "{report}");
 }
 
 #[test]
@@ -187,7 +212,7 @@ fn users_keep_names_hashes_addresses_and_streams() {
     );
     assert_eq!(config.access.read, ["10.8.0.0/16".parse().expect("a network")]);
     for said in
-        ["a user's name is a hash", "user ann stands there several times", "The password of ann is text"]
+        ["the name of a user is a hash", "user ann stands there several times", "The password of ann is text"]
     {
         assert!(report.contains(said), "{said}:\n{report}");
     }

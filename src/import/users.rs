@@ -228,7 +228,7 @@ fn merged(users: Vec<User>) -> Vec<User> {
 fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
     let shown = sluice_media::shown(called).to_string();
     if called.starts_with("sha256:") || called.starts_with("argon2:") {
-        let words = "a user's name is a hash there: names are text here, so write the user yourself";
+        let words = "the name of a user is a hash, and names are text here: write that user yourself";
         return import.report.add(Part::Missing, at, words);
     }
     let table = format!("access.users.{}", name(called));
@@ -251,12 +251,19 @@ fn write(import: &mut Import<'_>, at: At<'_>, called: &str, user: User) {
         return import.report.add(Part::Missing, at, words);
     }
     insert(import, called, &user);
-    import.report.add(Part::Taken, at, format!("[{table}]"));
+    import.report.add(Part::Taken, at, format!("[{table}]{}", rights(&user)));
     let hashed = user.password.starts_with("sha256:") || user.password.starts_with("argon2:");
     if !user.password.is_empty() && !hashed {
         let words = format!("The password of {shown} is text: `sluice hash` makes what to write instead.");
         import.report.notes.push(words);
     }
+}
+
+/// What a user may, in the words of its table, and whence.
+fn rights(user: &User) -> String {
+    let said = lines(user).into_iter().filter(|(key, _)| *key != "password");
+    let said: Vec<String> = said.map(|(key, value)| format!("{key} = {value}")).collect();
+    if said.is_empty() { String::new() } else { format!(": {}", said.join(", ")) }
 }
 
 /// The keys of a user's table.
