@@ -10,6 +10,8 @@ use sluice_io::machine::Room;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) gso: Gso,
+    /// Whether this is a network namespace, such as a container's: limits of the whole machine are then set outside of it.
+    pub(super) inside: bool,
     /// Of a socket as the shards have it; none if there can be none.
     pub(super) buffers: Vec<Buffer>,
     pub(super) udp_memory: UdpMemory,
@@ -148,6 +150,8 @@ pub(super) struct Reach {
     /// `http` or `https`, and the port of the pages.
     pub(super) scheme: &'static str,
     pub(super) http: u16,
+    /// The first name that the certificate of the pages is for.
+    pub(super) name: Option<String>,
     /// A stream to try.
     pub(super) stream: String,
 }
@@ -171,6 +175,8 @@ pub(super) struct Cipher {
 pub(super) struct Certificate {
     /// The table that names it.
     pub(super) table: String,
+    /// Whether ACME makes it.
+    pub(super) by_acme: bool,
     /// Time that it is still good for, or what is wrong with it.
     pub(super) left: Result<Duration, String>,
     /// From which time on a person should know.

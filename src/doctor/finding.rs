@@ -63,6 +63,11 @@ impl Finding {
     }
 }
 
+/// A command that sets a limit of the whole machine, which cannot be done `inside` of a container.
+pub(super) fn on_host(inside: bool, command: String) -> String {
+    if inside { format!("on the host, outside of this network namespace: {command}") } else { command }
+}
+
 /// All that was found.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {

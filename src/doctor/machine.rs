@@ -1,7 +1,7 @@
 //! Judgement of the machine: its kernel, its memory for sockets, its cards, its cores and its clocks. Pure functions.
 
 use super::facts::{Buffer, Card, Cores, Drops, Facts, Gso, Interface, Offload, UdpMemory, Verdict};
-use super::finding::Finding;
+use super::finding::{Finding, on_host};
 
 /// Bytes of the largest packet on the wire: 1,200 of payload, RTP with extensions, SRTP's tag, UDP and IPv6.
 const PACKET: u32 = 1_290;
@@ -28,8 +28,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         }
     }
     findings.extend(buffers(facts));
-    findings.push(udp_memory(&facts.udp_memory));
-    findings.extend(drops(&facts.drops));
+    findings.push(udp_memory(&facts.udp_memory, facts.inside));
+    findings.extend(drops(&facts.drops, facts.inside));
     findings.extend(cores(&facts.cores));
     findings.push(clock_source(&facts.cores));
     findings.push(synchronised(facts.synchronised));
@@ -197,7 +197,10 @@ fn buffers(facts: &Facts) -> Vec<Finding> {
                 CHECK,
                 format!("{key}: {granted} of {asked} bytes granted"),
                 WHY,
-                format!("sysctl -w {}={asked}    # and in /etc/sysctl.d/ for good", buffer.sysctl),
+                on_host(
+                    facts.inside,
+                    format!("sysctl -w {}={asked}    # and in /etc/sysctl.d/ for good", buffer.sysctl),
+                ),
             ),
             false => Finding::good(CHECK, format!("{key}: {granted} bytes granted")),
         }
@@ -205,10 +208,12 @@ fn buffers(facts: &Facts) -> Vec<Finding> {
     facts.buffers.iter().map(judged).collect()
 }
 
-fn udp_memory(UdpMemory { limit, wanted }: &UdpMemory) -> Finding {
+fn udp_memory(UdpMemory { limit, wanted }: &UdpMemory, inside: bool) -> Finding {
     const CHECK: &str = "udp_mem";
     const WHY: &str = "over it the kernel drops what comes in for any socket, whatever its own buffer";
     let mebibytes = |bytes: u64| bytes >> 20;
+    // Pages of 4 KiB; pressure begins at half of it.
+    let pages = wanted.div_ceil(4_096) * 2;
     match limit {
         Some(limit) if limit < wanted => Finding::bad(
             CHECK,
@@ -218,18 +223,20 @@ fn udp_memory(UdpMemory { limit, wanted }: &UdpMemory) -> Finding {
                 mebibytes(*wanted)
             ),
             WHY,
-            {
-                // Pages of 4 KiB; pressure begins at half of it.
-                let pages = wanted.div_ceil(4_096) * 2;
-                format!("sysctl -w net.ipv4.udp_mem='{} {} {pages}'", pages / 2, pages / 4 * 3)
-            },
+            format!("sysctl -w net.ipv4.udp_mem='{} {} {pages}'", pages / 2, pages / 4 * 3),
         ),
         Some(limit) => Finding::good(CHECK, format!("UDP may hold {} MiB", mebibytes(*limit))),
-        None => Finding::unknown(CHECK, "the kernel does not say", WHY, "sysctl net.ipv4.udp_mem"),
+        // It is one limit for the machine, and told where that is seen.
+        None => Finding::unknown(
+            CHECK,
+            format!("how much UDP may hold; the shards' sockets hold up to {} MiB", mebibytes(*wanted)),
+            WHY,
+            on_host(inside, format!("sysctl net.ipv4.udp_mem    # the last of three: {pages} or more")),
+        ),
     }
 }
 
-fn drops(drops: &Drops) -> Vec<Finding> {
+fn drops(drops: &Drops, inside: bool) -> Vec<Finding> {
     const CHECK: &str = "drops";
     const WHY: &str =
         "lost checks and reports of viewers: pictures stand still for a moment, or sessions end";
@@ -239,9 +246,12 @@ fn drops(drops: &Drops) -> Vec<Finding> {
             CHECK,
             format!("{dropped} packets since the machine started, because a processor's queue was full"),
             WHY,
-            format!(
-                "sysctl -w net.core.netdev_max_backlog={}",
-                drops.backlog_max.map_or(BACKLOG, |max| (max * 4).max(BACKLOG))
+            on_host(
+                inside,
+                format!(
+                    "sysctl -w net.core.netdev_max_backlog={}",
+                    drops.backlog_max.map_or(BACKLOG, |max| (max * 4).max(BACKLOG))
+                ),
             ),
         ),
         None => Finding::unknown(CHECK, "the kernel does not say", WHY, "cat /proc/net/softnet_stat"),

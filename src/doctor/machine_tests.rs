@@ -90,7 +90,7 @@ fn memory_that_is_short_is_named_with_the_number_that_is_enough() {
 
     let mebibyte = 1 << 20;
     for (limit, wanted) in [(Some(64 * mebibyte), Good), (Some(31 * mebibyte), Bad), (None, Unknown)] {
-        let finding = udp_memory(&UdpMemory { limit, wanted: 32 * mebibyte });
+        let finding = udp_memory(&UdpMemory { limit, wanted: 32 * mebibyte }, false);
         assert_eq!(finding.how, wanted, "{finding:?}");
         if wanted == Bad {
             assert_eq!(finding.mend, "sysctl -w net.ipv4.udp_mem='8192 12288 16384'");
@@ -99,9 +99,25 @@ fn memory_that_is_short_is_named_with_the_number_that_is_enough() {
 }
 
 #[test]
+fn what_is_the_whole_machines_is_set_outside_of_a_container() {
+    let memory = udp_memory(&UdpMemory { limit: None, wanted: 32 << 20 }, true);
+    assert_eq!(memory.how, Unknown);
+    assert!(memory.found.contains("32 MiB"), "{memory:?}");
+    let there = "on the host, outside of this network namespace: sysctl ";
+    assert_eq!(memory.mend, format!("{there}net.ipv4.udp_mem    # the last of three: 16384 or more"));
+    let buffer =
+        Buffer { key: "udp.receive_buffer", asked: 8_388_608, granted: 212_992, sysctl: "net.core.rmem_max" };
+    let facts = Facts { buffers: vec![buffer], inside: true, ..Facts::default() };
+    assert!(buffers(&facts)[0].mend.starts_with(there), "{:?}", buffers(&facts));
+    let full = Drops { backlog: Some(1), receive: Some(0), backlog_max: None };
+    assert!(drops(&full, true)[0].mend.starts_with(there), "{:?}", drops(&full, true));
+}
+
+#[test]
 fn what_was_dropped_is_bad_and_what_is_not_counted_is_unknown() {
     let judged = |backlog, receive| {
-        drops(&Drops { backlog, receive, backlog_max: Some(1_000) }).iter().map(how).collect::<Vec<_>>()
+        let drops = drops(&Drops { backlog, receive, backlog_max: Some(1_000) }, false);
+        drops.iter().map(how).collect::<Vec<_>>()
     };
     assert_eq!(judged(Some(0), Some(0)), [Good, Good]);
     assert_eq!(judged(Some(1), Some(0)), [Bad, Good]);

@@ -35,7 +35,7 @@ pub struct Options {
     /// The configuration file that the server has.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Set a key, over the file and the environment, as the server would; may be repeated.
+    /// Set a key, over the file and the environment, as the server would; lists have commas: A,B. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Print one JSON object instead of text.

@@ -41,6 +41,8 @@ pub(super) async fn facts(config: &Config) -> Facts {
         u64::from(shards) * (config.udp.receive_buffer.as_usize() + config.udp.send_buffer.as_usize()) as u64;
     Facts {
         gso: gso(config),
+        // What is the whole machine's is not shown in one.
+        inside: !Path::new("/proc/sys/net/core/netdev_max_backlog").exists(),
         buffers: buffers(config),
         // The kernel counts its own bookkeeping, too: twice what was asked for.
         udp_memory: UdpMemory { limit: udp_memory(), wanted: wanted * 2 },
@@ -260,19 +262,36 @@ async fn reach(config: &Config, ports: u16) -> Reach {
         tcp: config.ice.tcp_listen.map(|address| address.port()),
         scheme: if config.http.tls.is_on() { "https" } else { "http" },
         http: config.http.listen.port(),
+        name: name_of_pages(config),
         stream: config.streams.keys().next().map_or("demo", |name| name.as_str()).to_owned(),
     }
 }
 
+/// Whether a table is about the pages' certificate, and not about that of operators.
+fn is_of_pages(table: &str) -> bool {
+    table.starts_with("http.tls")
+}
+
+/// What the pages' certificate is for, or will be.
+fn name_of_pages(config: &Config) -> Option<String> {
+    let acme = &config.http.tls.acme.domains;
+    let mut found = tls::configured::certificates(config).into_iter();
+    let shown = found.find(|(files, _)| is_of_pages(&files.to_string())).and_then(|(_, loaded)| loaded.ok());
+    shown.and_then(|certificate| certificate.names.into_iter().next()).or_else(|| acme.first().cloned())
+}
+
 fn certificates(config: &Config) -> Vec<Certificate> {
     let now = SystemTime::now();
+    let by_acme = |table: &str| is_of_pages(table) && config.http.tls.acme.is_on();
     let one = |(table, loaded): (String, Result<tls::certificate::Certificate, _>)| match loaded {
         Ok(certificate) => Certificate {
+            by_acme: by_acme(&table),
             table,
             left: Ok(certificate.until.duration_since(now).unwrap_or_default()),
             notice: certificate.notice(),
         },
         Err(error) => Certificate {
+            by_acme: by_acme(&table),
             table,
             left: Err(tls::certificate::CertificateError::to_string(&error)),
             notice: std::time::Duration::ZERO,

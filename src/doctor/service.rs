@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::facts::{Certificate, Cipher, Conntrack, Disk, Facts, Files, Reach};
-use super::finding::Finding;
+use super::finding::{Finding, on_host};
 
 /// Of a disk, what has to be free: less, and a log or an upgrade fills it within days.
 const DISK_FREE_PERCENT: u64 = 5;
@@ -51,8 +51,11 @@ fn conntrack(facts: &Facts) -> Finding {
             format!("{count} of {max} connections are tracked, and limits.viewers is {}", facts.viewers),
             "when its table is full, the kernel drops datagrams of new viewers and says so in its own log only",
             format!(
-                "sysctl -w net.netfilter.nf_conntrack_max={}; or {}",
-                max + facts.viewers * 2,
+                "{}; or {}",
+                on_host(
+                    facts.inside,
+                    format!("sysctl -w net.netfilter.nf_conntrack_max={}", max + facts.viewers * 2)
+                ),
                 notrack(&facts.reach)
             ),
         ),
@@ -105,27 +108,37 @@ fn reach(reach: &Reach) -> Vec<Finding> {
         false => Finding::good(CHECK, format!("{} announced", listed(&outside))),
     };
     // No machine can see its own firewall from outside, or a router's in front of it.
-    let Reach { port, ports, tcp, scheme, http, stream, .. } = reach;
+    let Reach { port, ports, tcp, scheme, http, name, stream, .. } = reach;
     let last = port.saturating_add(ports.saturating_sub(1));
     let range = if *ports > 1 { format!("{port}-{last}") } else { port.to_string() };
     // Each shard has a port of its own there, too (ice.tcp_listen).
-    let tcp = tcp.map_or_else(String::new, |tcp| match *ports {
-        0 | 1 => format!(", {tcp}/tcp"),
-        _ => format!(", {tcp}-{}/tcp", tcp.saturating_add(ports - 1)),
-    });
-    let host = match outside[0] {
+    let (without_udp, connect) = match tcp {
+        None => (String::new(), String::new()),
+        Some(tcp) => {
+            let last = tcp.saturating_add(ports.saturating_sub(1));
+            let range = if *ports > 1 { format!("{tcp}-{last}") } else { tcp.to_string() };
+            (format!(", {range}/tcp"), format!("; for viewers without UDP: nc -zv {} {range}", outside[0]))
+        }
+    };
+    let address = match outside[0] {
         IpAddr::V6(address) => format!("[{address}]"),
         address => address.to_string(),
+    };
+    // A certificate is for names: by its address it is believed by nobody who looks at it.
+    let (host, trust) = match (*scheme, name) {
+        ("https", Some(name)) => (name.clone(), ""),
+        ("https", None) => (address, " --insecure"),
+        _ => (address, ""),
     };
     let firewall = Finding::unknown(
         "firewall",
         format!(
-            "whether {range}/udp{tcp} and {http}/tcp are open to viewers, only somebody outside can tell"
+            "whether {range}/udp{without_udp} and {http}/tcp are open to viewers, only somebody outside can tell"
         ),
         "the page comes and no picture does, where UDP is closed",
         format!(
-            "from another machine: sluice load whep {scheme}://{host}:{http}/{stream}/whep --viewers 1 --duration 5s    \
-             # \"ice\" among its failures: open {range}/udp"
+            "from another machine: sluice load whep {scheme}://{host}:{http}/{stream}/whep{trust} --viewers 1 --duration 5s    \
+             # \"ice\" among its failures: open {range}/udp{connect}"
         ),
     );
     vec![announced, firewall]
@@ -179,21 +192,42 @@ fn cipher(Cipher { chosen, by_configuration, costs }: &Cipher) -> Finding {
     Finding::good(CHECK, found)
 }
 
-fn certificate(Certificate { table, left, notice }: &Certificate) -> Finding {
+fn certificate(Certificate { table, by_acme, left, notice }: &Certificate) -> Finding {
     const CHECK: &str = "certificate";
     const WHY: &str = "browsers open no page of an expired one";
-    let days = |left: &Duration| left.as_secs() / (24 * 3_600);
+    let renew = match by_acme {
+        true => {
+            "journalctl -u sluice | grep ACME    # says why it was not renewed, and when it is tried again"
+        }
+        false => {
+            "certbot renew --dry-run    # or whatever else renews it; the server takes new files by itself"
+        }
+    };
     match left {
         Ok(left) if left < notice => Finding::bad(
             CHECK,
-            format!("{table}: {} days are left, so its renewal does not work", days(left)),
+            format!("{table}: it expires in {}, so its renewal does not work", rough(*left)),
             WHY,
-            "certbot renew --dry-run    # or whatever else renews it",
+            renew,
         ),
-        Ok(left) => Finding::good(CHECK, format!("{table}: good for {} days", days(left))),
-        Err(why) => {
-            Finding::bad(CHECK, why.clone(), WHY, "sluice check FILE    # says it again, when it is mended")
-        }
+        Ok(left) => Finding::good(CHECK, format!("{table}: good for {}", rough(*left))),
+        // What is wrong has its way out in the same sentence.
+        Err(why) => Finding::bad(
+            CHECK,
+            why.clone(),
+            "a server that is started with it ends at once, and browsers open no page of an expired one",
+            "mend that, and then: sluice check FILE",
+        ),
+    }
+}
+
+/// A time in the largest unit that there are two of.
+fn rough(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [("days", 24 * 3_600), ("hours", 3_600), ("minutes", 60)];
+    match units.into_iter().find(|(_, unit)| seconds >= 2 * unit) {
+        Some((name, unit)) => format!("{} {name}", seconds / unit),
+        None => "less than two minutes".to_owned(),
     }
 }
 

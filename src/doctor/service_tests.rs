@@ -48,6 +48,7 @@ fn addresses_that_nobody_can_reach_are_told_from_those_of_a_network_and_of_the_i
         tcp: Some(8_289),
         scheme: "https",
         http: 443,
+        name: None,
         stream: "gate".to_owned(),
     };
     for (addresses, wanted) in [
@@ -63,7 +64,25 @@ fn addresses_that_nobody_can_reach_are_told_from_those_of_a_network_and_of_the_i
     }
     let firewall = &reach(&at(&["2001:db8::1"]))[1];
     assert!(firewall.found.contains("8189-8190/udp, 8289-8290/tcp and 443/tcp"), "{firewall:?}");
-    assert!(firewall.mend.contains("https://[2001:db8::1]:443/gate/whep"), "{firewall:?}");
+    let command = "sluice load whep https://[2001:db8::1]:443/gate/whep --insecure --viewers 1";
+    assert!(firewall.mend.contains(command), "{firewall:?}");
+    assert!(
+        firewall.mend.ends_with("; for viewers without UDP: nc -zv 2001:db8::1 8289-8290"),
+        "{firewall:?}"
+    );
+    // Who can name the server as its certificate does, can believe it.
+    let mut named = at(&["203.0.113.9"]);
+    (named.ports, named.name) = (1, Some("tv.example.com".to_owned()));
+    let firewall = &reach(&named)[1];
+    assert!(firewall.found.contains("whether 8189/udp, 8289/tcp and 443/tcp"), "{firewall:?}");
+    assert!(firewall.mend.contains("https://tv.example.com:443/gate/whep --viewers 1"), "{firewall:?}");
+    assert!(firewall.mend.ends_with("nc -zv 203.0.113.9 8289"), "{firewall:?}");
+    // Plain, and by UDP alone.
+    (named.scheme, named.tcp) = ("http", None);
+    let firewall = &reach(&named)[1];
+    assert!(firewall.found.contains("whether 8189/udp and 443/tcp"), "{firewall:?}");
+    assert!(firewall.mend.contains("http://203.0.113.9:443/gate/whep --viewers 1"), "{firewall:?}");
+    assert!(firewall.mend.ends_with("open 8189/udp"), "{firewall:?}");
     let failed = Reach { addresses: Some(Err("it does not resolve".to_owned())), ..Reach::default() };
     assert_eq!(hows(&reach(&failed)), [Bad]);
 }
@@ -100,10 +119,24 @@ fn a_cipher_that_was_chosen_by_hand_and_is_slower_is_bad() {
 
 #[test]
 fn a_certificate_is_bad_before_it_expires() {
-    let judged = |left| certificate(&Certificate { table: "http.tls".to_owned(), left, notice: 14 * DAY });
+    let judge = |by_acme, left, notice| {
+        certificate(&Certificate { table: "http.tls".to_owned(), by_acme, left, notice })
+    };
+    let judged = |left| judge(false, left, 14 * DAY);
     assert_eq!(judged(Ok(60 * DAY)).how, Good);
     let soon = judged(Ok(3 * DAY));
-    assert!(soon.how == Bad && soon.found.contains("3 days"), "{soon:?}");
+    assert!(soon.how == Bad && soon.found.contains("it expires in 3 days"), "{soon:?}");
+    assert!(soon.mend.contains("certbot"), "{soon:?}");
+    let by_acme = judge(true, Ok(3 * DAY), 14 * DAY);
+    assert!(by_acme.how == Bad && by_acme.mend.contains("grep ACME"), "{by_acme:?}");
     let expired = judged(Err("http.tls: it expired".to_owned()));
     assert!(expired.how == Bad && expired.found.contains("expired"), "{expired:?}");
+    assert_eq!(expired.mend, "mend that, and then: sluice check FILE");
+    // Of one that is made for a day only, days would say nothing.
+    for (left, said) in
+        [(DAY, "24 hours"), (DAY / 12, "2 hours"), (DAY / 48, "30 minutes"), (DAY / 2_000, "less than")]
+    {
+        let short = judge(false, Ok(left), Duration::ZERO);
+        assert!(short.how == Good && short.found.contains(&format!("good for {said}")), "{short:?}");
+    }
 }
