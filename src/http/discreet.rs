@@ -18,6 +18,11 @@ const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
 pub fn discreet(text: &str, source: &str) -> String {
     let place = Place::of(source);
     let mut out = String::with_capacity(text.len());
+    let (subject, text) = match behind_camera(text) {
+        Some(rest) => (CAMERA, rest),
+        None => ("", text),
+    };
+    out.push_str(subject);
     let mut rest = place.without_urls(text);
     while !rest.is_empty() {
         // What an address can be written with; everything between is left as it is.
@@ -33,8 +38,15 @@ pub fn discreet(text: &str, source: &str) -> String {
             out = out.replace(&twice, stand_in);
         }
     }
-    // Failures begin with "camera HOST:PORT".
-    out.replace(&format!("camera {CAMERA}"), CAMERA)
+    out
+}
+
+/// What is said of a camera, behind `camera HOST:PORT`: failures begin so, and it may be where it was before its source was
+/// changed.
+fn behind_camera(text: &str) -> Option<&str> {
+    let said = text.strip_prefix("camera ")?;
+    let end = said.find(' ')?;
+    said[..end].contains(':').then_some(&said[end..])
 }
 
 fn is_of_word(c: char) -> bool {
@@ -100,19 +112,22 @@ impl<'a> Place<'a> {
     fn is_named_by(&self, word: &str) -> bool {
         let whole = word.trim_matches(['[', ']']);
         let is_address = |text: &str| text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
+        let without_port = word.rsplit_once(':').map_or(word, |(name, _)| name).trim_matches(['[', ']']);
         // As in `http:127.0.0.1`, `name:8554`, `x-10.0.0.7`, and the port alone.
         let pieces = word.split([':', '[', ']', '%']);
         let parts = pieces.flat_map(|piece| std::iter::once(piece).chain(piece.split(['_', '-'])));
         is_address(whole)
             || is_address(word)
             || self.is_host(whole)
+            || self.is_host(without_port)
             || !self.port.is_empty() && whole == self.port
             || parts.into_iter().any(|part: &str| is_address(part) || self.is_host(part))
     }
 
     /// Whether it is the host's name, or a name below that.
     fn is_host(&self, name: &str) -> bool {
-        let (name, host) = (name.trim_matches('.').to_ascii_lowercase(), self.host.to_ascii_lowercase());
+        // A dot at the end means the same name (RFC 1034 §3.1).
+        let [name, host] = [name, self.host].map(|name| name.trim_matches('.').to_ascii_lowercase());
         let below = || name.strip_suffix(&host).is_some_and(|front| front.ends_with('.'));
         !name.is_empty() && (LOCAL.contains(&&*name) || !host.is_empty() && (name == host || below()))
     }
@@ -157,6 +172,14 @@ mod tests {
                 "the camera at 12:30 sent 4.5 MB (404)",
             ),
             ("the demo ended", "demo", "the demo ended"),
+            (
+                "camera old.lan:554 has a name that does not resolve (127.0.0.53 says no): check it",
+                "rtsp://new.lan:554",
+                "the camera has a name that does not resolve (another address says no): check it",
+            ),
+            ("is gate.lan.:554 right?", "rtsp://gate.lan.:554", "is the camera right?"),
+            ("is gate.lan:554 right?", "rtsp://gate.lan.:554", "is the camera right?"),
+            ("is [fe80::7%eth0]:554 right?", "rtsp://[fe80::7%eth0]:554", "is the camera right?"),
         ] {
             assert_eq!(discreet(text, source), expected);
         }

@@ -258,7 +258,7 @@ fn what_means_nothing_is_refused_with_what_would() {
         ("/api/v1/sessions?limit=1001", "limit=1001 is not a number from 0 to 1000"),
         (
             "/api/v1/sessions?strem=demo",
-            "strem means nothing here: there are stream, session, sort, offset, limit",
+            "\"strem\" is not known in a query here (known: stream, session, sort, offset, limit): did you mean stream?",
         ),
         ("/api/v1/sessions?session=xyz", "\"xyz\" is no id of a session"),
         ("/api/v1/log?level=warn", "level=warn is not kept: there are debug and info"),
@@ -275,7 +275,9 @@ fn what_means_nothing_is_refused_with_what_would() {
 #[test]
 fn the_configuration_in_effect_is_told_with_who_gave_each_value_and_without_secrets() {
     let cam = "cam=rtsp://user:canary@127.0.0.1:1/canary";
-    let sluice = SLUICE.start(&[cam, "--set", "streams.demo.source=demo", "--set", "nack.history=2s"]);
+    let hook = "access.hook.url=http://ann:canary@127.0.0.1:1/may?key=canary";
+    let sluice =
+        SLUICE.start(&[cam, "--set", "streams.demo.source=demo", "--set", "nack.history=2s", "--set", hook]);
     let told = ask(&sluice, "/api/v1/config");
     let setting = |key: &str| {
         let all = told["settings"].as_array().expect("settings");
@@ -286,6 +288,7 @@ fn the_configuration_in_effect_is_told_with_who_gave_each_value_and_without_secr
     assert_eq!(setting("nack.history"), ["2s", "command line"]);
     assert_eq!(setting("track.history_bytes"), ["16MiB", "default"]);
     assert_eq!(setting("streams.cam.source"), ["rtsp://127.0.0.1:1", "command line"]);
+    assert_eq!(setting("access.hook.url"), ["http://127.0.0.1:1/may", "command line"]);
     assert!(!told.to_string().contains("canary"), "{told}");
     let sluice = playing(&[]);
     let told = ask(&sluice, "/api/v1/config");

@@ -145,7 +145,12 @@ fn what_a_stream_may_be_is_what_it_may_be_in_the_file_and_mistakes_change_nothin
         ("yard", r#"{"a b":1}"#, 400, "is no key of a stream"),
         ("yard", "[]", 400, "no JSON as in"),
         ("yard", "", 400, "no JSON as in"),
-        ("yard?kep=true", r#"{"source":"demo"}"#, 400, "kep means nothing here"),
+        (
+            "yard?kep=true",
+            r#"{"source":"demo"}"#,
+            400,
+            "is not known in a query here (known: keep): did you mean keep?",
+        ),
         ("yard?keep=yes", r#"{"source":"demo"}"#, 400, "neither true nor false"),
         ("whep", r#"{"source":"demo"}"#, 400, "a path of the server"),
         ("yard", r#"{"source":"rtsp://127.0.0.1:9997/"}"#, 422, "admin.sources"),

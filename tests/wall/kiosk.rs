@@ -55,7 +55,7 @@ fn what_means_nothing_in_the_address_is_said_and_the_rest_is_shown() {
         ("columns=abc&cycle=5", &["columns=abc is not a number", "cycle=5 has no unit, as 5s has: pictures"]),
         ("columns=13&cycle=1s", &["columns=13 is not a number", "cycle=1s is not a time from 2s to 24h"]),
         ("cycle=40000h", &["cycle=40000h is not a time from 2s to 24h"]),
-        ("colums=2", &["colums means nothing here: there are streams, columns and cycle."]),
+        ("colums=2", &["A wall has no setting \"colums\": there are streams, columns and cycle."]),
         (
             "streams=cam1,cam3,gate*",
             &[

@@ -26,7 +26,10 @@ impl Asked {
         match asked.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(Asked(asked)),
             Some(name) => {
-                Err(bad(format!("{} means nothing here: there are {}", shown(name), known.join(", "))))
+                let meant = sluice_config::nearest(name, known.iter().copied());
+                let meant = meant.map(|meant| format!(": did you mean {meant}?")).unwrap_or_default();
+                let known = known.join(", ");
+                Err(bad(format!("{:?} is not known in a query here (known: {known}){meant}", shown(name))))
             }
         }
     }

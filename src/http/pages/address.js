@@ -22,7 +22,7 @@ export function readAddress(query) {
   const cycle = readCycle(query.get("cycle"), doubts);
   for (const name of new Set(query.keys()))
     if (!KNOWN.includes(name))
-      doubts.push(`${name} means nothing here: there are streams, columns and cycle.`);
+      doubts.push(`A wall has no setting "${name}": there are streams, columns and cycle.`);
   return { streams, columns, cycle, doubts };
 }
 
