@@ -62,6 +62,8 @@ struct Player {
     server: SocketAddr,
     session: String,
     ended: bool,
+    /// The last check that it sent.
+    check: Option<Vec<u8>>,
 }
 
 impl Player {
@@ -75,7 +77,7 @@ impl Player {
         let stream = connect(tcp_candidate(&answer).expect("a candidate"), Ipv4Addr::LOCALHOST, room);
         let server = candidate(&answer).expect("a candidate");
         let session = response.session("/demo/whep").expect("a session");
-        Player { client, stream, frames: Frames::default(), server, session, ended: false }
+        Player { client, stream, frames: Frames::default(), server, session, ended: false, check: None }
     }
 
     /// Plays until `done`, which is asked again and again.
@@ -101,6 +103,8 @@ impl Player {
         }
         if self.client.deadline <= now {
             let sent = self.client.handle(now, None);
+            let is_check = |sent: &&Sent| sent.1.starts_with(&[0, 1]);
+            self.check = sent.iter().find(is_check).map(|sent| sent.1.to_vec()).or(self.check.take());
             send(&mut self.stream, sent);
         }
     }
@@ -156,12 +160,42 @@ fn a_viewer_without_udp_watches_over_a_connection() {
     let theirs = Request::get("/v3/webrtcsessions/list").send(sluice.admin).json();
     let session = &theirs["items"][0];
     assert_eq!(session["localCandidate"], format!("host/tcp/{}/{}", ours.ip(), ours.port()), "{session}");
+    let theirs = player.stream.local_addr().expect("its address");
+    assert_eq!(session["remoteAddr"], theirs.to_string(), "{session}");
 
     let asked = sluice.request(Request::new("DELETE", &player.session));
     assert_eq!(asked.status, 200);
     player.play(|client| client.closed.is_some());
     closed(&mut player.stream);
     sluice.wait_for_metric("sluice_tcp_connections", "is 0", |open| open == 0.0);
+}
+
+#[test]
+fn a_flood_of_checks_on_a_connection_is_looked_at_in_part_and_costs_nobody_the_picture() {
+    let sluice = playing(&[]);
+    let viewers = Viewers::join_many(&sluice, "demo", 2);
+    let mut player = Player::join(&sluice, 1 << 20);
+    player.play(|client| client.pictures().count() > 60);
+    viewers.wait_until_watching();
+    // One of its own, whole and authentic, as often as the line takes it.
+    let check = player.check.clone().expect("it has sent one");
+    let flood = frame(&check).repeat(3_000);
+    let sender = {
+        let mut stream = player.stream.try_clone().expect("the connection");
+        std::thread::spawn(move || {
+            let _ = stream.write_all(&flood);
+        })
+    };
+    let before = player.pictures();
+    player.play(|client| client.pictures().count() > before + 120);
+    sender.join().expect("it is sent");
+    let over = sluice.metric("sluice_ingress_discarded_datagrams_total{reason=\"check_rate\"}");
+    assert!((2_000.0..3_000.0).contains(&over), "{over} of 3,000 were not looked at");
+    player.assert_whole();
+    assert!(!player.ended && player.client.closed.is_none());
+    for stats in viewers.stats() {
+        assert_eq!(stats.video.lost(), 0, "{stats:?}");
+    }
 }
 
 #[test]

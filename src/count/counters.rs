@@ -79,6 +79,8 @@ cells! {
         discarded_taken_address,
         /// Discarded: a check from a ninth address of its viewer.
         discarded_ninth_address,
+        /// Discarded: STUN over what one TCP connection may have looked at in a second.
+        discarded_check_rate,
         /// Discarded: a check by IPv4 or IPv6 where no such address was announced.
         discarded_unannounced,
         /// Discarded: a check that came before, now from an unknown address.

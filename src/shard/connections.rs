@@ -15,7 +15,9 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use sluice_media::framing::{FRAME_HEADER, Frames, frame_header};
+use sluice_media::{Class, class};
 
+use super::checks::Checks;
 use crate::count::ShardCounters;
 use crate::peer::{ConnectionId, Remote};
 
@@ -76,6 +78,7 @@ struct Connection {
     remote: Remote,
     local: Option<IpAddr>,
     frames: Frames,
+    checks: Checks,
     waiting: Vec<u8>,
     /// How much of it is written.
     written: usize,
@@ -186,6 +189,7 @@ impl Connections {
             remote: Remote { address, connection: Some(id) },
             local,
             frames: Frames::default(),
+            checks: Checks::default(),
             waiting: Vec::new(),
             written: 0,
             is_readable: true,
@@ -242,6 +246,18 @@ impl Connections {
         self.readable.push(id);
         let Connection { remote, local, frames, .. } = connection;
         Some((*remote, *local, std::mem::take(frames)))
+    }
+
+    /// Whether a frame of a connection is looked at: of STUN so much in a second. The rest of it is discarded, and counted.
+    pub(super) fn admit(&mut self, id: ConnectionId, frame: &[u8], now: Instant) -> bool {
+        if class(frame) != Class::Stun {
+            return true;
+        }
+        let is_admitted = self.open.get_mut(&id).is_some_and(|connection| connection.checks.admit(now));
+        if !is_admitted {
+            self.counters.discarded_check_rate.add(1);
+        }
+        is_admitted
     }
 
     /// The frames of a connection were looked at, as far as they go; `known` if a viewer is at it, `readable` unless one

@@ -469,7 +469,9 @@ impl Rounds {
                 match frames.next_frame() {
                     Ok(Some(datagram)) => {
                         counters.ingress_datagrams.add(1);
-                        known |= shard.handle_datagram(now, remote, local, datagram, outbox);
+                        if outbox.connections.admit(id, datagram, now) {
+                            known |= shard.handle_datagram(now, remote, local, datagram, outbox);
+                        }
                     }
                     Ok(None) => break true,
                     Err(_) => break false,

@@ -56,11 +56,12 @@ const DROPS: [(&str, Read); 7] = [
 ];
 
 /// Datagrams not looked at further, by reason.
-const DISCARDS: [(&str, Read); 14] = [
+const DISCARDS: [(&str, Read); 15] = [
     ("oversize", |c| &c.discarded_oversize),
     ("unauthenticated", |c| &c.discarded_unauthenticated),
     ("taken_address", |c| &c.discarded_taken_address),
     ("ninth_address", |c| &c.discarded_ninth_address),
+    ("check_rate", |c| &c.discarded_check_rate),
     ("unannounced", |c| &c.discarded_unannounced),
     ("copy", |c| &c.discarded_copy),
     ("no_check", |c| &c.discarded_no_check),
