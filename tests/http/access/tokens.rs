@@ -61,6 +61,20 @@ fn a_token_opens_pages_and_streams_that_it_was_made_for_until_it_ends() {
     assert_eq!(metric(&sluice, "sluice_sessions"), Some(1.0), "the other one plays on");
     let log = sluice.log();
     assert!(log.contains("a token was made") && !log.contains("sluice_"), "{log}");
+    // Who had it made is written down with it.
+    let made: Vec<&str> = log.lines().filter(|line| line.contains("a token was made")).collect();
+    assert!(made.len() == 2 && made.iter().all(|line| line.contains("by=\"ann\"")), "{made:#?}");
+}
+
+#[test]
+fn what_means_no_stream_there_is_now_is_told_and_an_expression_is_as_good_as_a_name() {
+    let sluice = guarded_by_ann();
+    let wanted = json!({ "streams": ["gate", "gaet", "~^ya.d$", "hall-*", "~^x"], "for": "10m" });
+    let made = make(&sluice, &wanted);
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(made.json()["unmatched"], json!(["gaet", "hall-*", "~^x"]));
+    let token = made.json()["token"].as_str().expect("a token").to_owned();
+    assert_eq!(sluice.request(Request::get(&format!("/yard/frame.mp4?token={token}"))).status, 200);
 }
 
 #[test]
@@ -77,6 +91,8 @@ fn only_who_has_api_gets_one_and_only_for_what_can_be_given() {
         (json!({ "streams": ["gate"] }), "for"),
         (json!({ "streams": [], "for": "10m" }), "0 names"),
         (json!({ "streams": ["ga te"], "for": "10m" }), "` `"),
+        (json!({ "streams": ["gate", "yard/whep"], "for": "10m" }), "whep"),
+        (json!({ "streams": ["~("], "for": "10m" }), "no regular expression"),
         (json!({ "streams": ["gate"], "for": "10" }), "for:"),
         (json!({ "streams": ["gate"], "for": "8760h" }), "out of range"),
         (json!({ "streams": ["gate"], "for": "10m", "action": "api" }), "unknown field"),
