@@ -8,12 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use super::access::issue;
+use super::access::issue::{self, Issuer};
 use super::access::operators::{self, Operators};
 use super::api;
 use super::drain::{self, Drained};
@@ -21,6 +21,7 @@ use super::hosts::{self, Hosts};
 use super::mediamtx::metrics::{self as theirs, Which};
 use super::mediamtx::{self, MediaMtx};
 use super::operator_page;
+use super::pages;
 use super::problem::Problem;
 use super::profiles::{self, Profiles};
 use crate::operator::Operator;
@@ -62,8 +63,8 @@ pub fn routes(admin: Arc<Admin>) -> Router {
     let profiles = profiles::routes(admin.profiles.clone());
     let api = api::routes(admin.operator.clone());
     let (hosts, operators) = (admin.hosts.clone(), admin.operators.clone());
-    let (access, drained, mediamtx) =
-        (operators.access.clone(), admin.drained.clone(), admin.mediamtx.clone());
+    let (drained, mediamtx) = (admin.drained.clone(), admin.mediamtx.clone());
+    let issuer = Issuer { access: operators.access.clone(), registry: admin.registry.clone() };
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -73,25 +74,29 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .with_state(admin)
         .merge(profiles)
         .merge(api)
-        .merge(issue::routes(access))
+        .merge(issue::routes(issuer))
         .merge(mediamtx::routes(mediamtx))
         .merge(drain::routes(drained))
         .merge(operator_page::routes())
         .layer(from_fn_with_state(operators, operators::check))
         .layer(from_fn_with_state(hosts, hosts::check))
+        .layer(from_fn(pages::for_people))
 }
 
 /// A listener for metrics alone.
 pub fn metrics_alone(admin: Arc<Admin>) -> Router {
     let (hosts, operators) = (admin.hosts.clone(), admin.operators.clone());
+    // Who may not have the metrics may know where they are, which tells nothing of them.
     Router::new()
         .route("/metrics", get(metrics))
+        .with_state(admin)
+        .layer(from_fn_with_state(operators, operators::check))
+        .route("/", get(|| async { "sluice: metrics, and nothing else\n\n/metrics    for Prometheus\n" }))
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such page: /metrics is all that is here")
         })
-        .with_state(admin)
-        .layer(from_fn_with_state(operators, operators::check))
         .layer(from_fn_with_state(hosts, hosts::check))
+        .layer(from_fn(pages::for_people))
 }
 
 /// What this is, as `sluice --version` says it.

@@ -55,11 +55,7 @@ pub fn routes() -> Router {
 
 /// A program that does not ask for HTML wants to read.
 async fn index(headers: HeaderMap) -> Response {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let html = accepted
-        .flat_map(|value| value.split(','))
-        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html")));
-    let mut response = match html {
+    let mut response = match pages::asks_for_html(&headers) {
         true => pages::page(&headers, StatusCode::OK, "text/html; charset=utf-8", PAGE),
         false => INDEX.into_response(),
     };

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
 use super::conditional::{etag_of, has_already};
-use super::problem::{Challenge, Problem};
+use super::problem::{Challenge, Problem, Saying};
 
 /// The header that keeps pages to this server: no foreign script, style, frame or connection.
 pub const CONTENT_SECURITY_POLICY: (header::HeaderName, HeaderValue) = (
@@ -86,6 +88,33 @@ pub fn may_go_to(page: &mut Response, site: Option<&str>) {
 /// What a page is where the browser has to ask for a name and a password first, or to wait: the same refusal as a
 /// text for people. Without a script, which would have the browser ask again and again.
 pub(super) fn refused(problem: Problem) -> Response {
+    let mut response = problem.clone().into_response();
+    dress(&mut response, &problem);
+    response
+}
+
+/// Has refusals on the way to a browser's window say what they say as a page; what programs and scripts ask for stays as it is.
+pub(super) async fn for_people(request: Request, next: Next) -> Response {
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD) && asks_for_html(request.headers());
+    let mut response = next.run(request).await;
+    let said = response.extensions_mut().remove::<Saying>();
+    if let Some(Saying(problem)) = said.filter(|_| looks) {
+        dress(&mut response, &problem);
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    }
+    response
+}
+
+/// Whether it is a page that is asked for, as browsers do for their window.
+pub(super) fn asks_for_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html")))
+}
+
+/// Makes a page of what was refused.
+fn dress(response: &mut Response, problem: &Problem) {
     let title = problem.status.canonical_reason().unwrap_or("Refused");
     let detail = html(&problem.detail);
     let detail = detail.chars().take(1).flat_map(char::to_uppercase).chain(detail.chars().skip(1));
@@ -100,7 +129,6 @@ pub(super) fn refused(problem: Problem) -> Response {
          content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/static/style.css\"><title>{title}</title>\
          <body class=\"refused\"><main><h1>{title}</h1><p>{detail}.</p>{next}</main>"
     );
-    let mut response = problem.into_response();
     *response.body_mut() = text.into();
     let headers = response.headers_mut();
     let (name, value) = CONTENT_SECURITY_POLICY;
@@ -108,7 +136,8 @@ pub(super) fn refused(problem: Problem) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    // It was that of the other text.
+    headers.remove(header::CONTENT_LENGTH);
 }
 
 /// A text where HTML is read.

@@ -3,6 +3,7 @@
 //! Bodies are `application/problem+json` (RFC 9457) with an extra `error` member, which is what
 //! players written for other servers read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -163,8 +164,13 @@ struct ToldMistake {
     hint: Option<String>,
 }
 
+/// A refusal on its response, for who would rather have it as a page.
+#[derive(Debug, Clone)]
+pub(super) struct Saying(pub(super) Arc<Problem>);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let saying = Saying(Arc::new(self.clone()));
         // For pages, which have a title of their own (extension members, RFC 9457 §3.2).
         let (cause, reason) = self.reason.map_or((None, None), |reason| {
             let (cause, reason) = *reason;
@@ -184,6 +190,7 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_string(&body).expect("texts and numbers can be JSON");
         let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(saying);
         if let Some(word) = self.word {
             response.extensions_mut().insert(Refused(word));
         }

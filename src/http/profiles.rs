@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::access::operators::{self, Operators};
 use super::extract::Queried;
 use super::hosts::{self, Hosts};
+use super::pages;
 use super::problem::Problem;
 use super::same_origin;
 use crate::profile::aside::aside;
@@ -81,11 +82,14 @@ impl Profiles {
 /// A listener for profiles alone.
 pub fn alone(profiles: Arc<Profiles>, operators: Operators, hosts: Hosts) -> Router {
     routes(profiles)
+        .layer(axum::middleware::from_fn_with_state(operators, operators::check))
+        // Who may take none may know where they are.
+        .route("/", get(|| async { "sluice: profiles, and nothing else\n\n/debug/pprof/    lists them\n" }))
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such page: /debug/pprof/ lists what is here")
         })
-        .layer(axum::middleware::from_fn_with_state(operators, operators::check))
         .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
+        .layer(axum::middleware::from_fn(pages::for_people))
 }
 
 /// Routes of profiles.

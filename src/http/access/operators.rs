@@ -38,8 +38,14 @@ pub async fn check(State(operators): State<Operators>, mut request: Request, nex
     }
 }
 
+/// The style of the page that says a refusal.
+const REFUSED_STYLE: &str = "/static/style.css";
+
 /// The action that a path means; none where it is for everybody.
 fn action(path: &str) -> Option<Action> {
+    if path == REFUSED_STYLE {
+        return None;
+    }
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first {
         "livez" | "readyz" | "version" => None,
@@ -59,6 +65,8 @@ mod tests {
             ("/livez", None),
             ("/readyz", None),
             ("/version", None),
+            ("/static/style.css", None),
+            ("/static/style.css/", Some(Action::Api)),
             ("/metrics", Some(Action::Metrics)),
             ("/debug/pprof/heap", Some(Action::Pprof)),
             ("/debug/flamegraph", Some(Action::Pprof)),

@@ -102,4 +102,68 @@ fn a_listener_for_profiles_alone_asks_too() {
     };
     assert_eq!((ask("dev", "hunter2"), ask("dev", "hunter"), ask("ann", "hunter2")), (200, 401, 401));
     assert_eq!(Request::get("/debug/pprof/").send(profiles).status, 401);
+    let signpost = Request::get("/").send(profiles);
+    assert!(signpost.status == 200 && signpost.text().contains("/debug/pprof/"), "{}", signpost.text());
+}
+
+#[test]
+fn a_listener_for_metrics_alone_says_where_they_are_and_keeps_them() {
+    let metrics: SocketAddr = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("its address")
+    };
+    let listen = format!("metrics.listen={metrics}");
+    let prometheus = [
+        "--set",
+        "access.users.prometheus.password=hunter2",
+        "--set",
+        "access.users.prometheus.metrics=true",
+    ];
+    let _sluice = SLUICE.start(&[&prometheus[..], &["--set", &listen]].concat());
+    let ask = |path: &str| Request::get(path).send(metrics);
+    let signpost = ask("/");
+    assert!(signpost.status == 200 && signpost.text().contains("/metrics"), "{}", signpost.text());
+    assert!(!signpost.text().contains("sluice_"), "{}", signpost.text());
+    assert_eq!(ask("/metrics").status, 401);
+    assert_eq!(named(Request::get("/metrics"), "prometheus", "hunter2").send(metrics).status, 200);
+    assert!(refused(&ask("/api/v1/sessions"), 404).contains("/metrics is all"));
+}
+
+#[test]
+fn a_browser_that_is_refused_reads_why_on_a_page_and_programs_read_json() {
+    let ann = ["--set", "access.users.ann.password=hunter2", "--set", "access.users.ann.metrics=true"];
+    let bob = ["--set", "access.users.bob.password=hunter3", "--set", "access.users.bob.api=true"];
+    let sluice = SLUICE.start(&[&ann[..], &bob[..]].concat());
+    let window = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let ask = |path: &str, host: &str| {
+        let request = named(Request::get(path), "ann", "hunter2").header("Accept", window);
+        if host.is_empty() { request } else { request.header("Host", host) }.send(sluice.admin)
+    };
+    for (path, host, status, words) in [
+        ("/", "", 403, "Who is let in by this name"),
+        ("/api/v1/sessions", "", 403, "Who is let in by this name"),
+        ("/", "evil.example", 421, "This listener does not answer to the name"),
+    ] {
+        let page = ask(path, host);
+        assert_eq!(page.status, status, "{}", page.text());
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(page.header("vary"), Some("Accept"));
+        assert!(
+            page.header("content-security-policy")
+                .is_some_and(|policy| policy.contains("default-src 'none'"))
+        );
+        let html = page.text();
+        assert!(
+            html.contains(&format!("<p>{words}")) && html.contains("</main>") && !html.contains('{'),
+            "{html}"
+        );
+    }
+    // The style of that page is no secret.
+    assert_eq!(Request::get("/static/style.css").send(sluice.admin).status, 200);
+    assert_eq!(Request::get("/static/operator.js").send(sluice.admin).status, 401);
+    let nobody = Request::get("/").header("Accept", window).send(sluice.admin);
+    assert!(nobody.status == 401 && nobody.text().contains("<h1>Unauthorized"), "{}", nobody.text());
+    assert!(nobody.header("www-authenticate").is_some_and(|said| said.starts_with("Basic")));
+    let program = named(Request::get("/api/v1/sessions"), "ann", "hunter2").header("Accept", "*/*");
+    assert!(refused(&program.send(sluice.admin), 403).contains("who is let in by this name"));
 }
