@@ -6,6 +6,8 @@
 
 #[path = "browser/access.rs"]
 mod access;
+#[path = "http/access/other.rs"]
+mod other;
 
 use std::time::Duration;
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use sluice_harness::page::{Page, turn};
-use sluice_harness::{Request, Sluice};
+use sluice_harness::{Request, Sluice, wait_for};
 
+use crate::other::Other;
 use crate::{SLUICE, assert_plays};
 
 /// A server with `gate` and `yard`, where Ann may watch the gate, and Bob may have tokens made.
@@ -148,4 +149,28 @@ fn a_page_that_the_other_server_refuses_comes_back_to_its_own() {
     sluice.wait_for_metric("sluice_viewers", "is 1", |viewers| viewers == 1.0);
     page.wait_until("document.getElementById('message').hidden");
     assert_eq!(other.metric("sluice_sessions"), 0.0);
+}
+
+#[test]
+fn a_page_whose_address_says_who_asks_opens_no_window_for_what_it_asks_beside() {
+    let _turn = turn();
+    // Whoever has the key may watch the gate, and not know what else there is.
+    let judge = Other::start(|question| {
+        let may = question["path"] == "gate"
+            && question["query"].as_str().is_some_and(|all| all.contains("key=right"));
+        (if may { 204 } else { 401 }, String::new())
+    });
+    let hook = format!("access.hook.url={}", judge.url("/auth"));
+    let sluice = guarded_with(&["--set", &hook]);
+    let mut page = Page::open(sluice.http, "/gate/?key=right");
+    page.wait_for_frames(30);
+    page.eval(
+        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true })), null",
+    );
+    let list = |query: &str| judge.asked().iter().any(|one| one["path"] == "" && one["query"] == query);
+    wait_for("the question about the list, with the page's key", || list("key=right").then_some(()));
+    page.wait_for_frames(60);
+    let stats = page.stats();
+    assert!(!went_wrong(&stats, "asked in vain for a name and a password"), "{stats:#}");
+    assert_eq!(page.eval("location.pathname"), "/gate/");
 }

@@ -1,6 +1,6 @@
 // Why a stream does not play, in words.
 
-import { credentials } from "./token.js";
+import { beside } from "./token.js";
 import { sentence, troubleWords } from "./words.js";
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -68,11 +68,8 @@ function explainPath(candidates, port) {
 export async function explainStill(root, name, arrives) {
   try {
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-    const response = await fetch(new URL("streams.json", root), {
-      cache: "no-store",
-      headers: credentials(),
-      signal,
-    });
+    const [url, headers] = beside(new URL("streams.json", root));
+    const response = await fetch(url, { cache: "no-store", headers, signal });
     const { streams } = await response.json();
     const { trouble, error, notes } = streams.find((stream) => stream.name === name);
     if (arrives) return notes.map(sentence).join(" ");

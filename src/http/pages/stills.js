@@ -5,8 +5,8 @@
 // under way; every picture is due again after DUE_MS, but all of them together are asked for no more than
 // once in PACE_MS. So what a wall costs has a bound that its number of tiles does not move.
 
-import { BY_SCRIPT, REFUSED_MS } from "./streams.js";
-import { credentials } from "./token.js";
+import { REFUSED_MS } from "./streams.js";
+import { BY_SCRIPT, credentials } from "./token.js";
 
 // Raising it loads a wall sooner and asks more of the server at once.
 const FETCHES = 4;

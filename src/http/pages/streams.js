@@ -11,13 +11,11 @@
 //    "audio": {"codec": "opus", "channels": 2} | null,
 //    "notes": ["..."], "viewers": 3, "source": "rtsp" | "demo" }]}
 
-import { credentials } from "./token.js";
+import { BY_SCRIPT, credentials } from "./token.js";
 
 const REQUEST_TIMEOUT_MS = 5_000;
 // Who is refused is so until somebody changes something at the server: each question is a line of its log.
 export const REFUSED_MS = 60_000;
-// The server challenges no browser then, which would ask whoever looks and have the request wait for an answer.
-export const BY_SCRIPT = { "X-Requested-With": "fetch" };
 
 // Addresses are relative to the page, so that they hold below any path that a proxy takes off.
 export function streamUrl(root, name, rest = "") {

@@ -19,6 +19,21 @@ export function passedOn(url) {
   return Object.assign(new URL(url), { search: query.toString() });
 }
 
+// Says that a script asks. The server challenges no browser then, which would ask whoever looks and have the request wait
+// for an answer.
+export const BY_SCRIPT = { "X-Requested-With": "fetch" };
+
+// What a page's address sets, as MediaMTX's do. Whatever else is in it may be what a hook judges by.
+const SETTINGS = ["controls", "muted", "autoplay", "playsinline", "disablepictureinpicture"];
+
+// The address and the headers of a question beside the stream of this page, such as the list of all. Where the page's own
+// address says who asks, it says so here, too, and a refusal has no browser ask for a password. Where the browser was
+// told one when the page was opened, it sends it here only when it is challenged.
+export function beside(url) {
+  const says = token !== null || [...new URLSearchParams(location.search).keys()].some((name) => !SETTINGS.includes(name));
+  return [passedOn(url), { ...(says && BY_SCRIPT), ...credentials() }];
+}
+
 // Headers that say who asks.
 export function credentials() {
   return token ? { Authorization: `Bearer ${token}` } : {};

@@ -48,6 +48,45 @@ fn it_is_asked_as_mediamtx_asks_and_its_answer_holds_for_a_while() {
 }
 
 #[test]
+fn about_the_list_it_is_asked_once_and_may_say_no_to_that_alone() {
+    let judge = Other::start(|question| {
+        let may = match question["query"].as_str() {
+            Some("key=all") => true,
+            Some("key=gate") => question["path"] == "gate",
+            _ => false,
+        };
+        (if may { 204 } else { 401 }, String::new())
+    });
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/auth"))]);
+    let get = |path: &str| sluice.request(Request::get(path));
+    let list = get("/streams.json?key=all");
+    assert_eq!(list.status, 200, "{}", list.text());
+    assert_eq!(judge.asked().len(), 1, "one question, however many streams there are: {:?}", judge.asked());
+    assert_eq!((&judge.asked()[0]["path"], &judge.asked()[0]["action"]), (&"".into(), &"read".into()));
+    // Names and states are all that it tells; who may not know them is refused the list, and watches what he may.
+    refused(&get("/streams.json?key=gate"), 401);
+    assert_eq!(get("/gate/frame.mp4?key=gate").status, 200);
+    refused(&get("/yard/frame.mp4?key=gate"), 401);
+}
+
+#[test]
+fn a_script_of_a_page_that_says_so_is_not_asked_for_a_password() {
+    let judge = Other::start(|_| (401, String::new()));
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/auth"))]);
+    let list = || Request::get("/streams.json?key=wrong");
+    for (request, challenge) in [
+        (list().header("X-Requested-With", "fetch"), "Bearer"),
+        (list().header("Authorization", "Bearer wrong"), "Bearer"),
+        // It may be one that a browser knows the password for, and sends it when it is challenged.
+        (list(), "Basic"),
+    ] {
+        let answer = sluice.request(request);
+        let said = answer.header("www-authenticate").expect("a challenge");
+        assert!(said.starts_with(challenge), "{said}");
+    }
+}
+
+#[test]
 fn a_token_in_the_address_is_told_as_one_and_stays_in_the_query() {
     let judge =
         Other::start(|question| (if question["token"] == "a key" { 204 } else { 401 }, String::new()));

@@ -65,7 +65,15 @@ fn its_bearer_may_what_it_says_until_it_ends() {
     assert_eq!(as_password.status, 201, "{}", as_password.text());
     assert_eq!(join("yard", &good).status, 403);
     // In an address it would be in every log on the way.
-    assert_eq!(sluice.request(Request::get(&format!("/gate/frame.mp4?token={good}"))).status, 401);
+    for name in ["token", "jwt"] {
+        assert_eq!(
+            sluice.request(Request::get(&format!("/gate/frame.mp4?{name}={good}"))).status,
+            401,
+            "{name}"
+        );
+        let offer = Request::offer(&format!("/gate/whep?{name}={good}"), OFFER);
+        assert_eq!(sluice.request(offer).status, 401, "{name}");
+    }
     for (case, wrong) in [
         (
             "of another service",
