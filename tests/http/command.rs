@@ -246,3 +246,18 @@ fn the_first_lines_say_what_a_person_needs_next() {
     assert_eq!(index.status, 200);
     assert!(["/metrics", "/livez", "/readyz"].iter().all(|path| index.text().contains(path)));
 }
+
+#[test]
+fn what_could_not_be_printed_is_no_success() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("it is there");
+    for arguments in [&["schema"][..], &["config"], &["config", "--json"]] {
+        let output = SLUICE.command().args(arguments).stdout(full()).output().expect("it runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.starts_with("cannot write to standard output: No space left"), "{arguments:?}: {said}");
+    }
+    // Of a check the verdict is in its exit code.
+    let file = File::new("full", "[udp]\nport = 9000\n");
+    let checked = SLUICE.command().args(["check", file.path()]).stdout(full()).output().expect("it runs");
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}

@@ -118,3 +118,26 @@ fn mistakes_are_said_once_and_the_old_configuration_stays() {
     assert!(!sluice.log()[before..].contains("read again"), "{}", sluice.log());
     assert_eq!(names(&sluice), ["a", "b"]);
 }
+
+#[test]
+fn a_watch_that_is_lost_is_told_and_told_again_when_it_is_lost_anew() {
+    let folder = Folder::new();
+    let path = folder.write("there/a.toml", &watched(&["a"]));
+    let sluice = serve(&path);
+    let losses = || sluice.log().matches("cannot be watched").count();
+    let (there, away) = (folder.0.join("there"), folder.0.join("away"));
+    for times in 1..=2 {
+        let stream = format!("s{times}");
+        folder.write("there/a.toml", &watched(&[&stream]));
+        wait_for_streams(&sluice, &[&stream]);
+        // As long as a pause between two tries: what is lost within it is the same loss.
+        std::thread::sleep(Duration::from_secs(6));
+        std::fs::rename(&there, &away).expect("it is renamed");
+        // The folder that was watched is still there under another name: it is left when something in it changes.
+        std::fs::write(away.join("a.toml"), "").expect("it is written");
+        wait_for("the loss to be told", || (losses() == times).then_some(()));
+        std::thread::sleep(Duration::from_secs(6));
+        assert_eq!(losses(), times, "once each: {}", sluice.log());
+        std::fs::rename(&away, &there).expect("it is renamed");
+    }
+}
