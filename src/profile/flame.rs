@@ -115,6 +115,7 @@ mod tests {
 
     use super::*;
     use crate::profile::Sample;
+    use crate::profile::Sampler;
     use crate::profile::names::Line;
 
     #[test]
@@ -134,7 +135,7 @@ mod tests {
             duration: Duration::ZERO,
             samples: vec![sample("[kernel] sendmmsg", 3), sample("seal", 1)],
             comments: Vec::new(),
-            sampler: &[],
+            sampler: Sampler::default(),
         };
         let svg = draw(&profile, &mut Names::default(), "a & b");
         assert!(svg.contains("a &amp; b") && svg.contains("run&lt;T&gt; (100.00 %)"), "{svg}");

@@ -39,23 +39,52 @@ pub struct Profile {
     pub samples: Vec<Sample>,
     /// What a reader has to know.
     pub comments: Vec<String>,
-    /// Functions that took the sample, by how their names begin: they are not shown.
-    pub sampler: &'static [&'static str],
+    /// What took the samples: it is not shown.
+    pub sampler: Sampler,
+}
+
+/// Functions that take samples of those that call them, by how their names begin.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sampler {
+    /// By which a program comes to the sampler: they and all that they call are of it, whatever it is called.
+    pub gates: &'static [&'static str],
+    /// What calls those for others.
+    pub callers: &'static [&'static str],
+}
+
+impl Sampler {
+    fn is_gate(&self, line: &Line) -> bool {
+        self.gates.iter().any(|begin| line.function.starts_with(begin))
+    }
+
+    fn is_own(&self, line: &Line) -> bool {
+        self.is_gate(line) || self.callers.iter().any(|begin| line.function.starts_with(begin))
+    }
+
+    /// How many of the innermost of `frames` are of it.
+    fn depth(&self, frames: &[Frame], names: &mut Names) -> usize {
+        let gate = frames.iter().position(|frame| names.of(frame).iter().any(|line| self.is_gate(line)));
+        let Some(gate) = gate else { return 0 };
+        // What is inlined into the sampler is of it too.
+        let is_own = |frame: &&Frame| names.of(frame).last().is_some_and(|line| self.is_own(line));
+        gate + frames[gate..].iter().take_while(is_own).count()
+    }
 }
 
 impl Profile {
     /// Takes the sampler's own functions out of the stacks.
     pub fn without_sampler(mut self, names: &mut Names) -> Profile {
-        let is_sampler = |line: &Line| self.sampler.iter().any(|begin| line.function.starts_with(begin));
-        for sample in &mut self.samples {
-            // What is inlined into the sampler is of it too.
-            let is_own = |frame: &&Frame| names.of(frame).last().is_some_and(is_sampler);
-            let own = sample.frames.iter().take_while(is_own).count();
+        let Profile { sampler, samples, .. } = &mut self;
+        for sample in samples.iter_mut() {
+            let own = sampler.depth(&sample.frames, names);
             // Where there is nothing else it is better than nothing.
             if own < sample.frames.len() {
                 sample.frames.drain(..own);
-                names.without(&sample.frames[0], is_sampler);
             }
+        }
+        // Names last: they tell where the sampler ends.
+        for first in samples.iter().filter_map(|sample| sample.frames.first()) {
+            names.without(first, |line| sampler.is_own(line));
         }
         self
     }
@@ -104,5 +133,29 @@ impl Frame {
             frames.insert(0, Frame::Kernel(*call));
         }
         frames
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLER: Sampler = Sampler { gates: &["gate::"], callers: &["grows::"] };
+
+    fn depth(stack: &[&str]) -> usize {
+        let line = |name: &&str| Line { function: (*name).to_owned(), file: String::new(), line: 0 };
+        let frames: Vec<Frame> = stack.iter().map(|name| Frame::Named(line(name))).collect();
+        SAMPLER.depth(&frames, &mut Names::default())
+    }
+
+    #[test]
+    fn a_sampler_is_what_its_gates_call_and_what_calls_them_for_others() {
+        assert_eq!(
+            depth(&["take_sample", "do_rallocx", "gate::realloc", "grows::push", "camera", "grows::map"]),
+            4
+        );
+        assert_eq!(depth(&["gate::alloc", "camera"]), 1);
+        assert_eq!(depth(&["take_sample", "camera"]), 0, "by no gate");
+        assert_eq!(depth(&[]), 0);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use sluice_io::profile::heap;
 
-use super::{Frame, Kind, Profile, Sample};
+use super::{Frame, Kind, Profile, Sample, Sampler};
 
 /// As Go names them.
 const KINDS: [Kind; 4] = [
@@ -18,19 +18,18 @@ const KINDS: [Kind; 4] = [
     ("inuse_space", "bytes"),
 ];
 
-/// How the names of functions begin that allocate for others: the allocator, and what grows by it.
-const ALLOCATOR: [&str; 9] = [
-    "_rjem_",
-    "prof_alloc",
-    "irallocx_prof",
-    "<tikv_jemallocator::",
-    "tikv_jemallocator::",
-    "__rust",
-    // As compilers name it in the crate that chooses the allocator.
-    "sluice::__rust",
-    "alloc::",
-    "<alloc::",
-];
+/// The allocator, and what grows by it. Its own functions have many names, and compilers make one of several; the gates
+/// are always there.
+const ALLOCATOR: Sampler = Sampler {
+    gates: &[
+        "<tikv_jemallocator::",
+        "tikv_jemallocator::",
+        "__rust",
+        // As compilers name it in the crate that chooses the allocator.
+        "sluice::__rust",
+    ],
+    callers: &["alloc::", "<alloc::"],
+};
 
 /// Which of the values is asked for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +107,7 @@ impl Samples {
             duration,
             samples: samples.collect(),
             comments: vec![comment],
-            sampler: &ALLOCATOR,
+            sampler: ALLOCATOR,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use sluice_io::profile::Snapshot;
 
 use super::names::{Line, Names};
-use super::{Frame, Kind, Profile, Sample};
+use super::{Frame, Kind, Profile, Sample, Sampler};
 use crate::stat::Stat;
 use crate::tasks;
 
@@ -87,7 +87,7 @@ pub async fn profile() -> io::Result<Profile> {
         duration: Duration::ZERO,
         samples,
         comments: Vec::new(),
-        sampler: &[],
+        sampler: Sampler::default(),
     })
 }
 
