@@ -245,4 +245,8 @@ impl Sink for Probe<'_> {
     fn restarted(&mut self) {
         self.measure.restarted();
     }
+
+    fn is_watched(&self) -> bool {
+        true
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sluice_io::profile::{Sampler, Stack};
 
-use super::{Frame, Kind, Profile, Sample, Sampler};
+use super::{Frame, Kind, Profile, Sample};
 
 /// CPU time between two samples of a thread: 99 a second, so as not to beat with what happens a hundred times a second.
 /// Shorter costs more, and the kernel looks at such timers at its tick only.
@@ -62,7 +62,7 @@ pub async fn profile(time: Duration) -> io::Result<Profile> {
             0 => Vec::new(),
             _ => vec![format!("{lost} samples were lost: there were too many at once")],
         },
-        sampler: Sampler::default(),
+        sampler: super::Sampler::default(),
     })
 }
 

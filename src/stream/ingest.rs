@@ -4,6 +4,7 @@
 //! timestamps go on across a camera's reconnects, and says when the stream plays: when whoever comes gets a
 //! picture. Never knows RTSP, shards or viewers.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -360,6 +361,10 @@ impl Sink for Ingest {
 
     fn restarted(&mut self) {
         self.stream.counters.ingress_restarts.add(1);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.stream.viewers.load(Ordering::Relaxed) > 0
     }
 }
 

@@ -32,6 +32,8 @@ pub trait Sink: Send {
     /// The source began anew within its session: another SSRC, or packet numbers that have nothing to do with those
     /// before.
     fn restarted(&mut self);
+    /// Whether somebody sees what comes as it comes.
+    fn is_watched(&self) -> bool;
 }
 
 /// Lent, so that a stream's end of its source outlives a run of it that failed.
@@ -66,5 +68,9 @@ impl<S: Sink> Sink for &mut S {
 
     fn restarted(&mut self) {
         S::restarted(self);
+    }
+
+    fn is_watched(&self) -> bool {
+        S::is_watched(self)
     }
 }

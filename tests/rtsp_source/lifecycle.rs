@@ -29,6 +29,10 @@ impl Sink for Bomb {
     fn remark(&mut self, _: &[String]) {}
     fn damaged_keyframe(&mut self, _: Instant) {}
     fn restarted(&mut self) {}
+
+    fn is_watched(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test]

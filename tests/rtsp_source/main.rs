@@ -72,6 +72,10 @@ impl Sink for Collector {
     fn restarted(&mut self) {
         let _ = self.0.send(Seen::Restarted);
     }
+
+    fn is_watched(&self) -> bool {
+        true
+    }
 }
 
 /// Done when `stop` is told, or nobody is left to tell it.

@@ -19,6 +19,7 @@ use url::{Host, Url};
 use super::RtspSettings;
 use super::dialog::{Dialog, Track};
 use super::failure::Failure;
+use super::portions::Portions;
 
 /// Kernel buffer of a UDP socket: a keyframe arrives at once. Less loses packets while the thread is busy; more is
 /// kernel memory per camera.
@@ -44,6 +45,7 @@ pub(super) struct Connection {
     ports: Ports,
     /// Fires at a deadline or before it: to move it with every picture would cost more than to look too often.
     timer: Pin<Box<Sleep>>,
+    portions: Portions,
 }
 
 /// The UDP sockets of a session.
@@ -105,7 +107,7 @@ impl Connection {
             let peer = stream.peer_addr()?.ip();
             let ports = Ports { pairs: Vec::new(), peer, stranger: None, buffer: Vec::new() };
             let timer = Box::pin(tokio::time::sleep_until((now() + settings.rtsp.data_timeout).into()));
-            Ok(Connection { stream, without_stream: false, ports, timer })
+            Ok(Connection { stream, without_stream: false, ports, timer, portions: Portions::new(now()) })
         });
         opened.map_err(|error| Failure::Unreachable(error.to_string()))
     }
@@ -173,13 +175,15 @@ impl Connection {
         self.ports.stranger
     }
 
-    /// Writes what the dialog has to say and waits for what comes, until `deadline` at most.
+    /// Writes what the dialog has to say and waits for what comes, until `deadline` at most. What comes by the stream
+    /// may lie for a while, if that is so.
     pub(super) async fn turn(
         &mut self,
         dialog: &mut Dialog,
         deadline: Option<Instant>,
+        may_lie: bool,
     ) -> io::Result<Arrival> {
-        let Connection { stream, without_stream, ports, timer } = self;
+        let Connection { stream, without_stream, ports, timer, portions } = self;
         let (mut reader, writer) = stream.split();
         if *without_stream {
             dialog.output().clear();
@@ -198,11 +202,16 @@ impl Connection {
         {
             timer.as_mut().reset(deadline.into());
         }
+        if may_lie && !pending && ports.pairs.is_empty() {
+            portions.rest(now());
+        }
         tokio::select! {
             biased;
             // A read that does not fill its room needs no second one to learn that nothing is left.
             read = reader.read_buf(dialog.input()), if !*without_stream => {
-                Ok(if read? == 0 { Arrival::Closed } else { Arrival::Stream })
+                let read = read?;
+                portions.note(read);
+                Ok(if read == 0 { Arrival::Closed } else { Arrival::Stream })
             }
             (at, reports) = poll_fn(|context| ports.poll_ready(context)), if !ports.pairs.is_empty() => {
                 Ok(ports.read(at, reports))

@@ -39,6 +39,7 @@ mod numbers;
 mod oddities;
 mod once;
 mod order;
+mod portions;
 mod reader;
 mod routes;
 mod sdp;

@@ -138,6 +138,11 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.flow.until()
     }
 
+    /// Whether what comes may lie for a moment before it is read: nobody watches, and the camera is known to play.
+    pub(super) fn may_lie(&self) -> bool {
+        self.flow.is_steady() && !self.sink.is_watched()
+    }
+
     /// When [`Reader::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let orders = self.routes.iter().filter_map(|route| route.order.deadline());

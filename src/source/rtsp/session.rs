@@ -75,7 +75,7 @@ impl Session {
             let farewell = async {
                 while let Ok(
                     Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..) | Arrival::Reports(_),
-                ) = connection.turn(dialog, None).await
+                ) = connection.turn(dialog, None, false).await
                 {
                     while let Some(event) = dialog.poll(now()) {
                         if matches!(event, Event::Over | Event::Failed(_)) {
@@ -104,7 +104,7 @@ impl Session {
             let gone =
                 closed.map(|closed| reader.heard().map_or(closed, |at| at.max(closed)) + WITHOUT_STREAM);
             let deadline = self.dialog.deadline().into_iter().chain(reader.deadline()).chain(gone).min();
-            let arrival = connection.turn(&mut self.dialog, deadline).await;
+            let arrival = connection.turn(&mut self.dialog, deadline, reader.may_lie()).await;
             let now = now();
             let outlives =
                 self.dialog.is_playing() && self.dialog.tracks().iter().all(|track| track.port.is_some());
