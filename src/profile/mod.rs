@@ -5,6 +5,7 @@
 //! [`turn`] lets one be taken at a time, [`aside`] keeps the work out of the way of shards. HTTP is above (`http/profiles`).
 
 pub mod aside;
+mod clocks;
 pub mod cpu;
 pub mod flame;
 pub mod heap;
