@@ -55,6 +55,8 @@ pub struct Config {
     pub drain: Drain,
     /// `[rtsp]`: how cameras are pulled.
     pub rtsp: Rtsp,
+    /// `[on_demand]`: sources that run only while somebody watches.
+    pub on_demand: OnDemand,
     /// `[nack]`: repair of what viewers lose.
     pub nack: Nack,
     /// `[rtcp]`: reports to viewers.
@@ -84,6 +86,16 @@ impl Config {
     /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
     pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
         Rtsp { transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport), ..self.rtsp.clone() }
+    }
+
+    /// Whether `stream` is on demand, and how: `[on_demand]`, but for what the stream says itself.
+    pub fn on_demand_of(&self, stream: &Stream) -> OnDemand {
+        let OnDemand { enabled, start_timeout, close_after } = self.on_demand;
+        OnDemand {
+            enabled: stream.on_demand.unwrap_or(enabled),
+            start_timeout: stream.on_demand_start_timeout.unwrap_or(start_timeout),
+            close_after: stream.on_demand_close_after.unwrap_or(close_after),
+        }
     }
 }
 
@@ -417,6 +429,24 @@ impl Default for Rtsp {
             max_frame: FRAME_MAX,
             reach: None,
         }
+    }
+}
+
+/// `[on_demand]`: a source that the first viewer starts, and that ends after the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnDemand {
+    /// Whether a stream is that does not say; see [`Config::on_demand_of`].
+    pub enabled: bool,
+    /// How long a join waits for the first picture of a source that it has started.
+    pub start_timeout: Duration,
+    /// How long a source goes on that nobody watches any more.
+    pub close_after: Duration,
+}
+
+impl Default for OnDemand {
+    fn default() -> Self {
+        let time = Duration::from_secs(10);
+        Self { enabled: false, start_timeout: time, close_after: time }
     }
 }
 

@@ -13,7 +13,7 @@ mod streams;
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    Config, KeyInfo, LogFormat, Reload, Source, StreamName, Transport, parse,
+    Config, KeyInfo, LogFormat, Reload, Source, Stream, StreamName, Transport, parse,
     resolve::{Key, Schema},
     value::{Kind, Refusal},
 };
@@ -33,7 +33,27 @@ pub(crate) struct Draft {
 pub(crate) struct StreamDraft {
     pub(crate) source: Option<Source>,
     pub(crate) rtsp_transport: Option<Transport>,
+    pub(crate) on_demand: Option<bool>,
+    pub(crate) on_demand_start_timeout: Option<Duration>,
+    pub(crate) on_demand_close_after: Option<Duration>,
 }
+
+impl StreamDraft {
+    /// The stream, if it has a source.
+    pub(crate) fn finish(self) -> Option<Stream> {
+        let StreamDraft {
+            source,
+            rtsp_transport,
+            on_demand,
+            on_demand_start_timeout,
+            on_demand_close_after,
+        } = self;
+        let source = source?;
+        Some(Stream { source, rtsp_transport, on_demand, on_demand_start_timeout, on_demand_close_after })
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);

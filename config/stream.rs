@@ -1,7 +1,7 @@
 //! What viewers can ask for: a name and where its media comes from. A name is safe in a URL, a metric label and an
 //! environment variable by construction; whether a source answers is not known here.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use crate::{RtspUrl, Transport, redact::shown};
 
@@ -38,6 +38,25 @@ pub struct Stream {
     pub source: Source,
     /// Instead of `rtsp.transport`; see [`Config::rtsp_of`](crate::Config::rtsp_of).
     pub rtsp_transport: Option<Transport>,
+    /// Instead of `on_demand.enabled`; see [`Config::on_demand_of`](crate::Config::on_demand_of).
+    pub on_demand: Option<bool>,
+    /// Instead of `on_demand.start_timeout`.
+    pub on_demand_start_timeout: Option<Duration>,
+    /// Instead of `on_demand.close_after`.
+    pub on_demand_close_after: Option<Duration>,
+}
+
+impl Stream {
+    /// One that says no more than where its media comes from.
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            rtsp_transport: None,
+            on_demand: None,
+            on_demand_start_timeout: None,
+            on_demand_close_after: None,
+        }
+    }
 }
 
 /// Where a stream's media comes from.

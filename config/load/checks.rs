@@ -1,7 +1,7 @@
 //! What can only be seen when everything was read: keys that do not go together, and streams and users that lack one.
 
 use super::Loader;
-use crate::{Acme, Config, Stream, error::Problem, schema::StreamDraft};
+use crate::{Acme, Config, error::Problem};
 
 impl Loader {
     /// Looks at everything.
@@ -127,9 +127,9 @@ impl Loader {
     }
 
     fn finish_streams(&mut self) {
-        for (name, StreamDraft { source, rtsp_transport }) in std::mem::take(&mut self.draft.streams) {
-            if let Some(source) = source {
-                self.draft.config.streams.insert(name, Stream { source, rtsp_transport });
+        for (name, draft) in std::mem::take(&mut self.draft.streams) {
+            if let Some(stream) = draft.finish() {
+                self.draft.config.streams.insert(name, stream);
             }
         }
         // A table counts even if it is empty.

@@ -56,6 +56,19 @@ pub(super) static KEYS: &[Key<Draft>] = &[
         NewSessions,
         Kind::Bytes(Bytes::kib(64), FRAME_MAX, |d, v| d.config.rtsp.max_frame = v),
     ),
+    key("on_demand.enabled", "false", Live, Kind::Bool(|d, v| d.config.on_demand.enabled = v)),
+    key(
+        "on_demand.start_timeout",
+        "\"10s\"",
+        Live,
+        Kind::Duration(Duration::ZERO, MINUTE, |d, v| d.config.on_demand.start_timeout = v),
+    ),
+    key(
+        "on_demand.close_after",
+        "\"10s\"",
+        Live,
+        Kind::Duration(Duration::ZERO, DAY, |d, v| d.config.on_demand.close_after = v),
+    ),
     key("nack.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.nack.enabled = v)),
     key("nack.history", "\"1s\"", Live, Kind::Duration(TENTH, TEN_SECONDS, |d, v| d.config.nack.history = v)),
     key(

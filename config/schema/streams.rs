@@ -1,6 +1,8 @@
 //! Keys of a stream.
 
-use super::{Draft, StreamDraft, TRANSPORTS};
+use std::time::Duration;
+
+use super::{DAY, Draft, MINUTE, StreamDraft, TRANSPORTS};
 use crate::{
     Reload::Live,
     StreamName, StreamNameError, parse,
@@ -8,7 +10,7 @@ use crate::{
     value::Kind,
 };
 
-static STREAM_KEYS: [Key<StreamDraft>; 2] = [
+static STREAM_KEYS: [Key<StreamDraft>; 5] = [
     Key {
         path: "source",
         default: None,
@@ -22,6 +24,24 @@ static STREAM_KEYS: [Key<StreamDraft>; 2] = [
         default: None,
         reload: Live,
         kind: Kind::Choice(&["tcp", "udp"], |draft, v| draft.rtsp_transport = Some(TRANSPORTS[v])),
+    },
+    Key {
+        path: "on_demand",
+        default: None,
+        reload: Live,
+        kind: Kind::Bool(|draft, v| draft.on_demand = Some(v)),
+    },
+    Key {
+        path: "on_demand_start_timeout",
+        default: None,
+        reload: Live,
+        kind: Kind::Duration(Duration::ZERO, MINUTE, |draft, v| draft.on_demand_start_timeout = Some(v)),
+    },
+    Key {
+        path: "on_demand_close_after",
+        default: None,
+        reload: Live,
+        kind: Kind::Duration(Duration::ZERO, DAY, |draft, v| draft.on_demand_close_after = Some(v)),
     },
 ];
 

@@ -28,8 +28,7 @@ use crate::operator::Operator;
 use crate::ops::metrics::Metrics;
 use crate::shard::command::ShardHandle;
 use crate::shard::place;
-use crate::stream::Registry;
-use crate::stream::SourceState;
+use crate::stream::{Registry, SourceState, Stream};
 use crate::supervise::Pulse;
 
 /// What the admin listener looks at.
@@ -132,7 +131,8 @@ async fn livez(State(admin): State<Arc<Admin>>) -> Response {
     (status, axum::Json(json!({ "live": live, "stuck_shards": stuck, "silent": silent }))).into_response()
 }
 
-/// 200 when viewers can be served: the server is whole and does not stop, and at least one stream plays.
+/// 200 when viewers can be served: the server is whole and does not stop, and at least one stream plays or waits to be
+/// wanted.
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     let mut reasons = Vec::new();
     if admin.stopping.load(Ordering::Relaxed) {
@@ -148,8 +148,10 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
         reasons.push(none.to_string());
     }
     let streams = admin.registry.streams();
-    let playing = streams.iter().filter(|s| s.status().state == SourceState::Playing).count();
-    if playing == 0 {
+    let serves = |stream: &Arc<Stream>| {
+        matches!(stream.status().state, SourceState::Playing | SourceState::Idle)
+    };
+    if !streams.iter().any(serves) {
         reasons.push(format!("none of {} streams is playing", streams.len()));
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -32,7 +32,7 @@ impl Origins {
         headers.insert(HeaderName::from_static("accept-post"), HeaderValue::from_static("application/sdp"));
         self.allow(headers, asked, &[
             (header::ACCESS_CONTROL_ALLOW_METHODS, "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag, Prefer"),
             (
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
                 "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",

@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin;
 pub mod api;
 mod ask;
+mod awaited;
 pub mod conditional;
 pub mod connection;
 pub mod cors;

@@ -22,9 +22,9 @@ use super::extract::Named;
 use super::listen::ClientLimits;
 use super::path::{StreamPath, What, encode};
 use super::problem::Problem;
-use super::request::{Head, Request};
+use super::request::Head;
 use super::streams::StreamList;
-use super::whep::{Whep, unknown_stream};
+use super::whep::{Next, Whep, unknown_stream};
 use super::{pages, reader, still};
 use crate::current::Current;
 
@@ -105,18 +105,9 @@ impl Public {
 
     async fn stream(&self, StreamPath { stream, what }: StreamPath, request: HttpRequest) -> Response {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let whep = self.whep.clone();
         match what {
-            What::Endpoint => {
-                let handler =
-                    |now, request: &Request, grant: &Grant| whep.endpoint(now, &stream, request, grant);
-                self.answer(request, &stream, handler).await
-            }
-            What::Session(id) => {
-                let handler =
-                    |_, request: &Request, grant: &Grant| whep.session(&stream, &id, request, grant);
-                self.answer(request, &stream, handler).await
-            }
+            What::Endpoint => self.whep(request, &stream, None).await,
+            What::Session(id) => self.whep(request, &stream, Some(&id)).await,
             _ if !is_read => Problem::not_allowed("GET, HEAD").into_response(),
             What::ToPage(last) => to_page(&last, &self.head(&request)),
             What::Page(depth) => self.player(&stream, depth, &self.head(&request)).await,
@@ -162,29 +153,41 @@ impl Public {
         response
     }
 
-    /// Answers a request of WHEP: a preflight by itself, anything else by `handler`, if it is granted and was read.
-    async fn answer(
-        &self,
-        request: HttpRequest,
-        stream: &str,
-        handler: impl FnOnce(Instant, &Request, &Grant) -> Result<Response, Problem>,
-    ) -> Response {
+    /// Answers a request of WHEP, to a session or to the endpoint: a preflight by itself, anything else if it is granted and
+    /// was read.
+    async fn whep(&self, request: HttpRequest, stream: &str, session: Option<&str>) -> Response {
         let head = self.head(&request);
         let origin = head.headers.get(header::ORIGIN).cloned();
-        if head.method == Method::OPTIONS {
-            // It must work for any name and for everybody: it carries no credentials and tells nothing.
-            return self.with_origin(Ok(StatusCode::OK.into_response()), origin.as_ref());
-        }
-        let looks = head.method != Method::POST;
-        let asked = Asked { action: Action::Read, stream: Some(stream), looks };
-        let answered = match self.access.ask(&head, asked).await {
-            Ok(grant) => match head.with_body(request, self.clients.get().headers).await {
-                Ok(request) => contain(|| handler(Instant::now(), &request, &grant)),
-                Err(problem) => Err(problem),
-            },
-            Err(problem) => Err(problem),
+        // A preflight must work for any name and for everybody: it carries no credentials and tells nothing.
+        let answered = match head.method {
+            Method::OPTIONS => Ok(StatusCode::OK.into_response()),
+            _ => self.granted(head, request, stream, session).await,
         };
         self.with_origin(answered, origin.as_ref())
+    }
+
+    async fn granted(
+        &self,
+        head: Head,
+        request: HttpRequest,
+        stream: &str,
+        session: Option<&str>,
+    ) -> Result<Response, Problem> {
+        let looks = head.method != Method::POST;
+        let asked = Asked { action: Action::Read, stream: Some(stream), looks };
+        let grant = self.access.ask(&head, asked).await?;
+        let request = head.with_body(request, self.clients.get().headers).await?;
+        let whep = &self.whep;
+        if let Some(session) = session {
+            return contain(|| whep.session(stream, session, &request, &grant));
+        }
+        match contain(|| whep.endpoint(Instant::now(), stream, &request, &grant))? {
+            Next::Answer(answer) => Ok(answer),
+            Next::Wait(awaited) => {
+                let came = awaited.came().await;
+                contain(|| whep.came(Instant::now(), came, &request, &grant))
+            }
+        }
     }
 }
 
@@ -195,7 +198,7 @@ fn to_page(last: &str, head: &Head) -> Response {
 }
 
 /// A panic on somebody's input is an answer to that request, and nothing more.
-fn contain(answer: impl FnOnce() -> Result<Response, Problem>) -> Result<Response, Problem> {
+fn contain<T>(answer: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
         tracing::error!("a request panicked; please report what is above this line");
         Err(Problem::new(

@@ -11,7 +11,7 @@ use super::access::Grant;
 use super::conditional::has_already;
 use super::discreet::discreet;
 use super::problem::Problem;
-use crate::stream::{Cause, Stream};
+use crate::stream::{Cause, SourceState, Stream};
 use crate::track::StillError;
 
 /// Time to ask again when there is no picture yet: most cameras send a keyframe every second or two.
@@ -49,6 +49,10 @@ fn not_yet(stream: &Stream) -> Problem {
     let detail = match &status.formats {
         Some(formats) if formats.video.is_none() => {
             format!("stream {name:?} has no video that can be forwarded: /streams.json says what it has")
+        }
+        _ if status.state == SourceState::Idle => {
+            let detail = format!("stream {name:?} is on demand and has not been watched yet: watch it, and it has one");
+            return Problem::new(StatusCode::CONFLICT, detail);
         }
         // A password that is wrong does not become right in a moment.
         _ if status.cause.is_some_and(Cause::needs_operator) => {

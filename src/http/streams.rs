@@ -102,9 +102,11 @@ pub struct Told {
     pub name: String,
     /// Where it comes from: for everybody its kind (`rtsp`, `demo`), for operators host and port too.
     pub source: String,
-    /// `connecting`, `starting`, `playing`, `waiting`.
+    /// `idle` (it is on demand, and nobody wants it), `connecting`, `starting`, `playing`, `waiting`.
     pub state: String,
-    /// Since when its source is connected, or is not (RFC 9110 §5.6.7): of the page's own clock, which may be wrong, a
+    /// Whether its source runs only while somebody watches.
+    pub on_demand: bool,
+    /// Since when its source is connected, is not, or is not to be (RFC 9110 §5.6.7): of the page's own clock, which may be wrong, a
     /// time would make "since 1970".
     pub since: Option<String>,
     /// What is wrong with it.
@@ -230,6 +232,7 @@ fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
         name: stream.name.clone(),
         source: kind(&stream.source()).to_owned(),
         state: status.state.name().to_owned(),
+        on_demand: stream.origin().on_demand.enabled,
         since: watch.since.map(httpdate::fmt_http_date),
         trouble,
         error: failure,

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use sluice_media::dtls::SharedDtls;
 
 use super::access::Grant;
+use super::awaited::{Awaited, Came};
 use super::discreet::discreet;
 use super::drain;
 use super::problem::Problem;
@@ -21,16 +22,17 @@ use crate::count::EndReason;
 use crate::current::Current;
 use crate::id::SessionId;
 use crate::peer::Credentials;
-use crate::session::admission::{Asked, Refusal};
+use crate::session::admission::{Asked, Place, Refusal};
 use crate::session::client::Client;
 use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
+use crate::session::offer::Offer;
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
-use crate::stream::{Registry, SourceState, Status, Stream, WANTED_RETRY};
+use crate::stream::{Formats, Registry, SourceState, Status, Stream, WANTED_RETRY};
 use crate::viewer::{Viewer, ViewerLimits};
 use sluice_media::shown;
 
@@ -86,14 +88,15 @@ impl Whep {
         stream: &str,
         request: &Request,
         grant: &Grant,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Next, Problem> {
         let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
-        match request.head.method {
-            Method::POST => self.post(now, &stream, request, grant),
-            Method::GET => Ok(StatusCode::NO_CONTENT.into_response()),
-            Method::HEAD => Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response()),
-            _ => Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
-        }
+        let answer = match request.head.method {
+            Method::POST => return self.post(now, &stream, request, grant),
+            Method::GET => StatusCode::NO_CONTENT.into_response(),
+            Method::HEAD => (StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response(),
+            _ => return Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
+        };
+        Ok(Next::Answer(answer))
     }
 
     /// `/{stream}/whep/{session}`.
@@ -126,30 +129,84 @@ impl Whep {
         stream: &Arc<Stream>,
         request: &Request,
         grant: &Grant,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Next, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
         if self.drain.now().is_some() {
-            let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
-            return drain::turn_away(
-                elsewhere.as_deref(),
-                &stream.name,
-                &head.headers,
-                head.query.as_deref(),
-            );
+            return self.turn_away(stream, request).map(Next::Answer);
         }
         let status = stream.status();
-        let Some(formats) = status.playable() else {
+        if let Some(formats) = status.playable() {
+            let place = self.admit(now, stream, request)?;
+            return self.join(now, (stream, formats), place, request, grant).map(Next::Answer);
+        }
+        let has_failed = matches!(status.state, SourceState::Waiting { .. });
+        if has_failed || !stream.origin().on_demand.enabled {
             stream.want();
             return Err(not_playing(stream, &status.state));
-        };
+        }
+        // Who is not let in wakes no camera, nor does an offer that is none.
+        Offer::parse(body_of(request)?).map_err(|error| self.refuse(stream, error.into()))?;
+        let place = self.admit(now, stream, request)?;
+        Ok(Next::Wait(Awaited::new(stream, place, &request.head.headers)))
+    }
+
+    /// Answers an offer that has waited.
+    pub fn came(
+        &self,
+        now: Instant,
+        came: Came,
+        request: &Request,
+        grant: &Grant,
+    ) -> Result<Response, Problem> {
+        let Came { stream, place, status, hold } = came;
+        if self.drain.now().is_some() {
+            return self.turn_away(&stream, request);
+        }
+        if stream.is_over() {
+            return Err(match self.registry.stream(&stream.name) {
+                Some(there) if Arc::ptr_eq(&there, &stream) => overloaded("the server is stopping"),
+                _ => unknown_stream(&stream.name),
+            });
+        }
+        let formats = status.playable().ok_or_else(|| not_playing(&stream, &status.state))?;
+        let answered = self.join(now, (&stream, formats), place, request, grant);
+        // Its viewer holds it from here on.
+        drop(hold);
+        answered
+    }
+
+    fn turn_away(&self, stream: &Stream, request: &Request) -> Result<Response, Problem> {
+        let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
+        drain::turn_away(elsewhere.as_deref(), &stream.name, &head.headers, head.query.as_deref())
+    }
+
+    fn admit(&self, now: Instant, stream: &Stream, request: &Request) -> Result<Place, Problem> {
         let client = Client::of(request.head.client);
         let bits = stream.counters.rate.get().unwrap_or(0.0) as u64;
         let place = self.sessions.admission.admit(now, Asked { client, stream: stream.id, bits });
-        let taken = place.map_err(|refusal| refused(stream, refusal))?;
+        place.map_err(|refusal| refused(stream, refusal))
+    }
+
+    fn refuse(&self, stream: &Stream, error: JoinError) -> Problem {
+        match &error {
+            JoinError::Offer(error) => self.sessions.refused.count(error),
+            JoinError::Engine(error) => {
+                tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
+            }
+        }
+        error.into()
+    }
+
+    fn join(
+        &self,
+        now: Instant,
+        (stream, formats): (&Arc<Stream>, &Formats),
+        taken: Place,
+        request: &Request,
+        grant: &Grant,
+    ) -> Result<Response, Problem> {
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
-        let text = std::str::from_utf8(&request.body).map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text")
-        })?;
+        let text = body_of(request)?;
         let candidates = self.candidates(shard, request.head.local);
         let layer = stream.layer();
         let ViewerTerms { limits, repair } = self.terms.get();
@@ -164,12 +221,7 @@ impl Whep {
             repair,
         };
         let Joined { viewer, answer, etag, ufrags, mids } = join(text, terms, &mut rand::rng(), now)
-            .inspect_err(|error| match error {
-                JoinError::Offer(error) => self.sessions.refused.count(error),
-                JoinError::Engine(error) => {
-                    tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
-                }
-            })?;
+            .map_err(|error| self.refuse(stream, error))?;
         let id = viewer.session();
         let visitor = Visitor::new(request.head.client, &request.head.headers, now);
         let place = (taken, visitor, grant.right().clone());
@@ -280,6 +332,19 @@ impl Whep {
     }
 }
 
+/// What follows a request.
+pub enum Next {
+    /// Its answer.
+    Answer(Response),
+    /// Its source has to play first; then [`Whep::came`].
+    Wait(Awaited),
+}
+
+fn body_of(request: &Request) -> Result<&str, Problem> {
+    std::str::from_utf8(&request.body)
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text"))
+}
+
 const TRICKLE: &str = "application/trickle-ice-sdpfrag";
 
 impl From<JoinError> for Problem {
@@ -326,7 +391,7 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
             (Some(*cause), discreet(error, &stream.source()), soon)
         }
         // While an attempt is made, what is known of the last one.
-        SourceState::Starting { .. } | SourceState::Connecting | SourceState::Playing => {
+        _ => {
             let Status { failure, cause, .. } = stream.status();
             let connecting = || "its source is being connected".to_owned();
             let why = failure.map_or_else(connecting, |why| discreet(&why, &stream.source()));

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use sluice_config::go_duration;
+
 use super::document::Toml;
 use super::report::{At, Part};
 use super::users::is_served;
@@ -216,7 +218,7 @@ fn others(import: &mut Import<'_>) {
 /// A time that is not what MediaMTX has anyway.
 fn duration<'a>(import: &mut Import<'a>, key: &'static str, usual: u64) -> Option<(At<'a>, Toml)> {
     let (at, node) = import.key(key)?;
-    match node.text().and_then(parse_duration) {
+    match node.text().and_then(go_duration) {
         Some(said) if said == Duration::from_secs(usual) => None,
         Some(said) => Some((at, sluice_config::format_duration(said).as_str().into())),
         None => {
@@ -226,50 +228,6 @@ fn duration<'a>(import: &mut Import<'a>, key: &'static str, usual: u64) -> Optio
     }
 }
 
-/// As Go writes times, with days: `10s`, `1m30s`, `1.5h`, `2d12h`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut whole = Duration::ZERO;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let unit = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| number + end);
-        let seconds = match &rest[number..unit] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3_600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        let value: f64 = rest[..number].parse().ok()?;
-        whole = whole.checked_add(Duration::try_from_secs_f64(value * seconds).ok()?)?;
-        rest = &rest[unit..];
-    }
-    (!text.trim().is_empty()).then_some(whole)
-}
-
 fn list(node: &Node) -> Toml {
     Toml::List(node.texts().into_iter().map(str::to_owned).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_go_writes_them() {
-        for (text, seconds) in [
-            ("10s", 10.0),
-            ("1m30s", 90.0),
-            ("1.5h", 5_400.0),
-            ("1d1h", 90_000.0),
-            ("500ms", 0.5),
-            ("0s", 0.0),
-        ] {
-            assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
-        }
-        for text in ["", "10", "s", "10x", "-1s", "1e9d"] {
-            assert_eq!(parse_duration(text), None, "{text}");
-        }
-    }
 }

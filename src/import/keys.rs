@@ -146,12 +146,9 @@ pub(super) const SERVERS: &[&str] =
 pub(super) const PATH: &[(&str, Fate)] = &[
     ("source", Taken),
     ("sourceFingerprint", missing(RTSP_ONLY)),
-    (
-        "sourceOnDemand",
-        missing("cameras are pulled all the time, so that the first viewer waits for nothing"),
-    ),
-    ("sourceOnDemandStartTimeout", Detail),
-    ("sourceOnDemandCloseAfter", Detail),
+    ("sourceOnDemand", Taken),
+    ("sourceOnDemandStartTimeout", Taken),
+    ("sourceOnDemandCloseAfter", Taken),
     ("maxReaders", Taken),
     ("srtReadPassphrase", Detail),
     ("fallback", missing("there is no other stream to fall back to: the page says why there is no picture")),

@@ -3,13 +3,17 @@
 //! Owns which of them can be streams: those with a name of one stream and a source that is pulled by RTSP.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use sluice_config::{RtspUrl, StreamName};
+use sluice_config::{RtspUrl, StreamName, format_duration, go_duration};
 
 use super::Import;
-use super::document::{Toml, name};
+use super::document::{Toml, accepted, name};
 use super::report::{At, Part, printable};
 use super::yaml::Node;
+
+/// What MediaMTX and Sluice both have where nothing is said.
+const USUAL: Duration = Duration::from_secs(10);
 
 /// What MediaMTX calls the settings of every path that has none.
 const ALL: [&str; 2] = ["all", "all_others"];
@@ -152,6 +156,43 @@ impl<'a> Path<'a> {
             Some((key, _)) => {
                 let words = "a camera is pulled over \"tcp\" or \"udp\": it is what rtsp.transport says, tcp unless set";
                 import.report.add(Part::Missing, self.at(key), words);
+            }
+        }
+        self.write_on_demand(import, &table);
+    }
+
+    /// Whether it is pulled only while somebody watches; the times only where that is so.
+    fn write_on_demand(&self, import: &mut Import<'_>, table: &str) {
+        const ON_DEMAND: &str = "sourceOnDemand";
+        if !self.node(ON_DEMAND).and_then(Node::truth).unwrap_or(false) {
+            return;
+        }
+        import.document.set(table, "on_demand", &Toml::Truth(true), "");
+        let words = "on_demand = true of each stream that it is said of";
+        import.report.once(Part::Taken, self.at(ON_DEMAND), words);
+        for (key, ours) in [
+            ("sourceOnDemandStartTimeout", "on_demand_start_timeout"),
+            ("sourceOnDemandCloseAfter", "on_demand_close_after"),
+        ] {
+            let Some(text) = self.text(key) else { continue };
+            let Some(time) = go_duration(text) else {
+                import.report.add(Part::Missing, self.at(key), "this is no time as MediaMTX writes it");
+                continue;
+            };
+            if time == USUAL {
+                continue;
+            }
+            let value: Toml = format_duration(time).as_str().into();
+            match accepted(format!("streams.x.source = \"demo\"\nstreams.x.{ours} = {value}")) {
+                Ok(()) => {
+                    import.document.set(table, ours, &value, "");
+                    let words = format!("{ours} = {value} of each stream that it is said of");
+                    import.report.once(Part::Taken, self.at(key), words);
+                }
+                Err(why) => {
+                    let words = format!("{ours} does not take it: {why}");
+                    import.report.add(Part::Missing, self.at(key), words);
+                }
             }
         }
     }

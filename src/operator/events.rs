@@ -31,7 +31,7 @@ pub enum Event {
 pub struct StreamEvent {
     /// Which.
     pub name: String,
-    /// `connecting`, `starting`, `playing`, `waiting`, or `removed`.
+    /// `idle`, `connecting`, `starting`, `playing`, `waiting`, or `removed`.
     pub state: String,
     /// Why there is no picture, if that is known. No secret.
     pub error: Option<String>,

@@ -128,7 +128,7 @@ fn serve_demo(effective: &mut Effective) {
     if streams.is_empty() {
         let name = "demo".parse().expect("a valid name");
         let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
-        streams.insert(name, Stream { source: Source::Demo, rtsp_transport: None });
+        streams.insert(name, Stream::new(Source::Demo));
         effective.settings.push(Setting {
             key,
             value,

@@ -107,5 +107,5 @@ fn origin(config: &Config, settings: &Settings, reach: Option<Reach>) -> Origin 
         Source::Rtsp(_) => Rtsp { reach, ..config.rtsp_of(settings) },
         Source::Demo => Rtsp::default(),
     };
-    Origin { source: settings.source.clone(), rtsp }
+    Origin { source: settings.source.clone(), rtsp, on_demand: config.on_demand_of(settings) }
 }

@@ -187,7 +187,7 @@ mod tests {
 
     use axum::http::HeaderMap;
 
-    use sluice_config::{Rtsp, Source};
+    use sluice_config::{OnDemand, Rtsp, Source};
 
     use super::*;
     use crate::id::SessionId;
@@ -214,7 +214,7 @@ mod tests {
         fn new(count: usize) -> World {
             let shards = shards(&vec![0; count]);
             let recent = RecentLimits { bytes: 1, history: Duration::ZERO };
-            let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+            let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
             let (stream, _) = Registry::new(&shards, recent).add("demo", origin).unwrap();
             let (ends, now) = (Arc::<Ends>::default(), Instant::now());
             let limits = AdmissionLimits {

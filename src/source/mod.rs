@@ -4,22 +4,39 @@
 
 pub mod backoff;
 pub mod demo;
+mod linger;
 pub mod rtsp;
 pub mod thread;
 
 use sluice_config::Source;
 use tokio::sync::watch;
 
+use self::linger::unwanted;
 use self::rtsp::RtspSettings;
-use crate::stream::{Ingest, Orders, Origin};
+use crate::stream::{Ingest, Orders, Origin, Sink as _, SourceState};
 
-/// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over.
+/// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over. On demand
+/// it does while somebody wants the stream, and costs nothing but its sleeping thread otherwise.
 pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
     while !orders.is_over() {
         let origin = orders.origin();
+        if origin.on_demand.enabled && !orders.is_wanted() {
+            feed.state(SourceState::Idle);
+            orders.wanted_or_changed().await;
+            continue;
+        }
         let wishes = orders.wishes.clone();
+        let unwanted = unwanted(orders);
         match &origin.source {
-            Source::Demo => demo::run(&mut *feed, orders.changed(&origin, |_| ())).await,
+            Source::Demo => {
+                let over = async {
+                    tokio::select! {
+                        () = orders.changed(&origin, |_| ()) => {}
+                        () = unwanted => {}
+                    }
+                };
+                demo::run(&mut *feed, over).await;
+            }
             Source::Rtsp(camera) => {
                 let settings = |origin: &Origin| RtspSettings {
                     stream: name.to_owned(),
@@ -30,7 +47,7 @@ pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
                 let anew = orders.changed(&origin, |next| {
                     later.send_replace(settings(next));
                 });
-                rtsp::run(told, &mut *feed, wishes, anew).await;
+                rtsp::run(told, &mut *feed, wishes, anew, unwanted).await;
             }
         }
     }

@@ -71,7 +71,7 @@ impl Drop for Ending {
 mod tests {
     use std::time::Instant;
 
-    use sluice_config::{Rtsp, Source};
+    use sluice_config::{OnDemand, Rtsp, Source};
     use tokio::sync::watch;
 
     use super::*;
@@ -82,7 +82,7 @@ mod tests {
 
     fn stream() -> Arc<Stream> {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
-        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
         let (stream, _) = Registry::new(&[], limits).add("gate", origin).unwrap();
         stream
     }

@@ -38,6 +38,8 @@ pub struct StreamCounters {
     pub keyframes: Cell,
     /// Times the source began to play.
     pub starts: Cell,
+    /// Times the source had rested and somebody wanted it.
+    pub wakes: Cell,
     failures: [Cell; Cause::ALL.len()],
 }
 

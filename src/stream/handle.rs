@@ -1,5 +1,5 @@
-//! How a stream reaches its source: what it is to be fed from, that somebody wants it, that a keyframe is needed, and
-//! that it is over.
+//! How a stream reaches its source: what it is to be fed from, how many want it, that a keyframe is needed, and that it
+//! is over.
 //!
 //! Owns the two ends. The stream's never waits: a source hears of an order when it looks.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sluice_config::{Rtsp, Source};
+use sluice_config::{OnDemand, Rtsp, Source};
 use tokio::sync::{Notify, watch};
 
 use crate::track::KeyframeRequest;
@@ -19,6 +19,8 @@ pub struct Origin {
     pub source: Source,
     /// How a camera is pulled.
     pub rtsp: Rtsp,
+    /// Whether it is only while somebody wants it.
+    pub on_demand: OnDemand,
 }
 
 impl Origin {
@@ -74,6 +76,8 @@ pub(super) struct SourceHandle {
     changes: AtomicU64,
     stop: watch::Sender<bool>,
     wishes: Wishes,
+    /// How many watch the stream, or wait for it. Told where the first comes and the last goes.
+    demand: watch::Sender<usize>,
 }
 
 /// The source's end.
@@ -81,6 +85,7 @@ pub(super) struct SourceHandle {
 pub struct Orders {
     origin: watch::Receiver<Arc<Origin>>,
     stop: watch::Receiver<bool>,
+    demand: watch::Receiver<usize>,
     /// What people at the stream want.
     pub wishes: Wishes,
 }
@@ -90,9 +95,11 @@ impl SourceHandle {
     pub(super) fn new(origin: Origin) -> (SourceHandle, Orders) {
         let (origin, origin_told) = watch::channel(Arc::new(origin));
         let (stop, stop_told) = watch::channel(false);
+        let (demand, demand_told) = watch::channel(0);
         let wishes = Wishes::default();
-        let orders = Orders { origin: origin_told, stop: stop_told, wishes: wishes.clone() };
-        (SourceHandle { origin, changes: AtomicU64::new(0), stop, wishes }, orders)
+        let orders =
+            Orders { origin: origin_told, stop: stop_told, demand: demand_told, wishes: wishes.clone() };
+        (SourceHandle { origin, changes: AtomicU64::new(0), stop, wishes, demand }, orders)
     }
 
     /// What it is fed from.
@@ -117,6 +124,22 @@ impl SourceHandle {
         self.changes.load(Ordering::Relaxed)
     }
 
+    /// One more wants it.
+    pub(super) fn hold(&self) {
+        self.demand.send_if_modified(|demand| {
+            *demand += 1;
+            *demand == 1
+        });
+    }
+
+    /// One of them wants it no more.
+    pub(super) fn let_go(&self) {
+        self.demand.send_if_modified(|demand| {
+            *demand = demand.saturating_sub(1);
+            *demand == 0
+        });
+    }
+
     /// The source ends.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
@@ -137,6 +160,33 @@ impl Orders {
     /// What to feed from now; [`Orders::changed`] tells of the next.
     pub fn origin(&mut self) -> Arc<Origin> {
         self.origin.borrow_and_update().clone()
+    }
+
+    /// The same for those who wait for the next beside these orders.
+    pub fn origins(&self) -> watch::Receiver<Arc<Origin>> {
+        self.origin.clone()
+    }
+
+    /// How many want the stream. Told where the first comes and the last goes.
+    pub fn demand(&self) -> watch::Receiver<usize> {
+        self.demand.clone()
+    }
+
+    /// Whether anybody does.
+    pub fn is_wanted(&self) -> bool {
+        *self.demand.borrow() > 0
+    }
+
+    /// Waits until somebody wants the stream, or anything else is another than it was.
+    pub async fn wanted_or_changed(&mut self) {
+        let Orders { origin, stop, demand, .. } = self;
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            // An error says that the stream is gone, which the stop above says, too.
+            Ok(()) = origin.changed() => {}
+            Ok(_) = demand.wait_for(|demand| *demand > 0) => {}
+        }
     }
 
     /// Waits until the source has to begin anew, because another origin than `begun` takes it, or is to end. Origins by

@@ -243,7 +243,12 @@ impl Sink for Ingest {
         if let SourceState::Waiting { cause, .. } = &state {
             self.stream.counters.failures(*cause).add(1);
         }
+        let rests = state == SourceState::Idle;
         self.stream.update(|status| status.enter(state));
+        if rests {
+            self.transcoding = None;
+            self.stream.rest();
+        }
     }
 
     fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {

@@ -1,4 +1,4 @@
-use sluice_config::{Rtsp, Source};
+use sluice_config::{OnDemand, Rtsp, Source};
 
 use sluice_media::{AudioCodec, VideoCodec};
 
@@ -33,7 +33,7 @@ impl Rig {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
     fn new(video: bool, audio: bool) -> Rig {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
-        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
         let (stream, _) = Registry::new(&[], limits).add("gate", origin).expect("it is the first");
         let feed = Ingest::new(stream.clone(), (1, 1));
         let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), ticks: 0 };

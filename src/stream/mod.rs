@@ -34,4 +34,4 @@ pub use registry::Registry;
 pub use sink::Sink;
 pub use status::{SourceState, Status};
 pub use still::{KeptStill, Still};
-pub use stream::{Ring, StateChange, Stream};
+pub use stream::{Hold, Ring, StateChange, Stream};

@@ -70,6 +70,11 @@ impl Publisher {
         self.layers.iter_mut().for_each(|layer| layer.recent.limit(limits));
     }
 
+    /// Forgets the past of its layers, but for their newest keyframes. Numbers go on.
+    pub(super) fn forget(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.recent.forget());
+    }
+
     /// The recent past of the layer that a viewer watches who asks for nothing else.
     pub(super) fn recent(&self) -> &Recent {
         &self.layers[0].recent

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use sluice_config::{Reach, Rtsp, Source, Transport};
+use sluice_config::{OnDemand, Reach, Rtsp, Source, Transport};
 use sluice_media::VideoCodec;
 
 use super::*;
@@ -12,7 +12,8 @@ use crate::shard::command::{MEDIA_MAX, Media, Queued, STREAM_MEDIA_MAX, Wake};
 use crate::track::{MAX_TRAINS, TrackSeq, Train};
 
 fn origin(camera: &str) -> Origin {
-    Origin { source: Source::Rtsp(camera.parse().expect("a URL")), rtsp: Rtsp::default() }
+    let source = Source::Rtsp(camera.parse().expect("a URL"));
+    Origin { source, rtsp: Rtsp::default(), on_demand: OnDemand::default() }
 }
 
 /// Two streams over one shard, which reads its queue when the test does.

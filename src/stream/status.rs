@@ -13,6 +13,8 @@ pub(super) const SOUND_AWAITED: &str = "the first sound is awaited";
 /// What a source is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceState {
+    /// It runs on demand, and nobody wants it.
+    Idle,
     /// Making a connection: the first, or one after a wait.
     Connecting,
     /// A session runs, and whoever came now would get no picture.
@@ -35,15 +37,16 @@ pub enum SourceState {
 
 impl SourceState {
     /// Their names in JSON and in metrics.
-    pub const NAMES: [&str; 4] = ["connecting", "starting", "playing", "waiting"];
+    pub const NAMES: [&str; 5] = ["idle", "connecting", "starting", "playing", "waiting"];
 
     /// Its name.
     pub fn name(&self) -> &'static str {
         SourceState::NAMES[match self {
-            SourceState::Connecting => 0,
-            SourceState::Starting { .. } => 1,
-            SourceState::Playing => 2,
-            SourceState::Waiting { .. } => 3,
+            SourceState::Idle => 0,
+            SourceState::Connecting => 1,
+            SourceState::Starting { .. } => 2,
+            SourceState::Playing => 3,
+            SourceState::Waiting { .. } => 4,
         }]
     }
 }
@@ -65,6 +68,7 @@ impl Status {
     /// Its source does something else now.
     pub fn enter(&mut self, state: SourceState) {
         match &state {
+            SourceState::Idle => self.failure = None,
             // What a session waited for is over with it; why an attempt failed holds until the next has come further.
             SourceState::Connecting => drop(self.failure.take_if(|_| self.cause.is_none())),
             SourceState::Starting { why } if is_awaited(why) && self.cause.is_some() => {}
@@ -75,7 +79,7 @@ impl Status {
         match &state {
             SourceState::Connecting => {}
             SourceState::Starting { why } if is_awaited(why) => {}
-            SourceState::Starting { .. } | SourceState::Playing => self.cause = None,
+            SourceState::Idle | SourceState::Starting { .. } | SourceState::Playing => self.cause = None,
             SourceState::Waiting { cause, .. } => self.cause = Some(*cause),
         }
         self.state = state;
@@ -123,5 +127,13 @@ mod tests {
         // Another camera is connected, say.
         assert_eq!(told(SourceState::Connecting), (None, None));
         assert_eq!(told(starting(SOUND_AWAITED)), (Some(SOUND_AWAITED.to_owned()), None));
+        // Nobody wants to know why there is no picture of what nobody wants.
+        let failed = SourceState::Waiting {
+            error: "camera a:554 does not answer".to_owned(),
+            cause: Cause::Unreachable,
+            retry_in: Duration::ZERO,
+        };
+        assert_eq!(told(failed), failure);
+        assert_eq!(told(SourceState::Idle), (None, None));
     }
 }

@@ -3,15 +3,17 @@
 //! Owns what the control plane knows of it, each part under a short lock of its own.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
 
 use super::handle::SourceHandle;
 use super::pool::Pool;
 use super::publisher::Publisher;
 use super::trouble::{Seen, Watch};
 use super::{Formats, KeptStill, Orders, Origin, SourceState, Status, StreamCounters};
-use crate::contain::{lock, read, write};
+use crate::contain::lock;
 use crate::feed::Feed;
 use crate::id::{LayerId, StreamId};
 use crate::shard::command::{ShardBusy, ShardHandle};
@@ -30,7 +32,9 @@ pub struct Stream {
     /// Its newest picture as a file, for those who ask.
     pub still: KeptStill,
     source: SourceHandle,
-    status: RwLock<Status>,
+    /// Offers that wait for its source.
+    waiting: AtomicUsize,
+    status: watch::Sender<Status>,
     /// Where changes of its state are told.
     changes_told: Arc<Feed<StateChange>>,
     watch: Mutex<Watch>,
@@ -70,6 +74,7 @@ impl Stream {
         changes_told: Arc<Feed<StateChange>>,
         pool: Arc<Pool>,
     ) -> (Arc<Stream>, Orders) {
+        let state = if origin.on_demand.enabled { SourceState::Idle } else { SourceState::Connecting };
         let (source, orders) = SourceHandle::new(origin);
         let publisher = Publisher::new(id, shards, limits, source.wishes().keyframe.clone());
         let stream = Stream {
@@ -79,12 +84,8 @@ impl Stream {
             viewers: AtomicUsize::new(0),
             still: KeptStill::default(),
             source,
-            status: RwLock::new(Status {
-                state: SourceState::Connecting,
-                formats: None,
-                failure: None,
-                cause: None,
-            }),
+            waiting: AtomicUsize::new(0),
+            status: watch::Sender::new(Status { state, formats: None, failure: None, cause: None }),
             changes_told,
             watch: Mutex::default(),
             publisher: Mutex::new(publisher),
@@ -118,9 +119,23 @@ impl Stream {
         self.source.wishes().want();
     }
 
+    /// Keeps a source on demand running for somebody who waits for it; it lingers once that is dropped.
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.source.hold();
+        Hold(self.clone())
+    }
+
+    /// How many wait for its source.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Its source ends.
     pub fn stop(&self) {
         self.source.stop();
+        // Whoever waits for it waits in vain.
+        self.status.send_modify(|_| {});
     }
 
     /// Whether it is over: nobody may begin to watch it.
@@ -130,19 +145,29 @@ impl Stream {
 
     /// What it is doing.
     pub fn status(&self) -> Status {
-        read(&self.status).clone()
+        self.status.borrow().clone()
+    }
+
+    /// The same for those who wait for another.
+    pub fn statuses(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
     }
 
     /// Changes what it is doing.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        let mut status = write(&self.status);
-        let before = status.state.name();
-        change(&mut status);
-        // What a source does that is being let go is nobody's news.
-        if status.state.name() != before && !self.is_over() {
-            self.changes_told
-                .tell(|| StateChange { stream: self.name.clone(), state: Some(status.state.clone()) });
-        }
+        self.status.send_modify(|status| {
+            let before = status.state.name();
+            let rested = status.state == SourceState::Idle;
+            change(status);
+            if rested && status.state != SourceState::Idle {
+                self.counters.wakes.add_shared(1);
+            }
+            // What a source does that is being let go is nobody's news.
+            if status.state.name() != before && !self.is_over() {
+                self.changes_told
+                    .tell(|| StateChange { stream: self.name.clone(), state: Some(status.state.clone()) });
+            }
+        });
     }
 
     /// Whether it needs attention, as of the last look.
@@ -162,6 +187,7 @@ impl Stream {
         let newest = newest.filter(|_| !starting).or(starting.then_some(now));
         let startable = startable && !starting;
         let seen = Seen {
+            idle: status.state == SourceState::Idle,
             playing: starting || status.state == SourceState::Playing,
             failed: status.failure.is_some(),
             video: has(|formats| formats.video.is_some()),
@@ -219,6 +245,7 @@ impl Stream {
     pub fn subscribe(&self, layer: LayerId, shard: usize) -> Result<(), ShardBusy> {
         lock(&self.publisher).subscribe(layer, shard)?;
         self.viewers.fetch_add(1, Ordering::Relaxed);
+        self.source.hold();
         Ok(())
     }
 
@@ -226,5 +253,21 @@ impl Stream {
     pub fn unsubscribe(&self, layer: LayerId, shard: usize) {
         lock(&self.publisher).unsubscribe(layer, shard);
         self.viewers.fetch_sub(1, Ordering::Relaxed);
+        self.source.let_go();
+    }
+
+    /// Nothing comes until somebody wants it: of the past its newest keyframe stays.
+    pub(super) fn rest(&self) {
+        lock(&self.publisher).forget();
+    }
+}
+
+/// Somebody waits for a stream's source: while there is one, a source on demand runs.
+pub struct Hold(Arc<Stream>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.source.let_go();
     }
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_config::{Rtsp, Source};
+use sluice_config::{OnDemand, Rtsp, Source};
 use sluice_media::aac::{AAC_SAMPLES, AacConfig};
 
 use super::*;
@@ -33,7 +33,7 @@ impl Rig {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
     fn new() -> Rig {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
-        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default() };
+        let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
         let (stream, _) = Registry::new(&[], limits).add("gate", origin).expect("it is the first");
         let feed = Ingest::new(stream.clone(), (1, 1));
         let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), sent: 0 };

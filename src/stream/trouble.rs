@@ -40,6 +40,8 @@ impl Trouble {
 /// What a look at a stream finds.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
+    /// Its source is not to be connected: nobody wants it.
+    pub idle: bool,
     /// Its source is connected.
     pub playing: bool,
     /// Its source failed, and was not connected again yet.
@@ -57,23 +59,36 @@ pub struct Seen {
 /// What was found so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Watch {
-    /// Whether its source was connected at the last look, and since when.
-    playing: Option<(bool, Instant)>,
+    /// What its source did at the last look, and since when.
+    doing: Option<(Doing, Instant)>,
     /// When a player could begin last.
     startable: Option<Instant>,
-    /// Since when its source is connected, or is not.
+    /// Since when its source is connected, is not, or is not to be.
     pub since: Option<SystemTime>,
     /// What is wrong with it.
     pub trouble: Option<Trouble>,
 }
 
+/// What a source does, as far as it counts here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Rests,
+    Plays,
+    Tries,
+}
+
 impl Watch {
     /// Looks; `now` and `date` are the same moment.
     pub fn look(&mut self, now: Instant, date: SystemTime, seen: Seen) {
-        let since = match self.playing {
-            Some((playing, since)) if playing == seen.playing => since,
+        let doing = match seen {
+            Seen { idle: true, .. } => Doing::Rests,
+            Seen { playing: true, .. } => Doing::Plays,
+            _ => Doing::Tries,
+        };
+        let since = match self.doing {
+            Some((before, since)) if before == doing => since,
             _ => {
-                self.playing = Some((seen.playing, now));
+                self.doing = Some((doing, now));
                 self.since = Some(date);
                 now
             }
@@ -85,7 +100,9 @@ impl Watch {
         // What was before the source connected does not count against it.
         let without =
             |last: Option<Instant>| now.saturating_duration_since(last.map_or(since, |at| at.max(since)));
-        self.trouble = if !seen.playing {
+        self.trouble = if seen.idle {
+            None
+        } else if !seen.playing {
             (seen.failed || lasts >= START).then_some(Trouble::Away)
         } else if !seen.video {
             seen.left_out.then_some(Trouble::NoVideo)
@@ -103,8 +120,15 @@ impl Watch {
 mod tests {
     use super::*;
 
-    const GOOD: Seen =
-        Seen { playing: true, failed: false, video: true, left_out: false, newest: None, startable: true };
+    const GOOD: Seen = Seen {
+        idle: false,
+        playing: true,
+        failed: false,
+        video: true,
+        left_out: false,
+        newest: None,
+        startable: true,
+    };
     const AWAY: Seen = Seen { playing: false, startable: false, ..GOOD };
 
     struct Case {
@@ -142,6 +166,17 @@ mod tests {
         assert_eq!(case.at(20, Seen { failed: true, ..AWAY }, Some(19)), Some(Trouble::Away));
         assert_eq!(case.at(25, Seen { failed: true, ..AWAY }, Some(19)), Some(Trouble::Away));
         assert_eq!(case.since(), 20);
+    }
+
+    #[test]
+    fn a_camera_that_nobody_wants_is_no_trouble_and_has_its_time_again_once_somebody_does() {
+        let mut case = Case::new();
+        let idle = Seen { idle: true, ..AWAY };
+        assert_eq!(case.at(0, idle, None), None);
+        assert_eq!((case.at(1_000, idle, None), case.since()), (None, 0));
+        assert_eq!((case.at(1_001, AWAY, None), case.since()), (None, 1_001));
+        assert_eq!(case.at(1_011, AWAY, None), Some(Trouble::Away));
+        assert_eq!((case.at(1_012, idle, None), case.since()), (None, 1_012));
     }
 
     #[test]

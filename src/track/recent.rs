@@ -91,6 +91,12 @@ impl Recent {
         self.limits = limits;
     }
 
+    /// Gives back the memory of what is kept. What comes next follows what was here.
+    pub fn forget(&mut self) {
+        self.trains = VecDeque::new();
+        (self.bytes, self.held, self.keyframe) = (0, 0, None);
+    }
+
     /// Takes the next train. `false` if it is not newer than all before: then nothing changed.
     ///
     /// If trains are missing before it (a full queue dropped them, or a picture never came whole, see

@@ -62,7 +62,7 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
     });
     // Nothing is polled any more once this returns.
     let source =
-        rtsp::run(fixed(quick(camera.url.clone())), Collector(sender), Wishes::default(), told(stopped));
+        rtsp::run(fixed(quick(camera.url.clone())), Collector(sender), Wishes::default(), told(stopped), pending());
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);

@@ -109,7 +109,7 @@ impl Pull {
     fn of(settings: watch::Receiver<RtspSettings>, wishes: Wishes) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(rtsp::run(settings, Collector(sender), wishes, told(stopped)));
+        let task = tokio::spawn(rtsp::run(settings, Collector(sender), wishes, told(stopped), pending()));
         Pull { seen, stop, task }
     }
 

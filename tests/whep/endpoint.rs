@@ -41,7 +41,7 @@ fn e14_options_answers_preflights_with_every_header_a_player_needs() {
             ("accept-post", "application/sdp"),
             ("access-control-allow-origin", "*"),
             ("access-control-allow-methods", "OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
-            ("access-control-allow-headers", "Authorization, Content-Type, If-Match, ETag"),
+            ("access-control-allow-headers", "Authorization, Content-Type, If-Match, ETag, Prefer"),
             ("access-control-max-age", "86400"),
         ] {
             assert_eq!(answer.header(name), Some(value), "{path}");

@@ -44,7 +44,7 @@ pub struct One {
     tag = "streams",
     params(
         ("name" = Option<String>, Query, description = "Those whose name has this part"),
-        ("state" = Option<String>, Query, description = "Those in this state: `connecting`, `starting`, `playing`, `waiting`"),
+        ("state" = Option<String>, Query, description = "Those in this state: `idle`, `connecting`, `starting`, `playing`, `waiting`"),
         ("offset" = Option<usize>, Query, description = "How many are passed over; 0 unless given"),
         ("limit" = Option<usize>, Query, description = "How many are told; 10,000 unless given, and at the most"),
     ),

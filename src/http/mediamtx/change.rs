@@ -3,9 +3,13 @@
 //! Owns how a path in their JSON becomes the keys of a stream. What those may be is decided where the file's are
 //! (`operator::change`), and as there nothing is written to the file.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use sluice_config::{Config, Source, StreamName, StreamText, Transport};
+use sluice_config::{
+    Config, OnDemand, Source, StreamName, StreamText, Transport, format_duration, go_duration,
+};
 
 use super::Refusal;
 use crate::operator::Operator;
@@ -30,6 +34,9 @@ pub(super) enum Change {
 struct Keys {
     source: Option<String>,
     transport: Option<&'static str>,
+    on_demand: Option<bool>,
+    start_timeout: Option<Duration>,
+    close_after: Option<Duration>,
 }
 
 /// Makes the change of the stream `name`; `body` is a path in their JSON.
@@ -100,6 +107,13 @@ impl Keys {
                         _ => return Err(Refusal::bad("rtspTransport is tcp, udp or automatic")),
                     };
                 }
+                ("sourceOnDemand", Value::Bool(on_demand)) => keys.on_demand = Some(on_demand),
+                ("sourceOnDemandStartTimeout", Value::String(time)) => {
+                    keys.start_timeout = Some(duration(&key, &time)?);
+                }
+                ("sourceOnDemandCloseAfter", Value::String(time)) => {
+                    keys.close_after = Some(duration(&key, &time)?);
+                }
                 // Their clients send what they were told.
                 ("name", _) => {}
                 (_, value) if asks_for_nothing(&value) => {}
@@ -127,6 +141,10 @@ impl Keys {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
         }));
+        let OnDemand { enabled, start_timeout, close_after } = origin.on_demand;
+        self.on_demand = self.on_demand.or(Some(enabled));
+        self.start_timeout = self.start_timeout.or(Some(start_timeout));
+        self.close_after = self.close_after.or(Some(close_after));
     }
 
     /// As lines of the file.
@@ -141,8 +159,22 @@ impl Keys {
         if let Some(transport) = self.transport {
             lines += &format!("rtsp_transport = \"{transport}\"\n");
         }
+        if let Some(on_demand) = self.on_demand {
+            lines += &format!("on_demand = {on_demand}\n");
+        }
+        let times = [("start_timeout", self.start_timeout), ("close_after", self.close_after)];
+        for (key, time) in times.into_iter().filter_map(|(key, time)| Some((key, time?))) {
+            lines += &format!("on_demand_{key} = \"{}\"\n", format_duration(time));
+        }
         Ok(StreamText::new(lines))
     }
+}
+
+/// A time as they write it.
+fn duration(key: &str, text: &str) -> Result<Duration, Refusal> {
+    go_duration(text).ok_or_else(|| {
+        Refusal::bad(format!("{key} is no time like \"10s\" or \"1h30m0s\": {}", sluice_media::shown(text)))
+    })
 }
 
 /// Off, none or zero.
@@ -167,7 +199,12 @@ mod tests {
         let keys = |body: &str| Keys::read(&config, body.as_bytes()).map_err(|Refusal(_, why)| why);
         let body = r#"{"name":"x","source":"rtsp://a","rtspTransport":"udp","record":false,"maxReaders":0,
                        "runOnReady":"","sourceOnDemandStartTimeout":"10s","overridePublisher":true}"#;
-        let expected = Keys { source: Some("rtsp://a".to_owned()), transport: Some("udp") };
+        let expected = Keys {
+            source: Some("rtsp://a".to_owned()),
+            transport: Some("udp"),
+            start_timeout: Some(Duration::from_secs(10)),
+            ..Keys::default()
+        };
         assert_eq!(keys(body), Ok(expected));
         assert_eq!(keys(""), Ok(Keys::default()));
         // What was told may be sent back.
@@ -178,8 +215,10 @@ mod tests {
         for (body, why) in [
             (r#"{"record":true}"#, "record is not here"),
             (r#"{"maxReaders":8}"#, "maxReaders is not here"),
+            (r#"{"sourceOnDemandCloseAfter":"soon"}"#, "no time like"),
             (r#"{"rtspTransport":"multicast"}"#, "rtspTransport is"),
             ("[]", "invalid type"),
+            (r#"{"sourceOnDemand":"yes"}"#, "sourceOnDemand is not here"),
             (r#"{"source":"publisher"}"#, ""),
         ] {
             match keys(body) {

@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use sluice_config::{
-    Access, Action, Config, IceAddress, KeySource, LogFormat, Origin, Tls, Transport, format_duration,
+    Access, Action, Config, IceAddress, KeySource, LogFormat, OnDemand, Origin, Tls, Transport,
+    format_duration,
 };
 use sluice_media::MAX_PAYLOAD;
 
@@ -106,7 +107,8 @@ fn authentication(access: &Access) -> Value {
 
 /// What paths have that say nothing else.
 pub(super) fn path_defaults(config: &Config) -> Value {
-    over("path", [of_every_path(config), json!({ "rtspTransport": transport(config.rtsp.transport) })])
+    let said = json!({ "rtspTransport": transport(config.rtsp.transport) });
+    over("path", [of_every_path(config), on_demand(config.on_demand), said])
 }
 
 /// One path.
@@ -117,7 +119,15 @@ pub(super) fn path(config: &Config, stream: &Stream) -> Value {
         "source": origin.source.label(),
         "rtspTransport": transport(origin.rtsp.transport),
     });
-    over("path", [of_every_path(config), said])
+    over("path", [of_every_path(config), on_demand(origin.on_demand), said])
+}
+
+fn on_demand(OnDemand { enabled, start_timeout, close_after }: OnDemand) -> Value {
+    json!({
+        "sourceOnDemand": enabled,
+        "sourceOnDemandStartTimeout": format_duration(start_timeout),
+        "sourceOnDemandCloseAfter": format_duration(close_after),
+    })
 }
 
 /// What is of each of them, and in one place here.

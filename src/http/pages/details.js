@@ -5,6 +5,7 @@ import { copyText } from "./copy.js";
 import { streamUrl } from "./streams.js";
 import { carried } from "./token.js";
 import {
+  ON_DEMAND,
   channelWords,
   codecName,
   lengthOfTime,
@@ -13,6 +14,9 @@ import {
   sizeWords,
   troubleWords,
 } from "./words.js";
+
+const RESTS =
+  "The camera is connected once somebody watches, and let go when nobody does any more. A picture of it is from its last viewer's time.";
 
 export class Details {
   #dialog;
@@ -48,7 +52,8 @@ export class Details {
     this.#find(".state").dataset.trouble = trouble ?? "";
     const detail = stream.trouble?.detail ?? stream.error;
     setText(this.#find(".reason"), detail ? sentence(detail) : "");
-    setText(this.#find(".advice"), trouble ? troubleWords(trouble, stream.trouble?.cause).advice : "");
+    const advice = trouble ? troubleWords(trouble, stream.trouble?.cause).advice : "";
+    setText(this.#find(".advice"), stream.state === "idle" ? RESTS : advice);
     const rows = facts(stream).filter(([, value]) => value);
     const key = JSON.stringify(rows);
     if (this.#dialog.dataset.rows === key) return;
@@ -66,8 +71,9 @@ export class Details {
 function stateWords(stream, trouble, since) {
   const words = trouble
     ? troubleWords(trouble, stream.trouble?.cause).title
-    : ({ playing: "Playing", starting: "No picture yet", connecting: "Connecting" }[stream.state] ??
-      "No connection");
+    : ({ playing: "Playing", starting: "No picture yet", connecting: "Connecting", idle: ON_DEMAND }[
+        stream.state
+      ] ?? "No connection");
   return since === null ? words : `${words} for ${lengthOfTime(since)}`;
 }
 

@@ -67,11 +67,7 @@ function explainPath(candidates, port) {
 // `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
 export async function explainStill(root, name, arrives) {
   try {
-    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-    const [url, headers] = beside(new URL("streams.json", root));
-    const response = await fetch(url, { cache: "no-store", headers, signal });
-    const { streams } = await response.json();
-    const { trouble, error, notes } = streams.find((stream) => stream.name === name);
+    const { trouble, error, notes } = await told(root, name);
     if (arrives) return notes.map(sentence).join(" ");
     const words = error ?? trouble?.detail;
     return words ? sentence(words) : trouble ? troubleWords(trouble.kind, trouble.cause).advice : "";
@@ -79,6 +75,25 @@ export async function explainStill(root, name, arrives) {
     // That the server is away is said elsewhere.
     return "";
   }
+}
+
+// Whether `name` is on demand, and its camera is not there yet.
+export async function isWoken(root, name) {
+  try {
+    const { on_demand, state } = await told(root, name);
+    return on_demand && state !== "playing";
+  } catch {
+    return false;
+  }
+}
+
+// What `streams.json` says of `name`.
+async function told(root, name) {
+  const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  const [url, headers] = beside(new URL("streams.json", root));
+  const response = await fetch(url, { cache: "no-store", headers, signal });
+  const { streams } = await response.json();
+  return streams.find((stream) => stream.name === name);
 }
 
 function explainStatus(name, status, { code, detail, cause, reason }) {

@@ -9,7 +9,7 @@
 // plain object, described at `readStats`.
 
 import { copyText } from "./copy.js";
-import { explain, explainStill } from "./explain.js";
+import { explain, explainStill, isWoken } from "./explain.js";
 import { Neighbours } from "./neighbours.js";
 import { saveSnapshot } from "./snapshot.js";
 import { readStats, statsRow, statsRows } from "./stats.js";
@@ -21,6 +21,8 @@ const STALL_MS = 3_000;
 const POLL_MS = 1_000;
 // Time after which the server is asked again why no picture comes.
 const ASK_MS = 5_000;
+// Most answers are there sooner; one that is not may be waiting for a camera that is woken.
+const SLOW_ANSWER_MS = 1_500;
 
 const byId = (id) => document.getElementById(id);
 const video = byId("video");
@@ -35,6 +37,7 @@ let firstFrameMs = null;
 let countDownTimer = 0;
 let frameCallback = 0;
 let toolsTimer = 0;
+let slowTimer = 0;
 let lastReason = null;
 let previousStats = null;
 let shownRows = [];
@@ -138,7 +141,9 @@ function showHint(words, action) {
 
 function showState({ state, reason }) {
   stall.reset();
+  clearTimeout(slowTimer);
   if (state === "connecting") {
+    slowTimer = setTimeout(sayThatItIsWoken, SLOW_ANSWER_MS);
     // While attempts follow each other, the reason for them stays on the screen.
     if (lastReason) byId("message-retry").textContent = "Trying again now …";
     else showMessage({ title: `Connecting to “${name}” …`, detail: "", calm: true });
@@ -151,6 +156,17 @@ function showState({ state, reason }) {
     showMessage({ ...explain(name, reason), retry: true });
     countDown();
   }
+}
+
+// Says so, if that is what the server does before it answers.
+async function sayThatItIsWoken() {
+  const { postedAt } = player;
+  const woken = await isWoken(root, name);
+  if (!woken || player.state !== "connecting" || player.postedAt !== postedAt || player.session) return;
+  showMessage({
+    title: `Waking “${name}” …`,
+    detail: "This camera is connected only while somebody watches. Its first picture takes a moment.",
+  });
 }
 
 // `calm` messages come late and small: most of the time the picture is faster.

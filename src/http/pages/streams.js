@@ -1,7 +1,7 @@
 // The list of streams, read from `streams.json` now and then while somebody looks at the page.
 //
 // {"version": "0.1.0", "streams": [{
-//    "name": "cam1", "state": "playing" | "starting" | "connecting" | "waiting",
+//    "name": "cam1", "state": "idle" | "playing" | "starting" | "connecting" | "waiting", "on_demand": true | false,
 //    "since": "Thu, 26 Nov 2026 ..." | null,
 //    "trouble": {"kind": "away" | "silent" | "no_keyframe" | "no_video", "detail": "..." | null,
 //                "cause": "name" | "unreachable" | "no_credentials" | "credentials" | "refused" | "path" | "full" |

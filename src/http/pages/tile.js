@@ -1,7 +1,7 @@
 // One stream on the wall: its picture, its name, and what it is doing. Tiles are changed, never made anew, so
 // that focus, pictures and a selection survive.
 
-import { codecName, count, setText, sizeWords, troubleWords, clockTime, lengthOfTime } from "./words.js";
+import { ON_DEMAND, codecName, count, setText, sizeWords, troubleWords, clockTime, lengthOfTime } from "./words.js";
 
 // A picture of a stream that plays is called old when it is as old as this: some cameras send a keyframe
 // every ten seconds.
@@ -39,7 +39,18 @@ export class Tile {
   // What a filter by state takes it for.
   is(state) {
     if (state === "watched") return this.stream.viewers > 0;
-    return state === "" || state === (this.trouble ? "trouble" : this.playing ? "playing" : "connecting");
+    return state === "" || state === this.#state;
+  }
+
+  // What it does, in one of the words that styles and the filter know.
+  get #state() {
+    if (this.trouble) return "trouble";
+    return this.playing ? "playing" : this.idle ? "idle" : "connecting";
+  }
+
+  // Its source rests: it is on demand, and nobody watches.
+  get idle() {
+    return this.stream.state === "idle";
   }
 
   get playing() {
@@ -63,9 +74,9 @@ export class Tile {
   show() {
     const { stream, trouble } = this;
     const { title } = trouble ? troubleWords(trouble, stream.trouble?.cause) : { title: null };
-    const connecting = !trouble && !this.playing;
-    const data = this.element.dataset;
-    data.state = trouble ? "trouble" : connecting ? "connecting" : "playing";
+    const connecting = this.#state === "connecting";
+    const { idle } = this;
+    this.element.dataset.state = this.#state;
 
     const why = this.#find(".why");
     why.hidden = !trouble;
@@ -79,12 +90,14 @@ export class Tile {
     const { video, audio } = stream;
     setText(
       this.#find(".codec"),
-      connecting ? "" : video ? codecName(video.codec) : audio ? codecName(audio.codec) : "",
+      connecting || idle ? "" : video ? codecName(video.codec) : audio ? codecName(audio.codec) : "",
     );
     setText(
       this.#find(".size"),
       connecting
         ? (WAITING[stream.state] ?? "Connecting …")
+        : idle
+          ? ON_DEMAND
         : video
           ? sizeWords(video)
           : audio
@@ -98,8 +111,8 @@ export class Tile {
     viewers.title = count(stream.viewers, "viewer");
 
     this.#showAge();
-    setText(this.#find(".nothing"), this.#pictureAt || connecting ? "" : trouble ? title : "");
-    const state = trouble ? title : connecting ? "connecting" : "playing";
+    setText(this.#find(".nothing"), this.#pictureAt || connecting ? "" : trouble ? title : idle ? ON_DEMAND : "");
+    const state = trouble ? title : idle ? ON_DEMAND.toLowerCase() : this.#state;
     const label = [this.name, state, count(stream.viewers, "viewer")].join(", ");
     if (this.view.getAttribute("aria-label") !== label) this.view.setAttribute("aria-label", label);
   }

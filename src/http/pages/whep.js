@@ -37,6 +37,8 @@ const STABLE_MS = 5_000;
 // The server frees a viewer that has not connected 10 s after its offer: give up before it does.
 const CONNECT_TIMEOUT_MS = 8_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+// An offer to a stream on demand is answered when its camera sends pictures. Well below the time above.
+const CAMERA_WAIT_S = 8;
 // A connection that is not wanted any more closes after this without the server's answer.
 const RELEASE_MS = 500;
 // "disconnected" heals by itself when the network comes back in time.
@@ -186,7 +188,9 @@ export class WhepPlayer extends EventTarget {
 
   // Sends the offer, takes the session, returns the answer. Throws an Error with a `reason`.
   async #post(attempt, sdp) {
-    const headers = { ...this.#credentials(), "Content-Type": "application/sdp" };
+    // The server may wait for a camera that it wakes, but not for longer than we do.
+    const wait = `wait=${CAMERA_WAIT_S}`;
+    const headers = { ...this.#credentials(), "Content-Type": "application/sdp", Prefer: wait };
     const signal = AbortSignal.any([attempt.abort.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
     // A server that ended for good does not answer: whoever it had sent elsewhere asks there every other time.
     const endpoint = this.#elsewhere && this.#failures % 2 === 1 ? this.#elsewhere : this.#url;

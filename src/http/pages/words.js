@@ -60,6 +60,9 @@ function lower(words) {
   return words.charAt(0).toLowerCase() + words.slice(1);
 }
 
+// What is said of a source that rests (`state` is "idle").
+export const ON_DEMAND = "On demand";
+
 // {title, advice} of a kind of trouble and, of a source that is away, its cause, as `streams.json` names them.
 export function troubleWords(kind, cause = null) {
   return CAUSES[cause] ?? TROUBLES[kind] ?? { title: "Needs attention", advice: "" };

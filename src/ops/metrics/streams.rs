@@ -15,7 +15,7 @@ use crate::stream::{Cause, Registry, Ring, SourceState, Status, Stream, TrackCou
 type ReadStream = fn(&Stream) -> &Cell;
 
 /// Counters of a stream: name without `_total`, help, what to read.
-const COUNTERS: [(&str, &str, ReadStream); 10] = [
+const COUNTERS: [(&str, &str, ReadStream); 11] = [
     ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| &s.counters.ingress_lost),
     ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
         &s.counters.ingress_restarts
@@ -40,6 +40,7 @@ const COUNTERS: [(&str, &str, ReadStream); 10] = [
     ),
     ("stream_keyframes", "Keyframes taken in", |s| &s.counters.keyframes),
     ("stream_starts", "Times that the source began to play", |s| &s.counters.starts),
+    ("stream_wakes", "Times that somebody wanted a source on demand that rested", |s| &s.counters.wakes),
 ];
 
 /// One stream at the moment of a scrape.
@@ -78,6 +79,10 @@ pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, S
     let up =
         seen.iter().map(|seen| (seen.label(), f64::from(u8::from(seen.status.state.name() == "playing"))));
     out.gauge("stream_up", "1 while the stream's source plays", up)?;
+    let idle = seen.iter().map(|s| (s.label(), f64::from(u8::from(s.status.state == SourceState::Idle))));
+    out.gauge("stream_idle", "1 while the stream's source rests: it is on demand, and nobody wants it", idle)?;
+    let waiting = seen.iter().map(|s| (s.label(), s.stream.waiting() as f64));
+    out.gauge("stream_waiting_joins", "Joins that wait for the source, which is on demand", waiting)?;
     let help = "What the stream is and carries; always 1";
     out.gauge("stream_info", help, seen.iter().map(|seen| (seen.info(), 1.0)))?;
     let viewers = seen.iter().map(|s| (s.label(), s.stream.viewers.load(Ordering::Relaxed) as f64));

@@ -100,7 +100,8 @@ impl fmt::Debug for RtspSettings {
 /// Pulls one camera into `sink` until `stop` is done. Ends within `TEARDOWN_WAIT` of that. Asks the camera for a
 /// keyframe when one is wished for, if the camera lets it; where the stream is wanted, the pause between attempts is
 /// [`WANTED_RETRY`] at the most. Other `settings` of the same camera count from the next attempt on, and end the pause
-/// before it.
+/// before it. Ends, too, once it is `unwanted`; but a pause after a failure is kept, so that those who come and go do not
+/// have a camera asked more often.
 ///
 /// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
 /// Failures end attempts only; so does a panic in what reads a camera.
@@ -109,8 +110,9 @@ pub async fn run(
     mut sink: impl Sink,
     wishes: Wishes,
     stop: impl Future<Output = ()>,
+    unwanted: impl Future<Output = ()>,
 ) {
-    let mut stop = pin!(stop);
+    let (mut stop, mut unwanted) = (pin!(stop), pin!(unwanted));
     let mut settings = told.borrow_and_update().clone();
     let mut session = Session::new(&settings, wishes.keyframe.clone());
     let mut backoff = Backoff::new(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
@@ -122,12 +124,15 @@ pub async fn run(
             session.take(&settings.rtsp);
             backoff.limit(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
         }
-        sink.state(SourceState::Connecting);
         let mut flow = Flow::default();
-        let attempt = session.attempt(&settings, &mut sink, &mut journal, &mut flow);
+        let attempt = async {
+            sink.state(SourceState::Connecting);
+            session.attempt(&settings, &mut sink, &mut journal, &mut flow).await
+        };
         let failure = tokio::select! {
             biased;
             () = &mut stop => break,
+            () = &mut unwanted => break,
             ended = AssertUnwindSafe(attempt).catch_unwind() => ended.unwrap_or(Failure::Panic),
         };
 

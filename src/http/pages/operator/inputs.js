@@ -6,7 +6,13 @@ import { Rows, buttonIn } from "./rows.js";
 import { bitrate, number } from "./units.js";
 import { channelWords, codecName, count, lengthOfTime, sentence, setText, sizeWords, troubleWords } from "./words.js";
 
-const STATES = { playing: "Plays", starting: "Starts", connecting: "Connects", waiting: "Waits" };
+const STATES = {
+  idle: "Idle, on demand",
+  playing: "Plays",
+  starting: "Starts",
+  connecting: "Connects",
+  waiting: "Waits",
+};
 
 export class Streams {
   #element;

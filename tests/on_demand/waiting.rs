@@ -1,0 +1,130 @@
+//! Offers that wait for the camera that they have woken.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use sluice_harness::{Request, Response, Sluice};
+
+use crate::{CHROMIUM, SLUICE, Silent, count, of, start, wait_until_idle};
+
+fn offer() -> Request {
+    Request::offer("/cam/whep", CHROMIUM)
+}
+
+/// So many offers at once.
+fn together(sluice: &Sluice, offers: usize) -> Vec<Response> {
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..offers).map(|_| scope.spawn(|| sluice.request(offer()))).collect();
+        asked.into_iter().map(|asked| asked.join().expect("an answer")).collect()
+    })
+}
+
+fn wait_for_waiting(sluice: &Sluice, offers: f64) {
+    sluice.wait_for_metric(&of("waiting_joins", "cam"), "is reached", |waiting| waiting == offers);
+}
+
+const MANY: [&str; 6] = [
+    "--set",
+    "limits.joins_per_address=1000",
+    "--set",
+    "limits.share_per_address=100",
+    "--set",
+    "limits.pending=1000",
+];
+
+#[test]
+fn a_herd_at_a_sleeping_camera_starts_one_session_and_all_join() {
+    let cameras = SLUICE.cameras(1, &[]);
+    let sluice = start(&[&MANY[..], &[&format!("cam={}", cameras.urls[0])]].concat());
+    let answers = together(&sluice, 200);
+    let refused: Vec<String> =
+        answers.iter().filter(|answer| answer.status != 201).map(Response::text).collect();
+    assert!(refused.is_empty(), "{} of 200: {}", refused.len(), refused[0]);
+    assert_eq!([count(&sluice, "wakes"), count(&sluice, "starts")], [1.0; 2]);
+    assert_eq!(count(&sluice, "waiting_joins"), 0.0);
+    drop(sluice);
+    let (_, log) = cameras.terminate();
+    assert_eq!(log.matches(": connected ").count(), 1, "{log}");
+}
+
+/// Nothing listens there, and the limit is longer than this test waits for an answer.
+#[test]
+fn when_the_camera_fails_all_that_wait_are_told_at_once() {
+    let port = sluice_harness::ports::free_port();
+    let camera = format!("cam=rtsp://127.0.0.1:{port}/");
+    let sluice = start(&[&MANY[..], &["--set", "on_demand.start_timeout=1m", &camera]].concat());
+    for answer in together(&sluice, 20) {
+        assert_eq!(answer.status, 409, "{}", answer.text());
+        assert_eq!(answer.json()["cause"], "unreachable", "{}", answer.text());
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(count(&sluice, "waiting_joins"), 0.0);
+    // Nobody asks any more: it is not asked for ever, and is no camera that is down.
+    wait_until_idle(&sluice);
+}
+
+#[test]
+fn an_offer_waits_up_to_the_limit_or_up_to_its_own() {
+    let camera = Silent::new();
+    let sluice = start(&["--set", "on_demand.start_timeout=1s", &format!("cam={}", camera.url)]);
+    let late = sluice.request(offer());
+    assert_eq!(late.status, 409, "{}", late.text());
+    assert_eq!(late.json()["reason"], "its source is being connected", "{}", late.text());
+    assert_eq!(late.header("retry-after"), Some("1"));
+    assert_eq!(camera.connections(), 1);
+    drop(sluice);
+    // Of a minute this client wants none.
+    let sluice = start(&["--set", "on_demand.start_timeout=1m", &format!("cam={}", camera.url)]);
+    assert_eq!(sluice.request(offer().header("Prefer", "wait=0")).status, 409);
+}
+
+#[test]
+fn a_client_that_goes_waits_no_more_and_the_camera_rests() {
+    let camera = Silent::new();
+    let one = ["--set", "limits.pending=1", "--set", "on_demand.start_timeout=1m"];
+    let sluice = start(&[&one[..], &[&format!("cam={}", camera.url)]].concat());
+    let mut client = TcpStream::connect(sluice.http).expect("a connection");
+    let head = format!(
+        "POST /cam/whep HTTP/1.1\r\nHost: {}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n",
+        sluice.http,
+        CHROMIUM.len()
+    );
+    client.write_all((head + CHROMIUM).as_bytes()).expect("it is sent");
+    wait_for_waiting(&sluice, 1.0);
+    assert!([429, 503].contains(&sluice.request(offer()).status), "the one place is taken");
+    assert_eq!([count(&sluice, "idle"), count(&sluice, "wakes")], [0.0, 1.0]);
+    drop(client);
+    wait_for_waiting(&sluice, 0.0);
+    wait_until_idle(&sluice);
+    assert_eq!(sluice.request(offer().header("Prefer", "wait=0")).status, 409, "its place is free");
+}
+
+#[test]
+fn those_that_wait_are_bounded_in_number_and_leave_room_for_others() {
+    let camera = Silent::new();
+    let limits = ["--set", "limits.pending=16", "--set", "limits.joins_per_address=1000"];
+    let more = ["--set", "on_demand.start_timeout=1m", &format!("cam={}", camera.url)];
+    let sluice = start(&[&limits[..], &more].concat());
+    let mut held = Vec::new();
+    // One address has its share of them, and is told so.
+    let refused = loop {
+        let mut client = TcpStream::connect(sluice.http).expect("a connection");
+        let head = format!(
+            "POST /cam/whep HTTP/1.1\r\nHost: {}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n",
+            sluice.http,
+            CHROMIUM.len()
+        );
+        client.write_all((head + CHROMIUM).as_bytes()).expect("it is sent");
+        let waiting = held.len() as f64;
+        client.set_read_timeout(Some(std::time::Duration::from_millis(500))).expect("a timeout");
+        let mut answer = [0; 512];
+        match client.read(&mut answer) {
+            Ok(length) => break String::from_utf8_lossy(&answer[..length]).into_owned(),
+            Err(_) => held.push(client),
+        }
+        assert!(waiting < 16.0, "more wait than may");
+    };
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    wait_for_waiting(&sluice, held.len() as f64);
+    assert_eq!(camera.connections(), 1);
+}
