@@ -40,14 +40,14 @@ pub use acme::Acme;
 pub use book::configuration_book;
 pub use config::{
     Admin, CONSENT_MIN, Cipher, Compat, Config, Drain, Egress, FRAME_MAX, Http, HttpTls, Ice, IceAddress,
-    Limits, Log, LogFormat, Metrics, OnDemand, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track, Transport,
-    Udp,
+    Limits, Log, LogFormat, Metrics, OnDemand, Origin, Pprof, Reading, Rtcp, Rtsp, Shards, Srtp, Tls, Track,
+    Transport, Udp,
 };
 pub use edit::{NotToml, StreamText, with_stream};
 pub use environment::{CredentialError, environment};
 pub use error::{ConfigError, Mistake};
-pub use json_schema::json_schema;
 pub use go_duration::go_duration;
+pub use json_schema::json_schema;
 pub use load::{File, Inputs, effective, load};
 pub use network::Network;
 pub use parse::check_log_level;

@@ -41,13 +41,8 @@ pub(crate) struct StreamDraft {
 impl StreamDraft {
     /// The stream, if it has a source.
     pub(crate) fn finish(self) -> Option<Stream> {
-        let StreamDraft {
-            source,
-            rtsp_transport,
-            on_demand,
-            on_demand_start_timeout,
-            on_demand_close_after,
-        } = self;
+        let StreamDraft { source, rtsp_transport, on_demand, on_demand_start_timeout, on_demand_close_after } =
+            self;
         let source = source?;
         Some(Stream { source, rtsp_transport, on_demand, on_demand_start_timeout, on_demand_close_after })
     }

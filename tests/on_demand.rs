@@ -77,20 +77,23 @@ fn the_first_viewer_wakes_a_camera_the_last_lets_it_rest_and_who_comes_soon_find
 
     let mut first = Player::join(&sluice, "/cam/whep");
     first.run_until("pictures", |player| player.pictures().len() > 5);
-    assert_eq!([count(&sluice, "wakes"), count(&sluice, "starts"), count(&sluice, "up")], [1.0; 3]);
+    assert_eq!(
+        [count(&sluice, "wakes_total"), count(&sluice, "starts_total"), count(&sluice, "up")],
+        [1.0; 3]
+    );
     // Within the time that it lingers.
     assert_eq!(sluice.request(Request::new("DELETE", &first.location)).status, 200);
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
     let mut second = Player::join(&sluice, "/cam/whep");
     second.run_until("pictures", |player| player.pictures().len() > 5);
-    assert_eq!([count(&sluice, "wakes"), count(&sluice, "starts")], [1.0; 2]);
+    assert_eq!([count(&sluice, "wakes_total"), count(&sluice, "starts_total")], [1.0; 2]);
 
     assert_eq!(sluice.request(Request::new("DELETE", &second.location)).status, 200);
     wait_until_idle(&sluice);
     assert_eq!(listed(&sluice)["state"], "idle");
     let mut third = Player::join(&sluice, "/cam/whep");
     third.run_until("pictures", |player| player.pictures().len() > 5);
-    assert_eq!([count(&sluice, "wakes"), count(&sluice, "starts")], [2.0; 2]);
+    assert_eq!([count(&sluice, "wakes_total"), count(&sluice, "starts_total")], [2.0; 2]);
     assert_eq!(sluice.metric("sluice_streams{state=\"playing\"}"), 1.0);
 }
 
@@ -112,17 +115,18 @@ fn nobody_wakes_a_camera_but_who_may_join_with_an_offer_that_is_one() {
     let still = sluice.request(ann(Request::get("/cam/frame.mp4")));
     assert_eq!(still.status, 409);
     assert!(still.text().contains("is on demand and has not been watched yet"), "{}", still.text());
-    assert_eq!(status(ann(Request::offer("/cam/whep", "v=0\r\n"))), 400);
-    assert_eq!(status(ann(Request::offer("/cam/whep", CHROMIUM).header("Content-Type", "text/plain"))), 415);
-    assert_eq!([count(&sluice, "wakes"), count(&sluice, "idle")], [0.0, 1.0]);
+    assert_eq!(status(ann(Request::offer("/cam/whep", "this is no offer"))), 400);
+    let plain = Request::new("POST", "/cam/whep").header("Content-Type", "text/plain").body(CHROMIUM);
+    assert_eq!(status(ann(plain)), 415);
+    assert_eq!([count(&sluice, "wakes_total"), count(&sluice, "idle")], [0.0, 1.0]);
 
     assert_eq!(status(ann(Request::offer("/cam/whep", CHROMIUM))), 201);
-    assert_eq!(count(&sluice, "wakes"), 1.0);
+    assert_eq!(count(&sluice, "wakes_total"), 1.0);
     // Its last picture stays, dated; and asking for it wakes nothing.
     wait_until_idle(&sluice);
     let still = sluice.request(ann(Request::get("/cam/frame.mp4")));
     assert_eq!((still.status, still.header("last-modified").is_some()), (200, true), "{}", still.text());
-    assert_eq!(count(&sluice, "wakes"), 1.0);
+    assert_eq!(count(&sluice, "wakes_total"), 1.0);
     // Who joins too fast wakes none.
     let together: Vec<u16> = std::thread::scope(|scope| {
         let ask = || scope.spawn(|| status(ann(Request::offer("/cam/whep", CHROMIUM))));

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Draft, HOUR, MINUTE, RATE, SECOND, key};
+use super::{DAY, Draft, HOUR, MINUTE, RATE, SECOND, key};
 use crate::{
     Reload::{Live, NewSessions, Restart},
     config::CONSENT_MIN,
@@ -10,8 +10,6 @@ use crate::{
     resolve::Key,
     value::Kind,
 };
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 // The casts below are within the range that stands beside them.
 pub(super) static KEYS: &[Key<Draft>] = &[

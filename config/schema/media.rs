@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Draft, HOUR, MINUTE, SECOND, TENTH, TRANSPORTS, key};
+use super::{DAY, Draft, HOUR, MINUTE, SECOND, TENTH, TRANSPORTS, key};
 use crate::{
     Bytes, Cipher,
     Reload::{Live, NewSessions, Restart},

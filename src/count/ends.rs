@@ -21,6 +21,8 @@ pub enum EndReason {
     EngineFailed,
     /// Its stream was removed.
     StreamRemoved,
+    /// Its stream sends another codec than it agreed to.
+    CodecChanged,
     /// Its shard failed, or stood still for too long.
     ShardFailed,
     /// The server is to end, and its viewers go elsewhere.
@@ -31,7 +33,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 12] = [
+    pub const ALL: [EndReason; 13] = [
         EndReason::Deleted,
         EndReason::Operator,
         EndReason::AccessExpired,
@@ -41,6 +43,7 @@ impl EndReason {
         EndReason::ConsentExpired,
         EndReason::EngineFailed,
         EndReason::StreamRemoved,
+        EndReason::CodecChanged,
         EndReason::ShardFailed,
         EndReason::Drained,
         EndReason::Shutdown,
@@ -58,6 +61,7 @@ impl EndReason {
             EndReason::ConsentExpired => "consent_expired",
             EndReason::EngineFailed => "engine_failed",
             EndReason::StreamRemoved => "stream_removed",
+            EndReason::CodecChanged => "codec_changed",
             EndReason::ShardFailed => "shard_failed",
             EndReason::Drained => "drained",
             EndReason::Shutdown => "shutdown",

@@ -148,9 +148,8 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
         reasons.push(none.to_string());
     }
     let streams = admin.registry.streams();
-    let serves = |stream: &Arc<Stream>| {
-        matches!(stream.status().state, SourceState::Playing | SourceState::Idle)
-    };
+    let serves =
+        |stream: &Arc<Stream>| matches!(stream.status().state, SourceState::Playing | SourceState::Idle);
     if !streams.iter().any(serves) {
         reasons.push(format!("none of {} streams is playing", streams.len()));
     }

@@ -3,7 +3,6 @@
 //! Owns for how long it waits, and what it waits for: the first picture, or why there will be none. It has a [`Place`] and
 //! the right to join already, so that a source is woken by nobody else, and no more wait than may be on their way in. A
 //! waiting offer is a future, and costs no thread. A shell: it waits.
-#![expect(clippy::disallowed_methods, reason = "this file is a shell: it waits")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -51,7 +51,9 @@ fn not_yet(stream: &Stream) -> Problem {
             format!("stream {name:?} has no video that can be forwarded: /streams.json says what it has")
         }
         _ if status.state == SourceState::Idle => {
-            let detail = format!("stream {name:?} is on demand and has not been watched yet: watch it, and it has one");
+            let detail = format!(
+                "stream {name:?} is on demand and has not been watched yet: watch it, and it has one"
+            );
             return Problem::new(StatusCode::CONFLICT, detail);
         }
         // A password that is wrong does not become right in a moment.

@@ -107,13 +107,10 @@ impl Whep {
         request: &Request,
         _grant: &Grant,
     ) -> Result<Response, Problem> {
-        let found = id.parse().ok().and_then(|id| Some((id, self.sessions.session(id, stream)?)));
+        let id = id.parse().ok();
+        let found = id.and_then(|id| Some((id, self.sessions.session(id, stream)?)));
         let Some((id, session)) = found else {
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "no such session: it has ended, or never was; POST a new offer to begin one",
-            )
-            .counted_as("no_session"));
+            return Err(no_session(id.and_then(|id| self.sessions.why_ended(id, stream))));
         };
         match request.head.method {
             Method::DELETE => self.delete(id, &session),
@@ -220,12 +217,13 @@ impl Whep {
             limits,
             repair,
         };
-        let Joined { viewer, answer, etag, ufrags, mids } = join(text, terms, &mut rand::rng(), now)
-            .map_err(|error| self.refuse(stream, error))?;
+        let Joined { viewer, answer, etag, ufrags, mids, agreed } =
+            join(text, terms, &mut rand::rng(), now).map_err(|error| self.refuse(stream, error))?;
         let id = viewer.session();
         let visitor = Visitor::new(request.head.client, &request.head.headers, now);
         let place = (taken, visitor, grant.right().clone());
-        let session = Session::new(stream.clone(), layer, shard.clone(), place, etag.clone(), ufrags, mids);
+        let session =
+            Session::new(stream.clone(), layer, shard.clone(), place, etag.clone(), ufrags, (mids, agreed));
         self.enter(id, session, viewer)?;
         let (remote, shard) = (request.head.client, shard.index);
         tracing::debug!(session = ?id, stream = stream.name, %remote, shard, "viewer joins");
@@ -275,7 +273,7 @@ impl Whep {
             .shard
             .command(Command::End(id, EndReason::Deleted))
             .map_err(|busy| overloaded(busy.to_string()))?;
-        self.sessions.mark_deleted(id);
+        self.sessions.mark(id, EndReason::Deleted);
         Ok(StatusCode::OK.into_response())
     }
 
@@ -382,6 +380,17 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
         format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
     )
     .counted_as("no_stream")
+}
+
+/// Of a session that is over, or never was. A player whose connection was closed asks, to know what to do.
+fn no_session(reason: Option<EndReason>) -> Problem {
+    if reason == Some(EndReason::CodecChanged) {
+        let detail =
+            "this session has ended, because its stream sends another codec now; POST a new offer to go on";
+        return Problem::new(StatusCode::NOT_FOUND, detail).counted_as(EndReason::CodecChanged.label());
+    }
+    let detail = "no such session: it has ended, or never was; POST a new offer to begin one";
+    Problem::new(StatusCode::NOT_FOUND, detail).counted_as("no_session")
 }
 
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {

@@ -169,7 +169,7 @@ impl<'a> Path<'a> {
         }
         import.document.set(table, "on_demand", &Toml::Truth(true), "");
         let words = "on_demand = true of each stream that it is said of";
-        import.report.once(Part::Taken, self.at(ON_DEMAND), words);
+        import.report.once(Part::Taken, self.at(ON_DEMAND), words.to_owned());
         for (key, ours) in [
             ("sourceOnDemandStartTimeout", "on_demand_start_timeout"),
             ("sourceOnDemandCloseAfter", "on_demand_close_after"),

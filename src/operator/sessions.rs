@@ -230,10 +230,10 @@ impl Operator {
         let gone = self.sessions.gone(calendar.now).into_iter();
         let wanted = gone.filter(|gone| {
             which.stream.as_ref().is_none_or(|wanted| *wanted == gone.stream)
-                && which.session.is_none_or(|wanted| wanted == gone.id)
+                && which.session.is_none_or(|wanted| wanted == gone.id.short())
         });
         let wanted = wanted.take(which.limit.min(LISTED_MAX)).map(|gone| Ended {
-            id: gone.id.to_string(),
+            id: gone.id.short().to_string(),
             stream: gone.stream,
             address: gone.visitor.address.to_string(),
             client: gone.visitor.agent.into(),
@@ -257,7 +257,7 @@ impl Operator {
             return Err(EndError::Several(id, called.len() + 1));
         }
         held.shard.command(Command::End(session, EndReason::Operator))?;
-        self.sessions.mark_deleted(session);
+        self.sessions.mark(session, EndReason::Operator);
         let (stream, remote) = (&held.stream.name, held.visitor.address);
         tracing::info!(?session, stream, %remote, reason = EndReason::Operator.label(), "an operator ended a viewer");
         Ok(())

@@ -50,7 +50,7 @@ pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sende
                 for (session, held) in viewers.into_iter().take(due) {
                     // Who is not reached is asked again at the next look.
                     if held.shard.command(Command::End(session, EndReason::Drained)).is_ok() {
-                        sessions.mark_deleted(session);
+                        sessions.mark(session, EndReason::Drained);
                         sent = Some(now);
                     }
                 }

@@ -18,7 +18,8 @@ use super::live::{self, Live};
 use super::streams::Streams;
 use super::tables::Tables;
 use super::until_stop::{
-    beat, end_drains, follow_file, keep_books, keep_certificate, listen, look, renew, watch_rights,
+    beat, end_drains, follow_file, keep_books, keep_certificate, listen, look, renew, watch_codecs,
+    watch_rights,
 };
 use super::watchdog::{self, WatchdogSetup};
 use super::{Rereads, Server, ServerError, settings, shards};
@@ -212,6 +213,13 @@ impl Server {
         let rights =
             watch_rights(watched(Task::Access, "access"), access.clone(), sessions.clone(), stopping.clone());
         tasks.spawn_on(named("access", rights), http_executor.handle());
+        let codecs = watch_codecs(
+            watched(Task::Books, "codecs"),
+            registry.clone(),
+            sessions.clone(),
+            stopping.clone(),
+        );
+        tasks.spawn(named("codecs", codecs));
         let (over, drained) = mpsc::channel(1);
         let ends_of_drains =
             end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());

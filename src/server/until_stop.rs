@@ -20,8 +20,10 @@ use crate::http::tls::{Tls, renewal};
 use crate::operator::Operator;
 use crate::operator::change::Changes;
 use crate::session::drain::Drain;
+use crate::session::outdated;
 use crate::session::table::Sessions;
 use crate::shard::News;
+use crate::stream::Registry;
 use crate::supervise::{Pulse, Watched};
 
 /// Time between signs of life of the HTTP executor.
@@ -102,6 +104,24 @@ pub(super) async fn watch_rights(
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
             () = rights::watch(&access, &sessions) => {}
+        }
+    };
+    while let Some(pause) = watched.run(looks()).await {
+        watched.pause(pause).await;
+    }
+}
+
+/// Ends sessions whose stream sends another codec than they agreed to, until the stop.
+pub(super) async fn watch_codecs(
+    mut watched: Watched,
+    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut looks = async || {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = outdated::watch(&registry, &sessions) => {}
         }
     };
     while let Some(pause) = watched.run(looks()).await {

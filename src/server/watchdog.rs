@@ -192,6 +192,7 @@ mod tests {
     use super::*;
     use crate::id::SessionId;
     use crate::session::admission::{Admission, AdmissionLimits, Asked};
+    use crate::session::agreed::Agreed;
     use crate::session::client::{Client, Share};
     use crate::session::right::{Proof, Right};
     use crate::session::table::Session;
@@ -214,7 +215,8 @@ mod tests {
         fn new(count: usize) -> World {
             let shards = shards(&vec![0; count]);
             let recent = RecentLimits { bytes: 1, history: Duration::ZERO };
-            let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
+            let origin =
+                Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
             let (stream, _) = Registry::new(&shards, recent).add("demo", origin).unwrap();
             let (ends, now) = (Arc::<Ends>::default(), Instant::now());
             let limits = AdmissionLimits {
@@ -251,7 +253,7 @@ mod tests {
                 (place, visitor, right),
                 String::new(),
                 Vec::new(),
-                Vec::new(),
+                (Vec::new(), Agreed::default()),
             );
             self.sessions.insert(SessionId(id), session);
         }

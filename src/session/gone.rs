@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::visitor::Visitor;
 use crate::count::EndReason;
-use crate::id::ShortId;
+use crate::id::SessionId;
 
 /// For how long an ended session is kept. Longer answers who complains later, and holds more addresses.
 const KEPT: Duration = Duration::from_secs(600);
@@ -19,8 +19,8 @@ const GONE_MAX: usize = 16_384;
 /// One that ended.
 #[derive(Debug, Clone)]
 pub struct Gone {
-    /// What it was called.
-    pub id: ShortId,
+    /// Which it was.
+    pub id: SessionId,
     /// What it watched.
     pub stream: String,
     /// Who had asked for it.
@@ -53,6 +53,12 @@ impl Graves {
         self.0.iter().rev().cloned().collect()
     }
 
+    /// Why one of them ended.
+    pub(super) fn reason(&self, id: SessionId, stream: &str) -> Option<EndReason> {
+        let found = self.0.iter().rev().find(|gone| gone.id == id && gone.stream == stream);
+        found.map(|gone| gone.reason)
+    }
+
     fn forget(&mut self, now: Instant) {
         while self.0.front().is_some_and(|gone| now.saturating_duration_since(gone.ended) > KEPT) {
             self.0.pop_front();
@@ -73,9 +79,9 @@ pub(super) mod tests {
         Instant::now()
     }
 
-    fn gone(id: u32, ended: Instant) -> Gone {
+    fn gone(id: u128, ended: Instant) -> Gone {
         let visitor = Visitor::new(IpAddr::from([192, 0, 2, 1]), &HeaderMap::new(), ended);
-        let (id, stream) = (ShortId(id), "gate".to_owned());
+        let (id, stream) = (SessionId(id), "gate".to_owned());
         Gone { id, stream, visitor, ended, reason: EndReason::Operator, connected: true }
     }
 
@@ -83,12 +89,14 @@ pub(super) mod tests {
     fn who_ended_is_found_for_ten_minutes_and_no_longer() {
         let (mut graves, began) = (Graves::default(), now());
         for minute in 0..20 {
-            graves.add(gone(minute, began + minute * Duration::from_secs(60)));
+            graves.add(gone(minute.into(), began + minute * Duration::from_secs(60)));
         }
         let ids = |graves: &mut Graves, minute: u32| {
             let found = graves.since(began + minute * Duration::from_secs(60));
             found.iter().map(|gone| gone.id.0).collect::<Vec<_>>()
         };
+        assert_eq!(graves.reason(SessionId(19), "gate"), Some(EndReason::Operator));
+        assert_eq!(graves.reason(SessionId(19), "yard"), None, "it watched another");
         assert_eq!(ids(&mut graves, 19), (9..20).rev().collect::<Vec<_>>());
         assert_eq!(ids(&mut graves, 29), [19]);
         assert!(ids(&mut graves, 30).is_empty());
@@ -97,8 +105,8 @@ pub(super) mod tests {
     #[test]
     fn a_flood_of_sessions_takes_no_more_than_its_bound() {
         let (mut graves, now) = (Graves::default(), now());
-        (0..=GONE_MAX as u32).for_each(|id| graves.add(gone(id, now)));
+        (0..=GONE_MAX as u128).for_each(|id| graves.add(gone(id, now)));
         let found = graves.since(now);
-        assert_eq!((found.len(), found[0].id.0), (GONE_MAX, GONE_MAX as u32));
+        assert_eq!((found.len(), found[0].id.0), (GONE_MAX, GONE_MAX as u128));
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use rand::{CryptoRng, RngExt as _};
 use sluice_media::dtls::SharedDtls;
 
+use super::agreed::Agreed;
 use super::answer::{Identity, answer, negotiate, restart_fragment};
 use super::offer::{Offer, OfferError, Setup};
 use super::sdpfrag::ufrags_of;
@@ -82,6 +83,8 @@ pub struct Joined {
     pub ufrags: Vec<String>,
     /// Tags of the sections that carry something.
     pub mids: Vec<String>,
+    /// What they carry.
+    pub agreed: Agreed,
 }
 
 /// Makes a viewer of an offer.
@@ -153,10 +156,11 @@ impl Agreement {
     pub fn begin(self, terms: Terms<'_>, now: Instant) -> Result<Joined, EngineError> {
         let Agreement { session, answer, etag, ufrags, mids, media, engine, first_sequences } = self;
         let engine = Engine::new(engine, terms.dtls, now)?;
+        let agreed = Agreed::of(&media);
         let ViewerLimits { peer, report_interval } = terms.limits;
         let peer = Peer::new(session, engine, peer, now);
         let viewer = Viewer::new(terms.layer, peer, media, report_interval, first_sequences, now);
-        Ok(Joined { viewer, answer, etag, ufrags, mids })
+        Ok(Joined { viewer, answer, etag, ufrags, mids, agreed })
     }
 }
 

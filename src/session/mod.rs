@@ -4,6 +4,7 @@
 //! never touches media packet by packet.
 
 pub mod admission;
+pub mod agreed;
 pub mod announce;
 pub mod answer;
 pub mod client;
@@ -11,6 +12,7 @@ pub mod drain;
 pub mod gone;
 pub mod join;
 pub mod offer;
+pub mod outdated;
 mod pace;
 pub mod right;
 pub mod sdpfrag;

@@ -1,7 +1,7 @@
 //! WHEP sessions: the HTTP resources of viewers, and the books that go with them.
 //!
 //! Owns the table from session to shard. An entry lives from the answer to the shard's word that the
-//! viewer is over; until that word a deleted session is only marked, so that nothing is counted
+//! viewer is over; until that word a session that ends is only marked, so that nothing is counted
 //! twice or never. Never knows HTTP.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::admission::{Admission, Place};
+use super::agreed::Agreed;
 use super::gone::{Gone, Graves};
 use super::offer::RefusedOffers;
 use super::right::Right;
@@ -82,8 +83,10 @@ pub struct Session {
     pub remote_ufrags: Vec<String>,
     /// Tags of the sections that carry something.
     pub mids: Vec<String>,
-    /// Deleted by the client; its viewer is about to go.
-    deleted: bool,
+    /// What they carry.
+    pub agreed: Agreed,
+    /// Why its viewer is about to go: by its client, say.
+    ending: Option<EndReason>,
 }
 
 impl Session {
@@ -95,10 +98,11 @@ impl Session {
         (place, visitor, right): (Place, Visitor, Right),
         etag: String,
         remote_ufrags: Vec<String>,
-        mids: Vec<String>,
+        (mids, agreed): (Vec<String>, Agreed),
     ) -> Session {
         let place = Arc::new(place);
-        Session { stream, layer, shard, visitor, right, place, etag, remote_ufrags, mids, deleted: false }
+        let ending = None;
+        Session { stream, layer, shard, visitor, right, place, etag, remote_ufrags, mids, agreed, ending }
     }
 }
 
@@ -132,15 +136,27 @@ impl Sessions {
         self.lock().insert(id, session);
     }
 
-    /// The session, if it exists on that stream and was not deleted.
+    /// The session, if it exists on that stream and does not end.
     pub fn session(&self, id: SessionId, stream: &str) -> Option<Session> {
-        self.lock().get(&id).filter(|session| !session.deleted && session.stream.name == stream).cloned()
+        self.lock()
+            .get(&id)
+            .filter(|session| session.ending.is_none() && session.stream.name == stream)
+            .cloned()
     }
 
-    /// Marks a session as deleted: it is gone for every later request.
-    pub fn mark_deleted(&self, id: SessionId) {
+    /// Marks a session as one that ends: it is gone for every later request.
+    pub fn mark(&self, id: SessionId, reason: EndReason) {
         if let Some(session) = self.lock().get_mut(&id) {
-            session.deleted = true;
+            session.ending = Some(reason);
+        }
+    }
+
+    /// Why a session of that stream ended lately, or is about to.
+    pub fn why_ended(&self, id: SessionId, stream: &str) -> Option<EndReason> {
+        let table = self.lock();
+        match table.get(&id).filter(|session| session.stream.name == stream) {
+            Some(session) => session.ending,
+            None => lock(&self.gone).reason(id, stream),
         }
     }
 
@@ -163,8 +179,7 @@ impl Sessions {
         self.happens.tell(|| happened(id, &session, What::Ended(reason)));
         let Session { stream, visitor, .. } = session;
         tracing::debug!(session = ?id, stream = stream.name, remote = %visitor.address, reason = reason.label(), connected, "viewer ended");
-        let gone =
-            Gone { id: id.short(), stream: stream.name.clone(), visitor, ended: now, reason, connected };
+        let gone = Gone { id, stream: stream.name.clone(), visitor, ended: now, reason, connected };
         lock(&self.gone).add(gone);
         Some(stream)
     }
@@ -176,10 +191,10 @@ impl Sessions {
         Some(session)
     }
 
-    /// Sessions with that short id that were not deleted: one, but for chance.
+    /// Sessions with that short id that do not end: one, but for chance.
     pub fn called(&self, short: ShortId) -> Vec<(SessionId, Session)> {
         let table = self.lock();
-        let called = table.iter().filter(|(id, session)| id.short() == short && !session.deleted);
+        let called = table.iter().filter(|(id, session)| id.short() == short && session.ending.is_none());
         called.map(|(id, session)| (*id, session.clone())).collect()
     }
 
@@ -190,10 +205,10 @@ impl Sessions {
             .collect()
     }
 
-    /// Sessions that were not deleted.
+    /// Sessions that do not end.
     pub fn all(&self) -> Vec<(SessionId, Session)> {
         let table = self.lock();
-        let there = table.iter().filter(|(_, session)| !session.deleted);
+        let there = table.iter().filter(|(_, session)| session.ending.is_none());
         there.map(|(id, session)| (*id, session.clone())).collect()
     }
 
@@ -202,18 +217,18 @@ impl Sessions {
         lock(&self.gone).since(now)
     }
 
-    /// Sessions that watch a stream and were not deleted, each with the shard where its viewer lives.
+    /// Sessions that watch a stream and do not end, each with the shard where its viewer lives.
     pub fn of_stream(&self, stream: StreamId) -> Vec<(SessionId, Arc<ShardHandle>)> {
         let of_stream = |(id, session): (&SessionId, &Session)| {
-            (session.stream.id == stream && !session.deleted).then(|| (*id, session.shard.clone()))
+            (session.stream.id == stream && session.ending.is_none()).then(|| (*id, session.shard.clone()))
         };
         self.lock().iter().filter_map(of_stream).collect()
     }
 
-    /// Sessions that `over` says are, and were not deleted, each with the shard where its viewer lives. One lock for all.
+    /// Sessions that `over` says are, and do not end, each with the shard where its viewer lives. One lock for all.
     pub fn which(&self, over: impl Fn(&Session) -> bool) -> Vec<(SessionId, Arc<ShardHandle>)> {
         let table = self.lock();
-        let which = table.iter().filter(|(_, session)| !session.deleted && over(session));
+        let which = table.iter().filter(|(_, session)| session.ending.is_none() && over(session));
         which.map(|(id, session)| (*id, session.shard.clone())).collect()
     }
 

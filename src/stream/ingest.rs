@@ -369,7 +369,7 @@ impl Sink for Ingest {
     }
 
     fn is_watched(&self) -> bool {
-        self.stream.viewers.load(Ordering::Relaxed) > 0
+        self.stream.viewers.load(Ordering::Relaxed) > 0 || self.stream.waiting() > 0
     }
 }
 

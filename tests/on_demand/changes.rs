@@ -25,7 +25,7 @@ fn it_is_switched_on_and_off_while_people_watch_and_costs_them_nothing() {
     put(&sluice, &json!({ "source": source, "on_demand": true }));
     let seen = player.pictures().len();
     player.run_until("more pictures", |player| player.pictures().len() > seen + 60);
-    assert_eq!(count(&sluice, "starts"), 1.0, "the session goes on");
+    assert_eq!(count(&sluice, "starts_total"), 1.0, "the session goes on");
     assert_eq!(sluice.request(Request::new("DELETE", &player.location)).status, 200);
     wait_until_idle(&sluice);
     // Longer for this one: it does not rest.
@@ -56,7 +56,8 @@ fn a_stream_that_is_removed_or_a_server_that_drains_ends_the_waiting_with_its_re
         let answer = asked.join().expect("an answer");
         assert_eq!(answer.status, 404, "{}", answer.text());
 
-        let added = Request::new("PUT", "/api/v1/streams/cam").body(r#"{"source":"demo"}"#).send(sluice.admin);
+        let added =
+            Request::new("PUT", "/api/v1/streams/cam").body(r#"{"source":"demo"}"#).send(sluice.admin);
         assert_eq!(added.status, 201, "{}", added.text());
         assert_eq!(sluice.request(Request::offer("/cam/whep", CHROMIUM)).status, 201, "another camera");
     });
@@ -80,7 +81,8 @@ fn a_server_that_stops_answers_those_that_wait() {
 fn it_is_read_and_written_as_mediamtx_has_it() {
     let cameras = SLUICE.cameras(1, &[]);
     let sluice = SLUICE.start(&["--set", "admin.sources=127.0.0.0/8", "demo=demo"]);
-    let body = json!({ "source": cameras.urls[0], "sourceOnDemand": true, "sourceOnDemandCloseAfter": "1m30s" });
+    let body =
+        json!({ "source": cameras.urls[0], "sourceOnDemand": true, "sourceOnDemandCloseAfter": "1m30s" });
     let added = Request::new("POST", "/v3/config/paths/add/cam").body(body.to_string()).send(sluice.admin);
     assert_eq!(added.status, 200, "{}", added.text());
     wait_until_idle(&sluice);

@@ -40,7 +40,7 @@ fn a_herd_at_a_sleeping_camera_starts_one_session_and_all_join() {
     let refused: Vec<String> =
         answers.iter().filter(|answer| answer.status != 201).map(Response::text).collect();
     assert!(refused.is_empty(), "{} of 200: {}", refused.len(), refused[0]);
-    assert_eq!([count(&sluice, "wakes"), count(&sluice, "starts")], [1.0; 2]);
+    assert_eq!([count(&sluice, "wakes_total"), count(&sluice, "starts_total")], [1.0; 2]);
     assert_eq!(count(&sluice, "waiting_joins"), 0.0);
     drop(sluice);
     let (_, log) = cameras.terminate();
@@ -92,7 +92,7 @@ fn a_client_that_goes_waits_no_more_and_the_camera_rests() {
     client.write_all((head + CHROMIUM).as_bytes()).expect("it is sent");
     wait_for_waiting(&sluice, 1.0);
     assert!([429, 503].contains(&sluice.request(offer()).status), "the one place is taken");
-    assert_eq!([count(&sluice, "idle"), count(&sluice, "wakes")], [0.0, 1.0]);
+    assert_eq!([count(&sluice, "idle"), count(&sluice, "wakes_total")], [0.0, 1.0]);
     drop(client);
     wait_for_waiting(&sluice, 0.0);
     wait_until_idle(&sluice);

@@ -1,5 +1,6 @@
 //! Real sessions: formats, codecs, transports, credentials, and a camera that goes away.
 
+use std::future::pending;
 use std::time::Duration;
 
 use sluice::source::rtsp;
@@ -61,8 +62,13 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         stop.send(true)
     });
     // Nothing is polled any more once this returns.
-    let source =
-        rtsp::run(fixed(quick(camera.url.clone())), Collector(sender), Wishes::default(), told(stopped), pending());
+    let source = rtsp::run(
+        fixed(quick(camera.url.clone())),
+        Collector(sender),
+        Wishes::default(),
+        told(stopped),
+        pending(),
+    );
     runtime.block_on(async { tokio::time::timeout(DEADLINE, source).await }).expect("the source stops");
     drop(runtime);
     assert_eq!([camera.line(), camera.line()], ["SESSION", "TEARDOWN"]);

@@ -1,5 +1,6 @@
 //! What goes on around attempts: panics, warnings, waits, settings that cannot work.
 
+use std::future::pending;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,13 @@ async fn a_panic_ends_the_attempt_and_nothing_else() {
     .await;
     let (sender, mut states) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(rtsp::run(fixed(impatient(url)), Bomb(sender), Wishes::default(), told(stopped), pending()));
+    let task = tokio::spawn(rtsp::run(
+        fixed(impatient(url)),
+        Bomb(sender),
+        Wishes::default(),
+        told(stopped),
+        pending(),
+    ));
     let mut panics = 0;
     while panics < 2 {
         let state = tokio::time::timeout(DEADLINE, states.recv())

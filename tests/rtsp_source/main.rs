@@ -9,6 +9,7 @@ mod oddities;
 mod probe;
 mod server;
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 

@@ -47,7 +47,7 @@ pub fn look(access: &Access, sessions: &Sessions, now: Instant, date: SystemTime
 fn end(sessions: &Sessions, reason: EndReason, over: impl Fn(&Session) -> bool) {
     let over = sessions.which(over).into_iter();
     let told = over.filter(|(session, shard)| shard.command(Command::End(*session, reason)).is_ok());
-    let ended = told.inspect(|(session, _)| sessions.mark_deleted(*session)).count();
+    let ended = told.inspect(|(session, _)| sessions.mark(*session, reason)).count();
     if ended > 0 {
         tracing::info!(viewers = ended, reason = reason.label(), "viewers end with the right to watch");
     }

@@ -1,7 +1,7 @@
 // Why a stream does not play, in words.
 
 import { beside } from "./token.js";
-import { sentence, troubleWords } from "./words.js";
+import { lengthOfTime, sentence, troubleWords } from "./words.js";
 
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -36,6 +36,8 @@ export function explain(name, { kind, status, detail, problem, candidates, moved
         detail: `Nothing has come from ${port} for some seconds.`,
       };
     case "closed":
+      if (problem?.code === "codec_changed")
+        return { title: "The camera sends another format now.", detail: "The picture starts again by itself." };
       return { title: "The server ended the session.", detail: "It may be starting again." };
     default:
       return { title: "This browser could not play the stream.", detail: detail ?? "" };
@@ -67,10 +69,12 @@ function explainPath(candidates, port) {
 // `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
 export async function explainStill(root, name, arrives) {
   try {
-    const { trouble, error, notes } = await told(root, name);
+    const { trouble, error, notes, since, asOf } = await told(root, name);
     if (arrives) return notes.map(sentence).join(" ");
     const words = error ?? trouble?.detail;
-    return words ? sentence(words) : trouble ? troubleWords(trouble.kind, trouble.cause).advice : "";
+    const why = words ? sentence(words) : trouble ? troubleWords(trouble.kind, trouble.cause).advice : "";
+    if (trouble?.kind !== "away" || !since) return why;
+    return `${why} It has been away for ${lengthOfTime(asOf - Date.parse(since))}.`;
   } catch {
     // That the server is away is said elsewhere.
     return "";
@@ -87,13 +91,14 @@ export async function isWoken(root, name) {
   }
 }
 
-// What `streams.json` says of `name`.
+// What `streams.json` says of `name`, and the time of that by the server's clock, which dated it.
 async function told(root, name) {
   const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   const [url, headers] = beside(new URL("streams.json", root));
   const response = await fetch(url, { cache: "no-store", headers, signal });
   const { streams } = await response.json();
-  return streams.find((stream) => stream.name === name);
+  const asOf = Date.parse(response.headers.get("Date")) || Date.now();
+  return { ...streams.find((stream) => stream.name === name), asOf };
 }
 
 function explainStatus(name, status, { code, detail, cause, reason }) {

@@ -22,7 +22,7 @@
 //   "ice"         no path to any of the server's `candidates`, each {protocol, address, port}
 //   "dtls"        a UDP path, but no DTLS session
 //   "lost"        there was a connection, and it died
-//   "closed"      the server ended the session
+//   "closed"      the server ended the session; `problem.code` is "codec_changed" if its stream sends another codec now
 //   "browser"     the browser refused; `detail` is its explanation
 //
 // Event "track", detail {track, stream, receiver, transceiver}: `stream` is the same object for all tracks of one
@@ -39,6 +39,10 @@ const CONNECT_TIMEOUT_MS = 8_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 // An offer to a stream on demand is answered when its camera sends pictures. Well below the time above.
 const CAMERA_WAIT_S = 8;
+// Time for the server to say why it ended a session.
+const REASON_TIMEOUT_MS = 1_000;
+// The word for a stream that sends another codec than was agreed on.
+const CODEC_CHANGED = "codec_changed";
 // A connection that is not wanted any more closes after this without the server's answer.
 const RELEASE_MS = 500;
 // "disconnected" heals by itself when the network comes back in time.
@@ -142,7 +146,7 @@ export class WhepPlayer extends EventTarget {
       attempt.timers.push(setTimeout(() => this.#connectionFailed(attempt), CONNECT_TIMEOUT_MS));
       await pc.setRemoteDescription({ type: "answer", sdp: answer });
       if (stale()) return;
-      watchDtls(pc, (kind) => this.#end(attempt, { kind }));
+      watchDtls(pc, (kind) => (kind === "closed" ? this.#closed(attempt) : this.#end(attempt, { kind })));
     } catch (error) {
       this.#end(attempt, error.reason ?? { kind: "browser", detail: error.message });
     }
@@ -230,6 +234,22 @@ export class WhepPlayer extends EventTarget {
     const relays = iceServersOf(response.headers.get("Link"));
     if (relays.length > 0) this.#iceServers = relays;
     return body;
+  }
+
+  // The server ended the session, and may say why: after a change of the codec the next one can begin at once.
+  async #closed(attempt) {
+    if (this.#attempt !== attempt || attempt.closed) return;
+    attempt.closed = true;
+    let problem = null;
+    try {
+      const signal = AbortSignal.any([attempt.abort.signal, AbortSignal.timeout(REASON_TIMEOUT_MS)]);
+      const response = await fetch(attempt.session.url, { headers: this.#credentials(), cache: "no-store", signal });
+      problem = problemOf(response, await response.text());
+    } catch {
+      // It stops, or has no time for that.
+    }
+    const retryAfter = problem?.code === CODEC_CHANGED ? 0 : null;
+    this.#end(attempt, { kind: "closed", detail: problem?.detail ?? null, problem, retryAfter });
   }
 
   // Ends an attempt and plans the next one.

@@ -80,7 +80,11 @@ pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, S
         seen.iter().map(|seen| (seen.label(), f64::from(u8::from(seen.status.state.name() == "playing"))));
     out.gauge("stream_up", "1 while the stream's source plays", up)?;
     let idle = seen.iter().map(|s| (s.label(), f64::from(u8::from(s.status.state == SourceState::Idle))));
-    out.gauge("stream_idle", "1 while the stream's source rests: it is on demand, and nobody wants it", idle)?;
+    out.gauge(
+        "stream_idle",
+        "1 while the stream's source rests: it is on demand, and nobody wants it",
+        idle,
+    )?;
     let waiting = seen.iter().map(|s| (s.label(), s.stream.waiting() as f64));
     out.gauge("stream_waiting_joins", "Joins that wait for the source, which is on demand", waiting)?;
     let help = "What the stream is and carries; always 1";

@@ -1,0 +1,76 @@
+//! What a session has agreed to be sent, and whether its stream still sends that.
+//!
+//! Owns the judgement. A source that comes back with other sizes, parameter sets or levels goes on in the same session;
+//! one with another codec cannot, because payload types are agreed on once: its viewers have to join anew.
+
+use sluice_media::{Codec, Kind};
+
+use crate::peer::MediaParams;
+use crate::stream::Formats;
+
+/// The codecs of one session, each with the `a=fmtp` that it was offered with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agreed(Vec<(Codec, String)>);
+
+impl Agreed {
+    /// Those of the sections that carry something.
+    pub fn of(media: &[MediaParams]) -> Agreed {
+        Agreed(media.iter().map(|media| (media.codec, media.format.clone())).collect())
+    }
+
+    /// Whether a source of `formats` can go on in this session. What it has not, and what the session has not, keeps
+    /// nobody from the rest.
+    pub fn fits(&self, formats: &Formats) -> bool {
+        let of = |kind: Kind| self.0.iter().find(|(codec, _)| codec.kind() == kind);
+        let is_seen = match (of(Kind::Video), &formats.video) {
+            (Some((codec, format)), Some(video)) => {
+                *codec == video.codec.into()
+                    && video.codec.nal().choose(&[format.as_str()], video.profile_level_id).is_some()
+            }
+            _ => true,
+        };
+        let is_heard = match (of(Kind::Audio), &formats.audio) {
+            (Some((codec, _)), Some(audio)) => *codec == audio.codec.into(),
+            _ => true,
+        };
+        is_seen && is_heard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_media::{AudioCodec, VideoCodec};
+
+    use super::*;
+    use crate::stream::{AudioFormat, VideoFormat};
+
+    fn formats(video: Option<VideoCodec>, profile: [u8; 3], audio: Option<AudioCodec>) -> Formats {
+        let of = |codec| VideoFormat { codec, profile_level_id: Some(profile), size: None, frame_rate: None };
+        let audio = audio.map(|codec| AudioFormat::new(codec, 1));
+        Formats { video: video.map(of), audio, ..Formats::default() }
+    }
+
+    #[test]
+    fn a_session_goes_on_whatever_changes_but_a_codec() {
+        let (h264, h265) = (Some(VideoCodec::H264), Some(VideoCodec::H265));
+        let (opus, pcma) = (Some(AudioCodec::Opus), Some(AudioCodec::Pcma));
+        let format = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f".to_owned();
+        let both =
+            Agreed(vec![(VideoCodec::H264.into(), format.clone()), (AudioCodec::Opus.into(), String::new())]);
+        let (baseline, high) = ([0x42, 0xe0, 0x1f], [0x64, 0x00, 0x33]);
+        for (stays, formats) in [
+            (true, formats(h264, baseline, opus)),
+            (true, formats(h264, high, opus)),
+            (true, formats(h264, high, None)),
+            (true, formats(None, high, opus)),
+            (false, formats(h265, [1, 0, 93], opus)),
+            (false, formats(h264, baseline, pcma)),
+        ] {
+            assert_eq!(both.fits(&formats), stays, "{formats:?}");
+        }
+        // Who does not hear it anyway sees it on.
+        let silent = Agreed(vec![(VideoCodec::H264.into(), format)]);
+        assert!(silent.fits(&formats(h264, baseline, pcma)));
+        assert!(Agreed::default().fits(&formats(h265, high, pcma)));
+    }
+}
