@@ -30,7 +30,7 @@ pub use codec::{Codec, Kind};
 pub use packets::Packets;
 pub use shown::shown;
 pub use static_types::{StaticType, static_type};
-pub use unit::{AccessUnit, AudioFrame};
+pub use unit::{AccessUnit, AudioFrame, SourceReport};
 pub use video::VideoCodec;
 
 /// RTP payload bytes of one packet at the most.

@@ -18,6 +18,17 @@ pub struct AccessUnit {
     pub after_gap: bool,
 }
 
+/// What a source says of its clock in a sender report (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceReport {
+    /// NTP time, 32.32 bits, as it says; anything, where its clock is not set.
+    pub ntp: u64,
+    /// The timestamp of the same moment by the track's clock, in ticks, unwrapped as those of its units are.
+    pub timestamp: i64,
+    /// When it was read.
+    pub received: Instant,
+}
+
 /// One audio packet's payload as a source delivers it.
 #[derive(Debug, Clone)]
 pub struct AudioFrame {

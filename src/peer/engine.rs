@@ -48,6 +48,8 @@ pub struct MediaParams {
     pub rtx_ssrc: Ssrc,
     /// Header extension id of `abs-send-time`, if offered.
     pub abs_send_time_id: Option<u8>,
+    /// Header extension id of `abs-capture-time`, if offered.
+    pub abs_capture_time_id: Option<u8>,
     /// Header extension id of MID (RFC 9143 §15), if offered.
     pub mid_id: Option<u8>,
 }

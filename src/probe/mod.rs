@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use sluice_config::{Rtsp, RtspUrl, StreamName};
-use sluice_media::{AccessUnit, AudioFrame};
+use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -229,6 +229,8 @@ impl Sink for Probe<'_> {
         self.measure.audio(&frame);
         self.look();
     }
+
+    fn reported(&mut self, _: Kind, _: SourceReport) {}
 
     fn lost(&mut self, packets: u64) {
         self.measure.lost(packets);

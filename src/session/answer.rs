@@ -15,6 +15,8 @@ use crate::stream::Formats;
 
 /// `abs-send-time`: lets the receiver estimate bandwidth for REMB.
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+/// `abs-capture-time`: tells the receiver when a picture or a sound was captured, by the camera's clock.
+const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 /// MID (RFC 9143 §15): which section an SSRC belongs to.
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
@@ -127,6 +129,7 @@ pub fn negotiate(
             ssrc: ssrc().into(),
             rtx_ssrc: ssrc().into(),
             abs_send_time_id: extension(ABS_SEND_TIME),
+            abs_capture_time_id: extension(ABS_CAPTURE_TIME),
             mid_id: extension(MID).filter(|_| section.mid.len() <= MID_EXTENSION_MAX),
         }));
     }
@@ -273,7 +276,12 @@ fn carried(
     let rtx = media.rtx_payload_type;
     let formats = rtx.map_or_else(|| pt.to_string(), |rtx| format!("{pt} {rtx}"));
     head(sdp, section, &formats, "sendonly", setup);
-    for (id, uri) in [(media.abs_send_time_id, ABS_SEND_TIME), (media.mid_id, MID)] {
+    let extensions = [
+        (media.abs_send_time_id, ABS_SEND_TIME),
+        (media.abs_capture_time_id, ABS_CAPTURE_TIME),
+        (media.mid_id, MID),
+    ];
+    for (id, uri) in extensions {
         if let Some(id) = id {
             let _ = write!(sdp, "a=extmap:{id} {uri}\r\n");
         }

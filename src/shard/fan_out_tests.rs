@@ -41,6 +41,7 @@ fn train(
         marker: whole.1,
         received,
         captured: received,
+        source_time: None,
         packets: lengths.iter().map(|&length| vec![0; length]).collect(),
     })
 }

@@ -72,3 +72,10 @@ pub struct Formats {
     /// What is there but not forwarded, or not as browsers want it, in sentences for everybody.
     pub notes: Vec<String>,
 }
+
+impl Formats {
+    /// Whether there are pictures and sound, which then belong together.
+    pub fn has_both(&self) -> bool {
+        self.video.is_some() && self.audio.is_some()
+    }
+}

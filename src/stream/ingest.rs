@@ -9,18 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_media::{AccessUnit, AudioCodec, AudioFrame};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame, Kind, SourceReport};
 
 use super::Stream;
 use super::advice::Advice;
 use super::excess::Excess;
 use super::keyframes::Keyframes;
+use super::lip_sync::LipSync;
 use super::status::SOUND_AWAITED;
 use super::told::{self, Told};
-use super::transcode::{AudioTrack, Transcoding, publish};
+use super::transcode::{self, AudioTrack, Transcoding, publish};
 use super::{Formats, MadeOf, Sink, SourceState, fitness};
 use crate::contain::lock;
-use crate::track::{AudioPacketizer, PacketizeError, Timeline, Train, VideoPacketizer};
+use crate::track::{AudioPacketizer, PacketizeError, SourceTime, Timeline, Train, VideoPacketizer};
 
 /// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log
 /// with a failure as its last word for longer; lowering it lets a camera of short sessions write more.
@@ -48,6 +49,7 @@ pub struct Ingest {
     /// Notes that were logged: what comes and goes is not logged again and again.
     told: Told,
     keyframes: Keyframes,
+    lip_sync: LipSync,
     /// Of all sessions: one that ends gives no right to a burst in the next.
     excess: Excess,
     /// Whether a picture was left out for being over, and none came behind it.
@@ -81,6 +83,7 @@ impl Ingest {
             formats: Formats::default(),
             told: Told::default(),
             keyframes: Keyframes::default(),
+            lip_sync: LipSync::default(),
             excess: Excess::new(),
             gap: false,
             now: None,
@@ -155,6 +158,7 @@ impl Ingest {
         }
         if self.playing {
             formats.notes.extend(self.trouble());
+            formats.notes.extend(self.lip_sync.doubt().map(|doubt| doubt.to_string()));
         }
         formats.notes.extend(self.excess.notes(self.now));
         if formats == self.formats {
@@ -217,6 +221,30 @@ impl Ingest {
         }
     }
 
+    /// A timestamp of the source's sound as its track counts: sound that is turned into Opus has another clock.
+    fn sound_timestamp(&self, timestamp: i64) -> i64 {
+        let made_of = self.announced.audio.as_ref().and_then(|audio| audio.made_of);
+        made_of.map_or(timestamp, |MadeOf { clock_rate, .. }| transcode::opus_timestamp(timestamp, clock_rate))
+    }
+
+    /// Brings sound and pictures together by what the source says of both.
+    fn align(&mut self, now: Instant) {
+        let doubt = self.lip_sync.doubt();
+        let video = self.video.as_ref().and_then(|video| video.timeline().moment(now));
+        let audio = self.audio_track().and_then(|track| lock(track).timeline().moment(now));
+        if let Some(alignment) = self.lip_sync.judge(video, audio) {
+            if let Some(video) = &mut self.video {
+                video.timeline_mut().shift(alignment.video);
+            }
+            if let Some(track) = self.audio_track() {
+                lock(track).timeline_mut().shift(alignment.audio);
+            }
+        }
+        if self.lip_sync.doubt() != doubt {
+            self.describe();
+        }
+    }
+
     /// The track of the sound that the source has now.
     fn audio_track(&self) -> Option<&AudioTrack> {
         let has = |(codec, _): &&(AudioCodec, AudioTrack)| Some(*codec) == self.audio_codec;
@@ -254,6 +282,7 @@ impl Sink for Ingest {
     fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {
         self.playing = false;
         self.keyframes = Keyframes::default();
+        self.lip_sync = LipSync::default();
         if let Some(codec) = formats.video.as_ref().map(|video| video.codec) {
             let first = self.first_timestamps.0;
             let video = self.video.get_or_insert_with(|| VideoPacketizer::new(codec, first));
@@ -292,6 +321,9 @@ impl Sink for Ingest {
             return;
         }
         unit.after_gap |= std::mem::take(&mut self.gap);
+        if self.lip_sync.is_due(received) {
+            self.align(received);
+        }
         let Some(video) = &mut self.video else { return };
         let is_keyframe = video.codec().is_keyframe(&unit.nals);
         let packetized = video.packetize(unit);
@@ -347,6 +379,25 @@ impl Sink for Ingest {
         }
         if !self.playing {
             self.play(received);
+        }
+    }
+
+    fn reported(&mut self, kind: Kind, report: SourceReport) {
+        let SourceReport { ntp, timestamp, received } = report;
+        let time = SourceTime(ntp);
+        let reported = match kind {
+            Kind::Video => {
+                let track = self.video.as_mut().map(VideoPacketizer::timeline_mut);
+                track.map(|timeline| timeline.report(timestamp, time, received))
+            }
+            Kind::Audio => {
+                let timestamp = self.sound_timestamp(timestamp);
+                self.audio_track().map(|track| lock(track).timeline_mut().report(timestamp, time, received))
+            }
+        };
+        if let Some(reported) = reported.filter(|_| self.announced.has_both()) {
+            self.lip_sync.note(reported);
+            self.align(received);
         }
     }
 

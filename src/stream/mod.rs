@@ -13,6 +13,7 @@ mod formats;
 mod handle;
 mod ingest;
 pub(crate) mod keyframes;
+mod lip_sync;
 mod pool;
 mod publisher;
 mod registry;

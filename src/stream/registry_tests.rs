@@ -62,6 +62,7 @@ impl World {
             marker: ends_frame,
             received,
             captured: received,
+            source_time: None,
             packets: std::iter::once([0x41, 0x9a]).collect(),
         };
         self.next += 1;

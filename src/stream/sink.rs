@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use sluice_media::{AccessUnit, AudioFrame};
+use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 
 use super::{Formats, SourceState};
 
@@ -23,6 +23,8 @@ pub trait Sink: Send {
     fn video(&mut self, unit: AccessUnit);
     /// One audio packet. With video it is dropped until that plays.
     fn audio(&mut self, frame: AudioFrame);
+    /// What the source says of the clock of its track of `kind`.
+    fn reported(&mut self, kind: Kind, report: SourceReport);
     /// `packets` RTP packets of this source were lost before they reached us.
     fn lost(&mut self, packets: u64);
     /// Sentences about the session that were found out since it began, in place of those told before.
@@ -52,6 +54,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn audio(&mut self, frame: AudioFrame) {
         S::audio(self, frame);
+    }
+
+    fn reported(&mut self, kind: Kind, report: SourceReport) {
+        S::reported(self, kind, report);
     }
 
     fn lost(&mut self, packets: u64) {

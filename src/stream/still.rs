@@ -68,6 +68,7 @@ mod tests {
                 marker: true,
                 received: now,
                 captured: now,
+                source_time: None,
                 packets: [[0x65, 0x88]].iter().collect(),
             })
         };

@@ -80,7 +80,7 @@ impl Transcoding {
         Transcoding(Arc::new(Turning {
             stream,
             sound,
-            clock_rate: clock_rate.max(1),
+            clock_rate,
             track,
             waiting: Mutex::default(),
             work: Mutex::default(),
@@ -148,11 +148,16 @@ impl Job for Turning {
     }
 }
 
+/// A timestamp of sound with `clock_rate` by the clock of Opus.
+pub(super) fn opus_timestamp(timestamp: i64, clock_rate: u32) -> i64 {
+    let ticks = i128::from(timestamp) * i128::from(AudioCodec::Opus.clock_rate());
+    (ticks / i128::from(clock_rate.max(1))) as i64
+}
+
 impl Turning {
     fn turn(&self, work: &mut Work, frame: &AudioFrame) {
         let mut packets: Vec<Packet> = Vec::new();
-        let ticks = i128::from(frame.timestamp) * i128::from(AudioCodec::Opus.clock_rate());
-        let timestamp = (ticks / i128::from(self.clock_rate)) as i64;
+        let timestamp = opus_timestamp(frame.timestamp, self.clock_rate);
         let transcoder = match &mut work.transcoder {
             Some(transcoder) => transcoder,
             none => match Transcoder::new(self.sound) {

@@ -20,7 +20,7 @@ pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacke
 pub use recent::{MAX_TRAINS, Recent, RecentLimits};
 pub use request::KeyframeRequest;
 pub use still::{StillError, still};
-pub use timeline::{Stamp, Timeline};
+pub use timeline::{Moment, Reported, SourceTime, Stamp, Timeline};
 
 /// Packets of one train at the most: the pieces in which a large picture goes out.
 ///
@@ -61,6 +61,8 @@ pub struct Train {
     pub received: Instant,
     /// When the access unit was captured, as well as the source's clock tells: feeds sender reports.
     pub captured: Instant,
+    /// The same by the source's own clock, where it reports that: feeds `abs-capture-time`.
+    pub source_time: Option<SourceTime>,
     /// RTP payloads, one per packet, each at most [`MAX_PAYLOAD`](sluice_media::MAX_PAYLOAD) bytes.
     pub packets: Packets,
 }

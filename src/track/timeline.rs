@@ -6,12 +6,17 @@
 
 mod clock;
 mod fit;
+mod reports;
+mod shift;
 
 use std::time::{Duration, Instant};
 
 use super::Codec;
 use clock::Clock;
 use fit::{Arrivals, Fit, Step};
+use reports::Reports;
+pub use reports::{Moment, Reported, SourceTime};
+use shift::Shift;
 
 /// A step back beyond this is a jump; a smaller one is a picture sent out of display order.
 ///
@@ -41,6 +46,9 @@ const LATE_LIMIT: Duration = Duration::from_secs(2);
 /// See [`LATE_LIMIT`].
 const LATE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// A track without units for so long tells nothing of how late they come: its clock runs on, and is not watched.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// Extended timestamps start in the second cycle of 32 bits, so that a step back from the first is one.
 const FIRST_CYCLE: u64 = 1 << 32;
 
@@ -49,8 +57,11 @@ const FIRST_CYCLE: u64 = 1 << 32;
 pub struct Stamp {
     /// Extended RTP timestamp in ticks of the codec's clock.
     pub timestamp: u64,
-    /// When it was captured: linear in the timestamp, never later than its arrival.
+    /// When it was captured: linear in the timestamp, but for what brings it together with another track, and never
+    /// later than its arrival.
     pub captured: Instant,
+    /// When it was captured by the source's own clock, where its reports agree about that.
+    pub time: Option<SourceTime>,
 }
 
 /// Maps the timestamps of a source to those of a track.
@@ -69,6 +80,8 @@ pub struct Timeline {
     fit: Fit,
     by_arrival: Option<Place>,
     clock: Clock,
+    reports: Reports,
+    shift: Shift,
 }
 
 /// Where the last unit was put by its arrival alone.
@@ -104,6 +117,8 @@ impl Timeline {
             fit: Fit::default(),
             by_arrival: None,
             clock: Clock::default(),
+            reports: Reports::default(),
+            shift: Shift::default(),
         }
     }
 
@@ -112,6 +127,37 @@ impl Timeline {
         self.restarted = true;
         self.fit.restart();
         self.clock.restart();
+        self.reports = Reports::default();
+        self.shift = Shift::default();
+    }
+
+    /// Takes what the source says: that timestamp `source` was at `time` by its own clock.
+    pub fn report(&mut self, source: i64, time: SourceTime, received: Instant) -> Reported {
+        let captured = self.captured(source);
+        self.reports.take((source, time), captured, received, self.clock_rate)
+    }
+
+    /// The moment that the source's last report was about; nothing without one, while timestamps follow arrival, and
+    /// where nothing came for a while.
+    pub fn moment(&self, now: Instant) -> Option<Moment> {
+        let newest = self.newest.as_ref()?;
+        if self.is_by_arrival() || now.saturating_duration_since(newest.last_received) > IDLE {
+            return None;
+        }
+        let (source, time) = self.reports.last()?;
+        Some(Moment { captured: self.captured(source)?, time })
+    }
+
+    /// From now on units are taken for captured this much earlier than the least delay says.
+    pub fn shift(&mut self, shift: Duration) {
+        self.shift.set(shift);
+    }
+
+    /// When timestamp `source` is or was captured, by the least delay.
+    fn captured(&self, source: i64) -> Option<Instant> {
+        let newest = self.newest.as_ref().filter(|_| !self.restarted)?;
+        let ticks = i128::from(newest.source) - i128::from(source);
+        Some(earlier(newest.captured, ticks * NANOS_PER_SECOND / self.clock_rate))
     }
 
     /// Whether timestamps follow arrival, because the source's do not fit.
@@ -138,11 +184,24 @@ impl Timeline {
     /// The stamp of a unit with timestamp `source`, in ticks, that arrived at `received`. Call it in the
     /// order of arrival.
     pub fn stamp(&mut self, source: i64, received: Instant) -> Stamp {
+        let jumps = self.jumps;
+        let stamp = self.place(source, received);
+        if self.jumps > jumps {
+            // They were about timestamps of before.
+            self.reports = Reports::default();
+        }
+        let captured = earlier(stamp.captured, self.shift.at(received));
+        let time = self.reports.believed(source, self.clock_rate).filter(|_| !self.is_by_arrival());
+        Stamp { captured, time, ..stamp }
+    }
+
+    /// By the least delay.
+    fn place(&mut self, source: i64, received: Instant) -> Stamp {
         let Some(newest) = &mut self.newest else {
             let timestamp = FIRST_CYCLE + u64::from(self.first_timestamp);
             self.newest = Some(Newest::anchored(source, timestamp, received));
             self.restarted = false;
-            return Stamp { timestamp, captured: received };
+            return Stamp::new(timestamp, received);
         };
         let gap = received.saturating_duration_since(std::mem::replace(&mut newest.last_received, received));
         let by_source = self.by_source(source, nanos(gap), received);
@@ -190,7 +249,7 @@ impl Timeline {
             let timestamp = newest.timestamp + (passed_ticks as u64).max(1);
             *newest = Newest::anchored(source, timestamp, received);
             self.clock.restart();
-            return Stamp { timestamp, captured: received };
+            return Stamp::new(timestamp, received);
         }
 
         // Small by the check above, or as large as the time that really passed.
@@ -203,7 +262,14 @@ impl Timeline {
             let late_since = newest.late_since;
             *newest = Newest { source, timestamp, received, captured, late_since, last_received: received };
         }
-        Stamp { timestamp, captured }
+        Stamp::new(timestamp, captured)
+    }
+}
+
+impl Stamp {
+    /// By our clock alone.
+    fn new(timestamp: u64, captured: Instant) -> Stamp {
+        Stamp { timestamp, captured, time: None }
     }
 }
 
@@ -215,13 +281,13 @@ impl Place {
         let ticks = (step * clock_rate / NANOS_PER_SECOND).max(1);
         // By whole ticks, so that the rest is not lost. More than one unit a tick is a burst that ends.
         let captured = earlier(received, (behind - ticks * NANOS_PER_SECOND / clock_rate).max(0));
-        self.stamp = Stamp { timestamp: self.stamp.timestamp + ticks as u64, captured };
+        self.stamp = Stamp::new(self.stamp.timestamp + ticks as u64, captured);
     }
 
     /// The stamp of a unit by its arrival at `received` and nothing else.
     fn onward(&self, received: Instant, clock_rate: i128) -> Stamp {
         let passed = nanos_between(self.stamp.captured, received) * clock_rate / NANOS_PER_SECOND;
-        Stamp { timestamp: self.stamp.timestamp + (passed.max(1) as u64), captured: received }
+        Stamp::new(self.stamp.timestamp + (passed.max(1) as u64), received)
     }
 }
 

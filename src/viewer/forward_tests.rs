@@ -55,6 +55,7 @@ impl Camera {
                 marker: index == last,
                 received,
                 captured: received,
+                source_time: None,
                 packets: std::iter::repeat_n([0; 1_000], packets).collect(),
             };
             self.sequence = train.end().0;

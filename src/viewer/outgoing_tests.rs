@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 use super::super::reception::DEFAULT_RTT;
 use super::*;
 use crate::peer::Control;
-use crate::track::{RecentLimits, TrackSeq, Train};
+use crate::track::{RecentLimits, SourceTime, TrackSeq, Train};
 
 const TARGET: &str = "192.0.2.9:4000";
 
-/// Headers of what was sent: SSRC, 16-bit number, timestamp, length.
+/// Headers of what was sent: SSRC, 16-bit number, timestamp, length; and the header extensions of each.
 #[derive(Default)]
-struct Wire(Vec<(u32, u16, u32, usize)>);
+struct Wire(Vec<(u32, u16, u32, usize)>, Vec<Vec<u8>>);
 
 impl Control for Wire {
     fn transmit(&mut self, _: Path, _: &[u8]) {
@@ -32,6 +32,8 @@ impl Egress for Wire {
         let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().expect("4 bytes"));
         let number = u16::from_be_bytes([datagram[2], datagram[3]]);
         self.0.push((word(8), number, word(4), sealed.len()));
+        let words = if datagram[0] & 0x10 != 0 { usize::from(datagram[15]) } else { 0 };
+        self.1.push(datagram[16.min(sealed.len())..16 + 4 * words].to_vec());
     }
 }
 
@@ -46,6 +48,8 @@ struct World {
     payload: usize,
     next: u64,
     frame: u64,
+    /// By how much the camera's clock is ahead of ours, where it tells.
+    ahead: Option<f64>,
     wire: Wire,
 }
 
@@ -76,6 +80,7 @@ impl World {
             ssrc: MEDIA.into(),
             rtx_ssrc: RTX.into(),
             abs_send_time_id: Some(2),
+            abs_capture_time_id: Some(4),
             mid_id: Some(9),
         };
         World {
@@ -88,6 +93,7 @@ impl World {
             payload: 50,
             next: 0,
             frame: 0,
+            ahead: None,
             wire: Wire::default(),
         }
     }
@@ -97,6 +103,9 @@ impl World {
     }
 
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
+        let ahead = |ahead: f64| (ahead * 4_294_967_296.0) as i64;
+        let source_time =
+            self.ahead.map(|by| SourceTime(self.epoch.ntp(self.now).wrapping_add_signed(ahead(by))));
         let train = Arc::new(Train {
             codec: VideoCodec::H264.into(),
             sequence: TrackSeq(self.next),
@@ -107,6 +116,7 @@ impl World {
             marker: true,
             received: self.now,
             captured: self.now,
+            source_time,
             packets: std::iter::repeat_n(vec![0; self.payload], packets).collect(),
         });
         self.next += packets as u64;
@@ -253,6 +263,69 @@ proptest! {
             prop_assert_eq!(repairs, Repairs { sent: 1, ..Repairs::default() });
             prop_assert_eq!(world.of(RTX).last().expect("a repair").1, timestamp);
         }
+    }
+}
+
+/// The elements of `abs-capture-time` among header extensions: the time, and by how much that clock is ahead.
+fn capture_times(extensions: &[Vec<u8>]) -> Vec<Option<(u64, f64)>> {
+    let element = |block: &Vec<u8>| {
+        let mut rest = &block[..];
+        while let [head, behind @ ..] = rest {
+            let length = usize::from(head & 0x0f) + 1;
+            match head >> 4 {
+                0 => rest = behind,
+                4 => {
+                    let word = |at: usize| u64::from_be_bytes(behind[at..at + 8].try_into().expect("8 bytes"));
+                    return Some((word(0), word(8).cast_signed() as f64 / 4_294_967_296.0));
+                }
+                _ => rest = &behind[length..],
+            }
+        }
+        None
+    };
+    extensions.iter().map(element).collect()
+}
+
+#[test]
+fn a_train_each_second_says_when_it_was_captured_in_all_its_packets() {
+    let mut world = World::new();
+    world.ahead = Some(-3_600.25);
+    world.live(3, true);
+    let known = world.wire.1.len();
+    assert_eq!(capture_times(&world.wire.1), [None; 3], "the MID has the place until the viewer knows the SSRC");
+    world.told(0, 0);
+    for _ in 0..75 {
+        world.now += Duration::from_millis(40);
+        world.live(3, false);
+    }
+    let sent = &world.wire.0[known..];
+    let times = capture_times(&world.wire.1[known..]);
+    let trains: Vec<_> = times.chunks(3).collect();
+    let told: Vec<usize> = (0..trains.len()).filter(|at| trains[*at][0].is_some()).collect();
+    assert_eq!(told, [0, 25, 50]);
+    for at in told {
+        let lengths: Vec<usize> = sent[at * 3..][..3].iter().map(|sent| sent.3).collect();
+        assert_eq!(lengths, [lengths[0]; 3], "equal, so that they are one message");
+        let (time, ahead) = trains[at][0].expect("told");
+        assert_eq!(trains[at], [trains[at][0]; 3]);
+        assert!((ahead + 3_600.25).abs() < 1e-6, "{ahead}");
+        let captured = world.epoch.ntp(world.now - Duration::from_millis(40) * (74 - at as u32));
+        assert!((time.wrapping_sub(captured).cast_signed() as f64 / 4_294_967_296.0 + 3_600.25).abs() < 1e-6);
+    }
+    let longest = sent.iter().map(|sent| sent.3).max().expect("sent");
+    assert!(longest <= world.payload + AROUND_PAYLOAD_MAX, "{longest}");
+}
+
+#[test]
+fn nobody_is_told_a_time_who_did_not_ask_nor_one_that_was_never_set() {
+    for (id, ahead) in [(None, Some(0.0)), (Some(4), None), (Some(4), Some(-100_000.0))] {
+        let mut world = World::new();
+        world.track.media.abs_capture_time_id = id;
+        world.ahead = ahead;
+        world.live(1, true);
+        world.told(0, 0);
+        (0..50).for_each(|_| world.live(2, false));
+        assert!(capture_times(&world.wire.1).iter().all(Option::is_none));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
-use sluice_media::{AccessUnit, AudioFrame};
+use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use url::Url;
@@ -26,6 +26,7 @@ impl Sink for Bomb {
     }
     fn video(&mut self, _: AccessUnit) {}
     fn audio(&mut self, _: AudioFrame) {}
+    fn reported(&mut self, _: Kind, _: SourceReport) {}
     fn lost(&mut self, _: u64) {}
     fn remark(&mut self, _: &[String]) {}
     fn damaged_keyframe(&mut self, _: Instant) {}

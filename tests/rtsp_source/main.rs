@@ -18,7 +18,7 @@ use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_config::{Credentials, Rtsp, Transport};
 use sluice_harness::Binary;
-use sluice_media::{AccessUnit, AudioFrame};
+use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
@@ -43,6 +43,7 @@ enum Seen {
     Begun(Formats, Vec<Bytes>),
     Video(AccessUnit),
     Audio(AudioFrame),
+    Reported(Kind, SourceReport),
     Lost(u64),
     Remarked(Vec<String>),
     Restarted,
@@ -62,6 +63,9 @@ impl Sink for Collector {
     }
     fn audio(&mut self, frame: AudioFrame) {
         let _ = self.0.send(Seen::Audio(frame));
+    }
+    fn reported(&mut self, kind: Kind, report: SourceReport) {
+        let _ = self.0.send(Seen::Reported(kind, report));
     }
     fn lost(&mut self, packets: u64) {
         let _ = self.0.send(Seen::Lost(packets));
@@ -135,7 +139,7 @@ impl Pull {
             Seen::Begun(formats, parameter_sets) => Some((formats, parameter_sets)),
             Seen::Video(_) | Seen::Audio(_) => panic!("media before the beginning"),
             Seen::State(SourceState::Waiting { error, .. }) => panic!("the camera does not play: {error}"),
-            Seen::State(_) | Seen::Lost(_) | Seen::Remarked(_) | Seen::Restarted => None,
+            Seen::State(_) | Seen::Reported(..) | Seen::Lost(_) | Seen::Remarked(_) | Seen::Restarted => None,
         })
         .await
     }

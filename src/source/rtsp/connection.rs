@@ -70,8 +70,8 @@ pub(super) enum Arrival {
     Closed,
     /// Of which section of the description, and each packet.
     Datagrams(usize, Vec<Bytes>),
-    /// Reports of the camera's.
-    Reports(Vec<Bytes>),
+    /// Of which section, and each report.
+    Reports(usize, Vec<Bytes>),
     /// Nothing: a deadline may have passed, or there is room to write.
     Nothing,
 }
@@ -251,7 +251,7 @@ impl Ports {
                 Err(_) => break,
             }
         }
-        if reports { Arrival::Reports(packets) } else { Arrival::Datagrams(pair.media, packets) }
+        if reports { Arrival::Reports(pair.media, packets) } else { Arrival::Datagrams(pair.media, packets) }
     }
 }
 

@@ -134,6 +134,14 @@ impl Order {
         ends
     }
 
+    /// The timestamp that the sender `ssrc`, or whoever sends, means by the 32 bits `wire`, unwrapped; nothing before its
+    /// first packet, or of somebody else.
+    pub(super) fn timestamp(&self, ssrc: Option<u32>, wire: u32) -> Option<i64> {
+        let sender = self.sender.filter(|sender| ssrc.is_none_or(|ssrc| ssrc == sender.ssrc))?;
+        let step = wire.wrapping_sub(sender.timestamp as u32).cast_signed();
+        Some(sender.timestamp + i64::from(step))
+    }
+
     /// Whoever sends next is the sender.
     pub(super) fn let_go(&mut self) {
         self.claim.let_go();

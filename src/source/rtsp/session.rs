@@ -74,7 +74,7 @@ impl Session {
         {
             let farewell = async {
                 while let Ok(
-                    Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..) | Arrival::Reports(_),
+                    Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..) | Arrival::Reports(..),
                 ) = connection.turn(dialog, None, false).await
                 {
                     while let Some(event) = dialog.poll(now()) {
@@ -131,8 +131,8 @@ impl Session {
                     }
                     None
                 }
-                Ok(Arrival::Reports(reports)) => {
-                    reports.iter().for_each(|report| reader.report(report));
+                Ok(Arrival::Reports(media, reports)) => {
+                    reports.iter().for_each(|report| reader.report(media, report, now));
                     None
                 }
                 Ok(Arrival::Closed) => Some(self.dialog.handle_close()),

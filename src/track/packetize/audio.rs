@@ -73,6 +73,11 @@ impl AudioPacketizer {
         &self.timeline
     }
 
+    /// The same, to tell it what the source says of its clock.
+    pub(crate) fn timeline_mut(&mut self) -> &mut Timeline {
+        &mut self.timeline
+    }
+
     /// The source reconnected: the next packet's timestamp says nothing about the last one's. Sequence
     /// numbers and timestamps go on.
     pub fn restart(&mut self) {
@@ -114,6 +119,7 @@ impl AudioPacketizer {
             let stamp = Stamp {
                 timestamp: stamp.timestamp + samples,
                 captured: (stamp.captured + later).min(frame.received),
+                time: stamp.time.map(|time| time.later(later)),
             };
             let marker = std::mem::take(&mut self.talkspurt);
             let (codec, received) = (self.codec.into(), frame.received);

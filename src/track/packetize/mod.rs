@@ -154,6 +154,7 @@ fn trains(unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<Arc<
             marker: unit.marker && last,
             received: unit.received,
             captured: unit.stamp.captured,
+            source_time: unit.stamp.time,
             // Only what is more than one train has to be copied.
             packets: if first && last { std::mem::take(&mut packets) } else { packets.copy(start..end) },
         };

@@ -92,6 +92,11 @@ impl VideoPacketizer {
         &self.timeline
     }
 
+    /// The same, to tell it what the source says of its clock.
+    pub(crate) fn timeline_mut(&mut self) -> &mut Timeline {
+        &mut self.timeline
+    }
+
     /// NAL units that were left out because they are malformed, since the start.
     pub fn discarded_nals(&self) -> u64 {
         self.discarded_before + self.bitstream.discarded()

@@ -25,6 +25,7 @@ fn train(epoch: Instant, sequence: u64, packets: usize, keyframe: bool, ms: u64)
         marker: true,
         received,
         captured: received,
+        source_time: None,
         packets: std::iter::repeat_n([0; 1_000], packets).collect(),
     })
 }

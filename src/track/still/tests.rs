@@ -31,6 +31,7 @@ fn train(payloads: &[&[u8]]) -> Arc<Train> {
         marker: true,
         received: now(),
         captured: now(),
+        source_time: None,
         packets: payloads.iter().collect::<Packets>(),
     })
 }

@@ -53,7 +53,7 @@ fn a_reconnect_goes_on_by_the_time_that_passed() {
     timeline.stamp(1_000_000 + FRAME, t + ms(33));
     timeline.restart();
     let stamp = timeline.stamp(5, t + ms(5_033));
-    assert_eq!(stamp, Stamp { timestamp: first + 3_000 + 450_000, captured: t + ms(5_033) });
+    assert_eq!(stamp, Stamp::new(first + 3_000 + 450_000, t + ms(5_033)));
     assert_eq!(timeline.stamp(5 + FRAME, t + ms(5_066)).timestamp, stamp.timestamp + 3_000);
     assert_eq!(timeline.jumps(), 0, "a reconnect is no fault of the source's clock");
 }
@@ -245,6 +245,47 @@ proptest! {
             if jumped || source > newest_source {
                 (newest, newest_source) = (stamp.timestamp, source);
             }
+        }
+    }
+}
+
+#[test]
+fn reports_tell_a_unit_its_time_until_timestamps_jump() {
+    let (mut timeline, t, _) = started(0);
+    let time = |seconds: u64| SourceTime((3_900_000_000 + seconds) << 32);
+    assert_eq!(timeline.moment(t), None);
+    assert_eq!(timeline.report(0, time(0), t + ms(5)), Reported::New);
+    assert_eq!(timeline.moment(t), Some(Moment { captured: t, time: time(0) }));
+    assert_eq!(timeline.moment(t + ms(11_000)), None, "nothing came for long");
+    assert_eq!(timeline.stamp(90_000, t + ms(1_000)).time, None);
+    assert_eq!(timeline.report(90_000, time(1), t + ms(1_002)), Reported::Agrees);
+    assert_eq!(timeline.stamp(180_000, t + ms(2_000)).time, Some(time(2)));
+    assert_eq!(timeline.stamp(90_000 * 60, t + ms(3_000)).time, None, "a jump");
+    assert_eq!(timeline.moment(t + ms(4_000)), None);
+    timeline.report(90_000 * 60, time(3), t + ms(3_001));
+    assert_eq!(timeline.report(90_000 * 61, time(4), t + ms(4_001)), Reported::Agrees);
+    timeline.restart();
+    assert_eq!(timeline.moment(t + ms(4_000)), None);
+    assert_eq!(timeline.report(7, time(9), t + ms(9_000)), Reported::New, "of the session that begins");
+}
+
+#[test]
+fn a_shift_moves_capture_times_and_nothing_else() {
+    let (mut plain, t, first) = started(0);
+    let mut shifted = Timeline::new(VideoCodec::H264, 77);
+    shifted.stamp(0, t);
+    let mut last = t;
+    for index in 1..100 {
+        if index == 5 {
+            shifted.shift(ms(120));
+        }
+        let (source, received) = (3_600 * index as i64, t + ms(40 * index));
+        let (a, b) = (plain.stamp(source, received), shifted.stamp(source, received));
+        assert_eq!((a.timestamp, b.timestamp), (first + 3_600 * index, first + 3_600 * index));
+        assert!(b.captured >= last, "never back");
+        last = b.captured;
+        if index > 12 {
+            assert_eq!(a.captured - b.captured, ms(120));
         }
     }
 }

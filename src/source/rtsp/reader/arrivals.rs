@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use sluice_media::rtcp;
+use sluice_media::{Kind, SourceReport, rtcp};
 
 use super::Reader;
 use crate::source::rtsp::failure::Failure;
@@ -15,6 +15,9 @@ use crate::stream::Sink;
 
 /// Types of RTCP that are in use (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
 const REPORTS: std::ops::RangeInclusive<u8> = 200..=207;
+
+/// What a sender says of its clock among them (RFC 3550 §6.4.1).
+const SENDER_REPORT: u8 = 200;
 
 /// The goodbye of a sender among them (RFC 3550 §6.6).
 const BYE: u8 = 203;
@@ -36,7 +39,9 @@ impl<S: Sink> Reader<'_, S> {
             self.routes.iter().filter(of_channel).any(|route| route.takes(payload_type))
         };
         if (192..=223).contains(kind) && (REPORTS.contains(kind) || !is_named()) {
-            self.report(&packet);
+            let of_channel = |(packets, reports)| reports == channel || packets == channel;
+            let at = self.routes.iter().position(|route| route.channels.is_some_and(of_channel));
+            self.reports(at, &packet, received);
             return Ok(());
         }
         match routes::find(&mut self.routes, channel, payload_type, received) {
@@ -52,15 +57,41 @@ impl<S: Sink> Reader<'_, S> {
         }
     }
 
-    /// Reports of the camera: of those only that a sender ends is acted on.
-    pub(in crate::source::rtsp) fn report(&mut self, compound: &[u8]) {
-        for packet in rtcp::read::packets(compound).filter(|packet| packet.get(1) == Some(&BYE)) {
-            let count = usize::from(packet[0] & 0x1f);
-            for ssrc in packet[4..].as_chunks::<4>().0.iter().take(count) {
-                let ssrc = u32::from_be_bytes(*ssrc);
-                self.ended |= self.routes.iter_mut().any(|route| route.order.end(ssrc));
+    /// Reports of the camera about section `media`, out of a datagram.
+    pub(in crate::source::rtsp) fn report(&mut self, media: usize, compound: &[u8], received: Instant) {
+        let at = self.routes.iter().position(|route| route.media == media);
+        self.reports(at, compound, received);
+    }
+
+    /// Reports that came where those of the track `at` should: of these, what a sender says of its clock and that it ends
+    /// are acted on.
+    fn reports(&mut self, at: Option<usize>, compound: &[u8], received: Instant) {
+        for packet in rtcp::read::packets(compound) {
+            match packet {
+                [_, SENDER_REPORT, _, _, rest @ ..] => self.clock(at, rest, received),
+                [first, BYE, _, _, rest @ ..] => {
+                    for ssrc in rest.as_chunks::<4>().0.iter().take(usize::from(first & 0x1f)) {
+                        let ssrc = u32::from_be_bytes(*ssrc);
+                        self.ended |= self.routes.iter_mut().any(|route| route.order.end(ssrc));
+                    }
+                }
+                _ => {}
             }
         }
+    }
+
+    /// A sender report behind its first word. Of whom it is its SSRC tells; of one that nobody has, where it came.
+    fn clock(&mut self, at: Option<usize>, report: &[u8], received: Instant) {
+        let Some(&[ssrc, high, low, wire]) = report.as_chunks::<4>().0.first_chunk() else { return };
+        let [ssrc, high, low, wire] = [ssrc, high, low, wire].map(u32::from_be_bytes);
+        let by_sender = self.routes.iter().position(|route| route.order.timestamp(Some(ssrc), wire).is_some());
+        let Some(at) = by_sender.or(at) else { return };
+        let route = &self.routes[at];
+        let Some(timestamp) = route.order.timestamp(None, wire).filter(|_| self.begun) else { return };
+        let is_video = self.choice.video.is_some_and(|(video, _)| video == route.media);
+        let kind = if is_video { Kind::Video } else { Kind::Audio };
+        let ntp = u64::from(high) << 32 | u64::from(low);
+        self.sink.reported(kind, SourceReport { ntp, timestamp, received });
     }
 
     /// A packet that came to the ports of section `media`.
