@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Access, Acme, Bitrate, Bytes, Network, Reach, Stream, StreamName};
+use crate::{Access, Acme, Bitrate, Bytes, Fingerprint, Network, Reach, Stream, StreamName};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -85,7 +85,11 @@ impl Config {
 
     /// How to pull `stream`: `[rtsp]`, but for what the stream says itself.
     pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
-        Rtsp { transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport), ..self.rtsp.clone() }
+        Rtsp {
+            transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport),
+            fingerprint: stream.rtsp_fingerprint.or(self.rtsp.fingerprint),
+            ..self.rtsp.clone()
+        }
     }
 
     /// Whether `stream` is on demand, and how: `[on_demand]`, but for what the stream says itself.
@@ -415,6 +419,8 @@ pub struct Rtsp {
     pub max_frame: Bytes,
     /// Where the camera may be; anywhere, unless the API named it.
     pub reach: Option<Reach>,
+    /// The certificate that a camera shows (`rtsps://`), where no authority vouches for it; a stream may differ.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Default for Rtsp {
@@ -428,6 +434,7 @@ impl Default for Rtsp {
             reconnect_max: Duration::from_secs(30),
             max_frame: FRAME_MAX,
             reach: None,
+            fingerprint: None,
         }
     }
 }
@@ -457,6 +464,28 @@ pub enum Transport {
     Tcp,
     /// In UDP datagrams of its own.
     Udp,
+    /// UDP, else TCP: whichever brings media, remembered for each camera.
+    Auto,
+    /// In UDP datagrams to a group, which the camera sends once for all who read it.
+    Multicast,
+}
+
+impl Transport {
+    /// All of them, in the order of [`NAMES`](Self::NAMES).
+    pub const ALL: [Transport; 4] = [Transport::Tcp, Transport::Udp, Transport::Auto, Transport::Multicast];
+
+    /// As they are written.
+    pub const NAMES: [&str; 4] = ["tcp", "udp", "auto", "multicast"];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+            Transport::Auto => "auto",
+            Transport::Multicast => "multicast",
+        }
+    }
 }
 
 /// `[nack]`.

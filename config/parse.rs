@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::{
-    Action, Bitrate, IceAddress, KeySource, Network, Origin, Pattern, RtspUrl, Source, UnitError, WebUrl,
-    redact::shown, suggest::nearest, value::Refusal,
+    Action, Bitrate, Fingerprint, IceAddress, KeySource, Network, Origin, Pattern, RtspUrl, Source,
+    UnitError, WebUrl, redact::shown, suggest::nearest, value::Refusal,
 };
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -253,6 +253,11 @@ pub(crate) fn source(text: &str) -> Result<Source, Refusal> {
         return Err(Refusal::new("there is no such source").meant("demo"));
     }
     text.parse::<RtspUrl>().map(Source::Rtsp).map_err(Refusal::new)
+}
+
+/// Nothing, or the fingerprint of a certificate.
+pub(crate) fn fingerprint(text: &str) -> Result<Option<Fingerprint>, Refusal> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(Refusal::new) }
 }
 
 #[cfg(test)]

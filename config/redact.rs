@@ -129,7 +129,8 @@ fn secrets(line: &str) -> Vec<Range<usize>> {
             hidden.push(authority + start..line.len());
         }
         let scheme = line[..authority].to_ascii_lowercase();
-        let is_camera = scheme.ends_with("rtsp://") || scheme.ends_with("rtsps://");
+        let is_camera =
+            ["rtsp://", "rtsps://", "rtsp+http://", "rtsp+https://"].iter().any(|of| scheme.ends_with(of));
         if let Some(query) = line[authority..].find('?').filter(|_| !is_camera) {
             let rest = &line[authority + query + 1..];
             let end = rest.find(['"', '\'', ' ', ',', '`']).unwrap_or(rest.len());
@@ -142,7 +143,7 @@ fn secrets(line: &str) -> Vec<Range<usize>> {
 /// The offset behind the next `scheme://` that stands where a URL can begin.
 fn behind_scheme(line: &str, from: usize) -> Option<usize> {
     line[from..].match_indices("://").map(|(at, _)| from + at).find_map(|at| {
-        let scheme = line[..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+        let scheme = line[..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '+');
         let begins = scheme.is_empty() || scheme.ends_with(['"', '\'', '=', ' ', '\t', ',', '[', '`']);
         (begins && scheme.len() < at).then_some(at + 3)
     })

@@ -1,5 +1,5 @@
 //! The URL of a camera, taken apart so that its password lies in a type that cannot print it. It accepts what can be
-//! pulled today, `rtsp://`, and never guesses at a URL that is ambiguous about where the password ends.
+//! pulled, RTSP over TCP, TLS or HTTP, and never guesses at a URL that is ambiguous about where the password ends.
 
 use std::{borrow::Cow, fmt, net::Ipv4Addr, str::FromStr};
 
@@ -8,7 +8,60 @@ use url::Url;
 
 use crate::redact::secret_parameters;
 
-/// An `rtsp://` URL (RFC 2326 §3.2) that has a host. `Display` and `Debug` show no password.
+/// What RTSP goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A TCP connection: `rtsp://`.
+    Plain,
+    /// TLS: `rtsps://`.
+    Tls,
+    /// Two HTTP connections (QuickTime's tunnel): `rtsp+http://`.
+    Http,
+    /// The same over TLS: `rtsp+https://`.
+    Https,
+}
+
+impl Line {
+    /// All of them.
+    pub const ALL: [Line; 4] = [Line::Plain, Line::Tls, Line::Http, Line::Https];
+
+    /// The scheme of its URLs.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Line::Plain => "rtsp",
+            Line::Tls => "rtsps",
+            Line::Http => "rtsp+http",
+            Line::Https => "rtsp+https",
+        }
+    }
+
+    /// The line that URLs with this scheme go over.
+    pub fn of(scheme: &str) -> Option<Line> {
+        Line::ALL.into_iter().find(|line| line.scheme() == scheme)
+    }
+
+    /// Where nothing else is said.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Line::Plain => 554,
+            Line::Tls => 322,
+            Line::Http => 80,
+            Line::Https => 443,
+        }
+    }
+
+    /// Whether nobody on the way reads along.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Line::Tls | Line::Https)
+    }
+
+    /// Whether requests go in HTTP.
+    pub fn is_tunnel(self) -> bool {
+        matches!(self, Line::Http | Line::Https)
+    }
+}
+
+/// An `rtsp://` URL (RFC 2326 §3.2), or one of its kin ([`Line`]), that has a host. `Display` and `Debug` show no password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RtspUrl {
     /// Scheme, host, port and path: without user name and password. The path may still hold a secret of the camera's own
@@ -73,11 +126,10 @@ pub enum RtspUrlError {
     /// No `scheme://` in front.
     #[error("the URL does not begin with `rtsp://`")]
     NoScheme,
-    /// `rtsps://`.
-    #[error("`rtsps://` (RTSP over TLS) is not carried yet: use `rtsp://` over a network you trust")]
-    Tls,
     /// Another protocol.
-    #[error("cameras are pulled by `rtsp://` only, not by `{0}://`")]
+    #[error(
+        "cameras are pulled by `rtsp://`, `rtsps://`, `rtsp+http://` and `rtsp+https://`, not by `{0}://`"
+    )]
     Scheme(String),
     /// Nothing between `//` and the path.
     #[error("the URL has no host")]
@@ -104,13 +156,12 @@ impl FromStr for RtspUrl {
     fn from_str(text: &str) -> Result<Self, RtspUrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(RtspUrlError::NoScheme)?;
         match scheme.to_ascii_lowercase().as_str() {
-            "rtsp" => {}
-            "rtsps" => return Err(RtspUrlError::Tls),
+            known if Line::of(known).is_some() => {}
             // Only a scheme's letters are repeated; `user:password://` is not one.
             other
                 if !other.is_empty()
                     && other.len() <= 12
-                    && other.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+                    && other.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') =>
             {
                 return Err(RtspUrlError::Scheme(other.to_owned()));
             }
@@ -171,9 +222,15 @@ impl RtspUrl {
         url.into()
     }
 
+    /// What it goes over.
+    pub fn line(&self) -> Line {
+        Line::of(self.url.scheme()).unwrap_or(Line::Plain)
+    }
+
     /// Host and port, the only part that anybody may see: passwords also hide in paths and queries.
     pub fn address(&self) -> String {
-        format!("{}:{}", self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or(554))
+        let port = self.url.port().unwrap_or(self.line().default_port());
+        format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
     fn username(&self) -> &str {
@@ -181,14 +238,14 @@ impl RtspUrl {
     }
 
     fn without_secrets(&self, username: &str, placeholder: &str) -> String {
-        let mut text = "rtsp://".to_owned();
+        let mut text = format!("{}://", self.url.scheme());
+        let mut at = text.len();
         match &self.credentials {
             None => {}
             Some(credentials) if credentials.password.is_empty() => text.extend([username, "@"]),
             Some(_) => text.extend([username, ":", placeholder, "@"]),
         }
         let url = self.url.as_str();
-        let mut at = "rtsp://".len();
         for secret in secret_parameters(url) {
             text.extend([&url[at..secret.start], placeholder]);
             at = secret.end;
@@ -237,6 +294,9 @@ mod tests {
         for (text, url, credentials) in [
             ("rtsp://host/x", "rtsp://host/x", None),
             ("RTSP://host", "rtsp://host", None),
+            ("RTSPS://u:p@host/x", "rtsps://host/x", Some(("u", "p"))),
+            ("rtsp+http://u:p@host/x", "rtsp+http://host/x", Some(("u", "p"))),
+            ("rtsp+https://[fd00::1]:8443/x", "rtsp+https://[fd00::1]:8443/x", None),
             ("rtsp://u@host:8554/x?y=z", "rtsp://host:8554/x?y=z", Some(("u", ""))),
             ("rtsp://u:p@10.0.0.5:554/x", "rtsp://10.0.0.5:554/x", Some(("u", "p"))),
             ("rtsp://u:p@[fe80::1]/x", "rtsp://[fe80::1]/x", Some(("u", "p"))),
@@ -260,8 +320,8 @@ mod tests {
             ("", RtspUrlError::NoScheme),
             ("host/x", RtspUrlError::NoScheme),
             ("u:p://host", RtspUrlError::NoScheme),
-            ("rtsps://host/x", RtspUrlError::Tls),
             ("RTMP://host/x", RtspUrlError::Scheme("rtmp".to_owned())),
+            ("rtsps+http://host/x", RtspUrlError::Scheme("rtsps+http".to_owned())),
             ("rtsp://", RtspUrlError::NoHost),
             ("rtsp:///x", RtspUrlError::NoHost),
             ("rtsp://u:p@/x", RtspUrlError::NoHost),
@@ -281,8 +341,7 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_used_is_not_shown() {
-        for text in ["rtsps://127.0.0.1/canary", "http://127.0.0.1/canary", "http://admin:canary@127.0.0.1/"]
-        {
+        for text in ["srt://127.0.0.1/canary", "http://127.0.0.1/canary", "http://admin:canary@127.0.0.1/"] {
             let error = text.parse::<RtspUrl>().expect_err(text).to_string();
             assert!(error.contains("`rtsp://`") && !error.contains("canary"), "{error}");
         }
@@ -294,6 +353,8 @@ mod tests {
             ("rtsp://u:canary@host/x", "rtsp://u:***@host/x"),
             ("rtsp://:canary@host/x", "rtsp://:***@host/x"),
             ("rtsp://u@host/x", "rtsp://u@host/x"),
+            ("rtsps://u:canary@host/x", "rtsps://u:***@host/x"),
+            ("rtsp+http://u:canary@host:81/?pwd=canary", "rtsp+http://u:***@host:81/?pwd=***"),
             ("rtsp://host/?Password=canary&ch=1", "rtsp://host/?Password=***&ch=1"),
             ("rtsp://host/user=a_password=canary_ch=1.sdp", "rtsp://host/user=a_password=***"),
         ] {

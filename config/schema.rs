@@ -13,7 +13,7 @@ mod streams;
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    Config, KeyInfo, LogFormat, Reload, Source, Stream, StreamName, Transport, parse,
+    Config, Fingerprint, KeyInfo, LogFormat, Reload, Source, Stream, StreamName, Transport, parse,
     resolve::{Key, Schema},
     value::{Kind, Refusal},
 };
@@ -33,6 +33,7 @@ pub(crate) struct Draft {
 pub(crate) struct StreamDraft {
     pub(crate) source: Option<Source>,
     pub(crate) rtsp_transport: Option<Transport>,
+    pub(crate) rtsp_fingerprint: Option<Fingerprint>,
     pub(crate) on_demand: Option<bool>,
     pub(crate) on_demand_start_timeout: Option<Duration>,
     pub(crate) on_demand_close_after: Option<Duration>,
@@ -41,10 +42,14 @@ pub(crate) struct StreamDraft {
 impl StreamDraft {
     /// The stream, if it has a source.
     pub(crate) fn finish(self) -> Option<Stream> {
-        let StreamDraft { source, rtsp_transport, on_demand, on_demand_start_timeout, on_demand_close_after } =
-            self;
-        let source = source?;
-        Some(Stream { source, rtsp_transport, on_demand, on_demand_start_timeout, on_demand_close_after })
+        Some(Stream {
+            source: self.source?,
+            rtsp_transport: self.rtsp_transport,
+            rtsp_fingerprint: self.rtsp_fingerprint,
+            on_demand: self.on_demand,
+            on_demand_start_timeout: self.on_demand_start_timeout,
+            on_demand_close_after: self.on_demand_close_after,
+        })
     }
 }
 
@@ -59,7 +64,7 @@ const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
 const LISTEN_OR_NONE: &str = "\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address";
 const NETWORKS: &str = "IP addresses and networks like \"10.0.0.0/8\"";
 const PEM: &str = "\"\" for none, or the path of a PEM file";
-const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+const FINGERPRINT: &str = "\"\" for none, or the SHA-256 of a certificate in 64 hexadecimal digits";
 
 const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Kind<Draft>) -> Key<Draft> {
     Key { path, default: Some(default), reload, kind }

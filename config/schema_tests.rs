@@ -60,6 +60,7 @@ fn setters_reach_the_field_they_are_named_after() {
             Kind::Text(..) if key.path == "access.hook.url" => "http://a.b/".to_owned(),
             Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
             Kind::Text(..) if key.path == "drain.elsewhere" => "https://a.b".to_owned(),
+            Kind::Text(..) if key.path == "rtsp.fingerprint" => "ab".repeat(32),
             Kind::Text(RATE, _) => "1Gbit/s".to_owned(),
             Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
             Kind::Text(..) if key.path == "http.tls.acme.contact" => "ops@a.b".to_owned(),
@@ -101,7 +102,7 @@ fn suggestions_come_from_the_nearest_table() {
         ("htpp", Some("http")),
         ("streams.a.sorce", Some("streams.a.source")),
         ("tls.certificate", Some("http.tls.certificate")),
-        ("dtls.fingerprint", None),
+        ("dtls.certificates", None),
     ] {
         match SCHEMA.resolve(&path.split('.').collect::<Vec<_>>()) {
             Err(NoNode::Unknown { meant, .. }) => assert_eq!(meant.as_deref(), expected, "{path}"),

@@ -3,7 +3,7 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc, time::Duration};
 
-use crate::{RtspUrl, Transport, redact::shown};
+use crate::{Fingerprint, RtspUrl, Transport, redact::shown};
 
 /// The longest name of a stream, in bytes. Longer makes addresses, metrics and log lines that nobody reads.
 pub const NAME_MAX: usize = 128;
@@ -38,6 +38,8 @@ pub struct Stream {
     pub source: Source,
     /// Instead of `rtsp.transport`; see [`Config::rtsp_of`](crate::Config::rtsp_of).
     pub rtsp_transport: Option<Transport>,
+    /// Instead of `rtsp.fingerprint`; as above.
+    pub rtsp_fingerprint: Option<Fingerprint>,
     /// Instead of `on_demand.enabled`; see [`Config::on_demand_of`](crate::Config::on_demand_of).
     pub on_demand: Option<bool>,
     /// Instead of `on_demand.start_timeout`.
@@ -52,6 +54,7 @@ impl Stream {
         Self {
             source,
             rtsp_transport: None,
+            rtsp_fingerprint: None,
             on_demand: None,
             on_demand_start_timeout: None,
             on_demand_close_after: None,
@@ -73,7 +76,7 @@ impl Source {
     /// and port must do.
     pub fn label(&self) -> String {
         match self {
-            Self::Rtsp(camera) => format!("rtsp://{}", camera.address()),
+            Self::Rtsp(camera) => format!("{}://{}", camera.url.scheme(), camera.address()),
             Self::Demo => "demo".to_owned(),
         }
     }

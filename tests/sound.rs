@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sluice_harness::Binary;
 use sluice_harness::client::{Behaviour, Client, Packet};
@@ -16,8 +16,8 @@ use sluice_harness::player::Player;
 /// The program.
 const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
 
-/// How far beep and flash may come apart on the way, in seconds: the least that anybody notices (ITU-R BT.1359-1).
-const APART: f64 = 0.045;
+/// How far beep and flash may come apart on the way, in seconds. The least that anybody notices is 0.045 (ITU-R BT.1359-1).
+const APART: f64 = 0.015;
 
 /// A clip that goes away with the test.
 struct Clip(std::path::PathBuf);
@@ -164,6 +164,39 @@ fn sound_is_heard_when_the_pictures_say() {
         let theirs = source.join().expect("FFmpeg listens");
         println!("{audio}: beeps are {ours:.3} s behind flashes here, {theirs:.3} s at the source");
         assert!((ours - theirs).abs() < APART, "{audio}: {ours:.3} s, at the source {theirs:.3} s");
+    }
+}
+
+/// An independent reader of header extensions, and a camera on this machine, whose clock is ours.
+#[test]
+fn who_asks_is_told_when_pictures_and_sound_were_captured() {
+    let camera = Camera::small(&["--audio", "opus"]);
+    let sluice = SLUICE.start(&[&format!("cam={}", camera.url)]);
+    sluice.wait_until_playing("cam");
+    let asks = Behaviour { capture_times: true, ..Behaviour::PACKETS };
+    let mut player = Player::join_as(&sluice, "/cam/whep", asks);
+    let ssrcs = [player.client.video.ssrc, player.client.audio.as_ref().expect("sound").ssrc];
+    let told = |player: &Player, ssrc: u32| -> Vec<Packet> {
+        let of =
+            player.client.packets.iter().filter(|packet| packet.ssrc == ssrc && packet.captured.is_some());
+        of.cloned().collect()
+    };
+    player.run_until("three times of each", |player| ssrcs.iter().all(|ssrc| told(player, *ssrc).len() >= 3));
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    for ssrc in ssrcs {
+        let told = told(&player, ssrc);
+        for packet in &told {
+            let captured = packet.captured.expect("told");
+            let came = wall - (now - packet.at);
+            let delay =
+                came.duration_since(captured.capture_time).expect("nothing comes before it is captured");
+            let ahead = captured.clock_offset_secs();
+            println!("{ssrc}: {delay:?} from capture to here, the camera's clock is {ahead:?} s ahead");
+            assert!(delay < Duration::from_secs(2), "{delay:?}");
+            assert!(ahead.is_some_and(|ahead| ahead.abs() < 2.0), "{ahead:?}");
+        }
+        let apart = told[2].at - told[1].at;
+        assert!(apart > Duration::from_millis(900), "once a second: {apart:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can only be seen when everything was read: keys that do not go together, and streams and users that lack one.
 
 use super::Loader;
-use crate::{Acme, Config, error::Problem};
+use crate::{Acme, Config, Line, Source, Stream, StreamName, Transport, error::Problem};
 
 impl Loader {
     /// Looks at everything.
@@ -126,11 +126,40 @@ impl Loader {
         });
     }
 
+    /// What a stream says of its camera's media and certificate has to fit what its URL says.
+    fn check_line(&mut self, name: &StreamName, stream: &Stream) {
+        let Source::Rtsp(camera) = &stream.source else { return };
+        let (line, key) = (camera.line(), |key: &str| format!("streams.{name}.{key}"));
+        if let Some(transport @ (Transport::Udp | Transport::Multicast)) = stream.rtsp_transport
+            && line != Line::Plain
+        {
+            self.conflict(
+                [&key("rtsp_transport"), &key("source")],
+                format!(
+                    "the stream `{name}` is pulled by {}://, which carries its media, and says `rtsp_transport` = \"{}\"",
+                    line.scheme(),
+                    transport.name()
+                ),
+                "leave it out, or pull the camera by rtsp://".to_owned(),
+            );
+        }
+        if stream.rtsp_fingerprint.is_some() && !line.is_secret() {
+            self.conflict(
+                [&key("rtsp_fingerprint"), &key("source")],
+                format!(
+                    "the stream `{name}` has an `rtsp_fingerprint`, and {}:// shows no certificate",
+                    line.scheme()
+                ),
+                "pull the camera by rtsps://, or leave it out".to_owned(),
+            );
+        }
+    }
+
     fn finish_streams(&mut self) {
         for (name, draft) in std::mem::take(&mut self.draft.streams) {
-            if let Some(stream) = draft.finish() {
-                self.draft.config.streams.insert(name, stream);
-            }
+            let Some(stream) = draft.finish() else { continue };
+            self.check_line(&name, &stream);
+            self.draft.config.streams.insert(name, stream);
         }
         // A table counts even if it is empty.
         for (name, place) in &self.named {

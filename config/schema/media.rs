@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{DAY, Draft, HOUR, MINUTE, SECOND, TENTH, TRANSPORTS, key};
+use super::{DAY, Draft, FINGERPRINT, HOUR, MINUTE, SECOND, TENTH, key};
 use crate::{
     Bytes, Cipher,
     Reload::{Live, NewSessions, Restart},
+    Transport,
     config::FRAME_MAX,
+    parse,
     resolve::Key,
     value::Kind,
 };
@@ -18,7 +20,15 @@ pub(super) static KEYS: &[Key<Draft>] = &[
         "rtsp.transport",
         "\"tcp\"",
         NewSessions,
-        Kind::Choice(&["tcp", "udp"], |d, v| d.config.rtsp.transport = TRANSPORTS[v]),
+        Kind::Choice(&Transport::NAMES, |d, v| d.config.rtsp.transport = Transport::ALL[v]),
+    ),
+    key(
+        "rtsp.fingerprint",
+        "\"\"",
+        NewSessions,
+        Kind::Text(FINGERPRINT, |d, v| {
+            parse::fingerprint(v).map(|fingerprint| d.config.rtsp.fingerprint = fingerprint)
+        }),
     ),
     key(
         "rtsp.connect_timeout",

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{DAY, Draft, MINUTE, StreamDraft, TRANSPORTS};
+use super::{DAY, Draft, FINGERPRINT, MINUTE, StreamDraft};
 use crate::{
     Reload::Live,
-    StreamName, StreamNameError, parse,
+    StreamName, StreamNameError, Transport, parse,
     resolve::{Key, Repeated, Schema},
     value::Kind,
 };
 
-static STREAM_KEYS: [Key<StreamDraft>; 5] = [
+static STREAM_KEYS: [Key<StreamDraft>; 6] = [
     Key {
         path: "source",
         default: None,
@@ -23,7 +23,15 @@ static STREAM_KEYS: [Key<StreamDraft>; 5] = [
         path: "rtsp_transport",
         default: None,
         reload: Live,
-        kind: Kind::Choice(&["tcp", "udp"], |draft, v| draft.rtsp_transport = Some(TRANSPORTS[v])),
+        kind: Kind::Choice(&Transport::NAMES, |draft, v| draft.rtsp_transport = Some(Transport::ALL[v])),
+    },
+    Key {
+        path: "rtsp_fingerprint",
+        default: None,
+        reload: Live,
+        kind: Kind::Text(FINGERPRINT, |draft, v| {
+            parse::fingerprint(v).map(|fingerprint| draft.rtsp_fingerprint = fingerprint)
+        }),
     },
     Key {
         path: "on_demand",

@@ -45,7 +45,7 @@ fn an_unknown_table_is_one_problem() {
    :     `-- did you mean `streams`?
    `----
   help: there are config, http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits,
-        drain, rtsp, nack, rtcp, srtp, track, log, streams
+        drain, rtsp, on_demand, nack, rtcp, srtp, track, log, streams
 
 1 problem in the configuration"#,
     );
@@ -345,7 +345,7 @@ fn variables_and_arguments_name_their_origin() {
    :                      ^|^
    :                       `-- did you mean `tcp`?
    `----
-  help: allowed: tcp or udp
+  help: allowed: tcp or udp or auto or multicast
 
   x `udp` is a table of keys, not a value
    ,-[command line:1:7]
@@ -573,4 +573,43 @@ fn a_list_outside_of_the_file_has_commas_and_says_so() {
     );
     let good = load(set("http.trusted_proxies=10.0.0.0/8, ::1")).expect("a list");
     assert_eq!(good.http.trusted_proxies.len(), 2);
+}
+
+#[test]
+fn media_and_certificates_that_do_not_fit_the_line() {
+    report(
+        file(
+            "[streams.gate]\nsource = \"rtsps://192.0.2.9/main\"\nrtsp_transport = \"udp\"\n\
+             [streams.yard]\nsource = \"rtsp://192.0.2.9/main\"\nrtsp_fingerprint = \"33\"\n",
+        ),
+        r#"
+  x `streams.yard.rtsp_fingerprint`: a fingerprint is the SHA-256 of a certificate: 64 hexadecimal digits,
+  | with or without a `:` between every two
+   ,-[sluice.toml:6:20]
+ 6 | rtsp_fingerprint = "33"
+   :                    ^^|^
+   :                      `-- allowed: "" for none, or the SHA-256 of a certificate in 64 hexadecimal digits
+   `----
+
+  x the stream `gate` is pulled by rtsps://, which carries its media, and says `rtsp_transport` = "udp"
+   ,-[sluice.toml:3:18]
+ 3 | rtsp_transport = "udp"
+   :                  ^^|^^
+   :                    `-- leave it out, or pull the camera by rtsp://
+   `----
+
+2 problems in the configuration"#,
+    );
+    let pinned = format!(
+        "[streams.yard]\nsource = \"rtsp://192.0.2.9/\"\nrtsp_fingerprint = \"{}\"\n",
+        "0".repeat(64)
+    );
+    let error = load(file(&pinned)).expect_err("a mistake").to_string();
+    assert!(error.contains("has an `rtsp_fingerprint`, and rtsp:// shows no certificate"), "{error}");
+    for fits in [
+        "rtsp+http://192.0.2.9/x\"\nrtsp_transport = \"auto",
+        "rtsp+https://192.0.2.9/x\"\nrtsp_transport = \"tcp",
+    ] {
+        load(file(&format!("[streams.yard]\nsource = \"{fits}\"\n"))).expect(fits);
+    }
 }

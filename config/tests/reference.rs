@@ -44,7 +44,7 @@ fn its_examples_of_streams_load_and_show_every_key_of_a_stream() {
         .collect();
     let config = loaded(format!("{REFERENCE}\n{examples}"));
     let names: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
-    assert_eq!(names, ["cam1", "gate", "test"]);
+    assert_eq!(names, ["cam1", "gate", "test", "yard"]);
     for KeyInfo { path, reload, .. } in keys() {
         if let Some(key) = path.strip_prefix("streams.NAME.") {
             let change = format!("# {}", reload.label());

@@ -8,7 +8,7 @@ const CANARY: &str = "hunter2canary";
 /// Sources that are wrong in many ways, each holding the canary.
 fn faulty() -> Vec<String> {
     [
-        "rtsps://admin:CANARY@host/x",
+        "rtspu://admin:CANARY@host/x",
         "http://admin:CANARY@host/x",
         "rtsp://admin:CANARY@/x",
         "rtsp://admin:CANARY@host:99999/x",
@@ -26,7 +26,7 @@ fn faulty() -> Vec<String> {
         "rtsp//admin:CANARY@host/x",
         "admin:CANARY@host/x",
         "http://host/x?user=admin&password=CANARY&channel=1",
-        "rtsps://host/user=admin_password=CANARY_channel=1",
+        "rtspu://host/user=admin_password=CANARY_channel=1",
     ]
     .map(|source| source.replace("CANARY", CANARY))
     .into()
@@ -151,7 +151,7 @@ fn nothing_of_a_user_or_a_hook_shows_a_secret() {
 #[test]
 fn carets_stay_under_what_is_hidden() {
     let error =
-        load(file(format!("streams.a.source = \"rtsps://ä:{CANARY}é@host/x\"\n"))).expect_err("rtsps");
+        load(file(format!("streams.a.source = \"rtspu://ä:{CANARY}é@host/x\"\n"))).expect_err("rtspu");
     let report = error.to_string();
     let lines: Vec<_> = report.lines().collect();
     let excerpt = lines.iter().position(|line| line.contains("streams.a.source =")).expect("an excerpt");
@@ -177,14 +177,14 @@ proptest! {
     fn no_password_of_any_shape_is_shown(password in "[^\\n\\r\"\\\\]{0,16}") {
         // The scheme is refused, so the excerpt is shown whatever the password does to the rest of the URL.
         let canary = format!("7c6f{password}4f8d");
-        let url = format!("rtsps://admin:{canary}@host/x");
+        let url = format!("rtspu://admin:{canary}@host/x");
         let inputs = Inputs {
             sets: vec![format!("streams.a.source={url}")],
             env: vec![("SLUICE_STREAMS_B_SOURCE".to_owned(), url.clone())],
             streams: vec![format!("c={url}")],
             ..file(format!("streams.d.source = \"{url}\"\n"))
         };
-        let report = load(inputs).expect_err("rtsps").to_string();
+        let report = load(inputs).expect_err("rtspu").to_string();
         prop_assert!(!report.contains("7c6f") && !report.contains("4f8d"), "{}", report);
     }
 }

@@ -30,7 +30,7 @@ const HOOK: &str = "no commands are run: ask /v3/paths/list or follow /api/v1/ev
 const DEMAND: &str = "no command is run for a stream that somebody wants: run it all the time, and give its RTSP address as source";
 const RECORD: &str = "nothing is recorded: let a recorder pull the camera itself";
 const JOURNAL: &str = "the log goes to standard error: the journal of systemd, or a file by redirection";
-const RTSP_ONLY: &str = "a source is rtsp:// or \"demo\"";
+const ANY_PORT: &str = "datagrams are taken from any port of the camera's address";
 const ORIGINS: &str = "pages of other sites may not ask the admin listener";
 const PROXIES: &str = "http.trusted_proxies says who may tell who asks, on every listener: name them there";
 const BUFFERS: &str = "udp.receive_buffer is for viewers; of cameras over UDP the kernel's default holds";
@@ -145,7 +145,7 @@ pub(super) const SERVERS: &[&str] =
 /// Of a path, and of `pathDefaults`.
 pub(super) const PATH: &[(&str, Fate)] = &[
     ("source", Taken),
-    ("sourceFingerprint", missing(RTSP_ONLY)),
+    ("sourceFingerprint", Taken),
     ("sourceOnDemand", Taken),
     ("sourceOnDemandStartTimeout", Taken),
     ("sourceOnDemandCloseAfter", Taken),
@@ -182,14 +182,8 @@ pub(super) const PATH: &[(&str, Fate)] = &[
     ("rtspDemuxMpegts", missing("MPEG-TS within RTSP is not read: set the camera to plain RTSP")),
     ("rtspTransport", Taken),
     ("sourceProtocol", Taken),
-    (
-        "rtspAnyPort",
-        missing("datagrams of a camera must come from the port that it names: use rtsp_transport = \"tcp\""),
-    ),
-    (
-        "sourceAnyPortEnable",
-        missing("datagrams of a camera must come from the port that it names: use rtsp_transport = \"tcp\""),
-    ),
+    ("rtspAnyPort", Needless(ANY_PORT)),
+    ("sourceAnyPortEnable", Needless(ANY_PORT)),
     ("rtspRangeType", missing("a source is live: no part of a recording is asked for")),
     ("rtspRangeStart", Detail),
     ("rtspScale", missing("a source is live, at its own speed")),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sluice_config::{RtspUrl, StreamName, format_duration, go_duration};
+use sluice_config::{Fingerprint, Line, RtspUrl, StreamName, format_duration, go_duration};
 
 use super::Import;
 use super::document::{Toml, accepted, name};
@@ -123,7 +123,9 @@ impl<'a> Path<'a> {
             return Some(format!("{error}; give it another name, and write that into what links to it"));
         }
         match scheme {
-            "rtsp" => source.parse::<RtspUrl>().err().map(|error| format!("its source is refused: {error}")),
+            "rtsp" | "rtsps" | "rtsp+http" => {
+                source.parse::<RtspUrl>().err().map(|error| format!("its source is refused: {error}"))
+            }
             "publisher" => Some(
                 "it waits for somebody who sends it: have the encoder offer RTSP, and give that as source"
                     .to_owned(),
@@ -131,8 +133,12 @@ impl<'a> Path<'a> {
             "redirect" => {
                 Some("nobody is sent to another address: give the camera's own as source".to_owned())
             }
-            "rtsps" | "rtsp+http" | "rtsps+http" | "rtsp+ws" | "rtsps+ws" => Some(format!(
-                "{scheme}:// is not pulled: set the camera to plain RTSP (rtsp://) within your own network"
+            "rtsps+http" => {
+                let source = in_tls(source);
+                source.parse::<RtspUrl>().err().map(|error| format!("its source is refused: {error}"))
+            }
+            "rtsp+ws" | "rtsps+ws" => Some(format!(
+                "{scheme}:// is not pulled: pull the camera by rtsp://, rtsps:// or rtsp+http://"
             )),
             other => Some(format!(
                 "a source of kind {} is not pulled: give the camera's or encoder's RTSP address",
@@ -141,20 +147,42 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// The certificate of its source, where one is shown.
+    fn fingerprint(&self, import: &mut Import<'_>, table: &str, source: &str) {
+        let key = "sourceFingerprint";
+        let Some(text) = self.text(key) else { return };
+        let line = source.split_once("://").and_then(|(scheme, _)| Line::of(scheme));
+        match text.parse::<Fingerprint>() {
+            _ if line.is_some_and(|line| !line.is_secret()) => {
+                import.report.add(Part::Needless, self.at(key), "its source shows no certificate");
+            }
+            Ok(fingerprint) => {
+                let fingerprint = fingerprint.to_string();
+                import.document.set(table, "rtsp_fingerprint", &fingerprint.as_str().into(), "");
+                import.report.add(Part::Taken, self.at(key), "rtsp_fingerprint of its stream");
+            }
+            Err(error) => import.report.add(Part::Missing, self.at(key), error.to_string()),
+        }
+    }
+
     fn write(&self, import: &mut Import<'_>, source: &str) {
         let table = format!("streams.{}", name(self.name));
-        import.document.set(&table, "source", &source.into(), "");
+        let source = in_tls(source);
+        import.document.set(&table, "source", &source.as_str().into(), "");
+        self.fingerprint(import, &table, &source);
         let transport =
             ["rtspTransport", "sourceProtocol"].into_iter().find_map(|key| Some((key, self.text(key)?)));
         match transport {
-            Some((key, word @ ("tcp" | "udp"))) => {
+            // What does not go over plain RTSP carries its media itself.
+            Some(_) if !source.starts_with("rtsp://") => {}
+            Some((key, word @ ("tcp" | "udp" | "multicast"))) => {
                 import.document.set(&table, "rtsp_transport", &word.into(), "");
                 let words = format!("rtsp_transport = \"{word}\" of each stream that it is said of");
                 import.report.once(Part::Taken, self.at(key), words);
             }
             Some((_, "automatic")) | None => {}
             Some((key, _)) => {
-                let words = "a camera is pulled over \"tcp\" or \"udp\": it is what rtsp.transport says, tcp unless set";
+                let words = "a camera is pulled over tcp, udp, multicast or auto: it is what rtsp.transport says, tcp unless set";
                 import.report.add(Part::Missing, self.at(key), words);
             }
         }
@@ -195,6 +223,14 @@ impl<'a> Path<'a> {
                 }
             }
         }
+    }
+}
+
+/// RTSP through HTTP over TLS, as it is called here.
+fn in_tls(source: &str) -> String {
+    match source.strip_prefix("rtsps+http://") {
+        Some(rest) => format!("rtsp+https://{rest}"),
+        None => source.to_owned(),
     }
 }
 

@@ -58,12 +58,14 @@ fn the_tuned_file_means_the_same_here() {
     assert_eq!(config.limits.setup_timeout.as_secs(), 15);
     assert_eq!(config.rtsp.data_timeout.as_secs(), 20);
     let streams: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
-    assert_eq!(streams, ["cam1", "hall/north.1", "yard"]);
+    assert_eq!(streams, ["cam1", "gate", "hall/north.1", "yard"]);
+    let fingerprint = config.streams["gate"].rtsp_fingerprint.map(|fingerprint| fingerprint.to_string());
+    assert_eq!(fingerprint.map(|text| text[..8].to_owned()).as_deref(), Some("33949e05"));
     let Source::Rtsp(url) = &config.streams["cam1"].source else { panic!("a camera") };
     assert_eq!(url.credentials.as_ref().map(|known| known.password.expose()), Some("canary-1"));
     assert_eq!(config.streams["cam1"].rtsp_transport, Some(sluice_config::Transport::Tcp), "of pathDefaults");
     assert_eq!(config.streams["hall/north.1"].rtsp_transport, Some(sluice_config::Transport::Udp));
-    for said in ["3 of 8 paths", "webrtcFoo (line 67)", "runOnReady (line 50; hall/north.1)", "bad name!"] {
+    for said in ["4 of 8 paths", "webrtcFoo (line 67)", "runOnReady (line 50; hall/north.1)", "bad name!"] {
         assert!(report.contains(said), "{said}:\n{report}");
     }
 }

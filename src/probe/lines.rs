@@ -2,13 +2,18 @@
 //!
 //! Owns that they can be read as they are and hold no secret.
 
-use sluice_config::{RtspUrl, StreamName, Transport};
+use sluice_config::{Fingerprint, RtspUrl, StreamName, Transport};
 
 /// What stands for secrets.
 const PLACEHOLDER: &str = "PASSWORD";
 
 /// The lines. The transport only where it is not the default.
-pub(super) fn lines(url: &RtspUrl, name: &StreamName, transport: Transport) -> String {
+pub(super) fn lines(
+    url: &RtspUrl,
+    name: &StreamName,
+    transport: Transport,
+    fingerprint: Option<Fingerprint>,
+) -> String {
     let source = url.template(PLACEHOLDER);
     // A string of JSON is one of TOML, too.
     let quoted = serde_json::Value::from(source.as_str());
@@ -23,8 +28,11 @@ pub(super) fn lines(url: &RtspUrl, name: &StreamName, transport: Transport) -> S
         );
     }
     text += &format!("source = {quoted}\n");
-    if transport == Transport::Udp {
-        text += "rtsp_transport = \"udp\"\n";
+    if transport != Transport::Tcp {
+        text += &format!("rtsp_transport = \"{}\"\n", transport.name());
+    }
+    if let Some(fingerprint) = fingerprint {
+        text += &format!("rtsp_fingerprint = \"{fingerprint}\"\n");
     }
     text
 }

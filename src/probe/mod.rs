@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use sluice_config::{Rtsp, RtspUrl, StreamName};
+use sluice_config::{Fingerprint, Rtsp, RtspUrl, StreamName};
 use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -49,12 +49,15 @@ Exit codes:
   3  it was not reached, or does not let us in
   4  this machine refused what the probe needs")]
 pub struct Options {
-    /// The camera: rtsp://user:password@host/path
+    /// The camera: rtsp://user:password@host/path, or by rtsps://, rtsp+http://, rtsp+https://
     #[arg(value_name = "URL")]
     url: String,
     /// How media shall come [default: tcp, then udp if the camera says that it has nothing else]
     #[arg(long, value_name = "TRANSPORT")]
     transport: Option<Transport>,
+    /// The SHA-256 of its certificate, for a camera by rtsps:// whose own it is
+    #[arg(long, value_name = "SHA256")]
+    fingerprint: Option<Fingerprint>,
     /// For all of it, as in 10s or 1m; from 1s to 10m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     timeout: Duration,
@@ -71,6 +74,8 @@ pub struct Options {
 enum Transport {
     Tcp,
     Udp,
+    Auto,
+    Multicast,
 }
 
 impl From<Transport> for sluice_config::Transport {
@@ -78,6 +83,8 @@ impl From<Transport> for sluice_config::Transport {
         match transport {
             Transport::Tcp => sluice_config::Transport::Tcp,
             Transport::Udp => sluice_config::Transport::Udp,
+            Transport::Auto => sluice_config::Transport::Auto,
+            Transport::Multicast => sluice_config::Transport::Multicast,
         }
     }
 }
@@ -132,7 +139,8 @@ async fn look(options: &Options, url: &RtspUrl, name: &StreamName) -> std::io::R
     let began = Instant::now();
     let mut transport = options.transport.map(sluice_config::Transport::from);
     loop {
-        let settings = settings(url, name, transport, options.timeout);
+        let mut settings = settings(url, name, transport, options.timeout);
+        settings.rtsp.fingerprint = options.fingerprint;
         let enough = Notify::new();
         let mut sink = Probe { measure: Measure::default(), enough: &enough };
         let interrupted = Cell::new(false);
@@ -151,6 +159,7 @@ async fn look(options: &Options, url: &RtspUrl, name: &StreamName) -> std::io::R
             address: settings.camera.address(),
             url,
             name,
+            fingerprint: options.fingerprint,
             credentials: settings.camera.credentials.is_some(),
             outcome: &outcome,
             measure: &sink.measure,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sluice_config::{RtspUrl, StreamName, Transport};
+use sluice_config::{Fingerprint, RtspUrl, StreamName, Transport};
 use sluice_media::{Kind, VideoCodec};
 
 use super::lines::lines;
@@ -29,6 +29,8 @@ pub(super) struct Found<'a> {
     pub(super) address: String,
     pub(super) url: &'a RtspUrl,
     pub(super) name: &'a StreamName,
+    /// Of its certificate, if one was given.
+    pub(super) fingerprint: Option<Fingerprint>,
     /// There were credentials to sign in with.
     pub(super) credentials: bool,
     pub(super) outcome: &'a Outcome,
@@ -167,7 +169,7 @@ impl Report {
             exit_code,
             reasons: all.into_iter().map(|advice| advice.what).collect(),
             changes,
-            transport: outcome.transport.map(transport_name),
+            transport: outcome.transport.map(Transport::name),
             sign_in: asked(outcome, stage, found.credentials),
             tracks: tracks(outcome),
             video: formats.and_then(|formats| formats.video.as_ref()).map(|video| Video::new(video, measure)),
@@ -176,7 +178,9 @@ impl Report {
             restarts: measure.restarts(),
             notes: formats.map(|formats| formats.notes.clone()).unwrap_or_default(),
             seconds: rounded(found.time.as_secs_f64()),
-            toml: outcome.transport.map(|transport| lines(found.url, found.name, transport)),
+            toml: outcome
+                .transport
+                .map(|transport| lines(found.url, found.name, transport, found.fingerprint)),
         }
     }
 
@@ -351,13 +355,6 @@ fn tracks(outcome: &Outcome) -> Vec<Track> {
         carried: offered.carried,
     };
     outcome.offered.iter().map(track).collect()
-}
-
-fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Tcp => "tcp",
-        Transport::Udp => "udp",
-    }
 }
 
 /// To a thousandth.

@@ -23,6 +23,7 @@ fn report_after(silence: Option<Duration>, name: &str, outcome: &Outcome, measur
         address: "192.0.2.10:554".to_owned(),
         url: &URL.parse().expect("a URL"),
         name: &name.parse().expect("a name"),
+        fingerprint: None,
         credentials: true,
         outcome,
         measure,

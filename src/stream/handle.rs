@@ -32,6 +32,7 @@ impl Origin {
             data_timeout,
             max_frame,
             reach,
+            fingerprint,
             connect_timeout: _,
             request_timeout: _,
             reconnect_min: _,
@@ -39,8 +40,9 @@ impl Origin {
         } = &self.rtsp;
         let of_next = &next.rtsp;
         self.source == next.source
-            && (transport, data_timeout, max_frame, reach)
-                == (&of_next.transport, &of_next.data_timeout, &of_next.max_frame, &of_next.reach)
+            && (transport, data_timeout, max_frame)
+                == (&of_next.transport, &of_next.data_timeout, &of_next.max_frame)
+            && (reach, fingerprint) == (&of_next.reach, &of_next.fingerprint)
     }
 }
 

@@ -224,7 +224,8 @@ impl Ingest {
     /// A timestamp of the source's sound as its track counts: sound that is turned into Opus has another clock.
     fn sound_timestamp(&self, timestamp: i64) -> i64 {
         let made_of = self.announced.audio.as_ref().and_then(|audio| audio.made_of);
-        made_of.map_or(timestamp, |MadeOf { clock_rate, .. }| transcode::opus_timestamp(timestamp, clock_rate))
+        made_of
+            .map_or(timestamp, |MadeOf { clock_rate, .. }| transcode::opus_timestamp(timestamp, clock_rate))
     }
 
     /// Brings sound and pictures together by what the source says of both.

@@ -299,3 +299,54 @@ fn short_sessions_are_told_once_in_a_while_and_long_ones_always() {
     assert!((2..=3).contains(&count(0)), "{}", count(0));
     assert!((18..=22).contains(&count(6)), "{}", count(6));
 }
+
+/// A camera whose pictures take 200 ms longer to be made than its sound, and which reports both each five seconds, sound by a
+/// clock that is `off`. By how much pictures are taken for earlier than they came, each of them; the notes at the end.
+fn reporting(rig: &mut Rig, pictures: u64, off: u64) -> (Vec<Duration>, Vec<String>) {
+    let (mut shifts, mut last) = (Vec::new(), None);
+    for index in 0..pictures {
+        rig.picture(&[SPS, PPS, IDR]);
+        let sound_ticks = (rig.ticks + 18_000) * 4 / 45;
+        let payload = Bytes::from_static(&[0xff; 320]);
+        rig.feed.audio(AudioFrame { payload, timestamp: sound_ticks, received: rig.now });
+        if index % 125 == 10 {
+            let ntp = |ticks: i64| (3_900_000_000 << 32) + ((ticks as u64) << 32) / 90_000;
+            let report = |ntp, timestamp| SourceReport { ntp, timestamp, received: rig.now };
+            rig.feed.reported(Kind::Video, report(ntp(rig.ticks), rig.ticks));
+            rig.feed.reported(Kind::Audio, report(ntp(rig.ticks + 18_000) + (off << 32), sound_ticks));
+        }
+        let captured = rig.stream.newest_keyframe()[0].captured;
+        assert!(last.is_none_or(|last| captured > last), "capture times go on");
+        last = Some(captured);
+        shifts.push(rig.now - captured);
+    }
+    (shifts, rig.stream.status().formats.expect("formats").notes)
+}
+
+#[test]
+fn sound_and_pictures_come_together_by_what_the_camera_says() {
+    let mut rig = Rig::new(true, true);
+    let (shifts, notes) = reporting(&mut rig, 300, 0);
+    assert!(shifts[..10].iter().all(Duration::is_zero), "nothing is known yet: {shifts:?}");
+    let expected = Duration::from_millis(200);
+    assert!(
+        shifts[25..].iter().all(|shift| shift.abs_diff(expected) < Duration::from_millis(2)),
+        "within half a second, and from then on: {shifts:?}"
+    );
+    assert_eq!(notes, [""; 0]);
+    // Another session has to say it again.
+    rig.begin(true, true);
+    let (shifts, _) = reporting(&mut rig, 60, 0);
+    assert!(shifts[0].is_zero() && shifts[59].abs_diff(expected) < Duration::from_millis(2), "{shifts:?}");
+}
+
+#[test]
+fn a_camera_whose_reports_lie_plays_as_before_and_is_named() {
+    let mut rig = Rig::new(true, true);
+    let (shifts, notes) = reporting(&mut rig, 300, 7_200);
+    assert!(shifts.iter().all(Duration::is_zero), "{shifts:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("sender reports of sound and pictures are 7200 s apart")),
+        "{notes:?}"
+    );
+}

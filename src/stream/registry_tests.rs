@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use sluice_config::{OnDemand, Reach, Rtsp, Source, Transport};
+use sluice_config::{Fingerprint, OnDemand, Reach, Rtsp, Source, Transport};
 use sluice_media::VideoCodec;
 
 use super::*;
@@ -198,11 +198,12 @@ async fn a_session_goes_on_under_keys_that_are_looked_at_between_sessions() {
         |rtsp| rtsp.reconnect_min = Duration::from_secs(7),
         |rtsp| rtsp.reconnect_max = Duration::from_secs(7),
     ];
-    let within: [fn(&mut Rtsp); 4] = [
+    let within: [fn(&mut Rtsp); 5] = [
         |rtsp| rtsp.transport = Transport::Udp,
         |rtsp| rtsp.data_timeout = Duration::from_secs(7),
         |rtsp| rtsp.max_frame = sluice_config::Bytes::kib(64),
         |rtsp| rtsp.reach = Some(Reach(Vec::new())),
+        |rtsp| rtsp.fingerprint = Some(Fingerprint([7; 32])),
     ];
     for end in within {
         let world = World::new();

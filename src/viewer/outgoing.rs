@@ -26,10 +26,6 @@ use crate::track::{Recent, Train};
 /// have the list, of 24 bytes a packet.
 const RESENT_MAX: usize = 128;
 
-/// Between two trains of a track with `abs-capture-time`: receivers compute what lies between, for up to five seconds
-/// (libwebrtc's interpolator). Less costs 20 bytes a packet more often, more loses it with one lost packet.
-const CAPTURE_INTERVAL: Duration = Duration::from_secs(1);
-
 /// A camera's clock that is this far from ours is not set, and nobody is told its time: a time zone is less.
 const CAPTURE_OFF_MOST: i64 = 86_400 << 32;
 
@@ -49,7 +45,6 @@ pub(super) struct Outgoing {
     /// RTP timestamp and capture time of the newest train.
     newest: Option<(u32, Instant)>,
     next_report: Option<Instant>,
-    next_capture: Option<Instant>,
     reception: Reception,
     next_repair: PacketIndex,
     resent: VecDeque<(PacketIndex, Instant)>,
@@ -94,7 +89,6 @@ impl Outgoing {
             bytes: 0,
             newest: None,
             next_report: None,
-            next_capture: None,
             reception: Reception::new(),
             next_repair: PacketIndex(first_sequence.into()),
             resent: VecDeque::new(),
@@ -293,19 +287,20 @@ impl Outgoing {
         self.resent.push_back((sequence, now));
     }
 
-    /// The element of `abs-capture-time` that a train carries, if it is its turn: when it was captured by the camera's
-    /// clock, and by how much that is ahead of ours, which sender reports tell.
-    fn capture(&mut self, train: &Train, forward: Forward, way: &Way<'_>) -> Option<(u8, [u8; 16])> {
+    /// The element of `abs-capture-time` that a train carries, the first of each second by its timestamp: when it was
+    /// captured by the camera's clock, and by how much that is ahead of ours, which sender reports tell. Receivers compute
+    /// what lies between, over up to five seconds (libwebrtc's interpolator).
+    fn capture(&self, train: &Train, forward: Forward, way: &Way<'_>) -> Option<(u8, [u8; 16])> {
         let id = self.media.abs_capture_time_id?;
         let time = train.source_time.filter(|_| train.starts_frame)?.0;
         // Timestamps of the past that is shown quickened have no time of their own. A MID goes first, and needs its place.
         if forward.captured != train.captured || !self.reception.heard() {
             return None;
         }
-        if self.next_capture.is_some_and(|at| way.now < at) {
+        let second = |timestamp: u32| timestamp / self.media.codec.clock_rate();
+        if self.newest.is_some_and(|(newest, _)| second(newest) == second(forward.timestamp)) {
             return None;
         }
-        self.next_capture = Some(way.now + CAPTURE_INTERVAL);
         let ahead = time.wrapping_sub(way.epoch.ntp(train.captured)).cast_signed();
         let mut element = [0; 16];
         element[..8].copy_from_slice(&time.to_be_bytes());

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """A camera for the tests: an RTSP server by GStreamer with a moving picture and a tone.
 
-Prints "READY rtsp://127.0.0.1:PORT/PATH" once it listens, then a line when a client plays ("SESSION"), ends its
+Prints "READY rtsp://ADDRESS:PORT/PATH" once it listens, then a line when a client plays ("SESSION"), ends its
 session ("TEARDOWN") or is gone ("CLOSED"); ends on SIGTERM. All clients share one encoder, as with a camera.
 
-Needs the Debian packages python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-{base,good,bad,ugly} and
-gstreamer1.0-libav; run it with /usr/bin/python3, which sees them.
+Needs the Debian packages python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-{base,good,bad,ugly},
+gstreamer1.0-libav and glib-networking; run it with /usr/bin/python3, which sees them.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 AUDIO = {
     "pcmu": "mulawenc ! rtppcmupay name=pay1 pt=0",
@@ -56,6 +56,7 @@ VIDEO = {
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
     parser.add_argument("--path", default="/cam")
     parser.add_argument("--video", choices=[*VIDEO, "none"], default="h264")
@@ -68,6 +69,9 @@ def arguments():
     parser.add_argument("--mtu", type=int, default=1400, help="bytes of an RTP packet at the most")
     parser.add_argument("--pattern", default="ball", help="of videotestsrc")
     parser.add_argument("--feedback", action="store_true", help="profile RTP/AVPF: it may be asked for keyframes")
+    parser.add_argument("--only", choices=["tcp", "udp", "multicast"], help="the one way that media goes; others get 461")
+    parser.add_argument("--certificate", help="PEM: RTSP over TLS with it and --key")
+    parser.add_argument("--key")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
@@ -116,6 +120,33 @@ def pipeline(args):
     return "( " + " ".join(parts) + " )"
 
 
+def one_way(factory, way):
+    transports = GstRtsp.RTSPLowerTrans
+    factory.set_protocols({"tcp": transports.TCP, "udp": transports.UDP, "multicast": transports.UDP_MCAST}[way])
+    if way == "multicast":
+        pool = GstRtspServer.RTSPAddressPool()
+        pool.add_range("239.255.42.1", "239.255.42.9", 5000, 5099, 2)
+        factory.set_address_pool(pool)
+
+
+def show_certificate(server, factory, args):
+    auth = server.get_auth() or GstRtspServer.RTSPAuth()
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(args.certificate, args.key))
+    if args.user is None:
+        # With an auth object everybody needs a role.
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
+        auth.set_default_token(token)
+        let_view(factory)
+    server.set_auth(auth)
+
+
+def let_view(factory):
+    factory.add_role_from_structure(
+        Gst.Structure.from_string("viewer,media.factory.access=true,media.factory.construct=true")[0]
+    )
+
+
 def require_login(server, factory, args):
     method = GstRtsp.RTSPAuthMethod.BASIC if args.auth == "basic" else GstRtsp.RTSPAuthMethod.DIGEST
     auth = GstRtspServer.RTSPAuth()
@@ -127,9 +158,7 @@ def require_login(server, factory, args):
     else:
         auth.add_digest(args.user, args.password, token)
     server.set_auth(auth)
-    factory.add_role_from_structure(
-        Gst.Structure.from_string("viewer,media.factory.access=true,media.factory.construct=true")[0]
-    )
+    let_view(factory)
 
 
 def say(line):
@@ -149,10 +178,14 @@ def main():
     factory.set_latency(0)
 
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(args.address)
     server.set_service(str(args.port))
     if args.user is not None:
         require_login(server, factory, args)
+    if args.certificate is not None:
+        show_certificate(server, factory, args)
+    if args.only is not None:
+        one_way(factory, args.only)
     server.get_mount_points().add_factory(args.path, factory)
 
     def connected(_server, client):
@@ -166,7 +199,8 @@ def main():
 
     loop = GLib.MainLoop()
     GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, loop.quit)
-    say(f"READY rtsp://127.0.0.1:{server.get_bound_port()}{args.path}")
+    scheme = "rtsp" if args.certificate is None else "rtsps"
+    say(f"READY {scheme}://{args.address}:{server.get_bound_port()}{args.path}")
     loop.run()
 
 

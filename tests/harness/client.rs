@@ -15,7 +15,7 @@ use sluice_media::{Class, class};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::Ssrc;
+use str0m::rtp::{AbsCaptureTime, Extension, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 
 use crate::sdp::Section;
@@ -38,11 +38,14 @@ pub struct Behaviour {
     /// Its RTCP is read and written by the test; what its engine would send is thrown away, because a
     /// key has one emitter.
     pub by_hand: bool,
+    /// It wants to be told when what comes was captured.
+    pub capture_times: bool,
 }
 
 impl Behaviour {
     /// Takes packets as they come.
-    pub const PACKETS: Behaviour = Behaviour { frames: false, pcmu: false, impostor: false, by_hand: false };
+    pub const PACKETS: Behaviour =
+        Behaviour { frames: false, pcmu: false, impostor: false, by_hand: false, capture_times: false };
     /// Its RTCP is the test's.
     pub const BY_HAND: Behaviour = Behaviour { by_hand: true, ..Behaviour::PACKETS };
     /// Puts frames together.
@@ -62,6 +65,8 @@ pub struct Packet {
     pub sequence: u64,
     /// Its RTP timestamp.
     pub timestamp: u32,
+    /// When it was captured, of a packet that says so.
+    pub captured: Option<AbsCaptureTime>,
     /// Its RTP payload.
     pub payload: Arc<[u8]>,
 }
@@ -113,7 +118,7 @@ pub struct Client {
 impl Client {
     /// A player at `host` and the text of its offer.
     pub fn new(host: SocketAddr, behaviour: Behaviour, now: Instant) -> (Client, String) {
-        let config = RtcConfig::new()
+        let mut config = RtcConfig::new()
             .set_crypto_provider(DTLS.provider())
             .set_dtls_cert(DTLS.certificate())
             .clear_codecs()
@@ -122,6 +127,9 @@ impl Client {
             .enable_pcmu(behaviour.pcmu, false)
             .set_rtp_mode(!behaviour.frames)
             .set_stats_interval(None);
+        if behaviour.capture_times {
+            config.extension_map().set(9, Extension::AbsoluteCaptureTime);
+        }
         let (mut rtc, keys) = with_key_slot(|| config.build(now));
         rtc.add_local_candidate(Candidate::host(host, "udp").expect("a candidate"));
         let mut api = rtc.sdp_api();
@@ -291,6 +299,7 @@ impl Client {
                 payload_type: *packet.header.payload_type,
                 sequence: *packet.seq_no,
                 timestamp: packet.header.timestamp,
+                captured: packet.header.ext_vals.abs_capture_time,
                 payload: packet.payload,
             }),
             Event::MediaData(data) if *data.pt == self.video.payload_type => {

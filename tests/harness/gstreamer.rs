@@ -5,6 +5,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use url::Url;
 
+use crate::namespace::Namespace;
+
 /// One camera, ended with the test.
 pub struct Camera {
     process: Child,
@@ -16,7 +18,18 @@ pub struct Camera {
 impl Camera {
     /// Starts it with the script's own arguments, and waits until it can be played.
     pub fn start(arguments: &[&str]) -> Camera {
-        let mut process = Command::new("/usr/bin/python3")
+        Camera::by(Command::new("/usr/bin/python3"), arguments)
+    }
+
+    /// The same in a network namespace.
+    pub fn start_in(namespace: &Namespace, arguments: &[&str]) -> Camera {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &namespace.name, "/usr/bin/python3"]);
+        Camera::by(command, arguments)
+    }
+
+    fn by(mut python: Command, arguments: &[&str]) -> Camera {
+        let mut process = python
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/camera.py"))
             .args(arguments)
             .stdout(Stdio::piped())

@@ -68,7 +68,15 @@ impl Player {
             self.socket.set_read_timeout(Some(pause)).expect("a timeout");
             let mut buffer = [0; 2_000];
             sent = match self.socket.recv_from(&mut buffer) {
-                Ok((length, source)) => self.client.handle(Instant::now(), Some((source, &buffer[..length]))),
+                Ok((length, source)) => {
+                    let now = Instant::now();
+                    let mut sent = self.client.handle(now, Some((source, &buffer[..length])));
+                    // Its engine reports in its own time, however much comes meanwhile.
+                    if self.client.deadline <= now {
+                        sent.extend(self.client.handle(now, None));
+                    }
+                    sent
+                }
                 Err(_) => self.client.handle(Instant::now(), None),
             };
         }

@@ -5,6 +5,7 @@
 mod cameras;
 mod hostile;
 mod lifecycle;
+mod lines;
 mod oddities;
 mod probe;
 mod server;

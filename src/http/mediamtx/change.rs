@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use sluice_config::{
-    Config, OnDemand, Source, StreamName, StreamText, Transport, format_duration, go_duration,
-};
+use sluice_config::{Config, Line, OnDemand, Source, StreamName, StreamText, format_duration, go_duration};
 
 use super::Refusal;
 use crate::operator::Operator;
@@ -34,6 +32,7 @@ pub(super) enum Change {
 struct Keys {
     source: Option<String>,
     transport: Option<&'static str>,
+    fingerprint: Option<String>,
     on_demand: Option<bool>,
     start_timeout: Option<Duration>,
     close_after: Option<Duration>,
@@ -103,10 +102,12 @@ impl Keys {
                     keys.transport = match &word[..] {
                         "tcp" => Some("tcp"),
                         "udp" => Some("udp"),
-                        "automatic" => None,
-                        _ => return Err(Refusal::bad("rtspTransport is tcp, udp or automatic")),
+                        "multicast" => Some("multicast"),
+                        "automatic" => Some("auto"),
+                        _ => return Err(Refusal::bad("rtspTransport is tcp, udp, multicast or automatic")),
                     };
                 }
+                ("sourceFingerprint", Value::String(fingerprint)) => keys.fingerprint = Some(fingerprint),
                 ("sourceOnDemand", Value::Bool(on_demand)) => keys.on_demand = Some(on_demand),
                 ("sourceOnDemandStartTimeout", Value::String(time)) => {
                     keys.start_timeout = Some(duration(&key, &time)?);
@@ -137,10 +138,15 @@ impl Keys {
                 Source::Rtsp(camera) => camera.expose(),
             });
         }
-        self.transport = self.transport.or(Some(match origin.rtsp.transport {
-            Transport::Tcp => "tcp",
-            Transport::Udp => "udp",
-        }));
+        // What goes with another kind of source goes with that one only.
+        let line = self.source.as_ref().and_then(|source| Line::of(source.split_once("://")?.0));
+        if line.is_none_or(|line| line == Line::Plain) {
+            self.transport = self.transport.or(Some(origin.rtsp.transport.name()));
+        }
+        if line.is_some_and(Line::is_secret) {
+            let fingerprint = origin.rtsp.fingerprint.map(|fingerprint| fingerprint.to_string());
+            self.fingerprint = self.fingerprint.take().or(fingerprint);
+        }
         let OnDemand { enabled, start_timeout, close_after } = origin.on_demand;
         self.on_demand = self.on_demand.or(Some(enabled));
         self.start_timeout = self.start_timeout.or(Some(start_timeout));
@@ -158,6 +164,9 @@ impl Keys {
         let mut lines = format!("source = {}\n", Value::from(source.as_str()));
         if let Some(transport) = self.transport {
             lines += &format!("rtsp_transport = \"{transport}\"\n");
+        }
+        if let Some(fingerprint) = self.fingerprint.as_ref().filter(|text| !text.is_empty()) {
+            lines += &format!("rtsp_fingerprint = {}\n", Value::from(fingerprint.as_str()));
         }
         if let Some(on_demand) = self.on_demand {
             lines += &format!("on_demand = {on_demand}\n");
@@ -206,6 +215,9 @@ mod tests {
             ..Keys::default()
         };
         assert_eq!(keys(body), Ok(expected));
+        let body = r#"{"source":"rtsps://a","sourceFingerprint":"33ab","rtspTransport":"automatic"}"#;
+        let text = format!("{:?}", keys(body).map(|keys| (keys.transport, keys.fingerprint)));
+        assert_eq!(text, r#"Ok((Some("auto"), Some("33ab")))"#);
         assert_eq!(keys(""), Ok(Keys::default()));
         // What was told may be sent back.
         assert_eq!(
@@ -216,7 +228,7 @@ mod tests {
             (r#"{"record":true}"#, "record is not here"),
             (r#"{"maxReaders":8}"#, "maxReaders is not here"),
             (r#"{"sourceOnDemandCloseAfter":"soon"}"#, "no time like"),
-            (r#"{"rtspTransport":"multicast"}"#, "rtspTransport is"),
+            (r#"{"rtspTransport":"carrier"}"#, "rtspTransport is"),
             ("[]", "invalid type"),
             (r#"{"sourceOnDemand":"yes"}"#, "sourceOnDemand is not here"),
             (r#"{"source":"publisher"}"#, ""),

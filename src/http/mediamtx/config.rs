@@ -118,6 +118,7 @@ pub(super) fn path(config: &Config, stream: &Stream) -> Value {
         "name": stream.name,
         "source": origin.source.label(),
         "rtspTransport": transport(origin.rtsp.transport),
+        "sourceFingerprint": origin.rtsp.fingerprint.map(|shown| shown.to_string()).unwrap_or_default(),
     });
     over("path", [of_every_path(config), on_demand(origin.on_demand), said])
 }
@@ -159,8 +160,8 @@ fn listen(address: SocketAddr) -> String {
 
 fn transport(transport: Transport) -> &'static str {
     match transport {
-        Transport::Tcp => "tcp",
-        Transport::Udp => "udp",
+        Transport::Auto => "automatic",
+        other => other.name(),
     }
 }
 

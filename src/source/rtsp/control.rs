@@ -3,6 +3,7 @@
 //! Owns the rules, and that every URL has the host we are connected to: a camera behind NAT, or one that means harm,
 //! names others. URLs are text here: joined as the camera's own readers join them, which is not as RFC 3986 says.
 
+use sluice_config::Line;
 use url::Url;
 
 /// Characters of a URL that is sent, at most.
@@ -20,12 +21,13 @@ pub(super) struct Base {
 impl Base {
     /// From the URL of DESCRIBE, and the answer's `Content-Base` or `Content-Location`.
     pub(super) fn new(request: &Url, named: Option<&str>) -> Base {
+        let scheme = scheme(request.scheme());
         let authority = authority(request.as_str());
-        let request = clean(request.as_str());
+        let request = with_authority(request.as_str(), scheme, authority);
         let base = match named.map(str::trim).filter(|named| !named.is_empty()) {
             None => request.clone(),
-            Some(named) if is_absolute(named) => with_authority(named, authority),
-            Some(path) if path.starts_with('/') => clean(&format!("rtsp://{authority}{path}")),
+            Some(named) if is_absolute(named) => with_authority(named, scheme, authority),
+            Some(path) if path.starts_with('/') => clean(&format!("{scheme}://{authority}{path}")),
             Some(_) => request.clone(),
         };
         Base { request, base }
@@ -59,9 +61,10 @@ impl Base {
     fn candidates(&self, control: Option<&str>) -> Vec<String> {
         let base = &self.base;
         let authority = authority(base);
+        let scheme = base.split_once("://").map_or("rtsp", |(scheme, _)| scheme);
         match control.map(str::trim).filter(|control| !matches!(*control, "" | "*")) {
             None => vec![base.clone()],
-            Some(control) if is_absolute(control) => vec![with_authority(control, authority)],
+            Some(control) if is_absolute(control) => vec![with_authority(control, scheme, authority)],
             Some(control) => {
                 let joined = |base: &str| join(base, control);
                 let mut urls = vec![joined(base)];
@@ -72,7 +75,7 @@ impl Base {
                     urls.push(joined(&self.request));
                 }
                 if control.starts_with('/') {
-                    urls.push(clean(&format!("rtsp://{authority}{control}")));
+                    urls.push(clean(&format!("{scheme}://{authority}{control}")));
                 }
                 urls
             }
@@ -109,10 +112,15 @@ fn authority(url: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
+/// The scheme of requests on a line: inside of HTTP they are those of any other.
+fn scheme(line: &str) -> &'static str {
+    if Line::of(line) == Some(Line::Tls) { "rtsps" } else { "rtsp" }
+}
+
 /// `url` at another host and port.
-fn with_authority(url: &str, authority: &str) -> String {
+fn with_authority(url: &str, scheme: &str, authority: &str) -> String {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    clean(&format!("rtsp://{authority}{}", &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]))
+    clean(&format!("{scheme}://{authority}{}", &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]))
 }
 
 /// What may stand in a request line: no blanks, no controls, nothing but ASCII.

@@ -18,11 +18,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use sluice_config::Rtsp;
+use sluice_config::{Rtsp, Transport};
 use url::Url;
 
 use self::keepalive::Keepalive;
-pub(super) use self::track::Track;
+pub(super) use self::track::{Group, Track};
 use super::RtspSettings;
 use super::auth::{Authenticator, SignIn};
 use super::control::Base;
@@ -85,6 +85,10 @@ pub(super) struct Dialog {
     heard: Option<Instant>,
     url: Url,
     connections: u8,
+    /// How media is asked for in this attempt.
+    transport: Transport,
+    /// Where that is refused, TCP will do.
+    or_tcp: bool,
     base: Option<Base>,
     description: Description,
     tracks: Vec<Track>,
@@ -129,6 +133,8 @@ impl Dialog {
             heard: None,
             url: settings.camera.url.clone(),
             connections: 0,
+            transport: settings.rtsp.transport,
+            or_tcp: false,
             base: None,
             description: Description::default(),
             tracks: Vec::new(),
@@ -155,8 +161,9 @@ impl Dialog {
         self.exchange.timeout = rtsp.request_timeout;
     }
 
-    /// Begins an attempt: the next is a connection to [`Dialog::url`].
-    pub(super) fn begin(&mut self) {
+    /// Begins an attempt with media by `transport`: the next is a connection to [`Dialog::url`].
+    pub(super) fn begin(&mut self, transport: Transport) {
+        (self.transport, self.or_tcp) = (transport, false);
         self.exchange.auth.renew();
         self.exchange.transcript.clear();
         self.url = self.settings.camera.url.clone();
@@ -164,6 +171,16 @@ impl Dialog {
         self.without_optional = false;
         self.options_first = self.options_helped;
         self.step = Step::Idle;
+    }
+
+    /// Media may come by TCP if the camera does not take what is asked for in this attempt.
+    pub(super) fn allow_tcp(&mut self) {
+        self.or_tcp = true;
+    }
+
+    /// How media was asked for last.
+    pub(super) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// Where to connect.
@@ -188,6 +205,11 @@ impl Dialog {
         self.keepalive = Keepalive::new(self.avoided);
         self.packets = 0;
         if self.options_first { self.greet(now) } else { self.describe(now) }
+    }
+
+    /// What a tunnel needs: what may not be shown, and whom to sign in as.
+    pub(super) fn tunnel(&mut self) -> (Mask, &mut Authenticator) {
+        (self.exchange.transcript.mask().clone(), &mut self.exchange.auth)
     }
 
     fn request_url(&self) -> String {

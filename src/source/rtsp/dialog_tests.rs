@@ -1,5 +1,5 @@
 use super::*;
-use sluice_config::{Credentials, Rtsp};
+use sluice_config::{Credentials, Rtsp, Transport};
 
 const SDP: &str = "v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n\
     m=audio 0 RTP/AVP 0\r\na=control:trackID=2\r\n";
@@ -10,6 +10,8 @@ struct Rig {
     now: Instant,
     /// What the dialog wrote and the camera has not read.
     sent: String,
+    /// Tracks are asked for as groups.
+    shared: bool,
     events: Vec<String>,
 }
 
@@ -20,9 +22,10 @@ impl Rig {
             dialog: Dialog::new(settings, 1),
             now: Instant::now(),
             sent: String::new(),
+            shared: settings.rtsp.transport == Transport::Multicast,
             events: Vec::new(),
         };
-        rig.dialog.begin();
+        rig.dialog.begin(settings.rtsp.transport);
         rig.connected();
         rig
     }
@@ -61,7 +64,9 @@ impl Rig {
         });
         assert!(!failed || self.events.len() < 100);
         if described {
-            self.dialog.set_up(tracks(), self.now);
+            let shared = self.shared;
+            let tracks = tracks().into_iter().map(|track| Track { shared, ..track }).collect();
+            self.dialog.set_up(tracks, self.now);
         }
     }
 
@@ -134,15 +139,7 @@ fn with_login() -> RtspSettings {
 }
 
 fn tracks() -> Vec<Track> {
-    let track = |media, name: &str| Track {
-        media,
-        essential: media == 0,
-        name: name.into(),
-        port: None,
-        channels: (0, 0),
-        server_port: None,
-        ssrc: None,
-    };
+    let track = |media, name: &str| Track { channels: (0, 0), ..Track::new(media, media == 0, name.into()) };
     vec![track(0, "video h264"), track(1, "audio pcmu")]
 }
 
@@ -393,7 +390,7 @@ fn new_nonces_are_answered_in_keepalives_too() {
     assert!(rig.dialog.is_playing() && rig.sent.is_empty(), "a keepalive that stays refused is let be");
 
     // Remembered by the next attempt.
-    rig.dialog.begin();
+    rig.dialog.begin(Transport::Tcp);
     rig.connected();
     assert!(rig.request().contains("nonce=\"n3\""));
 }
@@ -449,13 +446,14 @@ fn redirects_are_followed_on_the_same_host_only() {
     assert!(rig.request().starts_with("DESCRIBE rtsp://10.0.0.9:8554/cam2 "));
     assert_eq!(rig.answers("301 Moved", "Location: /cam3\r\n"), ["Connect"]);
     assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9:8554/cam3");
-    rig.dialog.begin();
+    rig.dialog.begin(Transport::Tcp);
     assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9/cam", "the next attempt asks the source again");
 
     for (location, shown) in [
         ("rtsp://a:b@192.0.2.7/hunter2", "if rtsp://192.0.2.7/... is your camera"),
         ("http://10.0.0.9/hunter2", "to http://10.0.0.9/..., where there is no RTSP"),
         ("rtsp://192.0.2.7:8554/", "if rtsp://192.0.2.7:8554 is your camera"),
+        ("rtsps://192.0.2.7/hunter2", "if rtsps://192.0.2.7/... is your camera"),
     ] {
         let mut rig = Rig::new();
         let failure = rig.answers("302 Moved", &format!("Location: {location}\r\n"));
@@ -481,6 +479,94 @@ fn redirects_are_followed_on_the_same_host_only() {
     assert!(!rig.dialog.transcript().contains("token-"), "{}", rig.dialog.transcript());
     let failure = Rig::new().answers("302 Moved", "");
     assert!(failure[0].contains("names no address"), "{failure:?}");
+}
+
+#[test]
+fn nobody_is_redirected_to_where_others_read_along() {
+    let mut safe = settings();
+    safe.camera = "rtsps://10.0.0.9/cam".parse().expect("a URL");
+    let mut rig = Rig::with(&safe);
+    assert!(rig.request().starts_with("DESCRIBE rtsps://10.0.0.9/cam "), "{}", rig.sent);
+    let failure = rig.answers("302 Moved", "Location: rtsp://10.0.0.9/hunter2\r\n");
+    assert!(failure[0].contains("to rtsp://10.0.0.9/..., where others can read along"), "{failure:?}");
+    let mut rig = Rig::with(&safe);
+    assert_eq!(rig.answers("302 Moved", "Location: rtsps://10.0.0.9:8322/cam2\r\n"), ["Connect"]);
+    // From a plain one to one that is not, and never to another host.
+    assert_eq!(Rig::new().answers("302 Moved", "Location: rtsps://10.0.0.9/cam2\r\n"), ["Connect"]);
+    let failure = Rig::with(&safe).answers("302 Moved", "Location: rtsps://10.0.0.10/cam\r\n");
+    assert!(failure[0].contains("if rtsps://10.0.0.10/... is your camera"), "{failure:?}");
+}
+
+#[test]
+fn requests_in_a_tunnel_are_those_of_any_line() {
+    let mut tunnel = settings();
+    tunnel.camera = "rtsp+http://10.0.0.9:8080/cam?x=1".parse().expect("a URL");
+    let mut rig = Rig::with(&tunnel);
+    assert!(rig.request().starts_with("DESCRIBE rtsp://10.0.0.9:8080/cam?x=1 "), "{}", rig.sent);
+}
+
+#[test]
+fn tcp_is_asked_for_on_the_same_connection_where_it_will_do() {
+    for may in [true, false] {
+        let mut udp = settings();
+        udp.rtsp.transport = Transport::Udp;
+        let mut rig = Rig::with(&udp);
+        if may {
+            rig.dialog.allow_tcp();
+        }
+        rig.describes(SDP);
+        let failure = rig.answers("461 Unsupported Transport", "");
+        if may {
+            rig.request();
+            assert!(rig.request().contains("Transport: RTP/AVP/TCP;unicast;interleaved=0-1"), "{failure:?}");
+            assert_eq!(rig.dialog.transport(), Transport::Tcp);
+            let failure = rig.answers("461 Unsupported Transport", "");
+            assert!(failure[0].contains("does not offer RTP over TCP"), "once: {failure:?}");
+        } else {
+            assert!(failure[0].contains("does not offer RTP over UDP"), "{failure:?}");
+        }
+    }
+}
+
+/// A dialog that asks for groups, described by `sdp`.
+fn shared(sdp: &str) -> Rig {
+    let mut settings = settings();
+    settings.rtsp.transport = Transport::Multicast;
+    let mut rig = Rig::with(&settings);
+    rig.describes(sdp);
+    rig
+}
+
+#[test]
+fn a_group_is_where_the_answer_says_or_else_the_description() {
+    let mut rig = shared(SDP);
+    assert!(rig.sent.contains("Transport: RTP/AVP;multicast\r\n"), "{}", rig.sent);
+    rig.answers(
+        "200 OK",
+        "Session: 1\r\nTransport: RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=16\r\n",
+    );
+    let group = Group { address: [239, 1, 2, 3].into(), ports: (5_000, 5_001), ttl: 16 };
+    assert_eq!((rig.dialog.tracks()[0].group, rig.dialog.tracks()[0].port), (Some(group), Some(5_000)));
+
+    let sdp = SDP.replace("m=video 0", "c=IN IP4 239.7.7.7/4\r\nm=video 6000");
+    let mut rig = shared(&sdp);
+    rig.answers("200 OK", "Session: 1\r\nTransport: RTP/AVP;multicast\r\n");
+    let group = Group { address: [239, 7, 7, 7].into(), ports: (6_000, 6_001), ttl: 4 };
+    assert_eq!(rig.dialog.tracks()[0].group, Some(group));
+
+    // An address that is no group's, and one that is nowhere.
+    for said in ["RTP/AVP;multicast;destination=10.0.0.1;port=5000-5001", "RTP/AVP;unicast;client_port=5-6"] {
+        let failure = shared(SDP).answers("200 OK", &format!("Session: 1\r\nTransport: {said}\r\n"));
+        assert!(failure[0].contains("does not send by multicast"), "{failure:?}");
+    }
+    let failure = shared(SDP).answers("461 Unsupported Transport", "");
+    assert!(failure[0].contains("does not offer RTP by multicast"), "{failure:?}");
+    // Sound is left out without it; a camera that chooses TCP is taken at its word.
+    let mut rig = shared(SDP);
+    rig.answers("200 OK", "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n");
+    assert_eq!(rig.dialog.tracks()[0].port, None);
+    rig.answers("200 OK", "Session: 1\r\nTransport: RTP/AVP;unicast;client_port=5-6\r\n");
+    assert!(rig.dialog.notes()[0].contains("does not send it by multicast"), "{:?}", rig.dialog.notes());
 }
 
 #[test]
@@ -658,7 +744,7 @@ fn the_keepalive_that_ends_a_session_is_not_sent_in_the_next() {
     rig.waits();
     assert!(rig.request().starts_with("OPTIONS"));
     assert!(matches!(rig.dialog.handle_close(), Event::Failed(Failure::Closed(None))));
-    rig.dialog.begin();
+    rig.dialog.begin(Transport::Tcp);
     rig.connected();
     rig.up_to_play();
     rig.request();
@@ -668,7 +754,7 @@ fn the_keepalive_that_ends_a_session_is_not_sent_in_the_next() {
         assert!(rig.request().starts_with("GET_PARAMETER"), "whether it is answered or not");
     }
     assert!(matches!(rig.dialog.handle_close(), Event::Failed(_)));
-    rig.dialog.begin();
+    rig.dialog.begin(Transport::Tcp);
     rig.connected();
     rig.up_to_play();
     rig.request();
@@ -690,7 +776,7 @@ fn options_come_first_where_the_camera_wants_them() {
     assert!(rig.sent.starts_with("DESCRIBE "));
     assert_eq!(rig.describes(SDP), ["Described"]);
     // Remembered, as it helped.
-    rig.dialog.begin();
+    rig.dialog.begin(Transport::Tcp);
     rig.sent.clear();
     rig.connected();
     assert!(rig.sent.starts_with("OPTIONS "), "{}", rig.sent);
@@ -705,7 +791,7 @@ fn options_come_first_where_the_camera_wants_them() {
     assert!(rig.sent.starts_with("DESCRIBE "));
     let failed = rig.dialog.handle_close();
     assert!(matches!(failed, Event::Failed(Failure::Closed(Some(Method::Describe)))), "{failed:?}");
-    rig.dialog.begin();
+    rig.dialog.begin(Transport::Tcp);
     rig.sent.clear();
     rig.connected();
     assert!(rig.sent.starts_with("DESCRIBE "));

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sluice_config::FRAME_MAX;
+use sluice_config::{FRAME_MAX, Fingerprint};
 use sluice_media::VideoCodec;
 use thiserror::Error;
 
@@ -33,6 +33,27 @@ pub(super) enum Failure {
     Unreachable(String),
     #[error("did not accept a connection within {secs} s: is it on, are host and port right?", secs = .0.as_secs_f32())]
     NoConnection(Duration),
+    #[error("does not complete the TLS handshake: {0}")]
+    Tls(String),
+    #[error(
+        "shows a certificate that this machine does not trust ({why}): if it is the camera's own, write \
+         rtsp_fingerprint = \"{shown}\" to its stream"
+    )]
+    Untrusted { shown: Fingerprint, why: String },
+    #[error(
+        "shows another certificate than its fingerprint says: if the camera has a new one, write rtsp_fingerprint = \
+         \"{shown}\"; if not, somebody stands between"
+    )]
+    OtherCertificate { shown: Fingerprint },
+    #[error(
+        "offers no RTSP through HTTP: check port and path of the source URL, or pull it by rtsp://. It said \"{0}\""
+    )]
+    NoTunnel(String),
+    #[error("lets nobody into its RTSP through HTTP: {}", sign_in_advice(.0))]
+    TunnelSignIn(Verdict),
+    #[error("did not answer within {secs} s when RTSP through HTTP was asked for: are host and port right?",
+        secs = .0.as_secs_f32())]
+    TunnelSilent(Duration),
     #[error("did not answer {request} within {secs} s{hint}", secs = limit.as_secs_f32(),
         hint = if *amid { ", its answer began and did not end: is the line to it good?" } else { ": restart it if this lasts" })]
     NoAnswerTo { request: Method, limit: Duration, amid: bool },
@@ -60,6 +81,10 @@ pub(super) enum Failure {
          settings"
     )]
     RedirectedInCircles,
+    #[error(
+        "sends its viewers to {0}, where others can read along: if that is meant, put that address into the source URL"
+    )]
+    RedirectedInClear(String),
     #[error("sends its viewers to {0}, where there is no RTSP: check port and path of the source URL")]
     RedirectedElsewhere(String),
     #[error("gave no list of what it sends: check the path of the source URL. It sent \"{0}\"")]
@@ -67,9 +92,16 @@ pub(super) enum Failure {
     #[error("sends media over UDP though TCP was asked for: set its rtsp_transport to udp. It said \"{0}\"")]
     OnlyUdp(String),
     #[error(
-        "sends media by multicast only, which is not read: set the stream to unicast in the camera. It said \"{0}\""
+        "sends media by multicast only: set its rtsp_transport to multicast, or the stream to unicast in the camera. It \
+         said \"{0}\""
     )]
     OnlyMulticast(String),
+    #[error(
+        "does not send by multicast: switch that on in the camera, or set its rtsp_transport to tcp. It said \"{0}\""
+    )]
+    OnlyUnicast(String),
+    #[error("sends to a group that this machine cannot join ({0}): set its rtsp_transport to tcp")]
+    NoGroup(String),
     #[error("offers nothing that can be forwarded: set it to {} video ({})", VideoCodec::WANTED, .0.join("; "))]
     Nothing(Vec<String>),
     #[error("sent no {what} for {secs} s{hint}", secs = .limit.as_secs_f32(),
@@ -137,40 +169,29 @@ impl Refusal {
     }
 
     fn advice(&self) -> String {
-        let advice = match (self.status, &self.verdict) {
-            (_, Some(Verdict::Wrong)) => "check user and password of the source",
-            (_, Some(Verdict::NoCredentials)) => {
-                "it wants credentials, put user and password into the source URL"
-            }
-            (_, Some(Verdict::Expired)) => {
-                "it says that its own challenge has expired, again and again: is its clock right? Restart it"
-            }
-            (_, Some(Verdict::Downgrade)) => {
-                "it wants the password in clear (Basic) and took it hidden (Digest) before, so it was not sent. If you \
-                 have changed that in the camera, restart Sluice"
-            }
-            (_, Some(Verdict::Unknown(schemes))) => {
-                let asked = if schemes.is_empty() { "in no way that it names" } else { schemes };
-                return format!(
-                    "it asks for credentials {asked}, known are Digest and Basic: set its RTSP authentication to Digest"
-                );
-            }
-            (401, _) => "check user and password of the source",
-            (403, _) => "this user may not view the stream, give it the right in the camera or use another",
-            (404, _) => "it has no such stream, check the path of the source URL",
-            (300..=399, _) => "it redirects: put the final address into the source URL",
-            (453 | 503, _) => "it has no room for another session, close other clients of the camera",
-            (461, _) if self.request != Method::Setup => {
+        if let Some(verdict) = self.verdict.as_ref().filter(|verdict| **verdict != Verdict::Again) {
+            return sign_in_advice(verdict);
+        }
+        let advice = match self.status {
+            401 => "check user and password of the source",
+            403 => "this user may not view the stream, give it the right in the camera or use another",
+            404 => "it has no such stream, check the path of the source URL",
+            300..=399 => "it redirects: put the final address into the source URL",
+            453 | 503 => "it has no room for another session, close other clients of the camera",
+            461 if self.request != Method::Setup => {
                 "it wants another way of transport, check its RTSP settings"
             }
-            (461, _) if self.transport == Transport::Tcp => {
+            461 if self.transport == Transport::Tcp => {
                 "it does not offer RTP over TCP, set its rtsp_transport to udp"
             }
-            (461, _) => "it does not offer RTP over UDP, set its rtsp_transport to tcp",
-            (551, _) => {
+            461 if self.transport == Transport::Multicast => {
+                "it does not offer RTP by multicast, switch that on in the camera, or set its rtsp_transport to tcp"
+            }
+            461 => "it does not offer RTP over UDP, set its rtsp_transport to tcp",
+            551 => {
                 "it wants what no request of ours asks for (an option), restart it or look for another firmware"
             }
-            (500.., _) => "it has an internal fault, restart it if this lasts",
+            500.. => "it has an internal fault, restart it if this lasts",
             _ => "check the path of the source URL and the camera's settings",
         };
         advice.to_owned()
@@ -186,8 +207,14 @@ impl Failure {
             | Failure::OtherCodec { .. }
             | Failure::Redirected(_)
             | Failure::RedirectedElsewhere(_)
+            | Failure::RedirectedInClear(_)
+            | Failure::Untrusted { .. }
+            | Failure::OtherCertificate { .. }
             | Failure::OnlyUdp(_)
+            | Failure::OnlyUnicast(_)
+            | Failure::NoGroup(_)
             | Failure::OnlyMulticast(_) => true,
+            Failure::TunnelSignIn(verdict) => *verdict != Verdict::Expired,
             Failure::Refused(refusal) => {
                 matches!(refusal.status, 401 | 403 | 461) && refusal.verdict != Some(Verdict::Expired)
             }
@@ -199,8 +226,18 @@ impl Failure {
     pub(super) fn cause(&self) -> Cause {
         match self {
             Failure::NoName(_) => Cause::Name,
-            Failure::OutOfReach(_) => Cause::Refused,
-            Failure::Unreachable(_) | Failure::NoConnection(_) | Failure::NotRtsp(_) => Cause::Unreachable,
+            Failure::OutOfReach(_) | Failure::Untrusted { .. } | Failure::OtherCertificate { .. } => {
+                Cause::Refused
+            }
+            Failure::TunnelSignIn(Verdict::NoCredentials) => Cause::NoCredentials,
+            Failure::TunnelSignIn(Verdict::Wrong) => Cause::Credentials,
+            Failure::TunnelSignIn(_) => Cause::Refused,
+            Failure::Unreachable(_)
+            | Failure::NoConnection(_)
+            | Failure::NotRtsp(_)
+            | Failure::Tls(_)
+            | Failure::TunnelSilent(_)
+            | Failure::NoTunnel(_) => Cause::Unreachable,
             Failure::TooLarge(_)
             | Failure::OnlyInterim { .. }
             | Failure::NoAnswerTo { .. }
@@ -212,10 +249,13 @@ impl Failure {
             Failure::NoDescription(_)
             | Failure::Redirected(_)
             | Failure::RedirectedElsewhere(_)
+            | Failure::RedirectedInClear(_)
             | Failure::RedirectedNowhere
             | Failure::RedirectedInCircles
             | Failure::RedirectedToItself => Cause::Path,
             Failure::OnlyUdp(_)
+            | Failure::OnlyUnicast(_)
+            | Failure::NoGroup(_)
             | Failure::OnlyMulticast(_)
             | Failure::Nothing(_)
             | Failure::OtherCodec { .. }
@@ -232,11 +272,15 @@ impl Failure {
             | Failure::Unreachable(_)
             | Failure::NoConnection(_)
             | Failure::NotRtsp(_)
+            | Failure::Tls(_)
+            | Failure::TunnelSilent(_)
+            | Failure::NoTunnel(_)
             | Failure::NoAnswerTo { request: Method::Describe, .. }
             | Failure::Closed(Some(Method::Describe)) => Stage::Unreached,
-            Failure::Refused(Refusal { verdict: Some(_), .. } | Refusal { status: 401 | 403, .. }) => {
-                Stage::SignIn
-            }
+            Failure::Refused(Refusal { verdict: Some(_), .. } | Refusal { status: 401 | 403, .. })
+            | Failure::TunnelSignIn(_)
+            | Failure::Untrusted { .. }
+            | Failure::OtherCertificate { .. } => Stage::SignIn,
             _ => Stage::Reached,
         }
     }
@@ -253,6 +297,19 @@ impl Failure {
         }
     }
 
+    /// Whether another way of media may do where this one does not: it is refused, or nothing comes by it.
+    pub(super) fn is_of_transport(&self) -> bool {
+        match self {
+            Failure::OnlyUdp(_)
+            | Failure::OnlyUnicast(_)
+            | Failure::NoGroup(_)
+            | Failure::NoPorts(_)
+            | Failure::Silent { silence: Silence::Nothing | Silence::Elsewhere(_), .. } => true,
+            Failure::Refused(refusal) => refusal.request == Method::Setup && refusal.status == 461,
+            _ => false,
+        }
+    }
+
     /// Equal for failures that need no second warning.
     pub(super) fn same_as(&self, other: &Failure) -> bool {
         match (self, other) {
@@ -262,6 +319,28 @@ impl Failure {
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
+}
+
+/// What a refusal of credentials means.
+fn sign_in_advice(verdict: &Verdict) -> String {
+    let advice = match verdict {
+        Verdict::Wrong | Verdict::Again => "check user and password of the source",
+        Verdict::NoCredentials => "it wants credentials, put user and password into the source URL",
+        Verdict::Expired => {
+            "it says that its own challenge has expired, again and again: is its clock right? Restart it"
+        }
+        Verdict::Downgrade => {
+            "it wants the password in clear (Basic) and took it hidden (Digest) before, so it was not sent. If you \
+             have changed that in the camera, restart Sluice"
+        }
+        Verdict::Unknown(schemes) => {
+            let asked = if schemes.is_empty() { "in no way that it names" } else { schemes };
+            return format!(
+                "it asks for credentials {asked}, known are Digest and Basic: set its RTSP authentication to Digest"
+            );
+        }
+    };
+    advice.to_owned()
 }
 
 fn too_large(what: TooLarge) -> String {

@@ -58,7 +58,7 @@ impl Losses {
             Transport::Tcp => {
                 "the camera drops what its network does not carry, lower its bitrate or mend its line"
             }
-            Transport::Udp => "try its rtsp_transport tcp, or lower its bitrate",
+            _ => "try its rtsp_transport tcp, or lower its bitrate",
         };
         let told = self.told;
         (told > 0).then(|| format!("{told} of 100 packets are missing before they reach Sluice: {advice}"))

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// Headers of one message that are kept. Cameras send ten; what comes behind these is not looked at.
 pub(super) const MAX_HEADERS: usize = 64;
@@ -18,6 +19,9 @@ pub(super) enum Method {
     Play,
     GetParameter,
     Teardown,
+    /// Of HTTP: one half of a tunnel, and the other.
+    Get,
+    Post,
 }
 
 impl Method {
@@ -29,6 +33,8 @@ impl Method {
             Method::Play => "PLAY",
             Method::GetParameter => "GET_PARAMETER",
             Method::Teardown => "TEARDOWN",
+            Method::Get => "GET",
+            Method::Post => "POST",
         }
     }
 }
@@ -138,6 +144,12 @@ pub(super) struct TransportAnswer {
     pub(super) udp: bool,
     /// Sent to a group, not to us.
     pub(super) multicast: bool,
+    /// Where that is, as far as it says.
+    pub(super) destination: Option<Ipv4Addr>,
+    /// The group's ports of RTP and RTCP.
+    pub(super) ports: Option<(u16, u16)>,
+    /// Routers that it passes.
+    pub(super) ttl: Option<u8>,
     /// Channels of RTP and RTCP.
     pub(super) interleaved: Option<(u8, u8)>,
     /// The camera's ports of RTP and RTCP.
@@ -162,7 +174,13 @@ pub(super) fn read_transport(value: &str) -> TransportAnswer {
             "server_port" => answer.server_port = pair(value, |first: u16| first.saturating_add(1)),
             "ssrc" => answer.ssrc = u32::from_str_radix(value.trim_start_matches("0x"), 16).ok(),
             "multicast" => answer.multicast = true,
-            "client_port" | "port" => answer.udp = true,
+            "client_port" => answer.udp = true,
+            "port" => {
+                answer.udp = true;
+                answer.ports = pair(value, |first: u16| first.saturating_add(1));
+            }
+            "destination" => answer.destination = value.parse().ok(),
+            "ttl" => answer.ttl = value.parse().ok(),
             _ => {}
         }
     }

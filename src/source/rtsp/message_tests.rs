@@ -80,7 +80,13 @@ fn transports_say_what_they_say_and_no_more() {
         ("RTP/AVP;unicast", TransportAnswer::default()),
         (
             "RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=16",
-            TransportAnswer { multicast: true, ..udp },
+            TransportAnswer {
+                multicast: true,
+                destination: Some([239, 1, 2, 3].into()),
+                ports: Some((5_000, 5_001)),
+                ttl: Some(16),
+                ..udp
+            },
         ),
         ("RTP/AVP/TCP;multicast;interleaved=0-1", TransportAnswer { interleaved: Some((0, 1)), ..tcp }),
         ("", TransportAnswer::default()),

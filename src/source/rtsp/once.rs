@@ -90,9 +90,11 @@ pub async fn once(
             wants_udp: failure.wants_udp(),
         }),
         sign_in: dialog.sign_in(),
-        transport: tracks
-            .first()
-            .map(|track| if track.port.is_some() { Transport::Udp } else { Transport::Tcp }),
+        transport: tracks.first().map(|track| match track.port {
+            _ if track.group.is_some() => Transport::Multicast,
+            Some(_) => Transport::Udp,
+            None => Transport::Tcp,
+        }),
         offered: offered.collect(),
     };
     session.end(farewell.min(TEARDOWN_WAIT)).await;

@@ -5,8 +5,9 @@
 mod arrivals;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use sluice_config::Transport;
 use sluice_media::nal::{Depacketizer, Packet};
 use sluice_media::{AccessUnit, AudioFrame};
 use str0m::rtp::Ssrc;
@@ -27,6 +28,10 @@ use super::sound::Units;
 use super::{Journal, RtspSettings};
 use crate::stream::Sink;
 
+/// A way of media that is tried has to bring a packet within this time. Longer delays the first picture of a camera whose
+/// packets do not come through; shorter gives up one that takes its time.
+const HURRY: Duration = Duration::from_secs(3);
+
 /// Turns the packets of one session into units of media.
 pub(super) struct Reader<'a, S> {
     settings: &'a RtspSettings,
@@ -42,6 +47,8 @@ pub(super) struct Reader<'a, S> {
     losses: Losses,
     oddities: Oddities,
     numbers: Numbers,
+    /// How long no packet at all may come.
+    first: Duration,
     /// Packets that came.
     packets: u64,
     /// Those that belong to no track.
@@ -82,6 +89,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             losses: Losses::new(settings.rtsp.transport),
             oddities: Oddities::default(),
             numbers: Numbers::default(),
+            first: settings.rtsp.data_timeout,
             packets: 0,
             strangers: 0,
             restarts: 0,
@@ -95,6 +103,16 @@ impl<'a, S: Sink> Reader<'a, S> {
             journal,
             flow,
         }
+    }
+
+    /// There is another way, if nothing comes.
+    pub(super) fn hurry(&mut self) {
+        self.first = self.first.min(HURRY);
+    }
+
+    /// How long it may be silent.
+    fn patience(&self) -> Duration {
+        if self.packets == 0 { self.first } else { self.settings.rtsp.data_timeout }
     }
 
     /// Chooses what to set up of what the camera offers.
@@ -124,6 +142,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.doubt = self.choice.video.map(|(_, codec)| Doubt::new(codec));
         let route = |track: &Track| Route::new(track, &self.offers[track.media]);
         self.routes = tracks.iter().map(route).collect();
+        if tracks.iter().all(|track| track.port.is_none()) {
+            self.losses = Losses::new(Transport::Tcp);
+        }
     }
 
     /// The session is established: PLAY is answered, or media came before that.
@@ -146,8 +167,7 @@ impl<'a, S: Sink> Reader<'a, S> {
     /// When [`Reader::handle_timeout`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let orders = self.routes.iter().filter_map(|route| route.order.deadline());
-        let silence =
-            self.playing.map(|since| self.flow.until().unwrap_or(since) + self.settings.rtsp.data_timeout);
+        let silence = self.playing.map(|since| self.flow.until().unwrap_or(since) + self.patience());
         orders.chain(silence).min()
     }
 
@@ -171,8 +191,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             self.forward(at)?;
         }
         let since = self.playing.map(|since| self.flow.until().unwrap_or(since));
-        if since.is_some_and(|since| now.saturating_duration_since(since) >= self.settings.rtsp.data_timeout)
-        {
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= self.patience()) {
             return Err(self.silent(stranger));
         }
         Ok(())
@@ -186,7 +205,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         };
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
-            limit: self.settings.rtsp.data_timeout,
+            limit: self.patience(),
             transport: self.settings.rtsp.transport,
             silence,
         }

@@ -1,8 +1,10 @@
 //! Session descriptions (RFC 8866) as cameras write them.
 //!
-//! Owns the reading of `m=`, `a=rtpmap`, `a=fmtp`, `a=control` and `a=framerate`. Every other line is skipped unread,
+//! Owns the reading of `m=`, `c=`, `a=rtpmap`, `a=fmtp`, `a=control` and `a=framerate`. Every other line is skipped unread,
 //! and so is each of these that cannot be read: a session name in GBK or a `c=` cut short is no reason to have no
 //! picture.
+
+use std::net::Ipv4Addr;
 
 use sluice_media::{Codec, Kind, VideoCodec, static_type};
 
@@ -20,6 +22,8 @@ const MAX_FORMATS: usize = 16;
 pub(super) struct Description {
     /// `a=control` of the session as a whole.
     pub(super) control: Option<String>,
+    /// `c=` of the session as a whole, if it is a group's.
+    pub(super) group: Option<(Ipv4Addr, Option<u8>)>,
     pub(super) media: Vec<Media>,
     /// Sections that were not read, because there are too many.
     pub(super) more: usize,
@@ -44,6 +48,9 @@ pub(super) struct Media {
     pub(super) frame_rate: Option<f32>,
     /// Says `a=sendonly`: in ONVIF the way back, for sound to the camera. Others say it of what they send.
     pub(super) send_only: bool,
+    /// `c=`, if it is a group's, and the port of `m=`: where it is sent to, once for all.
+    pub(super) group: Option<(Ipv4Addr, Option<u8>)>,
+    pub(super) port: Option<u16>,
     /// Whether its profile lets it be told what is missed (`RTP/AVPF`, RFC 4585 §4).
     pub(super) feedback: bool,
 }
@@ -53,6 +60,8 @@ pub(super) struct Media {
 struct Lines<'a> {
     kind: &'a str,
     profile: &'a str,
+    port: Option<u16>,
+    group: Option<(Ipv4Addr, Option<u8>)>,
     formats: Vec<&'a str>,
     maps: Vec<(&'a str, &'a str)>,
     parameters: Vec<(&'a str, &'a str)>,
@@ -74,6 +83,12 @@ pub(super) fn read(body: &[u8]) -> Description {
             } else {
                 section = Some(Lines::new(value));
             }
+        } else if let Some(value) = line.strip_prefix("c=") {
+            match &mut section {
+                Some(section) => section.group = group(value),
+                None if description.media.is_empty() => description.group = group(value),
+                None => {}
+            }
         } else if let Some(value) = line.strip_prefix("a=") {
             match &mut section {
                 Some(section) => section.attribute(value),
@@ -88,6 +103,13 @@ pub(super) fn read(body: &[u8]) -> Description {
     }
     description.media.extend(section.map(Lines::media));
     description
+}
+
+/// `IN IP4 239.1.2.3/16`: the group and how far it is sent, if it is one.
+fn group(value: &str) -> Option<(Ipv4Addr, Option<u8>)> {
+    let mut parts = value.split_whitespace().nth(2)?.split('/');
+    let address = parts.next()?.parse().ok().filter(Ipv4Addr::is_multicast)?;
+    Some((address, parts.next().and_then(|ttl| ttl.parse().ok())))
 }
 
 /// One line each, without what is no text at its ends. One that begins with a blank goes on with the line before,
@@ -109,13 +131,14 @@ fn unfolded(text: &str) -> String {
 }
 
 impl<'a> Lines<'a> {
-    /// `video 0 RTP/AVP 96 97`. The port means nothing here, whatever it is.
+    /// `video 0 RTP/AVP 96 97`. The port means something for groups only.
     fn new(value: &'a str) -> Lines<'a> {
         let mut words = value.split_whitespace();
         let kind = words.next().unwrap_or_default();
-        let profile = words.nth(1).unwrap_or_default();
+        let port = words.next().and_then(|port| port.parse().ok()).filter(|port| *port > 0);
+        let profile = words.next().unwrap_or_default();
         let formats = words.take(MAX_FORMATS).collect();
-        Lines { kind, profile, formats, ..Lines::default() }
+        Lines { kind, profile, port, formats, ..Lines::default() }
     }
 
     fn attribute(&mut self, attribute: &'a str) {
@@ -173,6 +196,8 @@ impl<'a> Lines<'a> {
             control,
             frame_rate: self.frame_rate,
             send_only: self.send_only,
+            group: self.group,
+            port: self.port,
             feedback,
             ..media
         }

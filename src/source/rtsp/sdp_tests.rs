@@ -16,6 +16,8 @@ fn video() -> Media {
         control: Some("trackID=1".into()),
         frame_rate: Some(25.0),
         send_only: false,
+        group: None,
+        port: None,
         feedback: false,
     }
 }
@@ -23,7 +25,10 @@ fn video() -> Media {
 #[test]
 fn what_matters_is_read_and_no_other_line_does_harm() {
     let plain = read(format!("{HEAD}{VIDEO}").as_bytes());
-    assert_eq!(plain, Description { control: Some("*".into()), media: vec![video()], more: 0 });
+    assert_eq!(
+        plain,
+        Description { control: Some("*".into()), media: vec![video()], ..Description::default() }
+    );
     for head in [
         "",
         "v=0\r\no=- 1001 1 IN\r\ns=IPC stream\r\nc=IN\r\n",

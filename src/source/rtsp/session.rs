@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_config::{Rtsp, Transport};
+use sluice_config::{Line, Rtsp, Transport};
 
 use super::connection::{Arrival, Connection, now};
 use super::dialog::{Dialog, Event};
@@ -12,7 +12,8 @@ use super::failure::Failure;
 use super::flow::Flow;
 use super::keyframe::Asking;
 use super::reader::Reader;
-use super::{Journal, RtspSettings};
+use super::ways::Ways;
+use super::{Journal, RtspSettings, TEARDOWN_WAIT};
 use crate::stream::Sink;
 use crate::track::KeyframeRequest;
 
@@ -25,16 +26,19 @@ pub(super) struct Session {
     dialog: Dialog,
     connection: Option<Connection>,
     asking: Asking,
+    ways: Ways,
 }
 
 impl Session {
     /// Of a camera that is asked for a keyframe when `keyframe` does.
     pub(super) fn new(settings: &RtspSettings, keyframe: KeyframeRequest) -> Session {
         let dialog = Dialog::new(settings, rand::random());
-        Session { dialog, connection: None, asking: Asking::new(keyframe, rand::random::<u32>().into()) }
+        let asking = Asking::new(keyframe, rand::random::<u32>().into());
+        Session { dialog, connection: None, asking, ways: Ways::default() }
     }
 
-    /// Makes one attempt. Dropping the future leaves the session to [`Session::end`].
+    /// Makes one attempt; where the way of media is to be found out and none came, a second one by the other way. Dropping
+    /// the future leaves the session to [`Session::end`].
     pub(super) async fn attempt(
         &mut self,
         settings: &RtspSettings,
@@ -42,12 +46,47 @@ impl Session {
         journal: &mut Journal,
         flow: &mut Flow,
     ) -> Failure {
-        self.dialog.begin();
-        let mut reader = Reader::new(settings, sink, journal, flow);
-        match self.connect(settings).await {
-            Ok(()) => self.read(settings, &mut reader).await,
-            Err(failure) => failure,
+        let wanted = settings.rtsp.transport;
+        let failure = self.by_one_way(settings, sink, journal, flow).await;
+        if !self.ways.failed(wanted, &failure, flow.until().is_some()) {
+            return failure;
         }
+        self.end(TEARDOWN_WAIT).await;
+        tracing::info!(
+            stream = settings.stream,
+            "no media by the way that was tried ({failure}); trying the other"
+        );
+        let failure = self.by_one_way(settings, sink, journal, flow).await;
+        self.ways.failed(wanted, &failure, flow.until().is_some());
+        failure
+    }
+
+    async fn by_one_way(
+        &mut self,
+        settings: &RtspSettings,
+        sink: &mut impl Sink,
+        journal: &mut Journal,
+        flow: &mut Flow,
+    ) -> Failure {
+        let mut settings = settings.clone();
+        let wanted = settings.rtsp.transport;
+        let in_line = settings.camera.line() != Line::Plain;
+        let transport = self.ways.next(wanted, in_line);
+        settings.rtsp.transport = transport;
+        self.dialog.begin(transport);
+        let mut reader = Reader::new(&settings, sink, journal, flow);
+        if wanted == Transport::Auto && transport == Transport::Udp {
+            reader.hurry();
+            self.dialog.allow_tcp();
+        }
+        let failure = match self.connect(&settings).await {
+            Ok(()) => self.read(&settings, &mut reader).await,
+            Err(failure) => failure,
+        };
+        if self.dialog.transport() != transport {
+            self.ways.refused(transport);
+        }
+        failure
     }
 
     /// Takes other keys for the attempts to come. What is known of the camera stays.
@@ -69,7 +108,7 @@ impl Session {
     pub(super) async fn end(&mut self, limit: Duration) {
         let Session { dialog, connection, .. } = self;
         if let Some(connection) = connection
-            && connection.has_stream()
+            && connection.has_line()
             && dialog.tear_down(now())
         {
             let farewell = async {
@@ -91,7 +130,7 @@ impl Session {
 
     async fn connect(&mut self, settings: &RtspSettings) -> Result<(), Failure> {
         self.connection = None;
-        self.connection = Some(Connection::open(self.dialog.url(), settings).await?);
+        self.connection = Some(Connection::open(&mut self.dialog, settings).await?);
         self.dialog.connected(now());
         Ok(())
     }
@@ -113,7 +152,7 @@ impl Session {
                     stream = settings.stream,
                     "the camera closed the RTSP connection; reading on over UDP"
                 );
-                connection.drop_stream();
+                connection.drop_line();
                 closed = Some(now);
                 continue;
             }
@@ -168,7 +207,7 @@ impl Session {
 
     /// Asks for a keyframe if somebody needs one and the camera lets it be asked.
     fn ask<S: Sink>(&mut self, reader: &Reader<'_, S>, now: Instant) {
-        let Session { dialog, connection: Some(connection), asking } = self else { return };
+        let Session { dialog, connection: Some(connection), asking, .. } = self else { return };
         let Some((media, ssrc)) = reader.askable().filter(|_| dialog.is_playing()) else { return };
         if let Some(packet) = asking.due(now, ssrc) {
             tracing::debug!(%ssrc, "the camera is asked for a keyframe");
@@ -188,16 +227,19 @@ impl Session {
             Event::Connect => self.connect(settings).await?,
             Event::Described => {
                 let mut tracks = reader.choose(self.dialog.description())?;
-                if let (Transport::Udp, Some(connection)) = (settings.rtsp.transport, &mut self.connection) {
-                    for track in &mut tracks {
-                        track.port = Some(connection.open_ports(track.media)?);
+                for track in &mut tracks {
+                    match (settings.rtsp.transport, &mut self.connection) {
+                        (Transport::Udp, Some(connection)) => {
+                            track.port = Some(connection.open_ports(track.media)?);
+                        }
+                        (transport, _) => track.shared = transport == Transport::Multicast,
                     }
                 }
                 self.dialog.set_up(tracks, now);
             }
             Event::Ready => {
                 if let Some(connection) = &mut self.connection {
-                    connection.punch(self.dialog.tracks());
+                    connection.prepare(self.dialog.tracks())?;
                 }
                 reader.prepare(self.dialog.tracks(), self.dialog.notes());
             }

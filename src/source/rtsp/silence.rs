@@ -65,7 +65,7 @@ impl Silence {
             Silence::Ended => {
                 ": it said that its stream ends (RTCP BYE). Does it restart, or play something back that is over?"
             }
-            Silence::Damaged if transport == Transport::Udp => {
+            Silence::Damaged if transport != Transport::Tcp => {
                 ", though pictures came: packets of each are missing. Try its rtsp_transport tcp, or lower its bitrate"
             }
             Silence::Damaged => {
@@ -79,7 +79,10 @@ impl Silence {
                 ", though packets came: they are not what its session description announced"
             }
             Silence::NoPicture => ", though packets came: none brings a picture. Does its encoder still run?",
-            Silence::Nothing if transport == Transport::Udp => {
+            Silence::Nothing if transport == Transport::Multicast => {
+                ": do the switches and routers between pass its group on (IGMP)? Try its rtsp_transport tcp"
+            }
+            Silence::Nothing if transport != Transport::Tcp => {
                 ": does a firewall drop its UDP packets? Try its rtsp_transport tcp"
             }
             Silence::Nothing => ": does its encoder still run?",

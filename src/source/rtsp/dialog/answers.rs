@@ -1,20 +1,28 @@
 //! What each answer of a camera means: what is asked next, and by which URL.
 
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
+use sluice_config::{Line, Transport};
 use url::Url;
 
 use super::super::auth::Verdict;
 use super::super::control::Base;
 use super::super::failure::{Failure, Refusal};
-use super::super::message::{Headers, Method, Start, read_transport};
+use super::super::message::{Headers, Method, Start, TransportAnswer, read_transport};
 use super::super::sdp;
 use super::super::wire::Message;
-use super::{Dialog, Event, MAX_CONNECTIONS, Step, Track};
+use super::{Dialog, Event, Group, MAX_CONNECTIONS, Step, Track};
 
 /// "Method Not Valid in This State" (RFC 2326 §11.3.6).
 const TOO_EARLY: u16 = 455;
+
+/// Routers that what we say to a group passes, if the camera does not say: none.
+const DEFAULT_TTL: u8 = 1;
+
+/// "Unsupported transport" (RFC 2326 §11.3.14).
+const UNSUPPORTED_TRANSPORT: u16 = 461;
 
 /// What cameras answer to a PLAY whose `Range` they do not take: 457 is meant for it (RFC 2326 §11.3.8).
 const ABOUT_RANGE: [u16; 7] = [400, 406, 451, 455, 457, 501, 551];
@@ -114,7 +122,7 @@ impl Dialog {
 
     fn refusal(&self, request: Method, status: u16, verdict: Option<Verdict>, message: &Message) -> Refusal {
         let first = message.raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let transport = self.settings.rtsp.transport;
+        let transport = self.transport;
         Refusal { request, status, verdict, transport, detail: self.mask().quote(first) }
     }
 
@@ -136,7 +144,10 @@ impl Dialog {
         if target == self.url {
             return Event::Failed(Failure::RedirectedToItself);
         }
-        let known = target.scheme() == "rtsp" && target.host() == self.settings.camera.url.host();
+        let line = Line::of(target.scheme());
+        // Never to where others read along, if they do not here.
+        let is_safe = line.is_some_and(|line| line.is_secret() || !self.settings.camera.line().is_secret());
+        let known = is_safe && target.host() == self.settings.camera.url.host();
         if known && self.connections < MAX_CONNECTIONS {
             self.url = target;
             return Event::Connect;
@@ -152,9 +163,10 @@ impl Dialog {
         );
         let path = if target.path().len() > 1 { "/..." } else { "" };
         let shown = self.mask().quote(format!("{shown}{path}").as_bytes());
-        Event::Failed(match target.scheme() {
-            "rtsp" => Failure::Redirected(shown),
-            _ => Failure::RedirectedElsewhere(shown),
+        Event::Failed(match line {
+            Some(_) if !is_safe => Failure::RedirectedInClear(shown),
+            Some(_) => Failure::Redirected(shown),
+            None => Failure::RedirectedElsewhere(shown),
         })
     }
 
@@ -206,6 +218,7 @@ impl Dialog {
         };
         let profile = if self.says_feedback(track) { "RTP/AVPF" } else { "RTP/AVP" };
         let transport = match track.port {
+            _ if track.shared => format!("{profile};multicast"),
             Some(port) => format!("{profile};unicast;client_port={port}-{}", port.saturating_add(1)),
             None => format!("{profile}/TCP;unicast;interleaved={}-{}", track.channels.0, track.channels.1),
         };
@@ -219,14 +232,22 @@ impl Dialog {
         let said = headers.get("transport").unwrap_or_default();
         let answer = read_transport(&said);
         let essential = self.optional().is_none();
-        if answer.multicast {
+        let group = self.group(&answer);
+        if self.tracks[self.set_up].shared && group.is_none() && !answer.tcp {
+            if essential {
+                return Some(Event::Failed(Failure::OnlyUnicast(self.mask().quote(said.as_bytes()))));
+            }
+            self.leave_out("the camera does not send it by multicast");
+            return self.next_track(now);
+        }
+        if answer.multicast && !self.tracks[self.set_up].shared {
             if essential {
                 return Some(Event::Failed(Failure::OnlyMulticast(self.mask().quote(said.as_bytes()))));
             }
             self.leave_out("the camera sends it by multicast only");
             return self.next_track(now);
         }
-        if answer.udp && self.tracks[self.set_up].port.is_none() {
+        if answer.udp && !answer.multicast && self.tracks[self.set_up].port.is_none() {
             if essential {
                 return Some(Event::Failed(Failure::OnlyUdp(self.mask().quote(said.as_bytes()))));
             }
@@ -235,10 +256,22 @@ impl Dialog {
         }
         let (before, rest) = self.tracks.split_at_mut(self.set_up);
         if let Some(track) = rest.first_mut() {
-            track.settle(&answer, before);
+            track.settle(&answer, group, before);
         }
         self.set_up += 1;
         self.next_track(now)
+    }
+
+    /// The group that the track being set up is sent to, by what the answer says or else the description.
+    fn group(&self, answer: &TransportAnswer) -> Option<Group> {
+        let media = self.description.media.get(self.tracks.get(self.set_up)?.media)?;
+        let described = media.group.or(self.description.group);
+        let address = answer.destination.filter(Ipv4Addr::is_multicast);
+        let address = address.or(described.map(|(address, _)| address)).filter(|_| answer.multicast)?;
+        let described_ports = media.port.map(|port| (port, port.saturating_add(1)));
+        let ports = answer.ports.or(answer.server_port).filter(|(port, _)| *port > 0).or(described_ports)?;
+        let ttl = answer.ttl.or(described.and_then(|(_, ttl)| ttl)).unwrap_or(DEFAULT_TTL);
+        Some(Group { address, ports, ttl })
     }
 
     /// Whether SETUP asks for the profile with feedback (RFC 4585 §4): some cameras that describe it refuse any
@@ -248,6 +281,17 @@ impl Dialog {
     }
 
     fn setup_refused(&mut self, refusal: Refusal, now: Instant) -> Option<Event> {
+        if refusal.status == UNSUPPORTED_TRANSPORT
+            && self.set_up == 0
+            && std::mem::take(&mut self.or_tcp)
+            && let Some(url) = self.track_urls.last()
+        {
+            self.urls.push_front(url.clone());
+            self.transport = Transport::Tcp;
+            self.tracks.iter_mut().for_each(|track| track.port = None);
+            self.try_setup(now);
+            return None;
+        }
         if let Some(url) = self.track_urls.last().filter(|_| !refusal.is_about_url())
             && self.tracks.get(self.set_up).is_some_and(|track| self.says_feedback(track))
         {

@@ -84,7 +84,8 @@ impl<S: Sink> Reader<'_, S> {
     fn clock(&mut self, at: Option<usize>, report: &[u8], received: Instant) {
         let Some(&[ssrc, high, low, wire]) = report.as_chunks::<4>().0.first_chunk() else { return };
         let [ssrc, high, low, wire] = [ssrc, high, low, wire].map(u32::from_be_bytes);
-        let by_sender = self.routes.iter().position(|route| route.order.timestamp(Some(ssrc), wire).is_some());
+        let by_sender =
+            self.routes.iter().position(|route| route.order.timestamp(Some(ssrc), wire).is_some());
         let Some(at) = by_sender.or(at) else { return };
         let route = &self.routes[at];
         let Some(timestamp) = route.order.timestamp(None, wire).filter(|_| self.begun) else { return };

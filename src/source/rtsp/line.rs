@@ -1,0 +1,257 @@
+//! What RTSP goes over: a TCP connection, TLS on one, or a tunnel of two. A shell: it connects, reads and writes.
+//!
+//! Owns that whoever is above sees one stream of bytes each way.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use super::RtspSettings;
+use super::dialog::Dialog;
+use super::failure::Failure;
+use super::tls;
+use super::tunnel::{Opened, Requests, Tunnel};
+use sluice_config::Line as Kind;
+
+/// Connections to open one tunnel: the first, and those because of a challenge.
+const MAX_TRIES: usize = 4;
+
+/// Bytes of one read of what a POST is answered.
+const ANSWER: usize = 512;
+
+/// One connection, whatever is on it.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A line to a camera.
+pub(super) struct Line {
+    stream: Box<dyn Duplex>,
+    /// The way of requests, if it is another one.
+    post: Option<(Box<dyn Duplex>, Requests)>,
+    local: SocketAddr,
+    peer: IpAddr,
+}
+
+impl Line {
+    /// Resolves the host of the dialog's URL, and connects to it; each step in the time that the settings give.
+    pub(super) async fn open(dialog: &mut Dialog, settings: &RtspSettings) -> Result<Line, Failure> {
+        let url = dialog.url().clone();
+        let place = Place::resolve(&url, settings).await?;
+        let (stream, local, peer) = place.connect().await?;
+        if !place.kind.is_tunnel() {
+            return Ok(Line { stream, post: None, local, peer });
+        }
+        // Both halves go to one address: a name may mean several machines.
+        let place = Place { addresses: vec![(peer, place.port()).into()], ..place };
+        let (mask, auth) = dialog.tunnel();
+        let mut tunnel = Tunnel::new(&url, auth, rand::random());
+        let mut stream = Some(stream);
+        let limit = settings.rtsp.request_timeout;
+        for _ in 0..MAX_TRIES {
+            let mut get = match stream.take() {
+                Some(stream) => stream,
+                None => place.connect().await?.0,
+            };
+            let request = tunnel.get();
+            let opened = timeout(limit, async {
+                get.write_all(&request).await?;
+                get.flush().await?;
+                let mut bytes = BytesMut::new();
+                loop {
+                    if get.read_buf(&mut bytes).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    match tunnel.opened(bytes.clone(), &mask) {
+                        Opened::More => {}
+                        opened => return Ok(opened),
+                    }
+                }
+            });
+            let opened = opened.await.map_err(|_| Failure::TunnelSilent(limit))?;
+            match opened.map_err(|error: io::Error| Failure::Broken(error.to_string()))? {
+                Opened::More | Opened::Again => {}
+                Opened::No(failure) => return Err(failure),
+                Opened::Yes(rest) => {
+                    let mut post = place.connect().await?.0;
+                    let head = tunnel.post();
+                    let written = timeout(limit, async {
+                        post.write_all(&head).await?;
+                        post.flush().await
+                    });
+                    let written = written.await.map_err(|_| Failure::TunnelSilent(limit))?;
+                    written.map_err(|error| Failure::Broken(error.to_string()))?;
+                    let stream: Box<dyn Duplex> = Box::new(Behind { rest, stream: get });
+                    return Ok(Line { stream, post: Some((post, Requests::default())), local, peer });
+                }
+            }
+        }
+        Err(Failure::TunnelSilent(limit))
+    }
+
+    /// Our end.
+    pub(super) fn local(&self) -> IpAddr {
+        self.local.ip()
+    }
+
+    /// The camera's address.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Writes what there is room for of `output`. Wakes where there was none.
+    pub(super) fn write(&mut self, context: &mut Context<'_>, output: &mut BytesMut) -> io::Result<()> {
+        let (stream, output) = match &mut self.post {
+            None => (&mut self.stream, output),
+            Some((post, requests)) => {
+                requests.take(output);
+                (post, requests.coded())
+            }
+        };
+        let mut wrote = false;
+        while !output.is_empty() {
+            match Pin::new(&mut *stream).poll_write(context, output) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => output.advance(count),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+            wrote = true;
+        }
+        if wrote && let Poll::Ready(flushed) = Pin::new(&mut *stream).poll_flush(context) {
+            flushed?;
+        }
+        Ok(())
+    }
+
+    /// One read into `input`: 0 bytes when the camera has closed it. A read that does not fill its room needs no second one
+    /// to learn that nothing is left.
+    pub(super) fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        if let Some((post, requests)) = &mut self.post {
+            let mut answer = Vec::with_capacity(ANSWER);
+            // That it is closed means nothing: some servers do so with each answer that they give.
+            if let Poll::Ready(Ok(1..)) = pin!(post.read_buf(&mut answer)).poll(context)
+                && let Some(refusal) = requests.answered(&answer)
+            {
+                return Poll::Ready(Err(io::Error::other(format!(
+                    "its tunnel takes no requests ({refusal})"
+                ))));
+            }
+        }
+        pin!(self.stream.read_buf(input)).poll(context)
+    }
+}
+
+/// Where a camera is.
+struct Place {
+    addresses: Vec<SocketAddr>,
+    host: Host<String>,
+    kind: Kind,
+    limit: Duration,
+    fingerprint: Option<sluice_config::Fingerprint>,
+}
+
+impl Place {
+    async fn resolve(url: &Url, settings: &RtspSettings) -> Result<Place, Failure> {
+        let kind = Kind::of(url.scheme()).unwrap_or(Kind::Plain);
+        let port = url.port().unwrap_or(kind.default_port());
+        let limit = settings.rtsp.connect_timeout;
+        let addresses: Vec<SocketAddr> = match url.host() {
+            Some(Host::Ipv4(address)) => vec![(address, port).into()],
+            Some(Host::Ipv6(address)) => vec![(address, port).into()],
+            Some(Host::Domain(name)) => {
+                let resolved = timeout(limit, lookup_host((name, port))).await;
+                let silent =
+                    || Failure::NoName(format!("no name server answered within {} s", limit.as_secs_f32()));
+                let found =
+                    resolved.map_err(|_| silent())?.map_err(|error| Failure::NoName(error.to_string()))?;
+                found.collect()
+            }
+            None => return Err(Failure::NoName("there is none".to_owned())),
+        };
+        // What was resolved is what is connected to, so that nobody's name server can answer otherwise in between.
+        if let Some(reach) = &settings.rtsp.reach
+            && let Some(outside) = addresses.iter().find(|address| !reach.allows(address.ip()))
+        {
+            return Err(Failure::OutOfReach(outside.ip()));
+        }
+        let host = url.host().ok_or_else(|| Failure::NoName("there is none".to_owned()))?.to_owned();
+        Ok(Place { addresses, host, kind, limit, fingerprint: settings.rtsp.fingerprint })
+    }
+
+    fn port(&self) -> u16 {
+        self.addresses.first().map_or(0, SocketAddr::port)
+    }
+
+    /// A connection, with TLS on it where the URL says so; its own address, and the camera's.
+    async fn connect(&self) -> Result<(Box<dyn Duplex>, SocketAddr, IpAddr), Failure> {
+        let connecting = TcpStream::connect(&self.addresses[..]);
+        let stream = timeout(self.limit, connecting).await.map_err(|_| Failure::NoConnection(self.limit))?;
+        let unreachable = |error: io::Error| Failure::Unreachable(error.to_string());
+        let stream = stream.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let (local, peer) =
+            (stream.local_addr().map_err(unreachable)?, stream.peer_addr().map_err(unreachable)?.ip());
+        if !self.kind.is_secret() {
+            return Ok((Box::new(stream), local, peer));
+        }
+        let host = match &self.host {
+            Host::Domain(name) => Host::Domain(name.as_str()),
+            Host::Ipv4(address) => Host::Ipv4(*address),
+            Host::Ipv6(address) => Host::Ipv6(*address),
+        };
+        let stream = tls::connect(stream, &host, self.fingerprint, self.limit).await?;
+        Ok((Box::new(stream), local, peer))
+    }
+}
+
+/// A stream of which the first bytes were read already.
+struct Behind {
+    rest: BytesMut,
+    stream: Box<dyn Duplex>,
+}
+
+impl AsyncRead for Behind {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.rest.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let count = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Behind {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
