@@ -173,9 +173,18 @@ fn who_asks_is_told_when_pictures_and_sound_were_captured() {
     let camera = Camera::small(&["--audio", "opus"]);
     let sluice = SLUICE.start(&[&format!("cam={}", camera.url)]);
     sluice.wait_until_playing("cam");
-    let asks = Behaviour { capture_times: true, ..Behaviour::PACKETS };
+    let asks = Behaviour { capture_times: true, ..Behaviour::BY_HAND };
     let mut player = Player::join_as(&sluice, "/cam/whep", asks);
     let ssrcs = [player.client.video.ssrc, player.client.audio.as_ref().expect("sound").ssrc];
+    player.run_until("media", |player| {
+        ssrcs.iter().all(|ssrc| player.client.packets.iter().any(|p| p.ssrc == *ssrc))
+    });
+    // It reports: until then a MID has the place.
+    let blocks = ssrcs.map(|ssrc| [&ssrc.to_be_bytes()[..], &[0; 20]].concat()).concat();
+    let report = [&[0x82, 201, 0, 13, 0, 0, 0, 9][..], &blocks].concat();
+    let report = player.client.seal(&report);
+    let (_, server) = player.last_check.clone().expect("it has found the server");
+    player.socket.send_to(&report, server).expect("a report is sent");
     let told = |player: &Player, ssrc: u32| -> Vec<Packet> {
         let of =
             player.client.packets.iter().filter(|packet| packet.ssrc == ssrc && packet.captured.is_some());

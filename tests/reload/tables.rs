@@ -38,6 +38,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("limits", "consent_timeout", "\"20s\""),
     ("drain", "timeout", "\"1m\""),
     ("drain", "elsewhere", "\"https://tv2.example.com\""),
+    ("rtsp", "fingerprint", "\"33949e05fffb5ff3e8aa16f8213a6251b4d9363804ba53233c4da9a46d6f2739\""),
     ("rtsp", "transport", "\"udp\""),
     ("rtsp", "connect_timeout", "\"4s\""),
     ("rtsp", "request_timeout", "\"9s\""),
