@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Access, Acme, Bitrate, Bytes, Fingerprint, Network, Reach, Stream, StreamName};
+use crate::{Access, Acme, Bitrate, Bytes, Fingerprint, Network, Reach, Stream, StreamName, StreamPattern};
 
 /// The most shards one process runs; bounds the UDP ports it takes.
 pub(crate) const SHARDS_MAX: u16 = 256;
@@ -69,6 +69,9 @@ pub struct Config {
     pub log: Log,
     /// `[streams.NAME]`: what viewers can ask for.
     pub streams: BTreeMap<StreamName, Stream>,
+    /// `[streams."~..."]`: streams that are made when somebody asks for one, see [`Config::made`]. Their sources have `$1` to `$9`
+    /// in them.
+    pub patterns: BTreeMap<StreamPattern, Stream>,
 }
 
 impl Config {
@@ -92,10 +95,17 @@ impl Config {
         }
     }
 
+    /// How many streams there may be at a time.
+    pub fn streams_max(&self) -> usize {
+        let made = if self.patterns.is_empty() { 0 } else { self.on_demand.made_streams as usize };
+        self.streams.len() + made
+    }
+
     /// Whether `stream` is on demand, and how: `[on_demand]`, but for what the stream says itself.
     pub fn on_demand_of(&self, stream: &Stream) -> OnDemand {
-        let OnDemand { enabled, start_timeout, close_after } = self.on_demand;
+        let OnDemand { enabled, start_timeout, close_after, made_streams } = self.on_demand;
         OnDemand {
+            made_streams,
             enabled: stream.on_demand.unwrap_or(enabled),
             start_timeout: stream.on_demand_start_timeout.unwrap_or(start_timeout),
             close_after: stream.on_demand_close_after.unwrap_or(close_after),
@@ -448,12 +458,14 @@ pub struct OnDemand {
     pub start_timeout: Duration,
     /// How long a source goes on that nobody watches any more.
     pub close_after: Duration,
+    /// Streams at the most that are made by patterns (`[streams."~..."]`).
+    pub made_streams: u32,
 }
 
 impl Default for OnDemand {
     fn default() -> Self {
         let time = Duration::from_secs(10);
-        Self { enabled: false, start_timeout: time, close_after: time }
+        Self { enabled: false, start_timeout: time, close_after: time, made_streams: 256 }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use toml_edit::{DocumentMut, Item, Table, TomlError};
 
-use crate::StreamName;
+use crate::StreamKey;
 
 /// The keys of one stream as lines of TOML, as they stand below `[streams.NAME]`. They may hold a password, so it does not
 /// print.
@@ -34,7 +34,7 @@ impl fmt::Debug for StreamText {
 /// # Errors
 ///
 /// The file, or the stream, is not TOML. Neither is shown.
-pub fn with_stream(text: &str, name: &StreamName, stream: Option<&StreamText>) -> Result<String, NotToml> {
+pub fn with_stream(text: &str, name: &StreamKey, stream: Option<&StreamText>) -> Result<String, NotToml> {
     let mut document: DocumentMut = text.parse().map_err(NotToml::of)?;
     let Some(StreamText(lines)) = stream else {
         if let Some(streams) = document.get_mut("streams").and_then(Item::as_table_like_mut) {

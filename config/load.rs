@@ -19,7 +19,7 @@ use toml::{
 
 pub use self::file::File;
 use crate::{
-    Config, ConfigError, Effective, StreamName, StreamText, absent,
+    Config, ConfigError, Effective, StreamKey, StreamName, StreamText, absent,
     error::{API, ENVIRONMENT, Place, Problem, Text},
     redact::shown,
     resolve::{Found, NoNode, Node, PREFIX, Schema},
@@ -42,7 +42,7 @@ pub struct Inputs {
     /// `name=url` or `name=demo`, each name once. Replaces the source of a stream of that name and adds others.
     pub streams: Vec<String>,
     /// Streams as the API has set them: instead of what all others say of them. `None` is one that was removed.
-    pub api: BTreeMap<StreamName, Option<StreamText>>,
+    pub api: BTreeMap<StreamKey, Option<StreamText>>,
     /// Commands of the program: what is no stream may be one of them, mistyped.
     pub commands: Vec<String>,
 }
@@ -258,7 +258,7 @@ impl Loader {
     }
 
     /// Makes a stream what the API has set, and nothing of what others said of it.
-    fn stream(&mut self, name: &StreamName, stream: Option<&StreamText>) {
+    fn stream(&mut self, name: &StreamKey, stream: Option<&StreamText>) {
         self.draft.streams.remove(name);
         self.named.remove(name.as_str());
         for key in self.schema.keys() {

@@ -26,6 +26,11 @@ impl Pattern {
         &self.text
     }
 
+    /// What stands behind `~`, if it begins with that.
+    pub(crate) fn expression(&self) -> Option<&Regex> {
+        self.expression.as_ref()
+    }
+
     /// Whether the stream `name` is meant.
     pub fn fits(&self, name: &str) -> bool {
         match &self.expression {

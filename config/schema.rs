@@ -13,7 +13,7 @@ mod streams;
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    Config, Fingerprint, KeyInfo, LogFormat, Reload, Source, Stream, StreamName, Transport, parse,
+    Config, Fingerprint, KeyInfo, LogFormat, Reload, Source, Stream, StreamKey, Transport, parse,
     resolve::{Key, Schema},
     value::{Kind, Refusal},
 };
@@ -25,7 +25,7 @@ use Reload::{Live, Restart};
 pub(crate) struct Draft {
     /// Without its streams.
     pub(crate) config: Config,
-    pub(crate) streams: BTreeMap<StreamName, StreamDraft>,
+    pub(crate) streams: BTreeMap<StreamKey, StreamDraft>,
 }
 
 /// A stream while it is put together.

@@ -100,11 +100,13 @@ impl Effective {
                 tell(key, path, password.map(|password| password.form().to_owned()));
             }
         }
-        for (name, stream) in &config.streams {
+        let named = config.streams.iter().map(|(name, stream)| (name.as_str(), stream));
+        let patterns = config.patterns.iter().map(|(pattern, stream)| (pattern.as_str(), stream));
+        for (name, stream) in named.chain(patterns) {
             for key in &of_streams {
                 // A camera's URL may hold a password that no rule knows.
                 let value = key.path.ends_with(".source").then(|| stream.source.label());
-                tell(key, key.path.replace("NAME", name.as_str()), value);
+                tell(key, key.path.replacen("NAME", name, 1), value);
             }
         }
         Self { config, settings }

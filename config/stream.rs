@@ -72,6 +72,23 @@ pub enum Source {
 }
 
 impl Source {
+    /// The cameras that it may be pulled from.
+    pub(crate) fn cameras(&self) -> impl Iterator<Item = &RtspUrl> {
+        match self {
+            Self::Rtsp(camera) => Some(camera),
+            Self::Demo => None,
+        }
+        .into_iter()
+    }
+
+    /// The same of other cameras; nothing if one of them becomes none.
+    pub(crate) fn map_cameras(&self, map: impl Fn(&RtspUrl) -> Option<RtspUrl>) -> Option<Source> {
+        match self {
+            Self::Rtsp(camera) => map(camera).map(Source::Rtsp),
+            Self::Demo => Some(Source::Demo),
+        }
+    }
+
     /// Where it comes from, for everybody who may see a page: some cameras carry their password in the path, so host
     /// and port must do.
     pub fn label(&self) -> String {

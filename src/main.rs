@@ -268,9 +268,14 @@ fn report(config: &Config) -> ExitCode {
         }
     };
     let streams = match config.streams.len() {
-        0 => "no streams, so that the demo is served".to_owned(),
+        0 if config.patterns.is_empty() => "no streams, so that the demo is served".to_owned(),
         1 => "1 stream".to_owned(),
         streams => format!("{streams} streams"),
+    };
+    let streams = match config.patterns.len() {
+        0 => streams,
+        1 => format!("{streams}, and those of 1 pattern"),
+        patterns => format!("{streams}, and those of {patterns} patterns"),
     };
     let lines = [format!("the configuration is good: {streams}")].into_iter().chain(certificates);
     let lines =

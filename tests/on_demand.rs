@@ -3,6 +3,8 @@
 
 #[path = "on_demand/changes.rs"]
 mod changes;
+#[path = "on_demand/made.rs"]
+mod made;
 #[path = "on_demand/waiting.rs"]
 mod waiting;
 

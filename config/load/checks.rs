@@ -1,7 +1,9 @@
 //! What can only be seen when everything was read: keys that do not go together, and streams and users that lack one.
 
 use super::Loader;
-use crate::{Acme, Config, Line, Source, Stream, StreamName, Transport, error::Problem};
+use crate::{
+    Acme, Config, Line, Source, Stream, StreamKey, StreamPattern, Transport, error::Problem, template,
+};
 
 impl Loader {
     /// Looks at everything.
@@ -127,7 +129,7 @@ impl Loader {
     }
 
     /// What a stream says of its camera's media and certificate has to fit what its URL says.
-    fn check_line(&mut self, name: &StreamName, stream: &Stream) {
+    fn check_line(&mut self, name: &StreamKey, stream: &Stream) {
         let Source::Rtsp(camera) = &stream.source else { return };
         let (line, key) = (camera.line(), |key: &str| format!("streams.{name}.{key}"));
         if let Some(transport @ (Transport::Udp | Transport::Multicast)) = stream.rtsp_transport
@@ -156,20 +158,43 @@ impl Loader {
     }
 
     fn finish_streams(&mut self) {
-        for (name, draft) in std::mem::take(&mut self.draft.streams) {
+        for (key, draft) in std::mem::take(&mut self.draft.streams) {
             let Some(stream) = draft.finish() else { continue };
-            self.check_line(&name, &stream);
-            self.draft.config.streams.insert(name, stream);
+            self.check_line(&key, &stream);
+            match key {
+                StreamKey::Name(name) => _ = self.draft.config.streams.insert(name, stream),
+                StreamKey::Pattern(pattern) => {
+                    self.check_pattern(&pattern, &stream);
+                    self.draft.config.patterns.insert(pattern, stream);
+                }
+            }
         }
         // A table counts even if it is empty.
         for (name, place) in &self.named {
             let source = format!("streams.{name}.source");
-            if !self.draft.config.streams.contains_key(&**name) && !self.refused.contains(&source) {
+            let has_source =
+                name.parse().is_ok_and(|key: StreamKey| self.draft.config.said_of(&key).is_some());
+            if !has_source && !self.refused.contains(&source) {
                 self.problems.push(
                     Problem::new(format!("the stream `{name}` has no source"))
                         .at(place.clone(), format!("add {source}")),
                 );
             }
+        }
+    }
+
+    /// What its streams are made of.
+    fn check_pattern(&mut self, pattern: &StreamPattern, stream: &Stream) {
+        let table = format!("streams.{pattern:?}");
+        if let Err(why) = template::check(&stream.source, pattern.groups()) {
+            let key = format!("streams.{}.source", pattern.as_str());
+            let label = "$1 is what the first (group) of the pattern finds in the name".to_owned();
+            self.conflict([&key, &key], format!("`{table}.source`: {why}"), label);
+        }
+        if stream.on_demand == Some(false) {
+            let key = format!("streams.{}.on_demand", pattern.as_str());
+            let why = "streams of a pattern are made when somebody asks for one, so they are on demand";
+            self.conflict([&key, &key], format!("`{table}.on_demand`: {why}"), "leave it out".to_owned());
         }
     }
 }

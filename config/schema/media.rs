@@ -79,6 +79,12 @@ pub(super) static KEYS: &[Key<Draft>] = &[
         Live,
         Kind::Duration(Duration::ZERO, DAY, |d, v| d.config.on_demand.close_after = v),
     ),
+    key(
+        "on_demand.made_streams",
+        "256",
+        Live,
+        Kind::Integer(1, 10_000, |d, v| d.config.on_demand.made_streams = v as u32),
+    ),
     key("nack.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.nack.enabled = v)),
     key("nack.history", "\"1s\"", Live, Kind::Duration(TENTH, TEN_SECONDS, |d, v| d.config.nack.history = v)),
     key(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{DAY, Draft, FINGERPRINT, MINUTE, StreamDraft};
 use crate::{
     Reload::Live,
-    StreamName, StreamNameError, Transport, parse,
+    StreamKey, Transport, parse,
     resolve::{Key, Repeated, Schema},
     value::Kind,
 };
@@ -53,11 +53,11 @@ static STREAM_KEYS: [Key<StreamDraft>; 6] = [
     },
 ];
 
-pub(super) static STREAMS: Repeated<Draft, StreamDraft, StreamName> = Repeated {
+pub(super) static STREAMS: Repeated<Draft, StreamDraft, StreamKey> = Repeated {
     path: "streams",
     rows: false,
     one: "a stream",
-    name: |name| name.parse().map_err(|error: StreamNameError| error.to_string()),
+    name: str::parse,
     enter: |draft, name| draft.streams.entry(name.clone()).or_default(),
     schema: Schema { keys: &[&STREAM_KEYS], repeated: &[] },
 };

@@ -237,7 +237,7 @@ fn files(config: &Config, shards: u16) -> Files {
     let limit = open_files::raise().ok();
     let shards = (shards.into(), config.ice.tcp_listen.is_some());
     let plan =
-        limit.map(|limit| descriptors::plan(config.http.connections, config.streams.len(), shards, limit));
+        limit.map(|limit| descriptors::plan(config.http.connections, config.streams_max(), shards, limit));
     let lowered = matches!(&plan, Some(Ok(plan)) if plan.lowered);
     let plan = plan.map(|plan| plan.map(|plan| plan.connections).map_err(|error| error.to_string()));
     Files { limit, plan, lowered }

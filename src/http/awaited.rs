@@ -37,11 +37,11 @@ pub struct Came {
 }
 
 impl Awaited {
-    /// Has the source of `stream` woken, unless it runs. The client may have said that it does not wait for so long.
-    pub(super) fn new(stream: &Arc<Stream>, place: Place, headers: &HeaderMap) -> Awaited {
+    /// Whoever holds `stream` has its source woken, unless it runs. The client may have said that it does not wait for so long.
+    pub(super) fn new((stream, hold): (&Arc<Stream>, Hold), place: Place, headers: &HeaderMap) -> Awaited {
         let limit = stream.origin().on_demand.start_timeout;
         let limit = preferred(headers).map_or(limit, |preferred| preferred.min(limit));
-        Awaited { stream: stream.clone(), place, hold: stream.hold(), limit }
+        Awaited { stream: stream.clone(), place, hold, limit }
     }
 
     /// Waits until the stream plays, its source has failed, or it is over; or until the time is up. Whoever drops this has

@@ -15,6 +15,7 @@ mod extract;
 mod h2;
 pub mod hosts;
 pub mod listen;
+pub mod made;
 pub mod mediamtx;
 mod operator_page;
 pub mod pages;

@@ -125,7 +125,7 @@ impl Public {
     /// know which there are. Whom a password could help, the browser asks for one.
     async fn player(&self, stream: &str, depth: usize, head: &Head) -> Response {
         let exists = match self.looks(head, Some(stream)).await {
-            Ok(_) => self.whep.registry.stream(stream).is_some(),
+            Ok(_) => self.whep.knows(stream),
             Err(problem) if problem.status == StatusCode::FORBIDDEN => true,
             Err(problem) => return pages::refused(problem),
         };
@@ -137,7 +137,10 @@ impl Public {
     async fn frame(&self, stream: &str, head: &Head) -> Response {
         let answered = self.looks(head, Some(stream)).await.and_then(|grant| {
             contain(|| {
-                let stream = self.whep.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
+                let Some(stream) = self.whep.registry.stream(stream) else {
+                    let is_known = self.whep.knows(stream);
+                    return Err(if is_known { still::unwatched(stream) } else { unknown_stream(stream) });
+                };
                 still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
             })
         });

@@ -50,12 +50,7 @@ fn not_yet(stream: &Stream) -> Problem {
         Some(formats) if formats.video.is_none() => {
             format!("stream {name:?} has no video that can be forwarded: /streams.json says what it has")
         }
-        _ if status.state == SourceState::Idle => {
-            let detail = format!(
-                "stream {name:?} is on demand and has not been watched yet: watch it, and it has one"
-            );
-            return Problem::new(StatusCode::CONFLICT, detail);
-        }
+        _ if status.state == SourceState::Idle => return unwatched(name),
         // A password that is wrong does not become right in a moment.
         _ if status.cause.is_some_and(Cause::needs_operator) => {
             let why = status.failure.map(|failure| discreet(&failure, &stream.source())).unwrap_or_default();
@@ -68,6 +63,13 @@ fn not_yet(stream: &Stream) -> Problem {
         ),
     };
     Problem::new(StatusCode::CONFLICT, detail).retry_after(NOT_YET_RETRY)
+}
+
+/// Of a stream on demand. Asking again does not help.
+pub(super) fn unwatched(name: &str) -> Problem {
+    let detail =
+        format!("stream {name:?} is on demand and has not been watched yet: watch it, and it has one");
+    Problem::new(StatusCode::CONFLICT, detail)
 }
 
 fn unusable(stream: &Stream, error: &StillError) -> Problem {

@@ -106,6 +106,9 @@ pub struct Told {
     pub state: String,
     /// Whether its source runs only while somebody watches.
     pub on_demand: bool,
+    /// The pattern that it is made by while somebody watches, for operators; nothing if it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
     /// Since when its source is connected, is not, or is not to be (RFC 9110 §5.6.7): of the page's own clock, which may be wrong, a
     /// time would make "since 1970".
     pub since: Option<String>,
@@ -191,6 +194,7 @@ pub fn of_operators(stream: &Stream, history: &History, now: (Instant, SystemTim
     Told {
         source: stream.source(),
         error: stream.status().failure,
+        pattern: stream.pattern.clone(),
         ingress: Some(Ingress {
             bps: history.ingress_bps(stream.id),
             keyframe_interval_s: stream.ring().interval.map(|interval| interval.as_secs_f64()),
@@ -233,6 +237,7 @@ fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
         source: kind(&stream.source()).to_owned(),
         state: status.state.name().to_owned(),
         on_demand: stream.origin().on_demand.enabled,
+        pattern: None,
         since: watch.since.map(httpdate::fmt_http_date),
         trouble,
         error: failure,

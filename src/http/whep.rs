@@ -16,6 +16,7 @@ use super::access::Grant;
 use super::awaited::{Awaited, Came};
 use super::discreet::discreet;
 use super::drain;
+use super::made::{Full, Made, Maker};
 use super::problem::Problem;
 use super::request::Request;
 use crate::count::EndReason;
@@ -45,6 +46,9 @@ const RATE_RETRY: Duration = Duration::from_secs(1);
 /// Time to try again when a source is being connected: a camera takes one or two seconds.
 const CONNECTING_RETRY: Duration = Duration::from_secs(1);
 
+/// How often a stream is looked for that goes at that very moment. Once more is enough; more would only hide a defect.
+const FOUND_MAX: usize = 3;
+
 /// What WHEP needs of the rest of the server.
 pub struct Whep {
     /// Streams.
@@ -61,6 +65,8 @@ pub struct Whep {
     pub terms: Current<ViewerTerms>,
     /// Whether nobody is let in any more.
     pub drain: Arc<Drain>,
+    /// Makes streams that nobody has named.
+    pub maker: Arc<dyn Maker>,
 }
 
 /// What each viewer is given, for as long as it stays.
@@ -89,14 +95,25 @@ impl Whep {
         request: &Request,
         grant: &Grant,
     ) -> Result<Next, Problem> {
-        let stream = self.registry.stream(stream).ok_or_else(|| unknown_stream(stream))?;
+        if request.head.method == Method::POST {
+            return self.post(now, stream, request, grant);
+        }
+        self.known(stream)?;
         let answer = match request.head.method {
-            Method::POST => return self.post(now, &stream, request, grant),
             Method::GET => StatusCode::NO_CONTENT.into_response(),
             Method::HEAD => (StatusCode::OK, [(header::CONTENT_TYPE, "application/sdp")]).into_response(),
             _ => return Err(Problem::not_allowed("GET, HEAD, OPTIONS, POST")),
         };
         Ok(Next::Answer(answer))
+    }
+
+    /// Whether there is a stream of that name, or could be.
+    pub(super) fn knows(&self, stream: &str) -> bool {
+        self.registry.stream(stream).is_some() || self.maker.knows(stream)
+    }
+
+    fn known(&self, stream: &str) -> Result<(), Problem> {
+        if self.knows(stream) { Ok(()) } else { Err(unknown_stream(stream)) }
     }
 
     /// `/{stream}/whep/{session}`.
@@ -120,31 +137,74 @@ impl Whep {
         }
     }
 
-    fn post(
-        &self,
-        now: Instant,
-        stream: &Arc<Stream>,
-        request: &Request,
-        grant: &Grant,
-    ) -> Result<Next, Problem> {
+    fn post(&self, now: Instant, stream: &str, request: &Request, grant: &Grant) -> Result<Next, Problem> {
         expect_content_type(&request.head.headers, "application/sdp")?;
+        self.known(stream)?;
         if self.drain.now().is_some() {
             return self.turn_away(stream, request).map(Next::Answer);
         }
+        for _ in 0..FOUND_MAX {
+            let made = self.found(stream, request)?;
+            if let Some(next) = self.post_to(now, made, request, grant)? {
+                return Ok(next);
+            }
+        }
+        Err(overloaded("the stream went while it was asked for, again and again"))
+    }
+
+    /// Nothing if it went meanwhile, because nobody wanted it.
+    fn post_to(
+        &self,
+        now: Instant,
+        made: Made,
+        request: &Request,
+        grant: &Grant,
+    ) -> Result<Option<Next>, Problem> {
+        let stream = made.stream.clone();
+        let on_demand = stream.origin().on_demand.enabled;
         let status = stream.status();
-        if let Some(formats) = status.playable() {
-            let place = self.admit(now, stream, request)?;
-            return self.join(now, (stream, formats), place, request, grant).map(Next::Answer);
+        let playable = status.playable();
+        if playable.is_none() {
+            let has_failed = matches!(status.state, SourceState::Waiting { .. });
+            if has_failed || !on_demand {
+                stream.want();
+                return Err(not_playing(&stream, &status.state));
+            }
+            // Who is not let in wakes no camera, nor does an offer that is none.
+            Offer::parse(body_of(request)?).map_err(|error| self.refuse(&stream, error.into()))?;
         }
-        let has_failed = matches!(status.state, SourceState::Waiting { .. });
-        if has_failed || !stream.origin().on_demand.enabled {
-            stream.want();
-            return Err(not_playing(stream, &status.state));
+        let place = self.admit(now, &stream, request)?;
+        // It does not rest from here on.
+        let hold = on_demand.then(|| stream.hold());
+        if on_demand && stream.is_over() {
+            return Ok(None);
         }
-        // Who is not let in wakes no camera, nor does an offer that is none.
-        Offer::parse(body_of(request)?).map_err(|error| self.refuse(stream, error.into()))?;
-        let place = self.admit(now, stream, request)?;
-        Ok(Next::Wait(Awaited::new(stream, place, &request.head.headers)))
+        made.begin();
+        let next = match (playable, hold) {
+            (Some(formats), _hold) => {
+                self.join(now, (&stream, formats), place, request, grant).map(Next::Answer)?
+            }
+            (None, Some(hold)) => Next::Wait(Awaited::new((&stream, hold), place, &request.head.headers)),
+            (None, None) => return Err(not_playing(&stream, &status.state)),
+        };
+        Ok(Some(next))
+    }
+
+    /// The stream of a name, made if it has to be.
+    fn found(&self, name: &str, request: &Request) -> Result<Made, Problem> {
+        if let Some(stream) = self.registry.stream(name) {
+            return Ok(Made::before(stream));
+        }
+        match self.maker.make(name, Client::of(request.head.client)) {
+            Ok(made) => made.ok_or_else(|| unknown_stream(name)),
+            Err(full) => {
+                let (status, word) = match full {
+                    Full::All(_) => (StatusCode::SERVICE_UNAVAILABLE, "made_streams"),
+                    Full::Own { .. } => (StatusCode::TOO_MANY_REQUESTS, "address_made_streams"),
+                };
+                Err(Problem::new(status, full.to_string()).retry_after(FULL_RETRY).counted_as(word))
+            }
+        }
     }
 
     /// Answers an offer that has waited.
@@ -157,7 +217,7 @@ impl Whep {
     ) -> Result<Response, Problem> {
         let Came { stream, place, status, hold } = came;
         if self.drain.now().is_some() {
-            return self.turn_away(&stream, request);
+            return self.turn_away(&stream.name, request);
         }
         if stream.is_over() {
             return Err(match self.registry.stream(&stream.name) {
@@ -172,9 +232,9 @@ impl Whep {
         answered
     }
 
-    fn turn_away(&self, stream: &Stream, request: &Request) -> Result<Response, Problem> {
+    fn turn_away(&self, stream: &str, request: &Request) -> Result<Response, Problem> {
         let (elsewhere, head) = (self.drain.elsewhere(), &request.head);
-        drain::turn_away(elsewhere.as_deref(), &stream.name, &head.headers, head.query.as_deref())
+        drain::turn_away(elsewhere.as_deref(), stream, &head.headers, head.query.as_deref())
     }
 
     fn admit(&self, now: Instant, stream: &Stream, request: &Request) -> Result<Place, Problem> {

@@ -1,11 +1,11 @@
 //! MediaMTX's paths as streams, with what `pathDefaults` says of all of them.
 //!
-//! Owns which of them can be streams: those with a name of one stream and a source that is pulled by RTSP.
+//! Owns which of them can be streams: those with a name, or a pattern of names, and a source that is pulled by RTSP.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sluice_config::{Fingerprint, Line, RtspUrl, StreamName, format_duration, go_duration};
+use sluice_config::{Fingerprint, Line, RtspUrl, StreamKey, format_duration, go_duration};
 
 use super::Import;
 use super::document::{Toml, accepted, name};
@@ -97,9 +97,9 @@ impl<'a> Path<'a> {
 
     /// Writes it as a stream; whether it is one.
     fn take(&self, import: &mut Import<'_>) -> bool {
-        let source = self.text("source").unwrap_or("publisher");
-        match self.refusal(source) {
-            None => self.write(import, source),
+        let source = with_groups(self.text("source").unwrap_or("publisher"), self.is_pattern());
+        match self.refusal(&source) {
+            None => self.write(import, &source),
             Some(why) => {
                 import.report.add(Part::Missing, self.own_at("source"), why);
                 let name = printable(self.name);
@@ -110,21 +110,31 @@ impl<'a> Path<'a> {
         true
     }
 
+    /// Whether it is one path for many names.
+    fn is_pattern(&self) -> bool {
+        self.name.starts_with('~')
+    }
+
     /// Why it cannot be a stream, if it cannot. Holds nothing of its source.
     fn refusal(&self, source: &str) -> Option<String> {
         let scheme = source.split_once("://").map_or(source, |(scheme, _)| scheme);
-        if self.name.starts_with('~') {
-            return Some("one path for many names: write a [streams.NAME] for each of them".to_owned());
-        }
         if ALL.contains(&self.name) {
             return Some("streams that nobody has named: write a [streams.NAME] for each of them".to_owned());
         }
-        if let Err(error) = self.name.parse::<StreamName>() {
-            return Some(format!("{error}; give it another name, and write that into what links to it"));
+        if let Err(error) = self.name.parse::<StreamKey>() {
+            return Some(match self.is_pattern() {
+                true => format!("{error}; write a [streams.NAME] for each of its names"),
+                false => format!("{error}; give it another name, and write that into what links to it"),
+            });
         }
         match scheme {
             "rtsp" | "rtsps" | "rtsp+http" => {
-                source.parse::<RtspUrl>().err().map(|error| format!("its source is refused: {error}"))
+                let refused = source.parse::<RtspUrl>().err().map(|error| error.to_string());
+                let refused = refused.or_else(|| {
+                    let lines = format!("streams.{}.source = {}", name(self.name), Toml::from(source));
+                    accepted(lines).err().filter(|_| self.is_pattern())
+                });
+                refused.map(|why| format!("its source is refused: {why}"))
             }
             "publisher" => Some(
                 "it waits for somebody who sends it: have the encoder offer RTSP, and give that as source"
@@ -232,6 +242,14 @@ fn in_tls(source: &str) -> String {
         Some(rest) => format!("rtsp+https://{rest}"),
         None => source.to_owned(),
     }
+}
+
+/// A source of a pattern as it is written here: `$G1` is `$1`.
+fn with_groups(source: &str, is_pattern: bool) -> String {
+    let mut parts = source.split("$G");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let is_group = |part: &str| is_pattern && part.starts_with(|c: char| c.is_ascii_digit());
+    parts.fold(first, |source, part| source + if is_group(part) { "$" } else { "$G" } + part)
 }
 
 /// Keys that the credentials of one path have, in old files.

@@ -65,7 +65,10 @@ fn the_tuned_file_means_the_same_here() {
     assert_eq!(url.credentials.as_ref().map(|known| known.password.expose()), Some("canary-1"));
     assert_eq!(config.streams["cam1"].rtsp_transport, Some(sluice_config::Transport::Tcp), "of pathDefaults");
     assert_eq!(config.streams["hall/north.1"].rtsp_transport, Some(sluice_config::Transport::Udp));
-    for said in ["4 of 8 paths", "webrtcFoo (line 67)", "runOnReady (line 50; hall/north.1)", "bad name!"] {
+    assert_eq!(config.streams["yard"].on_demand, Some(true));
+    let (pattern, bay) = config.made("bay17").expect("its pattern");
+    assert_eq!((pattern.as_str(), bay.source.label()), ("~^bay(\\d+)$", "rtsp://192.0.2.17:554".to_owned()));
+    for said in ["5 of 8 paths", "webrtcFoo (line 67)", "runOnReady (line 50; hall/north.1)", "bad name!"] {
         assert!(report.contains(said), "{said}:\n{report}");
     }
 }

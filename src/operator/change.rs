@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sluice_config::{ConfigError, Mistake, StreamName, StreamText};
+use sluice_config::{ConfigError, Mistake, StreamKey, StreamText};
 use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
@@ -26,7 +26,7 @@ pub enum Wanted {
 #[derive(Debug, Clone)]
 pub struct Set {
     /// Which.
-    pub name: StreamName,
+    pub name: StreamKey,
     /// Its keys; nothing: it is to go.
     pub stream: Option<StreamText>,
     /// What it must be so far.

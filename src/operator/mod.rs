@@ -15,6 +15,8 @@ pub mod shards;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
+use sluice_config::StreamKey;
+
 use self::change::Changes;
 use self::history::History;
 use self::settings::Settings;
@@ -61,6 +63,22 @@ impl Operator {
         let history = History::default();
         let tags = RandomState::new();
         Operator { registry, sessions, shards, history, settings, reloads, changes, log, levels, tags }
+    }
+
+    /// As [`Operator::etag`], of a stream or of a pattern by what it is called; nothing if nobody has named it so.
+    pub fn etag_of(&self, key: &StreamKey) -> Option<String> {
+        match key {
+            StreamKey::Name(name) => {
+                let named = self.registry.stream(name.as_str()).filter(|stream| stream.pattern.is_none());
+                named.map(|stream| self.etag(&stream))
+            }
+            StreamKey::Pattern(pattern) => {
+                let keys = self.settings.of_stream(pattern.as_str());
+                let told: Vec<_> = keys.iter().map(|setting| (&setting.key, &setting.value)).collect();
+                (!told.is_empty())
+                    .then(|| format!("\"{:016x}\"", self.tags.hash_one((pattern.as_str(), told))))
+            }
+        }
     }
 
     /// The entity tag of a stream's configuration, with its quotes (RFC 9110 §8.8.3): another after each change, whoever made

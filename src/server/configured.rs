@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sluice_config::{
-    ConfigError, Effective, File, Given, Inputs, Reload, Setting, Source, Stream, StreamName, StreamText,
+    Config, ConfigError, Effective, File, Given, Inputs, Reload, Setting, Source, Stream, StreamKey,
+    StreamText,
 };
 
 /// A configuration, and what it was made of.
@@ -19,8 +21,8 @@ pub struct Configured {
     inputs: Inputs,
     /// Where that can be read again.
     path: Option<PathBuf>,
-    /// Streams as they were without the API.
-    own: BTreeMap<StreamName, Stream>,
+    /// The same without the API: of it streams and patterns.
+    own: Arc<Config>,
 }
 
 impl Configured {
@@ -43,8 +45,8 @@ impl Configured {
         let file = self.path.clone().map(File::Path).map(File::read).transpose()?;
         let api = self.inputs.api.clone();
         let mut next = Configured::of(Inputs { file, ..self.inputs.clone() }, self.path.clone())?;
-        let said = |name: &StreamName| (self.own.get(name), next.own.get(name));
-        let outdated: Vec<&StreamName> =
+        let said = |name: &StreamKey| (self.own.said_of(name), next.own.said_of(name));
+        let outdated: Vec<&StreamKey> =
             api.keys().filter(|name| matches!(said(name), (a, b) if a != b)).collect();
         if !outdated.is_empty() {
             for name in outdated {
@@ -58,13 +60,13 @@ impl Configured {
     /// With what the API says of a stream; `None` takes it away.
     pub(super) fn with(
         &self,
-        name: &StreamName,
+        name: &StreamKey,
         stream: Option<&StreamText>,
     ) -> Result<Configured, ConfigError> {
         let mut inputs = self.inputs.clone();
         inputs.api.insert(name.clone(), stream.cloned());
         let next = Configured::of(inputs, self.path.clone())?;
-        if next.effective.config.streams.get(name) != next.own.get(name) {
+        if next.effective.config.said_of(name) != next.own.said_of(name) {
             return Ok(next);
         }
         // That is what it is without the API.
@@ -72,7 +74,7 @@ impl Configured {
     }
 
     /// With another text of the file, and without a word of the API on that stream.
-    pub(super) fn kept(&self, name: &StreamName, text: String) -> Result<Configured, ConfigError> {
+    pub(super) fn kept(&self, name: &StreamKey, text: String) -> Result<Configured, ConfigError> {
         let file = match &self.inputs.file {
             Some(File::Text { name, .. }) => Some(File::Text { name: name.clone(), text }),
             other => other.clone(),
@@ -80,14 +82,14 @@ impl Configured {
         self.without(name, file)
     }
 
-    fn without(&self, name: &StreamName, file: Option<File>) -> Result<Configured, ConfigError> {
+    fn without(&self, name: &StreamKey, file: Option<File>) -> Result<Configured, ConfigError> {
         let mut inputs = Inputs { file, ..self.inputs.clone() };
         inputs.api.remove(name);
         Configured::of(inputs, self.path.clone())
     }
 
     fn of(inputs: Inputs, path: Option<PathBuf>) -> Result<Configured, ConfigError> {
-        let own = sluice_config::load(Inputs { api: BTreeMap::new(), ..inputs.clone() })?.streams;
+        let own = Arc::new(sluice_config::load(Inputs { api: BTreeMap::new(), ..inputs.clone() })?);
         let mut effective = sluice_config::effective(inputs.clone())?;
         serve_demo(&mut effective);
         Ok(Configured { effective, inputs, path, own })
@@ -107,25 +109,28 @@ impl Configured {
     }
 
     /// A stream as it is without the API.
-    pub(super) fn own(&self, name: &StreamName) -> Option<&Stream> {
-        self.own.get(name)
+    pub(super) fn own(&self, name: &StreamKey) -> Option<&Stream> {
+        self.own.said_of(name)
     }
 
     /// Whether the next one has no stream left where this one has some, but for what the API has set.
     pub(super) fn is_emptied_by(&self, next: &Configured) -> bool {
-        next.own.is_empty() && self.own.keys().any(|name| name.as_str() != "demo")
+        let is_empty = |config: &Config| config.streams.is_empty() && config.patterns.is_empty();
+        let only_demo =
+            self.own.patterns.is_empty() && self.own.streams.keys().all(|name| name.as_str() == "demo");
+        is_empty(&next.own) && !only_demo
     }
 
     /// Whether a stream is what the API has set.
-    pub(super) fn is_by_api(&self, name: &StreamName) -> bool {
+    pub(super) fn is_by_api(&self, name: &StreamKey) -> bool {
         self.inputs.api.contains_key(name)
     }
 }
 
 /// The demo is served where no stream is configured.
 fn serve_demo(effective: &mut Effective) {
-    let streams = &mut effective.config.streams;
-    if streams.is_empty() {
+    let Config { streams, patterns, .. } = &mut effective.config;
+    if streams.is_empty() && patterns.is_empty() {
         let name = "demo".parse().expect("a valid name");
         let (key, value) = (format!("streams.{name}.source"), Source::Demo.label());
         streams.insert(name, Stream::new(Source::Demo));
@@ -174,7 +179,7 @@ mod tests {
         StreamText::new(format!("source = \"rtsp://{host}/\""))
     }
 
-    fn name(text: &str) -> StreamName {
+    fn name(text: &str) -> StreamKey {
         text.parse().expect(text)
     }
 

@@ -14,7 +14,7 @@ pub(super) fn connections(config: &Config) -> Result<descriptors::Plan, ServerEr
     });
     let shards = config.shard_count(affinity::cores().len());
     let shards = (shards.into(), config.ice.tcp_listen.is_some());
-    let plan = descriptors::plan(config.http.connections, config.streams.len(), shards, limit)?;
+    let plan = descriptors::plan(config.http.connections, config.streams_max(), shards, limit)?;
     if plan.lowered {
         tracing::warn!(
             "this process may have {limit} open files: http.connections is {}, so that some stay for cameras. \

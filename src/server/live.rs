@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sluice_config::{Reach, Source, Stream, StreamName, with_stream};
+use sluice_config::{Reach, Source, Stream, StreamKey, with_stream};
 use tokio::net::lookup_host;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::configured::Configured;
 use super::files::connections;
+use super::made::Making;
 use super::rewrite::rewrite;
 use super::streams::Streams;
 use super::tables::Tables;
@@ -40,6 +41,8 @@ pub(super) struct Live {
     pub(super) now: Configured,
     pub(super) tables: Tables,
     pub(super) streams: Arc<Streams>,
+    /// What makes streams by patterns.
+    pub(super) making: Arc<Making>,
     pub(super) operator: Arc<Operator>,
     /// Has the files of certificates looked at.
     pub(super) certificates: Arc<Notify>,
@@ -139,16 +142,23 @@ impl Live {
 
     /// Makes a stream what is wanted.
     async fn set(&mut self, Set { name, stream, condition, keep }: Set) -> Answer {
-        let there = self.operator.registry.stream(name.as_str());
-        let etag = there.as_ref().map(|stream| self.operator.etag(stream));
+        let there = self.now.effective.config.said_of(&name).is_some();
+        let etag = self.operator.etag_of(&name);
         if !condition.holds(etag.as_deref()) {
             return Err(Refused::Condition(name.to_string()));
         }
-        if stream.is_none() && there.is_none() {
+        let made = self.operator.registry.stream(name.as_str()).and_then(|stream| stream.pattern.clone());
+        if let (None, false, Some(pattern)) = (&stream, there, made) {
+            let why = format!(
+                "the stream {name:?} is made by {pattern}: change that, or end its viewers, and it goes"
+            );
+            return Err(Refused::Conflict(why));
+        }
+        if stream.is_none() && !there {
             return Err(Refused::NoStream(name.to_string()));
         }
         let next = self.now.with(&name, stream.as_ref()).map_err(Refused::Invalid)?;
-        let wanted = next.effective.config.streams.get(&name);
+        let wanted = next.effective.config.said_of(&name);
         if stream.is_none() && wanted.is_some() {
             let why = "the demo is served as long as no other stream is: add one, and it goes";
             return Err(Refused::Conflict(why.to_owned()));
@@ -197,6 +207,7 @@ impl Live {
         }
         self.certificates.notify_one();
         self.tables.apply(config, judged);
+        self.making.configure(&next);
         let streams = self.streams.apply(config, |name| next.is_by_api(name));
         let streams = streams.map_err(|error| Refused::Failed(ServerError::Thread(error).to_string()))?;
         let (settings, restart) = self.operator.settings.reload(&next.effective.settings);
@@ -209,7 +220,7 @@ impl Live {
 /// Whether a stream that the API names is where it may be. What is written to the file is the file's from then on, so its
 /// name must resolve now; that of any other is looked at when it is connected to.
 async fn judge_reach(
-    name: &StreamName,
+    name: &StreamKey,
     stream: Option<&Stream>,
     reach: &Reach,
     keep: bool,
@@ -227,6 +238,12 @@ async fn judge_reach(
         Some(url::Host::Ipv6(address)) => vec![IpAddr::V6(address)],
         // The library takes every host of a scheme that it does not know for a name.
         Some(url::Host::Domain(host)) if literal(host).is_some() => literal(host).into_iter().collect(),
+        Some(url::Host::Domain(host))
+            if keep && host.contains('$') && matches!(name, StreamKey::Pattern(_)) =>
+        {
+            let why = "where its cameras are is for the names to say, so it cannot be judged: write it into the file yourself";
+            return Err(Refused::Unusable(why.to_owned()));
+        }
         Some(url::Host::Domain(host)) if keep => {
             let found = timeout(RESOLVE_MAX, lookup_host((host, 0))).await;
             let found = found.ok().and_then(Result::ok).into_iter().flatten().map(|address| address.ip());

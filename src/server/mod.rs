@@ -10,6 +10,7 @@ mod error;
 mod file_watch;
 mod files;
 mod live;
+mod made;
 mod rewrite;
 mod settings;
 mod shards;

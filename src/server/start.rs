@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::configured::Configured;
 use super::files::connections;
 use super::live::{self, Live};
+use super::made::Making;
 use super::streams::Streams;
 use super::tables::Tables;
 use super::until_stop::{
@@ -87,6 +88,10 @@ impl Server {
         let requests = Arc::new(Requests::default());
         let sessions = Arc::new(Sessions::new(Arc::new(Admission::new((&config.limits).into()))));
         let drain = Arc::new(Drain::new(config.drain.clone()));
+        let (streams, sources) = Streams::new(registry.clone(), sessions.clone(), ends.clone());
+        let streams = Arc::new(streams);
+        let making = Making::new(configured, streams.clone(), registry.clone(), sessions.admission.clone());
+        let making = Arc::new(making);
         let whep = Arc::new(Whep {
             registry: registry.clone(),
             sessions: sessions.clone(),
@@ -95,6 +100,7 @@ impl Server {
             announced: Current::new(announced.as_slice().into()),
             terms: Current::new(config.into()),
             drain: drain.clone(),
+            maker: making.clone(),
         });
         let operators = Arc::new(Current::new(ClientLimits::of_operators(config)));
         let decisions = Arc::new(Decisions::default());
@@ -224,9 +230,7 @@ impl Server {
         let ends_of_drains =
             end_drains(watched(Task::Drain, "drain"), drain, sessions.clone(), over, stopping.clone());
         tasks.spawn(named("drain", ends_of_drains));
-        let (streams, sources) = Streams::new(registry, sessions, ends.clone());
         streams.apply(config, |_| false).map_err(ServerError::Thread)?;
-        let streams = Arc::new(streams);
         let (watch, watch_wanted) = watch::channel(config.config.watch);
         if let Some(path) = configured.path() {
             let watched = watched(Task::Changes, "watch of the file");
@@ -247,8 +251,16 @@ impl Server {
         };
         let (told, rereads) = watch::channel(Rereads::default());
         let now = configured.clone();
-        let live =
-            Live { now, tables, streams: streams.clone(), operator, certificates, acme, rereads: told };
+        let live = Live {
+            now,
+            tables,
+            streams: streams.clone(),
+            making,
+            operator,
+            certificates,
+            acme,
+            rereads: told,
+        };
         let changes = live::serve(watched(Task::Changes, "changes"), live, orders, stopping.clone());
         tasks.spawn(named("changes", changes));
         let (pulse, stop_watching) = (watchdog_pulse.clone(), stopping.clone());

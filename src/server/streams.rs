@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use sluice_config::{Config, Reach, Rtsp, Source, Stream as Settings, StreamName};
+use sluice_config::{Config, Reach, Rtsp, Source, Stream as Settings, StreamKey, StreamName};
 use tokio::sync::mpsc;
 
 use crate::contain::lock;
@@ -15,7 +15,7 @@ use crate::operator::change::Streams as Changes;
 use crate::session::table::Sessions;
 use crate::shard::command::Command;
 use crate::source;
-use crate::stream::{Ingest, Origin, Registry};
+use crate::stream::{Ingest, Orders, Origin, Registry, Stream};
 use crate::supervise::{Ends, Task, Watched};
 
 /// Starts, changes and ends streams.
@@ -44,21 +44,30 @@ impl Streams {
     /// # Errors
     ///
     /// The kernel gives no thread for a source: that stream and those behind it are left as they were.
-    pub fn apply(
-        &self,
-        config: &Config,
-        is_by_api: impl Fn(&StreamName) -> bool,
-    ) -> std::io::Result<Changes> {
+    pub fn apply(&self, config: &Config, is_by_api: impl Fn(&StreamKey) -> bool) -> std::io::Result<Changes> {
         let mut changes = Changes::default();
         let wanted: BTreeSet<&str> = config.streams.keys().map(StreamName::as_str).collect();
         for stream in self.registry.streams() {
-            if !wanted.contains(stream.name.as_str()) {
+            if stream.pattern.is_some() {
+                match made(config, &stream.name, &is_by_api) {
+                    Some((pattern, origin)) if stream.pattern.as_deref() == Some(&*pattern) => {
+                        if stream.change(origin) {
+                            changes.changed.push(stream.name.clone());
+                        }
+                    }
+                    // It is made anew for who asks again.
+                    _ => {
+                        self.remove(&stream.name);
+                        changes.removed.push(stream.name.clone());
+                    }
+                }
+            } else if !wanted.contains(stream.name.as_str()) {
                 self.remove(&stream.name);
                 changes.removed.push(stream.name.clone());
             }
         }
         for (name, settings) in &config.streams {
-            let reach = is_by_api(name).then(|| Reach(config.admin.sources.clone()));
+            let reach = is_by_api(&name.clone().into()).then(|| Reach(config.admin.sources.clone()));
             let origin = origin(config, settings, reach);
             match self.registry.stream(name.as_str()) {
                 Some(stream) if stream.change(origin.clone()) => changes.changed.push(name.to_string()),
@@ -79,19 +88,29 @@ impl Streams {
     }
 
     fn add(&self, name: &str, origin: Origin) -> std::io::Result<()> {
+        match self.registry.add(name, origin) {
+            Some((stream, orders)) => self.start(stream, orders),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the source of a stream that was just added; it goes again where that fails.
+    pub(super) fn start(&self, stream: Arc<Stream>, mut orders: Orders) -> std::io::Result<()> {
         let Some(running) = lock(&self.running).clone() else { return Ok(()) };
-        let Some((stream, mut orders)) = self.registry.add(name, origin) else { return Ok(()) };
+        let name = stream.name.clone();
+        let (registry, kept) = (self.registry.clone(), stream.clone());
         let feed = Ingest::new(stream.clone(), (rand::random(), rand::random()));
-        let watched = Watched::new(Task::Source, name, orders.stop(), self.ends.clone());
-        let run_name = name.to_owned();
+        let watched = Watched::new(Task::Source, &*name, orders.stop(), self.ends.clone());
+        let run_name = name.clone();
         let started = source::thread::start(stream, feed, watched, running, async move |feed| {
-            source::run(&run_name, feed, &mut orders).await;
+            source::run(&run_name, feed, &mut orders, || registry.retire(&kept)).await;
         });
-        started.inspect_err(|_| drop(self.registry.remove(name)))
+        started.inspect_err(|_| drop(self.registry.remove(&name)))
     }
 
     fn remove(&self, name: &str) {
         let Some(stream) = self.registry.remove(name) else { return };
+        self.sessions.admission.forget(stream.id);
         for (session, shard) in self.sessions.of_stream(stream.id) {
             if shard.command(Command::End(session, EndReason::StreamRemoved)).is_err() {
                 // It gets no more media, and goes when its player gives up.
@@ -99,6 +118,18 @@ impl Streams {
             }
         }
     }
+}
+
+/// What a stream is fed from that is made for `name`, and the pattern that it is made by.
+pub(super) fn made(
+    config: &Config,
+    name: &str,
+    is_by_api: impl Fn(&StreamKey) -> bool,
+) -> Option<(String, Origin)> {
+    let (pattern, settings) = config.made(name)?;
+    let by_api = is_by_api(&StreamKey::Pattern(pattern.clone()));
+    let reach = by_api.then(|| Reach(config.admin.sources.clone()));
+    Some((pattern.as_str().to_owned(), origin(config, &settings, reach)))
 }
 
 /// What a stream is fed from. The demo is no camera: how those are pulled is nothing to it.

@@ -219,6 +219,8 @@ struct Audience {
     viewers: usize,
     bits: u64,
     joins: Pace,
+    /// The stream is, and its number is never used again.
+    is_over: bool,
 }
 
 /// A place of one viewer, from before its answer until it is dropped.
@@ -252,6 +254,15 @@ impl Admission {
                 self.refused[refusal.index()].add_shared(1);
                 Err(refusal)
             }
+        }
+    }
+
+    /// A stream is over: what is known of it goes with its last viewer.
+    pub fn forget(&self, stream: StreamId) {
+        let mut book = self.lock();
+        match book.streams.get_mut(&stream) {
+            Some(audience) if audience.viewers > 0 => audience.is_over = true,
+            _ => _ = book.streams.remove(&stream),
         }
     }
 
@@ -289,7 +300,8 @@ impl Book {
         if self.viewers >= limits.viewers {
             return Err(Refusal::Viewers(limits.viewers));
         }
-        let new = Audience { viewers: 0, bits: 0, joins: Pace::new(now, limits.joins_of_stream) };
+        let new =
+            Audience { viewers: 0, bits: 0, joins: Pace::new(now, limits.joins_of_stream), is_over: false };
         let audience = self.streams.entry(stream).or_insert(new);
         if limits.viewers_per_stream > 0 && audience.viewers >= limits.viewers_per_stream {
             return Err(Refusal::StreamViewers(limits.viewers_per_stream));
@@ -356,6 +368,9 @@ impl Book {
         if let Some(audience) = self.streams.get_mut(&asked.stream) {
             audience.viewers -= 1;
             audience.bits = audience.bits.saturating_sub(asked.bits);
+            if audience.viewers == 0 && audience.is_over {
+                self.streams.remove(&asked.stream);
+            }
         }
     }
 }

@@ -16,12 +16,16 @@ use self::rtsp::RtspSettings;
 use crate::stream::{Ingest, Orders, Origin, Sink as _, SourceState};
 
 /// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over. On demand
-/// it does while somebody wants the stream, and costs nothing but its sleeping thread otherwise.
-pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders) {
+/// it does while somebody wants the stream, and costs nothing but its sleeping thread otherwise; one that was made for
+/// somebody is retired then.
+pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders, retire: impl Fn() -> bool) {
     while !orders.is_over() {
         let origin = orders.origin();
         if origin.on_demand.enabled && !orders.is_wanted() {
             feed.state(SourceState::Idle);
+            if retire() {
+                continue;
+            }
             orders.wanted_or_changed().await;
             continue;
         }

@@ -126,6 +126,11 @@ impl SourceHandle {
         self.changes.load(Ordering::Relaxed)
     }
 
+    /// Whether anybody wants it.
+    pub(super) fn is_wanted(&self) -> bool {
+        *self.demand.borrow() > 0
+    }
+
     /// One more wants it.
     pub(super) fn hold(&self) {
         self.demand.send_if_modified(|demand| {

@@ -51,14 +51,30 @@ impl Registry {
 
     /// Adds a stream that is fed from `origin`; nothing if there is one of that name.
     pub fn add(&self, name: &str, origin: Origin) -> Option<(Arc<Stream>, Orders)> {
+        self.insert(name, None, origin)
+    }
+
+    /// The same of one that is made by a pattern.
+    pub fn make(&self, name: &str, pattern: &str, origin: Origin) -> Option<(Arc<Stream>, Orders)> {
+        self.insert(name, Some(pattern.to_owned()), origin)
+    }
+
+    fn insert(&self, name: &str, pattern: Option<String>, origin: Origin) -> Option<(Arc<Stream>, Orders)> {
         let mut by_name = write(&self.by_name);
         if by_name.contains_key(name) {
             return None;
         }
         let id = StreamId(self.next.fetch_add(1, Ordering::Relaxed));
         let (limits, changes) = (self.limits.get(), self.changes.clone());
-        let (stream, orders) =
-            Stream::new(id, name.to_owned(), origin, &self.shards, limits, changes, self.pool.clone());
+        let (stream, orders) = Stream::new(
+            id,
+            (name.to_owned(), pattern),
+            origin,
+            &self.shards,
+            limits,
+            changes,
+            self.pool.clone(),
+        );
         by_name.insert(name.to_owned(), stream.clone());
         self.changes.tell(|| StateChange { stream: name.to_owned(), state: Some(stream.status().state) });
         Some((stream, orders))
@@ -70,6 +86,19 @@ impl Registry {
         removed.stop();
         self.changes.tell(|| StateChange { stream: name.to_owned(), state: None });
         Some(removed)
+    }
+
+    /// Takes a stream that was made away, unless somebody wants it. Whoever finds it later than that finds it over.
+    pub fn retire(&self, stream: &Arc<Stream>) -> bool {
+        let mut by_name = write(&self.by_name);
+        let is_there = by_name.get(&stream.name).is_some_and(|there| Arc::ptr_eq(there, stream));
+        if !is_there || stream.pattern.is_none() || stream.is_wanted() {
+            return false;
+        }
+        by_name.remove(&stream.name);
+        stream.stop();
+        self.changes.tell(|| StateChange { stream: stream.name.clone(), state: None });
+        true
     }
 
     /// The stream of that name.

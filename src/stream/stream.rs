@@ -25,6 +25,8 @@ pub struct Stream {
     pub id: StreamId,
     /// Its name in URLs.
     pub name: String,
+    /// The pattern that it was made by, if nobody has named it.
+    pub pattern: Option<String>,
     /// What it counts.
     pub counters: StreamCounters,
     /// Sessions that watch it.
@@ -67,7 +69,7 @@ impl Stream {
     /// A stream that is fed from `origin` once somebody takes its orders.
     pub(super) fn new(
         id: StreamId,
-        name: String,
+        (name, pattern): (String, Option<String>),
         origin: Origin,
         shards: &[Arc<ShardHandle>],
         limits: RecentLimits,
@@ -80,6 +82,7 @@ impl Stream {
         let stream = Stream {
             id,
             name,
+            pattern,
             counters: StreamCounters::default(),
             viewers: AtomicUsize::new(0),
             still: KeptStill::default(),
@@ -124,6 +127,11 @@ impl Stream {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.source.hold();
         Hold(self.clone())
+    }
+
+    /// Whether anybody watches it, or waits for it.
+    pub fn is_wanted(&self) -> bool {
+        self.source.is_wanted()
     }
 
     /// How many wait for its source.

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluice_config::{StreamName, StreamText};
+use sluice_config::{StreamKey, StreamText};
 use utoipa::ToSchema;
 
 use super::asked::{Asked, Given, bad, fresh};
@@ -81,7 +81,7 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
     path = "/api/v1/streams/{name}",
     tag = "streams",
     params(
-        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("name" = String, Path, description = "Its name, or a pattern of names (`~` and a regular expression, percent-encoded); a `/` in it stays"),
     ),
     responses(
         (status = 200, description = "The stream, and what it is configured as", body = One, headers(("ETag" = String, description = "Of its configuration"))),
@@ -98,7 +98,7 @@ pub(super) async fn one(State(api): State<Api>, Named(name): Named) -> Result<Re
     path = "/api/v1/streams/{name}",
     tag = "streams",
     params(
-        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("name" = String, Path, description = "Its name, or a pattern of names (`~` and a regular expression, percent-encoded); a `/` in it stays"),
         ("keep" = Option<bool>, Query, description = "`true`: write it to the configuration file, too; `false` unless given"),
         ("If-Match" = Option<String>, Header, description = "Change it only if it is what this entity tag says, or `*`: if there is one"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: add it only if there is none"),
@@ -128,7 +128,7 @@ pub(super) async fn put(
         bad(format!("no JSON as in {example}: {error}"))
     })?;
     let stream = Some(lines(&keys)?);
-    let is_new = api.operator.registry.stream(name.as_str()).is_none();
+    let is_new = api.operator.etag_of(&name).is_none();
     let set = Set { name: name.clone(), stream, condition, keep };
     api.operator.changes.ask(Wanted::Set(set)).await?;
     let mut response = found(&api, name.as_str())?;
@@ -144,7 +144,7 @@ pub(super) async fn put(
     path = "/api/v1/streams/{name}",
     tag = "streams",
     params(
-        ("name" = String, Path, description = "Its name; a `/` in it stays"),
+        ("name" = String, Path, description = "Its name, or a pattern of names (`~` and a regular expression, percent-encoded); a `/` in it stays"),
         ("keep" = Option<bool>, Query, description = "`true`: write it to the configuration file, too; `false` unless given"),
         ("If-Match" = Option<String>, Header, description = "Change it only if it is what this entity tag says, or `*`: if there is one"),
     ),
@@ -170,10 +170,34 @@ pub(super) async fn remove(
 
 fn found(api: &Api, name: &str) -> Result<Response, Problem> {
     let operator = &api.operator;
+    if let Ok(key @ StreamKey::Pattern(_)) = name.parse::<StreamKey>() {
+        return pattern(api, &key);
+    }
     let stream = operator.registry.stream(name).ok_or_else(|| Refused::NoStream(shown(name).to_owned()))?;
     let etag = operator.etag(&stream);
     let told = of_operators(&stream, &operator.history, now());
     let mut response = fresh(One { stream: told, settings: operator.settings.of_stream(name) });
+    response.headers_mut().insert(header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal digits"));
+    Ok(response)
+}
+
+/// A pattern as if it were a stream that rests: what it says of those that it makes.
+fn pattern(api: &Api, key: &StreamKey) -> Result<Response, Problem> {
+    let operator = &api.operator;
+    let Some(etag) = operator.etag_of(key) else {
+        return Err(Refused::NoStream(shown(key.as_str()).to_owned()).into());
+    };
+    let settings = operator.settings.of_stream(key.as_str());
+    let source = settings.iter().find(|setting| setting.key == "source");
+    let stream = Told {
+        name: key.to_string(),
+        source: source.map(|source| source.value.clone()).unwrap_or_default(),
+        state: SourceState::Idle.name().to_owned(),
+        on_demand: true,
+        pattern: Some(key.to_string()),
+        ..Told::default()
+    };
+    let mut response = fresh(One { stream, settings });
     response.headers_mut().insert(header::ETAG, HeaderValue::from_str(&etag).expect("hexadecimal digits"));
     Ok(response)
 }
@@ -187,8 +211,8 @@ fn now() -> (Instant, SystemTime) {
     (Instant::now(), SystemTime::now())
 }
 
-fn named(name: &str) -> Result<StreamName, Problem> {
-    name.parse().map_err(|error: sluice_config::StreamNameError| bad(error.to_string()))
+fn named(name: &str) -> Result<StreamKey, Problem> {
+    name.parse().map_err(bad)
 }
 
 fn keep(given: Given) -> Result<bool, Problem> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use sluice_config::{Config, Line, OnDemand, Source, StreamName, StreamText, format_duration, go_duration};
+use sluice_config::{Config, Line, OnDemand, Source, StreamKey, StreamText, format_duration, go_duration};
 
 use super::Refusal;
 use crate::operator::Operator;
@@ -46,11 +46,12 @@ pub(super) async fn make(
     name: &str,
     body: &[u8],
 ) -> Result<(), Refusal> {
-    let name: StreamName = name.parse().map_err(|error| Refusal::bad(format!("invalid name: {error}")))?;
+    let name: StreamKey = name.parse().map_err(|error| Refusal::bad(format!("invalid name: {error}")))?;
     let before = operator.registry.stream(name.as_str());
-    match (change, &before) {
-        (Change::Add, Some(_)) => return Err(Refusal::bad("path already exists")),
-        (Change::Patch | Change::Delete, None) => return Err(Refusal::none("path not found")),
+    let is_there = operator.etag_of(&name).is_some();
+    match change {
+        Change::Add if is_there => return Err(Refusal::bad("path already exists")),
+        Change::Patch | Change::Delete if !is_there => return Err(Refusal::none("path not found")),
         _ => {}
     }
     let stream = match change {
@@ -147,7 +148,7 @@ impl Keys {
             let fingerprint = origin.rtsp.fingerprint.map(|fingerprint| fingerprint.to_string());
             self.fingerprint = self.fingerprint.take().or(fingerprint);
         }
-        let OnDemand { enabled, start_timeout, close_after } = origin.on_demand;
+        let OnDemand { enabled, start_timeout, close_after, .. } = origin.on_demand;
         self.on_demand = self.on_demand.or(Some(enabled));
         self.start_timeout = self.start_timeout.or(Some(start_timeout));
         self.close_after = self.close_after.or(Some(close_after));

@@ -123,7 +123,7 @@ pub(super) fn path(config: &Config, stream: &Stream) -> Value {
     over("path", [of_every_path(config), on_demand(origin.on_demand), said])
 }
 
-fn on_demand(OnDemand { enabled, start_timeout, close_after }: OnDemand) -> Value {
+fn on_demand(OnDemand { enabled, start_timeout, close_after, .. }: OnDemand) -> Value {
     json!({
         "sourceOnDemand": enabled,
         "sourceOnDemandStartTimeout": format_duration(start_timeout),

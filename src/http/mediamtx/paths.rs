@@ -61,7 +61,7 @@ impl Path {
         let outbound_bytes = stream.counters.egress_of_ended.get() + outgoing.sent(stream.id);
         Path {
             name: stream.name.clone(),
-            conf_name: stream.name.clone(),
+            conf_name: stream.pattern.clone().unwrap_or_else(|| stream.name.clone()),
             ready,
             ready_time: time.clone(),
             available: ready,

@@ -1,0 +1,200 @@
+//! Sources of streams that are made when somebody asks for their name: a URL in which `$1` to `$9` stand for what the groups
+//! of the pattern found in it.
+//!
+//! Owns what a name may put into a URL, which is nothing but the part that is left to it: a name never chooses another
+//! host, port, user or folder than the author of the URL meant to be chosen.
+//!
+//! | where `$1` stands | what it may be there |
+//! |---|---|
+//! | in the host | letters, digits, `-`: no dot, so that it stays within one label of a name or one number of an address |
+//! | in user name or password | anything that a name has |
+//! | in the path | as a name: parts between `/`, none empty and none with a dot in front |
+//! | behind `?` | anything that a name has; `/` is encoded |
+
+use crate::{Credentials, RtspUrl, Secret, Source};
+
+/// Where in a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Host,
+    Path,
+    Query,
+}
+
+impl Place {
+    /// Of the byte `at` in a URL without user and password.
+    fn of(url: &str, at: usize) -> Place {
+        let host = url.find("://").map_or(0, |end| end + 3);
+        let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |end| host + end);
+        match url[end..].find('?') {
+            _ if at < end => Place::Host,
+            Some(query) if at > end + query => Place::Query,
+            _ => Place::Path,
+        }
+    }
+
+    /// What a group found as it stands there, if it may.
+    fn fill(self, found: &str) -> Option<String> {
+        if found.is_empty() {
+            return None;
+        }
+        match self {
+            Place::Host => {
+                let stays = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+                found.bytes().all(stays).then(|| found.to_owned())
+            }
+            Place::Query => Some(found.replace('/', "%2F")),
+            Place::Path => {
+                let is_part = |part: &str| !part.is_empty() && !part.starts_with('.');
+                found.split('/').all(is_part).then(|| found.to_owned())
+            }
+        }
+    }
+}
+
+/// The places of `$0` to `$9` in a text, each with its number.
+fn places(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let digit = |at: usize| text.as_bytes().get(at + 1).filter(|byte| byte.is_ascii_digit());
+    text.match_indices('$').filter_map(move |(at, _)| Some((at, usize::from(digit(at)? - b'0'))))
+}
+
+/// A text with `fill` for its groups.
+fn filled(text: &str, fill: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
+    let (mut made, mut rest) = (String::with_capacity(text.len()), 0);
+    for (at, group) in places(text) {
+        made.push_str(&text[rest..at]);
+        made.push_str(&fill(at, group)?);
+        rest = at + 2;
+    }
+    made.push_str(&text[rest..]);
+    Some(made)
+}
+
+/// Whether a source asks of a pattern with `groups` groups for none that it has not.
+///
+/// # Errors
+///
+/// What it asks for, and what there is. Holds no secret.
+pub(crate) fn check(source: &Source, groups: usize) -> Result<(), String> {
+    for camera in source.cameras() {
+        let credentials = camera.credentials.as_ref();
+        let texts = credentials.map(|known| [known.username.as_str(), known.password.expose()]);
+        for text in texts.iter().flatten().copied().chain([camera.url.as_str()]) {
+            if let Some(at) =
+                text.find("$G").filter(|at| text[at + 2..].starts_with(|c: char| c.is_ascii_digit()))
+            {
+                let digit = &text[at + 2..at + 3];
+                return Err(format!("`$G{digit}` is how MediaMTX writes it: write `${digit}`"));
+            }
+            let Some((_, group)) = places(text).find(|(_, group)| *group == 0 || *group > groups) else {
+                continue;
+            };
+            let there = match groups {
+                0 => "the pattern has no group, which is a part of it in (parentheses)".to_owned(),
+                1 => "the pattern has one group, which is $1".to_owned(),
+                _ => format!("the pattern has {groups} groups, $1 to ${}", groups.min(9)),
+            };
+            return Err(format!("there is no `${group}`: {there}; a `$` itself is written %24"));
+        }
+    }
+    Ok(())
+}
+
+/// The source for what the groups found, the first at 0; nothing if a name may not say that.
+pub(crate) fn fill(source: &Source, found: &[Option<&str>]) -> Option<Source> {
+    source.map_cameras(|camera| fill_camera(camera, found))
+}
+
+fn fill_camera(camera: &RtspUrl, found: &[Option<&str>]) -> Option<RtspUrl> {
+    let of = |group: usize| found.get(group.checked_sub(1)?).copied().flatten();
+    let url = camera.url.as_str();
+    let text = filled(url, |at, group| Place::of(url, at).fill(of(group)?))?;
+    let made: RtspUrl = text.parse().ok()?;
+    // Whatever a reader of URLs makes of it: it may not be another place than the text says.
+    if made.url.as_str() != text || made.credentials.is_some() {
+        return None;
+    }
+    let plain = |text: &str| filled(text, |_, group| of(group).map(str::to_owned));
+    let credentials = match &camera.credentials {
+        None => None,
+        Some(Credentials { username, password }) => {
+            let password = Secret::from(plain(password.expose())?.as_str());
+            Some(Credentials { username: plain(username)?, password })
+        }
+    };
+    Some(RtspUrl { credentials, ..made })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::Rtsp(text.parse().expect(text))
+    }
+
+    fn made(text: &str, found: &[&str]) -> Option<String> {
+        let source = source(text);
+        check(&source, found.len()).expect(text);
+        let found: Vec<Option<&str>> = found.iter().map(|found| Some(*found)).collect();
+        let made = fill(&source, &found)?;
+        made.cameras().next().map(RtspUrl::expose)
+    }
+
+    #[test]
+    fn a_name_fills_the_part_that_is_left_to_it() {
+        for (text, found, url) in [
+            ("rtsp://10.0.0.$1/main", &["17"][..], "rtsp://10.0.0.17/main"),
+            ("rtsp://10.$1.0.$2:8055/", &["1", "2"], "rtsp://10.1.0.2:8055/"),
+            ("rtsp://cam-$1.lan/h264?channel=$1", &["gate-2"], "rtsp://cam-gate-2.lan/h264?channel=gate-2"),
+            ("rtsp://$1/", &["gate"], "rtsp://gate/"),
+            ("rtsp://origin:8554/$1", &["site1/gate.2"], "rtsp://origin:8554/site1/gate.2"),
+            ("rtsp://h/?a=$1", &["b/c"], "rtsp://h/?a=b%2Fc"),
+            ("rtsp://u$1:canary$2@h/", &["a", "b"], "rtsp://ua:canaryb@h/"),
+            ("rtsp://h/$x?a=$", &[], "rtsp://h/$x?a=$"),
+        ] {
+            assert_eq!(made(text, found).as_deref(), Some(url), "{text} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_chooses_nothing_else() {
+        for (text, found) in [
+            // Another host, by a dot; another address, by a number that is none.
+            ("rtsp://10.0.0.$1/", "5.evil"),
+            ("rtsp://10.0.0.$1/", "300"),
+            ("rtsp://10.0.0.$1/", "5/x"),
+            ("rtsp://$1/", "a.b"),
+            ("rtsp://10.0.0.$1/", ""),
+            // Out of its folder.
+            ("rtsp://h/cams/$1", ".."),
+            ("rtsp://h/cams/$1/x", "a/../b"),
+            ("rtsp://h/cams/.$1", "./x"),
+            ("rtsp://h/cams/.$1", "/x"),
+            ("rtsp://h/cams/$1", "a//b"),
+            ("rtsp://h/cams/$1", ""),
+            ("rtsp://h/?c=$1", ""),
+        ] {
+            assert_eq!(made(text, &[found]), None, "{text} {found}");
+        }
+        assert!(fill(&source("rtsp://h/$1"), &[None]).is_none(), "the group found nothing");
+    }
+
+    #[test]
+    fn a_group_that_is_none_is_said_without_secrets() {
+        for (text, groups, why) in [
+            (
+                "rtsp://u:canary@h/$9",
+                1,
+                "there is no `$9`: the pattern has one group, which is $1; a `$` itself",
+            ),
+            ("rtsp://u:canary$1@h/", 0, "there is no `$1`: the pattern has no group"),
+            ("rtsp://u:canary@h.$3/", 2, "there is no `$3`: the pattern has 2 groups, $1 to $2"),
+            ("rtsp://u:canary@h/$0", 2, "there is no `$0`"),
+            ("rtsp://u:canary@h/$G1", 1, "`$G1` is how MediaMTX writes it: write `$1`"),
+        ] {
+            let said = check(&source(text), groups).expect_err(text);
+            assert!(said.contains(why) && !said.contains("canary"), "{text}: {said}");
+        }
+    }
+}
