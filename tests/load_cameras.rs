@@ -13,6 +13,8 @@ mod files;
 mod players;
 #[path = "load_cameras/stills.rs"]
 mod stills;
+#[path = "load_cameras/zoo.rs"]
+mod zoo;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

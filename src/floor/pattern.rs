@@ -81,7 +81,7 @@ fn fanned_out(viewers: usize, send_times: bool, now: Instant) -> Vec<Step> {
             if send_times {
                 let slice = nals.iter().position(|nal| VideoCodec::H264.nal().role(nal).is_slice());
                 // As long as a real one; what it says is not looked at.
-                nals.insert(slice.unwrap_or(0), send_time::write(u64::MAX / 3));
+                nals.insert(slice.unwrap_or(0), send_time::write(VideoCodec::H264, u64::MAX / 3));
             }
             let unit = AccessUnit { nals, timestamp: i64::from(number) * 3_000, received, after_gap: false };
             line.push(at, video.packetize(unit).expect("the clip's pictures are pictures, by its test"));

@@ -332,7 +332,7 @@ impl Frame {
         self.begin(role);
         match role {
             Role::Slice { .. } => self.digest.write(nal),
-            Role::Info => self.sent = self.sent.or(send_time::read(nal)),
+            Role::Info => self.sent = self.sent.or(send_time::read(codec, nal)),
             // Other modes of packetization were not offered.
             Role::Malformed => self.malformed = true,
             _ => {}

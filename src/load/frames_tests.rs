@@ -1,5 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests need some instant")]
 
+use sluice_media::VideoCodec;
+
 use super::super::delay::Wall;
 use super::*;
 
@@ -119,7 +121,7 @@ fn pictures_have_the_age_of_their_last_packet() {
     let now = Instant::now();
     let mut frames = Frames::new(Delays::since(now, Wall::new(now, Duration::from_secs(1))));
     let picture = |timestamp, sent_ms: u64, ending: u8| {
-        let sei = send_time::write((1_000 + sent_ms) * 1_000_000);
+        let sei = send_time::write(VideoCodec::H264, (1_000 + sent_ms) * 1_000_000);
         let aggregate = [&[24, 0, sei.len() as u8][..], &sei, &[0, 2, 0x67, 1, 0, 1, 0x68]].concat();
         [plain(timestamp, false, &aggregate), plain(timestamp, true, &[0x65, 0x80 | ending])]
     };

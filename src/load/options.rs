@@ -228,7 +228,7 @@ fn rate_or_none(text: &str) -> Result<f64, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let (number, factor) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 0.01));
     match number.parse::<f64>().map(|number| number * factor) {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),

@@ -5,14 +5,14 @@
 
 use bytes::Bytes;
 
-use crate::h264::annex_b;
+use crate::VideoCodec;
 
 static VIDEO: &[u8] = include_bytes!("../source/demo/clip.h264");
 static AUDIO: &[u8] = include_bytes!("../source/demo/clip.opus.bin");
 
 /// The clip's pictures: 300, 30 a second, every 60th an IDR picture with its parameter sets.
 pub fn pictures() -> Vec<Vec<Bytes>> {
-    annex_b::pictures(&Bytes::from_static(VIDEO))
+    VideoCodec::H264.pictures(&Bytes::from_static(VIDEO))
 }
 
 /// The clip's pictures as the file that they are: a byte stream (ITU-T H.264 Annex B).

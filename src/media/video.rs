@@ -71,6 +71,12 @@ impl VideoCodec {
         nal::describes(self.nal(), payload)
     }
 
+    /// The pictures of a byte stream (Annex B) in decoding order, each as its NAL units without start codes, delimiters
+    /// and filler.
+    pub fn pictures(self, stream: &Bytes) -> Vec<Vec<Bytes>> {
+        nal::pictures(self.nal(), stream)
+    }
+
     /// From packets to pictures, of which at most `max_bytes` are held.
     pub fn depacketizer(self, max_bytes: usize) -> Depacketizer {
         Depacketizer::new(self.nal(), max_bytes)

@@ -9,7 +9,7 @@ use crate::wait::wait_for;
 /// `sluice load cameras`, ended with the test.
 pub struct Cameras {
     child: Child,
-    /// URLs, in order.
+    /// URLs, in order; of pairs each second stream behind its first.
     pub urls: Vec<String>,
 }
 
@@ -26,9 +26,9 @@ impl Cameras {
             .spawn()
             .expect("the binary starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let urls: Vec<String> = lines.take(count).map_while(Result::ok).collect();
-        let cameras = Cameras { child, urls };
-        assert_eq!(cameras.urls.len(), count, "the cameras did not start");
+        let urls = count * if arguments.contains(&"--pairs") { 2 } else { 1 };
+        let cameras = Cameras { child, urls: lines.take(urls).map_while(Result::ok).collect() };
+        assert_eq!(cameras.urls.len(), urls, "the cameras did not start");
         cameras
     }
 

@@ -93,7 +93,10 @@ fn an_mp4_that_cannot_be_shown_says_why_and_the_way_out() {
     for (file, sentence) in [
         (make("sound.mp4", &[&SOUND, &["-c:a", "aac"]]), "without a video track"),
         (make("mpeg4.mp4", &[&PICTURES, &["-c:v", "mpeg4"]]), "whose video is of the type mp4v"),
-        (make("h265.mp4", &[&PICTURES, &["-c:v", "libx265", "-x265-params", "log-level=none"]]), "is H.265"),
+        (
+            make("h265.mp4", &[&PICTURES, &["-c:v", "libx265", "-x265-params", "log-level=none"]]),
+            "has B pictures",
+        ),
         (
             make("fragments.mp4", &[&PICTURES, &H264, &["-movflags", "frag_keyframe+empty_moov"]]),
             "make it whole by `ffmpeg",

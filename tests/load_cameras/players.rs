@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 
 use sluice_load::cameras::send_time;
+use sluice_media::VideoCodec;
 
 use super::*;
 
@@ -151,7 +152,11 @@ fn pictures_carry_their_send_time_unless_they_shall_not() {
         let stream = run("ffmpeg", &[&input[..], &output].concat());
         // It is 60 bytes long at the most; what comes behind its end is not read.
         let starts = (2..stream.len()).filter(|&at| stream[at - 2..=at] == [0, 0, 1]);
-        starts.filter_map(|at| send_time::read(&stream[at + 1..stream.len().min(at + 60)])).collect()
+        starts
+            .filter_map(|at| {
+                send_time::read(VideoCodec::H264.nal(), &stream[at + 1..stream.len().min(at + 60)])
+            })
+            .collect()
     };
     let before = nanos();
     let seen = times(&[]);

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use sluice_harness::sample::{PPS, SPS};
 use sluice_load::cameras::send_time;
+use sluice_media::VideoCodec;
 
 /// Pictures from one keyframe to the next.
 const GOP: u32 = 30;
@@ -20,7 +21,7 @@ pub fn packets_of(pictures: u32) -> u64 {
 /// then the slice in fragments. What the slice shows is `shown`.
 pub fn payloads(number: u32, shown: u32, old: Duration) -> Vec<Vec<u8>> {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let sei = send_time::write((since_1970 - old).as_nanos() as u64);
+    let sei = send_time::write(VideoCodec::H264, (since_1970 - old).as_nanos() as u64);
     let keyframe = number.is_multiple_of(GOP);
     let (sets, slice, fragments): (&[&[u8]], u8, u32) =
         if keyframe { (&[SPS, PPS], 5, FRAGMENTS.0) } else { (&[], 1, FRAGMENTS.1) };

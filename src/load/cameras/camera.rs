@@ -5,29 +5,26 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice_media::h264::{IDR, PPS, SPS, kind};
+use sluice_media::nal::Role;
 use sluice_media::{Packets, VideoCodec};
 
 use super::clip::Clip;
 use super::faults::Faults;
 use super::send_time;
 
-/// Time of one Opus packet.
-const PACKET: Duration = Duration::from_millis(20);
-
 /// A ticker that is this much behind was stopped or starved. It leaves out what it missed, as a camera
 /// would, because a burst of old pictures is something that no camera sends.
 const TOO_LATE: Duration = Duration::from_secs(1);
 
-/// `nal_unit_type` of what a picture is made of.
-const SLICES: std::ops::RangeInclusive<u8> = 1..=5;
+/// The payload type of video, a dynamic one.
+const VIDEO_PAYLOAD_TYPE: u8 = 96;
 
 /// The tracks of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Track {
-    /// H.264.
+    /// Pictures.
     Video,
-    /// Opus.
+    /// Sound.
     Audio,
 }
 
@@ -44,19 +41,9 @@ impl Track {
     pub fn control(self) -> &'static str {
         ["track1", "track2"][self.index()]
     }
-
-    /// Its payload type, a dynamic one.
-    pub fn payload_type(self) -> u8 {
-        [96, 97][self.index()]
-    }
-
-    /// Ticks a second of its timestamps.
-    pub fn clock_rate(self) -> u32 {
-        [90_000, 48_000][self.index()]
-    }
 }
 
-/// A picture or an Opus packet, ready for every client.
+/// A picture or a packet of sound, ready for every client.
 #[derive(Debug)]
 pub struct Unit {
     /// What it is of.
@@ -72,7 +59,7 @@ pub struct Unit {
 /// What never changes of a camera.
 #[derive(Debug)]
 pub struct Camera {
-    /// Its path: `cam1`.
+    /// Its path: `cam1`, or `cam1-sub` of a pair's second stream.
     pub name: String,
     /// What it shows.
     pub clip: Arc<Clip>,
@@ -89,10 +76,10 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Camera `index`, from 0, of `count` that begin at `now`, each at its own moment within the first
+    /// The stream of camera `index`, from 0, of `count`, with `suffix` behind its name. They begin at `now`, each at its own moment within the first
     /// picture's time. `random` is where its timestamps begin.
     pub fn new(
-        (index, count): (usize, usize),
+        (index, count, suffix): (usize, usize, &str),
         clip: Arc<Clip>,
         faults: &Faults,
         send_times: bool,
@@ -101,7 +88,7 @@ impl Camera {
     ) -> Camera {
         let phase = Duration::from_secs_f64(index as f64 / count.max(1) as f64 / clip.fps);
         Camera {
-            name: format!("cam{}", index + 1),
+            name: format!("cam{}{suffix}", index + 1),
             faults: faults.of(index),
             send_times,
             began: now + phase,
@@ -113,8 +100,24 @@ impl Camera {
 
     /// Its tracks.
     pub fn tracks(&self) -> impl Iterator<Item = Track> {
-        let silent = self.clip.packets.is_empty();
+        let silent = self.clip.sound.is_none();
         Track::ALL.into_iter().filter(move |track| !(silent && *track == Track::Audio))
+    }
+
+    /// The payload type of a track.
+    pub fn payload_type(&self, track: Track) -> u8 {
+        match (track, &self.clip.sound) {
+            (Track::Audio, Some(sound)) => sound.payload_type,
+            _ => VIDEO_PAYLOAD_TYPE,
+        }
+    }
+
+    /// Ticks a second of a track's timestamps.
+    fn clock_rate(&self, track: Track) -> u32 {
+        match (track, &self.clip.sound) {
+            (Track::Audio, Some(sound)) => sound.clock_rate,
+            _ => VideoCodec::CLOCK_RATE,
+        }
     }
 
     /// RTP timestamp of a track at a time.
@@ -123,9 +126,9 @@ impl Camera {
     }
 
     fn timestamp_after(&self, track: Track, elapsed: Duration) -> u32 {
-        let time = elapsed + self.faults.ahead(elapsed);
+        let time = self.faults.drifted(elapsed) + self.faults.ahead(elapsed);
         // Rounded, so that pictures step by whole ticks where their rate allows it. Wraps, as it must.
-        let ticks = (time.as_nanos() * u128::from(track.clock_rate()) + 500_000_000) / 1_000_000_000;
+        let ticks = (time.as_nanos() * u128::from(self.clock_rate(track)) + 500_000_000) / 1_000_000_000;
         self.first_timestamps[track.index()].wrapping_add(ticks as u32)
     }
 
@@ -133,7 +136,7 @@ impl Camera {
     fn elapsed(&self, track: Track, number: u64) -> Duration {
         match track {
             Track::Video => Duration::from_nanos((number as f64 * 1e9 / self.clip.fps) as u64),
-            Track::Audio => Duration::from_nanos(number * PACKET.as_nanos() as u64),
+            Track::Audio => self.clip.sound.as_ref().map_or(Duration::MAX, |sound| sound.elapsed(number)),
         }
     }
 
@@ -145,24 +148,27 @@ impl Camera {
             Track::Video => {
                 let at = (self.start as u64 + number) % self.clip.pictures.len() as u64;
                 let nals = &self.clip.pictures[at as usize];
-                let keyframe = nals.iter().any(|nal| kind(nal) == IDR);
+                let codec = self.clip.codec;
+                let keyframe = codec.is_keyframe(nals);
                 let mut nals = nals.clone();
                 if !self.faults.sets_in_stream() {
-                    nals.retain(|nal| !matches!(kind(nal), SPS | PPS));
+                    nals.retain(|nal| !matches!(codec.nal().role(nal), Role::Set(_)));
                 }
                 if self.send_times {
-                    let slice = nals.iter().position(|nal| SLICES.contains(&kind(nal)));
-                    nals.insert(slice.unwrap_or(0), send_time::write(realtime_nanos));
+                    let slice = nals.iter().position(|nal| codec.nal().role(nal).is_slice());
+                    nals.insert(slice.unwrap_or(0), send_time::write(codec, realtime_nanos));
                 }
                 let nals: Vec<&[u8]> = nals.iter().map(|nal| &nal[..]).collect();
-                let payloads = VideoCodec::H264.payloads(&nals, self.faults.max_payload());
+                let payloads = codec.payloads(&nals, self.faults.max_payload());
                 Unit { track, timestamp, keyframe, payloads }
             }
             Track::Audio => {
                 // Where the picture is, to the nearest packet.
-                let start = self.start as f64 / self.clip.fps / PACKET.as_secs_f64();
-                let at = (start as u64 + number) % self.clip.packets.len().max(1) as u64;
-                let packet = self.clip.packets.get(at as usize);
+                let start = Duration::from_secs_f64(self.start as f64 / self.clip.fps);
+                let packet = self.clip.sound.as_ref().and_then(|sound| {
+                    let at = (sound.at(start) + number) % sound.payloads.len().max(1) as u64;
+                    sound.payloads.get(at as usize)
+                });
                 let payloads = packet.into_iter().collect();
                 Unit { track, timestamp, keyframe: true, payloads }
             }

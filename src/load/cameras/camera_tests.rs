@@ -1,13 +1,15 @@
 //! One camera: pace, loop, timestamps, and what a picture is made of.
 #![expect(clippy::disallowed_methods, reason = "any instant serves")]
 
+use sluice_media::h264::kind;
+
 use super::super::faults::Missing;
 use super::*;
 
 fn camera(index: usize, count: usize, faults: &Faults) -> Arc<Camera> {
     let clip = Arc::new(Clip::demo());
     // The random beginnings are such that 32 bits wrap soon.
-    Arc::new(Camera::new((index, count), clip, faults, true, Instant::now(), [u32::MAX - 30_000, 5]))
+    Arc::new(Camera::new((index, count, ""), clip, faults, true, Instant::now(), [u32::MAX - 30_000, 5]))
 }
 
 /// All units of `time` from the camera's beginning.
@@ -68,7 +70,8 @@ fn it_loops_for_ever_with_timestamps_that_go_on() {
 fn cameras_send_at_different_moments() {
     let clip = Arc::new(Clip::demo());
     let now = Instant::now();
-    let began = |index| Camera::new((index, 4), clip.clone(), &Faults::default(), true, now, [0; 2]).began;
+    let began =
+        |index| Camera::new((index, 4, ""), clip.clone(), &Faults::default(), true, now, [0; 2]).began;
     let steps: Vec<u128> = (0..4).map(|index| (began(index) - now).as_micros()).collect();
     assert_eq!(steps, [0, 8_333, 16_666, 25_000]);
 }
@@ -81,7 +84,7 @@ fn pictures_say_when_they_were_sent_in_front_of_their_slices() {
         assert_eq!(kinds(unit), expected);
         assert!(unit.payloads.iter().all(|payload| payload.len() <= 1_388));
         if !unit.keyframe {
-            assert_eq!(send_time::read(&unit.payloads[0]), Some(1_000));
+            assert_eq!(send_time::read(VideoCodec::H264.nal(), &unit.payloads[0]), Some(1_000));
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::{interval, timeout};
 use super::auth::Credentials;
 use super::camera::{Camera, Track, Unit};
 use super::faults::Act;
+use super::mile::Mile;
 use super::session::{Change, Outgoing, Session};
 use super::transport::Way;
 use super::{Figures, rtp};
@@ -126,10 +127,18 @@ struct Playback {
     awaits_keyframe: bool,
     /// When the next report of each track is due.
     reports: [Instant; 2],
+    /// The way of each track's packets by UDP.
+    miles: [Mile; 2],
 }
 
 impl Client {
     async fn run(mut self) -> Result<std::convert::Infallible, End> {
+        let end = self.until_end().await;
+        self.stop();
+        end
+    }
+
+    async fn until_end(&mut self) -> Result<std::convert::Infallible, End> {
         let mut looks = interval(IDLE_LOOK);
         loop {
             tokio::select! {
@@ -195,8 +204,10 @@ impl Client {
             (Change::Play, Some(index)) => {
                 let now = Instant::now();
                 self.shared.figures.plays.fetch_add(1, Ordering::Relaxed);
+                let camera = self.shared.cameras[index].clone();
                 self.playback = Some(Playback {
-                    camera: self.shared.cameras[index].clone(),
+                    miles: [(); 2].map(|()| camera.faults.mile(rand::random())),
+                    camera,
                     units: self.shared.units[index].subscribe(),
                     since: now,
                     garbage: 0,
@@ -204,8 +215,17 @@ impl Client {
                     reports: [now; 2],
                 });
             }
-            (Change::Stop, _) => self.playback = None,
+            (Change::Stop, _) => self.stop(),
             _ => {}
+        }
+    }
+
+    /// Ends what plays, and counts what its ways did.
+    fn stop(&mut self) {
+        let Some(playback) = self.playback.take() else { return };
+        for done in playback.miles.iter().map(Mile::done) {
+            self.shared.figures.lost.fetch_add(done.lost, Ordering::Relaxed);
+            self.shared.figures.reordered.fetch_add(done.held, Ordering::Relaxed);
         }
     }
 
@@ -253,15 +273,32 @@ impl Client {
         }
         let last = unit.payloads.len().saturating_sub(1);
         for (index, payload) in unit.payloads.iter().enumerate() {
-            // Video: the end of a picture (RFC 6184 §5.1); audio: the start of a talkspurt (RFC 3551 §4.1).
-            let marker = match unit.track {
-                Track::Video => index == last,
-                Track::Audio => stream.is_new(),
+            let marker = match (unit.track, &playback.camera.clip.sound) {
+                // The end of a picture (RFC 6184 §5.1, RFC 7798 §4.1).
+                (Track::Video, _) => index == last,
+                (Track::Audio, sound) => {
+                    stream.is_new() || sound.as_ref().is_some_and(|sound| sound.marks_each)
+                }
             };
             let start = begin(out, *way, false);
             stream.packet(unit.timestamp, marker, payload, out);
-            finish(out, start, *way, sockets).await?;
+            match *way {
+                Way::Interleaved { .. } => finish(out, start, *way, sockets).await?,
+                Way::Udp { rtp, .. } => {
+                    let (passes, released) = playback.miles[unit.track.index()].pass(&out[start.start..]);
+                    if passes {
+                        send_to(&sockets.0, &out[start.start..], rtp).await?;
+                    }
+                    if let Some(released) = released {
+                        send_to(&sockets.0, &released, rtp).await?;
+                    }
+                    out.truncate(start.start);
+                }
+            }
             self.shared.figures.bytes.fetch_add((rtp::HEADER + payload.len()) as u64, Ordering::Relaxed);
+        }
+        if let (Way::Udp { rtp, .. }, Some(late)) = (*way, playback.miles[unit.track.index()].end()) {
+            send_to(&sockets.0, &late, rtp).await?;
         }
         self.shared.figures.packets.fetch_add(unit.payloads.len() as u64, Ordering::Relaxed);
         Ok(())

@@ -1,15 +1,15 @@
-//! What the cameras show: the demo's clip, or a file with H.264.
+//! What the cameras show: the demo's clip, or a file with H.264 or H.265.
 //!
 //! Owns the judgement whether a file can be replayed for ever. Never knows a camera.
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use sluice_media::h264::{IDR, PPS, SPS, annex_b, is_slice, kind};
-use sluice_media::nal::SliceKind;
+use sluice_media::nal::{Role, SliceKind, VideoFacts};
 use sluice_media::{VideoCodec, clip};
 
 use super::mp4::{self, Mp4Error};
+use super::sound::{Audio, Sound};
 
 /// Bytes of a file at the most. It is held in memory; raising it costs that.
 const MAX_FILE: u64 = 256 << 20;
@@ -26,18 +26,20 @@ const FPS: std::ops::RangeInclusive<f64> = 1.0..=240.0;
 /// Pictures and sound to be repeated without end. They begin with a keyframe.
 #[derive(Debug)]
 pub struct Clip {
+    /// What it is encoded with.
+    pub codec: VideoCodec,
     /// NAL units of each picture.
     pub pictures: Vec<Vec<Bytes>>,
     /// Indices of the pictures that are keyframes; the first is 0.
     pub keyframes: Vec<usize>,
-    /// Opus packets of 20 ms; empty for a file, which holds none.
-    pub packets: Vec<Bytes>,
+    /// What is heard, which is never a file's own.
+    pub sound: Option<Sound>,
     /// Pictures a second.
     pub fps: f64,
-    /// The first sequence parameter set, at least 4 bytes.
-    pub sps: Bytes,
-    /// The first picture parameter set.
-    pub pps: Bytes,
+    /// The first parameter set of each kind, in the order of the codec's own list.
+    pub sets: Vec<Bytes>,
+    /// What the one of them says that describes the video.
+    pub facts: VideoFacts,
 }
 
 /// Why a file cannot be replayed.
@@ -55,12 +57,12 @@ pub enum ClipError {
     /// It is an MP4 file of an unlikely pace.
     #[error("clip {0} has {1:.3} pictures a second; say how many to send by --fps (1 to 240)")]
     Fps(PathBuf, f64),
-    /// It is something else than H.264.
+    /// It is something else than H.264 or H.265.
     #[error(
-        "clip {0} is neither MP4 nor an H.264 byte stream (Annex B), or has no keyframe (IDR) with its parameter \
-         sets: make one by `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.mp4`"
+        "clip {0} is neither MP4 nor an H.264 byte stream (Annex B) nor one of H.265, or has no keyframe with its \
+         parameter sets: make one by `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.mp4`"
     )]
-    NotH264(PathBuf),
+    NotVideo(PathBuf),
     /// It has B pictures: their order of display is not that of the file, and no time is in it.
     #[error(
         "clip {0} has B pictures, which cameras do not send and browsers do not play: encode it again by \
@@ -72,7 +74,8 @@ pub enum ClipError {
 impl Clip {
     /// The demo's: 10 s of 720p30 with an IDR picture every 2 s, and its sound.
     pub fn demo() -> Clip {
-        Clip::new(clip::pictures(), clip::packets(), DEMO_FPS).expect("the demo is a clip, by its test")
+        let demo = Clip::new(VideoCodec::H264, clip::pictures(), DEMO_FPS);
+        Clip { sound: Sound::of(Audio::Opus), ..demo.expect("the demo is a clip, by its test") }
     }
 
     /// A file, without sound, at `fps` pictures a second, or as many as it says. Reads it; blocks.
@@ -85,31 +88,45 @@ impl Clip {
             return Err(ClipError::TooLarge(path.into(), bytes));
         }
         let file = Bytes::from(std::fs::read(path).map_err(failed)?);
-        let (pictures, own_fps) = if mp4::is_mp4(&file) {
+        let clip = if mp4::is_mp4(&file) {
             let video = mp4::read(&file).map_err(|error| ClipError::Mp4(path.into(), error))?;
-            (video.pictures, video.fps)
+            Clip::new(video.codec, video.pictures, fps.unwrap_or(video.fps))
         } else {
-            (annex_b::pictures(&file), BYTE_STREAM_FPS)
+            // What is one codec's keyframe with its parameter sets is nothing of the kind to the other.
+            let read =
+                |codec: VideoCodec| Clip::new(codec, codec.pictures(&file), fps.unwrap_or(BYTE_STREAM_FPS));
+            VideoCodec::ALL.into_iter().find_map(read)
         };
-        let fps = fps.unwrap_or(own_fps);
-        if !FPS.contains(&fps) {
-            return Err(ClipError::Fps(path.into(), fps));
+        let clip = clip.ok_or_else(|| ClipError::NotVideo(path.into()))?;
+        if !FPS.contains(&clip.fps) {
+            return Err(ClipError::Fps(path.into(), clip.fps));
         }
-        if pictures.iter().any(|picture| is_b(picture)) {
+        if clip.has_b_pictures() {
             return Err(ClipError::BPictures(path.into()));
         }
-        Clip::new(pictures, Vec::new(), fps).ok_or_else(|| ClipError::NotH264(path.into()))
+        Ok(clip)
     }
 
     /// Leaves out what is before the first keyframe. `None` without one, or without parameter sets.
-    fn new(mut pictures: Vec<Vec<Bytes>>, packets: Vec<Bytes>, fps: f64) -> Option<Clip> {
-        let is_keyframe = |picture: &Vec<Bytes>| picture.iter().any(|nal| kind(nal) == IDR);
-        let first = |wanted| pictures.iter().flatten().find(|nal| kind(nal) == wanted).cloned();
-        let sps = first(SPS).filter(|sps| sps.len() >= 4)?;
-        let pps = first(PPS)?;
+    fn new(codec: VideoCodec, mut pictures: Vec<Vec<Bytes>>, fps: f64) -> Option<Clip> {
+        let is_keyframe = |picture: &Vec<Bytes>| codec.is_keyframe(picture);
+        let nal = codec.nal();
+        let first = |set| pictures.iter().flatten().find(|unit| nal.role(unit) == Role::Set(set)).cloned();
+        let sets = (0..nal.sets().len()).map(first).collect::<Option<Vec<Bytes>>>()?;
+        let facts = sets.iter().find_map(|set| nal.describe(set))?;
+        facts.profile_level_id?;
         pictures.drain(..pictures.iter().position(is_keyframe)?);
         let keyframes = (0..pictures.len()).filter(|&index| is_keyframe(&pictures[index])).collect();
-        Some(Clip { pictures, keyframes, packets, fps, sps, pps })
+        Some(Clip { codec, pictures, keyframes, sound: None, fps, sets, facts })
+    }
+
+    /// Whether pictures are shown in another order than they come. Of H.265 the parameter sets tell, because its B slices
+    /// often refer to the past only; of H.264 they often do not, and its B slices hardly ever do that.
+    fn has_b_pictures(&self) -> bool {
+        match self.codec {
+            VideoCodec::H264 => self.pictures.iter().any(|picture| is_b(picture)),
+            VideoCodec::H265 => self.facts.b_pictures,
+        }
     }
 
     /// Where camera `index` of `count` begins: the cameras' keyframes come evenly spread over time, and
@@ -122,10 +139,11 @@ impl Clip {
     }
 }
 
-/// Whether a picture's first slice is a B slice.
+/// Whether the first slice of a picture in H.264 is a B slice.
 fn is_b(picture: &[Bytes]) -> bool {
-    let slice = picture.iter().find(|nal| is_slice(nal));
-    slice.and_then(|nal| VideoCodec::H264.nal().slice_head(nal)).is_some_and(|head| head.kind == SliceKind::B)
+    let codec = VideoCodec::H264.nal();
+    let slice = picture.iter().find(|nal| codec.role(nal).is_slice());
+    slice.and_then(|nal| codec.slice_head(nal)).is_some_and(|head| head.kind == SliceKind::B)
 }
 
 #[cfg(test)]
@@ -144,10 +162,11 @@ mod tests {
             picture(&[&[0x41, 0x9a]]),
             picture(&[&[0x65, 0x88]]),
         ];
-        let clip = Clip::new(pictures, Vec::new(), 25.0).expect("a clip");
+        let of = |pictures| Clip::new(VideoCodec::H264, pictures, 25.0);
+        let clip = of(pictures).expect("a clip");
         assert_eq!((clip.pictures.len(), &clip.keyframes[..]), (3, &[0, 2][..]));
-        assert!(Clip::new(vec![picture(&[&[0x65, 0x88]])], Vec::new(), 25.0).is_none(), "no parameter sets");
-        assert!(Clip::new(Vec::new(), Vec::new(), 25.0).is_none());
+        assert!(of(vec![picture(&[&[0x65, 0x88]])]).is_none(), "no parameter sets");
+        assert!(of(Vec::new()).is_none());
     }
 
     #[test]

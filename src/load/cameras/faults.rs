@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::mile::Mile;
+use crate::options::share;
+
 /// What a camera's clock is ahead by every other time that it jumps.
 const JUMP: Duration = Duration::from_secs(3_600);
 
@@ -17,6 +20,9 @@ pub const HUGE_CONTENT_LENGTH: &str = "2147483647";
 /// tunnels in Ethernet's 1,500; and with `--big-packets`, as cameras do that know only TCP.
 const PAYLOAD: usize = 1_388;
 const BIG_PAYLOAD: usize = 60_000;
+
+/// Parts in a million that a clock may be wrong by: a tenth. Cheap crystals have 100.
+const MAX_DRIFT: i64 = 100_000;
 
 /// Misbehaviour. Without any the cameras are good ones.
 #[derive(Debug, Clone, Default, Args)]
@@ -45,6 +51,15 @@ pub struct Faults {
     /// Leave SPS and PPS out of the stream, or out of the session description, too
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "stream")]
     pub no_parameter_sets: Option<Missing>,
+    /// Let the clock of the timestamps run faster by so many parts in a million, or slower if negative
+    #[arg(long, value_name = "PPM", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-MAX_DRIFT..=MAX_DRIFT))]
+    pub clock_drift: Option<i32>,
+    /// Lose packets sent by UDP: 5% or 0.05
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub udp_loss: Option<f64>,
+    /// Send packets of pictures by UDP behind the three that follow them, or as the last of their picture: 5% or 0.05
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub udp_reorder: Option<f64>,
     /// Send RTP packets of up to 60,000 bytes
     #[arg(long)]
     pub big_packets: bool,
@@ -102,6 +117,18 @@ impl Faults {
         if jumps % 2 == 1 { JUMP } else { Duration::ZERO }
     }
 
+    /// What a clock shows of `elapsed` that drifts.
+    pub fn drifted(&self, elapsed: Duration) -> Duration {
+        let ppm = i64::from(self.clock_drift.unwrap_or_default());
+        let rate = 1_000_000_u64.saturating_add_signed(ppm);
+        Duration::from_nanos((elapsed.as_nanos() * u128::from(rate) / 1_000_000) as u64)
+    }
+
+    /// The way of a track's UDP packets, whose chances follow from `seed`.
+    pub fn mile(&self, seed: u64) -> Mile {
+        Mile::new(self.udp_loss.unwrap_or_default(), self.udp_reorder.unwrap_or_default(), seed)
+    }
+
     /// Whether the stream has parameter sets.
     pub fn sets_in_stream(&self) -> bool {
         self.no_parameter_sets.is_none()
@@ -150,6 +177,11 @@ mod tests {
         let faults = Faults { timestamp_jump: Some(seconds(10)), ..good };
         let ahead = [0, 9, 10, 19, 20, 30].map(|second| faults.ahead(seconds(second)).as_secs());
         assert_eq!(ahead, [0, 0, 3_600, 3_600, 0, 3_600]);
+
+        for (ppm, shown) in [(None, 1_000_000), (Some(250), 1_000_250), (Some(-250), 999_750)] {
+            let faults = Faults { clock_drift: ppm, ..Faults::default() };
+            assert_eq!(faults.drifted(seconds(1)), Duration::from_micros(shown));
+        }
     }
 
     #[test]

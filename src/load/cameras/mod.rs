@@ -13,12 +13,14 @@ mod camera;
 mod client;
 mod clip;
 mod faults;
+mod mile;
 mod mp4;
 mod options;
 mod rtp;
 mod sdp;
 pub mod send_time;
 mod session;
+mod sound;
 mod transport;
 
 use std::io::IsTerminal;
@@ -44,6 +46,9 @@ use self::clip::{Clip, ClipError};
 /// Units that wait for a client which does not keep up: about a second. More cost memory, fewer drop
 /// media at a shorter pause of the client's.
 const QUEUE: usize = 96;
+
+/// Behind the name of a pair's second stream.
+const SUB: &str = "-sub";
 
 /// Exit code when the cameras cannot be started.
 const CANNOT_RUN: u8 = 2;
@@ -88,6 +93,9 @@ struct Figures {
     /// RTP packets sent, and their bytes.
     packets: AtomicU64,
     bytes: AtomicU64,
+    /// Packets that were to be lost by UDP, and to come late, in sessions that are over.
+    lost: AtomicU64,
+    reordered: AtomicU64,
     /// Units that clients did not take in time.
     missed: AtomicU64,
     /// Units made, those of them that were late, and those left out because they were much too late.
@@ -120,7 +128,7 @@ async fn serve(options: &Options) -> Result<(), CamerasError> {
     // Before the start, so that a signal during it is not lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(CamerasError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CamerasError::Start)?;
-    let cameras = Cameras::listen(options, options.clip()?).await?;
+    let cameras = Cameras::listen(options, options.clip()?, options.sub_clip()?).await?;
     for camera in cameras.shared.cameras.iter() {
         println!("rtsp://{}/{}", cameras.address, camera.name);
     }
@@ -149,7 +157,7 @@ struct Cameras {
 }
 
 impl Cameras {
-    async fn listen(options: &Options, clip: Clip) -> Result<Cameras, CamerasError> {
+    async fn listen(options: &Options, clip: Clip, sub: Option<Clip>) -> Result<Cameras, CamerasError> {
         let wanted = SocketAddr::new(options.listen, options.rtsp_port);
         let failed = |error| CamerasError::Listen(wanted, error);
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
@@ -159,13 +167,18 @@ impl Cameras {
         let udp_ports =
             (udp.0.local_addr().map_err(failed)?.port(), udp.1.local_addr().map_err(failed)?.port());
 
-        let (clip, now, count) = (Arc::new(clip), Instant::now(), usize::from(options.count));
+        let (now, count) = (Instant::now(), usize::from(options.count));
+        // A pair's second stream is a camera of its own but for its name.
+        let mut clips = vec![("", Arc::new(clip))];
+        clips.extend(sub.map(|sub| (SUB, Arc::new(sub))));
         let camera = |index| {
-            let (clip, random) = (clip.clone(), [rand::random(), rand::random()]);
-            let send_times = !options.no_timestamps;
-            Arc::new(Camera::new((index, count), clip, &options.faults, send_times, now, random))
+            clips.iter().map(move |(suffix, clip)| {
+                let (clip, random) = (clip.clone(), [rand::random(), rand::random()]);
+                let send_times = !options.no_timestamps;
+                Arc::new(Camera::new((index, count, suffix), clip, &options.faults, send_times, now, random))
+            })
         };
-        let cameras: Arc<[Arc<Camera>]> = (0..count).map(camera).collect();
+        let cameras: Arc<[Arc<Camera>]> = (0..count).flat_map(camera).collect();
         let units = cameras.iter().map(|_| broadcast::Sender::new(QUEUE)).collect();
         let (credentials, figures) = (options.auth.clone(), Figures::default());
         let shared = Shared { cameras, units, udp, udp_ports, credentials, figures };
@@ -304,6 +317,8 @@ impl Figures {
             sessions = self.plays.load(Ordering::Relaxed),
             packets = self.packets.load(Ordering::Relaxed),
             bytes = self.bytes.load(Ordering::Relaxed),
+            lost_by_udp = self.lost.load(Ordering::Relaxed),
+            reordered_by_udp = self.reordered.load(Ordering::Relaxed),
             missed_by_slow_clients = self.missed.load(Ordering::Relaxed),
             late = self.late.load(Ordering::Relaxed),
             skipped = self.skipped.load(Ordering::Relaxed),

@@ -1,19 +1,22 @@
-//! The H.264 pictures of an MP4 file (ISO/IEC 14496-12 and -15), as a byte stream would have them.
+//! The H.264 or H.265 pictures of an MP4 file (ISO/IEC 14496-12 and -15), as a byte stream would have them.
 //!
 //! Owns the way from samples to NAL units: lengths are taken away, and parameter sets, which such files keep
-//! apart (`avcC`), are put in front of each keyframe that has none. Never decodes, and leaves sound out.
+//! apart (`avcC`, `hvcC`), are put in front of each keyframe that has none. Never decodes, and leaves sound out.
 
 use bytes::Bytes;
 use shiguredo_mp4::TrackKind;
-use shiguredo_mp4::boxes::{AvccBox, SampleEntry};
+use shiguredo_mp4::boxes::{AvccBox, HvccBox, SampleEntry};
 use shiguredo_mp4::demux::{
     DemuxError, Input, Mp4FileDemuxer, Mp4FileKind, Mp4FileKindDetector, RequiredInput,
 };
-use sluice_media::h264::{IDR, NEEDLESS, PPS, SPS, kind};
+use sluice_media::VideoCodec;
+use sluice_media::nal::Role;
 
 /// What is in a file.
 #[derive(Debug)]
 pub struct Video {
+    /// What it is encoded with.
+    pub codec: VideoCodec,
     /// NAL units of each picture, in the order of decoding.
     pub pictures: Vec<Vec<Bytes>>,
     /// Pictures a second, on average over the file.
@@ -34,7 +37,7 @@ pub enum Mp4Error {
     NoVideo,
     /// Its first video track is of another codec.
     #[error(
-        "is an MP4 file whose video is {0}; only H.264 (avc1) can be sent: encode it again \
+        "is an MP4 file whose video is {0}; only H.264 (avc1) and H.265 (hvc1, hev1) can be sent: encode it again \
          by `ffmpeg -i INPUT -an -c:v libx264 -bf 0 -g 60 OUTPUT.mp4`"
     )]
     Codec(String),
@@ -88,7 +91,8 @@ pub fn read(file: &Bytes) -> Result<Video, Mp4Error> {
     if ticks == 0 {
         return Err(Mp4Error::Broken("its pictures last no time".to_owned()));
     }
-    Ok(Video { fps: pictures.len() as f64 * f64::from(timescale) / ticks as f64, pictures })
+    let codec = format.map_or(VideoCodec::H264, |format| format.codec);
+    Ok(Video { codec, fps: pictures.len() as f64 * f64::from(timescale) / ticks as f64, pictures })
 }
 
 fn is_fragmented(file: &[u8]) -> bool {
@@ -104,18 +108,37 @@ fn is_fragmented(file: &[u8]) -> bool {
 
 /// How samples are written.
 struct Format {
+    codec: VideoCodec,
     /// Bytes of the length in front of each NAL unit.
     length_bytes: usize,
-    /// Parameter sets, SPS first.
+    /// Parameter sets, each before those that refer to it.
     sets: Vec<Bytes>,
 }
 
 impl Format {
     fn of(entry: &SampleEntry) -> Result<Format, Mp4Error> {
-        let SampleEntry::Avc1(avc1) = entry else { return Err(Mp4Error::Codec(name(entry))) };
-        let AvccBox { sps_list, pps_list, length_size_minus_one, .. } = &avc1.avcc_box;
-        let sets = sps_list.iter().chain(pps_list).map(|set| Bytes::copy_from_slice(set)).collect();
-        Ok(Format { length_bytes: usize::from(length_size_minus_one.get()) + 1, sets })
+        match entry {
+            SampleEntry::Avc1(avc1) => {
+                let AvccBox { sps_list, pps_list, length_size_minus_one, .. } = &avc1.avcc_box;
+                let sets = sps_list.iter().chain(pps_list);
+                Ok(Format::new(VideoCodec::H264, length_size_minus_one.get(), sets))
+            }
+            SampleEntry::Hvc1(hvc1) => Ok(Format::hvcc(&hvc1.hvcc_box)),
+            SampleEntry::Hev1(hev1) => Ok(Format::hvcc(&hev1.hvcc_box)),
+            other => Err(Mp4Error::Codec(name(other))),
+        }
+    }
+
+    fn hvcc(hvcc: &HvccBox) -> Format {
+        let sets = hvcc.nalu_arrays.iter().flat_map(|array| &array.nalus);
+        Format::new(VideoCodec::H265, hvcc.length_size_minus_one.get(), sets)
+    }
+
+    fn new<'a>(codec: VideoCodec, length: u8, sets: impl Iterator<Item = &'a Vec<u8>>) -> Format {
+        let mut sets: Vec<Bytes> = sets.map(|set| Bytes::copy_from_slice(set)).collect();
+        // Whatever else stands there is no parameter set.
+        sets.retain(|set| matches!(codec.nal().role(set), Role::Set(_)));
+        Format { codec, length_bytes: usize::from(length) + 1, sets }
     }
 
     /// The NAL units of a sample, without delimiters and filler. A keyframe begins with parameter sets.
@@ -125,12 +148,14 @@ impl Format {
         while !rest.is_empty() {
             let nal = self.split_nal(&mut rest);
             let nal = nal.ok_or_else(|| Mp4Error::Broken("a picture ends within a NAL unit".to_owned()))?;
-            if !nal.is_empty() && !NEEDLESS.contains(&kind(&nal)) {
+            let role = self.codec.nal().role(&nal);
+            if !nal.is_empty() && !matches!(role, Role::Needless | Role::Delimiter) {
                 nals.push(nal);
             }
         }
-        let has = |wanted| nals.iter().any(|nal| kind(nal) == wanted);
-        if has(IDR) && !(has(SPS) && has(PPS)) {
+        let codec = self.codec.nal();
+        let has = |set| nals.iter().any(|nal| codec.role(nal) == Role::Set(set));
+        if self.codec.is_keyframe(&nals) && !(0..codec.sets().len()).all(has) {
             nals.splice(..0, self.sets.iter().cloned());
         }
         Ok(nals)
@@ -146,7 +171,6 @@ impl Format {
 /// What a codec is called, for people.
 fn name(entry: &SampleEntry) -> String {
     match entry {
-        SampleEntry::Hev1(_) | SampleEntry::Hvc1(_) => "H.265".to_owned(),
         SampleEntry::Vp08(_) => "VP8".to_owned(),
         SampleEntry::Vp09(_) => "VP9".to_owned(),
         SampleEntry::Av01(_) => "AV1".to_owned(),
@@ -161,7 +185,7 @@ mod tests {
 
     fn format(length_bytes: usize) -> Format {
         let sets = vec![Bytes::from_static(&[0x67, 1, 2, 3]), Bytes::from_static(&[0x68, 4])];
-        Format { length_bytes, sets }
+        Format { codec: VideoCodec::H264, length_bytes, sets }
     }
 
     fn picture(length_bytes: usize, sample: &[u8]) -> Option<Vec<Vec<u8>>> {

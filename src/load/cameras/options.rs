@@ -3,14 +3,15 @@
 //! Owns defaults, units and limits; those of misbehaviour are in `faults`. Never starts anything.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::auth::Credentials;
 use super::clip::{Clip, ClipError};
 use super::faults::{self, Faults};
+use super::sound::{Audio, Sound};
 
 /// Cameras for load tests: RTSP over TCP and UDP, a looped clip, frames that carry their send time.
 #[derive(Debug, Clone, Args)]
@@ -24,16 +25,21 @@ pub struct Options {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub listen: IpAddr,
-    /// Show this file instead of the demo, without sound: H.264 without B pictures, in MP4 or as a byte
-    /// stream (Annex B)
-    #[arg(long, value_name = "FILE.mp4|FILE.h264")]
+    /// Show this file instead of the demo: H.264 or H.265 without B pictures, in MP4 or as a byte stream (Annex B)
+    #[arg(long, value_name = "FILE")]
     pub clip: Option<PathBuf>,
-    /// Pictures a second of the clip [default: what an MP4 file says on average, 30 for a byte stream]
+    /// Give each camera a second stream, rtsp://ADDRESS:PORT/cam1-sub ...
+    #[arg(long)]
+    pub pairs: bool,
+    /// What the second streams show, as --clip [default: what the first show]
+    #[arg(long, value_name = "FILE", requires = "pairs")]
+    pub sub_clip: Option<PathBuf>,
+    /// Pictures a second of the clips [default: what an MP4 file says on average, 30 for a byte stream]
     #[arg(long, requires = "clip", value_parser = fps)]
     pub fps: Option<f64>,
-    /// Sound of the demo
-    #[arg(long, value_name = "CODEC", default_value = "opus")]
-    pub audio: Audio,
+    /// Sound, which is never that of a file [default: opus with the demo, none with a file]
+    #[arg(long, value_name = "CODEC")]
+    pub audio: Option<Audio>,
     /// Leave out the send time (SEI) of pictures
     #[arg(long)]
     pub no_timestamps: bool,
@@ -51,24 +57,25 @@ pub struct Options {
     pub faults: Faults,
 }
 
-/// Whether cameras have sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Audio {
-    /// Opus, stereo, 48 kHz.
-    Opus,
-    /// None.
-    None,
-}
-
 impl Options {
     /// What the cameras show. Reads a file; blocks.
     pub fn clip(&self) -> Result<Clip, ClipError> {
-        let mut clip = match &self.clip {
+        self.clip_of(self.clip.as_deref())
+    }
+
+    /// What their second streams show, if they have such. Reads a file; blocks.
+    pub fn sub_clip(&self) -> Result<Option<Clip>, ClipError> {
+        let path = self.sub_clip.as_deref().or(self.clip.as_deref());
+        self.pairs.then(|| self.clip_of(path)).transpose()
+    }
+
+    fn clip_of(&self, path: Option<&Path>) -> Result<Clip, ClipError> {
+        let mut clip = match path {
             Some(path) => Clip::read(path, self.fps)?,
             None => Clip::demo(),
         };
-        if self.audio == Audio::None {
-            clip.packets.clear();
+        if let Some(audio) = self.audio {
+            clip.sound = Sound::of(audio);
         }
         Ok(clip)
     }
@@ -104,8 +111,13 @@ mod tests {
         assert!(options.faults.sets_in_stream() && options.faults.sets_in_description());
         assert_eq!(options.faults.max_payload(), 1_388);
         let clip = options.clip().expect("the demo");
-        assert_eq!((clip.pictures.len(), clip.packets.len()), (300, 500));
-        assert!(parse("--audio none").expect("good").clip().expect("the demo").packets.is_empty());
+        let payloads = |clip: &Clip| clip.sound.as_ref().map(|sound| sound.payloads.len());
+        assert_eq!((clip.pictures.len(), payloads(&clip)), (300, Some(500)));
+        assert!(options.sub_clip().expect("none").is_none());
+        let paired = parse("--audio none --pairs").expect("good");
+        assert_eq!(payloads(&paired.clip().expect("the demo")), None);
+        let sub = paired.sub_clip().expect("the demo").expect("a second stream");
+        assert_eq!((sub.pictures.len(), payloads(&sub)), (300, None));
     }
 
     #[test]
@@ -126,6 +138,9 @@ mod tests {
             ("--fps 25", "--clip"),
             ("--clip x --fps 1000", "1 to 240"),
             ("--auth admin", "user:password"),
+            ("--sub-clip x", "--pairs"),
+            ("--udp-loss 6", "5%"),
+            ("--clock-drift 200000", "100000"),
             ("--max-clients 0", "1..="),
             ("--no-parameter-sets=nowhere", "everywhere"),
         ] {

@@ -4,12 +4,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use sluice_media::VideoCodec;
 
 use super::camera::{Camera, Track};
 
 /// Describes `camera` as DESCRIBE answers it.
 ///
-/// Codec parameters are those of RFC 6184 §8.1 and RFC 7587 §7; `a=control` is relative to
+/// Codec parameters are those of RFC 6184 §8.1, RFC 7798 §7.1, RFC 3640 §4.1 and RFC 7587 §7; `a=control` is relative to
 /// `Content-Base` (RFC 2326 §C.1.1).
 pub fn describe(camera: &Camera) -> String {
     let mut sdp = format!(
@@ -17,34 +18,47 @@ pub fn describe(camera: &Camera) -> String {
         camera.name
     );
     for track in camera.tracks() {
-        let (payload_type, control) = (track.payload_type(), track.control());
-        let media = match track {
-            Track::Video => format!(
-                "m=video 0 RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} H264/90000\r\n\
-                 a=fmtp:{payload_type} packetization-mode=1;{}\r\na=framerate:{}\r\n",
-                parameters(camera),
-                camera.clip.fps
-            ),
-            Track::Audio => format!(
-                "m=audio 0 RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} opus/48000/2\r\n\
-                 a=fmtp:{payload_type} sprop-stereo=1\r\n"
-            ),
+        let payload_type = camera.payload_type(track);
+        let (rtpmap, fmtp) = match (track, &camera.clip.sound) {
+            (Track::Video, _) => {
+                let name = camera.clip.codec.encoding_name();
+                (format!("{name}/{}", VideoCodec::CLOCK_RATE), Some(parameters(camera)))
+            }
+            (Track::Audio, Some(sound)) => (sound.rtpmap.to_owned(), sound.fmtp.map(str::to_owned)),
+            (Track::Audio, None) => continue,
         };
-        sdp += &format!("{media}a=control:{control}\r\n");
+        let kind = if track == Track::Video { "video" } else { "audio" };
+        sdp += &format!("m={kind} 0 RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} {rtpmap}\r\n");
+        if let Some(fmtp) = fmtp {
+            sdp += &format!("a=fmtp:{payload_type} {fmtp}\r\n");
+        }
+        if track == Track::Video {
+            sdp += &format!("a=framerate:{}\r\n", camera.clip.fps);
+        }
+        sdp += &format!("a=control:{}\r\n", track.control());
     }
     sdp
 }
 
+/// The value of the video's `a=fmtp`.
 fn parameters(camera: &Camera) -> String {
-    let (sps, pps) = (&camera.clip.sps, &camera.clip.pps);
-    let mut parameters = match sps[..] {
-        [_, profile, constraints, level, ..] => {
-            format!("profile-level-id={profile:02X}{constraints:02X}{level:02X}")
+    let clip = &camera.clip;
+    let [profile, middle, level] = clip.facts.profile_level_id.unwrap_or_default();
+    let mut parameters = match clip.codec {
+        VideoCodec::H264 => {
+            format!("packetization-mode=1;profile-level-id={profile:02X}{middle:02X}{level:02X}")
         }
-        _ => String::new(),
+        VideoCodec::H265 => format!("profile-id={profile};tier-flag={middle};level-id={level}"),
     };
     if camera.faults.sets_in_description() {
-        parameters += &format!(";sprop-parameter-sets={},{}", BASE64.encode(sps), BASE64.encode(pps));
+        let mut sets = clip.sets.iter().map(|set| BASE64.encode(set));
+        // Of H.264 one parameter has all of them.
+        let names = clip.codec.nal().set_parameters();
+        for (index, name) in names.iter().enumerate() {
+            let own = if index + 1 == names.len() { usize::MAX } else { 1 };
+            let sets: Vec<String> = sets.by_ref().take(own).collect();
+            parameters += &format!(";{name}={}", sets.join(","));
+        }
     }
     parameters
 }

@@ -4,7 +4,7 @@
 //! end to end. Never reads a clock.
 //!
 //! ```text
-//! user_data_unregistered (ITU-T H.264 §D.2.7): uuid[16], then the time: u64 big-endian, nanoseconds
+//! user_data_unregistered (ITU-T H.264 §D.2.7, H.265 §D.3.7): uuid[16], then the time: u64 big-endian, nanoseconds
 //! since 1970 by CLOCK_REALTIME
 //! ```
 //!
@@ -12,13 +12,13 @@
 //! clock set back or slewed in the milliseconds between sending and receiving is not worth the loss of that.
 
 use bytes::Bytes;
+use sluice_media::VideoCodec;
+use sluice_media::nal::{NalCodec, Role};
 
 /// Ours, made at random: no other SEI has it.
 const UUID: [u8; 16] =
     [0x5f, 0x1c, 0x6d, 0x5a, 0x8f, 0x0e, 0x4b, 0x7c, 0x9a, 0x53, 0xc1, 0xf2, 0xa7, 0xd4, 0xe9, 0xb6];
 
-/// `nal_unit_type` of SEI, with `nal_ref_idc` 0 as it must be (§7.4.1).
-const SEI: u8 = 6;
 /// `payloadType` (§D.1.1).
 const USER_DATA_UNREGISTERED: u8 = 5;
 /// Bytes of uuid and time.
@@ -26,8 +26,8 @@ const SIZE: usize = 24;
 /// What makes a decoder take two zero bytes for no start code (§7.4.1.1).
 const EMULATION_PREVENTION: u8 = 3;
 
-/// An SEI NAL unit that says `nanos`.
-pub fn write(nanos: u64) -> Bytes {
+/// An SEI NAL unit of `codec` that says `nanos`.
+pub fn write(codec: VideoCodec, nanos: u64) -> Bytes {
     let mut message = Vec::with_capacity(SIZE + 3);
     message.extend_from_slice(&[USER_DATA_UNREGISTERED, SIZE as u8]);
     message.extend_from_slice(&UUID);
@@ -35,7 +35,7 @@ pub fn write(nanos: u64) -> Bytes {
     // `rbsp_trailing_bits`: a one, then zeros up to the byte's end.
     message.push(0x80);
 
-    let mut nal = vec![SEI];
+    let mut nal = codec.nal().info_head().bytes().to_vec();
     for byte in message {
         if byte <= EMULATION_PREVENTION && nal.ends_with(&[0, 0]) {
             nal.push(EMULATION_PREVENTION);
@@ -46,11 +46,8 @@ pub fn write(nanos: u64) -> Bytes {
 }
 
 /// The time in a NAL unit, if it is an SEI of ours. In nanoseconds, as [`write()`] took it.
-pub fn read(nal: &[u8]) -> Option<u64> {
-    let (&header, escaped) = nal.split_first()?;
-    if header & 0x1f != SEI {
-        return None;
-    }
+pub fn read(codec: &dyn NalCodec, nal: &[u8]) -> Option<u64> {
+    let escaped = nal.get(codec.header_bytes()..).filter(|_| codec.role(nal) == Role::Info)?;
     let mut rest = &unescape(escaped)[..];
     // Messages up to the trailing bits; an encoder may have put others into the same unit.
     while rest.len() > 2 {
@@ -92,6 +89,25 @@ fn unescape(escaped: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The type of H.264's SEI.
+    const SEI: u8 = 6;
+
+    fn write(nanos: u64) -> Bytes {
+        super::write(VideoCodec::H264, nanos)
+    }
+
+    fn read(nal: &[u8]) -> Option<u64> {
+        super::read(VideoCodec::H264.nal(), nal)
+    }
+
+    #[test]
+    fn h265_has_it_behind_a_header_of_its_own() {
+        let nal = super::write(VideoCodec::H265, 1 << 40);
+        assert_eq!(nal[..3], [0x4e, 1, USER_DATA_UNREGISTERED]);
+        assert_eq!(super::read(VideoCodec::H265.nal(), &nal), Some(1 << 40));
+        assert_eq!(read(&nal), None);
+    }
 
     #[test]
     fn what_is_written_is_read_and_holds_no_start_code() {

@@ -190,7 +190,8 @@ impl Session {
         self.id.get_or_insert_with(&mut *random);
         self.camera = Some(camera);
         // Below half of the range, so that it does not wrap within the first second.
-        let stream = Stream::new(track.payload_type(), random() as u32, random() as u16 >> 1);
+        let stream =
+            Stream::new(self.cameras[camera].payload_type(track), random() as u32, random() as u16 >> 1);
         let transport = way.describe(stream.ssrc, self.server_ports);
         self.tracks[track.index()] = Some(Outgoing { stream, way });
         Ok(Answer::new(StatusCode::Ok).header(TRANSPORT, transport))

@@ -27,7 +27,7 @@ impl Client {
     fn of(faults: &Faults, admitted: bool, credentials: Option<Credentials>) -> Client {
         let (clip, now) = (Arc::new(Clip::demo()), Instant::now());
         let cameras =
-            (0..2).map(|index| Camera::new((index, 2), clip.clone(), faults, true, now, [1_000, 2_000]));
+            (0..2).map(|index| Camera::new((index, 2, ""), clip.clone(), faults, true, now, [1_000, 2_000]));
         let cameras = cameras.map(Arc::new).collect();
         let session = Session::new(cameras, CLIENT, (6_970, 6_971), admitted, credentials);
         Client { session, now, cseq: 0, change: Change::None }

@@ -30,6 +30,11 @@ impl NalCodec for H264 {
         1
     }
 
+    fn info_head(&self) -> Head {
+        // `nal_ref_idc` is 0, as it must be (ITU-T H.264 §7.4.1).
+        Head::new([SEI])
+    }
+
     fn role(&self, nal: &[u8]) -> Role {
         let Some(&header) = nal.first() else { return Role::Malformed };
         let forbidden_zero_bit = header & 0x80;

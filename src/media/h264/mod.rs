@@ -3,7 +3,6 @@
 //!
 //! Owns what bytes mean. Never decodes, and never keeps state: who reads judges.
 
-pub mod annex_b;
 mod codec;
 mod payload;
 mod sdp;

@@ -32,6 +32,11 @@ impl NalCodec for H265 {
         2
     }
 
+    fn info_head(&self) -> Head {
+        // Of layer 0 and the lowest temporal layer, which is written as 1.
+        Head::new([PREFIX_SEI << 1, 1])
+    }
+
     fn role(&self, nal: &[u8]) -> Role {
         let Some(Header { kind, layer }) = Header::read(nal) else { return Role::Malformed };
         match kind {

@@ -1,11 +1,12 @@
 //! Codecs whose pictures are NAL units: what each of them has to say so that its pictures can be forwarded.
 //!
 //! Owns the words between a codec's syntax ([`NalCodec`], [`Role`], [`Payload`]) and what is the same for all of them:
-//! the way in (`depacketize`), the parameter sets and the judgement of a picture (`bitstream`, `sets`), the way out
+//! the way in (`depacketize`; of files `byte_stream`), the parameter sets and the judgement of a picture (`bitstream`, `sets`), the way out
 //! (`payloads`), and the way back to a file (`unpack`). Never decodes, and names no codec.
 
 mod bits;
 mod bitstream;
+mod byte_stream;
 mod depacketize;
 mod payloads;
 mod sets;
@@ -19,6 +20,7 @@ use shiguredo_mp4::boxes::SampleEntry;
 
 pub(crate) use bits::Bits;
 pub use bitstream::{Bitstream, Picture, Unsendable};
+pub(crate) use byte_stream::pictures;
 pub use depacketize::{Depacketizer, LeftOut, Packet, PictureTooLarge};
 pub(crate) use payloads::payloads;
 pub use sets::ParameterSets;
@@ -194,6 +196,9 @@ pub trait NalCodec: Debug + Sync {
 
     /// Bytes of the header of a NAL unit.
     fn header_bytes(&self) -> usize;
+
+    /// The header of a NAL unit with supplemental information for the slices behind it ([`Role::Info`]).
+    fn info_head(&self) -> Head;
 
     /// What a NAL unit is, by its first bytes.
     fn role(&self, nal: &[u8]) -> Role;

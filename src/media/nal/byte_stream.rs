@@ -1,32 +1,33 @@
-//! H.264 byte streams as files hold them, taken apart: NAL units behind start codes become pictures
-//! (ITU-T H.264 Annex B).
+//! Byte streams as files hold them, taken apart: NAL units behind start codes become pictures (Annex B of both
+//! standards).
 //!
 //! Owns where a NAL unit and where a picture ends. Never copies: what it gives are slices of the file.
 
 use bytes::Bytes;
 
-use super::{DELIMITER, H264, NEEDLESS, kind};
-use crate::nal::{NalCodec as _, Role, START_CODE, find_start_code, trimmed};
+use super::{NalCodec, Role, START_CODE, find_start_code, trimmed};
 
 /// The pictures of a byte stream in decoding order, each as its NAL units without start codes,
 /// delimiters and filler. What comes before the first start code is left out, and so are parameter sets
 /// behind the last picture.
 ///
-/// A picture begins at the first NAL unit that may stand before a slice, or at a slice of macroblock 0
-/// (§7.4.1.2.3); so slices in arbitrary order are not understood, and two fields are two pictures.
-pub fn pictures(stream: &Bytes) -> Vec<Vec<Bytes>> {
+/// A picture begins at the first NAL unit that may stand before a slice, or at a slice that says that it is the first
+/// (ITU-T H.264 §7.4.1.2.3, H.265 §7.4.2.4.4); so slices in arbitrary order are not understood, and two fields are two
+/// pictures.
+pub(crate) fn pictures(codec: &dyn NalCodec, stream: &Bytes) -> Vec<Vec<Bytes>> {
     let mut pictures = Vec::new();
     let mut picture = Vec::new();
     let mut has_slice = false;
     for nal in nal_units(stream) {
-        let role = H264.role(&nal);
+        let role = codec.role(&nal);
         let first_slice = matches!(role, Role::Slice { first: Some(true), .. });
-        if has_slice && (first_slice || matches!(kind(&nal), 6..=DELIMITER | 14..=18)) {
+        let is_before = matches!(role, Role::Set(_) | Role::Info | Role::Delimiter | Role::Other);
+        if has_slice && (first_slice || is_before) {
             pictures.push(std::mem::take(&mut picture));
             has_slice = false;
         }
         has_slice |= role.is_slice();
-        if !NEEDLESS.contains(&kind(&nal)) {
+        if !matches!(role, Role::Needless | Role::Delimiter) {
             picture.push(nal);
         }
     }
@@ -53,9 +54,27 @@ fn nal_units(stream: &Bytes) -> impl Iterator<Item = Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::h264::H264;
+    use crate::h265::H265;
 
     fn of(stream: &[u8]) -> Vec<Vec<Bytes>> {
-        pictures(&Bytes::copy_from_slice(stream))
+        pictures(&H264, &Bytes::copy_from_slice(stream))
+    }
+
+    #[test]
+    fn pictures_of_h265_begin_at_their_first_slice_too() {
+        let stream = [
+            &[
+                0, 0, 1, 0x40, 1, 2, 0, 0, 1, 0x42, 1, 3, 0, 0, 1, 0x44, 1, 4, 0, 0, 1, 0x26, 1, 0x80, 0, 0,
+                1, 0x26, 1, 0x40,
+            ][..],
+            &[0, 0, 1, 0x46, 1, 0x50, 0, 0, 1, 0x02, 1, 0x80, 0, 0, 1, 0x02, 1, 0x80, 0, 0, 1, 0x4e, 1, 5],
+            &[0, 0, 1, 0x02, 1, 0x80],
+        ]
+        .concat();
+        let kinds = |picture: &Vec<Bytes>| picture.iter().map(|nal| nal[0] >> 1).collect();
+        let kinds: Vec<Vec<u8>> = pictures(&H265, &stream.into()).iter().map(kinds).collect();
+        assert_eq!(kinds, [vec![32, 33, 34, 19, 19], vec![1], vec![1], vec![39, 1]]);
     }
 
     #[test]
