@@ -127,6 +127,9 @@ mod tests {
     use super::*;
     use crate::profile::names::Names;
 
+    /// One profile is taken at a time.
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     #[inline(never)]
     fn work_hard(stop: &AtomicBool) {
         let mut sum = 0_u64;
@@ -177,6 +180,7 @@ mod tests {
     /// The kernel meets such threads too seldom.
     #[tokio::test]
     async fn threads_that_run_a_little_and_often_have_the_time_that_they_used() {
+        let _turn = TURN.lock().await;
         let stop = Arc::new(AtomicBool::new(false));
         let often = |at: usize| {
             let stop = stop.clone();
@@ -206,6 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn busy_functions_are_found_by_thread_and_the_kernel_s_time_is_its_own() {
+        let _turn = TURN.lock().await;
         let stop = Arc::new(AtomicBool::new(false));
         let spawn = |name: &str, work: fn(&AtomicBool)| {
             let stop = stop.clone();
