@@ -198,6 +198,77 @@ fn the_same_session_shows_pictures_again_when_the_camera_comes_back() {
     page.screenshot("camera-back");
 }
 
+/// Killed by SIGKILL, and back with another size: the page says why and for how long, and plays again by itself in the same
+/// session. Back with another codec of sound, it joins again by itself, and says nothing of a fault of the server.
+#[test]
+fn the_page_plays_again_by_itself_whatever_camera_comes_back() {
+    let _turn = turn();
+    let port = sluice_harness::ports::free_port();
+    let small = |size: &str, audio: &str| {
+        Camera::start(&["--port", &port.to_string(), "--size", size, "--audio", audio, "--gop", "15"])
+    };
+    let camera = small("640x360", "pcmu");
+    let sluice = SLUICE.start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+    sluice.wait_until_playing("cam");
+    let mut page = Page::open(sluice.http, "/cam/");
+    page.wait_for_frames(30);
+    // Whatever it shows from now on, it is this document.
+    page.eval("window.mark = 1; window.states = []; \
+               sluice.player.addEventListener('state', ({ detail }) => states.push([detail.state, detail.reason?.kind ?? null, \
+               detail.reason?.problem?.code ?? null]))");
+    let played = |page: &mut Page| frames(&page.stats());
+
+    drop(camera);
+    page.wait_until(
+        "/It has been away for \\d+ s\\.$/.test(document.getElementById('message-detail').textContent)",
+    );
+    let before = played(&mut page);
+    let camera = small("320x180", "pcmu");
+    let back = page.wait_for_frames(before + 15);
+    assert_eq!(back["video"]["frameWidth"], 320, "{back:#}");
+    page.wait_until("document.getElementById('message').hidden");
+    assert_eq!(page.eval("states.length"), 0, "one session all along");
+
+    drop(camera);
+    sluice.wait_for_metric("sluice_stream_up{stream=\"cam\"}", "is 0", |up| up == 0.0);
+    let _camera = small("320x180", "opus");
+    page.wait_until("states.some(([state]) => state === 'connected')");
+    assert_eq!(page.eval("states[0]"), serde_json::json!(["waiting", "closed", "codec_changed"]));
+    page.wait_for_frames(15);
+    page.wait_until("document.getElementById('message').hidden");
+    assert_eq!(page.eval("window.mark"), 1, "it was not loaded again");
+    assert_eq!(page.stats()["audio"]["mimeType"], "audio/opus");
+}
+
+/// The wall and all that only looks lets it rest; the page of the stream wakes it, and says so.
+#[test]
+fn a_page_wakes_a_camera_on_demand_and_the_wall_does_not() {
+    let _turn = turn();
+    let cameras = SLUICE.cameras(1, &["--audio", "none"]);
+    let soon = ["--set", "on_demand.enabled=true", "--set", "on_demand.close_after=1s"];
+    let sluice = SLUICE.start(&[&soon[..], &[&format!("cam={}", cameras.urls[0])]].concat());
+    let mut wall = Page::open(sluice.http, "/");
+    wall.wait_until("document.querySelector('.tile')?.dataset.state === 'idle'");
+    assert_eq!(wall.eval("document.querySelector('.tile .size').textContent"), "On demand");
+    assert_eq!(wall.eval("sluiceWall.counts.requests"), 0);
+    assert_eq!(wall.eval("document.getElementById('attention').hidden"), true);
+    assert_eq!(sluice.metric("sluice_stream_wakes_total{stream=\"cam\"}"), 0.0);
+
+    let mut page = Page::open(sluice.http, "/cam/");
+    page.wait_for_frames(30);
+    assert_eq!(sluice.metric("sluice_stream_wakes_total{stream=\"cam\"}"), 1.0);
+    page.eval("sluice.player.stop()");
+    sluice.wait_for_metric("sluice_stream_idle{stream=\"cam\"}", "is 1", |idle| idle == 1.0);
+    // Its last picture stays on the wall, with the time of it.
+    wall.wait_until(
+        "document.querySelector('.tile')?.dataset.state === 'idle' && sluiceWall.counts.drawn > 0",
+    );
+    wall.wait_until("!document.querySelector('.tile .old').hidden");
+    assert_eq!(sluice.metric("sluice_stream_wakes_total{stream=\"cam\"}"), 1.0);
+    page.eval("sluice.player.start()");
+    sluice.wait_until_playing("cam");
+}
+
 /// The class that pages written for MediaMTX embed, with their options and events, for a name of two segments.
 #[test]
 fn a_reader_for_pages_of_mediamtx_plays_says_why_it_does_not_and_ends() {

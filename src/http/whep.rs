@@ -138,8 +138,8 @@ impl Whep {
     }
 
     fn post(&self, now: Instant, stream: &str, request: &Request, grant: &Grant) -> Result<Next, Problem> {
-        expect_content_type(&request.head.headers, "application/sdp")?;
         self.known(stream)?;
+        expect_content_type(&request.head.headers, "application/sdp")?;
         if self.drain.now().is_some() {
             return self.turn_away(stream, request).map(Next::Answer);
         }

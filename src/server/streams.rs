@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use sluice_config::{Config, Reach, Rtsp, Source, Stream as Settings, StreamKey, StreamName};
+use sluice_config::{Config, OnDemand, Reach, Rtsp, Source, Stream as Settings, StreamKey, StreamName};
 use tokio::sync::mpsc;
 
 use crate::contain::lock;
@@ -138,5 +138,8 @@ fn origin(config: &Config, settings: &Settings, reach: Option<Reach>) -> Origin 
         Source::Rtsp(_) => Rtsp { reach, ..config.rtsp_of(settings) },
         Source::Demo => Rtsp::default(),
     };
-    Origin { source: settings.source.clone(), rtsp, on_demand: config.on_demand_of(settings) }
+    let on_demand = config.on_demand_of(settings);
+    // How one on demand is woken is nothing to others.
+    let on_demand = if on_demand.enabled { on_demand } else { OnDemand::default() };
+    Origin { source: settings.source.clone(), rtsp, on_demand }
 }

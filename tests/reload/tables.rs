@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::json;
 use sluice_config::{Reload, keys};
 use sluice_harness::{Request, Response, Sluice};
 
@@ -46,6 +46,10 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("rtsp", "reconnect_min", "\"400ms\""),
     ("rtsp", "reconnect_max", "\"20s\""),
     ("rtsp", "max_frame", "\"2MiB\""),
+    ("on_demand", "enabled", "true"),
+    ("on_demand", "start_timeout", "\"9s\""),
+    ("on_demand", "close_after", "\"20s\""),
+    ("on_demand", "made_streams", "100"),
     ("nack", "enabled", "false"),
     ("nack", "history", "\"2s\""),
     ("track", "history_bytes", "\"8MiB\""),
@@ -99,7 +103,8 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     };
     let known: BTreeSet<String> = keys().into_iter().filter(takes_over).map(|key| key.path).collect();
     assert_eq!(named("settings"), known);
-    assert_eq!(answer.json()["streams"]["changed"], Value::Array(Vec::new()), "the demo is no camera");
+    // The demo is no camera; but it is on demand now.
+    assert_eq!(answer.json()["streams"]["changed"], json!(["gate"]));
 
     let full = join(&sluice);
     assert_eq!(full.status, 503, "{}", full.text());
