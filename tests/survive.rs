@@ -1,6 +1,8 @@
 //! Viewers survive their source: it dies and comes back, as it was or as another, and they see it again in the same
 //! session; where another codec comes back they are told so, and join anew.
 
+use std::time::{Duration, Instant};
+
 use sluice_harness::gstreamer::Camera;
 use sluice_harness::player::Player;
 use sluice_harness::{Binary, Request, Response, Sluice};
@@ -74,6 +76,54 @@ fn a_camera_that_comes_back_with_another_codec_ends_the_session_with_that_reason
     assert_eq!((other.status, other.json()["code"].as_str()), (404, Some("no_session")));
     let seen = of_another.pictures().len();
     of_another.run_until("pictures", |player| player.pictures().len() > seen + 10);
+}
+
+/// However long it has been away: who watches waits for it, so it is tried every two seconds.
+#[test]
+fn a_camera_that_is_away_is_asked_often_while_somebody_watches() {
+    let port = sluice_harness::ports::free_port();
+    let first = camera(port, &[]);
+    let sluice = SLUICE.start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+    sluice.wait_until_playing("cam");
+    let mut player = Player::join(&sluice, "/cam/whep");
+    player.run_until("pictures", |player| player.pictures().len() > 10);
+    drop(first);
+    let failures = "sluice_stream_failures_total{stream=\"cam\",cause=\"unreachable\"}";
+    player.run_until("five attempts", |_| sluice.metric(failures) >= 5.0);
+    let list = Request::get("/api/v1/streams").send(sluice.admin).json();
+    let retry_in = list["streams"][0]["retry_in_ms"].as_u64();
+    // None while it is being asked.
+    assert!(retry_in.is_none_or(|retry_in| retry_in <= 2_000), "{list}");
+    assert!(!player.is_closed());
+}
+
+/// Seconds until pictures come again, for docs/PERFORMANCE.md: `cargo test --test survive -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures, and takes a minute"]
+fn how_long_until_pictures_come_again() {
+    for away in [0, 20] {
+        for run in 1..=3 {
+            let port = sluice_harness::ports::free_port();
+            let first = camera(port, &[]);
+            let sluice = SLUICE.start(&[&format!("cam=rtsp://127.0.0.1:{port}/cam")]);
+            sluice.wait_until_playing("cam");
+            let mut player = Player::join(&sluice, "/cam/whep");
+            player.run_until("pictures", |player| player.pictures().len() > 10);
+            let killed = Instant::now();
+            drop(first);
+            let until = killed + Duration::from_secs(away);
+            player.run_until("the time that it is away", |_| Instant::now() >= until);
+            let seen = player.pictures().len();
+            let _back = camera(port, &[]);
+            let back = Instant::now();
+            // What was under way when it died does not count: at once it may come late.
+            player.run_until("pictures again", |player| player.pictures().len() > seen + 15);
+            let (of_return, of_death) = (back.elapsed().as_secs_f64(), killed.elapsed().as_secs_f64());
+            println!(
+                "away {away} s, run {run}: half a second of pictures {of_return:.2} s after its return, {of_death:.2} s after its death"
+            );
+        }
+    }
 }
 
 /// Sound of another kind, by the configuration: who hears it joins anew, who does not sees on.

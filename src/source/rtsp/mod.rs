@@ -152,6 +152,9 @@ pub async fn run(
         }
         let cause = failure.cause();
         let patient = failure.needs_operator() || cause.needs_operator();
+        // Who watches waits for it as whoever asks does.
+        let is_awaited = !patient && sink.is_watched();
+        let retry_in = if is_awaited { retry_in.min(WANTED_RETRY) } else { retry_in };
         journal.failed(&settings.stream, failure, &error, retry_in);
         sink.state(SourceState::Waiting { error, cause, retry_in });
         tokio::select! {
