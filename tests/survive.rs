@@ -1,5 +1,6 @@
 //! Viewers survive their source: it dies and comes back, as it was or as another, and they see it again in the same
 //! session; where another codec comes back they are told so, and join anew.
+#![expect(clippy::disallowed_methods, reason = "one of these tests measures real time")]
 
 use std::time::{Duration, Instant};
 

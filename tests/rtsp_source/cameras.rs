@@ -64,7 +64,7 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
     // Nothing is polled any more once this returns.
     let source = rtsp::run(
         fixed(quick(camera.url.clone())),
-        Collector(sender),
+        Collector(sender, true),
         Wishes::default(),
         told(stopped),
         pending(),

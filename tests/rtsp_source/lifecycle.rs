@@ -103,7 +103,7 @@ async fn a_camera_that_somebody_waits_for_is_tried_before_its_pause_is_over() {
     (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) =
         (Duration::from_secs(120), Duration::from_secs(120));
     let wishes = Wishes::default();
-    let mut pull = Pull::asking(settings, wishes.clone());
+    let mut pull = Pull::watched(fixed(settings), wishes.clone(), false);
     for _ in 0..2 {
         pull.waiting().await;
         wishes.want();
@@ -119,7 +119,7 @@ async fn other_settings_end_a_pause_and_count_for_the_attempts_behind_it() {
     let hour = Duration::from_secs(3_600);
     (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) = (hour, hour);
     let (change, settings_told) = watch::channel(settings.clone());
-    let mut pull = Pull::of(settings_told, Wishes::default());
+    let mut pull = Pull::watched(settings_told, Wishes::default(), false);
     assert!(pull.waiting().await.1 >= hour / 2);
     settings.rtsp.reconnect_max = hour * 2;
     change.send_replace(settings.clone());

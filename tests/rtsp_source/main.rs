@@ -50,7 +50,7 @@ enum Seen {
     Restarted,
 }
 
-struct Collector(mpsc::UnboundedSender<Seen>);
+struct Collector(mpsc::UnboundedSender<Seen>, bool);
 
 impl Sink for Collector {
     fn state(&mut self, state: SourceState) {
@@ -80,7 +80,7 @@ impl Sink for Collector {
     }
 
     fn is_watched(&self) -> bool {
-        true
+        self.1
     }
 }
 
@@ -113,9 +113,20 @@ impl Pull {
 
     /// Of a camera whose settings may change.
     fn of(settings: watch::Receiver<RtspSettings>, wishes: Wishes) -> Pull {
+        Pull::watched(settings, wishes, true)
+    }
+
+    /// The same of a stream that somebody watches, or nobody.
+    fn watched(settings: watch::Receiver<RtspSettings>, wishes: Wishes, is_watched: bool) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(rtsp::run(settings, Collector(sender), wishes, told(stopped), pending()));
+        let task = tokio::spawn(rtsp::run(
+            settings,
+            Collector(sender, is_watched),
+            wishes,
+            told(stopped),
+            pending(),
+        ));
         Pull { seen, stop, task }
     }
 
