@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use crate::{
-    KeyInfo,
+    KeyInfo, SOURCES_MAX,
     reference::{Reference, reference},
     resolve::{NAME, ROW},
     schema::keys,
@@ -93,6 +93,17 @@ fn of_key(key: &KeyInfo, reference: &Reference) -> Value {
         Shape::Choice(words) => json!({ "enum": words }),
         Shape::Text => json!({ "type": "string" }),
         Shape::List => json!({ "type": "array", "items": { "type": "string" } }),
+        Shape::Source => {
+            let cameras = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": SOURCES_MAX });
+            let layer = json!({ "anyOf": [{ "type": "string" }, cameras] });
+            let pair = json!({
+                "type": "object",
+                "properties": { "high": layer, "low": layer },
+                "required": ["high", "low"],
+                "additionalProperties": false,
+            });
+            json!({ "anyOf": [{ "type": "string" }, cameras, pair] })
+        }
     };
     let said = reference.keys.get(&key.path).map(|said| said.trim()).unwrap_or_default();
     let change = format!("A change needs: {}. Allowed: {}.", key.reload.label(), key.allowed);

@@ -63,7 +63,7 @@ pub use resolve::{KeyInfo, Reload};
 pub use rtsp_url::{Credentials, Line, RtspUrl, RtspUrlError, Secret};
 pub use schema::keys;
 pub use setting::{Effective, Given, Setting};
-pub use stream::{NAME_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
+pub use stream::{Cameras, NAME_MAX, SOURCES_MAX, Source, Stream, StreamName, StreamNameError, is_reserved};
 pub use stream_key::{StreamKey, StreamPattern};
 pub use suggest::nearest;
 pub use units::{Bitrate, Bytes, UnitError, format_duration, parse_duration};

@@ -157,6 +157,14 @@ impl Loader {
             path.push(key.get_ref());
             match (self.schema.resolve(path), value.get_ref()) {
                 (Ok(Node::Table), DeValue::Table(inner)) => found.extend(self.strange(path, inner)),
+                // Of the members of a key that takes a table those that it knows are texts or lists.
+                (Ok(Node::Key(_)), DeValue::Table(members)) => {
+                    let known = |name: &str, value: &DeValue<'_>| {
+                        ["high", "low"].contains(&name) && !matches!(value, DeValue::Table(_))
+                    };
+                    let odd = members.iter().filter(|(name, value)| !known(name.get_ref(), value.get_ref()));
+                    odd.for_each(|(_, value)| values(value, &mut found));
+                }
                 (Ok(Node::Key(_) | Node::Rows), _) => {}
                 (Ok(Node::Table) | Err(_), _) => values(value, &mut found),
             }

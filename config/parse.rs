@@ -252,7 +252,17 @@ pub(crate) fn source(text: &str) -> Result<Source, Refusal> {
     if !text.contains(':') && nearest(text, ["demo"]).is_some() {
         return Err(Refusal::new("there is no such source").meant("demo"));
     }
-    text.parse::<RtspUrl>().map(Source::Rtsp).map_err(Refusal::new)
+    text.parse::<RtspUrl>().map(|camera| Source::Rtsp(camera.into())).map_err(Refusal::new)
+}
+
+/// The URL of a camera, where only one can stand.
+pub(crate) fn camera(text: &str) -> Result<RtspUrl, Refusal> {
+    if text == "demo" {
+        return Err(Refusal::new(
+            "the demo never fails and has one encoding: it stands alone, as in source = \"demo\"",
+        ));
+    }
+    text.parse().map_err(Refusal::new)
 }
 
 /// Nothing, or the fingerprint of a certificate.

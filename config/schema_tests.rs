@@ -67,6 +67,7 @@ fn setters_reach_the_field_they_are_named_after() {
             Kind::Text(..) if key.path == "http.tls.acme.directory" => "https://a.b/".to_owned(),
             Kind::Text(..) if key.path.contains(".tls.") => "/etc/a.pem".to_owned(),
             Kind::Text(..) => "10.0.0.1:1".to_owned(),
+            Kind::Source(..) => "demo".to_owned(),
         };
         let mut draft = Draft::default();
         key.kind

@@ -1,7 +1,7 @@
 //! What viewers can ask for: a name and where its media comes from. A name is safe in a URL, a metric label and an
 //! environment variable by construction; whether a source answers is not known here.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc, time::Duration};
 
 use crate::{Fingerprint, RtspUrl, Transport, redact::shown};
 
@@ -62,39 +62,93 @@ impl Stream {
     }
 }
 
+/// Cameras that are tried for one stream at the most. More of them keep the first longer from its next turn.
+pub const SOURCES_MAX: usize = 8;
+
 /// Where a stream's media comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A camera, pulled.
-    Rtsp(RtspUrl),
+    Rtsp(Cameras),
+    /// Two encodings of what one camera sees, each pulled.
+    Pair {
+        /// The one with more pixels.
+        high: Cameras,
+        /// The one with fewer.
+        low: Cameras,
+    },
     /// The clip inside the binary.
     Demo,
 }
 
-impl Source {
-    /// The cameras that it may be pulled from.
-    pub(crate) fn cameras(&self) -> impl Iterator<Item = &RtspUrl> {
-        match self {
-            Self::Rtsp(camera) => Some(camera),
-            Self::Demo => None,
-        }
-        .into_iter()
+/// One camera, or several that are tried in order. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cameras(Vec<RtspUrl>);
+
+impl Cameras {
+    /// Those, of which there are 1 to [`SOURCES_MAX`].
+    pub fn new(cameras: Vec<RtspUrl>) -> Option<Self> {
+        (1..=SOURCES_MAX).contains(&cameras.len()).then_some(Self(cameras))
     }
 
+    /// Host and port of each, for everybody who may see a page: some cameras carry their password in the path.
+    pub fn label(&self) -> String {
+        self.iter()
+            .map(|camera| format!("{}://{}", camera.url.scheme(), camera.address()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+impl Deref for Cameras {
+    type Target = [RtspUrl];
+
+    fn deref(&self) -> &[RtspUrl] {
+        &self.0
+    }
+}
+
+impl From<RtspUrl> for Cameras {
+    fn from(camera: RtspUrl) -> Self {
+        Self(vec![camera])
+    }
+}
+
+impl Source {
     /// The same of other cameras; nothing if one of them becomes none.
     pub(crate) fn map_cameras(&self, map: impl Fn(&RtspUrl) -> Option<RtspUrl>) -> Option<Source> {
+        let all = |cameras: &Cameras| cameras.iter().map(&map).collect::<Option<Vec<_>>>().map(Cameras);
+        Some(match self {
+            Self::Rtsp(cameras) => Self::Rtsp(all(cameras)?),
+            Self::Pair { high, low } => Self::Pair { high: all(high)?, low: all(low)? },
+            Self::Demo => Self::Demo,
+        })
+    }
+
+    /// Where it comes from: host and port of each camera.
+    pub fn label(&self) -> String {
         match self {
-            Self::Rtsp(camera) => map(camera).map(Source::Rtsp),
-            Self::Demo => Some(Source::Demo),
+            Self::Rtsp(cameras) => cameras.label(),
+            Self::Pair { high, low } => format!("{{ high = {}, low = {} }}", high.label(), low.label()),
+            Self::Demo => "demo".to_owned(),
         }
     }
 
-    /// Where it comes from, for everybody who may see a page: some cameras carry their password in the path, so host
-    /// and port must do.
-    pub fn label(&self) -> String {
+    /// All cameras that it names.
+    pub fn cameras(&self) -> impl Iterator<Item = &RtspUrl> {
+        let (first, second): (&[RtspUrl], &[RtspUrl]) = match self {
+            Self::Rtsp(cameras) => (cameras, &[]),
+            Self::Pair { high, low } => (high, low),
+            Self::Demo => (&[], &[]),
+        };
+        first.iter().chain(second)
+    }
+
+    /// What each layer comes from: the high one, and the low one if there is one.
+    pub fn layers(&self) -> (Self, Option<Self>) {
         match self {
-            Self::Rtsp(camera) => format!("{}://{}", camera.url.scheme(), camera.address()),
-            Self::Demo => "demo".to_owned(),
+            Self::Pair { high, low } => (Self::Rtsp(high.clone()), Some(Self::Rtsp(low.clone()))),
+            one => (one.clone(), None),
         }
     }
 }

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source::Rtsp(text.parse().expect(text))
+        Source::Rtsp(text.parse::<RtspUrl>().expect(text).into())
     }
 
     fn made(text: &str, found: &[&str]) -> Option<String> {

@@ -5,10 +5,13 @@ use std::{fmt::Display, ops::Range, time::Duration};
 
 use toml::{
     Spanned,
-    de::{DeInteger, DeValue},
+    de::{DeInteger, DeTable, DeValue},
 };
 
-use crate::{Bytes, format_duration, parse_duration, redact::shown, suggest::nearest, units::UnitError};
+use crate::{
+    Bytes, Cameras, RtspUrl, SOURCES_MAX, Source, format_duration, parse_duration, redact::shown,
+    suggest::nearest, units::UnitError,
+};
 
 /// A value as it was written.
 pub(crate) enum Given<'a> {
@@ -30,6 +33,16 @@ pub(crate) enum Kind<T> {
     Text(&'static str, fn(&mut T, &str) -> Result<(), Refusal>),
     /// What each element may be, in words.
     List(&'static str, SetList<T>),
+    /// Where a stream's media comes from: a text, a list of texts, or a table of two of those. What each text may be, in
+    /// words.
+    Source(&'static str, Reads, fn(&mut T, Source)),
+}
+
+/// How texts of a source are read: one that stands alone, and a camera's URL where only that can stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Reads {
+    pub(crate) alone: fn(&str) -> Result<Source, Refusal>,
+    pub(crate) camera: fn(&str) -> Result<RtspUrl, Refusal>,
 }
 
 /// A `Kind` without the place that a value goes to.
@@ -49,6 +62,8 @@ pub enum Shape {
     Text,
     /// Texts.
     List,
+    /// A text, texts, or a table of `high` and `low` with one of these each.
+    Source,
 }
 
 /// Takes all elements, or refuses some of them by their index.
@@ -91,6 +106,7 @@ impl<T> Kind<T> {
             Self::Choice(words, _) => Shape::Choice(words),
             Self::Text(..) => Shape::Text,
             Self::List(..) => Shape::List,
+            Self::Source(..) => Shape::Source,
         }
     }
 
@@ -104,12 +120,16 @@ impl<T> Kind<T> {
             Self::Choice(words, _) => words.join(" or "),
             Self::Text(allowed, _) => (*allowed).to_owned(),
             Self::List(allowed, _) => format!("a list of {allowed}"),
+            Self::Source(allowed, ..) => (*allowed).to_owned(),
         }
     }
 
     /// Checks the value and puts it in its place, or leaves `target` as it was. Of a list every element that is wrong
     /// is told.
     pub(crate) fn apply(&self, target: &mut T, given: &Given<'_>) -> Result<(), Vec<Fault>> {
+        if let Self::Source(_, reads, set) = self {
+            return given.source(*reads).map(|source| set(target, source));
+        }
         let Self::List(_, set) = self else {
             return self.apply_one(target, given).map_err(|fault| vec![fault]);
         };
@@ -150,7 +170,7 @@ impl<T> Kind<T> {
                 set(target, index);
             }
             Self::Text(_, set) => set(target, given.string()?).map_err(|refusal| given.fault(refusal))?,
-            Self::List(..) => {}
+            Self::List(..) | Self::Source(..) => {}
         }
         Ok(())
     }
@@ -164,7 +184,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// As it was written, without TOML's quotes; lists with commas.
+    /// As it was written, without TOML's quotes; lists with commas, and a table as it stands in a line.
     pub(crate) fn written(&self) -> String {
         let bare = |value: &DeValue<'_>| match value {
             DeValue::String(text) => text.to_string(),
@@ -179,8 +199,42 @@ impl<'a> Given<'a> {
                 DeValue::Array(array) => {
                     array.iter().map(|element| bare(element.get_ref())).collect::<Vec<_>>().join(",")
                 }
+                DeValue::Table(table) => {
+                    let member = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+                        let text = Given::Toml(value).written();
+                        match value.get_ref() {
+                            DeValue::Array(_) => format!("{} = [{text}]", key.get_ref()),
+                            _ => format!("{} = {text}", key.get_ref()),
+                        }
+                    };
+                    format!("{{ {} }}", table.iter().map(member).collect::<Vec<_>>().join(", "))
+                }
                 value => bare(value),
             },
+        }
+    }
+
+    /// Where a stream's media comes from. Outside the file a list and a table are written as in it.
+    fn source(&self, reads: Reads) -> Result<Source, Vec<Fault>> {
+        match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::Table(table) => pair(table, &value.span(), reads),
+                DeValue::Array(_) => cameras(value, reads).map(Source::Rtsp),
+                DeValue::String(text) => (reads.alone)(text).map_err(|refusal| vec![self.fault(refusal)]),
+                _ => Err(vec![
+                    self.wrong_type("a string, an array of strings or { high = ..., low = ... }", None),
+                ]),
+            },
+            Self::Text { text, at } if text.starts_with(['{', '[']) => {
+                let value = DeValue::parse(text).map_err(|_| {
+                    vec![self.fault(Refusal::new("it is neither a list nor a table as in the file"))]
+                })?;
+                let moved =
+                    |fault: Fault| Fault { span: fault.span.start + at..fault.span.end + at, ..fault };
+                let read = Given::Toml(&value).source(reads);
+                read.map_err(|faults| faults.into_iter().map(moved).collect())
+            }
+            Self::Text { text, .. } => (reads.alone)(text).map_err(|refusal| vec![self.fault(refusal)]),
         }
     }
 
@@ -340,6 +394,79 @@ fn without_brackets(text: &str) -> Option<String> {
     }
     let elements = inside.split(',').map(|element| element.trim().trim_matches(['"', '\'']));
     Some(elements.filter(|element| !element.is_empty()).collect::<Vec<_>>().join(","))
+}
+
+/// Two layers of a stream.
+fn pair(table: &DeTable<'_>, whole: &Range<usize>, reads: Reads) -> Result<Source, Vec<Fault>> {
+    let (mut high, mut low, mut faults) = (None, None, Vec::new());
+    for (key, value) in table {
+        let name: &str = key.get_ref();
+        let into = match name {
+            "high" => &mut high,
+            "low" => &mut low,
+            other => {
+                let meant = nearest(other, ["high", "low"]).map(str::to_owned);
+                let why = format!("`{}` is no layer: there are high and low", shown(other));
+                faults.push(Fault { why, meant, span: key.span() });
+                continue;
+            }
+        };
+        match cameras(value, reads) {
+            Ok(cameras) => *into = Some(cameras),
+            Err(mut of_layer) => {
+                of_layer.iter_mut().for_each(|fault| fault.why = format!("{name}: {}", fault.why));
+                faults.append(&mut of_layer);
+            }
+        }
+    }
+    let has = |name: &str| table.iter().any(|(key, _)| **key.get_ref() == *name);
+    for (there, missing) in [("high", "low"), ("low", "high")] {
+        if has(there) && !has(missing) {
+            let why = format!(
+                "it has `{there}` and no `{missing}`: a pair has both; for one layer write its URL without a table"
+            );
+            faults.push(Fault { why, meant: None, span: whole.clone() });
+        }
+    }
+    match (high, low) {
+        (Some(high), Some(low)) if faults.is_empty() => Ok(Source::Pair { high, low }),
+        (None, None) if faults.is_empty() => {
+            let why = "it has neither `high` nor `low`".to_owned();
+            Err(vec![Fault { why, meant: None, span: whole.clone() }])
+        }
+        _ => Err(faults),
+    }
+}
+
+/// One camera, or several that are tried in order.
+fn cameras(value: &Spanned<DeValue<'_>>, reads: Reads) -> Result<Cameras, Vec<Fault>> {
+    let given = Given::Toml(value);
+    let one = |element: &Spanned<DeValue<'_>>| -> Result<RtspUrl, Fault> {
+        let given = Given::Toml(element);
+        (reads.camera)(given.string()?).map_err(|refusal| given.fault(refusal))
+    };
+    let DeValue::Array(array) = value.get_ref() else {
+        return one(value).map(Cameras::from).map_err(|fault| vec![fault]);
+    };
+    let (mut good, mut faults) = (Vec::new(), Vec::new());
+    for element in array {
+        match one(element) {
+            Ok(camera) if good.contains(&camera) => {
+                let refusal = Refusal::new("this source is there already: trying it twice helps nobody");
+                faults.push(Given::Toml(element).fault(refusal));
+            }
+            Ok(camera) => good.push(camera),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let count = good.len();
+    Cameras::new(good).ok_or_else(|| {
+        let why = format!("it has {count} sources to be tried: write 1 to {SOURCES_MAX}");
+        vec![Fault { why, meant: None, span: given.span() }]
+    })
 }
 
 fn to_u64(integer: &DeInteger<'_>) -> Option<u64> {

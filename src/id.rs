@@ -6,13 +6,26 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
-/// One encoding of a stream's video: a camera has one, a publisher may send several (simulcast).
+/// Encodings of a stream's video at the most. More of them cost a ring each, and every viewer a longer choice.
+pub const LAYERS_MAX: usize = 2;
+
+/// What the layers of a stream are called, by number: the first is what a stream has that has only one.
+pub const LAYER_NAMES: [&str; LAYERS_MAX] = ["high", "low"];
+
+/// One encoding of a stream's video: most cameras have one, a pair has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LayerId {
     /// Of which stream.
     pub stream: StreamId,
     /// Which of them, from 0.
     pub number: u8,
+}
+
+impl LayerId {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        LAYER_NAMES[usize::from(self.number)]
+    }
 }
 
 impl StreamId {

@@ -2,7 +2,7 @@
 
 use super::Loader;
 use crate::{
-    Acme, Config, Line, Source, Stream, StreamKey, StreamPattern, Transport, error::Problem, template,
+    Acme, Config, Line, RtspUrl, Stream, StreamKey, StreamPattern, Transport, error::Problem, template,
 };
 
 impl Loader {
@@ -130,10 +130,12 @@ impl Loader {
 
     /// What a stream says of its camera's media and certificate has to fit what its URL says.
     fn check_line(&mut self, name: &StreamKey, stream: &Stream) {
-        let Source::Rtsp(camera) = &stream.source else { return };
-        let (line, key) = (camera.line(), |key: &str| format!("streams.{name}.{key}"));
+        // Of several cameras one is enough that takes it.
+        let lines: Vec<Line> = stream.source.cameras().map(RtspUrl::line).collect();
+        let Some(&line) = lines.first() else { return };
+        let key = |key: &str| format!("streams.{name}.{key}");
         if let Some(transport @ (Transport::Udp | Transport::Multicast)) = stream.rtsp_transport
-            && line != Line::Plain
+            && !lines.contains(&Line::Plain)
         {
             self.conflict(
                 [&key("rtsp_transport"), &key("source")],
@@ -145,7 +147,7 @@ impl Loader {
                 "leave it out, or pull the camera by rtsp://".to_owned(),
             );
         }
-        if stream.rtsp_fingerprint.is_some() && !line.is_secret() {
+        if stream.rtsp_fingerprint.is_some() && !lines.iter().any(|line| line.is_secret()) {
             self.conflict(
                 [&key("rtsp_fingerprint"), &key("source")],
                 format!(

@@ -7,17 +7,19 @@ use crate::{
     Reload::Live,
     StreamKey, Transport, parse,
     resolve::{Key, Repeated, Schema},
-    value::Kind,
+    value::{Kind, Reads},
 };
+
+const SOURCE: &str = "\"rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH\", several in [], two layers as { high = ..., low = ... }, or \"demo\"";
+
+const READS: Reads = Reads { alone: parse::source, camera: parse::camera };
 
 static STREAM_KEYS: [Key<StreamDraft>; 6] = [
     Key {
         path: "source",
         default: None,
         reload: Live,
-        kind: Kind::Text("\"rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH\" or \"demo\"", |draft, v| {
-            parse::source(v).map(|source| draft.source = Some(source))
-        }),
+        kind: Kind::Source(SOURCE, READS, |draft, v| draft.source = Some(v)),
     },
     Key {
         path: "rtsp_transport",

@@ -251,7 +251,7 @@ fn a_password_with_a_slash() {
    ,-[sluice.toml:2:10]
  2 | source = "rtsp://admin:*******@192.0.2.10/x"
    :          ^^^^^^^^^^^^^^^^^|^^^^^^^^^^^^^^^^^
-   :                           `-- allowed: "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH" or "demo"
+   :                           `-- allowed: "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH", several in [], two layers as { high = ..., low = ... }, or "demo"
    `----
 
 1 problem in the configuration"#,
@@ -283,7 +283,7 @@ fn publishing_by_whip_is_not_there_yet() {
    ,-[sluice.toml:2:10]
  2 | source = "whip"
    :          ^^^|^^
-   :             `-- allowed: "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH" or "demo"
+   :             `-- allowed: "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH", several in [], two layers as { high = ..., low = ... }, or "demo"
    `----
 
 1 problem in the configuration"#,

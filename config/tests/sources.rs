@@ -196,8 +196,8 @@ fn streams_come_from_everywhere() {
         .iter()
         .map(|(name, stream)| {
             let source = match &stream.source {
-                Source::Rtsp(url) => url.to_string(),
-                Source::Demo => "demo".to_owned(),
+                Source::Rtsp(cameras) => cameras[0].to_string(),
+                other => other.label(),
             };
             format!("{name} {source} {:?}", config.rtsp_of(stream).transport)
         })

@@ -35,7 +35,7 @@ impl Origins {
             (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, If-Match, ETag, Prefer"),
             (
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
+                "Location, Link, ETag, Layer, Accept-Post, Accept-Patch, Retry-After, Access-Control-Allow-Methods",
             ),
             (header::ACCESS_CONTROL_MAX_AGE, "86400"),
         ]);

@@ -14,7 +14,7 @@ const OTHER: &str = "another address";
 const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
 
 /// A text about a source without hosts, addresses, ports and URLs. `source` is the stream's own label, as in
-/// `rtsp://host:port`.
+/// `rtsp://host:port`, or several with `, ` between them.
 pub fn discreet(text: &str, source: &str) -> String {
     let place = Place::of(source);
     let mut out = String::with_capacity(text.len());
@@ -53,17 +53,21 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']' | '%')
 }
 
-/// Where a source is.
-struct Place<'a> {
-    host: &'a str,
-    port: &'a str,
-}
+/// Where a source is, or may be: hosts and ports.
+struct Place<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Place<'a> {
     fn of(source: &'a str) -> Place<'a> {
-        let authority = source.split_once("://").map_or("", |(_, rest)| rest);
-        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
-        Place { host: host.trim_matches(['[', ']']), port }
+        let each = source.split(", ").map(|source| {
+            let authority = source.split_once("://").map_or("", |(_, rest)| rest);
+            let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+            (host.trim_matches(['[', ']']), port)
+        });
+        Place(each.collect())
+    }
+
+    fn is_port(&self, word: &str) -> bool {
+        !word.is_empty() && self.0.iter().any(|(_, port)| *port == word)
     }
 
     /// The text with what stands for it where a URL is.
@@ -93,7 +97,7 @@ impl<'a> Place<'a> {
         let whole = word.rsplit_once(':').map_or(word, |(name, _)| name).trim_matches(['[', ']']);
         let is_own = own(word.trim_matches(['[', ']']))
             || own(whole)
-            || word == self.port
+            || self.is_port(word)
             || word.split([':', '[', ']', '%', '_', '-']).any(own);
         if is_own { CAMERA } else { OTHER }
     }
@@ -120,20 +124,26 @@ impl<'a> Place<'a> {
             || is_address(word)
             || self.is_host(whole)
             || self.is_host(without_port)
-            || !self.port.is_empty() && whole == self.port
+            || self.is_port(whole)
             || parts.into_iter().any(|part: &str| is_address(part) || self.is_host(part))
     }
 
     /// Whether it is the host's name, or a name below that.
     fn is_host(&self, name: &str) -> bool {
         // A dot at the end means the same name (RFC 1034 §3.1).
-        let [name, host] = [name, self.host].map(|name| name.trim_matches('.').to_ascii_lowercase());
-        let below = || name.strip_suffix(&host).is_some_and(|front| front.ends_with('.'));
-        !name.is_empty() && (LOCAL.contains(&&*name) || !host.is_empty() && (name == host || below()))
+        let plain = |name: &str| name.trim_matches('.').to_ascii_lowercase();
+        let name = plain(name);
+        let is_of = |host: &str| {
+            let host = plain(host);
+            let below = || name.strip_suffix(&host).is_some_and(|front| front.ends_with('.'));
+            !host.is_empty() && (name == host || below())
+        };
+        !name.is_empty() && (LOCAL.contains(&&*name) || self.0.iter().any(|(host, _)| is_of(host)))
     }
 }
 
 /// The kind of a source, for everybody: `rtsp`, `demo`.
+/// Of several they are of one kind.
 pub fn kind(source: &str) -> &str {
     source.split_once("://").map_or(source, |(scheme, _)| scheme)
 }
@@ -180,6 +190,11 @@ mod tests {
             ("is gate.lan.:554 right?", "rtsp://gate.lan.:554", "is the camera right?"),
             ("is gate.lan:554 right?", "rtsp://gate.lan.:554", "is the camera right?"),
             ("is [fe80::7%eth0]:554 right?", "rtsp://[fe80::7%eth0]:554", "is the camera right?"),
+            (
+                "camera yard.lan:8554 does not answer, nor does gate.lan",
+                "rtsp://gate.lan:554, rtsp://yard.lan:8554",
+                "the camera does not answer, nor does the camera",
+            ),
         ] {
             assert_eq!(discreet(text, source), expected);
         }

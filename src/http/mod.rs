@@ -3,8 +3,10 @@
 pub mod access;
 pub mod admin;
 pub mod api;
+mod as_toml;
 mod ask;
 mod awaited;
+mod choice;
 pub mod conditional;
 pub mod connection;
 pub mod cors;
@@ -14,6 +16,7 @@ pub mod drain;
 mod extract;
 mod h2;
 pub mod hosts;
+mod layers;
 pub mod listen;
 pub mod made;
 pub mod mediamtx;

@@ -38,6 +38,7 @@ const FILES: &[File] = &[
     ("explain.js", SCRIPT, include_str!("pages/explain.js")),
     ("index.js", SCRIPT, include_str!("pages/index.js")),
     ("kiosk.js", SCRIPT, include_str!("pages/kiosk.js")),
+    ("layers.js", SCRIPT, include_str!("pages/layers.js")),
     ("natural.js", SCRIPT, include_str!("pages/natural.js")),
     ("neighbours.js", SCRIPT, include_str!("pages/neighbours.js")),
     ("player.js", SCRIPT, include_str!("pages/player.js")),

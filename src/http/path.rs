@@ -32,6 +32,8 @@ pub(super) enum What {
     Endpoint,
     /// `/NAME/whep/SESSION`.
     Session(String),
+    /// `/NAME/whep/SESSION/layer`.
+    Layer(String),
 }
 
 impl StreamPath {
@@ -51,6 +53,9 @@ impl StreamPath {
             (_, Some("whep")) => {
                 segments.pop();
                 What::Session(last)
+            }
+            ("layer", Some(_)) if segments.len() > 2 && segments[segments.len() - 2] == "whep" => {
+                What::Layer(segments.split_off(segments.len() - 2).pop()?)
             }
             _ => {
                 segments.push(last.clone());
@@ -75,6 +80,7 @@ impl StreamPath {
             What::Reader => "/{stream}/reader.js",
             What::Endpoint => ENDPOINT,
             What::Session(_) => "/{stream}/whep/{session}",
+            What::Layer(_) => "/{stream}/whep/{session}/layer",
         }
     }
 }
@@ -115,6 +121,8 @@ mod tests {
             ("/gate/whep/", "gate", What::Endpoint),
             ("/site1/gate/wh%65p", "site1/gate", What::Endpoint),
             ("/site1/gate/whep/12ab", "site1/gate", What::Session("12ab".to_owned())),
+            ("/site1/gate/whep/12ab/layer", "site1/gate", What::Layer("12ab".to_owned())),
+            ("/gate/layer", "gate/layer", to_page("layer")),
             ("/%C3%A4%20b", "ä b", to_page("ä b")),
             ("/100%", "100%", to_page("100%")),
         ] {

@@ -25,7 +25,7 @@ use super::problem::Problem;
 use super::request::Head;
 use super::streams::StreamList;
 use super::whep::{Next, Whep, unknown_stream};
-use super::{pages, reader, still};
+use super::{layers, pages, reader, still};
 use crate::current::Current;
 
 /// The state of the public routes.
@@ -106,8 +106,9 @@ impl Public {
     async fn stream(&self, StreamPath { stream, what }: StreamPath, request: HttpRequest) -> Response {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match what {
-            What::Endpoint => self.whep(request, &stream, None).await,
-            What::Session(id) => self.whep(request, &stream, Some(&id)).await,
+            What::Endpoint => self.whep(request, &stream, To::Endpoint).await,
+            What::Session(id) => self.whep(request, &stream, To::Session(&id)).await,
+            What::Layer(id) => self.whep(request, &stream, To::Layer(&id)).await,
             _ if !is_read => Problem::not_allowed("GET, HEAD").into_response(),
             What::ToPage(last) => to_page(&last, &self.head(&request)),
             What::Page(depth) => self.player(&stream, depth, &self.head(&request)).await,
@@ -141,7 +142,13 @@ impl Public {
                     let is_known = self.whep.knows(stream);
                     return Err(if is_known { still::unwatched(stream) } else { unknown_stream(stream) });
                 };
-                still::answer(&stream, &head.headers, (Instant::now(), SystemTime::now()), &grant)
+                still::answer(
+                    &stream,
+                    layers::asked(head)?,
+                    &head.headers,
+                    (Instant::now(), SystemTime::now()),
+                    &grant,
+                )
             })
         });
         let mut response = answered.unwrap_or_else(IntoResponse::into_response);
@@ -156,15 +163,15 @@ impl Public {
         response
     }
 
-    /// Answers a request of WHEP, to a session or to the endpoint: a preflight by itself, anything else if it is granted and
+    /// Answers a request of WHEP: a preflight by itself, anything else if it is granted and
     /// was read.
-    async fn whep(&self, request: HttpRequest, stream: &str, session: Option<&str>) -> Response {
+    async fn whep(&self, request: HttpRequest, stream: &str, to: To<'_>) -> Response {
         let head = self.head(&request);
         let origin = head.headers.get(header::ORIGIN).cloned();
         // A preflight must work for any name and for everybody: it carries no credentials and tells nothing.
         let answered = match head.method {
             Method::OPTIONS => Ok(StatusCode::OK.into_response()),
-            _ => self.granted(head, request, stream, session).await,
+            _ => self.granted(head, request, stream, to).await,
         };
         self.with_origin(answered, origin.as_ref())
     }
@@ -174,15 +181,17 @@ impl Public {
         head: Head,
         request: HttpRequest,
         stream: &str,
-        session: Option<&str>,
+        to: To<'_>,
     ) -> Result<Response, Problem> {
-        let looks = head.method != Method::POST;
+        let looks = head.method != Method::POST || !matches!(to, To::Endpoint);
         let asked = Asked { action: Action::Read, stream: Some(stream), looks };
         let grant = self.access.ask(&head, asked).await?;
         let request = head.with_body(request, self.clients.get().headers).await?;
         let whep = &self.whep;
-        if let Some(session) = session {
-            return contain(|| whep.session(stream, session, &request, &grant));
+        match to {
+            To::Session(id) => return contain(|| whep.session(stream, id, &request, &grant)),
+            To::Layer(id) => return contain(|| whep.layer(Instant::now(), stream, id, &request, &grant)),
+            To::Endpoint => {}
         }
         match contain(|| whep.endpoint(Instant::now(), stream, &request, &grant))? {
             Next::Answer(answer) => Ok(answer),
@@ -192,6 +201,16 @@ impl Public {
             }
         }
     }
+}
+
+/// What of WHEP a request is to.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    Endpoint,
+    /// A session, by its id.
+    Session(&'a str),
+    /// What a session is shown.
+    Layer(&'a str),
 }
 
 /// Relative, so that a proxy's prefix stays; the name came out of this very path.

@@ -2,6 +2,7 @@
 //!
 //! Owns the answer: none for those who have it already.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,20 +12,30 @@ use super::access::Grant;
 use super::conditional::has_already;
 use super::discreet::discreet;
 use super::problem::Problem;
-use crate::stream::{Cause, SourceState, Stream};
+use crate::stream::{Cause, HIGH, Layer, SourceState, Stream};
 use crate::track::StillError;
 
 /// Time to ask again when there is no picture yet: most cameras send a keyframe every second or two.
 const NOT_YET_RETRY: Duration = Duration::from_secs(1);
 
-/// The answer to a GET or HEAD with `headers`; `now` and `date` are the same moment.
+/// The answer to a GET or HEAD with `headers`, of the layer that is `wanted` if that shows something; `now` and `date` are the same moment.
 pub fn answer(
     stream: &Stream,
+    wanted: Option<u8>,
     headers: &HeaderMap,
     (now, date): (Instant, SystemTime),
     _grant: &Grant,
 ) -> Result<Response, Problem> {
-    let still = stream.still.of(&stream.newest_keyframe(), now, date).ok_or_else(|| not_yet(stream))?;
+    let layer = stream.shown_of(wanted.unwrap_or(HIGH));
+    let has_picture = |layer: &Arc<Layer>| !stream.newest_keyframe(layer.id).is_empty();
+    // The picture of one that is away is better than none, and that of the other one better still.
+    let layer = if has_picture(&layer) {
+        layer
+    } else {
+        stream.layers().into_iter().find(has_picture).unwrap_or(layer)
+    };
+    let still =
+        layer.still.of(&stream.newest_keyframe(layer.id), now, date).ok_or_else(|| not_yet(stream))?;
     // Hexadecimal digits, and what HTTP makes of a date, can be sent.
     let sendable = |text: &str| HeaderValue::from_str(text).expect("visible characters");
     let etag = sendable(&still.etag);

@@ -3,8 +3,8 @@
 //! Owns the shape of the list, and that the whole of it is made twice a second at the most, however many ask. It changes only
 //! when something changes, so that most are told that they have it already. Holds no credentials.
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
@@ -19,7 +19,7 @@ use super::discreet::{discreet, kind};
 use crate::contain::lock;
 use crate::operator::history::History;
 use crate::stream::trouble::Trouble;
-use crate::stream::{Registry, SourceState, Stream};
+use crate::stream::{Layer, Registry, SourceState, Stream};
 
 /// For how long a list is given again. Raising it makes pages late; lowering it costs CPU for each page that is
 /// open.
@@ -128,9 +128,97 @@ pub struct Told {
     pub notes: Vec<String>,
     /// Sessions that watch it.
     pub viewers: usize,
+    /// Of a pair its layers, the high one first: what stands above is of the one that is shown. Empty if it has one layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<ToldLayer>,
+    /// Where several sources are tried in order, which has its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
     /// What comes in, for operators: it changes with every look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
+}
+
+impl Told {
+    /// It, and behind it its layers as if each was a stream: for lists that have one line for each.
+    pub fn with_layers(self) -> Vec<Told> {
+        let of_layer = |layer: &ToldLayer| {
+            let layer = layer.clone();
+            Told {
+                name: format!("{}:{}", self.name, layer.name),
+                on_demand: self.on_demand,
+                pattern: None,
+                source: layer.source,
+                state: layer.state,
+                since: layer.since,
+                trouble: layer.trouble,
+                error: layer.error,
+                retry_in_ms: layer.retry_in_ms,
+                picture: self.picture,
+                video: layer.video,
+                audio: None,
+                notes: layer.notes,
+                viewers: layer.viewers,
+                layers: Vec::new(),
+                turn: layer.turn,
+                ingress: layer.ingress,
+            }
+        };
+        let layers: Vec<Told> = self.layers.iter().map(of_layer).collect();
+        std::iter::once(self).chain(layers).collect()
+    }
+
+    /// Whether it is a layer in such a list.
+    pub fn is_layer(&self) -> bool {
+        // No name of a stream has this.
+        self.name.contains(':')
+    }
+}
+
+/// One layer of a pair.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Layer)]
+pub struct ToldLayer {
+    /// `high`, `low`.
+    pub name: String,
+    /// Whether it is what viewers are shown who ask for none.
+    pub shown: bool,
+    /// Where it comes from: for everybody its kind, for operators host and port too.
+    pub source: String,
+    /// `connecting`, `starting`, `playing`, `waiting`.
+    pub state: String,
+    /// Since when its source is connected, or is not (RFC 9110 §5.6.7).
+    pub since: Option<String>,
+    /// What is wrong with it.
+    pub trouble: Option<ToldTrouble>,
+    /// Why there is no picture, in a sentence.
+    pub error: Option<String>,
+    /// Time until its source is tried again.
+    pub retry_in_ms: Option<u64>,
+    /// Its video.
+    pub video: Option<ToldVideo>,
+    /// Sentences about what is left out, or is to be set.
+    pub notes: Vec<String>,
+    /// Sessions that chose it.
+    pub viewers: usize,
+    /// Where several sources are tried in order, which has its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// What comes in, for operators: it changes with every look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+}
+
+/// Whose turn it is of several sources that are tried in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Turn {
+    /// Its place in the list, from 1.
+    pub source: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Where it is, for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 /// What is wrong with a stream.
@@ -191,25 +279,87 @@ pub fn whole(registry: &Registry, history: &History, now: (Instant, SystemTime))
 
 /// Everything of one stream at a moment, for operators.
 pub fn of_operators(stream: &Stream, history: &History, now: (Instant, SystemTime)) -> Told {
-    Told {
-        source: stream.source(),
-        error: stream.status().failure,
-        pattern: stream.pattern.clone(),
-        ingress: Some(Ingress {
-            bps: history.ingress_bps(stream.id),
-            keyframe_interval_s: stream.ring().interval.map(|interval| interval.as_secs_f64()),
-            lost: stream.counters.ingress_lost.get(),
-            keyframes: stream.counters.keyframes.get(),
-        }),
-        ..describe(stream, now)
+    let mut told = describe(stream, now);
+    let shown = stream.shown();
+    told.source = stream.source();
+    told.pattern = stream.pattern.clone();
+    told.error = shown.status().failure;
+    told.ingress = Some(ingress(stream, &shown, history));
+    told.turn = turn(&shown, true);
+    for of_layer in &mut told.layers {
+        let Some(layer) = stream.layer_named(&of_layer.name) else { continue };
+        of_layer.source = layer.source();
+        of_layer.error = layer.status().failure;
+        of_layer.ingress = Some(ingress(stream, &layer, history));
+        of_layer.turn = turn(&layer, true);
     }
+    told
+}
+
+fn ingress(stream: &Stream, layer: &Layer, history: &History) -> Ingress {
+    Ingress {
+        bps: history.ingress_bps(layer.id),
+        keyframe_interval_s: stream.ring(layer.id).interval.map(|interval| interval.as_secs_f64()),
+        lost: layer.counters.ingress_lost.get(),
+        keyframes: layer.counters.keyframes.get(),
+    }
+}
+
+/// Which of a layer's sources has its turn; nothing if there is one.
+fn turn(layer: &Layer, is_operator: bool) -> Option<Turn> {
+    let origin = layer.origin();
+    let (source, of) = (layer.status().source, origin.source.cameras().count());
+    let at = origin.source.cameras().nth(source).filter(|_| is_operator);
+    let at = at.map(|camera| format!("{}://{}", camera.url.scheme(), camera.address()));
+    (of > 1).then_some(Turn { source: source + 1, of, at })
 }
 
 /// What everybody may know of a stream: not where its camera is. What is wrong with it is judged now, of the state
 /// that is told beside it.
-fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
-    let (status, watch) = stream.look(now, date);
-    let failure = status.failure.as_ref().map(|failure| discreet(failure, &stream.source()));
+fn describe(stream: &Stream, now: (Instant, SystemTime)) -> Told {
+    let shown = stream.shown();
+    let of_layer =
+        |layer: &Arc<Layer>| ToldLayer { shown: layer.id == shown.id, ..describe_layer(stream, layer, now) };
+    let layers: Vec<ToldLayer> = stream.layers().iter().map(of_layer).collect();
+    let of_shown = layers.iter().find(|layer| layer.shown).cloned().unwrap_or_default();
+    let formats = stream.playable(&shown).or(shown.status().formats).unwrap_or_default();
+    let ToldLayer { source, state, since, trouble, error, retry_in_ms, video, mut notes, turn, .. } =
+        of_shown;
+    let away = layers.iter().find(|layer| !layer.shown && layer.state != "playing");
+    if let Some(away) = away.filter(|_| state == "playing") {
+        notes.push(format!(
+            "the {} stream of this camera is away; the other one is shown meanwhile",
+            away.name
+        ));
+    }
+    Told {
+        name: stream.name.clone(),
+        on_demand: stream.origin().on_demand.enabled,
+        pattern: None,
+        source,
+        state,
+        since,
+        trouble,
+        error,
+        retry_in_ms,
+        picture: stream.has_picture(),
+        video,
+        audio: formats.audio.map(|audio| ToldAudio {
+            codec: audio.codec.encoding_name().to_owned(),
+            channels: audio.channels,
+        }),
+        notes,
+        viewers: stream.viewers.load(Ordering::Relaxed),
+        layers: if layers.len() > 1 { layers } else { Vec::new() },
+        turn,
+        ingress: None,
+    }
+}
+
+/// The same of one layer.
+fn describe_layer(stream: &Stream, layer: &Layer, (now, date): (Instant, SystemTime)) -> ToldLayer {
+    let (status, watch) = stream.look_at(layer, now, date);
+    let failure = status.failure.as_ref().map(|failure| discreet(failure, &layer.source()));
     let retry_in = match &status.state {
         SourceState::Waiting { retry_in, .. } => Some(retry_in.as_millis() as u64),
         _ => None,
@@ -229,24 +379,19 @@ fn describe(stream: &Stream, (now, date): (Instant, SystemTime)) -> Told {
         height: video.size.map(|(_, height)| height),
         profile: video.profile_level_id.map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}")),
     });
-    let audio = formats
-        .audio
-        .map(|audio| ToldAudio { codec: audio.codec.encoding_name().to_owned(), channels: audio.channels });
-    Told {
-        name: stream.name.clone(),
-        source: kind(&stream.source()).to_owned(),
+    ToldLayer {
+        name: layer.name().to_owned(),
+        shown: false,
+        source: kind(&layer.source()).to_owned(),
         state: status.state.name().to_owned(),
-        on_demand: stream.origin().on_demand.enabled,
-        pattern: None,
         since: watch.since.map(httpdate::fmt_http_date),
         trouble,
         error: failure,
         retry_in_ms: retry_in,
-        picture: stream.has_picture(),
         video,
-        audio,
         notes: formats.notes,
-        viewers: stream.viewers.load(Ordering::Relaxed),
+        viewers: stream.viewers_of(layer.id),
+        turn: turn(layer, false),
         ingress: None,
     }
 }

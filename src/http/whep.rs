@@ -16,24 +16,25 @@ use super::access::Grant;
 use super::awaited::{Awaited, Came};
 use super::discreet::discreet;
 use super::drain;
+use super::layers;
 use super::made::{Full, Made, Maker};
 use super::problem::Problem;
 use super::request::Request;
 use crate::count::EndReason;
 use crate::current::Current;
-use crate::id::SessionId;
+use crate::id::{LayerId, SessionId};
 use crate::peer::Credentials;
 use crate::session::admission::{Asked, Place, Refusal};
 use crate::session::client::Client;
 use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
-use crate::session::offer::Offer;
+use crate::session::offer::{Offer, OfferError};
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
-use crate::stream::{Formats, Registry, SourceState, Status, Stream, WANTED_RETRY};
+use crate::stream::{Formats, HIGH, Layer, Registry, SourceState, Status, Stream, WANTED_RETRY};
 use crate::viewer::{Viewer, ViewerLimits};
 use sluice_media::shown;
 
@@ -124,17 +125,20 @@ impl Whep {
         request: &Request,
         _grant: &Grant,
     ) -> Result<Response, Problem> {
-        let id = id.parse().ok();
-        let found = id.and_then(|id| Some((id, self.sessions.session(id, stream)?)));
-        let Some((id, session)) = found else {
-            return Err(no_session(id.and_then(|id| self.sessions.why_ended(id, stream))));
-        };
+        let (id, session) = self.session_of(stream, id)?;
         match request.head.method {
             Method::DELETE => self.delete(id, &session),
             Method::PATCH => self.patch(id, &session, request),
             Method::GET | Method::HEAD => Ok(StatusCode::NO_CONTENT.into_response()),
             _ => Err(Problem::not_allowed("DELETE, GET, HEAD, OPTIONS, PATCH")),
         }
+    }
+
+    /// A session by its id, as a path has it.
+    pub(super) fn session_of(&self, stream: &str, id: &str) -> Result<(SessionId, Session), Problem> {
+        let id = id.parse().ok();
+        let found = id.and_then(|id| Some((id, self.sessions.session(id, stream)?)));
+        found.ok_or_else(|| no_session(id.and_then(|id| self.sessions.why_ended(id, stream))))
     }
 
     fn post(&self, now: Instant, stream: &str, request: &Request, grant: &Grant) -> Result<Next, Problem> {
@@ -163,8 +167,8 @@ impl Whep {
         let stream = made.stream.clone();
         let on_demand = stream.origin().on_demand.enabled;
         let status = stream.status();
-        let playable = status.playable();
-        if playable.is_none() {
+        let playable = layers::playable(&stream, layers::asked(&request.head)?);
+        if playable.is_empty() {
             let has_failed = matches!(status.state, SourceState::Waiting { .. });
             if has_failed || !on_demand {
                 stream.want();
@@ -180,12 +184,12 @@ impl Whep {
             return Ok(None);
         }
         made.begin();
-        let next = match (playable, hold) {
-            (Some(formats), _hold) => {
-                self.join(now, (&stream, formats), place, request, grant).map(Next::Answer)?
+        let next = match hold {
+            _hold if !playable.is_empty() => {
+                self.join(now, &stream, &playable, place, request, grant).map(Next::Answer)?
             }
-            (None, Some(hold)) => Next::Wait(Awaited::new((&stream, hold), place, &request.head.headers)),
-            (None, None) => return Err(not_playing(&stream, &status.state)),
+            Some(hold) => Next::Wait(Awaited::new((&stream, hold), place, &request.head.headers)),
+            None => return Err(not_playing(&stream, &status.state)),
         };
         Ok(Some(next))
     }
@@ -225,8 +229,11 @@ impl Whep {
                 _ => unknown_stream(&stream.name),
             });
         }
-        let formats = status.playable().ok_or_else(|| not_playing(&stream, &status.state))?;
-        let answered = self.join(now, (&stream, formats), place, request, grant);
+        let playable = layers::playable(&stream, layers::asked(&request.head)?);
+        if playable.is_empty() {
+            return Err(not_playing(&stream, &status.state));
+        }
+        let answered = self.join(now, &stream, &playable, place, request, grant);
         // Its viewer holds it from here on.
         drop(hold);
         answered
@@ -239,7 +246,8 @@ impl Whep {
 
     fn admit(&self, now: Instant, stream: &Stream, request: &Request) -> Result<Place, Problem> {
         let client = Client::of(request.head.client);
-        let bits = stream.counters.rate.get().unwrap_or(0.0) as u64;
+        let wanted = layers::asked(&request.head)?;
+        let bits = bits_of(&stream.shown_of(wanted.unwrap_or(HIGH)));
         let place = self.sessions.admission.admit(now, Asked { client, stream: stream.id, bits });
         place.map_err(|refusal| refused(stream, refusal))
     }
@@ -257,7 +265,8 @@ impl Whep {
     fn join(
         &self,
         now: Instant,
-        (stream, formats): (&Arc<Stream>, &Formats),
+        stream: &Arc<Stream>,
+        playable: &[(Arc<Layer>, Formats)],
         taken: Place,
         request: &Request,
         grant: &Grant,
@@ -265,21 +274,34 @@ impl Whep {
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = body_of(request)?;
         let candidates = self.candidates(shard, request.head.local);
-        let layer = stream.layer();
         let ViewerTerms { limits, repair } = self.terms.get();
-        let terms = Terms {
-            layer,
-            name: &stream.name,
-            formats,
-            candidates: &candidates,
-            tcp_port: shard.tcp_port,
-            dtls: &self.dtls,
-            limits,
-            repair,
+        let join_to = |layer: LayerId, formats: &Formats| {
+            let terms = Terms {
+                layer,
+                name: &stream.name,
+                formats,
+                candidates: &candidates,
+                tcp_port: shard.tcp_port,
+                dtls: &self.dtls,
+                limits,
+                repair,
+            };
+            join(text, terms, &mut rand::rng(), now)
         };
+        let (first, formats) = &playable[0];
+        let mut joined = join_to(layers::chosen(stream, layers::asked(&request.head)?, first).id, formats);
+        if let (Err(JoinError::Offer(OfferError::Video(_))), Some((other, formats))) =
+            (&joined, playable.get(1))
+        {
+            // Who cannot play the one may play the other; who can play neither is told of the first.
+            if let Ok(of_other) = join_to(other.id, formats) {
+                taken.change(bits_of(other)).map_err(|refusal| refused(stream, refusal))?;
+                joined = Ok(of_other);
+            }
+        }
         let Joined { viewer, answer, etag, ufrags, mids, agreed } =
-            join(text, terms, &mut rand::rng(), now).map_err(|error| self.refuse(stream, error))?;
-        let id = viewer.session();
+            joined.map_err(|error| self.refuse(stream, error))?;
+        let (id, layer) = (viewer.session(), viewer.layer);
         let visitor = Visitor::new(request.head.client, &request.head.headers, now);
         let place = (taken, visitor, grant.right().clone());
         let session =
@@ -299,6 +321,9 @@ impl Whep {
         // The name by which it can be ended (`/v3/webrtcsessions/kick`), and nothing else.
         set(headers, HeaderName::from_static("id"), &id.short().uuid());
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
+        if stream.is_pair() {
+            set(headers, HeaderName::from_static("layer"), layer.name());
+        }
         Ok(response)
     }
 
@@ -416,7 +441,12 @@ impl From<JoinError> for Problem {
     }
 }
 
-fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+/// What a viewer of a layer takes, in bits a second.
+pub(super) fn bits_of(layer: &Layer) -> u64 {
+    layer.counters.rate.get().unwrap_or(0.0) as u64
+}
+
+pub(super) fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(wanted) {
@@ -474,7 +504,7 @@ fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
 }
 
 /// 429 where this client asks for too much, 503 where all do.
-fn refused(stream: &Stream, refusal: Refusal) -> Problem {
+pub(super) fn refused(stream: &Stream, refusal: Refusal) -> Problem {
     let why = match refusal {
         refusal if refusal.is_of_stream() => format!("stream {:?} {refusal}", stream.name),
         refusal => refusal.to_string(),
@@ -487,7 +517,7 @@ fn refused(stream: &Stream, refusal: Refusal) -> Problem {
     Problem::new(status, why).retry_after(wait).counted_as(refusal.label())
 }
 
-fn overloaded(why: impl Into<String>) -> Problem {
+pub(super) fn overloaded(why: impl Into<String>) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(FULL_RETRY)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_config::{Action, Config, File, Inputs, Source};
+use sluice_config::{Action, Config, File, Inputs};
 
 use super::*;
 
@@ -61,7 +61,7 @@ fn the_tuned_file_means_the_same_here() {
     assert_eq!(streams, ["cam1", "gate", "hall/north.1", "yard"]);
     let fingerprint = config.streams["gate"].rtsp_fingerprint.map(|fingerprint| fingerprint.to_string());
     assert_eq!(fingerprint.map(|text| text[..8].to_owned()).as_deref(), Some("33949e05"));
-    let Source::Rtsp(url) = &config.streams["cam1"].source else { panic!("a camera") };
+    let url = config.streams["cam1"].source.cameras().next().expect("a camera");
     assert_eq!(url.credentials.as_ref().map(|known| known.password.expose()), Some("canary-1"));
     assert_eq!(config.streams["cam1"].rtsp_transport, Some(sluice_config::Transport::Tcp), "of pathDefaults");
     assert_eq!(config.streams["hall/north.1"].rtsp_transport, Some(sluice_config::Transport::Udp));

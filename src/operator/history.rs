@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::Operator;
 use super::sample::{Reading, Sample};
 use crate::contain::lock;
-use crate::id::StreamId;
+use crate::id::LayerId;
 
 /// Samples that are kept. More show a longer past, and take memory and time of each page that is opened.
 pub const SAMPLES: usize = 600;
@@ -44,8 +44,8 @@ pub struct History {
 struct Kept {
     last: Option<Reading>,
     samples: VecDeque<Arc<Sample>>,
-    /// Bytes that each stream had taken in at the last looks.
-    ingress: BTreeMap<StreamId, VecDeque<(Instant, u64)>>,
+    /// Bytes that each layer had taken in at the last looks.
+    ingress: BTreeMap<LayerId, VecDeque<(Instant, u64)>>,
 }
 
 impl Default for History {
@@ -73,10 +73,10 @@ impl History {
         lock(&self.newest).take();
     }
 
-    /// Bits a second that a stream takes in, over the last looks.
-    pub fn ingress_bps(&self, stream: StreamId) -> Option<u64> {
+    /// Bits a second that a layer takes in, over the last looks.
+    pub fn ingress_bps(&self, layer: LayerId) -> Option<u64> {
         let kept = lock(&self.kept);
-        let looks = kept.ingress.get(&stream)?;
+        let looks = kept.ingress.get(&layer)?;
         rate(looks).map(|rate| rate as u64)
     }
 
@@ -107,14 +107,18 @@ impl Operator {
         let reading = Reading::of(now, &self.shards, &self.sessions);
         let streams = self.registry.streams();
         let mut kept = lock(&self.history.kept);
-        kept.ingress.retain(|id, _| streams.iter().any(|stream| stream.id == *id));
+        kept.ingress.retain(|id, _| {
+            streams.iter().any(|stream| stream.id == id.stream && stream.layer(id.number).is_some())
+        });
         for stream in &streams {
-            let looks = kept.ingress.entry(stream.id).or_default();
-            if looks.len() > BITRATE_LOOKS {
-                looks.pop_front();
+            for layer in stream.layers() {
+                let looks = kept.ingress.entry(layer.id).or_default();
+                if looks.len() > BITRATE_LOOKS {
+                    looks.pop_front();
+                }
+                looks.push_back((now, layer.counters.ingress_bytes()));
+                layer.counters.rate.set(rate(looks));
             }
-            looks.push_back((now, stream.counters.ingress_bytes()));
-            stream.counters.rate.set(rate(looks));
         }
         let sample = kept.last.as_ref().map(|last| reading.since(last, date, &self.shards, &self.sessions));
         kept.last = Some(reading);

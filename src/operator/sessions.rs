@@ -107,6 +107,9 @@ pub struct Row {
     pub id: String,
     /// What it watches.
     pub stream: String,
+    /// Of a pair the layer that it is sent now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
     /// The shard that serves it.
     pub shard: usize,
     /// Whom the offer came from.
@@ -213,9 +216,11 @@ impl Operator {
                 which.stream.as_ref().is_none_or(|wanted| wanted == stream)
                     && which.session.is_none_or(|wanted| wanted == state.session.short())
             });
-            rows.extend(
-                both.map(|(state, (stream, visitor))| Row::of(state, stream, &visitor, shard, calendar)),
-            );
+            let is_pair = |name: &str| self.registry.stream(name).is_some_and(|stream| stream.is_pair());
+            rows.extend(both.map(|(state, (stream, visitor))| {
+                let layer = is_pair(&stream).then(|| state.layer.name().to_owned());
+                Row { layer, ..Row::of(state, stream, &visitor, shard, calendar) }
+            }));
         }
         rows.sort_unstable_by(|a, b| which.sort.order(a, b));
         list.total = rows.len();
@@ -283,6 +288,7 @@ impl Row {
         Row {
             id: state.session.short().to_string(),
             stream,
+            layer: None,
             shard: shard.index,
             address: visitor.address.to_string(),
             client: visitor.agent.clone().into(),

@@ -6,6 +6,7 @@ fn row(id: &str, loss: Option<f64>, lost: u32, estimate_bps: Option<u64>) -> Row
     Row {
         id: id.to_owned(),
         stream: "gate".to_owned(),
+        layer: None,
         shard: 0,
         address: "192.0.2.1".to_owned(),
         client: String::new(),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sluice_config::{Reach, Source, Stream, StreamKey, with_stream};
+use sluice_config::{Reach, RtspUrl, Stream, StreamKey, with_stream};
 use tokio::net::lookup_host;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -225,7 +225,14 @@ async fn judge_reach(
     reach: &Reach,
     keep: bool,
 ) -> Result<(), Refused> {
-    let Some(Stream { source: Source::Rtsp(camera), .. }) = stream else { return Ok(()) };
+    let Some(Stream { source, .. }) = stream else { return Ok(()) };
+    for camera in source.cameras() {
+        judge_camera(name, camera, reach, keep).await?;
+    }
+    Ok(())
+}
+
+async fn judge_camera(name: &StreamKey, camera: &RtspUrl, reach: &Reach, keep: bool) -> Result<(), Refused> {
     let outside = |address: IpAddr| {
         Refused::Unusable(format!(
             "the camera of {name:?} is at {address}, where the API may name none: admin.sources lists where it may, and \

@@ -88,7 +88,8 @@ impl Maker for Making {
     fn make(&self, name: &str, client: Client) -> Result<Option<Made>, Full> {
         let configured = self.configured.get();
         let config = &configured.effective.config;
-        let Some((pattern, origin)) = made(config, name, |key: &StreamKey| configured.is_by_api(key)) else {
+        let Some((pattern, (high, low))) = made(config, name, |key: &StreamKey| configured.is_by_api(key))
+        else {
             return Ok(None);
         };
         let mut book = lock(&self.book);
@@ -96,7 +97,7 @@ impl Maker for Making {
             return Ok(Some(Made::before(there)));
         }
         self.make_room(&mut book, config, client)?;
-        let Some((stream, orders)) = self.registry.make(name, &pattern, origin) else {
+        let Some((stream, orders)) = self.registry.make(name, &pattern, high) else {
             return Ok(self.registry.stream(name).map(Made::before));
         };
         book.push((stream.clone(), client));
@@ -104,7 +105,7 @@ impl Maker for Making {
         Ok(Some(Made::new(stream, move |begins| {
             if !begins {
                 registry.retire(&begun);
-            } else if let Err(error) = streams.start(begun.clone(), orders) {
+            } else if let Err(error) = streams.begin(&begun, orders, low) {
                 tracing::error!(stream = begun.name, %error, "the kernel gives no thread for its source");
             }
         })))

@@ -15,7 +15,7 @@ use crate::operator::change::Streams as Changes;
 use crate::session::table::Sessions;
 use crate::shard::command::Command;
 use crate::source;
-use crate::stream::{Ingest, Orders, Origin, Registry, Stream};
+use crate::stream::{HIGH, Ingest, LOW, Orders, Origin, Registry, Stream};
 use crate::supervise::{Ends, Task, Watched};
 
 /// Starts, changes and ends streams.
@@ -50,8 +50,9 @@ impl Streams {
         for stream in self.registry.streams() {
             if stream.pattern.is_some() {
                 match made(config, &stream.name, &is_by_api) {
-                    Some((pattern, origin)) if stream.pattern.as_deref() == Some(&*pattern) => {
-                        if stream.change(origin) {
+                    Some((pattern, (high, low))) if stream.pattern.as_deref() == Some(&*pattern) => {
+                        let changed = stream.change(HIGH, high);
+                        if self.change_low(&stream, low)? || changed {
                             changes.changed.push(stream.name.clone());
                         }
                     }
@@ -67,13 +68,16 @@ impl Streams {
             }
         }
         for (name, settings) in &config.streams {
-            let reach = is_by_api(&name.clone().into()).then(|| Reach(config.admin.sources.clone()));
-            let origin = origin(config, settings, reach);
+            let (high, low) = origins(config, settings, is_by_api(&name.clone().into()));
             match self.registry.stream(name.as_str()) {
-                Some(stream) if stream.change(origin.clone()) => changes.changed.push(name.to_string()),
-                Some(_) => {}
+                Some(stream) => {
+                    let changed = stream.change(HIGH, high);
+                    if self.change_low(&stream, low)? || changed {
+                        changes.changed.push(name.to_string());
+                    }
+                }
                 None => {
-                    self.add(name.as_str(), origin)?;
+                    self.add(name.as_str(), high, low)?;
                     changes.added.push(name.to_string());
                 }
             }
@@ -87,25 +91,50 @@ impl Streams {
         self.registry.streams().iter().for_each(|stream| stream.stop());
     }
 
-    fn add(&self, name: &str, origin: Origin) -> std::io::Result<()> {
-        match self.registry.add(name, origin) {
-            Some((stream, orders)) => self.start(stream, orders),
+    fn add(&self, name: &str, high: Origin, low: Option<Origin>) -> std::io::Result<()> {
+        match self.registry.add(name, high) {
+            Some((stream, orders)) => self.begin(&stream, orders, low),
             None => Ok(()),
         }
     }
 
-    /// Starts the source of a stream that was just added; it goes again where that fails.
-    pub(super) fn start(&self, stream: Arc<Stream>, mut orders: Orders) -> std::io::Result<()> {
-        let Some(running) = lock(&self.running).clone() else { return Ok(()) };
-        let name = stream.name.clone();
+    /// Starts the sources of a stream that was just added; it goes again where that fails.
+    pub(super) fn begin(
+        &self,
+        stream: &Arc<Stream>,
+        high: Orders,
+        low: Option<Origin>,
+    ) -> std::io::Result<()> {
+        let started = self.start(stream, HIGH, high).and_then(|()| self.change_low(stream, low));
+        started.inspect_err(|_| drop(self.registry.remove(&stream.name)))?;
+        Ok(())
+    }
+
+    /// Makes the low layer of a stream what is fed from `origin`, or none. Returns whether that is news.
+    fn change_low(&self, stream: &Arc<Stream>, origin: Option<Origin>) -> std::io::Result<bool> {
+        let Some(origin) = origin else { return Ok(stream.remove_low()) };
+        if stream.is_pair() {
+            return Ok(stream.change(LOW, origin));
+        }
+        let Some(orders) = stream.add_low(origin) else { return Ok(false) };
+        self.start(stream, LOW, orders).inspect_err(|_| {
+            stream.remove_low();
+        })?;
+        Ok(true)
+    }
+
+    /// Starts the source of a layer.
+    fn start(&self, stream: &Arc<Stream>, number: u8, mut orders: Orders) -> std::io::Result<()> {
+        let (Some(running), Some(layer)) = (lock(&self.running).clone(), stream.layer(number)) else {
+            return Ok(());
+        };
+        let name = stream.title(number);
         let (registry, kept) = (self.registry.clone(), stream.clone());
-        let feed = Ingest::new(stream.clone(), (rand::random(), rand::random()));
-        let watched = Watched::new(Task::Source, &*name, orders.stop(), self.ends.clone());
-        let run_name = name.clone();
-        let started = source::thread::start(stream, feed, watched, running, async move |feed| {
-            source::run(&run_name, feed, &mut orders, || registry.retire(&kept)).await;
-        });
-        started.inspect_err(|_| drop(self.registry.remove(&name)))
+        let feed = Ingest::new(stream.clone(), layer.clone(), (rand::random(), rand::random()));
+        let watched = Watched::new(Task::Source, &name, orders.stop(), self.ends.clone());
+        source::thread::start((stream.clone(), layer), feed, watched, running, async move |feed| {
+            source::run(&name, feed, &mut orders, || registry.retire(&kept)).await;
+        })
     }
 
     fn remove(&self, name: &str) {
@@ -125,21 +154,28 @@ pub(super) fn made(
     config: &Config,
     name: &str,
     is_by_api: impl Fn(&StreamKey) -> bool,
-) -> Option<(String, Origin)> {
+) -> Option<(String, (Origin, Option<Origin>))> {
     let (pattern, settings) = config.made(name)?;
     let by_api = is_by_api(&StreamKey::Pattern(pattern.clone()));
-    let reach = by_api.then(|| Reach(config.admin.sources.clone()));
-    Some((pattern.as_str().to_owned(), origin(config, &settings, reach)))
+    Some((pattern.as_str().to_owned(), origins(config, &settings, by_api)))
 }
 
-/// What a stream is fed from. The demo is no camera: how those are pulled is nothing to it.
-fn origin(config: &Config, settings: &Settings, reach: Option<Reach>) -> Origin {
-    let rtsp = match settings.source {
-        Source::Rtsp(_) => Rtsp { reach, ..config.rtsp_of(settings) },
+/// What the layers of a stream are fed from: the high one, and the low one if there is one.
+fn origins(config: &Config, settings: &Settings, by_api: bool) -> (Origin, Option<Origin>) {
+    let reach = by_api.then(|| Reach(config.admin.sources.clone()));
+    let (high, low) = settings.source.layers();
+    let origin = |source| origin(config, settings, source, reach.clone());
+    (origin(high), low.map(origin))
+}
+
+/// What a layer of a stream is fed from. The demo is no camera: how those are pulled is nothing to it.
+fn origin(config: &Config, settings: &Settings, source: Source, reach: Option<Reach>) -> Origin {
+    let rtsp = match source {
+        Source::Rtsp(_) | Source::Pair { .. } => Rtsp { reach, ..config.rtsp_of(settings) },
         Source::Demo => Rtsp::default(),
     };
     let on_demand = config.on_demand_of(settings);
     // How one on demand is woken is nothing to others.
     let on_demand = if on_demand.enabled { on_demand } else { OnDemand::default() };
-    Origin { source: settings.source.clone(), rtsp, on_demand }
+    Origin { source, rtsp, on_demand }
 }

@@ -243,7 +243,7 @@ mod tests {
             let client = Client::of(std::net::Ipv4Addr::LOCALHOST.into());
             let asked = Asked { client, stream: self.stream.id, bits: 0 };
             let place = self.sessions.admission.admit(self.now, asked).unwrap();
-            let (stream, layer) = (self.stream.clone(), self.stream.layer());
+            let (stream, layer) = (self.stream.clone(), self.stream.high().id);
             let visitor = Visitor::new(std::net::Ipv4Addr::LOCALHOST.into(), &HeaderMap::new(), self.now);
             let right = Right::nameless(Proof::Open, 0);
             let session = Session::new(

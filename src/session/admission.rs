@@ -5,7 +5,7 @@
 //! `now` is given to it. Never knows HTTP, shards or sessions.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -227,6 +227,8 @@ struct Audience {
 pub struct Place {
     admission: Arc<Admission>,
     asked: Asked,
+    /// What it takes now, which was [`Asked::bits`].
+    bits: AtomicU64,
     pending: AtomicBool,
 }
 
@@ -248,7 +250,8 @@ impl Admission {
         match admitted {
             Ok(client) => {
                 let asked = Asked { client, ..asked };
-                Ok(Place { admission: self.clone(), asked, pending: AtomicBool::new(true) })
+                let (bits, pending) = (AtomicU64::new(asked.bits), AtomicBool::new(true));
+                Ok(Place { admission: self.clone(), asked, bits, pending })
             }
             Err(refusal) => {
                 self.refused[refusal.index()].add_shared(1);
@@ -359,6 +362,29 @@ impl Book {
         }
     }
 
+    /// Whether a viewer may take other `bits` than the `before`; it does then.
+    fn change(
+        &mut self,
+        limits: &AdmissionLimits,
+        asked: Asked,
+        before: u64,
+        bits: u64,
+    ) -> Result<(), Refusal> {
+        let account = self.clients.get_mut(&asked.client);
+        let audience = self.streams.get_mut(&asked.stream);
+        let (Some(account), Some(audience)) = (account, audience) else { return Ok(()) };
+        let after = |held: u64| held.saturating_sub(before).saturating_add(bits);
+        let is_over = |held: u64, limit: u64| bits > before && limit > 0 && after(held) > limit;
+        if is_over(account.bits, limits.egress_of_client) {
+            return Err(Refusal::OwnEgress);
+        }
+        if is_over(audience.bits, limits.egress_of_stream) {
+            return Err(Refusal::StreamEgress);
+        }
+        (account.bits, audience.bits) = (after(account.bits), after(audience.bits));
+        Ok(())
+    }
+
     fn leave(&mut self, asked: Asked) {
         self.viewers -= 1;
         if let Some(account) = self.clients.get_mut(&asked.client) {
@@ -376,6 +402,22 @@ impl Book {
 }
 
 impl Place {
+    /// The viewer takes so many bits a second from now on, if it may.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not: then it is as it was.
+    pub fn change(&self, bits: u64) -> Result<(), Refusal> {
+        let mut book = self.admission.lock();
+        let before = self.bits.load(Ordering::Relaxed);
+        let changed = book.change(&self.admission.limits.get(), self.asked, before, bits);
+        match changed {
+            Ok(()) => self.bits.store(bits, Ordering::Relaxed),
+            Err(refusal) => self.admission.refused[refusal.index()].add_shared(1),
+        }
+        changed
+    }
+
     /// The viewer is connected: it is not on its way in any more.
     pub fn connected(&self) {
         if self.pending.swap(false, Ordering::Relaxed) {
@@ -387,7 +429,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.connected();
-        self.admission.lock().leave(self.asked);
+        let bits = *self.bits.get_mut();
+        self.admission.lock().leave(Asked { bits, ..self.asked });
     }
 }
 

@@ -199,3 +199,26 @@ fn an_address_and_a_stream_are_sent_so_much_and_no_more() {
     drop((second, other));
     assert!(Refusal::OwnEgress.is_of_client() && Refusal::StreamEgress.is_of_stream());
 }
+
+#[test]
+fn a_viewer_that_takes_more_is_counted_for_more_and_gives_it_all_back() {
+    let limits = AdmissionLimits { egress_of_stream: 5_000, egress_of_client: 4_000, ..LIMITS };
+    let (admission, now) = house(limits);
+    let low = |number: u32| {
+        let asked = Asked { bits: 1_000, ..asked(client(number), STREAM) };
+        admission.admit(now, asked).expect("a place")
+    };
+    let (first, second) = (low(1), low(2));
+    assert_eq!(first.change(4_500), Err(Refusal::OwnEgress));
+    assert_eq!(first.change(3_500), Ok(()));
+    assert_eq!(second.change(2_000), Err(Refusal::StreamEgress), "the first takes 3,500");
+    assert_eq!(second.change(500), Ok(()), "less is always right");
+    assert_eq!(second.change(1_500), Ok(()));
+    drop(first);
+    let third = Asked { bits: 3_500, ..asked(client(3), STREAM) };
+    let third = admission.admit(now, third).expect("what the first had is free");
+    assert!(admission.admit(now, Asked { bits: 1, ..asked(client(4), STREAM) }).is_err());
+    drop((second, third));
+    let all = Asked { bits: 4_000, ..asked(client(1), STREAM) };
+    assert!(admission.admit(now, all).is_ok());
+}

@@ -5,10 +5,10 @@
 
 use tokio::sync::broadcast::error::RecvError;
 
-use super::table::Sessions;
+use super::table::{Session, Sessions};
 use crate::count::EndReason;
 use crate::shard::command::Command;
-use crate::stream::{Registry, SourceState, StateChange, Stream};
+use crate::stream::{Formats, Registry, SourceState, StateChange, Stream};
 
 /// Looks whenever a stream begins to play, for as long as it is polled.
 pub async fn watch(registry: &Registry, sessions: &Sessions) {
@@ -29,10 +29,18 @@ pub async fn watch(registry: &Registry, sessions: &Sessions) {
 /// Ends the sessions of `stream` that its source has outgrown. One that cannot be ended now gets what it can show, and is
 /// looked at again when the source comes back the next time.
 pub fn look(sessions: &Sessions, stream: &Stream) {
-    let status = stream.status();
-    let Some(formats) = status.playable() else { return };
+    let mut formats: Vec<Formats> =
+        stream.layers().iter().filter_map(|layer| stream.playable(layer)).collect();
+    // Of a pair one that fits is enough; and sound that goes to the other one and comes back ends nothing.
+    if stream.is_pair() {
+        formats.iter_mut().for_each(|formats| formats.audio = None);
+    }
+    if formats.is_empty() {
+        return;
+    }
+    let fits = |session: &Session| formats.iter().any(|formats| session.agreed.fits(formats));
     let reason = EndReason::CodecChanged;
-    let outdated = sessions.which(|session| session.stream.id == stream.id && !session.agreed.fits(formats));
+    let outdated = sessions.which(|session| session.stream.id == stream.id && !fits(session));
     let told = outdated.into_iter().filter(|(id, shard)| shard.command(Command::End(*id, reason)).is_ok());
     let ended = told.inspect(|(id, _)| sessions.mark(*id, reason)).count();
     if ended > 0 {

@@ -21,7 +21,7 @@ use crate::count::{Cell, EndReason};
 use crate::feed::Feed;
 use crate::id::{LayerId, SessionId, ShortId, StreamId};
 use crate::shard::News;
-use crate::shard::command::ShardHandle;
+use crate::shard::command::{ShardBusy, ShardHandle};
 use crate::stream::Stream;
 
 /// All sessions of this process.
@@ -67,8 +67,10 @@ pub enum What {
 pub struct Session {
     /// What it watches.
     pub stream: Arc<Stream>,
-    /// In which encoding.
+    /// The layer that it chose.
     pub layer: LayerId,
+    /// When it chose another than it had.
+    pub chose: Option<Instant>,
     /// Where its viewer lives.
     pub shard: Arc<ShardHandle>,
     /// Who asked for it.
@@ -101,8 +103,21 @@ impl Session {
         (mids, agreed): (Vec<String>, Agreed),
     ) -> Session {
         let place = Arc::new(place);
-        let ending = None;
-        Session { stream, layer, shard, visitor, right, place, etag, remote_ufrags, mids, agreed, ending }
+        let (chose, ending) = (None, None);
+        Session {
+            stream,
+            layer,
+            chose,
+            shard,
+            visitor,
+            right,
+            place,
+            etag,
+            remote_ufrags,
+            mids,
+            agreed,
+            ending,
+        }
     }
 }
 
@@ -158,6 +173,22 @@ impl Sessions {
             Some(session) => session.ending,
             None => lock(&self.gone).reason(id, stream),
         }
+    }
+
+    /// A session chooses a layer of its stream, `now`: its shard is sent that one from here on. Gives it as it is then;
+    /// nothing if it is over, or chose that one before.
+    ///
+    /// # Errors
+    ///
+    /// The shard does not keep up: it is as it was.
+    pub fn choose(&self, now: Instant, id: SessionId, layer: LayerId) -> Result<Option<Session>, ShardBusy> {
+        let mut table = self.lock();
+        let Some(session) = table.get_mut(&id).filter(|session| session.layer != layer) else {
+            return Ok(None);
+        };
+        session.stream.choose(session.layer, layer, session.shard.index)?;
+        (session.layer, session.chose) = (layer, Some(now));
+        Ok(Some(session.clone()))
     }
 
     /// A session restarted ICE.
@@ -252,7 +283,7 @@ impl Sessions {
             }
             News::Ended(ended) => {
                 let stream = self.bury(now, ended.session, ended.reason, ended.connected);
-                stream.inspect(|stream| stream.counters.egress_of_ended.add_shared(ended.bytes));
+                stream.inspect(|stream| stream.egress_of_ended.add_shared(ended.bytes));
             }
         }
     }

@@ -44,6 +44,13 @@ pub enum Command {
         /// The peer's new credentials.
         remote: Credentials,
     },
+    /// A viewer is to watch another layer of its stream, from that one's next keyframe on.
+    Choose {
+        /// Whose viewer.
+        session: SessionId,
+        /// The number of the layer.
+        layer: u8,
+    },
     /// The configuration was changed.
     Tune(Tuning),
     /// Something that has an answer.
@@ -74,6 +81,17 @@ pub enum Media {
         recent: Vec<Arc<Train>>,
         /// Where a keyframe is asked for.
         keyframe: KeyframeRequest,
+        /// Where the shard says how many watch it.
+        watched: Watched,
+        /// Whether its source brings nothing.
+        away: bool,
+    },
+    /// The source of a layer brings nothing, or brings something again.
+    Away {
+        /// Which layer.
+        layer: LayerId,
+        /// Whether it brings nothing: then who watches it is sent another layer of the stream meanwhile.
+        away: bool,
     },
     /// One train of video.
     Picture {
@@ -94,6 +112,23 @@ pub enum Media {
         /// Which layer.
         layer: LayerId,
     },
+}
+
+/// How many viewers of a shard are sent a layer, or are about to be: written by the shard, and read by who decides whether
+/// the shard needs the layer still.
+#[derive(Debug, Clone, Default)]
+pub struct Watched(Arc<AtomicUsize>);
+
+impl Watched {
+    /// So many are.
+    pub(super) fn set(&self, viewers: usize) {
+        self.0.store(viewers, Ordering::Release);
+    }
+
+    /// Whether anybody is.
+    pub fn is_watched(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
 }
 
 /// How much of one shard's media queue one stream takes.

@@ -1,8 +1,8 @@
 //! The layers on one shard: for each encoding of a stream's video that somebody here watches its ring, its viewers and
 //! the trains that wait for their turns.
 //!
-//! Owns which of them have something to send. Sound is of all layers of its stream, and travels with the pictures of
-//! each. Never calls a viewer.
+//! Owns which of them have something to send, which of them is shown to who chose one, and how long a ring stays that was
+//! left for another. Sound is of all layers of its stream, and travels with the pictures of each. Never calls a viewer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::command::Watched;
 use super::fan_out::{FanOut, Pacing, cost_of};
 use super::shed::Shed;
-use crate::id::{LayerId, StreamId};
+use crate::id::{LAYERS_MAX, LayerId, StreamId};
 use crate::track::{KeyframeRequest, Recent, RecentLimits, Train};
+use crate::viewer::Rings;
 
 /// A picture older than this does not count as flowing: sound no longer waits to travel with the next.
 const FLOWING: Duration = Duration::from_millis(250);
@@ -23,14 +25,22 @@ pub(super) type LayerSlot = usize;
 
 /// One layer.
 pub(super) struct Layer {
+    pub(super) id: LayerId,
     pub(super) recent: Recent,
     /// Where a keyframe is asked for.
     pub(super) keyframe: KeyframeRequest,
     pub(super) fan_out: FanOut,
-    /// Slots and numbers of its viewers, in the order of their turns.
+    /// Slots and numbers of its viewers, and of those who wait for its next keyframe, in the order of their turns.
     pub(super) roll: Vec<(usize, u64)>,
     /// Whether it is among the active ones.
     pub(super) active: bool,
+    /// Its source brings nothing.
+    away: bool,
+    watched: Watched,
+    /// When somebody went over to another layer last: packets of this one may be asked for still.
+    handed_over: Option<Instant>,
+    /// Nobody watches it, and it stays for what may be asked for.
+    left: bool,
 }
 
 /// All layers of a shard.
@@ -39,7 +49,9 @@ pub(super) struct Layers {
     /// Those with trains that wait, each once.
     pub(super) active: Vec<LayerSlot>,
     by_id: HashMap<LayerId, LayerSlot>,
-    by_stream: HashMap<StreamId, Vec<LayerSlot>>,
+    by_stream: HashMap<StreamId, [Option<LayerSlot>; LAYERS_MAX]>,
+    /// Those that nobody watches and that stay for a while.
+    left: Vec<LayerSlot>,
     limits: RecentLimits,
     pacing: Pacing,
 }
@@ -52,6 +64,7 @@ impl Layers {
             active: Vec::new(),
             by_id: HashMap::new(),
             by_stream: HashMap::new(),
+            left: Vec::new(),
             limits,
             pacing,
         }
@@ -72,44 +85,131 @@ impl Layers {
             return slot;
         }
         let slot = self.slots.insert(Layer {
+            id,
             recent: Recent::new(self.limits),
             keyframe: KeyframeRequest::default(),
             fan_out: FanOut::new(self.pacing),
             roll: Vec::new(),
             active: false,
+            away: false,
+            watched: Watched::default(),
+            handed_over: None,
+            left: false,
         });
         self.by_id.insert(id, slot);
-        self.by_stream.entry(id.stream).or_default().push(slot);
+        self.by_stream.entry(id.stream).or_default()[usize::from(id.number)] = Some(slot);
         slot
     }
 
-    /// Forgets a layer that nobody watches.
-    pub(super) fn leave(&mut self, id: LayerId) {
+    /// Forgets a layer that nobody watches: at once, or when nobody can ask for a packet of it any more.
+    pub(super) fn leave(&mut self, now: Instant, id: LayerId) {
         let Some(&slot) = self.by_id.get(&id).filter(|slot| self.slots[**slot].roll.is_empty()) else {
             return;
         };
+        if self.may_be_asked_for(now, slot) {
+            if !std::mem::replace(&mut self.slots[slot].left, true) {
+                self.left.push(slot);
+            }
+        } else {
+            self.forget(slot);
+        }
+    }
+
+    /// Forgets what was left for a while and is needed no more.
+    pub(super) fn tidy(&mut self, now: Instant) {
+        while let Some(place) = self.left.iter().position(|&slot| !self.may_be_asked_for(now, slot)) {
+            let slot = self.left.swap_remove(place);
+            self.slots[slot].left = false;
+            if self.slots[slot].roll.is_empty() {
+                self.forget(slot);
+            }
+        }
+    }
+
+    fn may_be_asked_for(&self, now: Instant, slot: LayerSlot) -> bool {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        self.slots[slot].handed_over.is_some_and(|at| since(at) < self.limits.history)
+    }
+
+    fn forget(&mut self, slot: LayerSlot) {
+        let id = self.slots.remove(slot).id;
         self.by_id.remove(&id);
         if let Some(of_stream) = self.by_stream.get_mut(&id.stream) {
-            of_stream.retain(|other| *other != slot);
-            if of_stream.is_empty() {
+            of_stream[usize::from(id.number)] = None;
+            if of_stream.iter().all(Option::is_none) {
                 self.by_stream.remove(&id.stream);
             }
         }
         self.active.retain(|&other| other != slot);
-        self.slots.remove(slot);
+        self.left.retain(|&other| other != slot);
+    }
+
+    /// Where the layers of a stream are that are here, by number.
+    pub(super) fn of_stream(&self, stream: StreamId) -> [Option<LayerSlot>; LAYERS_MAX] {
+        self.by_stream.get(&stream).copied().unwrap_or_default()
+    }
+
+    /// The rings of those layers.
+    pub(super) fn rings(&self, stream: StreamId) -> Rings<'_> {
+        Rings(self.of_stream(stream).map(|slot| slot.map(|slot| &self.slots[slot].recent)))
+    }
+
+    /// Which layer is shown to somebody who chose `id` and can be shown those that `takes` says: that one, or while its
+    /// source is away another whose is not. Nothing if there is none.
+    pub(super) fn shown(&self, id: LayerId, takes: impl Fn(&Recent) -> bool) -> Option<LayerSlot> {
+        let chosen = self.by_id.get(&id).copied();
+        let others = self.of_stream(id.stream).into_iter().flatten();
+        let mut best_first = chosen.into_iter().chain(others);
+        let is_shown = |slot: &LayerSlot| {
+            let Layer { away, left, recent, .. } = &self.slots[*slot];
+            !away && !left && takes(recent)
+        };
+        best_first.find(is_shown)
+    }
+
+    /// Whether the source of a layer brings nothing.
+    pub(super) fn set_away(&mut self, id: LayerId, away: bool) {
+        if let Some(&slot) = self.by_id.get(&id) {
+            self.slots[slot].away = away;
+        }
+    }
+
+    /// Puts a viewer at the end of a layer's turns.
+    pub(super) fn enlist(&mut self, slot: LayerSlot, viewer: (usize, u64)) {
+        let layer = &mut self.slots[slot];
+        layer.roll.push(viewer);
+        layer.watched.set(layer.roll.len());
+    }
+
+    /// The viewer in `slot` went over to another layer.
+    pub(super) fn hand_over(&mut self, now: Instant, layer: LayerSlot, slot: usize) {
+        let layer = &mut self.slots[layer];
+        layer.handed_over = Some(now);
+        layer.strike(slot);
     }
 
     /// Forgets all of them.
     pub(super) fn clear(&mut self) {
+        self.slots.iter().for_each(|(_, layer)| layer.watched.set(0));
         *self = Layers::new(self.limits, self.pacing);
     }
 
-    /// Puts what a layer is of the recent past into its ring; keyframes of it are asked for with `keyframe`.
-    pub(super) fn fill(&mut self, id: LayerId, recent: Vec<Arc<Train>>, keyframe: KeyframeRequest) {
+    /// Puts what a layer is of the recent past into its ring; keyframes of it are asked for with `keyframe`, and who watches
+    /// it is told to `watched`.
+    pub(super) fn fill(
+        &mut self,
+        id: LayerId,
+        recent: Vec<Arc<Train>>,
+        (keyframe, watched): (KeyframeRequest, Watched),
+        away: bool,
+    ) {
         let slot = self.enter(id);
-        self.slots[slot].keyframe = keyframe;
+        self.left.retain(|&other| other != slot);
+        let layer = &mut self.slots[slot];
+        (layer.keyframe, layer.watched, layer.away, layer.left) = (keyframe, watched, away, false);
+        layer.watched.set(layer.roll.len());
         for train in recent {
-            self.slots[slot].recent.push(train);
+            layer.recent.push(train);
         }
     }
 
@@ -129,8 +229,7 @@ impl Layers {
 
     /// Sound of a stream: it goes to the viewers of all its layers.
     pub(super) fn sound(&mut self, now: Instant, stream: StreamId, train: &Arc<Train>, shed: &mut Shed) {
-        for at in 0..self.by_stream.get(&stream).map_or(0, Vec::len) {
-            let slot = self.by_stream[&stream][at];
+        for slot in self.of_stream(stream).into_iter().flatten() {
             let layer = &mut self.slots[slot];
             shed.asked(now, layer.cost(train, shed.horizon()));
             let flowing = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < FLOWING;
@@ -170,12 +269,18 @@ impl Layer {
         (cost_of(train) * served) as u64
     }
 
+    /// Whether its ring has nothing to begin with.
+    pub(super) fn has_no_start(&self) -> bool {
+        self.recent.since_keyframe().is_none()
+    }
+
     /// The viewer in `slot` watches it no more.
     pub(super) fn strike(&mut self, slot: usize) {
         if let Some(place) = self.roll.iter().position(|&(other, _)| other == slot) {
             // In order, so that those behind keep their turns of the trains under way.
             self.roll.remove(place);
             self.fan_out.removed(place);
+            self.watched.set(self.roll.len());
         }
     }
 }

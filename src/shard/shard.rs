@@ -23,10 +23,10 @@ use super::shed::Shed;
 use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::ShardCounters;
-use crate::id::{SessionId, StreamId};
+use crate::id::{LAYERS_MAX, LayerId, SessionId, StreamId};
 use crate::peer::{Admission, Check, ConnectionId, Egress, Remote};
 use crate::track::{Recent, RecentLimits};
-use crate::viewer::{Keyframes, Outcome, Repairs, Surroundings, Taken, Viewer};
+use crate::viewer::{Keyframes, Outcome, Repairs, Rings, Surroundings, Taken, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -94,6 +94,10 @@ pub struct Shard {
     arrived: Vec<SessionId>,
     /// Connections that nobody is at any more.
     abandoned: Vec<ConnectionId>,
+    /// Viewers that went over to another layer at their turn, each with the one they left, and those that could not while
+    /// half of a picture was out.
+    moved: Vec<(usize, LayerSlot)>,
+    held_up: Vec<usize>,
     /// Viewers that are connected.
     connected: u64,
 }
@@ -102,6 +106,8 @@ struct Seat {
     viewer: Viewer,
     /// Where its layer is.
     layer: LayerSlot,
+    /// Where the layer is that it goes over to.
+    next: Option<LayerSlot>,
     /// Its place among those who ever joined here.
     number: u64,
     connected: bool,
@@ -124,6 +130,8 @@ impl Shard {
             ended: Vec::new(),
             arrived: Vec::new(),
             abandoned: Vec::new(),
+            moved: Vec::new(),
+            held_up: Vec::new(),
             connected: 0,
         }
     }
@@ -204,7 +212,7 @@ impl Shard {
     /// One command of the control plane. Returns whether the thread shall end.
     pub fn handle_command(&mut self, now: Instant, command: Command, egress: &mut dyn Egress) -> bool {
         match command {
-            Command::Join(viewer) => self.join(*viewer),
+            Command::Join(viewer) => self.join(now, *viewer),
             Command::End(session, reason) => {
                 if let Some(&slot) = self.by_session.get(&session) {
                     let Seat { viewer, connected, .. } = &mut self.viewers[slot];
@@ -225,6 +233,12 @@ impl Shard {
                     }
                 }
             }
+            Command::Choose { session, layer } => {
+                if let Some(&slot) = self.by_session.get(&session) {
+                    self.viewers[slot].viewer.chosen = layer;
+                    self.direct(now, slot);
+                }
+            }
             Command::Tune(Tuning { recent, pacing, .. }) => self.layers.tune(recent, pacing),
             Command::Ask(Question::Viewers { from, answer }) => {
                 // Who asked may have gone.
@@ -240,9 +254,17 @@ impl Shard {
 
     /// Media of a stream. [`Shard::poll_fan_out`] sends it.
     pub fn handle_media(&mut self, now: Instant, media: Media) {
+        self.layers.tidy(now);
         match media {
-            Media::Subscribe { layer, recent, keyframe } => self.layers.fill(layer, recent, keyframe),
-            Media::Unsubscribe { layer } => self.layers.leave(layer),
+            Media::Subscribe { layer, recent, keyframe, watched, away } => {
+                self.layers.fill(layer, recent, (keyframe, watched), away);
+                self.direct_all(now, layer.stream);
+            }
+            Media::Unsubscribe { layer } => self.layers.leave(now, layer),
+            Media::Away { layer, away } => {
+                self.layers.set_away(layer, away);
+                self.direct_all(now, layer.stream);
+            }
             Media::Picture { layer, train } => {
                 self.counters.trains.add(1);
                 self.layers.picture(now, layer, train, &mut self.shed);
@@ -257,13 +279,24 @@ impl Shard {
     /// Gives viewers their turns, as many as the pace, the socket and a bound allow.
     pub fn poll_fan_out(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
         self.look(now, egress.is_stalled());
-        let Shard { viewers, layers, deadlines, counters, epoch, shed, .. } = self;
+        let progress = self.give_turns(now, egress);
+        while let Some((slot, layer)) = self.moved.pop() {
+            self.layers.hand_over(now, layer, slot);
+        }
+        while let Some(slot) = self.held_up.pop() {
+            self.go_over(now, slot);
+        }
+        progress
+    }
+
+    fn give_turns(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
+        let Shard { viewers, layers, deadlines, counters, epoch, shed, moved, held_up, .. } = self;
         let Layers { slots, active, .. } = layers;
         let horizon = shed.horizon();
         let mut turns = TURNS_AT_ONCE;
         let mut index = 0;
         while let Some(&key) = active.get(index) {
-            let Layer { fan_out, roll, active: is_active, .. } = &mut slots[key];
+            let Layer { id, fan_out, roll, active: is_active, .. } = &mut slots[key];
             let expired = fan_out.expire(now, egress.is_stalled(), roll.len());
             counters.dropped_late.add(expired.datagrams);
             let served = expired.served.min(roll.len());
@@ -272,7 +305,8 @@ impl Shard {
                 let (slot, number) = roll[place];
                 // Who has the beginning of a picture gets its rest.
                 let goes_without = |(slot, number): (usize, u64)| {
-                    number >= horizon && !viewers[slot].viewer.is_amid(job.train())
+                    let seat: &Seat = &viewers[slot];
+                    number >= horizon && (seat.layer != key || !seat.viewer.is_amid(job.train()))
                 };
                 if goes_without((slot, number)) {
                     let without = roll[place..].iter().take_while(|&&seat| goes_without(seat)).count();
@@ -292,6 +326,19 @@ impl Shard {
                 turns -= 1;
                 shed.done(job.cost() as u64);
                 let seat = &mut viewers[slot];
+                if seat.layer != key {
+                    // It waits here for a keyframe, or has just left.
+                    let goes_over = seat.next == Some(key) && seat.viewer.switch_at(now, *id, job.train());
+                    if !goes_over {
+                        fan_out.advance(roll.len());
+                        continue;
+                    }
+                    moved.push((slot, std::mem::replace(&mut seat.layer, key)));
+                    seat.next = None;
+                    deadlines.set(slot, seat.viewer.deadline());
+                } else if seat.next.is_some() && job.train().ends_frame {
+                    held_up.push(slot);
+                }
                 let mut first = false;
                 for (train, padding) in job.trains() {
                     match seat.viewer.handle_train(now, train, padding, epoch, egress) {
@@ -379,18 +426,66 @@ impl Shard {
         SomeViewers { viewers, next: seats.next().map(|(slot, _)| slot) }
     }
 
-    fn join(&mut self, viewer: Viewer) {
+    fn join(&mut self, now: Instant, viewer: Viewer) {
         let (session, deadline) = (viewer.session(), viewer.deadline());
         let ufrag = viewer.peer().ufrag().to_owned();
         let layer = self.layers.enter(viewer.layer);
         let number = self.next_number;
         self.next_number += 1;
-        let slot = self.viewers.insert(Seat { viewer, layer, number, connected: false });
+        let slot = self.viewers.insert(Seat { viewer, layer, next: None, number, connected: false });
         self.by_session.insert(session, slot);
         self.demux.insert_ufrag(ufrag, slot);
         self.deadlines.set(slot, deadline);
-        self.layers.slots[layer].roll.push((slot, number));
+        self.layers.enlist(layer, (slot, number));
         self.counters.viewers.set(self.viewers.len() as u64);
+        self.direct(now, slot);
+    }
+
+    /// Directs all viewers of a stream.
+    fn direct_all(&mut self, now: Instant, stream: StreamId) {
+        let here = self.layers.of_stream(stream).into_iter().flatten();
+        let of_layer =
+            |layer: LayerSlot| self.layers.slots[layer].roll.iter().map(move |(slot, _)| (*slot, layer));
+        let seats = here.flat_map(of_layer).filter(|(slot, layer)| self.viewers[*slot].layer == *layer);
+        let slots: Vec<usize> = seats.map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.direct(now, slot));
+    }
+
+    /// Sees to it that a viewer watches the layer that it is to be shown.
+    fn direct(&mut self, now: Instant, slot: usize) {
+        let Shard { viewers, layers, .. } = self;
+        let seat = &mut viewers[slot];
+        let chosen = LayerId { number: seat.viewer.chosen, ..seat.viewer.layer };
+        let wanted = layers.shown(chosen, |recent| seat.viewer.takes(recent)).filter(|to| *to != seat.layer);
+        if wanted != seat.next {
+            if let Some(before) = seat.next {
+                layers.slots[before].strike(slot);
+            }
+            seat.next = wanted;
+            if let Some(layer) = wanted {
+                layers.enlist(layer, (slot, seat.number));
+            }
+        }
+        self.go_over(now, slot);
+    }
+
+    /// Takes a viewer over to the layer that it waits for, if that can be done now: else it waits for the next keyframe of
+    /// that one.
+    fn go_over(&mut self, now: Instant, slot: usize) {
+        let Shard { viewers, layers, deadlines, shed, nothing, .. } = self;
+        let Some(seat) = viewers.get_mut(slot) else { return };
+        let Some(next) = seat.next else { return };
+        let without = seat.number >= shed.horizon();
+        let layer = &layers.slots[next];
+        let recent = if without { nothing } else { &layer.recent };
+        if seat.viewer.switch(now, layer.id, recent) {
+            let before = std::mem::replace(&mut seat.layer, next);
+            seat.next = None;
+            deadlines.set(slot, seat.viewer.deadline());
+            layers.hand_over(now, before, slot);
+        } else if !without && layer.has_no_start() {
+            layer.keyframe.ask();
+        }
     }
 
     /// A check that names the viewer of `slot`. If it is authentic its address is that viewer's; of another one
@@ -444,8 +539,11 @@ impl Shard {
     fn with_viewer(&mut self, slot: usize, call: impl FnOnce(&mut Viewer, Surroundings<'_>) -> Outcome) {
         let Some(seat) = self.viewers.get_mut(slot) else { return };
         let without = seat.number >= self.shed.horizon();
-        let video = if without { &self.nothing } else { &self.layers.slots[seat.layer].recent };
-        let around = Surroundings { video, epoch: &self.epoch, feedback: &self.counters.feedback };
+        let (video, rings) = match without {
+            true => (&self.nothing, Rings([None; LAYERS_MAX])),
+            false => (&self.layers.slots[seat.layer].recent, self.layers.rings(seat.viewer.layer.stream)),
+        };
+        let around = Surroundings { video, rings, epoch: &self.epoch, feedback: &self.counters.feedback };
         let outcome = call(&mut seat.viewer, around);
         if let Some(reason) = outcome.ended {
             return self.remove(slot, reason);
@@ -492,7 +590,7 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: EndReason) {
-        let Seat { viewer, layer, number, connected } = self.viewers.remove(slot);
+        let Seat { viewer, layer, next, number, connected } = self.viewers.remove(slot);
         self.shed.left(number);
         self.counters.without_media.set(self.shed.without_media() as u64);
         self.by_session.remove(&viewer.session());
@@ -502,7 +600,9 @@ impl Shard {
             self.abandoned.extend(address.connection);
         }
         self.deadlines.clear(slot);
-        self.layers.slots[layer].strike(slot);
+        for layer in [Some(layer), next].into_iter().flatten() {
+            self.layers.slots[layer].strike(slot);
+        }
         self.counters.viewers.set(self.viewers.len() as u64);
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);

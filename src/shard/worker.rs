@@ -256,9 +256,11 @@ impl InHand {
             Command::Join(viewer) => InHand::Joining(viewer.session(), viewer.layer.stream),
             Command::Shutdown => InHand::Shutdown,
             // A panic in these ends the viewer that they name, as it ends all.
-            Command::End(..) | Command::RestartIce { .. } | Command::Tune(_) | Command::Ask(_) => {
-                InHand::Nothing
-            }
+            Command::End(..)
+            | Command::RestartIce { .. }
+            | Command::Choose { .. }
+            | Command::Tune(_)
+            | Command::Ask(_) => InHand::Nothing,
         }
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::stream::{Origin, Registry};
+    use crate::stream::{HIGH, Origin, Registry};
     use crate::track::RecentLimits;
 
     /// Longer than the source lingers, where it may not end.
@@ -86,9 +86,9 @@ mod tests {
         let (stream, orders) = registry().add("gate", origin(false, Duration::ZERO)).expect("a stream");
         let mut rests = pin!(unwanted(&orders));
         assert!(timeout(LONG, rests.as_mut()).await.is_err(), "it is not on demand");
-        assert!(stream.change(origin(true, Duration::from_secs(3_600))));
+        assert!(stream.change(HIGH, origin(true, Duration::from_secs(3_600))));
         assert!(timeout(LONG, rests.as_mut()).await.is_err(), "it lingers");
-        assert!(stream.change(origin(true, Duration::ZERO)));
+        assert!(stream.change(HIGH, origin(true, Duration::ZERO)));
         rests.await;
     }
 }

@@ -8,7 +8,7 @@ mod linger;
 pub mod rtsp;
 pub mod thread;
 
-use sluice_config::Source;
+use sluice_config::{RtspUrl, Source};
 use tokio::sync::watch;
 
 use self::linger::unwanted;
@@ -41,11 +41,15 @@ pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders, retire: imp
                 };
                 demo::run(&mut *feed, over).await;
             }
-            Source::Rtsp(camera) => {
-                let settings = |origin: &Origin| RtspSettings {
-                    stream: name.to_owned(),
-                    camera: camera.clone(),
-                    rtsp: origin.rtsp.clone(),
+            // Each layer of a pair is fed by itself.
+            Source::Rtsp(cameras) | Source::Pair { high: cameras, .. } => {
+                let settings = |origin: &Origin| -> Vec<RtspSettings> {
+                    let of = |camera: &RtspUrl| RtspSettings {
+                        stream: name.to_owned(),
+                        camera: camera.clone(),
+                        rtsp: origin.rtsp.clone(),
+                    };
+                    cameras.iter().map(of).collect()
                 };
                 let (later, told) = watch::channel(settings(&origin));
                 let anew = orders.changed(&origin, |next| {

@@ -11,27 +11,27 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::executor::Executor;
-use crate::stream::{Cause, Ingest, Sink as _, SourceState, Stream};
+use crate::stream::{Cause, Ingest, Layer, Sink as _, SourceState, Stream};
 use crate::supervise::Watched;
 
 /// What is said of a stream whose source does not run.
 const FAILED: &str = "its source failed inside the server, whose log says where";
 
-/// Runs `run` for ever into `feed`, on a thread of its own, until it is told to stop; a run that ends by
+/// Runs `run` for ever into `feed`, of a layer of a stream, on a thread of its own, until it is told to stop; a run that ends by
 /// itself or panics begins again. `done` is dropped when the thread ends.
 ///
 /// # Errors
 ///
 /// The kernel's, when it gives no thread.
 pub fn start(
-    stream: Arc<Stream>,
+    (stream, layer): (Arc<Stream>, Arc<Layer>),
     mut feed: Ingest,
     mut watched: Watched,
     done: mpsc::Sender<()>,
     mut run: impl AsyncFnMut(&mut Ingest) + Send + 'static,
 ) -> io::Result<()> {
-    let name = format!("from-{}", stream.name);
-    let ending = Ending(stream, done);
+    let name = format!("from-{}", stream.title(layer.id.number));
+    let ending = Ending(stream, layer, done);
     std::thread::Builder::new().name(name).spawn(move || {
         let _ending = ending;
         let executor = match Executor::source() {
@@ -53,7 +53,7 @@ pub fn start(
 }
 
 /// Whatever ends the thread: nothing comes from it any more.
-struct Ending(Arc<Stream>, #[expect(dead_code, reason = "its drop tells")] mpsc::Sender<()>);
+struct Ending(Arc<Stream>, Arc<Layer>, #[expect(dead_code, reason = "its drop tells")] mpsc::Sender<()>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -62,7 +62,7 @@ impl Drop for Ending {
             cause: Cause::Internal,
             retry_in: Duration::ZERO,
         };
-        self.0.update(|status| status.enter(state));
+        self.0.update(&self.1, |status| status.enter(state));
     }
 }
 
@@ -101,12 +101,12 @@ mod tests {
         let (done, mut all_done) = mpsc::channel(1);
         let ends = Arc::new(Ends::default());
         let stream = stream();
-        let feed = Ingest::new(stream.clone(), (1, 1));
+        let feed = Ingest::new(stream.clone(), stream.high().clone(), (1, 1));
         let watched = Watched::new(Task::Source, "gate", stopping.clone(), ends.clone());
         let playing = |stream: &Stream| stream.status().state == SourceState::Playing;
         let (fail, mut failing) = watch::channel(false);
         let mut failed = false;
-        start(stream.clone(), feed, watched, done, async move |feed| {
+        start((stream.clone(), stream.high().clone()), feed, watched, done, async move |feed| {
             let failing = async {
                 if failed {
                     std::future::pending::<()>().await;
@@ -121,13 +121,15 @@ mod tests {
             }
         })
         .unwrap();
-        wait_for("pictures", || playing(&stream) && stream.counters.video.packets.get() > 10);
+        wait_for("pictures", || playing(&stream) && stream.high().counters.video.packets.get() > 10);
         fail.send(true).unwrap();
         wait_for("its end to be seen", || !playing(&stream));
         assert_eq!(ends.of(Task::Source), 1);
-        let before = stream.counters.video.packets.get();
-        wait_for("pictures again", || playing(&stream) && stream.counters.video.packets.get() > before + 10);
-        assert_eq!(stream.counters.starts.get(), 2);
+        let before = stream.high().counters.video.packets.get();
+        wait_for("pictures again", || {
+            playing(&stream) && stream.high().counters.video.packets.get() > before + 10
+        });
+        assert_eq!(stream.high().counters.starts.get(), 2);
         stop.send(true).unwrap();
         assert_eq!(all_done.blocking_recv(), None, "the thread ends");
         assert_eq!((ends.of(Task::Source), ends.is_lost()), (1, false));

@@ -1,13 +1,13 @@
-//! What a stream counts at ingress: numbers that its source's thread writes and a scrape reads.
+//! What a layer of a stream counts at ingress: numbers that its source's thread writes and a scrape reads.
 //!
-//! Owns the cells. Bytes, packets and the clock are of each track; the rest is of the stream.
+//! Owns the cells. Bytes, packets and the clock are of each track; the rest is of the layer.
 
 use sluice_media::Kind;
 
 use super::Cause;
 use crate::count::{Cell, Gauge};
 
-/// The numbers of one stream.
+/// The numbers of one layer.
 #[derive(Debug, Default)]
 pub struct StreamCounters {
     /// Of its video.
@@ -30,8 +30,6 @@ pub struct StreamCounters {
     pub sound_transcoded: Cell,
     /// Units of sound that should have been: malformed ones, and those for which there was no time.
     pub sound_discarded: Cell,
-    /// Payload bytes that viewers were sent who are over, without repairs.
-    pub egress_of_ended: Cell,
     /// Payload bits a second of both tracks, over the last seconds; 0 until that is known.
     pub rate: Gauge,
     /// Keyframes.

@@ -1,41 +1,40 @@
-//! The way from a source into its stream: packetize once, count, publish.
+//! The way from a source into its layer of a stream: packetize once, count, publish.
 //!
-//! Owns the packetizers of a stream for the life of the process, so that sequence numbers and
-//! timestamps go on across a camera's reconnects, and says when the stream plays: when whoever comes gets a
+//! Owns the packetizer of the layer's pictures for the life of the process, so that sequence numbers and timestamps go on
+//! across a camera's reconnects (those of sound are the stream's), and says when the layer plays: when whoever comes gets a
 //! picture. Never knows RTSP, shards or viewers.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_media::{AccessUnit, AudioCodec, AudioFrame, Kind, SourceReport};
+use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 
-use super::Stream;
 use super::advice::Advice;
 use super::excess::Excess;
 use super::keyframes::Keyframes;
 use super::lip_sync::LipSync;
+use super::sound::{AudioTrack, SoundTrack, publish};
 use super::status::SOUND_AWAITED;
 use super::told::{self, Told};
-use super::transcode::{self, AudioTrack, Transcoding, publish};
-use super::{Formats, MadeOf, Sink, SourceState, fitness};
-use crate::contain::lock;
-use crate::track::{AudioPacketizer, PacketizeError, SourceTime, Timeline, Train, VideoPacketizer};
+use super::transcode::{self, Transcoding};
+use super::{Formats, Layer, MadeOf, Sink, SourceState, Status, Stream, fitness};
+use crate::track::{PacketizeError, SourceTime, Timeline, Train, VideoPacketizer};
 
 /// A stream that plays for this long after it was already told that it plays is told again. Raising it leaves the log
 /// with a failure as its last word for longer; lowering it lets a camera of short sessions write more.
 const STEADY: Duration = Duration::from_secs(5);
 
-/// A stream's end of its source.
+/// A layer's end of its source.
 pub struct Ingest {
     stream: Arc<Stream>,
+    layer: Arc<Layer>,
+    /// What it is called in the log.
+    title: String,
     /// None before a session with video.
     video: Option<VideoPacketizer>,
-    /// One for each audio codec that the source ever had, so that one that comes back goes on.
-    audio: Vec<(AudioCodec, AudioTrack)>,
-    /// The codec it has now.
-    audio_codec: Option<AudioCodec>,
+    /// The stream's track of the sound that the source has now.
+    audio: Option<AudioTrack>,
     /// Where that is made of what the source sends, if it has to be.
     transcoding: Option<Transcoding>,
     /// RTP timestamps of video and audio begin at a random place (RFC 3550 §5.1); drawn once.
@@ -61,7 +60,7 @@ pub struct Ingest {
     plays_untold: Option<Instant>,
     /// Whether this session's trouble was logged as a warning.
     trouble_logged: bool,
-    /// Of what the packetizers counted, what the stream's counters have.
+    /// Of what the packetizers counted, what the layer's counters have.
     jumps: u64,
     discarded_nals: u64,
     /// When a discarded frame was told last.
@@ -69,13 +68,14 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// A feed of `stream`; `timestamps` are where video's and audio's RTP timestamps begin.
-    pub fn new(stream: Arc<Stream>, timestamps: (u32, u32)) -> Ingest {
+    /// A feed of a layer of `stream`; `timestamps` are where video's and audio's RTP timestamps begin.
+    pub fn new(stream: Arc<Stream>, layer: Arc<Layer>, timestamps: (u32, u32)) -> Ingest {
         Ingest {
+            title: stream.title(layer.id.number),
             stream,
+            layer,
             video: None,
-            audio: Vec::new(),
-            audio_codec: None,
+            audio: None,
             transcoding: None,
             first_timestamps: timestamps,
             announced: Formats::default(),
@@ -98,25 +98,32 @@ impl Ingest {
 
     /// Sends trains of video to who watches.
     fn publish(&self, trains: Vec<Arc<Train>>) {
-        let counters = &self.stream.counters.video;
+        let counters = &self.layer.counters.video;
         for train in &trains {
             counters.bytes.add(train.bytes() as u64);
             counters.packets.add(train.packets.len() as u64);
         }
-        self.stream.publish(self.stream.layer(), trains);
+        // What was taken away has no business in the ring of what comes in its place.
+        if !self.layer.is_stopped() {
+            self.stream.publish(self.layer.id, trains);
+        }
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.stream.update(&self.layer, change);
     }
 
     /// From now on whoever comes gets something.
     fn play(&mut self, received: Instant) {
         self.playing = true;
         self.trouble_logged = false;
-        self.stream.counters.starts.add(1);
+        self.layer.counters.starts.add(1);
         self.describe();
         self.plays_untold = Some(received);
         if self.told.is_due("plays", self.now) {
             self.tell_that_it_plays();
         }
-        self.stream.update(|status| status.enter(SourceState::Playing));
+        self.update(|status| status.enter(SourceState::Playing));
     }
 
     fn tell_that_it_plays(&mut self) {
@@ -124,7 +131,7 @@ impl Ingest {
         let Formats { video, audio, .. } = &self.formats;
         let video = video.as_ref().map(tracing::field::display);
         let audio = audio.as_ref().map(tracing::field::display);
-        tracing::info!(stream = self.stream.name, video, audio, "plays");
+        tracing::info!(stream = self.title, video, audio, "plays");
     }
 
     /// Something came.
@@ -138,7 +145,7 @@ impl Ingest {
 
     /// A picture or sound packet is left out: its source sends too many.
     fn exceeded(&mut self, received: Instant) {
-        self.stream.counters.ingress_excess.add(1);
+        self.layer.counters.ingress_excess.add(1);
         // Once in a while is enough to tell: there are very many.
         if self.told.is_due("too many", Some(received)) {
             self.describe();
@@ -169,13 +176,13 @@ impl Ingest {
                 continue;
             }
             if self.announced.notes.contains(note) {
-                tracing::info!(stream = self.stream.name, "{note}");
+                tracing::info!(stream = self.title, "{note}");
             } else {
-                tracing::warn!(stream = self.stream.name, "{note}");
+                tracing::warn!(stream = self.title, "{note}");
             }
         }
         self.formats = formats.clone();
-        self.stream.update(|status| status.formats = Some(formats));
+        self.update(|status| status.formats = Some(formats));
     }
 
     /// Why whoever comes now gets nothing, or what is wrong with what they get.
@@ -194,27 +201,27 @@ impl Ingest {
         }
         let Some(why) = self.trouble() else { return };
         if self.keyframes.is_serious() && !std::mem::replace(&mut self.trouble_logged, true) {
-            tracing::warn!(stream = self.stream.name, "no picture can be shown: {why}");
+            tracing::warn!(stream = self.title, "no picture can be shown: {why}");
         }
         let state = SourceState::Starting { why };
-        if self.stream.status().state != state {
-            self.stream.update(|status| status.enter(state));
+        if self.layer.status().state != state {
+            self.update(|status| status.enter(state));
         }
     }
 
     /// Takes over what the packetizers found out: what was wrong with the source and could be helped, and how its
     /// clocks run.
     fn count_findings(&mut self) {
-        let counters = &self.stream.counters;
+        let counters = &self.layer.counters;
         let video = self.video.as_ref();
+        let mut audio = self.audio.as_ref().and_then(|track| SoundTrack::of(track, self.layer.id.number));
+        counters.ingress_jumps.add(audio.as_deref_mut().map_or(0, SoundTrack::new_jumps));
         let jumps = video.map_or(0, VideoPacketizer::jumps);
-        let jumps = jumps + self.audio.iter().map(|(_, track)| lock(track).jumps()).sum::<u64>();
         counters.ingress_jumps.add(jumps - std::mem::replace(&mut self.jumps, jumps));
         let nals = video.map_or(0, VideoPacketizer::discarded_nals);
         counters.ingress_discarded_nals.add(nals - std::mem::replace(&mut self.discarded_nals, nals));
-        let audio = self.audio_track().map(|track| lock(track));
         let timelines =
-            [video.map(VideoPacketizer::timeline), audio.as_deref().map(AudioPacketizer::timeline)];
+            [video.map(VideoPacketizer::timeline), audio.as_deref().map(|track| track.packetizer.timeline())];
         for (track, timeline) in [&counters.video, &counters.audio].into_iter().zip(timelines) {
             track.drift.set(timeline.and_then(Timeline::drift));
             track.jitter.set(timeline.and_then(Timeline::jitter));
@@ -232,13 +239,13 @@ impl Ingest {
     fn align(&mut self, now: Instant) {
         let doubt = self.lip_sync.doubt();
         let video = self.video.as_ref().and_then(|video| video.timeline().moment(now));
-        let audio = self.audio_track().and_then(|track| lock(track).timeline().moment(now));
+        let audio = self.own_sound().and_then(|track| track.packetizer.timeline().moment(now));
         if let Some(alignment) = self.lip_sync.judge(video, audio) {
             if let Some(video) = &mut self.video {
                 video.timeline_mut().shift(alignment.video);
             }
-            if let Some(track) = self.audio_track() {
-                lock(track).timeline_mut().shift(alignment.audio);
+            if let Some(mut track) = self.own_sound() {
+                track.packetizer.timeline_mut().shift(alignment.audio);
             }
         }
         if self.lip_sync.doubt() != doubt {
@@ -246,16 +253,15 @@ impl Ingest {
         }
     }
 
-    /// The track of the sound that the source has now.
-    fn audio_track(&self) -> Option<&AudioTrack> {
-        let has = |(codec, _): &&(AudioCodec, AudioTrack)| Some(*codec) == self.audio_codec;
-        self.audio.iter().find(has).map(|(_, track)| track)
+    /// The stream's track of sound, while it comes from here.
+    fn own_sound(&self) -> Option<MutexGuard<'_, SoundTrack>> {
+        SoundTrack::of(self.audio.as_ref()?, self.layer.id.number)
     }
 
     fn invalid(&mut self, error: &PacketizeError, received: Instant) {
-        let counter = &self.stream.counters.ingress_invalid;
+        let counter = &self.layer.counters.ingress_invalid;
         counter.add(1);
-        let (stream, discarded) = (&self.stream.name, counter.get());
+        let (stream, discarded) = (&self.title, counter.get());
         let told = |at: Instant| received.saturating_duration_since(at) < told::INTERVAL;
         if self.warned.is_some_and(told) {
             tracing::debug!(stream, discarded, %error, "a frame was discarded");
@@ -267,16 +273,20 @@ impl Ingest {
 }
 
 impl Sink for Ingest {
+    fn trying(&mut self, source: usize) {
+        self.update(|status| status.source = source);
+    }
+
     fn state(&mut self, state: SourceState) {
         self.playing = false;
         if let SourceState::Waiting { cause, .. } = &state {
-            self.stream.counters.failures(*cause).add(1);
+            self.layer.counters.failures(*cause).add(1);
         }
         let rests = state == SourceState::Idle;
-        self.stream.update(|status| status.enter(state));
+        self.update(|status| status.enter(state));
         if rests {
             self.transcoding = None;
-            self.stream.rest();
+            self.stream.rest(self.layer.id);
         }
     }
 
@@ -286,25 +296,27 @@ impl Sink for Ingest {
         self.lip_sync = LipSync::default();
         if let Some(codec) = formats.video.as_ref().map(|video| video.codec) {
             let first = self.first_timestamps.0;
-            let video = self.video.get_or_insert_with(|| VideoPacketizer::new(codec, first));
+            let end = self.stream.end_of(self.layer.id);
+            let video = self.video.get_or_insert_with(|| {
+                let mut video = VideoPacketizer::new(codec, first);
+                video.begin_behind(end);
+                video
+            });
             video.restart(codec);
             video.set_parameter_sets(parameter_sets);
         }
         // What is left of the session before must not come behind this one's.
         self.transcoding = None;
-        self.audio.iter().for_each(|(_, track)| lock(track).restart());
+        let number = self.layer.id.number;
+        self.stream.sounds.restart(number);
         // A camera that comes back with another audio codec gets a new track: those who watch keep
         // their video, those who join get both.
-        self.audio_codec = formats.audio.as_ref().map(|audio| audio.codec);
-        if let Some(codec) = self.audio_codec
-            && self.audio_track().is_none()
-        {
-            let packetizer = AudioPacketizer::new(codec, self.first_timestamps.1);
-            self.audio.push((codec, Arc::new(Mutex::new(packetizer))));
-        }
+        let codec = formats.audio.as_ref().map(|audio| audio.codec);
+        self.audio = codec.map(|codec| self.stream.sounds.track(codec, self.first_timestamps.1, number));
         let made_of = formats.audio.as_ref().and_then(|audio| audio.made_of);
-        self.transcoding = made_of.zip(self.audio_track()).map(|(MadeOf { sound, clock_rate }, track)| {
-            Transcoding::new(self.stream.clone(), track.clone(), sound, clock_rate)
+        self.transcoding = made_of.zip(self.audio.as_ref()).map(|(MadeOf { sound, clock_rate }, track)| {
+            let whose = (self.stream.clone(), self.layer.clone(), self.title.clone());
+            Transcoding::new(whose, track.clone(), sound, clock_rate)
         });
         self.announced = formats;
         self.remarks.clear();
@@ -331,7 +343,7 @@ impl Sink for Ingest {
         self.count_findings();
         match packetized {
             Ok(trains) if trains.first().is_some_and(|train| train.keyframe) => {
-                self.stream.counters.keyframes.add(1);
+                self.layer.counters.keyframes.add(1);
                 self.keyframes.forwarded(received);
                 // The keyframe first: who comes because it plays finds it.
                 self.publish(trains);
@@ -371,8 +383,8 @@ impl Sink for Ingest {
         if let Some(transcoding) = &self.transcoding {
             transcoding.push(frame);
         } else {
-            let Some(track) = self.audio_track() else { return };
-            let published = publish(&self.stream, track, frame);
+            let Some(track) = &self.audio else { return };
+            let published = publish(&self.stream, &self.layer, track, frame);
             self.count_findings();
             if let Err(error) = published {
                 return self.invalid(&error, received);
@@ -393,7 +405,8 @@ impl Sink for Ingest {
             }
             Kind::Audio => {
                 let timestamp = self.sound_timestamp(timestamp);
-                self.audio_track().map(|track| lock(track).timeline_mut().report(timestamp, time, received))
+                let track = self.own_sound();
+                track.map(|mut track| track.packetizer.timeline_mut().report(timestamp, time, received))
             }
         };
         if let Some(reported) = reported.filter(|_| self.announced.has_both()) {
@@ -403,7 +416,7 @@ impl Sink for Ingest {
     }
 
     fn lost(&mut self, packets: u64) {
-        self.stream.counters.ingress_lost.add(packets);
+        self.layer.counters.ingress_lost.add(packets);
     }
 
     fn remark(&mut self, notes: &[String]) {
@@ -417,11 +430,11 @@ impl Sink for Ingest {
     }
 
     fn restarted(&mut self) {
-        self.stream.counters.ingress_restarts.add(1);
+        self.layer.counters.ingress_restarts.add(1);
     }
 
     fn is_watched(&self) -> bool {
-        self.stream.viewers.load(Ordering::Relaxed) > 0 || self.stream.waiting() > 0
+        self.stream.is_watched(&self.layer)
     }
 }
 

@@ -26,7 +26,7 @@ struct Rig {
 impl Rig {
     /// Packets made of both tracks.
     fn packets(&self) -> u64 {
-        let StreamCounters { video, audio, .. } = &self.stream.counters;
+        let StreamCounters { video, audio, .. } = &self.stream.high().counters;
         video.packets.get() + audio.packets.get()
     }
 
@@ -35,7 +35,7 @@ impl Rig {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
         let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
         let (stream, _) = Registry::new(&[], limits).add("gate", origin).expect("it is the first");
-        let feed = Ingest::new(stream.clone(), (1, 1));
+        let feed = Ingest::new(stream.clone(), stream.high().clone(), (1, 1));
         let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), ticks: 0 };
         rig.begin(video, audio);
         rig
@@ -102,7 +102,7 @@ fn a_stream_plays_with_its_first_keyframe_and_not_before() {
     rig.picture(&[SPS, PPS, IDR]);
     assert!(rig.plays());
     assert!(rig.stream.has_picture(), "who comes because it plays finds the keyframe");
-    let counters = &rig.stream.counters;
+    let counters = &rig.stream.high().counters;
     assert_eq!((counters.keyframes.get(), counters.starts.get()), (1, 1));
     let video = rig.stream.status().formats.and_then(|formats| formats.video).expect("video");
     assert_eq!(video.profile_level_id, Some([0x42, 0xc0, 0x1e]));
@@ -114,7 +114,7 @@ fn a_stream_plays_with_its_first_keyframe_and_not_before() {
     assert!(!rig.plays());
     rig.picture(&[IDR]);
     assert!(rig.plays(), "by the parameter sets of before");
-    assert_eq!(rig.stream.counters.starts.get(), 2);
+    assert_eq!(rig.stream.high().counters.starts.get(), 2);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_was_put_right_of_a_source_is_counted_for_its_stream() {
     rig.picture(&[SPS, PPS, IDR]);
     rig.picture(&[P]);
     let counts = |rig: &Rig| {
-        let counters = &rig.stream.counters;
+        let counters = &rig.stream.high().counters;
         (counters.ingress_jumps.get(), counters.ingress_discarded_nals.get())
     };
     assert_eq!(counts(&rig), (0, 0));
@@ -154,7 +154,7 @@ fn a_keyframe_that_is_refused_is_the_reason_and_nothing_plays() {
     let why = rig.starting();
     assert!(why.starts_with("its keyframes cannot be forwarded: no SPS/PPS"), "{why}");
     assert_eq!(rig.stream.status().failure, Some(why));
-    let counters = &rig.stream.counters;
+    let counters = &rig.stream.high().counters;
     assert_eq!((counters.ingress_invalid.get(), counters.keyframes.get()), (1, 0));
     assert_eq!(rig.packets(), 0);
     rig.picture(&[SPS, PPS, IDR]);
@@ -180,7 +180,7 @@ fn sound_alone_plays_with_its_first_packet() {
     assert!(!rig.plays());
     rig.sound();
     assert!(rig.plays());
-    assert_eq!((rig.stream.counters.starts.get(), rig.stream.counters.keyframes.get()), (1, 0));
+    assert_eq!((rig.stream.high().counters.starts.get(), rig.stream.high().counters.keyframes.get()), (1, 0));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_flood_of_tiny_pictures_is_left_out_counted_and_told_once() {
             rig.feed.video(AccessUnit { nals, timestamp: rig.ticks, received: rig.now, after_gap: false });
             rig.sound();
         }
-        let counters = &rig.stream.counters;
+        let counters = &rig.stream.high().counters;
         let made = rig.packets() - before;
         let (most, least) = (11 * (240 + 1_000) + 3_200, 10 * (240 + 1_000));
         assert!((least..most).contains(&made), "{made}");
@@ -315,7 +315,7 @@ fn reporting(rig: &mut Rig, pictures: u64, off: u64) -> (Vec<Duration>, Vec<Stri
             rig.feed.reported(Kind::Video, report(ntp(rig.ticks), rig.ticks));
             rig.feed.reported(Kind::Audio, report(ntp(rig.ticks + 18_000) + (off << 32), sound_ticks));
         }
-        let captured = rig.stream.newest_keyframe()[0].captured;
+        let captured = rig.stream.newest_keyframe(rig.stream.high().id)[0].captured;
         assert!(last.is_none_or(|last| captured > last), "capture times go on");
         last = Some(captured);
         shifts.push(rig.now - captured);

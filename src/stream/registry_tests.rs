@@ -2,17 +2,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use sluice_config::{Fingerprint, OnDemand, Reach, Rtsp, Source, Transport};
+use sluice_config::{Fingerprint, OnDemand, Reach, Rtsp, RtspUrl, Source, Transport};
 use sluice_media::VideoCodec;
 
 use super::*;
 use crate::count::ShardCounters;
 use crate::shard::RoomLimits;
 use crate::shard::command::{MEDIA_MAX, Media, Queued, STREAM_MEDIA_MAX, Wake};
+use crate::stream::HIGH;
 use crate::track::{MAX_TRAINS, TrackSeq, Train};
 
 fn origin(camera: &str) -> Origin {
-    let source = Source::Rtsp(camera.parse().expect("a URL"));
+    let source = Source::Rtsp(camera.parse::<RtspUrl>().expect("a URL").into());
     Origin { source, rtsp: Rtsp::default(), on_demand: OnDemand::default() }
 }
 
@@ -67,17 +68,17 @@ impl World {
         };
         self.next += 1;
         let stream = self.stream(name);
-        stream.publish(stream.layer(), [Arc::new(train)]);
+        stream.publish(stream.high().id, [Arc::new(train)]);
     }
 
     fn subscribe(&self, name: &str) {
         let stream = self.stream(name);
-        stream.subscribe(stream.layer(), 0).expect("there is room");
+        stream.subscribe(stream.high().id, 0).expect("there is room");
     }
 
     fn unsubscribe(&self, name: &str) {
         let stream = self.stream(name);
-        stream.unsubscribe(stream.layer(), 0);
+        stream.unsubscribe(stream.high().id, 0);
     }
 
     /// What the shard takes out of its queue.
@@ -103,7 +104,7 @@ fn one_stream_cannot_fill_the_queue_of_a_shard() {
         world.subscribe("good");
         assert_eq!(world.shard.counters.media_queue_share.get(), over);
         assert_eq!(world.shard.counters.media_queue_full.get(), 0);
-        let good = world.stream("good").layer();
+        let good = world.stream("good").high().id;
         let taken = world.taken();
         let of_good = |media: &&Media| matches!(media, Media::Picture { layer, .. } if *layer == good);
         assert_eq!(taken.iter().filter(of_good).count(), 100);
@@ -133,7 +134,8 @@ fn a_subscription_hands_over_a_bounded_number_of_trains() {
 fn the_newest_whole_keyframe_is_shown_whatever_is_missed_behind_it() {
     let mut world = World::new();
     let shown = |world: &World| {
-        let trains = world.stream("bad").newest_keyframe();
+        let stream = world.stream("bad");
+        let trains = stream.newest_keyframe(stream.high().id);
         trains.iter().map(|train| train.sequence.0).collect::<Vec<u64>>()
     };
     world.publish_part("bad", true, true, false);
@@ -179,8 +181,8 @@ async fn a_source_hears_of_another_origin_and_of_its_end() {
     let world = World::new();
     let (stream, mut orders) = world.registry.add("gate", origin("rtsp://camera/1")).expect("it is new");
     assert_eq!(orders.origin().source.label(), "rtsp://camera:554");
-    assert!(!stream.change(origin("rtsp://camera/1")), "that is the same");
-    assert!(stream.change(origin("rtsp://camera/2")));
+    assert!(!stream.change(HIGH, origin("rtsp://camera/1")), "that is the same");
+    assert!(stream.change(HIGH, origin("rtsp://camera/2")));
     orders.changed(&origin("rtsp://camera/1"), |_| panic!("it is another camera")).await;
     assert_eq!(*orders.origin(), origin("rtsp://camera/2"));
     assert!(!orders.is_over());
@@ -214,14 +216,14 @@ async fn a_session_goes_on_under_keys_that_are_looked_at_between_sessions() {
         let mut taken = Vec::new();
         for change in between {
             change(&mut next.rtsp);
-            assert!(stream.change(next.clone()), "it is told as a change all the same");
+            assert!(stream.change(HIGH, next.clone()), "it is told as a change all the same");
             let looked =
                 tokio::time::timeout(seconds(0), orders.changed(&begun, |origin| taken.push(origin.clone())));
             assert!(looked.await.is_err(), "{next:?}");
             assert_eq!(taken.last(), Some(&next));
         }
         end(&mut next.rtsp);
-        assert!(stream.change(next.clone()));
+        assert!(stream.change(HIGH, next.clone()));
         orders.changed(&begun, |origin| panic!("a session goes on under {origin:?}")).await;
         assert_eq!(*orders.origin(), next);
     }

@@ -13,6 +13,8 @@ use super::{Formats, SourceState};
 /// and `state(Waiting)` when it ends. Whether it plays is for the sink to say: only there is known whether a
 /// viewer could show what came.
 pub trait Sink: Send {
+    /// Of several sources that are tried in order, that one has its turn; counted from 0.
+    fn trying(&mut self, _source: usize) {}
     /// The source is being connected, or waits for its next attempt.
     fn state(&mut self, state: SourceState);
     /// A session begins that brings `formats`; `parameter_sets` are the SPS and PPS of its description, each as a
@@ -40,6 +42,10 @@ pub trait Sink: Send {
 
 /// Lent, so that a stream's end of its source outlives a run of it that failed.
 impl<S: Sink> Sink for &mut S {
+    fn trying(&mut self, source: usize) {
+        S::trying(self, source);
+    }
+
     fn state(&mut self, state: SourceState) {
         S::state(self, state);
     }

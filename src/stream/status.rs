@@ -62,6 +62,14 @@ pub struct Status {
     pub failure: Option<String>,
     /// What kind of thing keeps its source away, as long as that is so.
     pub cause: Option<Cause>,
+    /// Which of the sources that are tried in order has its turn, from 0.
+    pub source: usize,
+}
+
+impl Default for Status {
+    fn default() -> Status {
+        Status { state: SourceState::Connecting, formats: None, failure: None, cause: None, source: 0 }
+    }
 }
 
 impl Status {
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn why_an_attempt_failed_holds_until_the_next_has_come_further_and_what_it_waited_for_does_not() {
-        let mut status = Status { state: SourceState::Connecting, formats: None, failure: None, cause: None };
+        let mut status = Status::default();
         let failed = SourceState::Waiting {
             error: "camera a:554 does not answer".to_owned(),
             cause: Cause::Unreachable,

@@ -11,40 +11,23 @@ use std::time::Instant;
 use sluice_media::{AudioCodec, AudioFrame, Foreign};
 use sluice_sound::{Packet, Transcoder};
 
-use super::Stream;
 use super::pool::Job;
+use super::sound::{AudioTrack, publish};
 use super::told;
+use super::{Layer, Stream};
 use crate::contain::lock;
-use crate::track::{AudioPacketizer, PacketizeError};
 
 /// Units that wait at the most: 1.4 s of 48 kHz. More bridge longer waits for a core, which are heard anyway.
 const WAITING_MAX: usize = 64;
-
-/// A track of sound. What is packetized with it is published before the next is: its numbers go out in their order.
-pub(super) type AudioTrack = Arc<Mutex<AudioPacketizer>>;
-
-/// Packetizes a frame for `track` and sends it to the stream's viewers.
-///
-/// # Errors
-///
-/// The frame's.
-pub(super) fn publish(stream: &Stream, track: &AudioTrack, frame: AudioFrame) -> Result<(), PacketizeError> {
-    let mut packetizer = lock(track);
-    let trains = packetizer.packetize(frame)?;
-    for train in &trains {
-        // Its writer is a source's thread today and one of the pool tomorrow.
-        stream.counters.audio.bytes.add_shared(train.bytes() as u64);
-        stream.counters.audio.packets.add_shared(train.packets.len() as u64);
-    }
-    stream.publish(stream.layer(), trains);
-    Ok(())
-}
 
 /// The sound of one session of a source, on its way to Opus.
 pub(super) struct Transcoding(Arc<Turning>);
 
 struct Turning {
     stream: Arc<Stream>,
+    layer: Arc<Layer>,
+    /// What that is called in the log.
+    title: String,
     sound: Foreign,
     /// Of the source's timestamps, in Hz.
     clock_rate: u32,
@@ -72,13 +55,15 @@ struct Work {
 impl Transcoding {
     /// Of sound whose timestamps have `clock_rate`, into `track`.
     pub(super) fn new(
-        stream: Arc<Stream>,
+        (stream, layer, title): (Arc<Stream>, Arc<Layer>, String),
         track: AudioTrack,
         sound: Foreign,
         clock_rate: u32,
     ) -> Transcoding {
         Transcoding(Arc::new(Turning {
             stream,
+            layer,
+            title,
             sound,
             clock_rate,
             track,
@@ -88,11 +73,13 @@ impl Transcoding {
         }))
     }
 
-    /// Takes the next unit. Never waits: where nobody watches, or too much waits already, it is dropped.
+    /// Takes the next unit. Never waits: where nobody watches, another layer is heard, or too much waits already, it is
+    /// dropped.
     pub(super) fn push(&self, frame: AudioFrame) {
         let Transcoding(turning) = self;
         let mut waiting = lock(&turning.waiting);
-        if turning.stream.viewers.load(Ordering::Relaxed) == 0 {
+        let is_heard = turning.stream.hears(turning.layer.id.number);
+        if turning.stream.viewers.load(Ordering::Relaxed) == 0 || !is_heard {
             waiting.frames.clear();
             // Whoever comes next begins anew; until then its memory is free.
             if let Ok(mut work) = turning.work.try_lock() {
@@ -101,7 +88,7 @@ impl Transcoding {
             return;
         }
         if waiting.frames.len() == WAITING_MAX {
-            turning.stream.counters.sound_discarded.add_shared(1);
+            turning.layer.counters.sound_discarded.add_shared(1);
             return;
         }
         waiting.frames.push_back(frame);
@@ -138,7 +125,7 @@ impl Job for Turning {
     }
 
     fn failed(&self) {
-        self.stream.counters.sound_discarded.add_shared(1);
+        self.layer.counters.sound_discarded.add_shared(1);
         // Its state is not to be trusted; the next unit begins anew.
         lock(&self.work).transcoder = None;
         self.work.clear_poison();
@@ -168,10 +155,10 @@ impl Turning {
         if let Err(error) = transcoder.push(&frame.payload, timestamp, &mut packets) {
             return self.trouble(&mut work.told, frame.received, &error.to_string());
         }
-        self.stream.counters.sound_transcoded.add_shared(1);
+        self.layer.counters.sound_transcoded.add_shared(1);
         for Packet { payload, timestamp } in packets {
             let made = AudioFrame { payload, timestamp, received: frame.received };
-            if let Err(error) = publish(&self.stream, &self.track, made) {
+            if let Err(error) = publish(&self.stream, &self.layer, &self.track, made) {
                 self.trouble(&mut work.told, frame.received, &error.to_string());
             }
         }
@@ -179,12 +166,12 @@ impl Turning {
 
     /// Counts a unit that gives no sound, and tells of it once in a while.
     fn trouble(&self, told: &mut Option<Instant>, now: Instant, error: &str) {
-        self.stream.counters.sound_discarded.add_shared(1);
+        self.layer.counters.sound_discarded.add_shared(1);
         let recently = |at: Instant| now.saturating_duration_since(at) < told::INTERVAL;
         if !told.is_some_and(recently) {
             *told = Some(now);
-            let (stream, sound) = (&self.stream.name, self.sound.to_string());
-            let discarded = self.stream.counters.sound_discarded.get();
+            let (stream, sound) = (&self.title, self.sound.to_string());
+            let discarded = self.layer.counters.sound_discarded.get();
             tracing::warn!(stream, sound, discarded, error, "sound cannot be turned into Opus");
         }
     }

@@ -35,7 +35,7 @@ impl Rig {
         let limits = RecentLimits { bytes: 1 << 20, history: Duration::ZERO };
         let origin = Origin { source: Source::Demo, rtsp: Rtsp::default(), on_demand: OnDemand::default() };
         let (stream, _) = Registry::new(&[], limits).add("gate", origin).expect("it is the first");
-        let feed = Ingest::new(stream.clone(), (1, 1));
+        let feed = Ingest::new(stream.clone(), stream.high().clone(), (1, 1));
         let mut rig = Rig { stream, feed, now: Instant::now() + Duration::from_secs(100), sent: 0 };
         rig.begin();
         rig
@@ -61,7 +61,7 @@ impl Rig {
     }
 
     fn packets(&self) -> u64 {
-        self.stream.counters.audio.packets.get()
+        self.stream.high().counters.audio.packets.get()
     }
 
     #[expect(clippy::disallowed_methods, reason = "the pool's threads run in real time")]
@@ -82,12 +82,12 @@ fn sound_becomes_opus_while_somebody_watches_and_only_then() {
         rig.send(unit.clone());
     }
     assert_eq!(rig.stream.status().state, SourceState::Playing, "who comes now hears something");
-    assert_eq!((rig.packets(), rig.stream.counters.sound_transcoded.get()), (0, 0));
+    assert_eq!((rig.packets(), rig.stream.high().counters.sound_transcoded.get()), (0, 0));
 
     rig.watched_by(1);
     for (sent, unit) in (1..).zip(&units[10..20]) {
         rig.send(unit.clone());
-        rig.wait_for("a unit to be turned", |rig| rig.stream.counters.sound_transcoded.get() == sent);
+        rig.wait_for("a unit to be turned", |rig| rig.stream.high().counters.sound_transcoded.get() == sent);
     }
     // 640 ms of sound, in packets of 20 ms.
     rig.wait_for("packets", |rig| rig.packets() == 32);
@@ -98,7 +98,7 @@ fn sound_becomes_opus_while_somebody_watches_and_only_then() {
     rig.begin();
     rig.send(units[21].clone());
     rig.wait_for("packets of the next session", |rig| rig.packets() > 32);
-    assert_eq!(rig.stream.counters.sound_discarded.get(), 0);
+    assert_eq!(rig.stream.high().counters.sound_discarded.get(), 0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn units_that_are_none_are_counted_and_those_behind_are_heard() {
     let units = units(CLIP);
     let loud = &units[9];
     rig.send(loud.slice(..loud.len() / 2));
-    rig.wait_for("it to be counted", |rig| rig.stream.counters.sound_discarded.get() == 1);
+    rig.wait_for("it to be counted", |rig| rig.stream.high().counters.sound_discarded.get() == 1);
     rig.send(loud.clone());
     rig.wait_for("packets", |rig| rig.packets() >= 3);
 }
@@ -123,9 +123,12 @@ fn what_cannot_be_turned_in_time_is_dropped_and_counted() {
         rig.send(unit.clone());
     }
     let done = |rig: &Rig| {
-        let counters = &rig.stream.counters;
+        let counters = &rig.stream.high().counters;
         counters.sound_discarded.get() + counters.sound_transcoded.get()
     };
     rig.wait_for("all of them", |rig| done(rig) == 1_000);
-    assert!(rig.stream.counters.sound_discarded.get() > 0, "a thousand were turned while they were sent");
+    assert!(
+        rig.stream.high().counters.sound_discarded.get() > 0,
+        "a thousand were turned while they were sent"
+    );
 }

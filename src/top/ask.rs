@@ -19,7 +19,7 @@ use sluice_load::tls::Connector;
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::http::streams::Listed;
+use crate::http::streams::{Listed, Told};
 use crate::operator::history::Past;
 use crate::operator::sample::Sample;
 use crate::operator::sessions::{List, Sort};
@@ -133,7 +133,8 @@ pub(super) async fn see(address: &Address, connector: &Connector, sort: Sort) ->
     let name = Sort::NAMES.iter().find(|(_, other)| *other == sort).map_or("loss", |(name, _)| name);
     let all = async {
         let Past { version, mut samples } = get(address, connector, "api/v1/history?last=1").await?;
-        let streams = get(address, connector, "api/v1/streams").await?;
+        let mut streams: Listed = get(address, connector, "api/v1/streams").await?;
+        streams.streams = streams.streams.into_iter().flat_map(Told::with_layers).collect();
         let viewers =
             get(address, connector, &format!("api/v1/sessions?sort={name}&limit={VIEWERS}")).await?;
         Ok(Seen { version, sample: samples.pop(), streams, viewers })

@@ -143,9 +143,10 @@ fn shard(index: usize, load: ShardLoad, width: u16) -> Row<'static> {
 
 fn draw_streams(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen) {
     let streams = &screen.seen.streams.streams;
-    let wrong = streams.iter().filter(|stream| stream.trouble.is_some()).count();
+    let all = streams.iter().filter(|stream| !stream.is_layer()).count();
+    let wrong = streams.iter().filter(|stream| !stream.is_layer() && stream.trouble.is_some()).count();
     let attention = if wrong > 0 { format!(", {wrong} with trouble") } else { String::new() };
-    let title = format!(" Streams: {}{attention} ", streams.len());
+    let title = format!(" Streams: {all}{attention} ");
     let widths = [
         Constraint::Length(16),
         Constraint::Fill(1),
@@ -174,7 +175,10 @@ fn stream(stream: &Told) -> Row<'static> {
 /// What a stream does, or why it does not.
 pub(super) fn state(stream: &Told) -> String {
     match &stream.trouble {
-        None => stream.state.clone(),
+        None => {
+            let of = stream.turn.as_ref().map(|turn| format!(" (source {} of {})", turn.source, turn.of));
+            format!("{}{}", stream.state, of.unwrap_or_default())
+        }
         Some(trouble) => {
             let kind = trouble.cause.as_ref().unwrap_or(&trouble.kind);
             let why = stream.error.as_deref().or(trouble.detail.as_deref());
@@ -224,7 +228,7 @@ fn worry(viewer: &ViewerRow) -> Style {
 pub(super) fn cells(viewer: &ViewerRow, now_ms: u64) -> [String; 8] {
     [
         viewer.id.clone(),
-        viewer.stream.clone(),
+        viewer.layer.as_ref().map_or(viewer.stream.clone(), |layer| format!("{}:{layer}", viewer.stream)),
         viewer.address.clone(),
         length(Duration::from_millis(now_ms.saturating_sub(viewer.since_ms))),
         milliseconds(viewer.round_trip_ms),

@@ -35,6 +35,7 @@ fn viewer(number: u64) -> ViewerRow {
     ViewerRow {
         id: format!("{number:08x}"),
         stream: "gate".to_owned(),
+        layer: None,
         shard: 0,
         address: "192.0.2.1".to_owned(),
         client: "Mozilla/5.0".to_owned(),

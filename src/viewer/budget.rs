@@ -37,6 +37,10 @@ const RTCP_PER_SECOND: u32 = 1_000;
 /// sent for it.
 const NUMBERS_PER_SECOND: u32 = 2_000;
 
+/// Who goes from one layer to the other begins with what came since its keyframe once in this time, and else at the next
+/// one. Shorter lets somebody who goes to and fro be sent the past again and again; longer lets him wait.
+const PAST_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What became of a keyframe request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyframeAnswer {
@@ -59,6 +63,8 @@ pub(super) struct Budget {
     began: Instant,
     second: u64,
     replayed: Option<Replayed>,
+    /// When another layer was begun in the past last.
+    switched: Option<Instant>,
 }
 
 /// The last replay.
@@ -84,7 +90,7 @@ impl Budget {
     /// Nothing was caused yet.
     pub(super) fn new(now: Instant) -> Budget {
         let (packets, numbers) = (Bucket(now), Bucket(now));
-        Budget { packets, numbers, slots: [0; SLOTS], began: now, second: 0, replayed: None }
+        Budget { packets, numbers, slots: [0; SLOTS], began: now, second: 0, replayed: None, switched: None }
     }
 
     /// Whether one more RTCP packet is acted on.
@@ -111,6 +117,19 @@ impl Budget {
     /// Notes that `bytes` are sent again. [`Budget::left`] told at this time that they may be.
     pub(super) fn spend(&mut self, bytes: u64) {
         self.slots[self.second as usize % SLOTS] += bytes;
+    }
+
+    /// Whether another layer may be begun in the past now.
+    pub(super) fn may_begin_in_the_past(&self, now: Instant) -> bool {
+        self.switched.is_none_or(|at| now.saturating_duration_since(at) >= PAST_INTERVAL)
+    }
+
+    /// It was. Keyframes are of another track now.
+    pub(super) fn begun_in_the_past(&mut self, now: Instant) {
+        self.switched = Some(now);
+        if let Some(replayed) = &mut self.replayed {
+            replayed.keyframe = TrackSeq(u64::MAX);
+        }
     }
 
     /// Whether a keyframe request is answered by `replay`, which then is paid for: once a group of pictures,

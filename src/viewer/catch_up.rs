@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::time::ViewerTime;
+use super::time::{Shift, ViewerTime};
 use crate::track::{Recent, TrackSeq, Train};
 
 /// How many times as fast as it was made the past is sent. Higher meets the live edge sooner, and needs a
@@ -80,13 +80,14 @@ pub(super) enum Then {
 }
 
 impl CatchUp {
-    /// A way from the last keyframe to the live edge, with timestamps above `sent`.
-    pub(super) fn plan(now: Instant, recent: &Recent, sent: ViewerTime) -> Option<CatchUp> {
+    /// A way from the last keyframe to the live edge, with timestamps above `sent`, where those of the track are `shift`
+    /// away.
+    pub(super) fn plan(now: Instant, recent: &Recent, shift: Shift, sent: ViewerTime) -> Option<CatchUp> {
         let (next, latest) = (recent.since_keyframe()?, recent.latest()?);
         let interval = recent.frame_interval().unwrap_or(DEFAULT_INTERVAL);
         let speed = SPEED.max(FLOOR / recent.bytes_per_second().max(1) as f64);
         let step = interval.div_f64(speed);
-        let own = ViewerTime::own(latest);
+        let own = ViewerTime::own(latest, shift);
         let first = own.max(sent + 1);
         Some(CatchUp {
             next,

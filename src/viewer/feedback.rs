@@ -107,7 +107,7 @@ impl Viewer {
                 let mut way = Way { now, path, epoch: around.epoch, egress };
                 for entry in &nack.reports {
                     let asked = (entry.pid, entry.blp);
-                    outcome.repairs += track.repair(asked, around.video, &mut self.budget, sealer, &mut way);
+                    outcome.repairs += track.repair(asked, around, &mut self.budget, sealer, &mut way);
                 }
             }
             Rtcp::Pli(pli) => {

@@ -1,19 +1,20 @@
 //! One track as one viewer gets it: which trains, under which sequence numbers and timestamps.
 //!
 //! Owns the state of that (waiting for a keyframe, on the way to the live edge, live), the next sequence
-//! number, and how live frames go on behind rewritten timestamps. Keeps nothing per packet, never touches
-//! the engine and never seals.
+//! number, how live frames go on behind rewritten timestamps, and the way from one layer of the stream to another: under
+//! the same numbers, on one line of time. Keeps nothing per packet, never touches the engine and never seals.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_media::srtp::PacketIndex;
 
+use super::Rings;
 use super::budget::{Budget, KeyframeAnswer, Replay};
 use super::catch_up::{CatchUp, Then};
 pub use super::runs::Repair;
-use super::runs::{Rewritten, Runs};
-use super::time::ViewerTime;
+use super::runs::{By, Rewritten, Runs};
+use super::time::{Shift, ViewerTime};
 use crate::track::{Recent, TrackSeq, Train};
 
 /// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
@@ -22,6 +23,9 @@ const STALE: Duration = Duration::from_secs(1);
 
 /// Ticks between frames that are lifted above rewritten timestamps.
 const LIFT: u32 = 1;
+
+/// What was sent last: its timestamp on the wire, and when that was captured.
+pub(super) type Newest = Option<(u32, Instant)>;
 
 /// How one train is to be sent to one viewer.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,8 @@ pub struct Forward {
 #[derive(Debug)]
 pub struct Forwarder {
     state: State,
+    /// Which layer it is sent, and where that one's timestamps are.
+    by: By,
     /// The viewer's sequence number of the next packet.
     next_sequence: PacketIndex,
     /// The highest timestamp sent so far.
@@ -66,6 +72,7 @@ impl Forwarder {
     pub fn new(first_sequence: u16) -> Forwarder {
         Forwarder {
             state: State::AwaitKeyframe,
+            by: By::default(),
             next_sequence: PacketIndex(first_sequence.into()),
             highest: ViewerTime::default(),
             lift: Lift::default(),
@@ -79,14 +86,79 @@ impl Forwarder {
         self.next_sequence.before(sequence)
     }
 
-    /// The packet that was sent under the extended number `sequence`, if the ring still has it.
-    pub(super) fn repair(&self, sequence: PacketIndex, recent: &Recent) -> Option<Repair> {
-        self.runs.find(sequence, recent)
+    /// The packet that was sent under the extended number `sequence`, if the ring of its layer still has it.
+    pub(super) fn repair(&self, sequence: PacketIndex, rings: Rings<'_>) -> Option<Repair> {
+        self.runs.find(sequence, rings)
+    }
+
+    /// It is sent the layer of that number, of which nothing was sent yet.
+    pub(super) fn begin_with(&mut self, layer: u8) {
+        self.by.layer = layer;
+    }
+
+    /// Goes over to the layer of that number with what its ring has since the last keyframe. Returns whether that was
+    /// possible: `false` while half of a picture is out, and where the ring has no keyframe to begin at.
+    pub(super) fn switch_to_past(
+        &mut self,
+        now: Instant,
+        layer: u8,
+        recent: &Recent,
+        newest: Newest,
+    ) -> bool {
+        let Some(latest) = recent.latest().filter(|_| !self.is_amid_picture(now, newest)) else {
+            return false;
+        };
+        let shift = self.shift_of(latest, newest);
+        let Some(plan) = CatchUp::plan(now, recent, shift, self.highest) else { return false };
+        self.go_over(By { layer, shift });
+        self.state = State::CatchUp(plan);
+        true
+    }
+
+    /// Goes over to the layer of that number, of which it is now the turn of `train`, the first of a keyframe. Returns
+    /// whether that was possible.
+    pub(super) fn switch_to_live(&mut self, now: Instant, layer: u8, train: &Train, newest: Newest) -> bool {
+        let possible = train.keyframe && !self.is_amid_picture(now, newest);
+        if possible {
+            self.go_over(By { layer, shift: self.shift_of(train, newest) });
+            self.state = State::AwaitKeyframe;
+        }
+        possible
+    }
+
+    fn go_over(&mut self, by: By) {
+        self.by = by;
+        // What the other layer was shown under must not be gone below.
+        self.lift.floor = self.lift.floor.max(self.highest);
+        self.lift.lifted = None;
+    }
+
+    /// Whether the rest of a picture is about to come: without it that is one that cannot be decoded.
+    fn is_amid_picture(&self, now: Instant, newest: Newest) -> bool {
+        let amid = match &self.state {
+            State::AwaitKeyframe => false,
+            State::CatchUp(plan) => plan.mid_frame,
+            State::Live { mid_frame, .. } => *mid_frame,
+        };
+        // Of a layer that is silent it never comes.
+        amid && newest.is_some_and(|(_, captured)| now.saturating_duration_since(captured) < STALE)
+    }
+
+    /// The shift under which a layer's timestamps go on where those that were sent so far would be: as much later as it
+    /// was captured later.
+    fn shift_of(&self, train: &Train, newest: Newest) -> Shift {
+        let Some((timestamp, captured)) = newest else { return self.by.shift };
+        let behind = self.highest.wire().wrapping_sub(timestamp) as i32;
+        let later = train.captured.saturating_duration_since(captured);
+        let earlier = captured.saturating_duration_since(train.captured);
+        let ticks =
+            |time: Duration| (time.as_micros() * u128::from(train.codec.clock_rate()) / 1_000_000) as i64;
+        Shift::to(train, self.highest.moved(ticks(later) - ticks(earlier) - i64::from(behind)))
     }
 
     /// Starts with what the ring has since its last keyframe; without one, at the next keyframe.
     pub fn start(&mut self, now: Instant, recent: &Recent) {
-        if let Some(plan) = CatchUp::plan(now, recent, self.highest) {
+        if let Some(plan) = CatchUp::plan(now, recent, self.by.shift, self.highest) {
             self.state = State::CatchUp(plan);
         }
     }
@@ -111,7 +183,8 @@ impl Forwarder {
             State::Live { next, .. } => *next,
         };
         let fresh = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < STALE;
-        let plan = recent.latest().is_some_and(fresh).then(|| CatchUp::plan(now, recent, self.highest));
+        let plan = || CatchUp::plan(now, recent, self.by.shift, self.highest);
+        let plan = recent.latest().is_some_and(fresh).then(plan);
         let Some(plan) = plan.flatten().filter(|plan| plan.next < next && !plan.is_still()) else {
             return KeyframeAnswer::Awaited;
         };
@@ -201,7 +274,7 @@ impl Forwarder {
 
     fn send_live(&mut self, train: &Train) -> Forward {
         self.state = State::Live { next: train.end(), mid_frame: !train.ends_frame };
-        let timestamp = self.lift.stamp(train);
+        let timestamp = self.lift.stamp(train, self.by.shift);
         self.number(train, timestamp, train.captured, Rewritten { frame: None, ticks: LIFT })
     }
 
@@ -214,7 +287,7 @@ impl Forwarder {
         rewritten: Rewritten,
     ) -> Forward {
         let sequence = self.next_sequence;
-        self.runs.note(train, sequence, timestamp, rewritten);
+        self.runs.note(train, self.by, sequence, timestamp, rewritten);
         self.next_sequence += train.packets.len() as u64;
         self.highest = self.highest.max(timestamp);
         Forward { sequence, timestamp: timestamp.wire(), captured }
@@ -235,8 +308,8 @@ struct Lift {
 
 impl Lift {
     /// Timestamp of a train that keeps its own if it can; all trains of a frame get the same.
-    fn stamp(&mut self, train: &Train) -> ViewerTime {
-        let own = ViewerTime::own(train);
+    fn stamp(&mut self, train: &Train, shift: Shift) -> ViewerTime {
+        let own = ViewerTime::own(train, shift);
         if train.starts_frame {
             self.lifted = (own <= self.floor).then_some(self.floor + u64::from(LIFT));
             self.floor = self.lifted.unwrap_or(self.floor);

@@ -1,6 +1,6 @@
 //! Viewers: the role of a peer that is sent media, with its place in every track.
 //!
-//! Owns what flows to one remote WHEP player: numbering, sealing, repairs, catching up. Its transport is a
+//! Owns what flows to one remote WHEP player: numbering, sealing, repairs, catching up, which layer. Its transport is a
 //! [`Peer`]. Takes `now` and bytes; never reads a clock, opens a socket or knows other viewers.
 
 mod budget;
@@ -32,7 +32,7 @@ use self::outgoing::Outgoing;
 use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
-use crate::id::{LayerId, SessionId};
+use crate::id::{LAYERS_MAX, LayerId, SessionId};
 use crate::peer::{
     Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Remote, Turned,
 };
@@ -68,10 +68,23 @@ pub struct FirstSequences {
 pub struct Surroundings<'a> {
     /// Recent trains of its layer.
     pub video: &'a Recent,
+    /// Those of all layers of its stream: what was sent lately may be of another one.
+    pub rings: Rings<'a>,
     /// What NTP time it is.
     pub epoch: &'a Epoch,
     /// Where what viewers report is counted.
     pub feedback: &'a Feedback,
+}
+
+/// Recent trains of a stream's layers, by their numbers, where they are here.
+#[derive(Debug, Clone, Copy)]
+pub struct Rings<'a>(pub [Option<&'a Recent>; LAYERS_MAX]);
+
+impl<'a> Rings<'a> {
+    /// Of that one.
+    pub fn of(self, layer: u8) -> Option<&'a Recent> {
+        self.0.get(usize::from(layer)).copied().flatten()
+    }
 }
 
 /// What a call of a viewer brought about, for the shard's books.
@@ -125,8 +138,10 @@ pub(crate) struct Way<'a> {
 
 /// One remote WHEP player.
 pub struct Viewer {
-    /// What it watches.
+    /// What it watches now.
     pub layer: LayerId,
+    /// The number of the layer that it is to watch, while that one's source brings something.
+    pub chosen: u8,
     /// Boxed: media never touches it, and what media touches of all viewers shall lie close together.
     peer: Box<Peer>,
     /// What it is sent, at most one video and one audio track.
@@ -163,10 +178,13 @@ impl Viewer {
                 Kind::Video => first_sequences.video,
                 Kind::Audio => first_sequences.audio,
             };
-            Outgoing::new(media, first)
+            let mut track = Outgoing::new(media, first);
+            track.forwarder.begin_with(layer.number);
+            track
         };
         Viewer {
             layer,
+            chosen: layer.number,
             peer: Box::new(peer),
             tracks: media.into_iter().map(track).collect(),
             sealer: None,
@@ -283,6 +301,51 @@ impl Viewer {
         track.send(train, forward, padding, sealer, &mut Way { now, path, epoch, egress });
         egress.forwarded(train.received);
         if first { Taken::First(self.first_media(now)) } else { Taken::Sent }
+    }
+
+    /// Whether it could be sent pictures that come as these do.
+    pub fn takes(&self, recent: &Recent) -> bool {
+        let Some(latest) = recent.latest() else { return true };
+        let mut videos = self.tracks.iter().filter(|track| track.media.codec.kind() == Kind::Video);
+        videos.all(|track| track.media.codec == latest.codec)
+    }
+
+    /// Goes over to another layer of its stream, of which `recent` is the ring, with the keyframe that is there. Returns
+    /// whether that was possible: else there is another try when half of a picture is out no more, or with
+    /// [`Viewer::switch_at`].
+    pub fn switch(&mut self, now: Instant, layer: LayerId, recent: &Recent) -> bool {
+        if !self.takes(recent) {
+            return false;
+        }
+        let began = self.sealer.is_some();
+        for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+            if !began {
+                track.forwarder.begin_with(layer.number);
+            } else if !self.budget.may_begin_in_the_past(now)
+                || !track.switch_to_past(now, layer.number, recent)
+            {
+                return false;
+            } else {
+                self.budget.begun_in_the_past(now);
+            }
+        }
+        self.layer = layer;
+        true
+    }
+
+    /// Goes over to another layer of its stream, of which it is the turn of `train` now. Returns whether that was possible:
+    /// else there is another try with the next keyframe.
+    pub fn switch_at(&mut self, now: Instant, layer: LayerId, train: &Train) -> bool {
+        let began = self.sealer.is_some();
+        for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+            if !began {
+                track.forwarder.begin_with(layer.number);
+            } else if track.media.codec != train.codec || !track.switch_to_live(now, layer.number, train) {
+                return false;
+            }
+        }
+        self.layer = layer;
+        true
     }
 
     /// New ICE credentials on both sides; addresses known so far stay valid (RFC 8445 §9).

@@ -13,11 +13,11 @@ use sluice_media::srtp::{Header, PacketIndex, RTCP_TAG_MAX, RTP_HEADER, Sealer, 
 use str0m::media::Pt;
 use str0m::rtp::rtcp::ReceptionReport;
 
-use super::Way;
 use super::budget::Budget;
 use super::forward::{Forward, Forwarder, Repair};
 use super::reception::{About, Reception};
 use super::state::{Sent, TrackState};
+use super::{Surroundings, Way};
 use crate::count::feedback::Feedback;
 use crate::peer::{Egress, Lane, MediaParams, Path};
 use crate::track::{Recent, Train};
@@ -199,12 +199,23 @@ impl Outgoing {
         Sent { bytes: self.bytes, packets: self.packets.into() }
     }
 
+    /// Goes over to the layer of that number with what its ring has since the last keyframe. Returns whether that was
+    /// possible.
+    pub(super) fn switch_to_past(&mut self, now: Instant, layer: u8, recent: &Recent) -> bool {
+        self.forwarder.switch_to_past(now, layer, recent, self.newest)
+    }
+
+    /// Goes over to the layer of that number, of which it is now the turn of `train`. Returns whether that was possible.
+    pub(super) fn switch_to_live(&mut self, now: Instant, layer: u8, train: &Train) -> bool {
+        self.forwarder.switch_to_live(now, layer, train, self.newest)
+    }
+
     /// Sends again what a NACK asks for: `first`, and the packets of `bitmask` behind it (RFC 4585
     /// §6.2.1), each once in a round trip, in an RTX packet (RFC 4588 §4).
     pub(super) fn repair(
         &mut self,
         (first, bitmask): (u16, u16),
-        recent: &Recent,
+        around: Surroundings<'_>,
         budget: &mut Budget,
         sealer: &Sealer,
         way: &mut Way<'_>,
@@ -221,7 +232,7 @@ impl Outgoing {
             return repairs;
         }
         // A packet is looked for only if there is something left for one of any size.
-        let mut left = budget.left(now, recent.bytes_per_second());
+        let mut left = budget.left(now, around.video.bytes_per_second());
         let behind = (0..16).filter(|bit| bitmask >> bit & 1 == 1).map(|bit| first.wrapping_add(bit + 1));
         for number in std::iter::once(first).chain(behind) {
             let Some(sequence) = self.forwarder.extend(number) else {
@@ -234,7 +245,7 @@ impl Outgoing {
                 repairs.over_budget += 1;
             } else if let Some(repair) = self
                 .forwarder
-                .repair(sequence, recent)
+                .repair(sequence, around.rings)
                 .filter(|repair| repair.train.codec == self.media.codec)
             {
                 let bytes = repair.train.packets[repair.index].len() as u64;

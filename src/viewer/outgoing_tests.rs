@@ -8,6 +8,7 @@ use sluice_media::srtp::{Keying, Library, Sealed, SendKeys};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
+use super::super::Rings;
 use super::super::reception::DEFAULT_RTT;
 use super::*;
 use crate::peer::Control;
@@ -153,7 +154,9 @@ impl World {
     fn nack(&mut self, first: u16, bitmask: u16) -> Repairs {
         let World { track, now, recent, budget, sealer, epoch, wire, .. } = self;
         let way = &mut Way { now: *now, path: World::path(), epoch, egress: wire };
-        track.repair((first, bitmask), recent, budget, sealer, way)
+        let rings = Rings([Some(&*recent), None]);
+        let around = Surroundings { video: recent, rings, epoch, feedback: &Feedback::default() };
+        track.repair((first, bitmask), around, budget, sealer, way)
     }
 
     /// A receiver report comes: when our report it answers was sent, and how long it was kept.
@@ -420,7 +423,7 @@ fn mid_goes_until_a_receiver_report_comes() {
 fn a_viewer_is_reasonably_sized() {
     use super::super::Viewer;
 
-    assert!(size_of::<Outgoing>() <= 440, "{}", size_of::<Outgoing>());
+    assert!(size_of::<Outgoing>() <= 464, "{}", size_of::<Outgoing>());
     // The engine is boxed: this is what a fan-out walks over.
     assert!(size_of::<Viewer>() <= 512, "{}", size_of::<Viewer>());
 }

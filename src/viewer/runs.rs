@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use sluice_media::srtp::PacketIndex;
 
-use super::time::ViewerTime;
-use crate::track::{Recent, TrackSeq, Train};
+use super::Rings;
+use super::time::{Shift, ViewerTime};
+use crate::track::{TrackSeq, Train};
 
-/// Runs remembered for repairs. One begins with each catch-up and each gap, so this many reach far
-/// beyond the history of the ring; each costs 48 bytes.
+/// Runs remembered for repairs. One begins with each catch-up, each gap and each change of layer, so this many reach far
+/// beyond the history of the ring; each costs 64 bytes.
 const RUNS_MAX: usize = 8;
 
 /// One packet to be sent again.
@@ -35,10 +36,14 @@ pub(super) struct Runs {
     earlier: VecDeque<Run>,
 }
 
-/// Packets that follow each other both in the track and in what the viewer got, under one rule for
+/// Packets that follow each other both in the track of one layer and in what the viewer got, under one rule for
 /// timestamps, up to where the next run begins.
 #[derive(Debug, Clone, Copy)]
 struct Run {
+    /// How far timestamps of the layer's track are from the viewer's.
+    shift: Shift,
+    /// The layer's number.
+    layer: u8,
     /// The viewer's sequence number of its first packet.
     sequence: PacketIndex,
     /// The track's sequence number of the same.
@@ -63,11 +68,24 @@ pub(super) struct Rewritten {
     pub(super) ticks: u32,
 }
 
+/// Whose train it is, and where its timestamps are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct By {
+    /// The number of its layer.
+    pub(super) layer: u8,
+    /// How far the viewer's timestamps are from its own.
+    pub(super) shift: Shift,
+}
+
 impl Run {
-    /// Whether `train` under `sequence` and `timestamp` belongs to this run.
-    fn takes(&self, train: &Train, sequence: PacketIndex, timestamp: ViewerTime) -> bool {
+    /// Whether `train`, as `by` says, under `sequence` and `timestamp` belongs to this run.
+    fn takes(&self, train: &Train, by: By, sequence: PacketIndex, timestamp: ViewerTime) -> bool {
+        // Numbers of two tracks may meet by chance.
+        if (self.layer, self.shift) != (by.layer, by.shift) {
+            return false;
+        }
         let expected = match self.own {
-            true => ViewerTime::own(train),
+            true => ViewerTime::own(train, self.shift),
             false if train.starts_frame => self.newest + u64::from(self.rewritten.ticks),
             false => self.newest,
         };
@@ -77,24 +95,28 @@ impl Run {
 }
 
 impl Runs {
-    /// Notes that `train` was sent under `sequence` and `timestamp`.
+    /// Notes that `train` was sent, as `by` says, under `sequence` and `timestamp`.
     pub(super) fn note(
         &mut self,
         train: &Train,
+        by: By,
         sequence: PacketIndex,
         timestamp: ViewerTime,
         rewritten: Rewritten,
     ) {
         match &mut self.current {
-            Some(run) if run.takes(train, sequence, timestamp) => run.newest = timestamp,
+            Some(run) if run.takes(train, by, sequence, timestamp) => run.newest = timestamp,
             current => {
+                let By { layer, shift } = by;
                 let run = Run {
+                    shift,
+                    layer,
                     sequence,
                     track: train.sequence,
                     first: timestamp,
                     newest: timestamp,
                     rewritten,
-                    own: timestamp == ViewerTime::own(train),
+                    own: timestamp == ViewerTime::own(train, shift),
                 };
                 if self.earlier.len() + 1 == RUNS_MAX {
                     self.earlier.pop_front();
@@ -104,14 +126,15 @@ impl Runs {
         }
     }
 
-    /// The packet that was sent under `sequence`, if the ring still has it. O(log n).
-    pub(super) fn find(&self, sequence: PacketIndex, recent: &Recent) -> Option<Repair> {
+    /// The packet that was sent under `sequence`, if the ring of its layer still has it. O(log n).
+    pub(super) fn find(&self, sequence: PacketIndex, rings: Rings<'_>) -> Option<Repair> {
         let mut newest_first = self.current.iter().chain(self.earlier.iter().rev());
         let run = newest_first.find(|run| run.sequence <= sequence)?;
+        let recent = rings.of(run.layer)?;
         let track = run.track + sequence.since(run.sequence)?;
         let (train, index) = recent.train_containing(track)?;
         let timestamp = if run.own {
-            ViewerTime::own(train)
+            ViewerTime::own(train, run.shift)
         } else {
             let Rewritten { frame, ticks } = run.rewritten;
             let from = match frame {

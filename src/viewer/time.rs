@@ -11,9 +11,15 @@ use crate::track::Train;
 pub(super) struct ViewerTime(u64);
 
 impl ViewerTime {
-    /// What a train has that keeps its own.
-    pub(super) fn own(train: &Train) -> ViewerTime {
-        ViewerTime(train.timestamp)
+    /// What a train has that keeps its own, which is so far from its track's: layers of a stream have each their own
+    /// timestamps, and who goes from one to the other sees one line.
+    pub(super) fn own(train: &Train, shift: Shift) -> ViewerTime {
+        ViewerTime(train.timestamp.saturating_add_signed(shift.0))
+    }
+
+    /// What is `time` later, or earlier where it is negative, in ticks.
+    pub(super) fn moved(self, ticks: i64) -> ViewerTime {
+        ViewerTime(self.0.saturating_add_signed(ticks))
     }
 
     /// As it goes on the wire (RFC 3550 §5.1).
@@ -24,6 +30,17 @@ impl ViewerTime {
     /// Ticks from `earlier` to this one; 0 if it is not later.
     pub(super) fn since(self, earlier: ViewerTime) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How far a viewer's timestamps are from those of the layer that it is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shift(i64);
+
+impl Shift {
+    /// That by which `train` has the timestamp `time`.
+    pub(super) fn to(train: &Train, time: ViewerTime) -> Shift {
+        Shift(time.0.wrapping_sub(train.timestamp) as i64)
     }
 }
 

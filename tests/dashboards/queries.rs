@@ -102,7 +102,9 @@ fn every_query_finds_data_in_a_server_under_load() {
     let mut waiting = queries(&folder);
     let all = waiting.len();
     assert!(all > 100, "{all}");
-    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x", "--set", "streams.demo.source=demo"]);
+    let pair = "streams.pair.source={ high = 'rtsp://127.0.0.1:1/x', low = 'rtsp://127.0.0.1:1/y' }";
+    let demo = "streams.demo.source=demo";
+    let sluice = SLUICE.start(&["cam=rtsp://127.0.0.1:1/x", "--set", demo, "--set", pair]);
     sluice.wait_until_playing("demo");
     let url = format!("http://{}/demo/whep", sluice.http);
     let mut load = SLUICE

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
-use sluice::id::StreamId;
+use sluice::id::{LayerId, StreamId};
+use sluice::shard::command::Watched;
 use sluice::stream::Formats;
 use sluice::track::{AudioPacketizer, KeyframeRequest, Recent, RecentLimits, Train, VideoPacketizer};
 use sluice_media::{AccessUnit, AudioCodec, AudioFrame, VideoCodec};
@@ -22,6 +23,14 @@ pub const GOP: u64 = 50;
 pub struct Camera {
     /// Its stream.
     pub stream: StreamId,
+    /// Which layer of that it is; the first has the sound.
+    pub layer: u8,
+    /// Whether it brings nothing.
+    pub away: bool,
+    /// Whether trains go to the shard.
+    pub sent: bool,
+    /// Whether anybody is sent it there.
+    pub watched: Watched,
     /// When its next frame is due.
     pub next_frame: Instant,
     /// Of its sound.
@@ -48,6 +57,10 @@ impl Camera {
     pub fn new(stream: StreamId, audio: AudioCodec, limits: RecentLimits, now: Instant) -> Camera {
         Camera {
             stream,
+            layer: 0,
+            away: false,
+            sent: false,
+            watched: Watched::default(),
             next_frame: now,
             audio,
             viewers: 0,
@@ -92,10 +105,15 @@ impl Camera {
     }
 
     fn mark(&self) -> u8 {
-        if self.stream.0.is_multiple_of(2) { 0 } else { 1 }
+        if (self.stream.0 + u32::from(self.layer)).is_multiple_of(2) { 0 } else { 1 }
     }
 
-    /// The frame that is due, and two audio packets of 20 ms.
+    /// Its layer.
+    pub fn layer_id(&self) -> LayerId {
+        self.stream.layer(self.layer)
+    }
+
+    /// The frame that is due, and of the first layer two audio packets of 20 ms.
     pub fn poll(&mut self, random: &mut StdRng) -> Vec<Arc<Train>> {
         let (now, number) = (self.next_frame, self.frames.len() as u64);
         self.next_frame += FRAME;
@@ -117,7 +135,7 @@ impl Camera {
         let unit = AccessUnit { nals, timestamp, received: now, after_gap: false };
         let mut trains = self.video.packetize(unit).expect("a sound picture");
         trains.iter().for_each(|train| assert!(self.recent.push(train.clone())));
-        for part in 0..2 {
+        for part in (0..2).filter(|_| self.layer == 0) {
             let rate = i64::from(self.audio.clock_rate());
             let timestamp = (number as i64 * 2 + part) * rate / 50;
             let mut payload = self.payload(120, random);

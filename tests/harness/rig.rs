@@ -13,7 +13,7 @@ use sluice::count::{EndReason, ShardCounters};
 use sluice::id::{SessionId, StreamId};
 use sluice::peer::PeerLimits;
 use sluice::session::join::{Agreement, Joined};
-use sluice::shard::command::{Command, Media};
+use sluice::shard::command::{Command, Media, Watched};
 use sluice::shard::{Progress, Shard};
 use sluice::track::{KeyframeRequest, Train};
 use sluice::viewer::ViewerLimits;
@@ -91,6 +91,8 @@ impl Rig {
                 layer: STREAM.layer(0),
                 recent: Vec::new(),
                 keyframe: KeyframeRequest::default(),
+                watched: Watched::default(),
+                away: false,
             },
         );
         rig

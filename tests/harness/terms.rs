@@ -47,8 +47,13 @@ pub fn terms(layer: LayerId, formats: &Formats, limits: ViewerLimits, repair: bo
 
 /// How a shard is handed a train of a stream with one layer.
 pub fn media(stream: StreamId, train: Arc<Train>) -> Media {
+    media_of(stream.layer(0), train)
+}
+
+/// How a shard is handed a train of a layer.
+pub fn media_of(layer: LayerId, train: Arc<Train>) -> Media {
     match train.codec.kind() {
-        Kind::Video => Media::Picture { layer: stream.layer(0), train },
-        Kind::Audio => Media::Sound { stream, train },
+        Kind::Video => Media::Picture { layer, train },
+        Kind::Audio => Media::Sound { stream: layer.stream, train },
     }
 }

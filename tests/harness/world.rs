@@ -20,10 +20,10 @@ use sluice_media::rtcp::Epoch;
 use sluice_media::{AudioCodec, Kind};
 
 use crate::books::Books;
-use crate::camera::Camera;
+use crate::camera::{Camera, FRAME};
 use crate::client::{Behaviour, Client, Sent};
 use crate::link::{Flight, Link, Way};
-use crate::terms::{LIMITS, PACING, RECENT, SERVER, media, terms};
+use crate::terms::{LIMITS, PACING, RECENT, SERVER, media_of, terms};
 
 mod acts;
 mod outbox;
@@ -75,6 +75,8 @@ pub struct World {
 /// The server's side of a client.
 struct Seat {
     session: SessionId,
+    /// The camera that it chose.
+    camera: usize,
     /// Tags of the sections that carry something.
     mids: Vec<String>,
     media: Vec<MediaParams>,
@@ -140,6 +142,15 @@ impl World {
         self.cameras.len() - 1
     }
 
+    /// Adds a camera whose pictures are the low layer of another one's stream. Returns its number.
+    pub fn low_layer(&mut self, high: usize) -> usize {
+        let Camera { stream, audio, .. } = self.cameras[high];
+        let mut camera = Camera::new(stream, audio, self.recent, self.now);
+        camera.layer = 1;
+        self.cameras.push(camera);
+        self.cameras.len() - 1
+    }
+
     /// A player joins over `link`. Returns its number.
     pub fn join(&mut self, camera: usize, behaviour: Behaviour, link: Link) -> usize {
         let index = self.clients.len();
@@ -149,14 +160,14 @@ impl World {
         client.public = SocketAddr::from(([198, 51, 100, 1 + (index % 200) as u8], port));
         let formats = self.cameras[camera].formats();
         let repair = !self.recent.history.is_zero();
-        let terms = terms(self.cameras[camera].stream.layer(0), &formats, *LIMITS, repair);
+        let terms = terms(self.cameras[camera].layer_id(), &formats, *LIMITS, repair);
         let agreement = Agreement::of(&offer, terms, &mut self.random).expect("something in common");
         client.take_answer(&agreement.answer);
         let theirs = agreement.engine.remote_credentials.ufrag.clone();
         let keys = (agreement.engine.local_credentials.clone(), theirs);
         let media = agreement.media.clone();
         let joined = agreement.begin(terms, self.now).expect("an engine");
-        self.seats.push(Seat { session: joined.viewer.session(), mids: joined.mids, media, keys });
+        self.seats.push(Seat { session: joined.viewer.session(), camera, mids: joined.mids, media, keys });
         self.owners.insert(client.public, index);
         self.clients.push(client);
         self.links.push(link);
@@ -177,14 +188,57 @@ impl World {
 
     /// As the control plane's `Stream::subscribe` does it.
     fn subscribe(&mut self, camera: usize) {
+        self.cameras[camera].viewers += 1;
+        self.send(camera);
+    }
+
+    fn send(&mut self, camera: usize) {
         let camera = &mut self.cameras[camera];
-        camera.viewers += 1;
-        if camera.viewers == 1 {
-            let from = camera.recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
-            let recent = camera.recent.trains_from(from).cloned().collect();
-            let media =
-                Media::Subscribe { layer: camera.stream.layer(0), recent, keyframe: camera.keyframe.clone() };
-            self.shard.handle_media(self.now, media);
+        if std::mem::replace(&mut camera.sent, true) {
+            return;
+        }
+        let from = camera.recent.since_keyframe().unwrap_or(TrackSeq(u64::MAX));
+        let recent = camera.recent.trains_from(from).cloned().collect();
+        let (keyframe, watched) = (camera.keyframe.clone(), camera.watched.clone());
+        let media =
+            Media::Subscribe { layer: camera.layer_id(), recent, keyframe, watched, away: camera.away };
+        self.shard.handle_media(self.now, media);
+    }
+
+    /// As the control plane's publisher does it: nothing more of a layer that nobody chose, is shown instead of another, or
+    /// is sent still.
+    fn leave(&mut self, index: usize) {
+        let Camera { stream, viewers, sent, ref watched, .. } = self.cameras[index];
+        let mut others = self.cameras.iter().filter(|other| other.stream == stream);
+        let stands_in = others.any(|other| other.away && other.viewers > 0);
+        if sent && viewers == 0 && !stands_in && !watched.is_watched() {
+            self.cameras[index].sent = false;
+            let layer = self.cameras[index].layer_id();
+            self.shard.handle_media(self.now, Media::Unsubscribe { layer });
+        }
+    }
+
+    /// A client chooses the layer of another camera, as the control plane does it.
+    pub fn choose(&mut self, client: usize, camera: usize) {
+        let Seat { session, camera: before, .. } = self.seats[client];
+        self.subscribe(camera);
+        self.cameras[before].viewers -= 1;
+        self.seats[client].camera = camera;
+        self.command(Command::Choose { session, layer: self.cameras[camera].layer });
+        self.leave(before);
+    }
+
+    /// A camera brings nothing any more, or brings something again, as the control plane tells it.
+    pub fn set_away(&mut self, camera: usize, away: bool) {
+        self.cameras[camera].away = away;
+        let (stream, layer) = (self.cameras[camera].stream, self.cameras[camera].layer_id());
+        let others = (0..self.cameras.len()).filter(|other| *other != camera);
+        let others: Vec<usize> = others.filter(|other| self.cameras[*other].stream == stream).collect();
+        if away && self.cameras[camera].viewers > 0 {
+            others.into_iter().for_each(|other| self.send(other));
+        }
+        if self.cameras[camera].sent {
+            self.shard.handle_media(self.now, Media::Away { layer, away });
         }
     }
 
@@ -282,13 +336,21 @@ impl World {
         }
         for index in 0..self.cameras.len() {
             if self.cameras[index].next_frame <= now {
-                let trains = self.cameras[index].poll(&mut self.random);
-                if self.cameras[index].viewers == 0 || self.cameras[index].withholds() {
+                if self.cameras[index].away {
+                    self.cameras[index].next_frame += FRAME;
                     continue;
                 }
-                let stream = self.cameras[index].stream;
-                for train in trains {
-                    self.shard.handle_media(self.now, media(stream, train));
+                let trains = self.cameras[index].poll(&mut self.random);
+                self.leave(index);
+                let Camera { stream, sent, .. } = self.cameras[index];
+                // Sound is of all layers.
+                let heard = self.cameras.iter().any(|other| other.stream == stream && other.sent);
+                if !heard || self.cameras[index].withholds() {
+                    continue;
+                }
+                let layer = self.cameras[index].layer_id();
+                for train in trains.into_iter().filter(|train| sent || train.codec.kind() == Kind::Audio) {
+                    self.shard.handle_media(self.now, media_of(layer, train));
                 }
             }
         }
@@ -312,13 +374,10 @@ impl World {
         }
         for ended in self.shard.drain_ended().collect::<Vec<_>>() {
             self.ended.push((self.now, ended));
-            let camera = self.cameras.iter_mut().find(|camera| camera.stream == ended.stream);
-            let camera = camera.expect("a camera of that stream");
-            camera.viewers -= 1;
-            if camera.viewers == 0 {
-                let media = Media::Unsubscribe { layer: ended.stream.layer(0) };
-                self.shard.handle_media(self.now, media);
-            }
+            let seat = self.seats.iter().find(|seat| seat.session == ended.session);
+            let camera = seat.expect("a client's").camera;
+            self.cameras[camera].viewers -= 1;
+            (0..self.cameras.len()).for_each(|camera| self.leave(camera));
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
+use sluice_harness::gstreamer::Camera;
 use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -118,17 +119,42 @@ async fn other_settings_end_a_pause_and_count_for_the_attempts_behind_it() {
     let mut settings = quick(Url::parse(&format!("rtsp://{nobody}/cam")).expect("a URL"));
     let hour = Duration::from_secs(3_600);
     (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) = (hour, hour);
-    let (change, settings_told) = watch::channel(settings.clone());
+    let (change, settings_told) = watch::channel(vec![settings.clone()]);
     let mut pull = Pull::watched(settings_told, Wishes::default(), false);
     assert!(pull.waiting().await.1 >= hour / 2);
     settings.rtsp.reconnect_max = hour * 2;
-    change.send_replace(settings.clone());
+    change.send_replace(vec![settings.clone()]);
     assert!(pull.waiting().await.1 >= hour / 2, "it was tried again, and rests again");
     let shorter = Duration::from_millis(100);
     (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) = (shorter, shorter);
-    change.send_replace(settings);
+    change.send_replace(vec![settings]);
     for _ in 0..3 {
         assert!(pull.waiting().await.1 <= shorter);
     }
+    pull.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_sources_the_first_that_works_plays_and_a_pause_is_made_when_all_have_failed() {
+    let nobody = || async {
+        let address =
+            TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address");
+        quick(Url::parse(&format!("rtsp://{address}/cam")).expect("a URL"))
+    };
+    let camera = Camera::small(&[]);
+    let all = vec![nobody().await, nobody().await, quick(camera.url.clone())];
+    let mut pull = Pull::of(watch::channel(all).1, Wishes::default());
+    for _ in 0..2 {
+        assert_eq!(pull.waiting().await.1, Duration::ZERO, "the next has its turn at once");
+    }
+    pull.begun().await;
+    pull.video(30).await;
+    // It plays on, though the first may be back; when it goes, the first has its turn.
+    drop(camera);
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        pauses.push(pull.waiting().await.1.is_zero());
+    }
+    assert_eq!(pauses.iter().filter(|pause| !**pause).count(), 2, "two rounds: {pauses:?}");
     pull.stop().await;
 }

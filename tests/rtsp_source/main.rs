@@ -90,8 +90,8 @@ async fn told(mut stop: watch::Receiver<bool>) {
 }
 
 /// Settings that nobody changes.
-fn fixed(settings: RtspSettings) -> watch::Receiver<RtspSettings> {
-    watch::channel(settings).1
+fn fixed(settings: RtspSettings) -> watch::Receiver<Vec<RtspSettings>> {
+    watch::channel(vec![settings]).1
 }
 
 /// A running source and what it told its sink.
@@ -111,13 +111,13 @@ impl Pull {
         Pull::of(fixed(settings), wishes)
     }
 
-    /// Of a camera whose settings may change.
-    fn of(settings: watch::Receiver<RtspSettings>, wishes: Wishes) -> Pull {
+    /// Of cameras that are tried in order, whose settings may change.
+    fn of(settings: watch::Receiver<Vec<RtspSettings>>, wishes: Wishes) -> Pull {
         Pull::watched(settings, wishes, true)
     }
 
     /// The same of a stream that somebody watches, or nobody.
-    fn watched(settings: watch::Receiver<RtspSettings>, wishes: Wishes, is_watched: bool) -> Pull {
+    fn watched(settings: watch::Receiver<Vec<RtspSettings>>, wishes: Wishes, is_watched: bool) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(rtsp::run(

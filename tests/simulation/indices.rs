@@ -47,13 +47,14 @@ fn ten_million_packets_repeat_no_index() {
 /// Viewers do everything that could make a number go out twice, until that many packets were sent.
 fn live(seed: u64, viewers: usize, packets: usize) -> World {
     let mut world = World::with_camera(seed);
+    world.low_layer(0);
     world.books.brief = true;
     // The players are there for their keys and their STUN; media would only keep them busy.
     world.lose(|_, way, bytes| way == Way::ToClient && class(bytes) == Class::Rtp);
     let mut random = StdRng::seed_from_u64(world.seed());
     let mut present: Vec<usize> = Vec::new();
     let mut reports: Vec<Vec<u8>> = Vec::new();
-    let mut restarts = 0;
+    let (mut restarts, mut choices) = (0, 0);
     while world.books.packets < packets {
         if present.len() < viewers {
             present.push(join(&mut world));
@@ -110,6 +111,15 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
                 world.run(Duration::from_millis(random.random_range(20..400)));
                 world.fill_socket(false);
             }
+            980..992 => {
+                world.choose(viewer, random.random_range(0..2));
+                choices += 1;
+            }
+            992..994 => {
+                world.set_away(1, true);
+                world.run(Duration::from_millis(random.random_range(20..3_000)));
+                world.set_away(1, false);
+            }
             _ => world.run(Duration::from_millis(20)),
         }
         present.retain(|viewer| world.end_of(*viewer).is_none());
@@ -121,6 +131,7 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
         ("datagrams dropped for a full socket", counters.dropped_late.get()),
         ("replays", counters.keyframes_replayed.get()),
         ("restarts of ICE", restarts),
+        ("choices of a layer", choices),
         ("viewers that came later", (world.clients.len() - viewers) as u64),
     ];
     for (what, count) in happened {

@@ -11,6 +11,7 @@ mod connecting;
 mod ending;
 mod feedback;
 mod indices;
+mod layers;
 mod loss;
 mod moving;
 mod overload;

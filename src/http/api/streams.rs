@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, whole};
+use crate::http::as_toml::as_toml;
 use crate::http::extract::Named;
 use crate::http::problem::{Body, Problem};
 use crate::http::streams::{Listed, Told, of_operators, whole as listed};
@@ -246,19 +247,13 @@ fn lines(keys: &Map<String, Value>) -> Result<StreamText, Problem> {
         if !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return Err(bad(format!("{:?} is no key of a stream", shown(key))));
         }
-        let is_plain = |value: &Value| matches!(value, Value::String(_) | Value::Bool(_) | Value::Number(_));
-        match value {
+        if value.is_null() {
             // As if it were not there.
-            Value::Null => continue,
-            Value::Array(elements) if elements.iter().all(is_plain) => {}
-            value if is_plain(value) => {}
-            _ => {
-                return Err(bad(format!(
-                    "{key} is neither a text, a number, true or false, nor a list of such"
-                )));
-            }
+            continue;
         }
-        // What JSON has for these is TOML, too, but for a character that no key takes.
+        let value = as_toml(value).ok_or_else(|| {
+            bad(format!("{key} is neither a text, a number, true or false, nor a list or an object of such"))
+        })?;
         lines.push_str(&format!("{key} = {value}\n"));
     }
     Ok(StreamText::new(lines))

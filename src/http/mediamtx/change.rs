@@ -6,13 +6,16 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use serde_json::{Map, Value};
-use sluice_config::{Config, Line, OnDemand, Source, StreamKey, StreamText, format_duration, go_duration};
+use serde_json::{Map, Value, json};
+use sluice_config::{
+    Config, Line, OnDemand, RtspUrl, Source, StreamKey, StreamText, format_duration, go_duration,
+};
 
 use super::Refusal;
+use crate::http::as_toml::as_toml;
 use crate::operator::Operator;
 use crate::operator::change::{Condition, Refused, Set, Wanted};
-use crate::stream::Origin;
+use crate::stream::Stream;
 
 /// Whether a stream must be there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub(super) enum Change {
 /// What a path says of a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Keys {
-    source: Option<String>,
+    source: Option<Value>,
     transport: Option<&'static str>,
     fingerprint: Option<String>,
     on_demand: Option<bool>,
@@ -59,7 +62,7 @@ pub(super) async fn make(
         _ => {
             let mut keys = Keys::read(config, body)?;
             if let (Change::Patch, Some(stream)) = (change, &before) {
-                keys.fill(&stream.origin());
+                keys.fill(stream);
             }
             Some(keys.text()?)
         }
@@ -98,7 +101,7 @@ impl Keys {
         let mut keys = Keys::default();
         for (key, value) in members {
             match (&key[..], value) {
-                ("source", Value::String(source)) => keys.source = Some(source),
+                ("source", source @ Value::String(_)) => keys.source = Some(source),
                 ("rtspTransport", Value::String(word)) => {
                     keys.transport = match &word[..] {
                         "tcp" => Some("tcp"),
@@ -132,15 +135,18 @@ impl Keys {
     }
 
     /// What is not said is as it was.
-    fn fill(&mut self, origin: &Origin) {
+    fn fill(&mut self, stream: &Stream) {
         if self.source.is_none() {
-            self.source = Some(match &origin.source {
-                Source::Demo => "demo".to_owned(),
-                Source::Rtsp(camera) => camera.expose(),
-            });
+            let mut layers = stream.layers().into_iter().map(|layer| value_of(&layer.origin().source));
+            self.source = match (layers.next(), layers.next()) {
+                (Some(high), Some(low)) => Some(json!({ "high": high, "low": low })),
+                (one, _) => one,
+            };
         }
         // What goes with another kind of source goes with that one only.
-        let line = self.source.as_ref().and_then(|source| Line::of(source.split_once("://")?.0));
+        let origin = stream.origin();
+        let first = self.source.as_ref().and_then(first_of);
+        let line = first.and_then(|source| Line::of(source.split_once("://")?.0));
         if line.is_none_or(|line| line == Line::Plain) {
             self.transport = self.transport.or(Some(origin.rtsp.transport.name()));
         }
@@ -156,13 +162,13 @@ impl Keys {
 
     /// As lines of the file.
     fn text(&self) -> Result<StreamText, Refusal> {
-        let Some(source) = self.source.as_ref().filter(|source| *source != "publisher") else {
+        let source = self.source.as_ref().filter(|source| source.as_str() != Some("publisher"));
+        let Some(source) = source.and_then(as_toml) else {
             return Err(Refusal::bad(
                 "source is missing: nobody can publish here, it must be an rtsp:// URL",
             ));
         };
-        // What JSON has for a text is TOML, too.
-        let mut lines = format!("source = {}\n", Value::from(source.as_str()));
+        let mut lines = format!("source = {source}\n");
         if let Some(transport) = self.transport {
             lines += &format!("rtsp_transport = \"{transport}\"\n");
         }
@@ -185,6 +191,25 @@ fn duration(key: &str, text: &str) -> Result<Duration, Refusal> {
     go_duration(text).ok_or_else(|| {
         Refusal::bad(format!("{key} is no time like \"10s\" or \"1h30m0s\": {}", sluice_media::shown(text)))
     })
+}
+
+/// The first source of those that a value names.
+fn first_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::Array(all) => first_of(all.first()?),
+        Value::Object(layers) => first_of(layers.get("high")?),
+        one => one.as_str(),
+    }
+}
+
+/// What one layer comes from, as the file says it.
+fn value_of(source: &Source) -> Value {
+    let mut cameras: Vec<String> = source.cameras().map(RtspUrl::expose).collect();
+    match cameras.len() {
+        0 => "demo".into(),
+        1 => cameras.remove(0).into(),
+        _ => cameras.into(),
+    }
 }
 
 /// Off, none or zero.
@@ -210,7 +235,7 @@ mod tests {
         let body = r#"{"name":"x","source":"rtsp://a","rtspTransport":"udp","record":false,"maxReaders":0,
                        "runOnReady":"","sourceOnDemandStartTimeout":"10s","overridePublisher":true}"#;
         let expected = Keys {
-            source: Some("rtsp://a".to_owned()),
+            source: Some("rtsp://a".into()),
             transport: Some("udp"),
             start_timeout: Some(Duration::from_secs(10)),
             ..Keys::default()

@@ -116,7 +116,7 @@ pub(super) fn path(config: &Config, stream: &Stream) -> Value {
     let origin = stream.origin();
     let said = json!({
         "name": stream.name,
-        "source": origin.source.label(),
+        "source": stream.source(),
         "rtspTransport": transport(origin.rtsp.transport),
         "sourceFingerprint": origin.rtsp.fingerprint.map(|shown| shown.to_string()).unwrap_or_default(),
     });

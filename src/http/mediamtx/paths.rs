@@ -57,8 +57,9 @@ impl Path {
         let video = formats.video.as_ref().map(video_track);
         let tracks2: Vec<Track> = video.into_iter().chain(formats.audio.as_ref().map(audio_track)).collect();
         let readers = outgoing.readers(stream.id).map(|id| Named { kind: "webRTCSession", id });
-        let inbound_bytes = stream.counters.ingress_bytes();
-        let outbound_bytes = stream.counters.egress_of_ended.get() + outgoing.sent(stream.id);
+        let layers = stream.layers();
+        let inbound_bytes = layers.iter().map(|layer| layer.counters.ingress_bytes()).sum();
+        let outbound_bytes = stream.egress_of_ended.get() + outgoing.sent(stream.id);
         Path {
             name: stream.name.clone(),
             conf_name: stream.pattern.clone().unwrap_or_else(|| stream.name.clone()),
@@ -75,7 +76,7 @@ impl Path {
             readers: readers.collect(),
             inbound_bytes,
             outbound_bytes,
-            inbound_frames_in_error: stream.counters.ingress_invalid.get(),
+            inbound_frames_in_error: layers.iter().map(|layer| layer.counters.ingress_invalid.get()).sum(),
             bytes_received: inbound_bytes,
             bytes_sent: outbound_bytes,
         }

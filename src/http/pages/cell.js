@@ -6,6 +6,8 @@ import { token } from "./token.js";
 import { WhepPlayer } from "./whep.js";
 import { lengthOfTime, sentence, troubleWords } from "./words.js";
 
+// Of a stream with two layers the small one: there are many pictures on the screen.
+const SMALL = "whep?layer=low";
 // As long without a new picture, and the cell says so.
 const LATE_MS = 3_000;
 
@@ -36,7 +38,7 @@ export class Cell {
     this.#video.setAttribute("aria-label", stream.name);
     this.element.append(this.#video, this.#words, label);
     // Sound would be that of all of them.
-    this.#player = new WhepPlayer({ url: streamUrl(root, stream.name, "whep"), token, audio: false });
+    this.#player = new WhepPlayer({ url: streamUrl(root, stream.name, SMALL), token, audio: false });
     this.#player.addEventListener("track", ({ detail }) => {
       this.#video.srcObject = detail.stream;
       this.#video.play().catch(() => {});

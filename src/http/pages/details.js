@@ -8,6 +8,7 @@ import {
   ON_DEMAND,
   channelWords,
   codecName,
+  count,
   lengthOfTime,
   sentence,
   setText,
@@ -77,8 +78,9 @@ function stateWords(stream, trouble, since) {
   return since === null ? words : `${words} for ${lengthOfTime(since)}`;
 }
 
-function facts({ video, audio, viewers, source, notes }) {
+function facts({ video, audio, viewers, source, turn, layers = [], notes }) {
   return [
+    ...layers.map((layer) => [layer.name === "high" ? "High picture" : "Low picture", layerWords(layer)]),
     [
       "Video",
       video &&
@@ -88,9 +90,20 @@ function facts({ video, audio, viewers, source, notes }) {
     ],
     ["Audio", audio && `${codecName(audio.codec)}, ${channelWords(audio.channels)}`],
     ["Viewers", String(viewers)],
-    ["Source", source === "demo" ? "Demo, from inside the program" : source.toUpperCase()],
+    ["Source", source === "demo" ? "Demo, from inside the program" : `${source.toUpperCase()}${turnWords(turn)}`],
     ["Notes", notes.map(sentence).join(" ")],
   ];
+}
+
+function layerWords({ state, video, trouble, viewers, turn }) {
+  const away = state === "playing" ? null : trouble ? troubleWords(trouble.kind, trouble.cause).title : "Not connected";
+  const seen = video && [codecName(video.codec), sizeWords(video)].filter(Boolean).join(" ");
+  return [away, seen, count(viewers, "viewer")].filter(Boolean).join(", ") + turnWords(turn);
+}
+
+// Which of several sources plays, or is tried.
+function turnWords(turn) {
+  return turn ? ` (source ${turn.source} of ${turn.of})` : "";
 }
 
 // [what it is, text to copy].

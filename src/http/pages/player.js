@@ -1,7 +1,7 @@
 // The page of one stream: it plays it by WHEP, and says in words why there is no picture.
 //
 // Query parameters, with the meaning and the defaults of MediaMTX's page: controls, muted, autoplay and
-// playsinline, all 1, and disablepictureinpicture, 0. All of the query goes along to `whep`, as from MediaMTX's page: a
+// playsinline, all 1, and disablepictureinpicture, 0. And of its own: layer, `high` or `low`, of a stream that has both. All of the query goes along to `whep`, as from MediaMTX's page: a
 // server that is asked who may watch (access.hook) may judge by it. A server that wants a token takes it from the
 // fragment (`#token=...`) too, which no browser sends and no server logs.
 //
@@ -10,6 +10,7 @@
 
 import { copyText } from "./copy.js";
 import { explain, explainStill, isWoken } from "./explain.js";
+import { Layers } from "./layers.js";
 import { Neighbours } from "./neighbours.js";
 import { saveSnapshot } from "./snapshot.js";
 import { readStats, statsRow, statsRows } from "./stats.js";
@@ -32,6 +33,7 @@ const name = streamName(location.pathname.slice(root.pathname.length));
 const query = new URLSearchParams(location.search);
 const player = new WhepPlayer({ url: passedOn(new URL("whep", location.href)), token });
 const neighbours = new Neighbours(root, name);
+const layers = new Layers(player, byId("layer"), byId("layer-note"));
 
 let firstFrameMs = null;
 let countDownTimer = 0;
@@ -43,7 +45,7 @@ let previousStats = null;
 let shownRows = [];
 
 function start() {
-  window.sluice = { player, stats: () => readStats(player, firstFrameMs) };
+  window.sluice = { player, layers, stats: () => readStats(player, firstFrameMs) };
 
   document.title = `${name} · Sluice`;
   byId("name").textContent = name;
@@ -246,6 +248,8 @@ const KEYS = {
 };
 
 function handleKey(event) {
+  // Letters and arrows choose in an open menu.
+  if (event.target.matches("select")) return;
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
   const action = KEYS[event.key.toLowerCase()];
   if (!action) return;
@@ -308,6 +312,7 @@ async function poll() {
   // Of the last attempt while there is none: whoever complains does so then.
   stats.session ??= previousStats?.session ?? null;
   if (player.state === "connected") stall.look(stats);
+  layers.look();
   shownRows = statsRows(stats, previousStats);
   if (!byId("stats").hidden) byId("stats-rows").replaceChildren(...shownRows.map(statsRow));
   previousStats = stats;

@@ -9,7 +9,10 @@
 //    "error": "..." | null, "retry_in_ms": n | null, "picture": true | false,
 //    "video": {"codec": "H264", "width": 1280 | null, "height": 720 | null, "profile": "42c01f" | null} | null,
 //    "audio": {"codec": "opus", "channels": 2} | null,
-//    "notes": ["..."], "viewers": 3, "source": "rtsp" | "demo" }]}
+//    "notes": ["..."], "viewers": 3, "source": "rtsp" | "demo",
+//    "turn": {"source": 2, "of": 3} where several sources are tried in order,
+//    "layers": [{"name": "high" | "low", "shown": true | false, and of those above "state", "since", "trouble", "error",
+//                "retry_in_ms", "video", "notes", "viewers", "source", "turn"}] of a stream that has two }]}
 
 import { BY_SCRIPT, credentials } from "./token.js";
 

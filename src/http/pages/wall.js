@@ -201,7 +201,7 @@ function look(tile) {
     return;
   }
   stills.want(tile.name, {
-    url: streamUrl(root, tile.name, "frame.mp4"),
+    url: streamUrl(root, tile.name, "frame.mp4?layer=low"),
     canvas: tile.canvas,
     done: (picture) => {
       const before = tile.trouble;
@@ -231,7 +231,7 @@ function pointAt(event) {
   if (tile.playing && tile.stream.video)
     preview.start({
       name: tile.name,
-      url: streamUrl(root, tile.name, "whep"),
+      url: streamUrl(root, tile.name, "whep?layer=low"),
       view: tile.view,
       canvas: tile.canvas,
     });

@@ -45,6 +45,8 @@ const REASON_TIMEOUT_MS = 1_000;
 const CODEC_CHANGED = "codec_changed";
 // A connection that is not wanted any more closes after this without the server's answer.
 const RELEASE_MS = 500;
+// The server takes a choice of layer once a second.
+const CHOICE_MS = 1_100;
 // "disconnected" heals by itself when the network comes back in time.
 const DISCONNECTED_MS = 5_000;
 
@@ -60,6 +62,8 @@ export class WhepPlayer extends EventTarget {
   #page = null;
   // The endpoint of another server that ours has sent us to, or null.
   #elsewhere = null;
+  // When a layer was chosen last, as of performance.now.
+  #choseAt = -Infinity;
 
   // `token` is sent as `Authorization: Bearer`, `user` and `password` as `Basic`. `iceServers` is that of RTCConfiguration; a server on a
   // public address needs none. Without `audio` no sound is asked for, and none is sent.
@@ -80,9 +84,57 @@ export class WhepPlayer extends EventTarget {
     return this.#state;
   }
 
-  // What the server said of the session: {url, etag}, or null. A debugging aid.
+  // What the server said of the session: {url, etag, layer}, or null. `layer` is the layer that it was answered with, of a
+  // stream that has several, or null.
   get session() {
     return this.#attempt?.session ?? null;
+  }
+
+  // The layer that is asked for, or null for the server's choice.
+  get wantedLayer() {
+    return this.#url.searchParams.get("layer");
+  }
+
+  // Asks for another layer of the stream, in this session where its codec allows, and in another one else; in the next one
+  // where there is none. The picture stays until the next one comes.
+  async choose(layer) {
+    this.#url.searchParams.set("layer", layer);
+    const { session } = this;
+    if (!session?.layer) return;
+    // Another choice, or another session, may take the place of this one meanwhile.
+    const stale = () => this.session !== session || this.wantedLayer !== layer;
+    const early = this.#choseAt + CHOICE_MS - performance.now();
+    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    if (stale()) return;
+    this.#choseAt = performance.now();
+    const body = JSON.stringify({ encodingId: layer });
+    const headers = { ...this.#credentials(), "Content-Type": "application/json" };
+    const ask = () => fetch(layerOf(session), { method: "POST", headers, body, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    try {
+      let response = await ask();
+      const wait = response.status === 429 ? retryAfterMs(response.headers.get("Retry-After")) : null;
+      if (wait !== null) {
+        await new Promise((resolve) => setTimeout(resolve, wait));
+        if (stale()) return;
+        response = await ask();
+      }
+      if (response.status === 422 && this.session === session) this.start();
+    } catch {
+      // The server is away: the next session asks for it.
+    }
+  }
+
+  // What the server says of the session's layers (docs/WHEP.md), or null.
+  async layers() {
+    const { session } = this;
+    if (!session?.layer) return null;
+    try {
+      const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+      const response = await fetch(layerOf(session), { headers: this.#credentials(), cache: "no-store", signal });
+      return response.ok ? await response.json() : null;
+    } catch {
+      return null;
+    }
   }
 
   // When the offer of this attempt was sent, as of performance.now.
@@ -226,7 +278,8 @@ export class WhepPlayer extends EventTarget {
     }
     const location = response.headers.get("Location");
     if (location) {
-      attempt.session = { url: new URL(location, response.url), etag: response.headers.get("ETag") };
+      const said = (name) => response.headers.get(name);
+      attempt.session = { url: new URL(location, response.url), etag: said("ETag"), layer: said("Layer") };
       // The player was stopped while the server answered: nobody else will free the session.
       if (this.#attempt !== attempt) this.#delete(attempt);
     }
@@ -327,6 +380,11 @@ function watchDtls(pc, ended) {
     if (transport.state === "failed") ended("dtls");
   };
   transport.addEventListener("statechange", look);
+}
+
+// Where the layer of a session is told, and chosen.
+function layerOf(session) {
+  return new URL(`${session.url.pathname}/layer`, session.url);
 }
 
 // Whether the same credentials would be refused again.

@@ -1,4 +1,4 @@
-//! Metrics of streams: what cameras deliver, and how well.
+//! Metrics of streams: what cameras deliver, and how well. What is of a layer has the label `layer` where a stream has two.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use sluice_media::Kind;
 
 use super::out::{Labels, Out, label};
 use crate::count::{Cell, Gauge};
-use crate::stream::{Cause, Registry, Ring, SourceState, Status, Stream, TrackCounters};
+use crate::stream::{Cause, Layer, Registry, Ring, SourceState, Status, Stream, TrackCounters};
 
-/// Reads one number of a stream.
-type ReadStream = fn(&Stream) -> &Cell;
+/// Reads one number of a layer.
+type ReadLayer = fn(&Layer) -> &Cell;
 
-/// Counters of a stream: name without `_total`, help, what to read.
-const COUNTERS: [(&str, &str, ReadStream); 11] = [
+/// Counters of a layer: name without `_total`, help, what to read.
+const COUNTERS: [(&str, &str, ReadLayer); 11] = [
     ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| &s.counters.ingress_lost),
     ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
         &s.counters.ingress_restarts
@@ -43,23 +43,30 @@ const COUNTERS: [(&str, &str, ReadStream); 11] = [
     ("stream_wakes", "Times that somebody wanted a source on demand that rested", |s| &s.counters.wakes),
 ];
 
-/// One stream at the moment of a scrape.
+/// One layer at the moment of a scrape.
 struct Seen {
     stream: Arc<Stream>,
+    layer: Arc<Layer>,
+    is_pair: bool,
     status: Status,
     ring: Ring,
 }
 
 impl Seen {
+    /// Of its stream; of a pair, which layer of it too.
     fn label(&self) -> Labels {
-        label("stream", &self.stream.name)
+        let mut labels = label("stream", &self.stream.name);
+        if self.is_pair {
+            labels.extend(label("layer", self.layer.name()));
+        }
+        labels
     }
 
-    /// What the stream is: a label for each thing that does not change often.
+    /// What the layer is: a label for each thing that does not change often.
     fn info(&self) -> Labels {
         let formats = self.status.formats.clone().unwrap_or_default();
         let mut labels = self.label();
-        labels.push(("source", self.stream.source()));
+        labels.push(("source", self.layer.source()));
         labels.push(("video", formats.video.map(|video| video.to_string()).unwrap_or_default()));
         labels.push(("audio", formats.audio.map(|audio| audio.to_string()).unwrap_or_default()));
         labels
@@ -68,28 +75,47 @@ impl Seen {
 
 /// Writes them; the moment is given by both clocks.
 pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, SystemTime)) -> fmt::Result {
-    let see = |stream: Arc<Stream>| Seen { status: stream.status(), ring: stream.ring(), stream };
-    let seen: Vec<Seen> = registry.streams().into_iter().map(see).collect();
-    let of = |state: &str| seen.iter().filter(|seen| seen.status.state.name() == state).count() as f64;
+    let streams = registry.streams();
+    let see = |stream: &Arc<Stream>, layer: Arc<Layer>| {
+        let (status, ring) = (layer.status(), stream.ring(layer.id));
+        Seen { is_pair: stream.is_pair(), status, ring, stream: stream.clone(), layer }
+    };
+    let of_stream = |stream: &Arc<Stream>| {
+        let (stream, layers) = (stream.clone(), stream.layers());
+        layers.into_iter().map(move |layer| see(&stream, layer))
+    };
+    let seen: Vec<Seen> = streams.iter().flat_map(of_stream).collect();
+    let states: Vec<SourceState> = streams.iter().map(|stream| stream.status().state).collect();
+    let of = |state: &str| states.iter().filter(|of| of.name() == state).count() as f64;
     out.gauge(
         "streams",
         "Streams, by what their sources do",
         SourceState::NAMES.map(|state| (label("state", state), of(state))),
     )?;
-    let up =
-        seen.iter().map(|seen| (seen.label(), f64::from(u8::from(seen.status.state.name() == "playing"))));
-    out.gauge("stream_up", "1 while the stream's source plays", up)?;
-    let idle = seen.iter().map(|s| (s.label(), f64::from(u8::from(s.status.state == SourceState::Idle))));
+    let is_up = |state: &SourceState| f64::from(u8::from(*state == SourceState::Playing));
+    let of_streams = || streams.iter().zip(&states);
+    let up = of_streams().map(|(stream, state)| (label("stream", &stream.name), is_up(state)));
+    out.gauge("stream_up", "1 while the stream's source plays; of a pair, while one of them does", up)?;
+    let idle = of_streams().map(|(stream, state)| {
+        (label("stream", &stream.name), f64::from(u8::from(*state == SourceState::Idle)))
+    });
     out.gauge(
         "stream_idle",
         "1 while the stream's source rests: it is on demand, and nobody wants it",
         idle,
     )?;
-    let waiting = seen.iter().map(|s| (s.label(), s.stream.waiting() as f64));
+    let waiting = streams.iter().map(|stream| (label("stream", &stream.name), stream.waiting() as f64));
     out.gauge("stream_waiting_joins", "Joins that wait for the source, which is on demand", waiting)?;
-    let help = "What the stream is and carries; always 1";
+    let of_pairs = || seen.iter().filter(|seen| seen.is_pair);
+    let up = of_pairs().map(|seen| (seen.label(), is_up(&seen.status.state)));
+    out.gauge("stream_layer_up", "1 while the source of a pair's layer plays", up)?;
+    let viewers = of_pairs().map(|seen| (seen.label(), seen.stream.viewers_of(seen.layer.id) as f64));
+    out.gauge("stream_layer_viewers", "Sessions that chose a pair's layer", viewers)?;
+    let help = "What the stream, or a pair's layer, is and carries; always 1";
     out.gauge("stream_info", help, seen.iter().map(|seen| (seen.info(), 1.0)))?;
-    let viewers = seen.iter().map(|s| (s.label(), s.stream.viewers.load(Ordering::Relaxed) as f64));
+    let viewers = streams
+        .iter()
+        .map(|stream| (label("stream", &stream.name), stream.viewers.load(Ordering::Relaxed) as f64));
     out.gauge("stream_viewers", "Sessions that watch the stream", viewers)?;
 
     let bytes = per_track(&seen, |track| Some(track.bytes.get()));
@@ -101,12 +127,12 @@ pub(super) fn encode(out: &mut Out<'_>, registry: &Registry, moment: (Instant, S
     let help = "By how much the source's clock is too fast (negative: too slow); 0.0001 is 100 ppm";
     out.gauge("stream_clock_drift_ratio", help, per_track(&seen, measured(|track| &track.drift)))?;
     for (name, help, read) in COUNTERS {
-        out.counter(name, help, seen.iter().map(|seen| (seen.label(), read(&seen.stream).get())))?;
+        out.counter(name, help, seen.iter().map(|seen| (seen.label(), read(&seen.layer).get())))?;
     }
     let failures = seen.iter().flat_map(|seen| {
         Cause::ALL.map(|cause| {
             let labels = [seen.label(), label("cause", cause.name())].concat();
-            (labels, seen.stream.counters.failures(cause).get())
+            (labels, seen.layer.counters.failures(cause).get())
         })
     });
     out.counter("stream_failures", "Attempts of the source that failed, by cause", failures)?;
@@ -126,12 +152,12 @@ fn encode_rings(out: &mut Out<'_>, seen: &[Seen], (now, date): (Instant, SystemT
     out.gauge("stream_last_keyframe_timestamp_seconds", "When the newest keyframe came (Unix time)", newest)
 }
 
-/// What `read` gives of each track of each stream.
+/// What `read` gives of each track of each layer.
 fn per_track<T>(seen: &[Seen], read: impl Fn(&TrackCounters) -> Option<T>) -> Vec<(Labels, T)> {
     let kinds = [("video", Kind::Video), ("audio", Kind::Audio)];
     let each = seen.iter().flat_map(|seen| kinds.map(|kind| (seen, kind)));
     let read = |(seen, (word, kind)): (&Seen, _)| {
-        Some(([seen.label(), label("kind", word)].concat(), read(seen.stream.counters.track(kind))?))
+        Some(([seen.label(), label("kind", word)].concat(), read(seen.layer.counters.track(kind))?))
     };
     each.filter_map(read).collect()
 }

@@ -1,5 +1,6 @@
 //! RTSP pull: one task per camera that connects, reads, and connects again for ever. A shell: it waits and
-//! retries.
+//! retries. Where a stream has several cameras to be tried in order, it is one task for all of them ([`turns`] says whose turn
+//! it is).
 //!
 //! Owns the life of a camera between attempts: state, waiting, warnings, and the end of an attempt that
 //! panics. Never gives up, and never prints credentials.
@@ -51,6 +52,7 @@ mod sound;
 mod tls;
 mod transcript;
 mod tunnel;
+mod turns;
 mod ways;
 mod wire;
 
@@ -71,6 +73,7 @@ pub use self::once::{Failed, Offered, Outcome, once};
 use self::failure::Failure;
 use self::flow::Flow;
 use self::session::Session;
+use self::turns::{Then, Turns};
 use crate::source::backoff::Backoff;
 use crate::stream::{Sink, SourceState, WANTED_RETRY, Wishes};
 
@@ -102,37 +105,58 @@ impl fmt::Debug for RtspSettings {
     }
 }
 
-/// Pulls one camera into `sink` until `stop` is done. Ends within `TEARDOWN_WAIT` of that. Asks the camera for a
-/// keyframe when one is wished for, if the camera lets it; where the stream is wanted, the pause between attempts is
-/// [`WANTED_RETRY`] at the most. Other `settings` of the same camera count from the next attempt on, and end the pause
-/// before it. Ends, too, once it is `unwanted`; but a pause after a failure is kept, so that those who come and go do not
-/// have a camera asked more often.
+/// One of the cameras of a stream.
+struct Tried {
+    settings: RtspSettings,
+    session: Session,
+    journal: Journal,
+}
+
+/// Pulls the first camera that works of those that `told` says into `sink` until `stop` is done. Ends within
+/// `TEARDOWN_WAIT` of that. Asks the camera for a keyframe when one is wished for, if the camera lets it; where the stream is
+/// wanted, the pause between attempts is [`WANTED_RETRY`] at the most. Other settings of the same cameras count from the
+/// next attempt on, and end the pause before it. Ends, too, once it is
+/// `unwanted`; but a pause after a failure is kept, so that those who come and go do not have a camera asked more often.
 ///
 /// The sink sees `Connecting`, the beginning of a session, media, then `Waiting` with the reason, and so on.
 /// Failures end attempts only; so does a panic in what reads a camera.
 pub async fn run(
-    mut told: watch::Receiver<RtspSettings>,
+    mut told: watch::Receiver<Vec<RtspSettings>>,
     mut sink: impl Sink,
     wishes: Wishes,
     stop: impl Future<Output = ()>,
     unwanted: impl Future<Output = ()>,
 ) {
     let (mut stop, mut unwanted) = (pin!(stop), pin!(unwanted));
-    let mut settings = told.borrow_and_update().clone();
-    let mut session = Session::new(&settings, wishes.keyframe.clone());
-    let mut backoff = Backoff::new(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
-    let mut journal = Journal::default();
+    let tried = |settings: RtspSettings| {
+        let session = Session::new(&settings, wishes.keyframe.clone());
+        Tried { settings, session, journal: Journal::default() }
+    };
+    let mut all: Vec<Tried> = told.borrow_and_update().iter().cloned().map(tried).collect();
+    let Some(Rtsp { reconnect_min, reconnect_max, .. }) =
+        all.first().map(|first| first.settings.rtsp.clone())
+    else {
+        return stop.await;
+    };
+    let mut backoff = Backoff::new(reconnect_min, reconnect_max);
+    let mut turns = Turns::new(all.len());
+    let mut at;
 
     loop {
         if told.has_changed().unwrap_or(false) {
-            settings = told.borrow_and_update().clone();
-            session.take(&settings.rtsp);
-            backoff.limit(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
+            for (tried, settings) in all.iter_mut().zip(told.borrow_and_update().iter()) {
+                tried.session.take(&settings.rtsp);
+                backoff.limit(settings.rtsp.reconnect_min, settings.rtsp.reconnect_max);
+                tried.settings = settings.clone();
+            }
         }
+        at = turns.now();
+        let Tried { settings, session, journal } = &mut all[at];
         let mut flow = Flow::default();
         let attempt = async {
+            sink.trying(at);
             sink.state(SourceState::Connecting);
-            session.attempt(&settings, &mut sink, &mut journal, &mut flow).await
+            session.attempt(settings, &mut sink, journal, &mut flow).await
         };
         let failure = tokio::select! {
             biased;
@@ -141,17 +165,19 @@ pub async fn run(
             ended = AssertUnwindSafe(attempt).catch_unwind() => ended.unwrap_or(Failure::Panic),
         };
 
-        let retry_in = pause(&mut backoff, &flow, &failure, rand::random());
+        let then = turns.failed(flow.is_steady(), failure.needs_operator());
+        let retry_in = pause(&mut backoff, flow.is_steady(), then, rand::random());
         let error = format!("camera {} {failure}", settings.camera.address());
         if tracing::enabled!(tracing::Level::DEBUG) {
             debug!(stream = %settings.stream, "what was said (> by us, < by the camera):\n{}", session.transcript());
         }
         if matches!(failure, Failure::Panic) {
             // Its state is not to be trusted.
-            session = Session::new(&settings, wishes.keyframe.clone());
+            *session = Session::new(settings, wishes.keyframe.clone());
         }
         let cause = failure.cause();
-        let patient = failure.needs_operator() || cause.needs_operator();
+        let hopeless = matches!(then, Then::Pause { hopeless: true });
+        let patient = hopeless || then != Then::Next && cause.needs_operator();
         // Who watches waits for it as whoever asks does.
         let is_awaited = !patient && sink.is_watched();
         let retry_in = if is_awaited { retry_in.min(WANTED_RETRY) } else { retry_in };
@@ -165,22 +191,27 @@ pub async fn run(
             } => {}
         }
     }
+    let Tried { settings, session, .. } = &mut all[at];
     session.end(TEARDOWN_WAIT).await;
     debug!(stream = %settings.stream, "camera let go");
 }
 
-/// How long to wait after an attempt.
-fn pause(backoff: &mut Backoff, flow: &Flow, failure: &Failure, random: f64) -> Duration {
+/// How long to wait after an attempt that worked for a while, or was not `steady`.
+fn pause(backoff: &mut Backoff, steady: bool, then: Then, random: f64) -> Duration {
     // One that worked for a while is worth a prompt try. One that brought a picture and broke is not: it may do so
     // for ever.
-    if flow.is_steady() {
+    if steady {
         backoff.reset();
     }
-    if failure.needs_operator() { backoff.longest(random) } else { backoff.next(random) }
+    match then {
+        Then::Next => Duration::ZERO,
+        Then::Pause { hopeless: true } => backoff.longest(random),
+        Then::Pause { hopeless: false } => backoff.next(random),
+    }
 }
 
 /// Waits for the next attempt, less long if somebody wants the stream, or it is `told` of settings that may help.
-async fn rest(time: Duration, wishes: &Wishes, patient: bool, mut told: watch::Receiver<RtspSettings>) {
+async fn rest(time: Duration, wishes: &Wishes, patient: bool, mut told: watch::Receiver<Vec<RtspSettings>>) {
     let wanted = async {
         wait(WANTED_RETRY).await;
         wishes.wanted().await;

@@ -20,7 +20,7 @@ fn a_minute(lasts: Duration) -> (Vec<Duration>, usize) {
             now += Duration::from_millis(100);
         }
         let failure = Failure::Closed(None);
-        let retry_in = pause(&mut backoff, &flow, &failure, 0.5);
+        let retry_in = pause(&mut backoff, flow.is_steady(), Then::Pause { hopeless: false }, 0.5);
         news += usize::from(journal.is_news(&failure));
         journal.failed("gate", failure, "closed", retry_in);
         pauses.push(retry_in);

@@ -75,6 +75,12 @@ impl VideoPacketizer {
     }
 
     /// A number that no packet has: what comes next does not follow what was before.
+    /// Numbers begin behind `end`, where those of an earlier track of the same layer ended: a ring takes nothing older.
+    pub fn begin_behind(&mut self, end: TrackSeq) {
+        self.next_sequence = self.next_sequence.max(end);
+        self.leave_gap();
+    }
+
     fn leave_gap(&mut self) {
         // Otherwise there is nothing to be apart from.
         if self.next_sequence > TrackSeq::default() {

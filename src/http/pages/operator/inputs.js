@@ -23,14 +23,14 @@ export class Streams {
   // `choose(name)` is called where a stream is pressed: viewers and log are to be about it, or about all again.
   constructor(element, choose) {
     this.#element = element;
-    const press = (stream) => choose(stream.name === this.#chosen ? "" : stream.name);
+    const press = ({ of, name }) => choose((of ?? name) === this.#chosen ? "" : (of ?? name));
     this.#rows = new Rows(element.querySelector("tbody"), [
       {
         label: "Stream",
         kind: "name",
         fill: (cell, stream) => {
           const button = buttonIn(cell, stream, stream.name, press);
-          button.setAttribute("aria-pressed", String(stream.name === this.#chosen));
+          button.setAttribute("aria-pressed", String((stream.of ?? stream.name) === this.#chosen));
         },
       },
       { label: "State", kind: "state", text: stateWords, title: (stream) => stream.error ?? "" },
@@ -56,11 +56,16 @@ export class Streams {
       return;
     }
     streams.sort((a, b) => Boolean(b.trouble) - Boolean(a.trouble) || compareNames(a.name, b.name));
-    const decorate = (row, { name, state, trouble }) => {
+    const decorate = (row, { of, name, state, trouble }) => {
       row.dataset.state = trouble ? "trouble" : state;
-      row.classList.toggle("chosen", name === this.#chosen);
+      row.classList.toggle("chosen", (of ?? name) === this.#chosen);
     };
-    this.#rows.show(streams, (stream) => stream.name, decorate);
+    // Below a stream its layers, if it has two.
+    const rows = streams.flatMap((stream) => [
+      stream,
+      ...(stream.layers ?? []).map((layer) => ({ ...layer, of: stream.name, name: `${stream.name}:${layer.name}`, audio: null })),
+    ]);
+    this.#rows.show(rows, (stream) => stream.name, decorate);
     const wrong = streams.filter((stream) => stream.trouble).length;
     const attention = wrong ? `, ${wrong} ${wrong === 1 ? "needs" : "need"} attention` : "";
     setText(this.#element.querySelector(".now"), `${count(streams.length, "stream")}${attention}`);
@@ -80,8 +85,9 @@ export class Streams {
   }
 }
 
-function stateWords({ state, trouble, since, error }) {
-  const age = since ? ` for ${lengthOfTime(Date.now() - Date.parse(since))}` : "";
+function stateWords({ state, trouble, since, error, turn }) {
+  const of = turn ? `, source ${turn.source} of ${turn.of}` : "";
+  const age = `${since ? ` for ${lengthOfTime(Date.now() - Date.parse(since))}` : ""}${of}`;
   if (!trouble) return `${STATES[state] ?? state}${age}`;
   return `${troubleWords(trouble.kind, trouble.cause).title}${age}${error ? `: ${error}` : ""}`;
 }

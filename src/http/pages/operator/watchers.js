@@ -39,7 +39,7 @@ export class Viewers {
     const program = [{ label: "Client", kind: "wide", text: (row) => client(row.client), title: (row) => row.client }];
     this.#live = new Rows(this.#find("#viewers-live tbody"), [
       { label: "Session", kind: "id", text: ({ id }) => id },
-      { label: "Stream", kind: "name", text: ({ stream }) => stream },
+      { label: "Stream", kind: "name", text: ({ stream, layer }) => (layer ? `${stream}:${layer}` : stream) },
       { label: "Address", text: address },
       { label: "Since", kind: "number", text: (row) => ago(row.since_ms), title: (row) => clockTime(row.since_ms) },
       { label: "Round trip", kind: "number", text: (row) => milliseconds(row.round_trip_ms ?? NaN) },
