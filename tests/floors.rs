@@ -16,24 +16,12 @@ const FLOORS: &[&[&str]] = &[
     &["shard"],
     &["stream"],
     &["source"],
-    &["floor", "session"],
+    &["floor", "probe", "session"],
     &["ops", "profile"],
     &["operator"],
     &["http"],
     &["server"],
-    &[
-        "dashboards",
-        "doctor",
-        "effective",
-        "greet",
-        "hash",
-        "import",
-        "manual",
-        "meant",
-        "notify",
-        "probe",
-        "top",
-    ],
+    &["dashboards", "doctor", "effective", "greet", "hash", "import", "manual", "meant", "notify", "top"],
 ];
 
 /// The crates, by where their files are and which folders in there are crates of their own.

@@ -21,6 +21,8 @@ mod notify;
 mod operator;
 #[path = "http/pages.rs"]
 mod pages;
+#[path = "http/probe.rs"]
+mod probe;
 #[path = "http/refusals.rs"]
 mod refusals;
 #[path = "http/secrets.rs"]

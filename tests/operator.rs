@@ -119,6 +119,41 @@ fn charts_are_full_at_first_and_go_on_and_a_viewer_that_loses_is_found_and_ended
 }
 
 #[test]
+fn a_camera_is_looked_at_before_it_is_added() {
+    let _turn = turn();
+    let cameras = SLUICE.cameras(1, &[]);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let sluice = SLUICE.start(&["--set", "admin.sources=127.0.0.0/8"]);
+    let mut page = Page::open(sluice.admin, "/");
+    let look = |url: &str| {
+        format!(
+            "(() => {{ const form = document.querySelector('#probe form'); form.elements.url.value = '{url}'; \
+             form.requestSubmit(); return true; }})()"
+        )
+    };
+    let verdict = "document.querySelector('#probe .verdict').innerText";
+    page.eval(&look(&cameras.urls[0]));
+    page.wait_until(&format!("{verdict} === 'It plays in all browsers.'"));
+    page.wait_until(
+        "document.querySelector('#probe .found').innerText.includes('H264, Constrained Baseline')",
+    );
+    page.wait_until("document.querySelector('#probe pre').innerText.startsWith('[streams.cam1]')");
+    page.eval("document.querySelector('#probe').scrollIntoView()");
+    page.screenshot("probe");
+
+    // What nobody wants to wait for is stopped, and the camera is let go.
+    page.eval(&look(&format!("rtsp://127.0.0.1:{}/", silent.local_addr().expect("an address").port())));
+    let (mut camera, _) = silent.accept().expect("the probe comes");
+    page.wait_until("document.querySelector('#probe form button').innerText === 'Stop'");
+    page.wait_until("document.querySelector('#probe pre').hidden");
+    page.eval("document.querySelector('#probe form button').click()");
+    page.wait_until(&format!("{verdict} === 'Stopped.'"));
+    camera.set_read_timeout(Some(sluice_harness::PATIENCE)).expect("settable");
+    camera.read_to_end(&mut Vec::new()).expect("it hangs up");
+    page.assert_sound();
+}
+
+#[test]
 fn a_stream_that_is_pressed_is_what_viewers_and_log_are_about_until_escape() {
     let _turn = turn();
     let (sluice, _viewers) = served();

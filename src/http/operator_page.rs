@@ -19,6 +19,7 @@ sluice, for operators
 /           a page of all this, for browsers
 /metrics    everything that is counted, for Prometheus (docs/OPERATING.md says what each means)
 /api/v1/    history, events, streams, sessions, shards, log, config: what the page and `sluice top` show (JSON)
+            POST api/v1/probe looks at a camera, as `sluice probe --json` does (docs/API.md)
 /v3/        MediaMTX's control API, for programs made for that (docs/MIGRATING.md)
 /livez      200 while the server works, 503 with the reason while it does not: restart on 503
 /readyz     200 while viewers can be served, 503 with the reasons while they cannot: send none on 503
@@ -36,6 +37,7 @@ const FILES: &[File] = &[
     ("lines.js", SCRIPT, include_str!("pages/operator/lines.js")),
     ("natural.js", SCRIPT, include_str!("pages/natural.js")),
     ("operator.js", SCRIPT, include_str!("pages/operator/operator.js")),
+    ("probe.js", SCRIPT, include_str!("pages/operator/probe.js")),
     ("rows.js", SCRIPT, include_str!("pages/operator/rows.js")),
     ("shards.js", SCRIPT, include_str!("pages/operator/shards.js")),
     ("units.js", SCRIPT, include_str!("pages/operator/units.js")),

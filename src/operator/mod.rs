@@ -23,6 +23,7 @@ use self::settings::Settings;
 use crate::count::Reloads;
 use crate::ops::levels::Levels;
 use crate::ops::recent::Recent;
+use crate::probe::Probes;
 use crate::session::table::Sessions;
 use crate::shard::command::ShardHandle;
 use crate::stream::{Registry, Stream};
@@ -47,6 +48,8 @@ pub struct Operator {
     pub log: Arc<Recent>,
     /// Which lines are written.
     pub levels: Arc<Levels>,
+    /// Whoever looks at cameras.
+    pub probes: Probes,
     /// Makes entity tags that nobody can foretell.
     tags: RandomState,
 }
@@ -60,9 +63,21 @@ impl Operator {
         (settings, reloads, changes): (Settings, Arc<Reloads>, Changes),
         (log, levels): (Arc<Recent>, Arc<Levels>),
     ) -> Operator {
-        let history = History::default();
+        let (history, probes) = (History::default(), Probes::default());
         let tags = RandomState::new();
-        Operator { registry, sessions, shards, history, settings, reloads, changes, log, levels, tags }
+        Operator {
+            registry,
+            sessions,
+            shards,
+            history,
+            settings,
+            reloads,
+            changes,
+            log,
+            levels,
+            probes,
+            tags,
+        }
     }
 
     /// As [`Operator::etag`], of a stream or of a pattern by what it is called; nothing if nobody has named it so.

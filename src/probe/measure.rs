@@ -74,8 +74,9 @@ pub(super) struct Measure {
 }
 
 /// Seconds from one keyframe to the next.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub(super) struct Interval {
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ProbeInterval)]
+pub(crate) struct Interval {
     pub(super) mean: f64,
     pub(super) shortest: f64,
     pub(super) longest: f64,

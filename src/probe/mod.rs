@@ -1,40 +1,34 @@
-//! `sluice probe`: looks at a camera as the server would, and says what is there. A shell: it waits.
+//! `sluice probe`: looks at a camera as the server would, and says what is there.
 //!
-//! Owns the options, the time and the exit code. The camera is read by the server's own session
-//! ([`rtsp::once`]) into a sink that measures instead of publishing (`measure`); `report` judges, and `text` has
-//! the words. Never reconnects, and never prints a password.
+//! Owns the options and the exit code. `look` reads the camera and measures it (`measure`); `report` judges, and `text` has
+//! the words; `service` looks for others who ask. Never prints a password.
 
 mod lines;
+mod look;
 mod measure;
 mod report;
+mod service;
 mod text;
 
-use std::cell::Cell;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use sluice_config::{Fingerprint, Rtsp, RtspUrl, StreamName};
-use sluice_media::{AccessUnit, AudioFrame, Kind, SourceReport};
+use sluice_config::{Fingerprint, RtspUrl, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
 
-use self::measure::Measure;
-use self::report::{Found, Report};
+pub(crate) use self::report::Report;
+pub use self::service::{NoReport, Probes, Question};
+
+use self::look::{Wanted, look};
 use crate::executor::Executor;
-use crate::source::rtsp::{self, RtspSettings};
-use crate::stream::{Formats, Sink, SourceState};
 
 /// Exit code for a URL or a name that cannot be used; clap's own, too.
 const BAD_USAGE: u8 = 2;
 
 /// Exit code when the probe itself cannot run.
 const CANNOT_RUN: u8 = 4;
-
-/// Of the time that is given, the last part of so many is for the camera's word to TEARDOWN.
-const FAREWELL_PART: u32 = 10;
 
 /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
 #[derive(Debug, Clone, Args)]
@@ -105,7 +99,16 @@ pub fn run(options: &Options) -> ExitCode {
         (Ok(url), Ok(name)) => (url, name),
         (Err(why), _) | (_, Err(why)) => return fail(options, &why, BAD_USAGE),
     };
-    let seen = Executor::source().and_then(|executor| executor.run(look(options, &url, &name)));
+    let transport = options.transport.map(sluice_config::Transport::from);
+    let (fingerprint, time) = (options.fingerprint, options.timeout);
+    let wanted = Wanted { url, name, transport, fingerprint, time, reach: None };
+    let seen = Executor::source().and_then(|executor| {
+        executor.run(async {
+            // Before the start, so that one during it is not lost.
+            let mut signals = Signals::new()?;
+            Ok(look(&wanted, signals.wait()).await)
+        })
+    });
     let report = match seen {
         Ok(report) => report,
         Err(error) => return fail(options, &format!("it cannot run here: {error}"), CANNOT_RUN),
@@ -127,137 +130,24 @@ fn fail(options: &Options, why: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Makes an attempt, or two where the camera has no TCP and nobody asked for it.
-#[expect(clippy::disallowed_methods, reason = "this shell reads the clock")]
-async fn look(options: &Options, url: &RtspUrl, name: &StreamName) -> std::io::Result<Report> {
-    // Before the start, so that a signal during it is not lost.
-    let mut stop = Stop {
-        interrupt: signal(SignalKind::interrupt())?,
-        terminate: signal(SignalKind::terminate())?,
-        until: Instant::now() + (options.timeout - options.timeout / FAREWELL_PART),
-    };
-    let began = Instant::now();
-    let mut transport = options.transport.map(sluice_config::Transport::from);
-    loop {
-        let mut settings = settings(url, name, transport, options.timeout);
-        settings.rtsp.fingerprint = options.fingerprint;
-        let enough = Notify::new();
-        let mut sink = Probe { measure: Measure::default(), enough: &enough };
-        let interrupted = Cell::new(false);
-        let stopped = async {
-            tokio::select! {
-                () = enough.notified() => {}
-                interrupt = stop.wait() => interrupted.set(interrupt),
-            }
-        };
-        let outcome = rtsp::once(&settings, &mut sink, stopped, options.timeout / FAREWELL_PART).await;
-        if transport.is_none() && outcome.failed.as_ref().is_some_and(|failed| failed.wants_udp) {
-            transport = Some(sluice_config::Transport::Udp);
-            continue;
-        }
-        return Ok(Report::new(&Found {
-            address: settings.camera.address(),
-            url,
-            name,
-            fingerprint: options.fingerprint,
-            credentials: settings.camera.credentials.is_some(),
-            outcome: &outcome,
-            measure: &sink.measure,
-            time: began.elapsed(),
-            silence: sink.measure.silence(Instant::now()),
-            interrupted: interrupted.get(),
-        }));
-    }
-}
-
-/// As the server treats a camera without a word in its configuration, but for time: what would be waited for longer
-/// than the probe lasts fails within it, in the words for that.
-fn settings(
-    url: &RtspUrl,
-    name: &StreamName,
-    transport: Option<sluice_config::Transport>,
-    time: Duration,
-) -> RtspSettings {
-    let usual = Rtsp::default();
-    let patience = time * 3 / 4;
-    let rtsp = Rtsp {
-        transport: transport.unwrap_or(usual.transport),
-        connect_timeout: usual.connect_timeout.min(patience),
-        request_timeout: usual.request_timeout.min(patience),
-        data_timeout: usual.data_timeout.min(patience),
-        ..usual
-    };
-    RtspSettings { stream: name.to_string(), camera: url.clone(), rtsp }
-}
-
-/// What ends a probe that has not seen enough.
-struct Stop {
+/// What ends a probe before it has seen enough, if somebody sends it.
+struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    until: Instant,
 }
 
-impl Stop {
-    /// Whether it was a signal.
-    async fn wait(&mut self) -> bool {
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => true,
-            _ = self.terminate.recv() => true,
-            () = tokio::time::sleep_until(self.until.into()) => false,
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    }
-}
-
-/// The sink: measures, and says when that is enough.
-struct Probe<'a> {
-    measure: Measure,
-    enough: &'a Notify,
-}
-
-impl Probe<'_> {
-    fn look(&self) {
-        if self.measure.is_enough() {
-            self.enough.notify_one();
-        }
-    }
-}
-
-impl Sink for Probe<'_> {
-    fn state(&mut self, _: SourceState) {}
-
-    fn begin(&mut self, formats: Formats, parameter_sets: &[Bytes]) {
-        self.measure.begin(formats, parameter_sets);
-    }
-
-    fn video(&mut self, unit: AccessUnit) {
-        self.measure.video(unit);
-        self.look();
-    }
-
-    fn audio(&mut self, frame: AudioFrame) {
-        self.measure.audio(&frame);
-        self.look();
-    }
-
-    fn reported(&mut self, _: Kind, _: SourceReport) {}
-
-    fn lost(&mut self, packets: u64) {
-        self.measure.lost(packets);
-    }
-
-    fn remark(&mut self, notes: &[String]) {
-        self.measure.remark(notes);
-    }
-
-    fn damaged_keyframe(&mut self, received: Instant) {
-        self.measure.damaged_keyframe(received);
-    }
-
-    fn restarted(&mut self) {
-        self.measure.restarted();
-    }
-
-    fn is_watched(&self) -> bool {
-        true
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sluice_config::{Fingerprint, RtspUrl, StreamName, Transport};
 use sluice_media::{Kind, VideoCodec};
+use utoipa::ToSchema;
 
 use super::lines::lines;
 use super::measure::{Interval, Measure};
@@ -44,9 +45,10 @@ pub(super) struct Found<'a> {
 }
 
 /// Whether browsers play it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Plays {
+#[schema(as = ProbePlays)]
+pub(crate) enum Plays {
     Yes,
     /// With a flaw.
     But,
@@ -54,8 +56,9 @@ pub(super) enum Plays {
 }
 
 /// The report: the fields of `--json`.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeReport)]
+pub(crate) struct Report {
     /// Host and port.
     pub(super) camera: String,
     pub(super) plays: Plays,
@@ -81,8 +84,9 @@ pub(super) struct Report {
 }
 
 /// How the camera asked who is there.
-#[derive(Debug, Serialize)]
-pub(super) struct Asked {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeAsked)]
+pub(crate) struct Asked {
     /// `none`, `basic`, `digest` or `unknown`.
     pub(super) scheme: &'static str,
     /// The hash of Digest.
@@ -93,16 +97,18 @@ pub(super) struct Asked {
 }
 
 /// One thing that the camera offers.
-#[derive(Debug, Serialize)]
-pub(super) struct Track {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeTrack)]
+pub(crate) struct Track {
     pub(super) kind: &'static str,
     pub(super) name: String,
     /// Whether it was set up.
     pub(super) carried: bool,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Video {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeVideo)]
+pub(crate) struct Video {
     pub(super) codec: &'static str,
     pub(super) profile: Option<String>,
     pub(super) level: Option<String>,
@@ -126,8 +132,9 @@ pub(super) struct Video {
     pub(super) interlaced: bool,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Audio {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeAudio)]
+pub(crate) struct Audio {
     pub(super) codec: &'static str,
     pub(super) channels: u8,
     /// Packets that came.

@@ -207,6 +207,7 @@ impl Live {
         }
         self.certificates.notify_one();
         self.tables.apply(config, judged);
+        self.operator.probes.allow(&config.admin.sources);
         self.making.configure(&next);
         let streams = self.streams.apply(config, |name| next.is_by_api(name));
         let streams = streams.map_err(|error| Refused::Failed(ServerError::Thread(error).to_string()))?;

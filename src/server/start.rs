@@ -115,6 +115,7 @@ impl Server {
             (Settings::new(settings), reloads.clone(), changes),
             (log.recent, log.levels),
         ));
+        operator.probes.allow(&config.admin.sources);
         let admin_state = Arc::new(Admin {
             operator: operator.clone(),
             metrics: Metrics::new(Observed {

@@ -138,3 +138,56 @@ fn a_clock_that_drifts_shows_in_the_timestamps() {
         times.windows(2).map(|pair| pair[1] - pair[0]).find(|step| (step - 0.95 / 30.0).abs() > 0.000_1);
     assert!(times.len() > 50 && odd.is_none(), "{times:?}");
 }
+
+/// What `sluice probe --json` says of a camera.
+fn probed(url: &str) -> serde_json::Value {
+    let output =
+        SLUICE.command().args(["probe", "--json", "--timeout", "20s", url]).stdin(Stdio::null()).output();
+    serde_json::from_slice(&output.expect("the binary starts").stdout).expect("JSON")
+}
+
+#[test]
+fn what_browsers_do_not_show_is_named_with_what_to_set() {
+    let directory = Directory::new();
+    for (name, encoder, plays, what, change) in [
+        ("422.mp4", &["-pix_fmt", "yuv422p"][..], "no", "profile High 4:2:2", "set the camera's profile to"),
+        (
+            "fields.mp4",
+            &["-pix_fmt", "yuv420p", "-flags", "+ilme+ildct", "-x264-params", "tff=1"],
+            "but",
+            "interlaced pictures: browsers show them with combs",
+            "set the camera to progressive",
+        ),
+    ] {
+        let h264 = ["-c:v", "libx264", "-g", "25", "-bf", "0"];
+        let file = directory.make(name, &[&PICTURES[..], &h264, encoder].concat());
+        let cameras = SLUICE.cameras(1, &["--clip", &file]);
+        let report = probed(&cameras.urls[0]);
+        assert_eq!(report["plays"], plays, "{name}: {report:#}");
+        assert!(report["reasons"].to_string().contains(what), "{name}: {report:#}");
+        assert!(report["changes"].to_string().contains(change), "{name}: {report:#}");
+    }
+}
+
+#[test]
+fn recovery_points_are_no_keyframes_and_the_way_out_is_named() {
+    let directory = Directory::new();
+    // The first picture alone is an IDR picture; from then on columns of blocks are renewed, behind an SEI that says so.
+    let source = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=40"];
+    let encoder = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-bf", "0"];
+    let refresh = ["-x264-params", "intra-refresh=1:keyint=25"];
+    let file = directory.make("refresh.h264", &[&source[..], &encoder, &refresh].concat());
+    let stream = std::fs::read(&file).expect("the file");
+    // An SEI of type 6 (recovery point, ITU-T H.264 §D.1.8) for each second, and one IDR picture.
+    let units = |unit: &[u8]| stream.windows(unit.len()).filter(|window| *window == unit).count();
+    assert!(units(&[0, 0, 1, 6, 6]) >= 38, "{}", units(&[0, 0, 1, 6, 6]));
+    assert_eq!(units(&[0, 0, 1, 0x65]), 1);
+
+    // The camera's second half of the clip has none.
+    let cameras = SLUICE.cameras(2, &["--clip", &file, "--fps", "25", "--begin-anywhere"]);
+    let report = probed(&cameras.urls[1]);
+    assert_eq!((&report["plays"], &report["video"]["keyframes"]), (&"no".into(), &0.into()), "{report:#}");
+    assert!(report["video"]["pictures"].as_u64().is_some_and(|pictures| pictures > 100), "{report:#}");
+    let words = format!("{} {}", report["reasons"], report["changes"]);
+    assert!(words.contains("no keyframe for") && words.contains("intra refresh"), "{report:#}");
+}

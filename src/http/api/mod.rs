@@ -8,6 +8,7 @@ mod config;
 mod events;
 mod log;
 mod openapi;
+mod probe;
 mod sessions;
 mod streams;
 
@@ -57,6 +58,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .route("/api/v1/openapi.json", get(|| async { fresh(document()) }))
         .route("/api/v1/log", get(log::lines))
         .route("/api/v1/log/level", get(log::levels).put(log::change_levels))
+        .route("/api/v1/probe", post(probe::probe))
         .route("/api/v1/config", get(config::told))
         .route("/api/v1/config/reload", post(config::reload))
         .layer(axum::middleware::from_fn(same_origin::check))

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::{config, events, log, sessions, streams};
+use super::{config, events, log, probe, sessions, streams};
 use crate::http::access::issue;
 use crate::http::drain;
 use crate::http::problem::Body;
@@ -25,6 +25,7 @@ use crate::operator::sample::Sample;
         streams::one,
         streams::put,
         streams::remove,
+        probe::probe,
         sessions::list,
         sessions::one,
         sessions::end,

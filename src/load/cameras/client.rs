@@ -207,11 +207,11 @@ impl Client {
                 let camera = self.shared.cameras[index].clone();
                 self.playback = Some(Playback {
                     miles: [(); 2].map(|()| camera.faults.mile(rand::random())),
+                    awaits_keyframe: !camera.faults.begin_anywhere,
                     camera,
                     units: self.shared.units[index].subscribe(),
                     since: now,
                     garbage: 0,
-                    awaits_keyframe: true,
                     reports: [now; 2],
                 });
             }

@@ -51,6 +51,9 @@ pub struct Faults {
     /// Leave SPS and PPS out of the stream, or out of the session description, too
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "stream")]
     pub no_parameter_sets: Option<Missing>,
+    /// Begin with whatever picture is next, and not with a keyframe
+    #[arg(long)]
+    pub begin_anywhere: bool,
     /// Let the clock of the timestamps run faster by so many parts in a million, or slower if negative
     #[arg(long, value_name = "PPM", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-MAX_DRIFT..=MAX_DRIFT))]
     pub clock_drift: Option<i32>,

@@ -4,6 +4,7 @@
 import { Charts } from "./charts.js";
 import { Feed } from "./feed.js";
 import { LogLines } from "./lines.js";
+import { Probe } from "./probe.js";
 import { Settings } from "./given.js";
 import { Shards } from "./shards.js";
 import { Streams } from "./inputs.js";
@@ -22,6 +23,7 @@ const streams = new Streams(byId("streams"), choose);
 const viewers = new Viewers(byId("viewers"), choose);
 const log = new LogLines(byId("log"), choose);
 const settings = new Settings(byId("settings"));
+new Probe(byId("probe"));
 const tables = [streams, viewers, log];
 let samplesSince = 0;
 
@@ -63,7 +65,7 @@ const PARTS = ["charts", "streams", "viewers", "log", "settings"];
 
 function handleKey(event) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const typing = event.target.matches("input[type=search], select");
+  const typing = event.target.matches("input[type=search], input[type=text], select");
   if (event.key === "Escape") {
     viewers.forget();
     choose("");

@@ -1,0 +1,91 @@
+// The form that looks at a camera: what it is like, whether browsers play it, and what to change.
+
+import { ask } from "./ask.js";
+import { bitrate } from "./units.js";
+import { sentence, setText } from "./words.js";
+
+// Longer than a probe takes at the most.
+const PROBE_TIMEOUT_MS = 40_000;
+
+const VERDICTS = {
+  yes: "It plays in all browsers.",
+  but: "It plays, but:",
+  no: "It does not play:",
+};
+
+export class Probe {
+  #form;
+  #result;
+  #running = null;
+
+  constructor(element) {
+    this.#form = element.querySelector("form");
+    this.#result = element.querySelector(".result");
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#running) this.#running.abort();
+      else this.#look();
+    });
+  }
+
+  async #look() {
+    const running = new AbortController();
+    this.#running = running;
+    this.#say("Looking at the camera, which takes up to ten seconds …");
+    const { url, transport } = this.#form.elements;
+    try {
+      const signal = AbortSignal.any([running.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({ url: url.value.trim(), transport: transport.value || null });
+      this.#show(await ask("api/v1/probe", { method: "POST", headers, body, signal }));
+    } catch (error) {
+      this.#say(running.signal.aborted ? "Stopped." : error.message);
+    }
+    this.#running = null;
+    this.#button();
+  }
+
+  #button() {
+    setText(this.#form.querySelector("button"), this.#running ? "Stop" : "Look at it");
+  }
+
+  // One sentence, and nothing of what was found before.
+  #say(words) {
+    this.#button();
+    setText(this.#result.querySelector(".verdict"), words);
+    for (const part of this.#result.querySelectorAll("ul, pre")) part.hidden = true;
+  }
+
+  #show(report) {
+    this.#say(VERDICTS[report.plays]);
+    this.#list(".reasons", report.reasons.map(sentence));
+    this.#list(".changes", report.changes.map(sentence));
+    this.#list(".found", found(report));
+    const lines = this.#result.querySelector("pre");
+    lines.hidden = report.toml === null;
+    setText(lines, report.toml ?? "");
+  }
+
+  #list(selector, texts) {
+    const list = this.#result.querySelector(selector);
+    list.hidden = texts.length === 0;
+    list.replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  }
+}
+
+// What came, a line each.
+function found({ camera, transport, video, audio, packets_lost, notes }) {
+  const lines = [];
+  if (video) {
+    const size = video.width && `${video.width}x${video.height}`;
+    const rate = video.pictures_per_second && `${video.pictures_per_second} pictures/s`;
+    const interval = video.keyframe_interval_seconds;
+    const keyframes = interval && `a keyframe every ${interval.mean.toFixed(1)} s`;
+    const bits = video.bits_per_second && bitrate(video.bits_per_second);
+    const profile = video.profile && `${video.profile} ${video.level ?? ""}`.trim();
+    lines.push(`Picture: ${[video.codec, profile, size, rate, bits, keyframes].filter(Boolean).join(", ")}`);
+  }
+  if (audio) lines.push(`Sound: ${audio.codec}, ${audio.channels === 1 ? "mono" : "stereo"}`);
+  if (transport) lines.push(`From ${camera} by ${transport.toUpperCase()}, ${packets_lost} packets lost`);
+  return [...lines, ...notes.map(sentence)];
+}
