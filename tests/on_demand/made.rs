@@ -153,5 +153,6 @@ fn a_pattern_of_the_api_makes_no_camera_where_the_api_may_name_none() {
     assert_eq!(put.status, 201, "{}", put.text());
     let answer = sluice.request(Request::offer("/hall1/whep", CHROMIUM));
     assert_eq!(answer.status, 409, "{}", answer.text());
-    assert!(sluice.log().contains("admin.sources"), "{}", sluice.log());
+    // Its line may still be on its way.
+    wait_for("the log", || sluice.log().contains("admin.sources lists where it may").then_some(()));
 }
