@@ -6,10 +6,12 @@
 //!
 //! | where `$1` stands | what it may be there |
 //! |---|---|
-//! | in the host | letters, digits, `-`: no dot, so that it stays within one label of a name or one number of an address |
+//! | in the host | letters, digits, `-`: no dot, so that it stays within one label of a name. One number of an address, where the rest is numbers |
 //! | in user name or password | anything that a name has |
 //! | in the path | as a name: parts between `/`, none empty and none with a dot in front |
 //! | behind `?` | anything that a name has; `/` is encoded |
+
+use std::net::Ipv4Addr;
 
 use crate::{Credentials, RtspUrl, Secret, Source};
 
@@ -70,7 +72,50 @@ fn filled(text: &str, fill: impl Fn(usize, usize) -> Option<String>) -> Option<S
     Some(made)
 }
 
-/// Whether a source asks of a pattern with `groups` groups for none that it has not.
+/// Whether nothing but numbers and dots stands around the groups: then only an IPv4 address may come of it.
+fn is_numeric(host: &str) -> bool {
+    let fixed = filled(host, |_, _| Some(String::new())).unwrap_or_default();
+    !fixed.is_empty() && fixed.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// Whether a resolver may take it for an IPv4 address, in whatever form it has for one: `10.0.0.1`, `10.1`, `0x7f000001`.
+fn ends_in_number(host: &str) -> bool {
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    match last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")) {
+        Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => last.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+/// Whether what came of a host is what its author meant: an address of his network, or a name.
+fn is_meant(host: &str, made: &str) -> bool {
+    let is_address = || made.parse::<Ipv4Addr>().is_ok();
+    places(host).next().is_none() || is_address() || !(is_numeric(host) || ends_in_number(made))
+}
+
+/// Whether a host lets a name choose the network that the camera is in, and so who is told its password.
+fn check_host(host: &str) -> Result<(), String> {
+    let Some((_, group)) = places(host).next() else { return Ok(()) };
+    let labels: Vec<&str> = host.split('.').collect();
+    let is_open = |label: &&str| places(label).next().is_some();
+    let (first, last) = (labels.first().is_some_and(is_open), labels.last().is_some_and(is_open));
+    let is_bare = filled(host, |_, _| Some(String::new())).is_some_and(|fixed| fixed.is_empty());
+    let way_out = "write `10.0.0.$1` for one network, `$1.cams.lan` for names of one domain, or `cam-$1`";
+    match labels.len() {
+        4 if is_numeric(host) && !first => Ok(()),
+        4 if is_numeric(host) => {
+            Err(format!("`${group}` chooses the network that the camera is in: {way_out}"))
+        }
+        _ if is_numeric(host) => {
+            Err(format!("no address comes of the host, which has not four numbers: {way_out}"))
+        }
+        1 if !is_bare => Ok(()),
+        _ if last => Err(format!("whoever asks for a name chooses by `${group}` any host at all: {way_out}")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a source asks of a pattern with `groups` groups for none that it has not, and leaves a name no choice of network.
 ///
 /// # Errors
 ///
@@ -96,6 +141,7 @@ pub(crate) fn check(source: &Source, groups: usize) -> Result<(), String> {
             };
             return Err(format!("there is no `${group}`: {there}; a `$` itself is written %24"));
         }
+        check_host(camera.url.host_str().unwrap_or_default())?;
     }
     Ok(())
 }
@@ -112,6 +158,10 @@ fn fill_camera(camera: &RtspUrl, found: &[Option<&str>]) -> Option<RtspUrl> {
     let made: RtspUrl = text.parse().ok()?;
     // Whatever a reader of URLs makes of it: it may not be another place than the text says.
     if made.url.as_str() != text || made.credentials.is_some() {
+        return None;
+    }
+    let host = |url: &RtspUrl| url.url.host_str().unwrap_or_default().to_owned();
+    if !is_meant(&host(camera), &host(&made)) {
         return None;
     }
     let plain = |text: &str| filled(text, |_, group| of(group).map(str::to_owned));
@@ -147,7 +197,9 @@ mod tests {
             ("rtsp://10.0.0.$1/main", &["17"][..], "rtsp://10.0.0.17/main"),
             ("rtsp://10.$1.0.$2:8055/", &["1", "2"], "rtsp://10.1.0.2:8055/"),
             ("rtsp://cam-$1.lan/h264?channel=$1", &["gate-2"], "rtsp://cam-gate-2.lan/h264?channel=gate-2"),
-            ("rtsp://$1/", &["gate"], "rtsp://gate/"),
+            ("rtsp://cam-$1/", &["gate"], "rtsp://cam-gate/"),
+            ("rtsp://$1.lan/", &["0x7f"], "rtsp://0x7f.lan/"),
+            ("rtsp://10.0.0.1$1/", &["7"], "rtsp://10.0.0.17/"),
             ("rtsp://origin:8554/$1", &["site1/gate.2"], "rtsp://origin:8554/site1/gate.2"),
             ("rtsp://h/?a=$1", &["b/c"], "rtsp://h/?a=b%2Fc"),
             ("rtsp://u$1:canary$2@h/", &["a", "b"], "rtsp://ua:canaryb@h/"),
@@ -164,8 +216,18 @@ mod tests {
             ("rtsp://10.0.0.$1/", "5.evil"),
             ("rtsp://10.0.0.$1/", "300"),
             ("rtsp://10.0.0.$1/", "5/x"),
-            ("rtsp://$1/", "a.b"),
+            ("rtsp://cam-$1/", "a.b"),
             ("rtsp://10.0.0.$1/", ""),
+            // A name below a public one, and an address in another form.
+            ("rtsp://10.0.0.$1/", "com"),
+            ("rtsp://10.0.0.$1/", "5-a"),
+            ("rtsp://10.0.0.$1/", "0x1"),
+            ("rtsp://10.0.0.$1/", "017"),
+            ("rtsp://10.0.$1.1/", "a"),
+            ("rtsp://0x$1/", "7f000001"),
+            ("rtsp://0X$1/", "A9FEA9FE"),
+            ("rtsp://x$1.0x7f/", "1"),
+            ("rtsp://x$1.7./", "1"),
             // Out of its folder.
             ("rtsp://h/cams/$1", ".."),
             ("rtsp://h/cams/$1/x", "a/../b"),
@@ -178,6 +240,26 @@ mod tests {
             assert_eq!(made(text, &[found]), None, "{text} {found}");
         }
         assert!(fill(&source("rtsp://h/$1"), &[None]).is_none(), "the group found nothing");
+    }
+
+    #[test]
+    fn a_host_that_a_name_could_choose_is_refused() {
+        for (text, why) in [
+            ("rtsp://u:canary@$1/", "by `$1` any host at all"),
+            ("rtsp://u:canary@$2$1/", "by `$2` any host at all"),
+            ("rtsp://u:canary@cams.$1:8554/", "any host at all"),
+            ("rtsp://u:canary@10.0.0.x$1/", "any host at all"),
+            ("rtsp://u:canary@10.0.0.0x$1/", "any host at all"),
+            ("rtsp://u:canary@10.$1/", "not four numbers"),
+            ("rtsp://u:canary@1$1/", "not four numbers"),
+            ("rtsp://u:canary@10.0.0.$1./", "not four numbers"),
+            ("rtsp://u:canary@$1.0.0.1/", "`$1` chooses the network"),
+            ("rtsp://u:canary@$1.$2.$1.$2/", "`$1` chooses the network"),
+        ] {
+            let said = check(&source(text), 2).expect_err(text);
+            assert!(said.contains(why) && said.contains("`10.0.0.$1`"), "{text}: {said}");
+            assert!(!said.contains("canary"), "{text}: {said}");
+        }
     }
 
     #[test]

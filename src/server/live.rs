@@ -150,7 +150,8 @@ impl Live {
         let made = self.operator.registry.stream(name.as_str()).and_then(|stream| stream.pattern.clone());
         if let (None, false, Some(pattern)) = (&stream, there, made) {
             let why = format!(
-                "the stream {name:?} is made by {pattern}: change that, or end its viewers, and it goes"
+                "the stream {:?} is made by {pattern}: change that, or end its viewers, and it goes",
+                name.as_str()
             );
             return Err(Refused::Conflict(why));
         }
