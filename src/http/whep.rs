@@ -226,7 +226,8 @@ impl Whep {
         if stream.is_over() {
             return Err(match self.registry.stream(&stream.name) {
                 Some(there) if Arc::ptr_eq(&there, &stream) => overloaded("the server is stopping"),
-                _ => unknown_stream(&stream.name),
+                None if !self.maker.knows(&stream.name) => unknown_stream(&stream.name),
+                _ => overloaded("the stream is another one since it was asked for: ask again"),
             });
         }
         let playable = layers::playable(&stream, layers::asked(&request.head)?);

@@ -82,7 +82,10 @@ impl Making {
 
 impl Maker for Making {
     fn knows(&self, name: &str) -> bool {
-        self.configured.get().effective.config.made(name).is_some()
+        let configured = self.configured.get();
+        let config = &configured.effective.config;
+        // One that has a name of its own may be about to be added.
+        config.streams.contains_key(name) || config.made(name).is_some()
     }
 
     fn make(&self, name: &str, client: Client) -> Result<Option<Made>, Full> {

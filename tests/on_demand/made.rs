@@ -131,6 +131,8 @@ fn a_pattern_is_put_changed_and_taken_away_by_the_api() {
     // A made one is what its pattern says.
     let removed = Request::new("DELETE", "/api/v1/streams/hall1").send(sluice.admin);
     assert_eq!(removed.status, 409, "{}", removed.text());
+    let said = removed.text();
+    assert!(said.contains("hall1") && said.contains("is made by ~^") && !said.contains("Name("), "{said}");
     let changed = put(&json!({ "source": source, "on_demand_close_after": "1m" }));
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_ne!(changed.header("etag"), added.header("etag"));
@@ -141,6 +143,29 @@ fn a_pattern_is_put_changed_and_taken_away_by_the_api() {
     player.run_until("the end", Player::is_closed);
     assert_eq!(sluice.request(offer("hall1")).status, 404);
     assert_eq!(Request::get(path).send(sluice.admin).status, 404);
+}
+
+#[test]
+fn who_waits_for_a_made_stream_that_gets_a_name_of_its_own_is_told_to_ask_again() {
+    let (cameras, silent) = (SLUICE.cameras(1, &[]), Silent::new());
+    let bounds = ["--set", "on_demand.start_timeout=20s", "--set", "admin.sources=127.0.0.0/8"];
+    let sluice = start(&format!("{}cam$1", silent.url), &bounds);
+    let http = sluice.http;
+    let waits = std::thread::spawn(move || Request::offer("/hall/cam1/whep", CHROMIUM).send(http));
+    wait_for("it to be made", || (listed(&sluice).len() == 2).then_some(()));
+    let put = Request::new("PUT", "/api/v1/streams/hall/cam1")
+        .body(json!({ "source": cameras.urls[0] }).to_string())
+        .send(sluice.admin);
+    assert_eq!(put.status, 201, "{}", put.text());
+    let answer = waits.join().expect("an answer");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(
+        answer.text().contains("ask again") && answer.header("retry-after").is_some(),
+        "{}",
+        answer.text()
+    );
+    let mut player = Player::join(&sluice, "/hall/cam1/whep");
+    player.run_until("pictures", |player| player.pictures().len() > 5);
 }
 
 /// Where the API may name cameras holds for what a name makes of them.
