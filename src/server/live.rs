@@ -149,9 +149,9 @@ impl Live {
         }
         let made = self.operator.registry.stream(name.as_str()).and_then(|stream| stream.pattern.clone());
         if let (None, false, Some(pattern)) = (&stream, there, made) {
+            let shown = name.as_str();
             let why = format!(
-                "the stream {:?} is made by {pattern}: change that, or end its viewers, and it goes",
-                name.as_str()
+                "the stream {shown:?} is made by {pattern}: change that, or end its viewers, and it goes"
             );
             return Err(Refused::Conflict(why));
         }
@@ -176,8 +176,9 @@ impl Live {
             .map_err(|error| conflict(format!("{}: {error}", path.display())))?;
         let next = self.now.kept(&name, new.clone()).map_err(Refused::Invalid)?;
         if next.own(&name) != wanted.as_ref() {
+            let shown = name.as_str();
             return Err(conflict(format!(
-                "the stream {name:?} is also given by a variable or on the command line, which the file cannot change: \
+                "the stream {shown:?} is also given by a variable or on the command line, which the file cannot change: \
                  change it there"
             )));
         }
@@ -235,9 +236,10 @@ async fn judge_reach(
 }
 
 async fn judge_camera(name: &StreamKey, camera: &RtspUrl, reach: &Reach, keep: bool) -> Result<(), Refused> {
+    let shown = name.as_str();
     let outside = |address: IpAddr| {
         Refused::Unusable(format!(
-            "the camera of {name:?} is at {address}, where the API may name none: admin.sources lists where it may, and \
+            "the camera of {shown:?} is at {address}, where the API may name none: admin.sources lists where it may, and \
              one in the configuration file may be anywhere"
         ))
     };
