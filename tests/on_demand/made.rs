@@ -164,8 +164,7 @@ fn who_waits_for_a_made_stream_that_gets_a_name_of_its_own_is_told_to_ask_again(
         "{}",
         answer.text()
     );
-    let mut player = Player::join(&sluice, "/hall/cam1/whep");
-    player.run_until("pictures", |player| player.pictures().len() > 5);
+    wait_for("it to play", || (sluice.request(offer("hall/cam1")).status == 201).then_some(()));
 }
 
 /// Where the API may name cameras holds for what a name makes of them.
