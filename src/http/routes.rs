@@ -197,6 +197,8 @@ impl Public {
             Next::Answer(answer) => Ok(answer),
             Next::Wait(awaited) => {
                 let came = awaited.came().await;
+                // A right can end while its holder waits.
+                let grant = self.access.ask(&request.head, asked).await?;
                 contain(|| whep.came(Instant::now(), came, &request, &grant))
             }
         }

@@ -128,3 +128,18 @@ fn those_that_wait_are_bounded_in_number_and_leave_room_for_others() {
     wait_for_waiting(&sluice, held.len() as f64);
     assert_eq!(camera.connections(), 1);
 }
+
+#[test]
+fn a_right_that_ends_while_its_holder_waits_lets_nobody_in() {
+    let camera = Silent::new();
+    let access = ["--set", "access.users.ann.password=hunter2", "--set", "access.users.ann.read=*"];
+    let more = ["--set", "on_demand.start_timeout=3s", &format!("cam={}", camera.url)];
+    let sluice = start(&[&access[..], &more].concat());
+    let wanted = serde_json::json!({ "streams": ["cam"], "for": "1s" }).to_string();
+    let made = Request::new("POST", "/api/v1/tokens").body(wanted).send(sluice.admin);
+    let token = made.json()["token"].as_str().expect("a token").to_owned();
+    let offer = offer().header("Authorization", &format!("Bearer {token}"));
+    let answer = sluice.request(offer);
+    assert_eq!(camera.connections(), 1, "it was let in, and waited: {}", answer.text());
+    assert_eq!(answer.status, 401, "{}", answer.text());
+}
