@@ -81,11 +81,16 @@ fn queries(folder: &Folder) -> BTreeMap<String, Query> {
     found
 }
 
+/// Which layer of its stream a series is of: only those of pairs say so, and a legend is empty there for the others.
+const OF_PAIRS: &str = "layer";
+
 /// What a query gives now, or what is wrong with it: that is no number, or does not have its labels.
 fn data(prometheus: &Prometheus, Query { text, labels }: &Query) -> Result<Vec<Series>, String> {
     let mut found = prometheus.series(text).map_err(|error| format!("{text}: {error}"))?;
     found.retain(|series| !series.value.is_nan());
-    let lacks = |series: &&Series| labels.iter().any(|label| !series.labels.contains_key(label));
+    let lacks = |series: &&Series| {
+        labels.iter().any(|label| label != OF_PAIRS && !series.labels.contains_key(label))
+    };
     match found.iter().find(lacks) {
         Some(series) => Err(format!("{text} gives {series:?}, read by {labels:?}")),
         None if found.is_empty() => Err(format!("{text} gives no number")),
