@@ -88,9 +88,8 @@ const OF_PAIRS: &str = "layer";
 fn data(prometheus: &Prometheus, Query { text, labels }: &Query) -> Result<Vec<Series>, String> {
     let mut found = prometheus.series(text).map_err(|error| format!("{text}: {error}"))?;
     found.retain(|series| !series.value.is_nan());
-    let lacks = |series: &&Series| {
-        labels.iter().any(|label| label != OF_PAIRS && !series.labels.contains_key(label))
-    };
+    let lacks =
+        |series: &&Series| labels.iter().any(|label| label != OF_PAIRS && !series.labels.contains_key(label));
     match found.iter().find(lacks) {
         Some(series) => Err(format!("{text} gives {series:?}, read by {labels:?}")),
         None if found.is_empty() => Err(format!("{text} gives no number")),

@@ -249,7 +249,7 @@ const KEYS = {
 
 function handleKey(event) {
   // Letters and arrows choose in an open menu.
-  if (event.target.matches("select")) return;
+  if (event.target instanceof HTMLSelectElement) return;
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
   const action = KEYS[event.key.toLowerCase()];
   if (!action) return;
