@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cipher;
+pub mod client;
 pub mod contain;
 pub mod count;
 pub mod current;

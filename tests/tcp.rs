@@ -240,11 +240,20 @@ fn a_slow_line_gets_whole_pictures_and_holds_up_nobody() {
 
 #[test]
 fn strangers_on_connections_are_bounded_and_sent_away() {
-    let sluice = playing(&["--set", "limits.setup_timeout=30s"]);
+    // A listener of both families is told IPv4 addresses as IPv6 has them (RFC 4291 §2.5.5.2).
+    for listen in ["127.0.0.1:0", "[::]:0"] {
+        strangers_are_bounded(listen);
+    }
+}
+
+fn strangers_are_bounded(listen: &str) {
+    let listen = format!("ice.tcp_listen={listen}");
+    let sluice = playing(&["--set", "limits.setup_timeout=30s", "--set", &listen]);
     let (_, offer) =
         Client::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)), Behaviour::PACKETS, Instant::now());
     let answer = sluice.request(Request::offer("/demo/whep", &offer)).text();
     let to = tcp_candidate(&answer).expect("a candidate");
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, to.port()));
     // One that says how much is to come, and cannot be right; one that speaks another protocol.
     for said in [&b"\xff\xff"[..], b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
         let mut stranger = connect(to, Ipv4Addr::LOCALHOST, 4_096);

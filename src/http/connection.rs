@@ -17,8 +17,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Sleep};
 
+use crate::client::{Client, Share};
 use crate::contain::lock;
-use crate::session::client::{Client, Share};
 
 /// What to ask of the kernel for each direction of a connection; it takes twice as much. A client that does not
 /// read holds this until its answer's time is up. Raising it lets far clients read large answers faster (a

@@ -26,9 +26,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use super::connection::{AGE_MAX, Place, Places, SLOWEST, stopped};
 use super::problem::Problem;
 use super::request::Ends;
+use crate::client::{Client, Share};
 use crate::contain::lock;
 use crate::count::requests::Requests;
-use crate::session::client::{Client, Share};
 use crate::tasks::named;
 
 /// Exchanges of one connection at once, those that wait for a place among them. A page has about as many parts. More lets

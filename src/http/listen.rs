@@ -22,10 +22,10 @@ use super::connection::{self, AGE_MAX, Places, WAITING, Watched, stopped};
 use super::h2;
 use super::request::Ends;
 use super::tls::{Secured, Tls, plain};
+use crate::client::{Client, Share};
 use crate::count::requests::Requests;
 use crate::current::Current;
 use crate::ops::log::Repeated;
-use crate::session::client::{Client, Share};
 use crate::tasks::named;
 
 /// Time for answers under way when the server stops.

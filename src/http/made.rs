@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::session::client::Client;
+use crate::client::Client;
 use crate::stream::Stream;
 
 /// Whoever makes streams.

@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sluice_config::Network;
 
 use super::problem::Problem;
-use crate::session::client;
 use crate::session::offer::OFFER_MAX;
+use crate::session::origin::origin;
 
 /// The addresses of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ impl Head {
             method: request.method().clone(),
             query: request.uri().query().map(str::to_owned),
             local: ends.and_then(|ends| ends.local),
-            client: client::origin(peer, request.headers(), trusted),
+            client: origin(peer, request.headers(), trusted),
             depth: request.uri().path().matches('/').count().saturating_sub(1),
             headers: request.headers().clone(),
         }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
+use crate::client::Share;
 use crate::operator::change::Changes;
 use crate::operator::sample::ShardLoad;
 use crate::operator::settings::Settings;
 use crate::ops::levels::Levels;
 use crate::ops::recent::Recent;
 use crate::session::admission::{Admission, AdmissionLimits};
-use crate::session::client::Share;
 use crate::session::table::Sessions;
 use crate::shard::place::tests::shards;
 use crate::stream::Registry;

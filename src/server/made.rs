@@ -9,11 +9,11 @@ use sluice_config::{Config, StreamKey};
 
 use super::configured::Configured;
 use super::streams::{Streams, made};
+use crate::client::{Client, Share};
 use crate::contain::lock;
 use crate::current::Current;
 use crate::http::made::{Full, Made, Maker};
 use crate::session::admission::Admission;
-use crate::session::client::{Client, Share};
 use crate::stream::{Registry, Stream};
 
 /// What makes streams.

@@ -190,10 +190,10 @@ mod tests {
     use sluice_config::{OnDemand, Rtsp, Source};
 
     use super::*;
+    use crate::client::{Client, Share};
     use crate::id::SessionId;
     use crate::session::admission::{Admission, AdmissionLimits, Asked};
     use crate::session::agreed::Agreed;
-    use crate::session::client::{Client, Share};
     use crate::session::right::{Proof, Right};
     use crate::session::table::Session;
     use crate::session::visitor::Visitor;

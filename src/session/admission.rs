@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use sluice_config::{Bitrate, Limits};
 
-use super::client::{Client, Share};
 use super::pace::Pace;
+use crate::client::{Client, Share};
 use crate::contain::lock;
 use crate::count::Cell;
 use crate::current::Current;

@@ -18,15 +18,16 @@ use sluice_media::framing::{FRAME_HEADER, Frames, frame_header};
 use sluice_media::{Class, class};
 
 use super::checks::Checks;
+use crate::client::Client;
 use crate::count::ShardCounters;
 use crate::peer::{ConnectionId, Remote};
 
 /// Connections that nobody has authenticated himself on. More lets strangers hold more descriptors.
 const STRANGERS_MAX: usize = 128;
 
-/// Of those, connections from one address: a household of browsers that join at once. More lets one stranger keep others
-/// out.
-const STRANGERS_OF_ADDRESS: usize = 16;
+/// Of those, connections of one client, which has all addresses of a /64: a household of browsers that join at once. More
+/// lets one stranger keep others out.
+const STRANGERS_OF_CLIENT: usize = 16;
 
 /// Time to authenticate oneself: as long as a setup may take.
 const STRANGER_FOR: Duration = Duration::from_secs(10);
@@ -161,13 +162,15 @@ impl Connections {
     }
 
     fn take(&mut self, mut stream: TcpStream, address: SocketAddr, now: Instant) {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let client = Client::of(address.ip());
         let (mut strangers, mut same) = (0, 0);
         for connection in self.open.values().filter(|connection| !connection.is_known) {
             strangers += 1;
-            same += usize::from(connection.remote.address.ip() == address.ip());
+            same += usize::from(Client::of(connection.remote.address.ip()) == client);
         }
         let full = self.open.len() >= self.max || strangers >= STRANGERS_MAX;
-        if full || same >= STRANGERS_OF_ADDRESS {
+        if full || same >= STRANGERS_OF_CLIENT {
             return self.counters.connections_refused.add(1);
         }
         let id = self.next_id();
@@ -183,7 +186,6 @@ impl Connections {
             return tracing::debug!(%error, "a connection could not be registered");
         }
         let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let connection = Connection {
             stream,
             remote: Remote { address, connection: Some(id) },

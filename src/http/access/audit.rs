@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use sluice_config::Action;
 use sluice_media::shown;
 
+use crate::client::{Client, Share};
 use crate::contain::lock;
 use crate::count::access::{Decisions, Outcome};
-use crate::session::client::{Client, Share};
 
 /// Time after which what went on is told again. Shorter makes more lines of a page that asks every second.
 const PERIOD: Duration = Duration::from_secs(60);

@@ -41,10 +41,10 @@ use self::throttle::{Guess, Not, Throttle};
 use self::token::{TokenError, Tokens};
 use super::problem::Problem;
 use super::request::Head;
+use crate::client::Client;
 use crate::contain::{read, write};
 use crate::count::access::{Decisions, Outcome};
 use crate::http::ask::Client as Asking;
-use crate::session::client::Client;
 use crate::session::right::{Proof, Right};
 
 /// The least that a refusal of a name and a password takes: longer than a hash, so that its time does not tell whether

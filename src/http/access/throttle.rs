@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
+use crate::client::Client;
 use crate::contain::lock;
-use crate::session::client::Client;
 
 /// Wrong ones that an address may send at once: a person who mistypes, and a page that asks for several things with
 /// one password. Raising it lets a guesser begin harder.
