@@ -8,16 +8,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use sluice::http::access::open::{Hint, Listeners};
 use sluice::http::access::rules::Rules;
-use sluice_config::{Action, Config, Password, User, UserName};
+use sluice_config::{Access, Action, Config, Password, User, UserName};
 
 /// Streams that are listed with an address of their own; of more than that the page is the better list.
 const STREAMS_LISTED: usize = 4;
 
 /// What there is to say.
 pub struct Greeting<'a> {
-    /// Where pages and WHEP are served.
-    pub http: SocketAddr,
+    /// Where it listens.
+    pub listeners: Listeners,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// The name that the certificate is for: under addresses browsers do not trust it.
@@ -32,33 +33,8 @@ pub struct Greeting<'a> {
     pub streams: Vec<&'a str>,
     /// Whether whoever opens the page on this machine is let in, or asked for a name.
     pub here_opens: bool,
-    /// Who may watch.
-    pub access: Openness,
-    /// Where operators ask.
-    pub admin: SocketAddr,
-    /// Who may be one.
-    pub operators: Openness,
-}
-
-/// Who may do something, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Openness {
-    /// Everybody who reaches the listener.
-    Everybody,
-    /// Whoever comes from some addresses.
-    Addresses,
-    /// Whoever has a name and a password, or a token.
-    Named,
-}
-
-/// Who may do `action` by a configuration.
-pub fn openness(config: &Config, action: Action) -> Openness {
-    let rules = Rules::new(&config.access, 0);
-    match (rules.is_open(action), rules.asks(action)) {
-        (true, _) => Openness::Everybody,
-        (false, false) => Openness::Addresses,
-        (false, true) => Openness::Named,
-    }
+    /// Who may do what.
+    pub access: &'a Access,
 }
 
 /// Whether whoever opens a page on this machine is let in, or asked for a name, where it is served at `ip`.
@@ -128,49 +104,17 @@ impl Greeting<'_> {
     }
 
     /// What a person needs next, in sentences for the log.
-    pub fn hints(&self) -> Vec<String> {
-        let mut hints = self.hints_on_viewers();
-        hints.push(match (self.operators, self.admin.ip().is_loopback()) {
-            (Openness::Everybody, true) => format!("operators: {}, for this machine alone", self.admin),
-            (Openness::Everybody, false) => format!(
-                "whoever reaches TCP {} can see and change everything here: set admin.listen to 127.0.0.1:{0}, or \
-                 name operators in [access]",
-                self.admin.port()
-            ),
-            (Openness::Addresses, _) => {
-                format!("operators: {}, for addresses that [access] names", self.admin)
-            }
-            (Openness::Named, _) => format!("operators: {}, with a name and a password", self.admin),
-        });
-        hints
-    }
-
-    fn hints_on_viewers(&self) -> Vec<String> {
-        if self.http.ip().is_loopback() {
-            return vec![format!(
-                "only this machine can open the pages: http.listen is {}; \"[::]:{}\" opens them to others",
-                self.http,
-                self.http.port()
-            )];
-        }
-        let port = self.http.port();
-        vec![
-            format!(
-                "viewers need TCP {} and UDP {}: let a firewall pass them",
-                self.tcp_range(port),
-                range(self.udp_ports)
-            ),
-            match self.access {
-                Openness::Named => "whoever wants to watch is asked for a name and a password".to_owned(),
-                Openness::Addresses => {
-                    "there is no password: whoever has an address that [access] names can watch".to_owned()
-                }
-                Openness::Everybody => format!(
-                    "there is no password: whoever reaches TCP {port} can watch. For this machine alone set \
-                     http.listen to 127.0.0.1:{port}; for some addresses, or for names with passwords, see [access]"
-                ),
-            },
-        ]
+    pub fn hints(&self) -> Vec<Hint> {
+        let plain = |text| Hint { is_open: false, text };
+        // That everybody may watch who is not kept out is what a server of pages is for, and no reason to warn.
+        let viewers = plain(self.listeners.of_viewers(self.access).text);
+        let need = plain(format!(
+            "viewers need TCP {} and UDP {}: let a firewall pass them",
+            self.tcp_range(self.listeners.http.port()),
+            range(self.udp_ports)
+        ));
+        let need = Some(need).filter(|_| !self.listeners.http.ip().is_loopback());
+        need.into_iter().chain([viewers]).chain(self.listeners.of_operators(self.access)).collect()
     }
 
     /// A QR code of the page for a phone, drawn with half blocks for a dark terminal; or why there is none.
@@ -189,7 +133,7 @@ impl Greeting<'_> {
     }
 
     fn here(&self) -> String {
-        let (ip, port) = (self.http.ip(), self.http.port());
+        let (ip, port) = (self.listeners.http.ip(), self.listeners.http.port());
         match self.name() {
             Some(name) => format!("{}://{name}:{port}/", self.scheme),
             None if ip.is_unspecified() => format!("{}://localhost:{port}/", self.scheme),
@@ -198,7 +142,7 @@ impl Greeting<'_> {
     }
 
     fn elsewhere(&self) -> Vec<String> {
-        let listens = self.http.ip();
+        let listens = self.listeners.http.ip();
         if listens.is_loopback() || self.name().is_some() {
             return Vec::new();
         }
@@ -211,11 +155,11 @@ impl Greeting<'_> {
 
     /// The name that leads here, for everybody.
     fn name(&self) -> Option<&str> {
-        self.name.as_deref().filter(|_| !self.http.ip().is_loopback())
+        self.name.as_deref().filter(|_| !self.listeners.http.ip().is_loopback())
     }
 
     fn page(&self, ip: IpAddr) -> String {
-        format!("{}://{}/", self.scheme, SocketAddr::new(ip, self.http.port()))
+        format!("{}://{}/", self.scheme, SocketAddr::new(ip, self.listeners.http.port()))
     }
 
     /// The port of pages, and those of viewers without UDP.
@@ -254,11 +198,19 @@ pub fn passwords_shown<'a>(streams: &'a [String], sets: &'a [String]) -> Vec<&'a
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn greeting<'a>(http: &str, announced: &'a [IpAddr], streams: Vec<&'a str>) -> Greeting<'a> {
+        static ACCESS: LazyLock<Access> = LazyLock::new(Access::default);
         Greeting {
-            http: http.parse().expect("an address"),
+            listeners: Listeners {
+                http: http.parse().expect("an address"),
+                admin: "127.0.0.1:9997".parse().expect("an address"),
+                metrics: None,
+                profiles: None,
+            },
             scheme: "http",
             name: None,
             udp_ports: &[8189, 8190],
@@ -266,9 +218,7 @@ mod tests {
             announced,
             streams,
             here_opens: true,
-            access: Openness::Everybody,
-            admin: "127.0.0.1:9997".parse().expect("an address"),
-            operators: Openness::Everybody,
+            access: &ACCESS,
         }
     }
 
@@ -342,33 +292,28 @@ mod tests {
     }
 
     #[test]
-    fn hints_name_ports_and_the_missing_password() {
-        let hints = greeting("[::]:8889", &[], vec![]).hints().join("\n");
+    fn hints_name_ports_and_the_missing_password_and_warn_of_what_others_can_operate() {
+        let said = |greeting: &Greeting| {
+            let hints = greeting.hints();
+            let open: Vec<bool> = hints.iter().map(|hint| hint.is_open).collect();
+            (open, hints.into_iter().map(|hint| hint.text).collect::<Vec<String>>().join("\n"))
+        };
+        let (open, hints) = said(&greeting("[::]:8889", &[], vec![]));
         assert!(hints.contains("TCP 8889 and UDP 8189 to 8190"), "{hints}");
         assert!(hints.contains("no password: whoever reaches TCP 8889"), "{hints}");
-        let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
-        let hints_of_tcp = tcp.hints().join("\n");
-        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
         assert!(hints.contains("operators: 127.0.0.1:9997, for this machine alone"), "{hints}");
-        for (access, said) in [
-            (Openness::Addresses, "no password: whoever has an address that [access] names"),
-            (Openness::Named, "whoever wants to watch is asked"),
-        ] {
-            let restricted = Greeting { access, ..greeting("[::]:8889", &[], vec![]) };
-            let hints = restricted.hints().join("\n");
-            assert!(hints.contains(said), "{hints}");
-        }
-        let admin = "192.0.2.5:9997".parse().expect("an address");
-        let exposed = Greeting { admin, ..greeting("[::]:8889", &[], vec![]) };
-        let hints = exposed.hints().join("\n");
-        assert!(hints.contains("whoever reaches TCP 9997 can see and change everything"), "{hints}");
-        let named = Greeting { operators: Openness::Named, ..exposed };
-        assert!(named.hints().join("\n").contains("operators: 192.0.2.5:9997, with a name"));
+        assert_eq!(open, [false; 3]);
         let tcp = Greeting { tcp_ports: &[8189, 8190], ..greeting("[::]:8889", &[], vec![]) };
-        let hints_of_tcp = tcp.hints().join("\n");
-        assert!(hints_of_tcp.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints_of_tcp}");
-        let hints = greeting("127.0.0.1:8889", &[], vec![]).hints().join("\n");
+        let (_, hints) = said(&tcp);
+        assert!(hints.contains("TCP 8889, 8189 to 8190 and UDP 8189 to 8190"), "{hints}");
+        let mut exposed = greeting("[::]:8889", &[], vec![]);
+        exposed.listeners.profiles = Some("[::]:9999".parse().expect("an address"));
+        let (open, hints) = said(&exposed);
+        assert!(hints.contains("whoever reaches TCP 9999 can take profiles"), "{hints}");
+        assert_eq!(open, [false, false, false, true]);
+        let (_, hints) = said(&greeting("127.0.0.1:8889", &[], vec![]));
         assert!(hints.contains("only this machine") && !hints.contains("no password"), "{hints}");
+        assert!(!hints.contains("firewall"), "{hints}");
     }
 
     #[test]

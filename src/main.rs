@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use sluice::http::access::keys;
+use sluice::http::access::open::{Hint, Listeners};
 use sluice::http::tls::configured as tls;
 use sluice::operator::change::{Changes, Refused, Wanted, Why};
 use sluice::ops::log::Lines;
@@ -24,7 +25,7 @@ use sluice::server::configured::Configured;
 use sluice::server::watchdog::FAILED;
 use sluice::server::{Over, Rereads, Server, ServerError};
 use sluice::tasks::named;
-use sluice_config::{Action, Config, ConfigError, File, Inputs, StreamName};
+use sluice_config::{Config, ConfigError, File, Inputs, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -468,17 +469,15 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
     // The one that ACME has still to bring is for these.
     let name = name.or_else(|| config.http.tls.acme.domains.first().cloned());
     let greeting = greet::Greeting {
-        http: server.http,
+        listeners: server.listeners,
         scheme,
         name,
         udp_ports: &server.ports,
         tcp_ports: &server.tcp_ports,
         announced: &server.announced,
         streams: config.streams.keys().map(StreamName::as_str).collect(),
-        here_opens: greet::opens_here(config, server.http.ip()),
-        access: greet::openness(config, Action::Read),
-        admin: server.admin,
-        operators: greet::openness(config, Action::Api),
+        here_opens: greet::opens_here(config, server.listeners.http.ip()),
+        access: &config.access,
     };
     let out = Lines::start("greeting", std::io::stdout())?;
     out.put_all(&greeting.text());
@@ -488,9 +487,14 @@ fn greet(config: &Config, server: &Server, qr: bool) -> std::io::Result<()> {
             Err(why) => out.put_all(&format!("{why}\n")),
         }
     }
-    tracing::info!(version = VERSION, http = %server.http, admin = %server.admin, "serving");
-    for hint in greeting.hints() {
-        tracing::info!("{hint}");
+    let Listeners { http, admin, .. } = server.listeners;
+    tracing::info!(version = VERSION, %http, %admin, "serving");
+    for Hint { is_open, text } in greeting.hints() {
+        if is_open {
+            tracing::warn!("{text}");
+        } else {
+            tracing::info!("{text}");
+        }
     }
     for warning in greet::plain_passwords(config).chain(greet::users_without_rights(config)) {
         tracing::warn!("{warning}");

@@ -21,6 +21,7 @@ use super::rewrite::rewrite;
 use super::streams::Streams;
 use super::tables::Tables;
 use super::{Rereads, ServerError};
+use crate::http::access::open::{Hint, Listeners};
 use crate::operator::Operator;
 use crate::operator::change::{Answer, Applied, Order, Refused, Set, Wanted, Why, listed};
 use crate::ops::levels::Told;
@@ -44,6 +45,7 @@ pub(super) struct Live {
     /// What makes streams by patterns.
     pub(super) making: Arc<Making>,
     pub(super) operator: Arc<Operator>,
+    pub(super) listeners: Listeners,
     /// Has the files of certificates looked at.
     pub(super) certificates: Arc<Notify>,
     /// Has an order of a certificate that failed made again.
@@ -131,9 +133,18 @@ impl Live {
                        [streams.demo] with source = \"demo\"";
             return Err(Refused::Unusable(why.to_owned()));
         }
+        let before = self.listeners.hints(&self.now.effective.config.access);
         let applied = self.apply(next, true).await?;
         self.acme.notify_one();
         tracing::info!("{why}: the configuration was read again: {applied}");
+        let now = self.listeners.hints(&self.now.effective.config.access);
+        for Hint { is_open, text } in now.into_iter().filter(|hint| !before.contains(hint)) {
+            if is_open {
+                tracing::warn!("from now on {text}");
+            } else {
+                tracing::info!("from now on {text}");
+            }
+        }
         if !applied.restart.is_empty() {
             tracing::warn!("without effect before a restart: {}", listed(&applied.restart));
         }

@@ -20,7 +20,7 @@ mod tables;
 mod until_stop;
 pub mod watchdog;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ pub use self::error::ServerError;
 pub use self::shards::placement;
 use self::streams::Streams;
 use crate::executor::Executor;
+use crate::http::access::open::Listeners;
 use crate::http::admin::Admin;
 use crate::http::tls::Tls;
 use crate::operator::change::Changes;
@@ -86,10 +87,8 @@ impl Rereads {
 
 /// A running server.
 pub struct Server {
-    /// Where pages and WHEP are served.
-    pub http: SocketAddr,
-    /// Where metrics and health are served.
-    pub admin: SocketAddr,
+    /// Where it listens, beside media.
+    pub listeners: Listeners,
     /// UDP ports of the shards.
     pub ports: Vec<u16>,
     /// Their TCP ports, where viewers without UDP are taken.

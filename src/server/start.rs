@@ -32,6 +32,7 @@ use crate::current::Current;
 use crate::descriptors::{ADMIN_CONNECTIONS, METRICS_CONNECTIONS, PROFILE_CONNECTIONS};
 use crate::executor::Executor;
 use crate::http::access::Access;
+use crate::http::access::open::Listeners;
 use crate::http::access::operators::Operators;
 use crate::http::admin::{self, Admin};
 use crate::http::counted::counted;
@@ -179,8 +180,10 @@ impl Server {
         tasks.spawn_on(named("http listener", serving), http_executor.handle());
         http_executor.handle().spawn(named("http pulse", beat(http_pulse.clone())));
         let limits = HttpLimits { connections: ADMIN_CONNECTIONS as usize, clients: operators.clone() };
+        let mut listeners = Listeners { http, admin, metrics: None, profiles: None };
         if let Some(address) = config.pprof.listen {
             let listener = listen::listen(address, "pprof.listen").await?;
+            listeners.profiles = Some(listener.local_addr().unwrap_or(address));
             let router = profiles::alone(
                 admin_state.profiles.clone(),
                 admin_state.operators.clone(),
@@ -193,6 +196,7 @@ impl Server {
         }
         if let Some(address) = config.metrics.listen {
             let listener = listen::listen(address, "metrics.listen").await?;
+            listeners.metrics = Some(listener.local_addr().unwrap_or(address));
             let limits = HttpLimits { connections: METRICS_CONNECTIONS as usize, ..limits.clone() };
             let alone = service("metrics", admin::metrics_alone(admin_state.clone()), &limits, &None);
             let serving = listen(watched(Task::Admin, "metrics"), listener, alone, &stopping);
@@ -258,6 +262,7 @@ impl Server {
             streams: streams.clone(),
             making,
             operator,
+            listeners,
             certificates,
             acme,
             rereads: told,
@@ -271,8 +276,7 @@ impl Server {
         let tcp_ports = workers.iter().filter_map(|worker| worker.handle.tcp_port).collect();
         let _http_executor = http_executor;
         Ok(Server {
-            http,
-            admin,
+            listeners,
             ports,
             tcp_ports,
             announced,

@@ -13,6 +13,7 @@ mod hook;
 pub mod issue;
 mod jwt;
 pub mod keys;
+pub mod open;
 pub mod operators;
 pub mod passwords;
 pub mod rules;

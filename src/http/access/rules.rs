@@ -91,6 +91,13 @@ impl Rules {
             || hook.url.is_some() && hook.actions.contains(&action)
     }
 
+    /// Whether whoever comes from some address may, without a name.
+    pub fn names(&self, action: Action) -> bool {
+        let groups = || self.config.users.values().filter(|user| user.password.is_none());
+        action == Action::Read && !self.config.read.is_empty()
+            || groups().any(|user| rights(user, action).have(None))
+    }
+
     /// What whoever comes from there may, without a name.
     pub fn of_address(&self, from: IpAddr, action: Action) -> Streams {
         if action == Action::Read && among(&self.config.read, from) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sluice_harness::{Request, Response};
+use sluice_harness::{Request, Response, wait_for};
 
 use super::{guarded, named};
 use crate::{SLUICE, refused};
@@ -32,6 +32,38 @@ fn the_admin_listener_is_open_until_somebody_is_named_for_it() {
         let log = sluice.log();
         assert!(log.contains(&format!("operators: {}, for this machine alone", sluice.admin)), "{log}");
     }
+}
+
+#[test]
+fn what_others_than_this_machine_can_operate_is_warned_of_at_the_start_and_by_the_reload_that_opens_it() {
+    let warns =
+        |log: &str, words: &str| log.lines().any(|line| line.contains(" WARN ") && line.contains(words));
+    let metrics = "can read the metrics, which name all streams: set metrics.listen to 127.0.0.1";
+    let profiles = "can take profiles";
+    let open = guarded(&["metrics.listen=[::]:0", "pprof.listen=[::]:0"]);
+    let log = wait_for("the hints", || Some(open.log()).filter(|log| log.contains("take profiles")));
+    assert!(warns(&log, metrics) && warns(&log, profiles), "{log}");
+    assert!(!warns(&log, "see and change everything"), "admin.listen is on loopback: {log}");
+
+    let file = std::env::temp_dir().join(format!("sluice-open-{}.toml", rand::random::<u64>()));
+    let text = "pprof.listen = \"[::]:0\"\nstreams.demo.source = \"demo\"\n";
+    let user = "access.users.ann = { password = \"canary-long-enough\", api = true }\n";
+    std::fs::write(&file, format!("{text}{user}")).expect("a file");
+    let sluice = SLUICE.start(&["-c", file.to_str().expect("a path")]);
+    let log = wait_for("the hints", || Some(sluice.log()).filter(|log| log.contains("profiles: ")));
+    assert!(log.contains("with a name and a password") && !log.contains("can take profiles"), "{log}");
+    std::fs::write(&file, text).expect("a file");
+    sluice.signal("HUP");
+    let log = wait_for("the reload", || Some(sluice.log()).filter(|log| log.contains("can take profiles")));
+    let _ = std::fs::remove_file(&file);
+    assert!(warns(&log, "from now on whoever reaches TCP") && warns(&log, profiles), "{log}");
+    assert!(log.contains("from now on operators: 127.0.0.1"), "{log}");
+    assert_eq!(
+        log.matches("can open the pages").count(),
+        1,
+        "who may watch is as it was, and said once: {log}"
+    );
+    assert!(log.contains("profiles: [::]:") && log.contains("for nobody"), "{log}");
 }
 
 #[test]
