@@ -16,10 +16,11 @@ use sluice_config::{format_duration, parse_duration};
 use url::Url;
 use utoipa::ToSchema;
 
+use super::extract::Bare;
 use super::problem::{Body, Problem};
 use super::request::Head;
 use super::same_origin;
-use crate::session::drain::Drain;
+use crate::session::drain::{Drain, TooLate};
 use crate::session::table::Sessions;
 
 /// Time to try again when the server drains: shorter lets those who wait find its successor sooner, longer asks less of
@@ -83,9 +84,11 @@ pub fn routes(drained: Drained) -> Router {
     get,
     path = "/api/v1/drain",
     tag = "drain",
-    responses((status = 200, description = "How it stands", body = Told)),
+    responses(
+        (status = 200, description = "How it stands", body = Told),
+    ),
 )]
-pub(super) async fn told(State(drained): State<Drained>) -> Response {
+pub(super) async fn told(State(drained): State<Drained>, _: Bare) -> Response {
     drained.told(StatusCode::OK)
 }
 
@@ -99,11 +102,15 @@ pub(super) async fn told(State(drained): State<Drained>) -> Response {
     responses(
         (status = 202, description = "It has begun, and how it stands", body = Told),
         (status = 400, description = "That is no time", body = Body, content_type = "application/problem+json"),
-        (status = 409, description = "`drain.timeout` is 0, no time is sent, and it does not drain yet", body = Body,
+        (status = 409, description = "`drain.timeout` is 0, no time is sent, and it does not drain yet; or it is too late for another time, because the server is stopping", body = Body,
          content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn begin(State(drained): State<Drained>, request: HttpRequest) -> Result<Response, Problem> {
+pub(super) async fn begin(
+    State(drained): State<Drained>,
+    _: Bare,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
     let request = Head::of(&request, &[]).with_body(request, BODY_TIMEOUT).await?;
     let order: Order = if request.body.is_empty() {
         Order::default()
@@ -113,7 +120,7 @@ pub(super) async fn begin(State(drained): State<Drained>, request: HttpRequest) 
     };
     let (drain, now) = (&drained.drain, Instant::now());
     match &order.timeout {
-        Some(text) => drain.end_after(now, time(text)?),
+        Some(text) => drain.end_after(now, time(text)?)?,
         None if drain.timeout().is_zero() && drain.now().is_none() => {
             let why =
                 "drain.timeout is 0, so viewers would have no time: set it, or send {\"timeout\":\"10m\"}";
@@ -129,11 +136,21 @@ pub(super) async fn begin(State(drained): State<Drained>, request: HttpRequest) 
     delete,
     path = "/api/v1/drain",
     tag = "drain",
-    responses((status = 200, description = "How it stands", body = Told)),
+    responses(
+        (status = 200, description = "How it stands: it serves on", body = Told),
+        (status = 409, description = "It is too late: the last viewer has left or the time is over, and the server is stopping", body = Body,
+         content_type = "application/problem+json"),
+    ),
 )]
-pub(super) async fn take_back(State(drained): State<Drained>) -> Response {
-    drained.drain.take_back();
-    drained.told(StatusCode::OK)
+pub(super) async fn take_back(State(drained): State<Drained>, _: Bare) -> Result<Response, Problem> {
+    drained.drain.take_back()?;
+    Ok(drained.told(StatusCode::OK))
+}
+
+impl From<TooLate> for Problem {
+    fn from(late: TooLate) -> Problem {
+        refused(StatusCode::CONFLICT, late.to_string())
+    }
 }
 
 /// How long viewers may stay, as an order says it.

@@ -27,8 +27,10 @@ pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sende
         drain.begun().await;
         let (mut departures, mut sent, mut said) = (Departures::default(), None, None);
         let mut clock = tokio::time::interval(STEP);
-        while let Some(draining) = drain.now() {
+        loop {
             clock.tick().await;
+            // Behind the wait: it may have been taken back meanwhile, or have another end.
+            let Some(draining) = drain.now() else { break };
             let now = Instant::now();
             let elsewhere = drain.elsewhere();
             // Of each end that it is given, once.
@@ -37,7 +39,8 @@ pub(super) async fn watch(drain: &Drain, sessions: &Sessions, over: &mpsc::Sende
             }
             let behind = elsewhere.as_ref().map_or(Duration::ZERO, |_| BEHIND);
             let is_told = sent.is_none_or(|sent| now.saturating_duration_since(sent) >= BEHIND);
-            if now >= draining.until + behind || sessions.is_empty() && is_told {
+            let is_left = sessions.is_empty() && is_told;
+            if drain.end_if(|draining| now >= draining.until + behind || is_left) {
                 // One is enough: whoever waits ends the server.
                 let _ = over.try_send(());
                 tracing::info!("drained: {} viewers are left", sessions.len());

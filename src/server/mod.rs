@@ -171,6 +171,8 @@ impl Server {
     pub async fn stop(self) {
         let Server { workers, admin_state, stop, mut tasks, streams, mut sources, .. } = self;
         admin_state.stopping.store(true, Ordering::Relaxed);
+        // Who takes a drain back from now on must not be told that the server serves on.
+        admin_state.drained.drain.stop();
         // First the listeners and sources, so that nobody joins a shard that is leaving.
         let _ = stop.send(true);
         streams.stop();

@@ -25,13 +25,25 @@ pub struct Draining {
 /// Whether the server drains, and how.
 pub struct Drain {
     settings: Current<sluice_config::Drain>,
-    told: watch::Sender<Option<Draining>>,
+    told: watch::Sender<State>,
 }
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    draining: Option<Draining>,
+    /// Its end has begun, and with it that of the server: nothing changes it any more.
+    is_over: bool,
+}
+
+/// The server is ending: it is too late for another order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server is stopping, and it is too late to change that")]
+pub struct TooLate;
 
 impl Drain {
     /// Of a server that serves.
     pub fn new(settings: sluice_config::Drain) -> Drain {
-        Drain { settings: Current::new(settings), told: watch::Sender::new(None) }
+        Drain { settings: Current::new(settings), told: watch::Sender::new(State::default()) }
     }
 
     /// Another configuration. A drain under way keeps its end.
@@ -51,35 +63,72 @@ impl Drain {
 
     /// Begins, unless it has begun: then its end stays as it is.
     pub fn begin(&self, now: Instant, timeout: Duration) {
-        self.told.send_if_modified(|told| {
-            let begins = told.is_none();
-            told.get_or_insert(Draining { since: now, until: now + timeout });
+        self.told.send_if_modified(|State { draining, is_over }| {
+            let begins = draining.is_none() && !*is_over;
+            if begins {
+                *draining = Some(Draining { since: now, until: now + timeout });
+            }
             begins
         });
     }
 
     /// Begins, or has what has begun end so long from now: sooner or later than it would have.
-    pub fn end_after(&self, now: Instant, timeout: Duration) {
-        self.told.send_modify(|told| {
-            let since = told.map_or(now, |draining| draining.since);
-            *told = Some(Draining { since, until: now + timeout });
-        });
+    ///
+    /// # Errors
+    ///
+    /// [`TooLate`].
+    pub fn end_after(&self, now: Instant, timeout: Duration) -> Result<(), TooLate> {
+        self.changed(|draining| {
+            let since = draining.map_or(now, |draining| draining.since);
+            *draining = Some(Draining { since, until: now + timeout });
+            true
+        })
     }
 
-    /// Serves on, if there is time. Gives whether it drained.
-    pub fn take_back(&self) -> bool {
-        self.told.send_if_modified(|told| told.take().is_some())
+    /// Serves on.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLate`].
+    pub fn take_back(&self) -> Result<(), TooLate> {
+        self.changed(|draining| draining.take().is_some())
+    }
+
+    /// Has what is under way end if `is_over` says so of it, in one step with that look: from then on nobody takes it back.
+    /// Gives whether it ends.
+    pub fn end_if(&self, is_over: impl FnOnce(&Draining) -> bool) -> bool {
+        self.told.send_if_modified(|state| {
+            state.is_over |= state.draining.as_ref().is_some_and(is_over);
+            state.is_over
+        })
+    }
+
+    /// The server stops, whether it drains or not.
+    pub fn stop(&self) {
+        self.told.send_modify(|state| state.is_over = true);
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Option<Draining>) -> bool) -> Result<(), TooLate> {
+        let mut told = Err(TooLate);
+        self.told.send_if_modified(|State { draining, is_over }| {
+            if *is_over {
+                return false;
+            }
+            told = Ok(());
+            change(draining)
+        });
+        told
     }
 
     /// Whether it drains.
     pub fn now(&self) -> Option<Draining> {
-        *self.told.borrow()
+        self.told.borrow().draining
     }
 
     /// Waits until it drains.
     pub async fn begun(&self) {
         // The sender is ours: it does not end before.
-        let _ = self.told.subscribe().wait_for(Option::is_some).await;
+        let _ = self.told.subscribe().wait_for(|told| told.draining.is_some()).await;
     }
 }
 
@@ -137,15 +186,35 @@ mod tests {
         assert_eq!(drain.now(), until(now + MINUTE));
         drain.begin(now + MINUTE / 2, 10 * MINUTE);
         assert_eq!(drain.now(), until(now + MINUTE), "whoever names no time changes none");
-        drain.end_after(now + MINUTE / 2, 10 * MINUTE);
+        assert_eq!(drain.end_after(now + MINUTE / 2, 10 * MINUTE), Ok(()));
         assert_eq!(drain.now(), until(now + MINUTE / 2 + 10 * MINUTE), "later");
-        drain.end_after(now + MINUTE, MINUTE / 4);
+        assert_eq!(drain.end_after(now + MINUTE, MINUTE / 4), Ok(()));
         assert_eq!(drain.now(), until(now + MINUTE + MINUTE / 4), "sooner");
         assert_eq!(drain.now().map(|draining| draining.left(now + MINUTE)), Some(MINUTE / 4));
-        assert!(drain.take_back() && !drain.take_back());
+        assert_eq!((drain.take_back(), drain.take_back()), (Ok(()), Ok(())), "twice is no mistake");
         assert_eq!(drain.now(), None);
-        drain.end_after(now + 2 * MINUTE, MINUTE);
+        assert_eq!(drain.end_after(now + 2 * MINUTE, MINUTE), Ok(()));
         assert_eq!(drain.now().map(|draining| draining.since), Some(now + 2 * MINUTE));
+    }
+
+    #[test]
+    fn what_has_ended_is_not_taken_back_and_what_was_taken_back_does_not_end() {
+        let (drain, now) = (drain(), now());
+        assert!(!drain.end_if(|_| true), "it does not drain");
+        drain.begin(now, MINUTE);
+        assert!(!drain.end_if(|draining| draining.until == now), "there is time");
+        assert_eq!(drain.take_back(), Ok(()));
+        assert!(!drain.end_if(|_| true), "it was taken back");
+        drain.begin(now, MINUTE);
+        let before = drain.now();
+        assert!(drain.end_if(|draining| draining.until == now + MINUTE));
+        assert_eq!((drain.take_back(), drain.end_after(now, 2 * MINUTE)), (Err(TooLate), Err(TooLate)));
+        drain.begin(now, 2 * MINUTE);
+        assert_eq!(drain.now(), before, "it is as it ended");
+        let stopped = self::drain();
+        stopped.stop();
+        stopped.begin(now, MINUTE);
+        assert_eq!((stopped.now(), stopped.take_back()), (None, Err(TooLate)), "a stop is no drain");
     }
 
     fn begun(now: Instant, timeout: Duration) -> Draining {

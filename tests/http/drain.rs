@@ -1,5 +1,7 @@
 //! A server that is to end and lets its viewers finish: by SIGTERM and by the API.
 
+use std::time::Duration;
+
 use sluice_harness::player::Player;
 use sluice_harness::viewers::Viewers;
 use sluice_harness::{Request, Sluice, wait_for};
@@ -125,6 +127,26 @@ fn a_drain_by_the_api_is_taken_back_by_the_api() {
     player.run_until("media all along", |player| player.packets() > before + 20);
     assert!(!player.is_closed());
     assert_eq!(Request::get("/readyz").send(sluice.admin).status, 200);
+}
+
+#[test]
+fn what_an_order_to_take_a_drain_back_is_answered_is_what_happens() {
+    for _ in 0..4 {
+        // Nobody watches, so that the drain is over as soon as it is looked at.
+        let sluice = playing(&["--set", "drain.timeout=1h"]);
+        assert_eq!(order(&sluice, "").status, 202);
+        let told = Request::new("DELETE", "/api/v1/drain").send(sluice.admin);
+        if told.status == 200 {
+            // Several of the looks that would have ended it.
+            std::thread::sleep(Duration::from_millis(700));
+            assert_eq!(offer(&sluice).status, 201, "{}", sluice.log());
+            continue;
+        }
+        let sentence = refused(&told, 409);
+        assert!(sentence.contains("stopping"), "{sentence}");
+        let (status, log) = sluice.ended();
+        assert_eq!(status.code(), Some(0), "{log}");
+    }
 }
 
 #[test]

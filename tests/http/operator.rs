@@ -267,6 +267,27 @@ fn what_means_nothing_is_refused_with_what_would() {
         let sentence = refused(&Request::get(path).send(sluice.admin), 400);
         assert!(sentence.starts_with(words), "{sentence}");
     }
+    // Whatever there is refuses what it does not know, and does nothing.
+    let document = Request::get("/api/v1/openapi.json").send(sluice.admin).json();
+    let mut asked = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let path = path.replace("{name}", "demo").replace("{id}", "00000000");
+        for method in operations.as_object().expect("operations").keys().map(|name| name.to_uppercase()) {
+            for (query, words) in [("nonesuch=1", "nonesuch"), ("limit=1&limit=2", "limit")] {
+                let answer = Request::new(&method, &format!("{path}?{query}")).send(sluice.admin);
+                let sentence = refused(&answer, 400);
+                assert!(
+                    sentence.contains(words) && sentence.contains("query"),
+                    "{method} {path}: {sentence}"
+                );
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 2 * 19, "{asked}");
+    let sentence = refused(&Request::get("/api/v1/streams?limit=1&limit=2").send(sluice.admin), 400);
+    assert!(sentence.contains("\"limit\" stands in the query more than once"), "{sentence}");
+    assert_eq!(ask(&sluice, "/api/v1/drain")["draining"], false);
     let sentence = refused(&Request::new("DELETE", "/api/v1/sessions/7").send(sluice.admin), 400);
     assert!(sentence.contains("eight hexadecimal digits"), "{sentence}");
     refused(&Request::new("DELETE", "/api/v1/sessions/00000000").send(sluice.admin), 404);

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::token::{LONGEST, STREAMS_MAX};
 use super::{Access, Grant};
+use crate::http::extract::Bare;
 use crate::http::problem::{Body, Problem};
 use crate::http::request::Head;
 use crate::http::same_origin;
@@ -86,6 +87,7 @@ pub fn routes(issuer: Issuer) -> Router {
 #[expect(clippy::disallowed_methods, reason = "a token ends at a time of the calendar")]
 pub(in crate::http) async fn make(
     State(Issuer { access, registry }): State<Issuer>,
+    _: Bare,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let grant = request.extensions().get::<Grant>().cloned();

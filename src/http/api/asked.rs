@@ -5,24 +5,24 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::Query;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::http::extract::Pairs;
 use crate::http::problem::Problem;
 use crate::id::ShortId;
 use crate::session::offer::shown;
 
 /// A query, not looked at yet.
-pub(super) type Given = Query<BTreeMap<String, String>>;
+pub(super) type Given = Pairs;
 
 /// What a query says.
 pub(super) struct Asked(BTreeMap<String, String>);
 
 impl Asked {
     /// A query that may say `known` and nothing else.
-    pub(super) fn of(Query(asked): Given, known: &[&str]) -> Result<Asked, Problem> {
+    pub(super) fn of(Pairs(asked): Given, known: &[&str]) -> Result<Asked, Problem> {
         match asked.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(Asked(asked)),
             Some(name) => {

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::Api;
 use super::asked::fresh;
+use crate::http::extract::Bare;
 use crate::http::problem::{Body, Problem};
 use crate::operator::change::{Applied, Refused, Wanted, Why};
 use crate::operator::settings::Told;
@@ -19,7 +20,7 @@ use crate::operator::settings::Told;
         (status = 200, description = "Every key", body = Told),
     ),
 )]
-pub(super) async fn told(State(api): State<Api>) -> Response {
+pub(super) async fn told(State(api): State<Api>, _: Bare) -> Response {
     fresh(api.operator.settings.told(api.operator.reloads.succeeded_ms()))
 }
 
@@ -36,7 +37,7 @@ pub(super) async fn told(State(api): State<Api>) -> Response {
         (status = 503, description = "Too many changes wait, or the server is stopping", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn reload(State(api): State<Api>, _: Bare) -> Result<Response, Problem> {
     Ok(fresh(api.operator.changes.ask(Wanted::Reload(Why::Api)).await?))
 }
 

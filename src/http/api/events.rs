@@ -12,6 +12,7 @@ use futures::stream;
 
 use super::Api;
 use super::asked::{Asked, Given, fresh};
+use crate::http::extract::Bare;
 use crate::http::problem::{Body, Problem};
 use crate::operator::events::Event;
 use crate::operator::history::{Past, SAMPLES};
@@ -49,7 +50,7 @@ pub(super) async fn history(State(api): State<Api>, given: Given) -> Result<Resp
         (status = 503, description = "Six follow already, or the server is stopping", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn follow(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn follow(State(api): State<Api>, _: Bare) -> Result<Response, Problem> {
     let place = api.followers.try_acquire_owned().map_err(|_| {
         let why = format!("{FOLLOWERS_MAX} pages and programs follow already: close one of them");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, LISTED, whole};
+use crate::http::extract::Bare;
 use crate::http::problem::{Body, Problem};
 use crate::ops::levels::Told;
 use crate::ops::recent::{Line, Which};
@@ -69,7 +70,7 @@ pub(super) async fn lines(State(api): State<Api>, given: Given) -> Result<Respon
         (status = 200, description = "What is in effect", body = Told),
     ),
 )]
-pub(super) async fn levels(State(api): State<Api>) -> Response {
+pub(super) async fn levels(State(api): State<Api>, _: Bare) -> Response {
     fresh(api.operator.levels.told())
 }
 
@@ -84,7 +85,11 @@ pub(super) async fn levels(State(api): State<Api>) -> Response {
         (status = 400, description = "Something in it is no level, or no stream: nothing is changed", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn change_levels(State(api): State<Api>, request: HttpRequest) -> Result<Response, Problem> {
+pub(super) async fn change_levels(
+    State(api): State<Api>,
+    _: Bare,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
     let request = whole(request).await?;
     let wanted: Told = serde_json::from_slice(&request.body).map_err(|error| {
         bad(format!("no JSON as in {{\"level\":\"info\",\"streams\":{{\"gate\":\"debug\"}}}}: {error}"))

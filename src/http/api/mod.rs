@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use self::asked::fresh;
 pub use self::log::Lines;
 pub use self::openapi::document;
+use super::extract::Bare;
 use super::problem::Problem;
 use super::request::{Head, Request};
 use super::same_origin;
@@ -55,7 +56,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/{id}", get(sessions::one).delete(sessions::end))
         .route("/api/v1/shards", get(shards))
-        .route("/api/v1/openapi.json", get(|| async { fresh(document()) }))
+        .route("/api/v1/openapi.json", get(async |_: Bare| fresh(document())))
         .route("/api/v1/log", get(log::lines))
         .route("/api/v1/log/level", get(log::levels).put(log::change_levels))
         .route("/api/v1/probe", post(probe::probe))
@@ -72,7 +73,7 @@ pub fn routes(operator: Arc<Operator>) -> Router {
     tag = "shards",
     responses((status = 200, description = "By number", body = Shards)),
 )]
-async fn shards(State(api): State<Api>) -> Response {
+async fn shards(State(api): State<Api>, _: Bare) -> Response {
     fresh(api.operator.shards())
 }
 

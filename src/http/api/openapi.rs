@@ -64,6 +64,9 @@ pub fn document() -> Value {
     };
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for operation in paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
+        if operation["responses"]["400"].is_null() {
+            operation["responses"]["400"] = refusal("The query says what means nothing");
+        }
         operation["responses"]["401"] = refusal("Nobody said who asks, or with a wrong password");
         operation["responses"]["403"] = refusal("A page of another site asks, or somebody without `api`");
         operation["responses"]["421"] =

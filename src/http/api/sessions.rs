@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::asked::{Asked, Given, bad, fresh, id};
 use super::{Api, LISTED};
-use crate::http::extract::Named;
+use crate::http::extract::{Bare, Named};
 use crate::http::problem::{Body, Problem};
 use crate::operator::sessions::{EndError, LISTED_MAX, List, Row, Sort, Which};
 use crate::session::offer::shown;
@@ -62,7 +62,7 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
         (status = 404, description = "It has ended, or never was", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn one(State(api): State<Api>, Named(text): Named) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Named(text): Named, _: Bare) -> Result<Response, Problem> {
     let session = id(&text)?;
     let which = Which { session: Some(session), limit: 1, ..Which::default() };
     let list = api.operator.viewers(&which, Instant::now(), SystemTime::now()).await;
@@ -86,7 +86,7 @@ pub(super) async fn one(State(api): State<Api>, Named(text): Named) -> Result<Re
         (status = 503, description = "Its shard does not keep up", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn end(State(api): State<Api>, Named(text): Named) -> Result<Response, Problem> {
+pub(super) async fn end(State(api): State<Api>, Named(text): Named, _: Bare) -> Result<Response, Problem> {
     api.operator.end(id(&text)?).map_err(refused)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

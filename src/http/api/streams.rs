@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, whole};
 use crate::http::as_toml::as_toml;
-use crate::http::extract::Named;
+use crate::http::extract::{Bare, Named};
 use crate::http::problem::{Body, Problem};
 use crate::http::streams::{Listed, Told, of_operators, whole as listed};
 use crate::operator::change::{Condition, Refused, Set, Wanted};
@@ -89,7 +89,7 @@ pub(super) async fn list(State(api): State<Api>, given: Given) -> Result<Respons
         (status = 404, description = "There is no such stream", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn one(State(api): State<Api>, Named(name): Named) -> Result<Response, Problem> {
+pub(super) async fn one(State(api): State<Api>, Named(name): Named, _: Bare) -> Result<Response, Problem> {
     found(&api, &name)
 }
 
