@@ -215,7 +215,7 @@ fn certificate(Certificate { table, by_acme, left, notice }: &Certificate) -> Fi
         Err(why) => Finding::bad(
             CHECK,
             why.clone(),
-            "a server that is started with it ends at once, and browsers open no page of an expired one",
+            "browsers open no page with it, and with most that can be wrong a server does not start",
             "mend that, and then: sluice check FILE",
         ),
     }

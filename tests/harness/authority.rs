@@ -48,14 +48,17 @@ impl Authority {
         self.pair_of_days(names, (1, 365))
     }
 
-    /// As [`Authority::pair`], valid since so many days and for so many more; the latter may be negative.
-    pub fn pair_of_days(&self, names: &[&str], (since, left): (u32, i32)) -> Pair {
+    /// As [`Authority::pair`], valid since so many days and for so many more; both may be negative.
+    pub fn pair_of_days(&self, names: &[&str], (since, left): (i32, i32)) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        let until = if left < 0 { now - DAY * left.unsigned_abs() } else { now + DAY * left.unsigned_abs() };
-        params.not_before = date_time_ymd(1970, 1, 1) + (now - DAY * since);
-        params.not_after = date_time_ymd(1970, 1, 1) + until;
+        let later = |days: i32| match days < 0 {
+            true => now - DAY * days.unsigned_abs(),
+            false => now + DAY * days.unsigned_abs(),
+        };
+        params.not_before = date_time_ymd(1970, 1, 1) + later(-since);
+        params.not_after = date_time_ymd(1970, 1, 1) + later(left);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sluice_harness::authority::{Authority, Pair, PairFiles};
 use sluice_harness::{PATIENCE, Request, Sluice, wait_for};
 
@@ -28,6 +30,51 @@ fn checked(pair: &Pair) -> (Option<i32>, String) {
     std::fs::write(&config, format!("[http.tls]\n{}", lines.concat())).expect("a file");
     let output = SLUICE.command().arg("check").arg(&config).output().expect("the binary runs");
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// Tag, what is in it, and what follows, of DER (X.690 §8.1).
+fn der(bytes: &[u8]) -> (u8, &[u8], &[u8]) {
+    let (length, begin) = match bytes[1] {
+        short @ ..0x80 => (usize::from(short), 2),
+        long => {
+            let count = usize::from(long & 0x7f);
+            let digits = bytes[2..2 + count].iter();
+            (digits.fold(0, |length, byte| length << 8 | usize::from(*byte)), 2 + count)
+        }
+    };
+    (bytes[0], &bytes[begin..begin + length], &bytes[begin + length..])
+}
+
+fn sequence(inside: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(inside.len()).expect("a short one").to_be_bytes();
+    // As short as it goes.
+    let head = match length {
+        [0, short @ ..0x80] => vec![0x30, short],
+        [0, long] => vec![0x30, 0x81, long],
+        [high, low] => vec![0x30, 0x82, high, low],
+    };
+    [&head[..], inside].concat()
+}
+
+/// The same as X.509 had it first: without a version and without extensions. Nobody looks at the signature here.
+fn of_version_1(pair: &Pair) -> Pair {
+    let base64: String = pair.certificate.lines().filter(|line| !line.starts_with('-')).collect();
+    let bytes = STANDARD.decode(base64).expect("PEM");
+    let (_, certificate, _) = der(&bytes);
+    let (_, mut body, signed) = der(certificate);
+    let mut parts = Vec::new();
+    while !body.is_empty() {
+        let (tag, _, rest) = der(body);
+        // The version is [0] in it, and extensions are [3] (RFC 5280 §4.1).
+        if !matches!(tag, 0xa0 | 0xa3) {
+            parts.extend_from_slice(&body[..body.len() - rest.len()]);
+        }
+        body = rest;
+    }
+    let certificate = sequence(&[sequence(&parts), signed.to_vec()].concat());
+    let certificate = STANDARD.encode(certificate);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+    Pair { certificate: pem, key: pair.key.clone() }
 }
 
 #[test]
@@ -162,13 +209,17 @@ fn what_is_wrong_in_a_new_pair_is_said_once_and_the_old_one_stays() {
     let sluice = secured(&files, &[]);
     let old = authority.shown(sluice.http);
     let expired = authority.pair_of_days(&HERE, (90, -1));
+    let early = authority.pair_of_days(&HERE, (-5, 49));
     let mixed = Pair { key: authority.pair(&HERE).key, ..authority.pair(&HERE) };
     let said = |what: &str| sluice.log().matches(what).count();
     let refusals = "sluice_tls_certificates_refused_total{listener=\"public\"}";
-    for (number, (pair, what)) in
-        [(expired, "the certificate expired on "), (mixed, "does not belong to the first certificate")]
-            .into_iter()
-            .enumerate()
+    for (number, (pair, what)) in [
+        (expired, "the certificate expired on "),
+        (early, "the certificate is not valid before "),
+        (mixed, "does not belong to the first certificate"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         files.write(&pair);
         sluice.wait_for_metric(refusals, "grows", |refused| refused == number as f64 + 1.0);
@@ -178,7 +229,7 @@ fn what_is_wrong_in_a_new_pair_is_said_once_and_the_old_one_stays() {
     }
     // Another look finds the same, and says nothing more.
     std::thread::sleep(Duration::from_secs(6));
-    assert_eq!(sluice.metric(refusals), 2.0);
+    assert_eq!(sluice.metric(refusals), 3.0);
     files.write(&authority.pair(&HERE));
     wait_for("the new certificate", || (authority.shown(sluice.http) != old).then_some(()));
 }
@@ -209,6 +260,8 @@ fn check_and_start_say_what_is_wrong_with_a_pair() {
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     for (pair, expected) in [
         (authority.pair_of_days(&HERE, (90, -1)), "the certificate expired on "),
+        (authority.pair_of_days(&HERE, (-5, 49)), "the certificate is not valid before "),
+        (of_version_1(&good), "certificate is of X.509 version 1"),
         (with(&good.certificate, &authority.pair(&HERE).key), "does not belong to the first certificate in "),
         (with(&good.key, &good.certificate), "certificate and key are exchanged"),
         (with(&good.certificate, &good.certificate), "certificate and key are exchanged"),
@@ -225,6 +278,10 @@ fn check_and_start_say_what_is_wrong_with_a_pair() {
         let secret = pair.key.lines().nth(1).filter(|line| line.len() > 20);
         assert!(secret.is_none_or(|secret| !said.contains(secret)), "{said}");
     }
+    // A start has nothing better, and its clock may be wrong.
+    let early = PairFiles::new(&authority.pair_of_days(&HERE, (-5, 49)));
+    let sluice = secured(&early, &[]);
+    wait_for("the warning", || sluice.log().contains("the certificate is not valid before ").then_some(()));
     let files = PairFiles::new(&good);
     std::fs::remove_file(files.path("certificate")).expect("it is there");
     let output = SLUICE.command().args(files.arguments("admin")).output().expect("the binary runs");

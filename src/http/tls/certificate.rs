@@ -110,6 +110,28 @@ pub enum CertificateError {
         /// The other.
         key: PemFile,
     },
+    /// One of the first kind of X.509, which knows no names.
+    #[error(
+        "{file}: the certificate is of X.509 version {version}, and TLS takes version 3 alone: have it issued with extensions, \
+         its names among them, as in `openssl x509 -req -extfile FILE` with subjectAltName = DNS:NAME in it"
+    )]
+    Version {
+        /// Which.
+        file: PemFile,
+        /// Counted as people do.
+        version: u8,
+    },
+    /// Too early.
+    #[error(
+        "{file}: the certificate is not valid before {}: have one issued that is valid now, or set this machine's clock right",
+        httpdate::fmt_http_date(*.from)
+    )]
+    NotYet {
+        /// Which.
+        file: PemFile,
+        /// From when.
+        from: SystemTime,
+    },
     /// Too old.
     #[error("{file}: the certificate expired on {}; renew it", httpdate::fmt_http_date(*.until))]
     Expired {
@@ -235,7 +257,8 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// What is wrong with it at `now`, the first of it. One that is not valid yet is taken: the clock may be wrong.
+    /// What is wrong with it at `now`, the first of it. One that is not valid yet is taken ([`Files::is_due`] says so): a start
+    /// has nothing better, and the clock may be wrong.
     pub fn judge(&self, contents: &Contents, now: SystemTime) -> Result<Certificate, CertificateError> {
         let chain = CertificateDer::pem_slice_iter(&contents.certificate).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| self.certificate.is_no_pem(&error))?;
@@ -250,6 +273,11 @@ impl Files {
             };
             return Err(self.certificate.is(why));
         };
+        // The library takes it for a fault of the key.
+        let version = own.tbs_certificate().version() as u8 + 1;
+        if version != 3 {
+            return Err(CertificateError::Version { file: self.certificate.clone(), version });
+        }
         let key =
             PrivateKeyDer::from_pem_slice(&contents.key).map_err(|error| self.no_key(contents, &error))?;
         let key = CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| match error {
@@ -265,6 +293,20 @@ impl Files {
             return Err(CertificateError::Expired { file: self.certificate.clone(), until });
         }
         Ok(Certificate { key: Arc::new(key), names: names(own), from, until, mark: contents.mark() })
+    }
+
+    /// Whether the time of a certificate has begun.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError::NotYet`].
+    pub fn is_due(&self, certificate: &Certificate, now: SystemTime) -> Result<(), CertificateError> {
+        let from = certificate.from;
+        if from <= now {
+            Ok(())
+        } else {
+            Err(CertificateError::NotYet { file: self.certificate.clone(), from })
+        }
     }
 
     fn no_key(&self, contents: &Contents, error: &pem::Error) -> CertificateError {
@@ -309,6 +351,11 @@ impl std::fmt::Display for Certificate {
 }
 
 impl Certificate {
+    /// Whether browsers take it at `now`, as far as its time goes.
+    pub fn is_in_time(&self, now: SystemTime) -> bool {
+        self.from <= now && now < self.until
+    }
+
     /// When it expires, in seconds since 1970.
     pub fn until_seconds(&self) -> u64 {
         self.until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()

@@ -80,15 +80,21 @@ fn tables(config: &Config) -> [Option<Files>; 2] {
 /// The certificates of a configuration as a start would find them, each with its files. What ACME has still to bring is not
 /// among them.
 pub fn certificates(config: &Config) -> Vec<(Files, Result<Certificate, CertificateError>)> {
+    let now = SystemTime::now();
     let load = |files| {
         let loaded = load(&files);
         (files, loaded)
     };
     let kept = || {
         let acme = Some(&config.http.tls.acme).filter(|acme| acme.is_on())?;
-        Some((Cache::new(acme).pair(), acme::kept(acme, SystemTime::now()).transpose()?))
+        Some((Cache::new(acme).pair(), acme::kept(acme, now).transpose()?))
     };
-    tables(config).into_iter().flatten().map(load).chain(kept()).collect()
+    // A start has to take one whose time has not come, and browsers do not.
+    let in_time = |(files, loaded): (Files, Result<Certificate, CertificateError>)| {
+        let loaded = loaded.and_then(|certificate| files.is_due(&certificate, now).map(|()| certificate));
+        (files, loaded)
+    };
+    tables(config).into_iter().flatten().map(load).chain(kept()).map(in_time).collect()
 }
 
 /// Looks at what TLS needs, as a start would: what there is, or all that is wrong.

@@ -106,11 +106,18 @@ impl Watch {
     }
 }
 
-/// What is in the files, if it is not what is shown.
+/// What is in the files, if it is not what is shown, nor worse than that.
 fn changed(tls: &Tls, files: &Files) -> Result<Option<Certificate>, CertificateError> {
     let contents = files.read()?;
-    if tls.certificate().is_some_and(|shown| shown.mark == contents.mark()) {
+    let shown = tls.certificate();
+    if shown.as_ref().is_some_and(|shown| shown.mark == contents.mark()) {
         return Ok(None);
     }
-    files.judge(&contents, SystemTime::now()).map(Some)
+    let now = SystemTime::now();
+    let certificate = files.judge(&contents, now)?;
+    // It is taken by the look that finds its time come.
+    if shown.is_some_and(|shown| shown.is_in_time(now)) {
+        files.is_due(&certificate, now)?;
+    }
+    Ok(Some(certificate))
 }
