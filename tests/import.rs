@@ -48,9 +48,10 @@ fn a_file_of_64_cameras_with_passwords_is_imported_checked_served_and_watched() 
     let (yaml, toml) = (folder.file("mediamtx.yml"), folder.file("sluice.toml"));
     // Its password is `canary-wall`.
     let wall = "- user: wall\n  pass: sha256:8vAyEYFVanFm7306eTCpajy1Xt2wk9FaYxWjwLGrE0k=\n  permissions: [{action: read, path: '~^site'}]\n";
+    let local = "- {user: any, ips: ['127.0.0.1'], permissions: [{action: api}, {action: metrics}]}\n";
     let head = format!(
         "webrtcAddress: 127.0.0.1:0\nwebrtcLocalUDPAddress: :8189\napi: yes\napiAddress: 127.0.0.1:0\n\
-         authInternalUsers:\n{wall}pathDefaults:\n  rtspTransport: tcp\n  record: no\npaths:\n"
+         authInternalUsers:\n{wall}{local}pathDefaults:\n  rtspTransport: tcp\n  record: no\npaths:\n"
     );
     let paths = (1..).zip(&cameras.urls).fold(head, |yaml, (number, url)| {
         let site = number % 4;
@@ -63,7 +64,7 @@ fn a_file_of_64_cameras_with_passwords_is_imported_checked_served_and_watched() 
     let report = text(&imported.stdout);
     assert!(imported.status.success(), "{}", text(&imported.stderr));
     assert!(report.contains("64 of 64 paths are streams now"), "{report}");
-    assert!(report.contains("sourceOnDemand (line 15"), "{report}");
+    assert!(report.contains("sourceOnDemand (line 16"), "{report}");
     assert!(report.contains("): on_demand = true of each stream that it is said of\n"), "{report}");
     assert!(report.contains("MTX_RTSPADDRESS"), "{report}");
     assert!(!report.contains("canary"), "{report}");

@@ -63,10 +63,18 @@ fn settle(import: &mut Import<'_>, at: At<'_>, open: Open) {
         (true, false) => ("operate", "api"),
         _ => ("watch or operate", "read and api"),
     };
-    let words = format!(
-        "none of those who may {what} there could be taken over, so nobody may here: name them under access.users, with \
+    let words = if open.nobody_operates && nobody.read.is_empty() {
+        format!(
+            "nobody may api, metrics or pprof there, so nobody may here. Whoever is to: name him under access.users, as in \
+             [access.users.local] with from = [\"127.0.0.1\", \"::1\"] and api = true, metrics = true, pprof = true, and take \
+             away access.users.{called}, which only closes it"
+        )
+    } else {
+        format!(
+            "none of those who may {what} there could be taken over, so nobody may here: name them under access.users, with \
          {key}, and take away access.users.{called}, which only closes it"
-    );
+        )
+    };
     let comment =
         "Has a password that nobody knows: it keeps closed what is closed there, until you name who may.";
     import.document.comment(&format!("access.users.{called}"), comment);

@@ -3,9 +3,10 @@
 //!
 //! Owns how TOML is written. What is in it stands on the caller.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use sluice_config::{Access, File, Inputs, Mistake};
+use sluice_config::{Access, Config, ConfigError, File, Inputs, Mistake};
 
 /// Tables in the order that they are written in; all others come behind.
 const ORDER: [&str; 17] = [
@@ -84,6 +85,8 @@ pub(super) fn name(name: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Document {
     tables: Vec<Table>,
+    /// Where each is: a file has thousands of streams.
+    places: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -107,19 +110,18 @@ impl Document {
 
     /// Whether there is such a table.
     pub(super) fn has(&self, table: &str) -> bool {
-        self.tables.iter().any(|other| other.path == table)
+        self.places.contains_key(table)
     }
 
     /// Who may do what by what is in it so far.
     pub(super) fn access(&self) -> Access {
-        let file = Some(File::Text { name: "imported".to_owned(), text: self.text("") });
-        let loaded = sluice_config::load(Inputs { file, ..Inputs::default() });
         // Each value was tried before it was taken; whether they are good together is asked at the end.
-        loaded.map(|config| config.access).unwrap_or_default()
+        loaded(self.text("")).map(|config| config.access).unwrap_or_default()
     }
 
     fn lines(&mut self, path: &str) -> &mut Vec<String> {
-        let at = self.tables.iter().position(|table| table.path == path).unwrap_or_else(|| {
+        let at = self.places.get(path).copied().unwrap_or_else(|| {
+            self.places.insert(path.to_owned(), self.tables.len());
             self.tables.push(Table { path: path.to_owned(), lines: Vec::new() });
             self.tables.len() - 1
         });
@@ -148,15 +150,26 @@ impl Document {
     }
 }
 
+/// The listeners, any of which may have the port that another has unless somebody moves it.
+const LISTENERS: [&str; 5] =
+    ["http.listen", "admin.listen", "metrics.listen", "pprof.listen", "ice.tcp_listen"];
+
+/// Reads a configuration, whatever other listener's port one of its own has: a value that is tried stands alone, and where two
+/// collide in the end, `sluice check` says so of the result.
+fn loaded(text: String) -> Result<Config, ConfigError> {
+    let moved = LISTENERS.iter().filter(|key| !text.starts_with(*key));
+    let sets = moved.map(|key| format!("{key}=127.0.0.1:0")).collect();
+    let file = Some(File::Text { name: "imported".to_owned(), text });
+    sluice_config::load(Inputs { file, sets, ..Inputs::default() })
+}
+
 /// Whether Sluice takes a configuration.
 ///
 /// # Errors
 ///
 /// The first thing that is wrong with it, in a sentence, and what is allowed.
 pub(super) fn accepted(text: String) -> Result<(), String> {
-    let file = Some(File::Text { name: "imported".to_owned(), text });
-    let loaded = sluice_config::load(Inputs { file, ..Inputs::default() });
-    loaded.map(drop).map_err(|error| {
+    loaded(text).map(drop).map_err(|error| {
         // Where it stands is of no use, because nobody has that text.
         let Mistake { message, hint, .. } = error.mistakes().next().expect("an error is about something");
         // The key that is tried is named by whoever tells of it.

@@ -134,6 +134,6 @@ impl Excluded {
         let server = if is_served(import) && !operates { server } else { Vec::new() };
         let read = if reads { Vec::new() } else { self.streams.clone() };
         group(import, self.at(import), User { name: ANY.to_owned(), read, server, ..User::default() });
-        Open { reads, operates }
+        Open { reads, operates, nobody_operates: false }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the grouping: a key that stands at 64 paths is one line. Holds no value of a key that could be a secret.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// Where something stands in the file.
@@ -16,7 +17,7 @@ pub(super) struct At<'a> {
 }
 
 /// The parts of a report, in its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     /// It is in the result, in other words.
     Taken,
@@ -47,6 +48,8 @@ pub(super) struct Report {
     /// Sentences about the whole.
     pub(super) notes: Vec<String>,
     lines: Vec<Line>,
+    /// Where the line of each thing is.
+    places: HashMap<(Part, String, String), usize>,
 }
 
 /// Paths named in one line; the rest is counted.
@@ -62,20 +65,20 @@ impl Report {
     pub(super) fn add(&mut self, part: Part, at: At<'_>, words: impl Into<String>) {
         let words = words.into();
         let place = (at.line, at.path.map(str::to_owned));
-        let same = |line: &&mut Line| (line.part, &line.key[..], &line.words) == (part, at.key, &words);
-        match self.lines.iter_mut().find(same) {
-            Some(line) => line.at.push(place),
-            None => self.lines.push(Line { part, key: at.key.to_owned(), words, at: vec![place] }),
+        match self.places.get(&(part, at.key.to_owned(), words.clone())) {
+            Some(index) => self.lines[*index].at.push(place),
+            None => {
+                self.places.insert((part, at.key.to_owned(), words.clone()), self.lines.len());
+                self.lines.push(Line { part, key: at.key.to_owned(), words, at: vec![place] });
+            }
         }
     }
 
     /// The same of what stands at one place for several paths: told once for that place.
     pub(super) fn once(&mut self, part: Part, at: At<'_>, words: String) {
-        let is_told = self.lines.iter().any(|line| {
-            let place =
-                |(line, path): &(usize, Option<String>)| (*line, path.as_deref()) == (at.line, at.path);
-            (line.part, &line.key[..], &line.words) == (part, at.key, &words) && line.at.iter().any(place)
-        });
+        let place = |(line, path): &(usize, Option<String>)| (*line, path.as_deref()) == (at.line, at.path);
+        let line = self.places.get(&(part, at.key.to_owned(), words.clone()));
+        let is_told = line.is_some_and(|index| self.lines[*index].at.iter().any(place));
         if !is_told {
             self.add(part, at, words);
         }

@@ -369,3 +369,61 @@ fn a_server_that_is_asked_and_tokens_are_taken_over_with_what_they_leave_out() {
     assert_eq!((&jwt.claim[..], &jwt.audience[..], &jwt.issuer[..]), ("mediamtx_permissions", "cameras", ""));
     assert_eq!(names(&jwt.actions), ["read", "publish", "api"]);
 }
+
+#[test]
+fn a_slip_among_users_is_told_and_no_user_goes_without_a_word() {
+    let text = "\
+authInternalUsers:
+- user: ann
+  pass: x
+  permissions: [{action: read}]
+- user: bob2
+  pass: y
+  permisions: [{action: read}]
+- user: cat
+  pass: z
+  permissions: [{action: read}, {action: bogus}, {action: raed, pth: gate}]
+- user: dan
+  pass: w
+  permissions: [{action: playback}]
+paths: {gate: {source: 'rtsp://192.0.2.1/'}}
+";
+    let (result, report) = import("a.yml", text).expect("YAML");
+    let said = report.to_string();
+    for words in [
+        "permisions is nothing that a user can say: did you mean permissions?",
+        "user bob2 may nothing there that there is here",
+        "the action \"bogus\" is none",
+        "the action \"raed\" is none: did you mean read?",
+        "pth is nothing that a permission can say: did you mean path?",
+        "user dan may nothing there",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(result.contains("[access.users.ann]") && !result.contains("bob2"), "{result}");
+}
+
+#[test]
+fn what_nobody_may_there_nobody_may_here() {
+    let users = "authInternalUsers:\n- user: ann\n  pass: x\n  permissions: [{action: read}]\n";
+    let paths = "paths: {gate: {source: 'rtsp://192.0.2.1/'}}\n";
+    let (result, report) = import("a.yml", &format!("api: true\npprof: true\n{users}{paths}")).expect("YAML");
+    assert!(!result.contains("127.0.0.1") && result.contains("[access.users.nobody]"), "{result}");
+    let said = report.to_string();
+    let choice = said.split("Not here, and what to do").nth(1).expect("there is something to do");
+    assert!(
+        choice.contains("nobody may api, metrics or pprof there") && choice.contains("[access.users.local]"),
+        "{said}"
+    );
+    // Whoever is named for one of them closes the others here, too.
+    let named = users.replace("{action: read}", "{action: read}, {action: api}");
+    let (result, _) = import("a.yml", &format!("api: true\npprof: true\n{named}{paths}")).expect("YAML");
+    assert!(!result.contains("127.0.0.1") && !result.contains("nobody"), "{result}");
+    assert!(result.contains("api = true") && !result.contains("pprof = true"), "{result}");
+    // Without a list this machine may there.
+    let (result, _) = import("a.yml", &format!("api: true\n{paths}")).expect("YAML");
+    assert!(
+        result.contains("from = [\"127.0.0.1\", \"::1\"]") && result.contains("pprof = true"),
+        "{result}"
+    );
+}

@@ -21,6 +21,9 @@ pub(super) const ANY: &str = "any";
 /// What can be allowed besides streams.
 pub(super) const OF_SERVER: [&str; 3] = ["api", "metrics", "pprof"];
 
+/// All that can be allowed there.
+const ACTIONS: [&str; 6] = ["publish", "read", "playback", "api", "metrics", "pprof"];
+
 /// What is for everybody there, whoever it is and wherever it comes from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Open {
@@ -28,6 +31,8 @@ pub(super) struct Open {
     pub(super) reads: bool,
     /// All that is for operators, if anything of it is served.
     pub(super) operates: bool,
+    /// Nobody may any of that there.
+    pub(super) nobody_operates: bool,
 }
 
 /// Somebody, and what he may do.
@@ -59,11 +64,16 @@ pub(super) fn internal<'a>(import: &mut Import<'a>) -> (At<'a>, Open) {
     let listed = root.member("authInternalUsers");
     let users = match listed {
         _ if paths::have_users(root) => of_paths(root),
-        Some(node) => node.items().iter().map(of_list).collect(),
+        Some(node) => node.items().iter().map(|user| of_list(import, user)).collect(),
         None => usual(),
     };
     let mut users = merged(users);
-    of_operators(import, &mut users);
+    // What nobody was given is closed there where the file lists users.
+    let is_closed = listed.is_some() && !paths::have_users(root);
+    let nobody_operates = is_closed && users.iter().all(|user| user.server.is_empty());
+    if !is_closed || !is_served(import) {
+        of_operators(import, &mut users);
+    }
     users.retain(|user| !user.read.is_empty() || !user.publish.is_empty() || !user.server.is_empty());
     let at = At { key: "authInternalUsers", line: listed.map_or(0, |node| node.line), path: None };
     let of_all = |user: &User| user.name == ANY && user.from.is_empty();
@@ -85,7 +95,7 @@ pub(super) fn internal<'a>(import: &mut Import<'a>) -> (At<'a>, Open) {
     if !readers.is_empty() && !reads {
         import.put(at, "access.read", Toml::List(readers));
     }
-    (at, Open { reads, operates: false })
+    (at, Open { reads, nobody_operates, ..Open::default() })
 }
 
 /// Whoever comes from some addresses, or from anywhere, as a user without a password.
@@ -139,8 +149,24 @@ fn usual() -> Vec<User> {
     vec![everybody, local]
 }
 
+/// What one of `authInternalUsers` can say, and a permission of it.
+const OF_USER: [&str; 4] = ["user", "pass", "ips", "permissions"];
+const OF_PERMISSION: [&str; 2] = ["action", "path"];
+
+/// Tells of what somebody wrote beside what can be said there.
+fn strange(import: &mut Import<'_>, node: &Node, known: &[&str], what: &str) {
+    for (key, member) in node.members().iter().filter(|(key, _)| !known.contains(&&key[..])) {
+        let meant = sluice_config::nearest(key, known.iter().copied());
+        let meant = meant.map(|meant| format!(": did you mean {meant}?")).unwrap_or_default();
+        let words = format!("{} is nothing that {what} can say{meant}", sluice_media::shown(key));
+        let at = At { key: "authInternalUsers", line: member.line, path: None };
+        import.report.add(Part::Unknown, at, words);
+    }
+}
+
 /// One of `authInternalUsers`.
-fn of_list(node: &Node) -> User {
+fn of_list(import: &mut Import<'_>, node: &Node) -> User {
+    strange(import, node, &OF_USER, "a user");
     let text = |key: &str| node.member(key).and_then(Node::text).unwrap_or_default().to_owned();
     let from = node.member("ips").map(Node::texts).unwrap_or_default();
     let mut user = User {
@@ -151,13 +177,30 @@ fn of_list(node: &Node) -> User {
         ..User::default()
     };
     for permission in node.member("permissions").map(Node::items).unwrap_or_default() {
+        strange(import, permission, &OF_PERMISSION, "a permission");
         let said = |key: &str| permission.member(key).and_then(Node::text).unwrap_or_default();
         let stream = Some(said("path")).filter(|path| !path.is_empty()).unwrap_or("*").to_owned();
         match said("action") {
             "read" => user.read.push(stream),
             "publish" => user.publish.push(stream),
-            other => user.server.extend(OF_SERVER.into_iter().filter(|action| *action == other)),
+            // There are no recordings here.
+            "playback" => {}
+            other if OF_SERVER.contains(&other) => {
+                user.server.extend(OF_SERVER.into_iter().filter(|action| *action == other));
+            }
+            other => {
+                let meant = sluice_config::nearest(other, ACTIONS);
+                let meant = meant.map(|meant| format!(": did you mean {meant}?")).unwrap_or_default();
+                let words = format!("the action {:?} is none{meant}", sluice_media::shown(other));
+                let at = At { key: "authInternalUsers", line: permission.line, path: None };
+                import.report.add(Part::Unknown, at, words);
+            }
         }
+    }
+    if user.read.is_empty() && user.publish.is_empty() && user.server.is_empty() {
+        let name = sluice_media::shown(&user.name);
+        let words = format!("user {name} may nothing there that there is here, and was left out");
+        import.report.add(Part::Missing, At { key: "authInternalUsers", line: node.line, path: None }, words);
     }
     user
 }
