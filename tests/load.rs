@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use sluice_harness::load::text;
-use sluice_harness::{Binary, Sluice, wait_for};
+use sluice_harness::{Binary, Request, Sluice, wait_for};
 
 /// The program.
 const SLUICE: Binary = Binary::at(env!("CARGO_BIN_EXE_sluice"));
@@ -42,8 +42,12 @@ fn twenty_viewers_lose_nothing_and_every_fourth_sees_whole_frames() {
     assert!(load.number("/verified/keyframes") >= 5.0, "{:#}", load.report);
     assert!(load.number("/server/cpu_per_packet") > 0.0, "{:#}", load.report);
     assert_eq!(load.number("/generator/kernel_drops"), 0.0, "{:#}", load.report);
-    // Everybody said goodbye.
+    // Everybody took leave as pages do.
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
+    let deleted = "sluice_viewer_ends_total{reason=\"deleted\"}";
+    sluice.wait_for_metric(deleted, "is 20", |deleted| deleted == 20.0);
+    let metrics = Request::get("/metrics").send(sluice.admin).text();
+    assert!(!metrics.contains("reason=\"no_session\""), "{metrics}");
 }
 
 #[test]

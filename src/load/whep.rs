@@ -255,12 +255,15 @@ impl Course<'_> {
 
     /// Phase 4.
     async fn leave_all(&mut self) {
+        // From here on it is no failure to end.
+        self.watching.clear();
+        let ids: Vec<u32> = self.places.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.delete(id));
+        let deadline = Instant::now() + END;
+        while !self.requests.is_empty() && self.wait(deadline).await == Woken::Event {}
         self.workers.iter().for_each(|worker| worker.send(Command::Stop));
         let deadline = Instant::now() + END;
         while self.stopped < self.workers.len() && self.wait(deadline).await == Woken::Event {}
-        let ids: Vec<u32> = self.places.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.delete(id));
-        while !self.requests.is_empty() && self.wait(deadline).await == Woken::Event {}
     }
 
     /// Asks all workers what they have counted, and waits for it.

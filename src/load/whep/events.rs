@@ -39,7 +39,11 @@ impl Course<'_> {
     }
 
     pub(super) fn handle_outcome(&mut self, id: u32, outcome: Outcome) {
-        let Outcome::Answered(answered) = outcome else { return };
+        let answered = match outcome {
+            Outcome::Answered(answered) => answered,
+            Outcome::Deleted => return self.worker(id).send(Command::Leave { id }),
+            Outcome::Abandoned => return,
+        };
         match answered {
             Ok(Answer { sdp, session }) => match self.places.get_mut(&id) {
                 Some(place) => {

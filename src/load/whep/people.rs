@@ -48,7 +48,6 @@ impl Course<'_> {
         if !self.watching.is_empty() {
             let chosen = (self.random >> 33) as usize % self.watching.len();
             if let Some(id) = self.watching.swap_remove_back(chosen) {
-                self.worker(id).send(Command::Leave { id });
                 self.delete(id);
             }
         }
@@ -72,9 +71,12 @@ impl Course<'_> {
         });
     }
 
-    /// Ends a viewer's session, if it has one.
+    /// Ends a viewer's session, if it has one, and then the viewer, as pages do: who says goodbye first is taken for one that
+    /// broke off, and has no session left to delete.
     pub(super) fn delete(&mut self, id: u32) {
-        let Some(Some(session)) = self.places.remove(&id) else { return };
+        let Some(Some(session)) = self.places.remove(&id) else {
+            return self.worker(id).send(Command::Leave { id });
+        };
         let (endpoint, slots) = (self.endpoint(id), self.slots.clone());
         self.requests.spawn(async move {
             let _slot = slots.acquire().await;
