@@ -61,11 +61,13 @@ pub(super) async fn watch_file(
             }
             tokio::select! {
                 _ = until(&mut wanted, false) => is_lost = false,
-                error = follow(path, changes) => {
+                error = follow(path, changes, is_lost) => {
                     // One that was watched meanwhile is lost anew.
                     if !std::mem::replace(&mut is_lost, true) || began.elapsed() > RETRY {
                         let path = path.display();
-                        tracing::error!("{path} cannot be watched, and is read again on SIGHUP or by the API: {error}");
+                        tracing::error!(
+                            "{path} cannot be watched now, and is read again on SIGHUP or by the API until it can: {error}"
+                        );
                     }
                     sleep(RETRY).await;
                 }
@@ -83,14 +85,17 @@ async fn until(told: &mut watch::Receiver<bool>, value: bool) -> bool {
     told.wait_for(|told| *told == value).await.is_ok()
 }
 
-/// Follows for ever. Returns why that cannot be.
-async fn follow(path: &Path, changes: &Changes) -> io::Error {
+/// Follows for ever. Returns why that cannot be. Says that it can again, where it was `lost`.
+async fn follow(path: &Path, changes: &Changes, mut lost: bool) -> io::Error {
     loop {
         // What is on the way may be another after each change.
         let watcher = match Watcher::new(path) {
             Ok(watcher) => watcher,
             Err(error) => return error,
         };
+        if std::mem::take(&mut lost) {
+            tracing::info!("{} is watched again", path.display());
+        }
         // It may have changed before it was watched.
         changes.tell(Wanted::Reload(Why::File));
         if let Err(error) = watcher.changed().await {

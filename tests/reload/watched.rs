@@ -139,5 +139,8 @@ fn a_watch_that_is_lost_is_told_and_told_again_when_it_is_lost_anew() {
         std::thread::sleep(Duration::from_secs(6));
         assert_eq!(losses(), times, "once each: {}", sluice.log());
         std::fs::rename(&away, &there).expect("it is renamed");
+        wait_for("the return to be told", || {
+            (sluice.log().matches("is watched again").count() == times).then_some(())
+        });
     }
 }
