@@ -35,6 +35,13 @@ impl fmt::Debug for StreamText {
 ///
 /// The file, or the stream, is not TOML. Neither is shown.
 pub fn with_stream(text: &str, name: &StreamKey, stream: Option<&StreamText>) -> Result<String, NotToml> {
+    let edited = edited(text, name, stream)?;
+    // Reading takes the one for the other. Whoever looks for what was changed would find every line.
+    let ends_by_both = text.split_once('\n').is_some_and(|(first, _)| first.ends_with('\r'));
+    Ok(if ends_by_both { edited.replace("\r\n", "\n").replace('\n', "\r\n") } else { edited })
+}
+
+fn edited(text: &str, name: &StreamKey, stream: Option<&StreamText>) -> Result<String, NotToml> {
     let mut document: DocumentMut = text.parse().map_err(NotToml::of)?;
     let Some(StreamText(lines)) = stream else {
         if let Some(streams) = document.get_mut("streams").and_then(Item::as_table_like_mut) {
@@ -106,8 +113,12 @@ source = \"demo\"
 ";
 
     fn edited(name: &str, stream: Option<&str>) -> String {
+        edited_of(FILE, name, stream)
+    }
+
+    fn edited_of(text: &str, name: &str, stream: Option<&str>) -> String {
         let stream = stream.map(|lines| StreamText::new(lines.to_owned()));
-        with_stream(FILE, &name.parse().expect(name), stream.as_ref()).expect("TOML")
+        with_stream(text, &name.parse().expect(name), stream.as_ref()).expect("TOML")
     }
 
     #[test]
@@ -115,6 +126,16 @@ source = \"demo\"
         let new = "source = \"rtsp://user:new@192.0.2.10/main\"\n";
         let expected = FILE.replace(":old@", ":new@").replace("rtsp_transport = \"udp\"\n", "");
         assert_eq!(edited("gate", Some(new)), expected);
+    }
+
+    #[test]
+    fn lines_end_as_they_did() {
+        let dos = |text: &str| text.replace('\n', "\r\n");
+        for stream in [Some("source = \"rtsp://user:new@192.0.2.10/main\"\n"), None] {
+            let edited = edited("gate", stream);
+            assert_eq!(edited_of(&dos(FILE), "gate", stream), dos(&edited));
+        }
+        assert_eq!(edited_of(&dos(FILE), "nobody", None), dos(FILE));
     }
 
     #[test]

@@ -88,11 +88,20 @@ pub(crate) const API: &str = "API";
 pub(crate) struct Text {
     name: Arc<str>,
     redacted: Arc<str>,
+    /// Where its lines end: each key of a file asks for the number of its own.
+    ends: Arc<[usize]>,
 }
 
 impl Text {
     pub(crate) fn new(name: &str, raw: &str) -> Self {
-        Self { name: redact(name).into(), redacted: redact(raw).into() }
+        let redacted = redact(raw);
+        let ends = redacted.match_indices('\n').map(|(at, _)| at).collect();
+        Self { name: redact(name).into(), redacted: redacted.into(), ends }
+    }
+
+    /// The line that a byte is in, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.ends.partition_point(|end| *end < at) + 1
     }
 
     /// The same with the bytes of `hidden` left out: values of keys that nobody knows, which may be secrets.
@@ -162,10 +171,7 @@ impl Place {
             ENVIRONMENT => Given::Variable,
             COMMAND_LINE => Given::Argument,
             API => Given::Api,
-            name => {
-                let above = &self.text.redacted[..self.span.start];
-                Given::File(name.to_owned(), above.matches('\n').count() + 1)
-            }
+            name => Given::File(name.to_owned(), self.text.line(self.span.start)),
         }
     }
 }
@@ -202,7 +208,7 @@ impl Problem {
     fn told(&self) -> Mistake {
         let place = self.text.as_ref().map(|text| {
             let above = text.redacted.get(..self.offset()).unwrap_or_default();
-            let (line, start) = (above.matches('\n').count() + 1, above.rfind('\n').map_or(0, |end| end + 1));
+            let (line, start) = (text.line(self.offset()), above.rfind('\n').map_or(0, |end| end + 1));
             format!("{}:{line}:{}", text.name, above[start..].chars().count() + 1)
         });
         let words = [Some(&self.label), self.help.as_ref()];

@@ -327,6 +327,12 @@ impl Loader {
         let table = path.join(".");
         let example = match (self.schema.resolve(path), path) {
             (Ok(Node::Rows), _) => format!("write [[{table}]] and its keys below it"),
+            (_, [""] | []) => {
+                let problem = Problem::new("there is no key before the `=`".to_owned());
+                return self
+                    .problems
+                    .push(problem.at(place, "write KEY=VALUE, as in udp.port=8189".to_owned()));
+            }
             (_, ["streams"]) => "write streams.NAME.source = ...".to_owned(),
             (_, ["streams", name]) => format!("write streams.{name}.source = ..."),
             _ => format!("write {table}.KEY = ..."),

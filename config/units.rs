@@ -168,7 +168,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
             return Err(UnitError { why: "has no unit", suggestion });
         }
         Some(parts) => parts,
-        None => return Err(UnitError { why: WHY, suggestion: fraction_of_seconds(text) }),
+        None if is_long(text) => {
+            return Err(UnitError { why: "is longer than can be counted", suggestion: None });
+        }
+        None => {
+            return Err(UnitError { why: WHY, suggestion: fraction_of_seconds(text).or_else(|| sum(text)) });
+        }
     };
     let Some((_, factor)) = TIME_UNITS.iter().find(|(name, _)| *name == unit) else {
         let meant = match unit.to_ascii_lowercase().as_str() {
@@ -176,6 +181,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
             "msec" | "millis" | "milliseconds" => Some("ms"),
             "min" | "mins" | "minute" | "minutes" => Some("m"),
             "hour" | "hours" => Some("h"),
+            "d" | "day" | "days" => {
+                let hours = number.checked_mul(24).map(|hours| format!("{hours}h"));
+                return Err(UnitError { why: WHY, suggestion: hours });
+            }
             folded => TIME_UNITS.iter().find(|(name, _)| *name == folded).map(|(name, _)| *name),
         };
         let suggestion =
@@ -208,6 +217,30 @@ fn split(text: &str) -> Option<(u64, &str)> {
         return None;
     }
     Some((number.parse().ok()?, unit))
+}
+
+/// Whether a number is more than can be counted, whatever its unit.
+fn is_long(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    digits > 0 && text[..digits].parse::<u64>().is_err()
+}
+
+/// `1m30s` is `90s`.
+fn sum(text: &str) -> Option<String> {
+    let (mut rest, mut millis) = (text.trim(), 0_u64);
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(end);
+        let factor = match unit.trim() {
+            "d" => 24 * 3_600_000,
+            unit => TIME_UNITS.iter().find(|(name, _)| *name == unit)?.1,
+        };
+        millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+        rest = next;
+    }
+    Some(format_duration(Duration::from_millis(millis))).filter(|text| text != "0s")
 }
 
 /// `1.5s` is `1500ms`.
@@ -306,17 +339,25 @@ mod tests {
             ("2sec", Some("2s")),
             ("5 minutes", Some("5m")),
             ("1.5s", Some("1500ms")),
-            ("1m30s", None),
+            ("1m30s", Some("90s")),
+            ("168h1s", Some("604801s")),
+            ("1d12h", Some("36h")),
+            ("1m30", None),
+            ("1m-1s", None),
             ("", None),
             ("s", None),
             ("-1s", None),
-            ("1d", None),
+            ("1d", Some("24h")),
+            ("7 days", Some("168h")),
             ("99999999999999999h", None),
             ("18446744073709551615", None),
             ("99999999999999999H", None),
         ] {
             let error = parse_duration(text).expect_err(text);
             assert_eq!(error.suggestion.as_deref(), meant, "{text}");
+        }
+        for text in ["999999999999999999999h", "99999999999999999h", "99999999999999999999"] {
+            assert_eq!(parse_duration(text).expect_err(text).why, "is longer than can be counted", "{text}");
         }
     }
 

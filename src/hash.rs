@@ -3,7 +3,7 @@
 //!
 //! Owns the asking. What a hash is, `http::access::passwords` says.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, read};
@@ -36,8 +36,15 @@ fn asked() -> io::Result<String> {
             password
         }
         false => {
-            let mut line = String::new();
-            io::stdin().lock().read_line(&mut line)?;
+            let (mut line, mut more) = (String::new(), [0]);
+            let mut input = io::stdin().lock();
+            // Longer than any password, and no file: what is behind it is looked at for a byte.
+            input.by_ref().take(2 * LONGEST as u64).read_line(&mut line)?;
+            if line.ends_with('\n') && input.read(&mut more)? > 0 {
+                return Err(io::Error::other(
+                    "more than one line came, and a password is one: send it alone",
+                ));
+            }
             line.trim_end_matches(['\r', '\n']).to_owned()
         }
     };

@@ -150,7 +150,16 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let Cli { command, serve } = Cli::try_parse().unwrap_or_else(|error| {
+    let parsed = match Cli::try_parse() {
+        // Help and version are all that was asked for.
+        Err(asked) if !asked.use_stderr() => {
+            let (text, is_terminal) = (asked.render(), std::io::stdout().is_terminal());
+            let text = if is_terminal { text.ansi().to_string() } else { text.to_string() };
+            return print(text.trim_end());
+        }
+        parsed => parsed,
+    };
+    let Cli { command, serve } = parsed.unwrap_or_else(|error| {
         let first = std::env::args().nth(1).unwrap_or_default();
         // A command's own options are not those of the configuration.
         let error =
@@ -351,6 +360,12 @@ fn serve(configured: &Configured, qr: bool, log: Logging) -> anyhow::Result<Exit
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        if hangup.is_none() && configured.path().is_some() {
+            tracing::info!(
+                "SIGHUP is ignored, as whoever started this wanted (nohup): the configuration is read again by \
+                 POST /api/v1/config/reload"
+            );
+        }
         ignore_signals()?;
         let mut manager = Manager::find()?;
         let mut server = Server::start(configured, env!("COMMIT_OF_BUILD"), log).await?;

@@ -1,5 +1,7 @@
 //! What can only be seen when everything was read: keys that do not go together, and streams and users that lack one.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::Loader;
 use crate::{
     Acme, Config, Line, RtspUrl, Stream, StreamKey, StreamPattern, Transport, error::Problem, template,
@@ -9,6 +11,7 @@ impl Loader {
     /// Looks at everything.
     pub(super) fn check(&mut self) {
         self.check_ports();
+        self.check_listeners();
         self.check_reconnect();
         self.check_tls();
         self.check_users();
@@ -29,6 +32,40 @@ impl Loader {
                     format!("{count} shards from `{key}` = {port} need ports up to {last}"),
                     format!("at most {highest} for {count} shards"),
                 );
+            }
+        }
+    }
+
+    /// Listeners that would take each other's port.
+    fn check_listeners(&mut self) {
+        let config = &self.draft.config;
+        let listeners = [
+            ("http.listen", Some(config.http.listen)),
+            ("admin.listen", Some(config.admin.listen)),
+            ("metrics.listen", config.metrics.listen),
+            ("pprof.listen", config.pprof.listen),
+            ("ice.tcp_listen", config.ice.tcp_listen),
+        ];
+        // Each shard has one of these, from the first on.
+        let shards = u32::from(config.shards.count.max(1));
+        let listeners: Vec<(&str, SocketAddr, u32)> = listeners
+            .into_iter()
+            .filter_map(|(key, at)| Some((key, at?, if key == "ice.tcp_listen" { shards } else { 1 })))
+            .filter(|(_, at, _)| at.port() != 0)
+            .collect();
+        for (index, &(key, at, ports)) in listeners.iter().enumerate() {
+            for &(other, there, more) in &listeners[..index] {
+                let first = |at: SocketAddr| u32::from(at.port());
+                let apart = first(at) + ports <= first(there) || first(there) + more <= first(at);
+                if !apart && meet(at.ip(), there.ip()) {
+                    self.conflict(
+                        [key, other],
+                        format!(
+                            "`{key}` = {at} and `{other}` = {there}: only one of them can have that port"
+                        ),
+                        format!("give {key} another port"),
+                    );
+                }
             }
         }
     }
@@ -199,4 +236,11 @@ impl Loader {
             self.conflict([&key, &key], format!("`{table}.on_demand`: {why}"), "leave it out".to_owned());
         }
     }
+}
+
+/// Whether two listeners on these addresses cannot have one port: `[::]` takes IPv4 along.
+fn meet(one: IpAddr, other: IpAddr) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    let takes = |all: IpAddr, other: IpAddr| all.is_unspecified() && (all.is_ipv6() || other.is_ipv4());
+    one == other || takes(one, other) || takes(other, one)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -60,10 +61,23 @@ fn read(path: &Path) -> Result<String, (String, &'static str)> {
             }
             ErrorKind::IsADirectory => "name the file in it, as in -c /etc/sluice/sluice.toml",
             ErrorKind::PermissionDenied => "let the user read it that Sluice runs as",
-            _ => "name another file",
+            ErrorKind::InvalidInput | ErrorKind::NotADirectory => "name another file",
+            // No word of the standard library is for these two (ENFILE, EMFILE).
+            _ if matches!(error.raw_os_error(), Some(23 | 24)) => {
+                "let more files be open: LimitNOFILE= in the unit, `ulimit -n` in a shell, fs.file-max of the machine"
+            }
+            _ => "look at the disk that it is on, and try again",
         };
         (error.to_string(), way_out)
     };
+    let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
+    // One without a writer would keep us for ever, and `-c <(command)` has one.
+    if kind.is_fifo() && !path.starts_with("/dev/fd") && !path.starts_with("/proc") {
+        return Err((
+            "it is a pipe".to_owned(),
+            "give a regular file, or /dev/stdin for what another command writes",
+        ));
+    }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -613,3 +613,61 @@ fn media_and_certificates_that_do_not_fit_the_line() {
         load(file(&format!("[streams.yard]\nsource = \"{fits}\"\n"))).expect(fits);
     }
 }
+
+#[test]
+fn listeners_that_would_have_one_port_are_told_before_the_kernel_does() {
+    for (text, keys) in [
+        (
+            "http.listen = ':8000'\nadmin.listen = '127.0.0.1:8000'\n",
+            "`admin.listen` = 127.0.0.1:8000 and `http.listen`",
+        ),
+        (
+            "http.listen = '0.0.0.0:9997'\n",
+            "`admin.listen` = 127.0.0.1:9997 and `http.listen` = 0.0.0.0:9997",
+        ),
+        (
+            "metrics.listen = ':8000'\npprof.listen = ':8000'\n",
+            "`pprof.listen` = [::]:8000 and `metrics.listen`",
+        ),
+        (
+            "http.listen = ':8000'\nice.tcp_listen = ':8000'\n",
+            "`ice.tcp_listen` = [::]:8000 and `http.listen`",
+        ),
+        (
+            "http.listen = ':8003'\nice.tcp_listen = ':8000'\nshards.count = 4\n",
+            "only one of them can have that port",
+        ),
+    ] {
+        let said = load(file(text)).expect_err(text).to_string();
+        assert!(said.contains(keys) && said.contains("another port"), "{text}: {said}");
+        assert!(said.ends_with("1 problem in the configuration"), "{text}: {said}");
+    }
+    for text in [
+        "http.listen = '192.0.2.1:8000'\nadmin.listen = '127.0.0.1:8000'\n",
+        "http.listen = '0.0.0.0:8000'\nadmin.listen = '[::1]:8000'\n",
+        "http.listen = ':8004'\nice.tcp_listen = ':8000'\nshards.count = 4\n",
+        "http.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'\n",
+        // UDP is another matter.
+        "http.listen = ':8189'\nudp.port = 8189\n",
+    ] {
+        load(file(text)).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+#[test]
+fn a_value_without_a_key_is_told_as_one() {
+    let inputs = Inputs { sets: vec!["=5".to_owned()], ..Inputs::default() };
+    let said = load(inputs).expect_err("no key").to_string();
+    assert!(said.contains("there is no key before the `=`") && said.contains("udp.port=8189"), "{said}");
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_keeps_nobody() {
+    let pipe = std::env::temp_dir().join(format!("sluice-pipe-{}", std::process::id()));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there");
+    assert!(made.success());
+    let error = load(Inputs { file: Some(File::Path(pipe.clone())), ..Inputs::default() });
+    let _ = std::fs::remove_file(&pipe);
+    let said = error.expect_err("a pipe").to_string();
+    assert!(said.contains("it is a pipe") && said.contains("regular file"), "{said}");
+}

@@ -75,3 +75,31 @@ fn every_key_is_there_in_order_and_no_secret_is() {
     assert!(told.take(known.len()).eq(known.iter().map(String::as_str)));
     assert!(!format!("{settings:?}").contains("canary"), "{settings:?}");
 }
+
+/// Time that this thread had a processor.
+fn used() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    stat.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok()).expect("a number")
+}
+
+#[test]
+fn what_reading_takes_grows_with_the_file_and_not_with_its_square() {
+    let took = |streams: usize| {
+        let text: String = (0..streams)
+            .map(|number| format!("[streams.cam{number}]\nsource = \"rtsp://user@192.0.2.1/{number}\"\n"))
+            .collect();
+        let once = || {
+            let file = Some(File::Text { name: "a.toml".to_owned(), text: text.clone() });
+            let before = used();
+            assert_eq!(
+                sluice_config::load(Inputs { file, ..Inputs::default() }).expect("a good file").streams.len(),
+                streams
+            );
+            used() - before
+        };
+        (0..3).map(|_| once()).min().expect("three")
+    };
+    let (small, large) = (took(1_000), took(8_000));
+    // Eight times as many: with the square of them it was forty times as much and more.
+    assert!(large < 20 * small, "{small} ns for 1,000 streams, {large} ns for 8,000");
+}

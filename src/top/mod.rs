@@ -94,9 +94,13 @@ pub fn run(options: &Options) -> ExitCode {
         Err(error) => return complain(&error, NOT_REACHED),
     };
     if options.once {
-        // Where nobody reads it the exit code still tells.
-        let _ = std::io::stdout().write_all(text::of(&address, &first).as_bytes());
-        return ExitCode::SUCCESS;
+        return match std::io::stdout().write_all(text::of(&address, &first).as_bytes()) {
+            // Whoever closes it has read enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                complain(&format!("cannot write to standard output: {error}"), CANNOT_RUN)
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     if !std::io::stdout().is_terminal() {
         return complain(&"standard output is no terminal: --once prints everything once", CANNOT_RUN);

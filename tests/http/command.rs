@@ -250,7 +250,14 @@ fn the_first_lines_say_what_a_person_needs_next() {
 #[test]
 fn what_could_not_be_printed_is_no_success() {
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("it is there");
-    for arguments in [&["schema"][..], &["config"], &["config", "--json"]] {
+    for arguments in [
+        &["schema"][..],
+        &["config"],
+        &["config", "--json"],
+        &["--version"],
+        &["--help"],
+        &["load", "whep", "--help"],
+    ] {
         let output = SLUICE.command().args(arguments).stdout(full()).output().expect("it runs");
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
