@@ -22,7 +22,7 @@ use super::mediamtx::metrics::{self as theirs, Which};
 use super::mediamtx::{self, MediaMtx};
 use super::operator_page;
 use super::pages;
-use super::problem::Problem;
+use super::problem::{Problem, wrong_method};
 use super::profiles::{self, Profiles};
 use crate::operator::Operator;
 use crate::ops::metrics::Metrics;
@@ -77,6 +77,7 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .merge(mediamtx::routes(mediamtx))
         .merge(drain::routes(drained))
         .merge(operator_page::routes())
+        .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(operators, operators::check))
         .layer(from_fn_with_state(hosts, hosts::check))
         .layer(from_fn(pages::for_people))
@@ -94,6 +95,7 @@ pub fn metrics_alone(admin: Arc<Admin>) -> Router {
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such page: /metrics is all that is here")
         })
+        .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(hosts, hosts::check))
         .layer(from_fn(pages::for_people))
 }

@@ -17,6 +17,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::extract::Bare;
+use super::json;
 use super::problem::{Body, Problem};
 use super::request::Head;
 use super::same_origin;
@@ -116,7 +117,7 @@ pub(super) async fn begin(
         Order::default()
     } else {
         let bad = |error| format!("no JSON as in {{\"timeout\":\"10m\"}}: {error}");
-        serde_json::from_slice(&request.body).map_err(|error| refused(StatusCode::BAD_REQUEST, bad(error)))?
+        json::read(&request.body).map_err(|error| refused(StatusCode::BAD_REQUEST, bad(error)))?
     };
     let (drain, now) = (&drained.drain, Instant::now());
     match &order.timeout {

@@ -16,6 +16,7 @@ pub mod drain;
 mod extract;
 mod h2;
 pub mod hosts;
+mod json;
 mod layers;
 pub mod listen;
 pub mod made;

@@ -38,6 +38,14 @@ pub struct Problem {
     pub mistakes: Vec<Mistake>,
 }
 
+/// What a path answers that does not take the method; its `Allow` says which it does.
+pub(super) async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path does not take that method: Allow lists those that it does",
+    )
+}
+
 /// What could be sent to prove who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenge {

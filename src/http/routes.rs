@@ -13,7 +13,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use sluice_config::Action;
+use sluice_config::{Action, StreamName};
 
 use super::access::{Access, Asked, Grant};
 use super::cors::Origins;
@@ -21,7 +21,7 @@ use super::counted::Route;
 use super::extract::Named;
 use super::listen::ClientLimits;
 use super::path::{StreamPath, What, encode};
-use super::problem::Problem;
+use super::problem::{Problem, wrong_method};
 use super::request::Head;
 use super::streams::StreamList;
 use super::whep::{Next, Whep, unknown_stream};
@@ -51,6 +51,7 @@ pub fn public(state: Public) -> Router {
         .route("/static/{file}", get(file))
         .route("/metrics", get(elsewhere))
         .fallback(of_stream)
+        .method_not_allowed_fallback(wrong_method)
         .with_state(state)
 }
 
@@ -122,10 +123,17 @@ impl Public {
         self.access.ask(head, Asked { action: Action::Read, stream, looks: true }).await
     }
 
+    /// The same of one stream by its name: what can be none is nobody's to judge.
+    async fn looks_at(&self, head: &Head, stream: &str) -> Result<Grant, Problem> {
+        named(stream)?;
+        self.looks(head, Some(stream)).await
+    }
+
     /// The page itself explains a missing stream in words, so it is served with 404 then; but not to those who may not
     /// know which there are. Whom a password could help, the browser asks for one.
     async fn player(&self, stream: &str, depth: usize, head: &Head) -> Response {
-        let exists = match self.looks(head, Some(stream)).await {
+        let exists = match self.looks_at(head, stream).await {
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => false,
             Ok(_) => self.whep.knows(stream),
             Err(problem) if problem.status == StatusCode::FORBIDDEN => true,
             Err(problem) => return pages::refused(problem),
@@ -136,7 +144,7 @@ impl Public {
     }
 
     async fn frame(&self, stream: &str, head: &Head) -> Response {
-        let answered = self.looks(head, Some(stream)).await.and_then(|grant| {
+        let answered = self.looks_at(head, stream).await.and_then(|grant| {
             contain(|| {
                 let Some(stream) = self.whep.registry.stream(stream) else {
                     let is_known = self.whep.knows(stream);
@@ -183,6 +191,7 @@ impl Public {
         stream: &str,
         to: To<'_>,
     ) -> Result<Response, Problem> {
+        named(stream)?;
         let looks = head.method != Method::POST || !matches!(to, To::Endpoint);
         let asked = Asked { action: Action::Read, stream: Some(stream), looks };
         let grant = self.access.ask(&head, asked).await?;
@@ -219,6 +228,11 @@ enum To<'a> {
 fn to_page(last: &str, head: &Head) -> Response {
     let query = head.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     Redirect::temporary(&format!("./{}/{query}", encode(last))).into_response()
+}
+
+/// Refuses what no stream can be called.
+fn named(stream: &str) -> Result<(), Problem> {
+    stream.parse::<StreamName>().map(drop).map_err(|_| unknown_stream(stream))
 }
 
 /// A panic on somebody's input is an answer to that request, and nothing more.

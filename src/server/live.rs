@@ -136,6 +136,7 @@ impl Live {
         let before = self.listeners.hints(&self.now.effective.config.access);
         let applied = self.apply(next, true).await?;
         self.acme.notify_one();
+        self.tables.access.look_again();
         tracing::info!("{why}: the configuration was read again: {applied}");
         let now = self.listeners.hints(&self.now.effective.config.access);
         for Hint { is_open, text } in now.into_iter().filter(|hint| !before.contains(hint)) {

@@ -17,7 +17,12 @@ pub struct Right {
     pub until: Option<SystemTime>,
     /// The number of the configuration that it was given by.
     pub as_of: u64,
+    /// The key that the proof was signed with, where one was.
+    pub key: Option<KeyMark>,
 }
+
+/// Tells keys apart, and says nothing of them.
+pub type KeyMark = [u8; 16];
 
 /// What a right was given for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +44,7 @@ pub enum Proof {
 impl Right {
     /// What needs no name.
     pub fn nameless(proof: Proof, as_of: u64) -> Right {
-        Right { who: None, proof, until: None, as_of }
+        Right { who: None, proof, until: None, as_of, key: None }
     }
 
     /// Whether its time is over.

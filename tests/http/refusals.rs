@@ -42,3 +42,41 @@ fn a_query_that_says_one_thing_twice_is_refused_as_all_else_is() {
     let sentence = refused(&twice, 400);
     assert!(sentence.contains("give each key once") && sentence.contains("seconds"), "{sentence}");
 }
+
+#[test]
+fn what_a_path_does_not_take_is_refused_as_all_else_is() {
+    let sluice = playing(&["--set", "metrics.listen=127.0.0.1:0"]);
+    for (method, path, allow) in [
+        ("POST", "/api/v1/streams", "GET"),
+        ("PATCH", "/api/v1/streams/demo", "PUT"),
+        ("DELETE", "/api/v1/tokens", "POST"),
+        ("PUT", "/api/v1/drain", "DELETE"),
+        ("POST", "/metrics", "GET"),
+        ("POST", "/readyz", "GET"),
+    ] {
+        let answer = Request::new(method, path).send(sluice.admin);
+        let sentence = refused(&answer, 405);
+        assert!(sentence.contains("Allow"), "{method} {path}: {sentence}");
+        assert!(answer.header("allow").is_some_and(|all| all.contains(allow)), "{method} {path}: {answer:?}");
+    }
+    let answer = sluice.request(Request::new("POST", "/streams.json"));
+    refused(&answer, 405);
+    assert!(answer.header("allow").is_some_and(|all| all.contains("GET")), "{answer:?}");
+}
+
+#[test]
+fn json_that_says_one_thing_twice_is_refused() {
+    let sluice = playing(&[]);
+    for (method, path, body) in [
+        ("POST", "/api/v1/tokens", "{\"streams\":[\"demo\"],\"streams\":[\"*\"],\"for\":\"1m\"}"),
+        ("PUT", "/api/v1/streams/gate", "{\"source\":\"demo\",\"source\":\"demo\"}"),
+        ("POST", "/api/v1/drain", "{\"timeout\":\"1h\",\"timeout\":\"2h\"}"),
+        ("PUT", "/api/v1/log/level", "{\"streams\":{\"demo\":\"debug\",\"demo\":\"info\"}}"),
+    ] {
+        let sentence = refused(&Request::new(method, path).body(body).send(sluice.admin), 400);
+        assert!(sentence.contains("stands there twice"), "{method} {path}: {sentence}");
+    }
+    let add = Request::new("POST", "/v3/config/paths/add/gate").body("{\"source\":\"a\",\"source\":\"b\"}");
+    assert_eq!(add.send(sluice.admin).status, 400);
+    assert_eq!(Request::get("/api/v1/drain").send(sluice.admin).json()["draining"], false);
+}

@@ -1,13 +1,15 @@
 //! What was decided, as lines of the log (target `sluice::access`) and as counts.
 //!
 //! Owns how often the same is told: at once, and then how often again, once a period. What is changed is told always, and
-//! no address can use up the lines of others. Nothing that a client said but names is in a line, and those are short.
+//! no address can use up the lines of others. Nothing that a client said but names is in a line, and those are short; of
+//! who is not let in, only names that somebody has.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::hmac;
 use sluice_config::Action;
 use sluice_media::shown;
 
@@ -85,8 +87,9 @@ enum Telling {
 }
 
 /// Tells and counts.
-#[derive(Debug)]
 pub struct Audit {
+    /// Of names that nobody has.
+    key: hmac::Key,
     /// Counts.
     pub decisions: Arc<Decisions>,
     /// What let somebody in, and refusals.
@@ -98,7 +101,16 @@ pub struct Audit {
 impl Audit {
     /// Counts there.
     pub fn new(decisions: Arc<Decisions>) -> Audit {
-        Audit { decisions, told: Mutex::default(), rest: Mutex::default() }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>());
+        Audit { key, decisions, told: Mutex::default(), rest: Mutex::default() }
+    }
+
+    /// What stands in a line for a name that nobody has here: it may be a password or a token in the wrong box. The same name
+    /// has the same word until the end of the process.
+    pub fn stranger(&self, name: &str) -> String {
+        let tag = hmac::sign(&self.key, name.as_bytes());
+        let digits: String = tag.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("unknown:{digits}")
     }
 
     /// Tells of a decision, and counts it.

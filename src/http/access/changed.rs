@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn who_would_not_be_let_in_now_ends_and_nobody_else() {
-        let right = |proof| Right { who: Some("ann".into()), proof, until: None, as_of: 1 };
+        let right = |proof| Right { who: Some("ann".into()), proof, until: None, as_of: 1, key: None };
         for (before, now, proof, ends) in [
             (ANN, ANN, Proof::Password, false),
             (ANN, "", Proof::Password, false),

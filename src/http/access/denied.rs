@@ -23,6 +23,8 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Denied {
     /// Who it seems to be.
     pub(super) who: Option<Arc<str>>,
+    /// Whether that was proved, and is not only said.
+    pub(super) is_proved: bool,
     /// What it is counted as.
     pub(super) outcome: Outcome,
     /// Why, for an operator.
@@ -33,7 +35,7 @@ pub(super) struct Denied {
 impl Denied {
     fn new(outcome: Outcome, who: &str, why: impl Into<String>) -> Denied {
         let who = Some(who).filter(|who| !who.is_empty()).map(Arc::from);
-        Denied { who, outcome, why: why.into(), retry_after: None }
+        Denied { who, is_proved: false, outcome, why: why.into(), retry_after: None }
     }
 
     /// Nobody said who asks.
@@ -58,7 +60,11 @@ impl Denied {
 
     /// It is true, and no right to this.
     pub(super) fn forbidden(who: Option<Arc<str>>) -> Denied {
-        Denied { who, ..Denied::new(Outcome::Forbidden, "", "no right to it, or not from there") }
+        Denied {
+            who,
+            is_proved: true,
+            ..Denied::new(Outcome::Forbidden, "", "no right to it, or not from there")
+        }
     }
 
     /// Too many wrong ones came from there.
@@ -117,6 +123,12 @@ impl Denied {
             Outcome::Unknown | Outcome::Wrong | Outcome::Allowed => {
                 (StatusCode::UNAUTHORIZED, "the name, the password or the token is wrong".to_owned())
             }
+        };
+        let (status, detail) = match credentials {
+            Credentials::Unreadable(fault) if self.outcome == Outcome::Wrong => {
+                (fault.status(), fault.way_out())
+            }
+            _ => (status, detail),
         };
         let challenge = match credentials.may_be_asked() {
             true if is_of_script(head, knows) => Challenge::Script,

@@ -94,10 +94,10 @@ impl Hook {
         let answer = tokio::time::timeout(self.timeout, asked).await;
         let (status, _) = answer.unwrap_or(Err(AskError::Late(self.timeout)))?;
         let yes = match status.as_u16() {
-            200..=299 => true,
-            // It is too busy to say, or did not get the question.
-            408 | 429 => return Err(AskError::Status(status.as_u16())),
-            400..=499 => false,
+            200..=209 => true,
+            // It did not get the question.
+            408 => return Err(AskError::Status(408)),
+            400..=409 => false,
             other => return Err(AskError::Status(other)),
         };
         if !self.cache.is_zero() {

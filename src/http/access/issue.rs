@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use super::token::{LONGEST, STREAMS_MAX};
 use super::{Access, Grant};
 use crate::http::extract::Bare;
+use crate::http::json;
 use crate::http::problem::{Body, Problem};
 use crate::http::request::Head;
 use crate::http::same_origin;
@@ -95,7 +96,7 @@ pub(in crate::http) async fn make(
     let no_json = |why: &dyn std::fmt::Display| {
         bad(format!("no JSON as in {{\"streams\":[\"gate\"],\"for\":\"10m\"}}: {why}"))
     };
-    let json: serde_json::Value = serde_json::from_slice(&request.body).map_err(|error| no_json(&error))?;
+    let json: serde_json::Value = json::read(&request.body).map_err(|error| no_json(&error))?;
     // A list would be taken for the keys in their order.
     if !json.is_object() {
         return Err(no_json(&"it is no object"));

@@ -5,14 +5,21 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::rsa::{self, PublicEncryptingKey};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
-use serde::Deserialize;
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Header, Validation, decode, decode_header};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sluice_config::{Action, Jwt, JwtAlgorithm, Pattern};
 
 use super::rules::Streams;
+use crate::http::json::Once;
+use crate::session::right::KeyMark;
 
 /// How far the clock of whoever signs may be from ours. More lets tokens live longer than they say.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -20,18 +27,37 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// Keys of a set that are taken. More make a token without a key id cost more signatures.
 const KEYS_MAX: usize = 64;
 
+/// What is wrong with a key that no signature can be checked with.
+const UNUSABLE: &str = "no signature can be checked with this key: RSA takes 2048 to 8192 bits and an odd exponent from 3, \
+                        and a point has to be on its curve";
+
 /// Streams that one token may name.
 const STREAMS_MAX: usize = 256;
 
 /// The keys that tokens are checked with.
 #[derive(Debug, Default)]
-pub struct Keys(Vec<Key>);
+pub struct Keys {
+    keys: Vec<Key>,
+    /// Keys beside them that are for signatures and can check none.
+    broken: usize,
+}
 
 #[derive(Debug)]
 struct Key {
     id: Option<String>,
     algorithm: Algorithm,
     key: DecodingKey,
+    mark: KeyMark,
+}
+
+/// What a set has of one key.
+enum Read {
+    /// It can check signatures.
+    Good(Key),
+    /// It is for signatures, and can check none.
+    Broken,
+    /// It is for something else, or of a kind that is not known.
+    Other,
 }
 
 /// What a good token gives.
@@ -43,6 +69,8 @@ pub struct Given {
     pub streams: Streams,
     /// When it ends, leeway and all.
     pub until: SystemTime,
+    /// Which key signed it.
+    pub key: KeyMark,
 }
 
 /// Why a token gives nothing.
@@ -71,6 +99,9 @@ pub enum KeysError {
     /// A public key and a secret are different things.
     #[error("access.jwt.algorithm is not one of this key's kind")]
     Kind,
+    /// A key in PEM that checks nothing.
+    #[error("{UNUSABLE}")]
+    Unusable,
     /// A set without a usable key.
     #[error("none of the {0} keys in the set can check a signature")]
     None(usize),
@@ -98,15 +129,17 @@ pub enum KeysError {
     Secrets,
 }
 
-/// The claims that are read beside those that the library checks.
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    exp: Value,
-    #[serde(default)]
-    sub: Value,
-    #[serde(flatten)]
-    others: Map<String, Value>,
+/// The claims that are read beside those that the library checks, each of which is there once: whoever looks at a token before
+/// us may see the other one (RFC 7519 §4).
+struct Claims(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Claims, D::Error> {
+        match Once::deserialize(deserializer)? {
+            Once(Value::Object(claims)) => Ok(Claims(claims)),
+            Once(_) => Err(D::Error::custom("claims are an object")),
+        }
+    }
 }
 
 /// Whether a text has the form of one: three parts.
@@ -135,7 +168,8 @@ impl Keys {
                 _ => DecodingKey::from_rsa_pem(pem),
             };
             let key = key.map_err(|_| KeysError::Kind)?;
-            return Ok(Keys(vec![Key { id: None, algorithm, key }]));
+            let key = Key::new(None, algorithm, key).ok_or(KeysError::Unusable)?;
+            return Ok(Keys { keys: vec![key], broken: 0 });
         }
         Keys::of_set(text, pinned, true)
     }
@@ -159,14 +193,21 @@ impl Keys {
             return Err(KeysError::Private);
         }
         let keys = keys.into_iter().filter(|key| secrets || !is_secret(key));
-        // A key of a kind that is not known is no reason to refuse the others.
-        let keys = keys.filter_map(|key| Key::of(&serde_json::from_value(key).ok()?, pinned).transpose());
-        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
-        if keys.len() > KEYS_MAX {
-            return Err(KeysError::Many(keys.len()));
+        let mut read = Keys::default();
+        for key in keys {
+            // One of a kind that is not known is no reason to refuse the others.
+            let Ok(key) = serde_json::from_value(key) else { continue };
+            match Key::of(&key, pinned)? {
+                Read::Good(key) => read.keys.push(key),
+                Read::Broken => read.broken += 1,
+                Read::Other => {}
+            }
         }
-        match (keys.is_empty(), hidden) {
-            (false, _) => Ok(Keys(keys)),
+        if read.len() > KEYS_MAX {
+            return Err(KeysError::Many(read.len()));
+        }
+        match (read.keys.is_empty(), hidden) {
+            (false, _) => Ok(read),
             (true, true) => Err(KeysError::Secrets),
             (true, false) => Err(KeysError::None(all)),
         }
@@ -174,7 +215,22 @@ impl Keys {
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
+    }
+
+    /// How many more are for signatures, and can check none.
+    pub fn broken(&self) -> usize {
+        self.broken
+    }
+
+    /// Whether that one is among them.
+    pub fn have(&self, key: &KeyMark) -> bool {
+        self.keys.iter().any(|own| own.mark == *key)
+    }
+
+    /// How many of them are not among `others`.
+    pub fn beside(&self, others: &Keys) -> usize {
+        self.keys.iter().filter(|key| !others.have(&key.mark)).count()
     }
 
     /// What `token` gives for `action`.
@@ -187,33 +243,34 @@ impl Keys {
         if header.crit.is_some() {
             return Err(JwtError::Wrong("it says that something must be understood that is not"));
         }
-        let claims = self.verified(token, &header, rules)?;
+        let (Claims(claims), key) = self.verified(token, &header, rules)?;
         // The library takes a list of issuers, too.
-        if !rules.issuer.is_empty() && !claims.others.get("iss").is_some_and(Value::is_string) {
+        if !rules.issuer.is_empty() && !claims.get("iss").is_some_and(Value::is_string) {
             return Err(JwtError::Wrong("iss is missing, or is no text"));
         }
         if !rules.actions.contains(&action) {
             return Err(JwtError::Wrong("access.jwt.actions does not have what is asked"));
         }
         // The library has checked that it is a number, and not over.
-        let exp = claims.exp.as_f64().and_then(|exp| Duration::try_from_secs_f64(exp).ok());
+        let exp = claims.get("exp").and_then(Value::as_f64);
+        let exp = exp.and_then(|exp| Duration::try_from_secs_f64(exp).ok());
         let until = exp.and_then(|exp| UNIX_EPOCH.checked_add(exp.saturating_add(LEEWAY)));
         let until = until.ok_or(JwtError::Wrong("exp is no time"))?;
-        let streams =
-            claims.others.get(&rules.claim).map_or_else(Streams::none, |claim| given(claim, action));
-        Ok(Given { who: claims.sub.as_str().map(str::to_owned), streams, until })
+        let streams = claims.get(&rules.claim).map_or_else(Streams::none, |claim| given(claim, action));
+        let who = claims.get("sub").and_then(Value::as_str).map(str::to_owned);
+        Ok(Given { who, streams, until, key })
     }
 
-    fn verified(&self, token: &str, header: &Header, rules: &Jwt) -> Result<Claims, JwtError> {
+    fn verified(&self, token: &str, header: &Header, rules: &Jwt) -> Result<(Claims, KeyMark), JwtError> {
         let named = |key: &&Key| header.kid.is_none() || key.id.is_none() || key.id == header.kid;
-        let keys: Vec<&Key> = self.0.iter().filter(named).collect();
+        let keys: Vec<&Key> = self.keys.iter().filter(named).collect();
         if keys.is_empty() {
             return Err(JwtError::UnknownKey);
         }
         let mut error = JwtError::Wrong("its algorithm is not that of the key");
         for key in keys.into_iter().filter(|key| key.algorithm == header.alg) {
             match decode::<Claims>(token, &key.key, &validation(key.algorithm, rules)) {
-                Ok(decoded) => return Ok(decoded.claims),
+                Ok(decoded) => return Ok((decoded.claims, key.mark)),
                 Err(why) => error = why_not(why.kind()),
             }
         }
@@ -222,10 +279,38 @@ impl Keys {
 }
 
 impl Key {
-    /// One of a set; none if it is not for checking signatures.
-    fn of(jwk: &Jwk, pinned: Option<JwtAlgorithm>) -> Result<Option<Key>, KeysError> {
+    /// None if no signature could ever be checked with it.
+    fn new(id: Option<String>, algorithm: Algorithm, key: DecodingKey) -> Option<Key> {
+        let mut mark = Context::new(&SHA256);
+        mark.update(format!("{algorithm:?}").as_bytes());
+        let is_usable = match key.kind() {
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                [n, e].into_iter().for_each(|part| {
+                    mark.update(&part.len().to_le_bytes());
+                    mark.update(part);
+                });
+                is_rsa_of(n, e)
+            }
+            DecodingKeyKind::SecretOrDer(bytes) => {
+                mark.update(bytes);
+                match algorithm {
+                    Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => true,
+                    Algorithm::ES256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes).is_ok(),
+                    Algorithm::ES384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, bytes).is_ok(),
+                    Algorithm::EdDSA => ParsedPublicKey::new(&ED25519, bytes).is_ok(),
+                    _ => is_rsa(bytes),
+                }
+            }
+        };
+        let mut first = KeyMark::default();
+        first.copy_from_slice(&mark.finish().as_ref()[..size_of::<KeyMark>()]);
+        is_usable.then_some(Key { id, algorithm, key, mark: first })
+    }
+
+    /// One of a set.
+    fn of(jwk: &Jwk, pinned: Option<JwtAlgorithm>) -> Result<Read, KeysError> {
         if jwk.common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature) {
-            return Ok(None);
+            return Ok(Read::Other);
         }
         let algorithm = match (pinned, jwk.common.key_algorithm) {
             (Some(pinned), _) => Some(known(pinned)),
@@ -233,16 +318,31 @@ impl Key {
             (None, Some(said)) => Algorithm::try_from(said).ok(),
             (None, None) => usual(&jwk.algorithm),
         };
-        let Some(algorithm) = algorithm else { return Ok(None) };
+        let Some(algorithm) = algorithm else { return Ok(Read::Other) };
         let key = DecodingKey::from_jwk(jwk).ok().filter(|key| key.family() == algorithm.family());
-        let Some(key) = key else { return Ok(None) };
+        let Some(key) = key else { return Ok(Read::Other) };
         let least = secret_bytes(algorithm);
         let has = key.try_get_as_bytes().map_or(0, <[u8]>::len);
         if has < least {
             return Err(KeysError::Short { has, algorithm, least });
         }
-        Ok(Some(Key { id: jwk.common.key_id.clone(), algorithm, key }))
+        Ok(Key::new(jwk.common.key_id.clone(), algorithm, key).map_or(Read::Broken, Read::Good))
     }
+}
+
+/// Whether an RSA key of a PEM file can check signatures: 2048 to 8192 bits, and an exponent that RSA can have.
+fn is_rsa(der: &[u8]) -> bool {
+    let x509 = rsa::PublicKey::from_der(der).ok().and_then(|key| key.as_der().ok());
+    x509.is_some_and(|x509: PublicKeyX509Der<'_>| PublicEncryptingKey::from_der(x509.as_ref()).is_ok())
+}
+
+/// The same of one of a set.
+fn is_rsa_of(n: &[u8], e: &[u8]) -> bool {
+    // The library takes 1, which signs nothing, and large ones that cost a lot.
+    let exponent = e.iter().skip_while(|byte| **byte == 0).fold(0_u64, |e, byte| e << 8 | u64::from(*byte));
+    let is_exponent = e.len() <= size_of::<u64>() && exponent >= 3 && exponent % 2 == 1;
+    let key: Result<PublicEncryptingKey, _> = rsa::PublicKeyComponents { n, e }.try_into();
+    is_exponent && key.is_ok()
 }
 
 /// The least that a secret has for an algorithm; nothing if it takes none.

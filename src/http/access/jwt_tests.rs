@@ -292,3 +292,62 @@ fn what_holds_no_key_is_refused_in_words() {
     let said = Keys::of_set(&secret, None, false).expect_err("secrets only").to_string();
     assert!(said.contains("taken from files only"), "{said}");
 }
+
+#[test]
+fn a_key_that_can_check_nothing_is_none_and_keys_are_told_apart() {
+    let (one, two) = (pair(), pair());
+    let set = |keys: &[Value]| Keys::of_set(&json!({ "keys": keys }).to_string(), None, false);
+    let point = URL_SAFE_NO_PAD.encode([7; 32]);
+    let broken = |member: &str, value: &str| {
+        let mut key = one.jwk("one");
+        key[member] = json!(value);
+        key
+    };
+    for key in [
+        broken("n", &URL_SAFE_NO_PAD.encode([0xff; 64])),
+        broken("n", &URL_SAFE_NO_PAD.encode([0xff; 30_000])),
+        broken("e", "AQ"),
+        broken("e", "Ag"),
+        broken("e", one.jwk("one")["n"].as_str().expect("a text")),
+        json!({ "kty": "EC", "crv": "P-256", "x": point, "y": point }),
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": "AAAA" }),
+    ] {
+        assert_eq!(set(std::slice::from_ref(&key)).map(|_| ()), Err(KeysError::None(1)), "{key}");
+        let both = set(&[key, two.jwk("two")]).expect("one of them is good");
+        assert_eq!((both.len(), both.broken()), (1, 1));
+    }
+    let pinned = Some(JwtAlgorithm::RS256);
+    let short = pem(
+        "RSA PUBLIC KEY",
+        &[&[0x30, 0x48, 0x02, 0x41, 0x00][..], &[0xff; 64], &[0x02, 0x03, 1, 0, 1]].concat(),
+    );
+    assert_eq!(Keys::of_file(&short, pinned).map(|_| ()), Err(KeysError::Unusable));
+    assert_eq!(Keys::of_file(&one.public, pinned).map(|keys| keys.len()), Ok(1));
+
+    let (first, both) = (set(&[one.jwk("one")]), set(&[one.jwk("another name"), two.jwk("two")]));
+    let (first, both) = (first.expect("a key"), both.expect("keys"));
+    assert_eq!((first.beside(&both), both.beside(&first)), (0, 1), "a name makes no other key");
+}
+
+#[test]
+fn a_claim_that_is_there_twice_is_none() {
+    let keys = Keys::of_set(
+        &json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(SECRET) }] })
+            .to_string(),
+        None,
+        true,
+    );
+    let keys = keys.expect("a secret");
+    let signed = |claims: &str| {
+        let said =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode("{\"alg\":\"HS256\"}"), URL_SAFE_NO_PAD.encode(claims));
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET);
+        let tag = aws_lc_rs::hmac::sign(&key, said.as_bytes());
+        format!("{said}.{}", URL_SAFE_NO_PAD.encode(tag))
+    };
+    let text = claims(json!({})).to_string();
+    let twice = text.replacen('{', "{\"sluice\":{\"read\":[\"*\"]},", 1);
+    let check = |text: &str| keys.check(&signed(text), &rules(), Action::Read).map(|given| given.who);
+    assert_eq!(check(&text), Ok(Some("ann".to_owned())));
+    assert_eq!(check(&twice), Err(JwtError::Wrong("it cannot be read")));
+}

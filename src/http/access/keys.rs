@@ -85,7 +85,7 @@ impl KeyStore {
         let is_new = |keys: &Option<Arc<Keys>>| {
             keys.as_ref().is_some_and(|keys| known.is_none_or(|known| !Arc::ptr_eq(known, keys)))
         };
-        self.wanted.notify_one();
+        self.look();
         let better = tokio::time::timeout(PATIENCE, keys.wait_for(is_new)).await;
         better.ok()?.ok()?.clone()
     }
@@ -106,9 +106,7 @@ impl KeyStore {
             };
             match read {
                 Ok(keys) => {
-                    if self.keys().is_none() {
-                        tracing::info!(keys = keys.len(), "tokens can be checked");
-                    }
+                    self.say(&keys);
                     self.keys.send_replace(Some(keys));
                 }
                 Err(why) => {
@@ -122,6 +120,40 @@ impl KeyStore {
             }
             tokio::time::sleep(UNKNOWN).await;
         }
+    }
+}
+
+impl KeyStore {
+    /// Says what is another key now.
+    fn say(&self, keys: &Keys) {
+        let before = self.keys();
+        let (came, gone) = match &before {
+            Some(before) => (keys.beside(before), before.beside(keys)),
+            None => (keys.len(), 0),
+        };
+        let is_first = before.is_none();
+        if is_first {
+            tracing::info!(keys = keys.len(), "tokens can be checked");
+        } else if came + gone > 0 {
+            tracing::info!(
+                keys = keys.len(),
+                came,
+                gone,
+                "access.jwt.keys: there are others now; whoever watches by a key that is gone is ended"
+            );
+        }
+        let broken = before.map_or(0, |before| before.broken());
+        if keys.broken() > 0 && (is_first || came + gone > 0 || keys.broken() != broken) {
+            tracing::warn!(
+                keys = keys.broken(),
+                "access.jwt.keys: passed over, because no signature can be checked with them"
+            );
+        }
+    }
+
+    /// Has the source looked at, because somebody asks for it.
+    pub fn look(&self) {
+        self.wanted.notify_one();
     }
 }
 

@@ -174,6 +174,13 @@ impl Access {
         self.another.notify_one();
     }
 
+    /// Has what is read from elsewhere read again, as whoever reloads expects.
+    pub fn look_again(&self) {
+        if let Some(keys) = &read(&self.judge).keys {
+            keys.look();
+        }
+    }
+
     /// Keeps the keys of tokens up to date, for as long as it is polled.
     async fn keep_keys(&self) {
         loop {
@@ -204,6 +211,14 @@ impl Access {
             Ok(grant) => (grant.right.who.as_deref(), Outcome::Allowed, grant.right.proof.name()),
             Err(denied) => (denied.who.as_deref(), denied.outcome, &*denied.why),
         };
+        let masked = match &judged {
+            Err(denied) if !denied.is_proved => {
+                who.filter(|who| !judge.rules.config.users.contains_key(*who))
+            }
+            _ => None,
+        };
+        let masked = masked.map(|name| self.audit.stranger(name));
+        let who = masked.as_deref().or(who);
         let Asked { action, stream, looks } = asked;
         // Of what everybody may there is nothing to tell.
         let looks = looks || judged.as_ref().is_ok_and(|grant| grant.right.proof == Proof::Open);
@@ -221,8 +236,7 @@ impl Access {
         }
         let of_address = rules.of_address(from.address, action);
         // A list may grow by what a name adds to it; anything else there is either a right to or not.
-        let may_grow =
-            stream.is_none() && of_address != Streams::All && *from.credentials != Credentials::None;
+        let may_grow = stream.is_none() && of_address != Streams::All && from.credentials.say_something();
         if of_address.have(stream) && !may_grow {
             return Ok(Grant { right: nameless(Proof::Address), streams: of_address });
         }
@@ -246,6 +260,7 @@ impl Access {
         let hook = judge.hook.as_ref().filter(|_| rules.config.hook.actions.contains(&asked.action));
         let keys = judge.keys.as_ref().filter(|_| rules.config.jwt.actions.contains(&asked.action));
         match (from.credentials, keys, hook) {
+            (Credentials::Unreadable(fault), ..) => Err(Denied::wrong("", fault.why())),
             (Credentials::Token(token), ..) => {
                 let (streams, until) = self.token(token, asked.action)?;
                 Ok((Right { until: Some(until), ..nameless(Proof::Token) }, streams))
@@ -325,6 +340,7 @@ impl Access {
         let right = Right {
             who: given.who.as_deref().map(|who| sluice_media::shown(who).into()),
             until: Some(given.until),
+            key: Some(given.key),
             ..Right::nameless(Proof::Jwt, rules.number)
         };
         Ok((right, given.streams))

@@ -1,9 +1,11 @@
 //! Sessions that end with the right to them.
 //!
-//! Owns the look for those whose time is over, once a second, and the end of those whose right a new configuration takes
-//! back. Their players are told by the end itself: when they ask again, the refusal says why.
+//! Owns the look for those whose time is over or whose key is gone, once a second, and the end of those whose right a new
+//! configuration takes back. Their players are told by the end itself: when they ask again, the refusal says why.
 
 use std::time::{Duration, Instant, SystemTime};
+
+use sluice_config::Action;
 
 use super::Access;
 use crate::contain::read;
@@ -38,6 +40,17 @@ pub fn look(access: &Access, sessions: &Sessions, now: Instant, date: SystemTime
     let recent = changed.filter(|(_, at)| now.saturating_duration_since(*at) < AFTER_CHANGE);
     if let Some((changed, _)) = recent {
         let ends = |s: &Session| changed.ends(&s.right, s.visitor.address, &s.stream.name);
+        end(sessions, EndReason::AccessRevoked, ends);
+    }
+    let judge = read(&access.judge).clone();
+    if let Some(keys) = judge.keys.and_then(|store| store.keys()) {
+        let rules = judge.rules;
+        // Whoever may watch from there without a token goes on.
+        let may = |s: &Session| {
+            let from = s.visitor.address.to_canonical();
+            rules.is_open(Action::Read) || rules.of_address(from, Action::Read).have(Some(&s.stream.name))
+        };
+        let ends = |s: &Session| s.right.key.is_some_and(|key| !keys.have(&key)) && !may(s);
         end(sessions, EndReason::AccessRevoked, ends);
     }
     access.audit.sum_up(now);

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, LISTED, whole};
 use crate::http::extract::Bare;
+use crate::http::json;
 use crate::http::problem::{Body, Problem};
 use crate::ops::levels::Told;
 use crate::ops::recent::{Line, Which};
@@ -91,7 +92,7 @@ pub(super) async fn change_levels(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let request = whole(request).await?;
-    let wanted: Told = serde_json::from_slice(&request.body).map_err(|error| {
+    let wanted: Told = json::read(&request.body).map_err(|error| {
         bad(format!("no JSON as in {{\"level\":\"info\",\"streams\":{{\"gate\":\"debug\"}}}}: {error}"))
     })?;
     if let Some(name) = wanted.streams.keys().find(|name| api.operator.registry.stream(name).is_none()) {

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::asked::{bad, fresh};
 use super::{Api, whole};
+use crate::http::extract::Bare;
 use crate::http::problem::{Body, Problem};
 use crate::probe::{NoReport, Question, Report};
 use crate::session::offer::shown;
@@ -52,7 +53,11 @@ pub(super) struct ProbeRequest {
         (status = 503, description = "Two probes run already", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn probe(State(api): State<Api>, request: HttpRequest) -> Result<Response, Problem> {
+pub(super) async fn probe(
+    State(api): State<Api>,
+    _: Bare,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
     let request = whole(request).await?;
     let asked: ProbeRequest = serde_json::from_slice(&request.body).map_err(|error| {
         let example = r#"{"url":"rtsp://user:password@192.168.1.10/main"}"#;

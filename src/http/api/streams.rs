@@ -17,6 +17,7 @@ use super::asked::{Asked, Given, bad, fresh};
 use super::{Api, whole};
 use crate::http::as_toml::as_toml;
 use crate::http::extract::{Bare, Named};
+use crate::http::json;
 use crate::http::problem::{Body, Problem};
 use crate::http::streams::{Listed, Told, of_operators, whole as listed};
 use crate::operator::change::{Condition, Refused, Set, Wanted};
@@ -124,7 +125,7 @@ pub(super) async fn put(
     let keep = keep(given)?;
     let request = whole(request).await?;
     let (name, condition) = (named(&name)?, condition(&request.head.headers)?);
-    let keys: Map<String, Value> = serde_json::from_slice(&request.body).map_err(|error| {
+    let keys: Map<String, Value> = json::read(&request.body).map_err(|error| {
         let example = r#"{"source":"rtsp://user:password@192.168.1.10/main","rtsp_transport":"udp"}"#;
         bad(format!("no JSON as in {example}: {error}"))
     })?;

@@ -13,6 +13,7 @@ use sluice_config::{
 
 use super::Refusal;
 use crate::http::as_toml::as_toml;
+use crate::http::json;
 use crate::operator::Operator;
 use crate::operator::change::{Condition, Refused, Set, Wanted};
 use crate::stream::Stream;
@@ -96,7 +97,7 @@ impl Keys {
     fn read(config: &Config, body: &[u8]) -> Result<Keys, Refusal> {
         let members: Map<String, Value> = match body.trim_ascii() {
             [] => Map::new(),
-            body => serde_json::from_slice(body).map_err(|error| Refusal::bad(error.to_string()))?,
+            body => json::read(body).map_err(|error| Refusal::bad(error.to_string()))?,
         };
         let mut keys = Keys::default();
         for (key, value) in members {

@@ -206,3 +206,51 @@ fn guesses_are_not_asked_faster_than_passwords_are_looked_at_whatever_carries_th
         assert_eq!(sluice.metric(counted) as u64, asked, "{carried}");
     }
 }
+
+#[test]
+fn twenties_are_yes_forties_are_no_and_all_else_is_no_answer() {
+    let judge = Other::start(|question| {
+        let status = question["user"].as_str().and_then(|status| status.parse().ok()).unwrap_or(500);
+        (status, String::new())
+    });
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/auth"))]);
+    for (said, answered) in [
+        (200, 201),
+        (204, 201),
+        (209, 201),
+        (210, 503),
+        (299, 503),
+        (302, 503),
+        (400, 401),
+        (403, 401),
+        (408, 503),
+        (409, 401),
+        (410, 503),
+        (418, 503),
+        (429, 503),
+        (499, 503),
+        (500, 503),
+    ] {
+        let join = named(Request::offer("/gate/whep", OFFER), &said.to_string(), "x");
+        assert_eq!(sluice.request(join).status, answered, "{said}");
+    }
+    let log = sluice.log();
+    assert!(log.contains("who=\"200\"") && !log.contains("who=\"403\""), "who was let in is told: {log}");
+}
+
+#[test]
+fn what_can_be_no_name_of_a_stream_is_not_asked_about() {
+    let judge = Other::start(|_| (200, String::new()));
+    let sluice = guarded(&[&format!("access.hook.url={}", judge.url("/auth"))]);
+    for path in ["/..%2f../whep", "/%22%7d/whep", "/a%20b/whep", "/a%00/whep"] {
+        let answer = sluice.request(Request::offer(path, OFFER));
+        let sentence = refused(&answer, 404);
+        assert!(sentence.contains("there is no stream named"), "{path}: {sentence}");
+    }
+    refused(&sluice.request(Request::get("/%22%7d/frame.mp4")), 404);
+    assert_eq!(sluice.request(Request::get("/%22%7d/")).status, 404);
+    assert_eq!(judge.asked().len(), 0, "{:?}", judge.asked());
+    // One that could be is asked about, whether it is there or not.
+    refused(&sluice.request(Request::offer("/nonesuch/whep", OFFER)), 404);
+    assert_eq!(judge.asked().len(), 1);
+}

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use sluice_harness::{Request, wait_for};
+use sluice_harness::{Request, Sluice, wait_for};
 
 use super::other::Other;
 use super::{OFFER, guarded, named};
@@ -163,6 +163,47 @@ fn keys_of_a_server_are_read_again_for_a_key_that_nobody_knows_and_kept_when_it_
     assert_eq!(join(&strange), 401);
     assert_eq!((join(&first), join(&second)), (201, 201), "what there is stays");
     wait_for("the trouble", || sluice.log().contains("answers with status 500").then_some(()));
+}
+
+/// A file of keys that are `keys`, and a server that reads it.
+fn with_keys(keys: &[Value]) -> (File, Sluice) {
+    let file = File(std::env::temp_dir().join(format!("sluice-set-{}.json", rand::random::<u64>())));
+    std::fs::write(&file.0, json!({ "keys": keys }).to_string()).expect("a file");
+    let sluice = guarded(&[
+        &format!("access.jwt.keys={}", file.0.display()),
+        "access.jwt.audience=sluice",
+        "limits.setup_timeout=60s",
+    ]);
+    (file, sluice)
+}
+
+#[test]
+fn whoever_watches_by_a_key_that_is_taken_away_is_ended_and_nobody_else() {
+    let (first, second) = (Signer::new("one"), Signer::new("two"));
+    let (file, sluice) = with_keys(&[first.public(), second.public()]);
+    let join = |signer: &Signer| {
+        let offer = Request::offer("/gate/whep", OFFER);
+        sluice.request(offer.header("Authorization", &format!("Bearer {}", signer.token()))).status
+    };
+    assert_eq!((join(&first), join(&second)), (201, 201));
+    // It can check nothing, so that nothing is taken over.
+    let mut broken = second.public();
+    broken["e"] = json!("AQ");
+    std::fs::write(&file.0, json!({ "keys": [broken] }).to_string()).expect("a file");
+    let said = "none of the 1 keys in the set can check a signature; going on with the keys";
+    wait_for("the warning", || {
+        // A key that nobody knows has it looked at.
+        join(&Signer::new("three"));
+        sluice.log().contains(said).then_some(())
+    });
+    assert_eq!(join(&second), 201);
+    let ends = "sluice_viewer_ends_total{reason=\"access_revoked\"}";
+    assert_eq!((sluice.metric(ends), sluice.metric("sluice_sessions")), (0.0, 3.0));
+    std::fs::write(&file.0, json!({ "keys": [second.public()] }).to_string()).expect("a file");
+    sluice.wait_for_metric(ends, "is 1", |ended| ended == 1.0);
+    assert_eq!((join(&first), join(&second)), (401, 201));
+    assert!(sluice.log().contains("there are others now"), "{}", sluice.log());
+    assert_eq!(sluice.metric(ends), 1.0, "who watches by the other key goes on");
 }
 
 #[test]

@@ -136,7 +136,12 @@ fn a_wrong_name_is_answered_as_a_wrong_password_is() {
     }
     assert_eq!(sluice.metric("sluice_access_decisions_total{action=\"read\",result=\"wrong\"}"), 6.0);
     let log = sluice.log();
-    assert!(log.contains("sluice::access") && log.contains("dora"), "who tries is told: {log}");
+    let tried = |line: &&str| line.contains("sluice::access") && line.contains("who=\"unknown:");
+    assert!(log.lines().find(tried).is_some(), "who tries is told: {log}");
+    assert!(
+        log.contains("who=\"ann\"") && !log.contains("dora"),
+        "a name of nobody may be a password: {log}"
+    );
     assert!(!log.contains("hunter"), "{log}");
 }
 
