@@ -13,6 +13,9 @@ const OTHER: &str = "another address";
 /// Names that mean a machine of the operator whatever the source is called.
 const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
 
+/// Ways to cameras, as advices name them. Of `rtsp+http://` the end is looked at.
+const SCHEMES: [&str; 4] = ["rtsp://", "rtsps://", "http://", "https://"];
+
 /// A text about a source without hosts, addresses, ports and URLs. `source` is the stream's own label, as in
 /// `rtsp://host:port`, or several with `, ` between them.
 pub fn discreet(text: &str, source: &str) -> String {
@@ -82,6 +85,12 @@ impl<'a> Place<'a> {
             let end = end.map_or(rest.len(), |length| at + length);
             let url = rest[..end].trim_end_matches(['.', ':', '!', '?', ')']);
             out.push_str(&rest[..scheme]);
+            if SCHEMES.contains(&&url[scheme..]) {
+                // The name of a scheme alone, in an advice: it names no place.
+                out.push_str(&url[scheme..]);
+                rest = &rest[url.len()..];
+                continue;
+            }
             let authority = url.get(at..).unwrap_or_default().trim_start_matches("://");
             let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
             let host = authority.rsplit('@').next().unwrap_or_default();
@@ -180,6 +189,11 @@ mod tests {
                 "fd00::7 at 12:30 sent 4.5 MB (404)",
                 "rtsp://[fd00::7]:554",
                 "the camera at 12:30 sent 4.5 MB (404)",
+            ),
+            (
+                "is it the right port, or does it want rtsp://? Or rtsp+http://. Or (rtsps://)",
+                "rtsp://a:554",
+                "is it the right port, or does it want rtsp://? Or rtsp+http://. Or (rtsps://)",
             ),
             ("the demo ended", "demo", "the demo ended"),
             (

@@ -46,6 +46,11 @@ pub(super) enum Failure {
     )]
     OtherCertificate { shown: Fingerprint },
     #[error(
+        "shows the certificate of its fingerprint, and its key cannot be checked: it is of a kind that is not safe today \
+         (RSA below 1024 bits, or below 2048 without TLS 1.2). Give the camera a new certificate, of RSA 2048 or P-256"
+    )]
+    Unproven,
+    #[error(
         "offers no RTSP through HTTP: check port and path of the source URL, or pull it by rtsp://. It said \"{0}\""
     )]
     NoTunnel(String),
@@ -100,6 +105,11 @@ pub(super) enum Failure {
         "does not send by multicast: switch that on in the camera, or set its rtsp_transport to tcp. It said \"{0}\""
     )]
     OnlyUnicast(String),
+    #[error(
+        "gives no media by UDP, and offers none by TCP: does a firewall drop its UDP packets, or do its RTSP settings \
+         leave them out? It said \"{0}\""
+    )]
+    NoWay(String),
     #[error("sends to a group that this machine cannot join ({0}): set its rtsp_transport to tcp")]
     NoGroup(String),
     #[error("offers nothing that can be forwarded: set it to {} video ({})", VideoCodec::WANTED, .0.join("; "))]
@@ -210,9 +220,11 @@ impl Failure {
             | Failure::RedirectedInClear(_)
             | Failure::Untrusted { .. }
             | Failure::OtherCertificate { .. }
+            | Failure::Unproven
             | Failure::OnlyUdp(_)
             | Failure::OnlyUnicast(_)
             | Failure::NoGroup(_)
+            | Failure::NoWay(_)
             | Failure::OnlyMulticast(_) => true,
             Failure::TunnelSignIn(verdict) => *verdict != Verdict::Expired,
             Failure::Refused(refusal) => {
@@ -226,9 +238,10 @@ impl Failure {
     pub(super) fn cause(&self) -> Cause {
         match self {
             Failure::NoName(_) => Cause::Name,
-            Failure::OutOfReach(_) | Failure::Untrusted { .. } | Failure::OtherCertificate { .. } => {
-                Cause::Refused
-            }
+            Failure::OutOfReach(_)
+            | Failure::Untrusted { .. }
+            | Failure::OtherCertificate { .. }
+            | Failure::Unproven => Cause::Refused,
             Failure::TunnelSignIn(Verdict::NoCredentials) => Cause::NoCredentials,
             Failure::TunnelSignIn(Verdict::Wrong) => Cause::Credentials,
             Failure::TunnelSignIn(_) => Cause::Refused,
@@ -256,6 +269,7 @@ impl Failure {
             Failure::OnlyUdp(_)
             | Failure::OnlyUnicast(_)
             | Failure::NoGroup(_)
+            | Failure::NoWay(_)
             | Failure::OnlyMulticast(_)
             | Failure::Nothing(_)
             | Failure::OtherCodec { .. }
@@ -280,7 +294,8 @@ impl Failure {
             Failure::Refused(Refusal { verdict: Some(_), .. } | Refusal { status: 401 | 403, .. })
             | Failure::TunnelSignIn(_)
             | Failure::Untrusted { .. }
-            | Failure::OtherCertificate { .. } => Stage::SignIn,
+            | Failure::OtherCertificate { .. }
+            | Failure::Unproven => Stage::SignIn,
             _ => Stage::Reached,
         }
     }
@@ -303,10 +318,35 @@ impl Failure {
             Failure::OnlyUdp(_)
             | Failure::OnlyUnicast(_)
             | Failure::NoGroup(_)
+            | Failure::OnlyMulticast(_)
             | Failure::NoPorts(_)
             | Failure::Silent { silence: Silence::Nothing | Silence::Elsewhere(_), .. } => true,
-            Failure::Refused(refusal) => refusal.request == Method::Setup && refusal.status == 461,
-            _ => false,
+            Failure::NoAnswerTo { request, .. }
+            | Failure::OnlyInterim { request, .. }
+            | Failure::Closed(Some(request)) => request.is_about_way(),
+            // Not where the viewer, the path or the room is what it does not like.
+            Failure::Refused(refusal) => {
+                refusal.request.is_about_way()
+                    && refusal.verdict.is_none()
+                    && !matches!(refusal.status, 401 | 403 | 404 | 453 | 503)
+            }
+            _ => self.is_silence_by_udp(),
+        }
+    }
+
+    /// Whether no picture comes by UDP, whatever else does.
+    pub(super) fn is_silence_by_udp(&self) -> bool {
+        matches!(self, Failure::Silent { transport: Transport::Udp, silence, .. } if *silence != Silence::Ended)
+    }
+
+    /// What it means where every way was tried.
+    pub(super) fn after_all_ways(self) -> Failure {
+        match self {
+            Failure::OnlyUdp(said) => Failure::NoWay(said),
+            Failure::Refused(refusal) if refusal.status == 461 && refusal.request.is_about_way() => {
+                Failure::NoWay(refusal.detail)
+            }
+            failure => failure,
         }
     }
 

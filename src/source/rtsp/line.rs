@@ -17,7 +17,7 @@ use url::{Host, Url};
 use super::RtspSettings;
 use super::dialog::Dialog;
 use super::failure::Failure;
-use super::tls;
+use super::tls::{self, Offer};
 use super::tunnel::{Opened, Requests, Tunnel};
 use sluice_config::Line as Kind;
 
@@ -145,9 +145,7 @@ impl Line {
             if let Poll::Ready(Ok(1..)) = pin!(post.read_buf(&mut answer)).poll(context)
                 && let Some(refusal) = requests.answered(&answer)
             {
-                return Poll::Ready(Err(io::Error::other(format!(
-                    "its tunnel takes no requests ({refusal})"
-                ))));
+                return Poll::Ready(Err(io::Error::other(refusal)));
             }
         }
         pin!(self.stream.read_buf(input)).poll(context)
@@ -195,8 +193,16 @@ impl Place {
         self.addresses.first().map_or(0, SocketAddr::port)
     }
 
-    /// A connection, with TLS on it where the URL says so; its own address, and the camera's.
+    /// A connection, with TLS on it where the URL says so; its own address, and the camera's. A camera of the right
+    /// certificate whose key is too small for what is safe today gets a second one with less.
     async fn connect(&self) -> Result<(Box<dyn Duplex>, SocketAddr, IpAddr), Failure> {
+        match self.connect_with(Offer::Today).await {
+            Err(Failure::Unproven) => self.connect_with(Offer::SmallKeys).await,
+            connected => connected,
+        }
+    }
+
+    async fn connect_with(&self, offer: Offer) -> Result<(Box<dyn Duplex>, SocketAddr, IpAddr), Failure> {
         let connecting = TcpStream::connect(&self.addresses[..]);
         let stream = timeout(self.limit, connecting).await.map_err(|_| Failure::NoConnection(self.limit))?;
         let unreachable = |error: io::Error| Failure::Unreachable(error.to_string());
@@ -212,7 +218,7 @@ impl Place {
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
-        let stream = tls::connect(stream, &host, self.fingerprint, self.limit).await?;
+        let stream = tls::connect(stream, &host, self.fingerprint, offer, self.limit).await?;
         Ok((Box::new(stream), local, peer))
     }
 }

@@ -25,6 +25,11 @@ pub(super) enum Method {
 }
 
 impl Method {
+    /// Whether it asks for media by one way or another.
+    pub(super) fn is_about_way(self) -> bool {
+        matches!(self, Method::Setup | Method::Play)
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Method::Options => "OPTIONS",

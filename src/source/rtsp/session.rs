@@ -2,6 +2,7 @@
 //!
 //! Owns what is driven by what. A shell. Never retries: it ends with the reason.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use sluice_config::{Line, Rtsp, Transport};
@@ -12,6 +13,7 @@ use super::failure::Failure;
 use super::flow::Flow;
 use super::keyframe::Asking;
 use super::reader::Reader;
+use super::tunnel::PostRefused;
 use super::ways::Ways;
 use super::{Journal, RtspSettings, TEARDOWN_WAIT};
 use crate::stream::Sink;
@@ -48,7 +50,7 @@ impl Session {
     ) -> Failure {
         let wanted = settings.rtsp.transport;
         let failure = self.by_one_way(settings, sink, journal, flow).await;
-        if !self.ways.failed(wanted, &failure, flow.until().is_some()) {
+        if !self.ways.failed(wanted, &failure, flow) {
             return failure;
         }
         self.end(TEARDOWN_WAIT).await;
@@ -57,8 +59,8 @@ impl Session {
             "no media by the way that was tried ({failure}); trying the other"
         );
         let failure = self.by_one_way(settings, sink, journal, flow).await;
-        self.ways.failed(wanted, &failure, flow.until().is_some());
-        failure
+        self.ways.failed(wanted, &failure, flow);
+        failure.after_all_ways()
     }
 
     async fn by_one_way(
@@ -175,8 +177,14 @@ impl Session {
                     None
                 }
                 Ok(Arrival::Closed) => Some(self.dialog.handle_close()),
+                Err(error) if error.get_ref().is_some_and(|inner| inner.is::<PostRefused>()) => {
+                    return Failure::NoTunnel(self.dialog.mask().quote(error.to_string().as_bytes()));
+                }
                 Err(error) => Some(match self.dialog.handle_close() {
-                    Event::Failed(Failure::Closed(None)) => Event::Failed(Failure::Broken(error.to_string())),
+                    // TLS that ends without a farewell is closed, too.
+                    Event::Failed(Failure::Closed(None)) if error.kind() != ErrorKind::UnexpectedEof => {
+                        Event::Failed(Failure::Broken(error.to_string()))
+                    }
                     event => event,
                 }),
             };

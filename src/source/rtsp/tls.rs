@@ -3,6 +3,8 @@
 //! Owns whose certificate is believed: what this machine trusts, or the one whose fingerprint was given. A camera's own is
 //! told with its fingerprint when it is refused, and never believed unasked.
 
+mod proof;
+
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -14,7 +16,11 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::version::TLS12;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
+};
 use sluice_config::Fingerprint;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -25,18 +31,33 @@ use url::Host;
 use super::failure::Failure;
 use crate::contain::lock;
 
-/// Shakes hands with `host` over `stream`, within `limit`.
+/// What is offered to a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// What is safe today.
+    Today,
+    /// What a camera with a small key can take: TLS 1.2, and signatures that are checked for such keys. Only for a
+    /// certificate whose fingerprint was given.
+    SmallKeys,
+}
+
+/// Shakes hands with `host` over `stream`, within `limit`. [`Failure::Unproven`] is what [`Offer::SmallKeys`] may cure.
 pub(super) async fn connect(
     stream: TcpStream,
     host: &Host<&str>,
     expected: Option<Fingerprint>,
+    offer: Offer,
     limit: Duration,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let provider = Arc::new(default_provider());
     let authorities = if expected.is_none() { authorities(&provider) } else { None };
     let judge =
-        Arc::new(Judge { expected, authorities, provider: provider.clone(), shown: Mutex::default() });
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Arc::new(Judge { expected, offer, authorities, provider: provider.clone(), shown: Mutex::default() });
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = match offer {
+        Offer::Today => config.with_safe_default_protocol_versions(),
+        Offer::SmallKeys => config.with_protocol_versions(&[&TLS12]),
+    };
     let config = config
         .map_err(|error| Failure::Tls(error.to_string()))?
         .dangerous()
@@ -58,12 +79,26 @@ pub(super) async fn connect(
     let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let shown = *lock(&judge.shown);
     Err(match (reason, shown, expected) {
+        (Some(Error::InvalidCertificate(_)), Some(shown), Some(expected)) if shown == expected => {
+            Failure::Unproven
+        }
         (Some(Error::InvalidCertificate(_)), Some(shown), Some(_)) => Failure::OtherCertificate { shown },
         (Some(Error::InvalidCertificate(why)), Some(shown), None) => {
-            Failure::Untrusted { shown, why: why.to_string() }
+            Failure::Untrusted { shown, why: distrust(why) }
         }
         (reason, ..) => Failure::Tls(words(reason, &error)),
     })
+}
+
+/// Why a certificate is not trusted. What the library has no words for is one that signed itself, as `openssl req -x509`
+/// makes them.
+fn distrust(why: &CertificateError) -> String {
+    match why {
+        CertificateError::Other(_) if why.to_string().contains("CaUsedAsEndEntity") => {
+            "it has signed itself".to_owned()
+        }
+        _ => why.to_string(),
+    }
 }
 
 /// What went wrong, for the owner of a camera.
@@ -76,7 +111,11 @@ fn words(reason: Option<&Error>, error: &io::Error) -> String {
             Error::PeerIncompatible(_)
             | Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion),
         ) => "it knows no version or cipher of TLS that is safe today: look for another firmware".to_owned(),
-        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+        _ if matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        ) =>
+        {
             "it closes the connection: is it the right port, or does it want rtsp://?".to_owned()
         }
         _ => error.to_string(),
@@ -94,6 +133,7 @@ fn authorities(provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifie
 #[derive(Debug)]
 struct Judge {
     expected: Option<Fingerprint>,
+    offer: Offer,
     authorities: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
     /// What was shown, to be told.
@@ -127,7 +167,9 @@ impl ServerCertVerifier for Judge {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, known)
+            .or_else(|error| self.prove(message, certificate, signed, error))
     }
 
     fn verify_tls13_signature(
@@ -136,11 +178,41 @@ impl ServerCertVerifier for Judge {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        let known = &self.provider.signature_verification_algorithms;
+        let proven = verify_tls13_signature(message, certificate, signed, known);
+        // PKCS #1 is none of TLS 1.3 (RFC 8446 §4.2.3).
+        proven.or_else(|error| match proof::OLD_SCHEMES.contains(&signed.scheme) {
+            true => Err(error),
+            false => self.prove(message, certificate, signed, error),
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        match self.offer {
+            Offer::Today => self.provider.signature_verification_algorithms.supported_schemes(),
+            Offer::SmallKeys => proof::OLD_SCHEMES.to_vec(),
+        }
+    }
+}
+
+impl Judge {
+    /// Reads what the library does not, of a certificate whose fingerprint was given. By the `error` of the library where
+    /// that is no proof either.
+    fn prove(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        error: Error,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        let is_expected = self.expected.is_some_and(|expected| expected == fingerprint(certificate));
+        match is_expected
+            && proof::is_by_key_of(certificate, message, signed.scheme, signed.signature(), known)
+        {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => Err(error),
+        }
     }
 }
 

@@ -114,6 +114,11 @@ fn no_tunnel(said: &[u8], mask: &Mask) -> Failure {
     Failure::NoTunnel(mask.quote(line))
 }
 
+/// The server took the GET and refused the POST, in its words.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct PostRefused(String);
+
 /// The way of requests once the tunnel stands: what waits to be sent, and what the POST is answered.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -137,14 +142,17 @@ impl Requests {
     }
 
     /// Takes what came behind the POST: a refusal in the server's words, if it is one.
-    pub(super) fn answered(&mut self, bytes: &[u8]) -> Option<String> {
+    pub(super) fn answered(&mut self, bytes: &[u8]) -> Option<PostRefused> {
         let room = POST_ANSWER.saturating_sub(self.answer.len());
         self.answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let end = self.answer.iter().position(|byte| *byte == b'\n')?;
         let line = &self.answer[..end];
         match read_head(line).start {
-            Start::Response(200..=299) | Start::Request(_) => None,
-            _ => Some(String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).collect()),
+            Start::Response(100..=299) | Start::Request(_) => None,
+            _ => {
+                let said = String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).collect();
+                Some(PostRefused(said))
+            }
         }
     }
 }

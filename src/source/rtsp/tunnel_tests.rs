@@ -79,5 +79,7 @@ fn requests_are_coded_one_by_one_and_a_refusal_of_the_post_is_told() {
     assert_eq!(requests.answered(b"HTTP/1.0 20"), None);
     assert_eq!(requests.answered(b"0 OK\r\n"), None);
     let mut requests = Requests::default();
-    assert_eq!(requests.answered(b"HTTP/1.0 403 Forbidden\r\n").as_deref(), Some("HTTP/1.0 403 Forbidden"));
+    let refused = requests.answered(b"HTTP/1.0 403 Forbidden\r\n").map(|refused| refused.to_string());
+    assert_eq!(refused.as_deref(), Some("HTTP/1.0 403 Forbidden"));
+    assert_eq!(Requests::default().answered(b"HTTP/1.1 100 Continue\r\n"), None);
 }

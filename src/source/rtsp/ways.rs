@@ -5,6 +5,7 @@
 use sluice_config::Transport;
 
 use super::failure::Failure;
+use super::flow::Flow;
 
 /// What is known of one camera.
 #[derive(Debug, Default)]
@@ -29,10 +30,11 @@ impl Ways {
         self.by_tcp = way == Transport::Udp;
     }
 
-    /// An attempt has failed that was to find the way, after media if it `flowed`. Returns whether the other way is to be
-    /// tried at once; it is next in any case.
-    pub(super) fn failed(&mut self, wanted: Transport, failure: &Failure, flowed: bool) -> bool {
-        let other = wanted == Transport::Auto && !flowed && failure.is_of_transport();
+    /// An attempt has failed that was to find the way, after media as they flowed. Returns whether the other way is to be
+    /// tried at once; it is next in any case. UDP that stops soon is as good as none: a firewall may have forgotten it.
+    pub(super) fn failed(&mut self, wanted: Transport, failure: &Failure, flow: &Flow) -> bool {
+        let no_media = flow.until().is_none() || (failure.is_silence_by_udp() && !flow.is_steady());
+        let other = wanted == Transport::Auto && no_media && failure.is_of_transport();
         self.by_tcp ^= other;
         other
     }
@@ -40,42 +42,88 @@ impl Ways {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
+    use super::super::failure::Refusal;
+    use super::super::message::Method;
     use super::super::silence::Silence;
     use super::*;
 
-    fn silent() -> Failure {
-        let silence = Silence::Nothing;
-        Failure::Silent {
-            what: "whole picture",
-            limit: Duration::from_secs(3),
-            transport: Transport::Udp,
-            silence,
-        }
+    fn silent(transport: Transport, silence: Silence) -> Failure {
+        Failure::Silent { what: "whole picture", limit: Duration::from_secs(3), transport, silence }
+    }
+
+    fn refused(request: Method, status: u16) -> Failure {
+        let (transport, detail) = (Transport::Udp, String::new());
+        Failure::Refused(Refusal { request, status, verdict: None, transport, detail })
+    }
+
+    /// Media for so many seconds.
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn flowed(secs: u64) -> Flow {
+        let (mut flow, start) = (Flow::default(), Instant::now());
+        flow.note(start);
+        flow.note(start + Duration::from_secs(secs));
+        flow
     }
 
     #[test]
     fn udp_is_first_and_what_brought_media_is_remembered() {
-        let mut ways = Ways::default();
+        let (mut ways, none) = (Ways::default(), Flow::default());
+        let [by_udp, by_tcp] =
+            [Transport::Udp, Transport::Tcp].map(|transport| silent(transport, Silence::Nothing));
         assert_eq!(ways.next(Transport::Auto, false), Transport::Udp);
-        assert!(!ways.failed(Transport::Auto, &Failure::TornDown, false), "that is not about the way");
-        assert!(!ways.failed(Transport::Auto, &silent(), true), "it brought media before");
-        assert!(ways.failed(Transport::Auto, &silent(), false));
+        assert!(!ways.failed(Transport::Auto, &Failure::TornDown, &none), "that is not about the way");
+        assert!(!ways.failed(Transport::Auto, &by_udp, &flowed(60)), "it brought media before");
+        assert!(ways.failed(Transport::Auto, &by_udp, &none));
         assert_eq!(ways.next(Transport::Auto, false), Transport::Tcp);
-        assert!(!ways.failed(Transport::Auto, &silent(), true));
+        assert!(!ways.failed(Transport::Auto, &by_tcp, &flowed(1)));
         assert_eq!(ways.next(Transport::Auto, false), Transport::Tcp, "remembered");
-        assert!(ways.failed(Transport::Auto, &Failure::OnlyUdp(String::new()), false));
+        assert!(ways.failed(Transport::Auto, &Failure::OnlyUdp(String::new()), &none));
         assert_eq!(ways.next(Transport::Auto, false), Transport::Udp);
         ways.refused(Transport::Udp);
         assert_eq!(ways.next(Transport::Auto, false), Transport::Tcp);
     }
 
     #[test]
+    fn udp_gives_way_however_it_fails_and_a_refusal_of_the_viewer_changes_nothing() {
+        let limit = Duration::from_secs(3);
+        for failure in [
+            silent(Transport::Udp, Silence::Damaged),
+            silent(Transport::Udp, Silence::NoPicture),
+            silent(Transport::Udp, Silence::Strangers),
+            refused(Method::Setup, 400),
+            refused(Method::Setup, 500),
+            refused(Method::Play, 461),
+            Failure::NoAnswerTo { request: Method::Setup, limit, amid: false },
+            Failure::Closed(Some(Method::Setup)),
+            Failure::Closed(Some(Method::Play)),
+        ] {
+            let mut ways = Ways::default();
+            assert!(ways.failed(Transport::Auto, &failure, &Flow::default()), "{failure}");
+            assert_eq!(ways.next(Transport::Auto, false), Transport::Tcp, "{failure}");
+        }
+        let dies = silent(Transport::Udp, Silence::Nothing);
+        assert!(Ways::default().failed(Transport::Auto, &dies, &flowed(4)), "a firewall forgets it");
+        for failure in [
+            refused(Method::Setup, 401),
+            refused(Method::Setup, 403),
+            refused(Method::Setup, 404),
+            refused(Method::Play, 453),
+            refused(Method::Describe, 500),
+            Failure::Closed(Some(Method::Describe)),
+            Failure::Closed(None),
+            silent(Transport::Tcp, Silence::Damaged),
+        ] {
+            assert!(!Ways::default().failed(Transport::Auto, &failure, &Flow::default()), "{failure}");
+        }
+    }
+
+    #[test]
     fn what_was_chosen_is_kept_and_a_line_that_carries_media_leaves_no_choice() {
         let mut ways = Ways::default();
         for wanted in [Transport::Tcp, Transport::Udp, Transport::Multicast] {
-            assert!(!ways.failed(wanted, &silent(), false));
+            assert!(!ways.failed(wanted, &silent(Transport::Udp, Silence::Nothing), &Flow::default()));
             assert_eq!(ways.next(wanted, false), wanted);
         }
         for wanted in Transport::ALL {
