@@ -1,5 +1,5 @@
 //! RTSP pull: one task per camera that connects, reads, and connects again for ever. A shell: it waits and
-//! retries. Where a stream has several cameras to be tried in order, it is one task for all of them ([`turns`] says whose turn
+//! retries. Where a stream has several cameras to be tried in order, it is one task for all of them (`turns` says whose turn
 //! it is).
 //!
 //! Owns the life of a camera between attempts: state, waiting, warnings, and the end of an attempt that
