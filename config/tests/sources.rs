@@ -36,15 +36,15 @@ fn later_sources_win() {
         let config = loaded(inputs);
         [config.udp.port, config.http.listen.port(), config.admin.listen.port(), config.shards.count]
     };
-    let text = "shards.count = 1\nudp.port = 1\n[http]\nlisten = ':1'\n[admin]\nlisten = ':1'\n";
+    let text = "shards.count = 1\nudp.port = 1\n[http]\nlisten = ':1'\n[admin]\nlisten = ':4'\n";
     let variables =
         [("SLUICE_UDP_PORT", "2"), ("SLUICE_HTTP_LISTEN", ":2"), ("PATH", "x"), ("SLUICEGATE", "x")];
-    assert_eq!(ports(Inputs { file: file(text), ..Inputs::default() }), [1, 1, 1, 1]);
-    assert_eq!(ports(Inputs { file: file(text), env: env(&variables), ..Inputs::default() }), [2, 2, 1, 1]);
+    assert_eq!(ports(Inputs { file: file(text), ..Inputs::default() }), [1, 1, 4, 1]);
+    assert_eq!(ports(Inputs { file: file(text), env: env(&variables), ..Inputs::default() }), [2, 2, 4, 1]);
     let sets = owned(&["udp.port=9", "udp.port=3"]);
     assert_eq!(
         ports(Inputs { file: file(text), env: env(&variables), sets, ..Inputs::default() }),
-        [3, 2, 1, 1]
+        [3, 2, 4, 1]
     );
 }
 
