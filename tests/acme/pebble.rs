@@ -106,7 +106,7 @@ fn run(config: &PathBuf, dns: SocketAddr) -> Child {
         .arg(config)
         .args(["-dnsserver", &dns.to_string()])
         // At once; and every name is proved each time. It refuses some nonces nevertheless, as servers do.
-        .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0"), ("PEBBLE_WFE_NONCEREJECT", "20")])
+        .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0"), ("PEBBLE_WFE_NONCEREJECT", "5")])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
