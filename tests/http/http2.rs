@@ -1,5 +1,6 @@
 //! HTTP/2: what a page and a player do over it, and clients that ask much, take it back, or do not read.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -138,7 +139,18 @@ fn a_connection_that_rests_is_ended_and_one_that_is_used_is_not() {
             if longest < rest / 2 {
                 open.expect("it is used");
                 assert!(!connection.is_finished());
-                return connection.await.expect("no panic").expect("it ends in order");
+                // The server said that it leaves, and did not wait for our own farewell to it.
+                let end = connection.await.expect("no panic");
+                let farewell = |error: &h2::Error| error.get_io().map(std::io::Error::kind);
+                assert!(
+                    matches!(
+                        end.as_ref().err().map(farewell),
+                        None | Some(Some(BrokenPipe | ConnectionReset))
+                    ),
+                    "{end:?}"
+                );
+                let refused = requests.ready().await.expect_err("it has ended");
+                return assert!(refused.is_go_away() && refused.is_remote(), "{refused:?}");
             }
         }
         panic!("this machine is too busy to use a connection all the time");
