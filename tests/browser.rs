@@ -243,6 +243,11 @@ fn the_page_plays_again_by_itself_whatever_camera_comes_back() {
     page.wait_until("document.getElementById('message').hidden");
     assert_eq!(page.eval("window.mark"), 1, "it was not loaded again");
     assert_eq!(page.stats()["audio"]["mimeType"], "audio/opus");
+
+    // The other end that it can act on, which takes more viewers than a browser has to bring about.
+    let overloaded = "explain('cam', {kind: 'closed', problem: {code: 'overloaded'}, candidates: []}).title";
+    let title = page.eval(&format!("import('/static/explain.js').then(({{explain}}) => {overloaded})"));
+    assert_eq!(title, "The server has too many viewers.");
 }
 
 /// The wall and all that only looks lets it rest; the page of the stream wakes it, and says so.

@@ -23,6 +23,8 @@ pub enum EndReason {
     StreamRemoved,
     /// Its stream sends another codec than it agreed to.
     CodecChanged,
+    /// It went without media for too long, because there was more to send than could be sent.
+    Overloaded,
     /// Its shard failed, or stood still for too long.
     ShardFailed,
     /// The server is to end, and its viewers go elsewhere.
@@ -33,7 +35,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, for metrics.
-    pub const ALL: [EndReason; 13] = [
+    pub const ALL: [EndReason; 14] = [
         EndReason::Deleted,
         EndReason::Operator,
         EndReason::AccessExpired,
@@ -44,6 +46,7 @@ impl EndReason {
         EndReason::EngineFailed,
         EndReason::StreamRemoved,
         EndReason::CodecChanged,
+        EndReason::Overloaded,
         EndReason::ShardFailed,
         EndReason::Drained,
         EndReason::Shutdown,
@@ -62,6 +65,7 @@ impl EndReason {
             EndReason::EngineFailed => "engine_failed",
             EndReason::StreamRemoved => "stream_removed",
             EndReason::CodecChanged => "codec_changed",
+            EndReason::Overloaded => "overloaded",
             EndReason::ShardFailed => "shard_failed",
             EndReason::Drained => "drained",
             EndReason::Shutdown => "shutdown",

@@ -475,13 +475,20 @@ pub(super) fn unknown_stream(name: &str) -> Problem {
 
 /// Of a session that is over, or never was. A player whose connection was closed asks, to know what to do.
 fn no_session(reason: Option<EndReason>) -> Problem {
-    if reason == Some(EndReason::CodecChanged) {
-        let detail =
-            "this session has ended, because its stream sends another codec now; POST a new offer to go on";
-        return Problem::new(StatusCode::NOT_FOUND, detail).counted_as(EndReason::CodecChanged.label());
+    let gone = |detail: &str, label| Problem::new(StatusCode::NOT_FOUND, detail).counted_as(label);
+    match reason {
+        Some(reason @ EndReason::CodecChanged) => gone(
+            "this session has ended, because its stream sends another codec now; POST a new offer to go on",
+            reason.label(),
+        ),
+        Some(reason @ EndReason::Overloaded) => gone(
+            "this session has ended, because the server has more to send than it can, and those who came last go without; \
+             POST a new offer later",
+            reason.label(),
+        )
+        .retry_after(FULL_RETRY),
+        _ => gone("no such session: it has ended, or never was; POST a new offer to begin one", "no_session"),
     }
-    let detail = "no such session: it has ended, or never was; POST a new offer to begin one";
-    Problem::new(StatusCode::NOT_FOUND, detail).counted_as("no_session")
 }
 
 fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
@@ -525,4 +532,25 @@ pub(super) fn overloaded(why: impl Into<String>) -> Problem {
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("made of visible ASCII by us");
     headers.insert(name, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_over_says_why_where_its_player_can_act_on_it() {
+        for reason in EndReason::ALL {
+            let told = no_session(Some(reason));
+            let (word, again) = match reason {
+                EndReason::CodecChanged => ("codec_changed", None),
+                EndReason::Overloaded => ("overloaded", Some(FULL_RETRY)),
+                _ => ("no_session", None),
+            };
+            assert_eq!(
+                (told.status, told.word, told.retry_after),
+                (StatusCode::NOT_FOUND, Some(word), again)
+            );
+        }
+    }
 }

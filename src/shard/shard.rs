@@ -37,6 +37,10 @@ const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// less patient.
 const GIVES_UP: Duration = Duration::from_secs(5);
 
+/// Viewers that one call gives up at most. Each is some 20 microseconds, in which nobody is sent anything; with fewer it takes
+/// longer until there is room.
+const GIVEN_UP_AT_ONCE: usize = 8;
+
 /// Turns (one train to one viewer) of one [`Shard::poll_fan_out`]. Each is a few microseconds, and all of
 /// one call share its time: more of them blur `abs-send-time`, fewer read the clock more often.
 const TURNS_AT_ONCE: usize = 256;
@@ -278,7 +282,7 @@ impl Shard {
 
     /// Gives viewers their turns, as many as the pace, the socket and a bound allow.
     pub fn poll_fan_out(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
-        self.look(now, egress.is_stalled());
+        self.look(now, egress);
         let progress = self.give_turns(now, egress);
         while let Some((slot, layer)) = self.moved.pop() {
             self.layers.hand_over(now, layer, slot);
@@ -411,11 +415,16 @@ impl Shard {
         self.counters.connected_now.set(0);
     }
 
-    /// Decides who goes without media.
-    fn look(&mut self, now: Instant, stalled: bool) {
+    /// Decides who goes without media, and ends who did for too long: the newest first, so that there may be room for others.
+    fn look(&mut self, now: Instant, egress: &mut dyn Egress) {
         let waits = self.layers.waits_since();
         let late = waits.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.shed.look(now, late, stalled);
+        self.shed.look(now, late, egress.is_stalled());
+        for _ in 0..GIVEN_UP_AT_ONCE {
+            let Some(slot) = self.shed.gives_up(now) else { break };
+            self.viewers[slot].viewer.close(egress);
+            self.remove(slot, EndReason::Overloaded);
+        }
         self.counters.without_media.set(self.shed.without_media() as u64);
     }
 
@@ -555,7 +564,7 @@ impl Shard {
         if outcome.connected.is_some() {
             seat.connected = true;
             self.arrived.push(seat.viewer.session());
-            self.shed.connected(seat.number);
+            self.shed.connected(seat.number, slot);
             self.connected += 1;
             self.counters.connected_now.set(self.connected);
             self.counters.connected.add(1);

@@ -3,7 +3,8 @@
 //! Owns how many of a shard's viewers are served, in the order in which they joined. More work than can be done
 //! is more over time, not for a moment: trains wait, and more was asked for in the last seconds than is being
 //! done. Then as many of the newest are cut as it takes, at once; they come back in steps while nothing waits, the
-//! later the oftener that went wrong. A key frame that comes late, or a socket that stands still, cuts nobody.
+//! later the oftener that went wrong. Who goes without for too long is given up, so that he is told instead of left with a
+//! picture that stands still. A key frame that comes late, or a socket that stands still, cuts nobody.
 //! Knows no viewer and no train, reads no clock.
 
 use std::time::{Duration, Instant};
@@ -39,6 +40,10 @@ const FIRST_STEP: usize = 16;
 const FAULT: Duration = Duration::from_secs(8);
 const REST_MAX: Duration = Duration::from_secs(64);
 
+/// Who goes without for so long is given up. Less ends sessions for a scene with much motion that passes; more leaves viewers
+/// before a picture that stands still, and nobody tells them why.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Cost of trains times their viewers, in one [`SLOT`].
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
@@ -46,11 +51,22 @@ struct Slot {
     done: u64,
 }
 
+/// A connected viewer.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Grows with each that joins.
+    number: u64,
+    /// Where it sits.
+    slot: usize,
+    /// Since when it goes without.
+    since: Option<Instant>,
+}
+
 /// Which of a shard's viewers are served.
 #[derive(Debug)]
 pub(super) struct Shed {
-    /// Numbers of connected viewers, oldest first.
-    order: Vec<u64>,
+    /// Connected viewers, oldest first.
+    order: Vec<Place>,
     /// How many of them are served; `usize::MAX` for all that come.
     served: usize,
     slots: [Slot; SLOTS],
@@ -101,28 +117,36 @@ impl Default for Shed {
 }
 
 impl Shed {
-    /// A viewer connected; `number` grows with each that joins.
-    pub(super) fn connected(&mut self, number: u64) {
-        let place = self.order.partition_point(|&other| other < number);
-        self.order.insert(place, number);
+    /// The viewer that sits in `slot` connected; `number` grows with each that joins.
+    pub(super) fn connected(&mut self, number: u64, slot: usize) {
+        let place = self.order.partition_point(|other| other.number < number);
+        self.order.insert(place, Place { number, slot, since: None });
     }
 
     /// A viewer is over, if it was connected: the oldest who goes without takes its place.
     pub(super) fn left(&mut self, number: u64) {
-        if let Ok(place) = self.order.binary_search(&number) {
+        if let Ok(place) = self.order.binary_search_by_key(&number, |place| place.number) {
             self.order.remove(place);
         }
+        self.served_again();
         self.settle();
     }
 
     /// Viewers from this number on go without media.
     pub(super) fn horizon(&self) -> u64 {
-        self.order.get(self.served).copied().unwrap_or(u64::MAX)
+        self.order.get(self.served).map_or(u64::MAX, |place| place.number)
     }
 
     /// How many connected viewers go without.
     pub(super) fn without_media(&self) -> usize {
         self.order.len().saturating_sub(self.served)
+    }
+
+    /// The newest viewer, if it is to be given up now: where it sits.
+    pub(super) fn gives_up(&self, now: Instant) -> Option<usize> {
+        let newest = self.order.last().filter(|_| self.without_media() > 0)?;
+        let over = now.saturating_duration_since(newest.since?) >= PATIENCE;
+        over.then_some(newest.slot)
     }
 
     /// A keyframe came: those who wait for one begin.
@@ -168,6 +192,34 @@ impl Shed {
         } else if self.without_media() > 0 {
             self.come_back(now);
         }
+        self.without_since(now);
+    }
+
+    /// Writes down since when they go without: those who were cut are next to those who are served, those who came since at
+    /// the end.
+    fn without_since(&mut self, now: Instant) {
+        let served = self.served.min(self.order.len());
+        let (_, without) = self.order.split_at_mut(served);
+        without
+            .iter_mut()
+            .take_while(|place| place.since.is_none())
+            .for_each(|place| place.since = Some(now));
+        without
+            .iter_mut()
+            .rev()
+            .take_while(|place| place.since.is_none())
+            .for_each(|place| place.since = Some(now));
+    }
+
+    /// Forgets that of those who are served again: the newest of them.
+    fn served_again(&mut self) {
+        let served = self.served.min(self.order.len());
+        let (served, _) = self.order.split_at_mut(served);
+        served
+            .iter_mut()
+            .rev()
+            .take_while(|place| place.since.is_some())
+            .for_each(|place| place.since = None);
     }
 
     /// What can be done as a part of what is asked for, if that can be told.
@@ -225,6 +277,7 @@ impl Shed {
             let before = self.served;
             self.served = before.saturating_add(self.step).min(self.order.len());
             self.scale(before, self.served);
+            self.served_again();
             self.step = self.step.saturating_mul(2);
             self.last_step = Some(now);
             (self.next_step, self.begun) = (None, false);

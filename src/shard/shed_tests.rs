@@ -18,6 +18,7 @@ struct Model {
     now: Instant,
     passed: u64,
     shed: Shed,
+    viewers: usize,
     /// Bytes a millisecond.
     takes: f64,
     credit: f64,
@@ -31,11 +32,12 @@ struct Model {
 impl Model {
     fn new() -> Model {
         let mut shed = Shed::default();
-        (0..VIEWERS as u64).for_each(|number| shed.connected(number));
+        (0..VIEWERS).for_each(|number| shed.connected(number as u64, number));
         Model {
             now: start(),
             passed: 0,
             shed,
+            viewers: VIEWERS,
             takes: f64::INFINITY,
             credit: 0.0,
             waiting: VecDeque::new(),
@@ -50,7 +52,7 @@ impl Model {
     }
 
     fn served(&self) -> usize {
-        VIEWERS - self.shed.without_media()
+        self.viewers - self.shed.without_media()
     }
 
     fn run(&mut self, milliseconds: u64) {
@@ -153,9 +155,68 @@ fn whoever_was_there_first_takes_the_place_of_one_who_leaves() {
     assert_eq!(model.shed.horizon(), horizon + 1);
     // One who did not connect yet, and one who comes now.
     model.shed.left(100_000);
-    model.shed.connected(5_000);
+    model.shed.connected(5_000, 5_000);
     assert_eq!((model.shed.horizon(), model.shed.without_media()), (horizon + 1, without));
     // With all who went without gone, nobody does.
     (horizon + 1..5_001).for_each(|number| model.shed.left(number));
     assert_eq!((model.shed.horizon(), model.shed.without_media()), (u64::MAX, 0));
+}
+
+#[test]
+fn who_goes_without_for_long_is_given_up_the_newest_first_and_until_the_rest_is_served() {
+    let mut model = Model::new();
+    model.run(4_000);
+    model.takes = model.asked() * 0.6;
+    let mut given_up = Vec::new();
+    let mut first = None;
+    let cut_at = loop {
+        model.run(1);
+        if model.shed.without_media() > 0 {
+            break model.now;
+        }
+    };
+    // Those next to the boundary are tried a few times, ever more seldom.
+    for _ in 0..120_000 {
+        model.run(1);
+        while let Some(slot) = model.shed.gives_up(model.now) {
+            first.get_or_insert(model.now);
+            given_up.push(slot);
+            model.shed.left(slot as u64);
+            model.viewers -= 1;
+        }
+    }
+    assert!(first.expect("some are given up") - cut_at >= PATIENCE, "not at once");
+    assert_eq!(model.shed.without_media(), 0, "nobody goes without any more");
+    assert!((30..60).contains(&given_up.len()), "{} given up", given_up.len());
+    let stay = VIEWERS - given_up.len();
+    assert!(
+        given_up.iter().rev().copied().eq(stay..VIEWERS),
+        "the newest, and the newest first: {given_up:?}"
+    );
+    assert!(model.missed[..stay].iter().all(|&missed| missed == 0), "{:?}", model.missed);
+}
+
+#[test]
+fn who_is_served_again_in_time_is_not_given_up_and_has_the_whole_time_before_him_again() {
+    let mut model = Model::new();
+    model.run(4_000);
+    let (much, little) = (model.asked() * 2.0, model.asked() * 0.5);
+    for _ in 0..8 {
+        model.takes = little;
+        model.run(4_000);
+        assert!(model.shed.without_media() > 0);
+        assert_eq!(model.shed.gives_up(model.now), None);
+        model.takes = much;
+        model.run(12_000);
+        assert_eq!(model.shed.without_media(), 0);
+    }
+    // One who comes while others go without has all the time too.
+    model.takes = little;
+    model.run(8_000);
+    model.shed.connected(5_000, 5_000);
+    model.viewers += 1;
+    model.run(8_000);
+    assert_eq!(model.shed.gives_up(model.now), None, "the newest came 8 s ago");
+    model.run(2_100);
+    assert_eq!(model.shed.gives_up(model.now), Some(5_000));
 }

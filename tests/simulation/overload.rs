@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sluice::count::EndReason;
 use sluice_harness::camera::{FRAME, GOP};
 use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
@@ -10,7 +11,7 @@ use sluice_harness::world::World;
 const VIEWERS: usize = 20;
 
 /// Time over which it is looked at what viewers get.
-const TIME: Duration = Duration::from_secs(16);
+const TIME: Duration = Duration::from_secs(9);
 
 /// A world whose viewers watch, and what all of them cost a second.
 fn watching(seed: u64) -> (World, f64) {
@@ -66,7 +67,7 @@ fn whole(parts: &[f64]) -> usize {
 }
 
 #[test]
-fn where_a_part_can_be_sent_as_many_are_served_whole_and_all_of_them_when_it_is_over() {
+fn where_a_part_can_be_sent_as_many_are_served_whole() {
     for (part, least) in [(0.4, 7), (0.6, 10), (0.8, 14)] {
         let (mut world, cost) = watching(71);
         world.limit(Some(cost * part));
@@ -76,19 +77,46 @@ fn where_a_part_can_be_sent_as_many_are_served_whole_and_all_of_them_when_it_is_
         assert!(seen.sent > part - 0.05, "at {part} only {:.2} of what was asked for went out", seen.sent);
         let (without, shed) = (world.counters.without_media.get(), world.counters.dropped_shed.get());
         assert!(shed > 0, "at {part} {without} went without and {shed} were shed: {pictures:.2?}");
-        assert!(world.ended.is_empty(), "who goes without stays connected: {:?}", world.ended);
+        assert!(world.ended.is_empty(), "who goes without for a while stays connected: {:?}", world.ended);
         for (viewer, client) in world.clients.iter().enumerate() {
             let cut = world.books.cut.get(&(viewer, client.video.ssrc));
             assert_eq!(cut, None, "viewer {viewer} got parts of pictures at {part}");
         }
+    }
+}
 
-        // What is asked for is nine tenths of what can be sent: five groups of pictures later all have theirs.
+#[test]
+fn when_it_is_over_in_time_all_are_served_again_and_nobody_was_sent_away() {
+    for part in [0.4, 0.6, 0.8] {
+        let (mut world, cost) = watching(75);
+        world.limit(Some(cost * part));
+        world.run(Duration::from_secs(4));
+        assert!(world.counters.without_media.get() > 0, "at {part}");
+        // What is asked for is nine tenths of what can be sent.
         world.limit(Some(cost / 0.9));
         world.run(FRAME * GOP as u32 * 5);
-        assert_eq!(world.counters.without_media.get(), 0, "after {part}");
+        assert_eq!((world.counters.without_media.get(), world.ended.len()), (0, 0), "after {part}");
         let seen = watch(&mut world, cost);
         assert_eq!(whole(&seen.pictures), VIEWERS, "after {part}: {:.2?}", seen.pictures);
     }
+}
+
+#[test]
+fn who_goes_without_for_long_is_told_and_the_others_stay_whole() {
+    let (mut world, cost) = watching(74);
+    world.limit(Some(cost * 0.5));
+    // Those next to the boundary are tried a few times, ever more seldom.
+    world.run(Duration::from_secs(60));
+    let (ended, reasons): (Vec<usize>, Vec<EndReason>) =
+        (0..VIEWERS).filter_map(|viewer| Some((viewer, world.end_of(viewer)?.1))).unzip();
+    assert!(reasons.iter().all(|reason| *reason == EndReason::Overloaded), "{reasons:?}");
+    assert!((VIEWERS / 3..VIEWERS * 2 / 3).contains(&ended.len()), "{ended:?}");
+    assert!(ended.iter().copied().eq(VIEWERS - ended.len()..VIEWERS), "the newest: {ended:?}");
+    assert_eq!(world.counters.without_media.get(), 0);
+    let seen = watch(&mut world, cost);
+    assert_eq!(whole(&seen.pictures), VIEWERS - ended.len(), "{:.2?}", seen.pictures);
+    let said_goodbye = ended.iter().filter(|viewer| world.clients[**viewer].closed.is_some()).count();
+    assert_eq!(said_goodbye, ended.len(), "each was told so");
 }
 
 #[test]

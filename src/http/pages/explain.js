@@ -38,6 +38,11 @@ export function explain(name, { kind, status, detail, problem, candidates, moved
     case "closed":
       if (problem?.code === "codec_changed")
         return { title: "The camera sends another format now.", detail: "The picture starts again by itself." };
+      if (problem?.code === "overloaded")
+        return {
+          title: "The server has too many viewers.",
+          detail: "It cannot send the picture to all of them, and those who came last go without. It is tried again.",
+        };
       return { title: "The server ended the session.", detail: "It may be starting again." };
     default:
       return { title: "This browser could not play the stream.", detail: detail ?? "" };

@@ -22,7 +22,8 @@
 //   "ice"         no path to any of the server's `candidates`, each {protocol, address, port}
 //   "dtls"        a UDP path, but no DTLS session
 //   "lost"        there was a connection, and it died
-//   "closed"      the server ended the session; `problem.code` is "codec_changed" if its stream sends another codec now
+//   "closed"      the server ended the session; `problem.code` is "codec_changed" if its stream sends another codec now, and
+//                 "overloaded" if it has more to send than it can
 //   "browser"     the browser refused; `detail` is its explanation
 //
 // Event "track", detail {track, stream, receiver, transceiver}: `stream` is the same object for all tracks of one
@@ -294,14 +295,15 @@ export class WhepPlayer extends EventTarget {
     if (this.#attempt !== attempt || attempt.closed) return;
     attempt.closed = true;
     let problem = null;
+    let retryAfter = null;
     try {
       const signal = AbortSignal.any([attempt.abort.signal, AbortSignal.timeout(REASON_TIMEOUT_MS)]);
       const response = await fetch(attempt.session.url, { headers: this.#credentials(), cache: "no-store", signal });
       problem = problemOf(response, await response.text());
+      retryAfter = problem?.code === CODEC_CHANGED ? 0 : retryAfterMs(response.headers.get("Retry-After"));
     } catch {
       // It stops, or has no time for that.
     }
-    const retryAfter = problem?.code === CODEC_CHANGED ? 0 : null;
     this.#end(attempt, { kind: "closed", detail: problem?.detail ?? null, problem, retryAfter });
   }
 

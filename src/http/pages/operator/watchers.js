@@ -20,6 +20,7 @@ const REASONS = {
   engine_failed: "its engine failed",
   stream_removed: "its stream was removed",
   codec_changed: "its stream sends another codec now",
+  overloaded: "there was more to send than could be sent",
   shard_failed: "its shard failed",
   drained: "it was sent to another server",
   shutdown: "the server stopped",
