@@ -35,6 +35,10 @@ pub struct Common {
     /// What is between server and generator [default: namespaces where that is possible]
     #[arg(long, value_name = "NETWORK")]
     pub network: Option<Network>,
+    /// Whose cores do the receiving half of the network stack between namespaces [default: the receiver's, where
+    /// the kernel can steer it]
+    #[arg(long, value_name = "SIDE")]
+    pub receiving: Option<Receiving>,
 }
 
 /// What is between server and generator.
@@ -44,6 +48,15 @@ pub enum Network {
     Namespaces,
     /// The loopback interface of this machine.
     Loopback,
+}
+
+/// Who does the receiving half of the network stack, up to the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Receiving {
+    /// Each side for itself, as with network cards: the server is measured alone. By receive packet steering (RPS).
+    Receiver,
+    /// The sender for the other side, inside its system call: the server pays for its viewers' kernels.
+    Sender,
 }
 
 impl Common {

@@ -57,11 +57,12 @@ fn default_out(profile: &str) -> PathBuf {
 
 impl Rig {
     /// Divides the machine and makes DIR; this thread leaves the server's core.
-    pub fn new(profile: &str, version: &str, common: &Common, site: Site) -> Result<Rig, BenchError> {
+    pub fn new(profile: &str, version: &str, common: &Common, mut site: Site) -> Result<Rig, BenchError> {
         let out = common.out.clone().unwrap_or_else(|| default_out(profile));
         fs::create_dir_all(&out).map_err(BenchError::file(&out))?;
         let exe = std::env::current_exe().map_err(BenchError::Start)?;
         let (server_core, load_cores, mut warnings) = divide(&affinity::cores(), common)?;
+        site.steer(common.receiving, &[server_core], &load_cores)?;
         let cores = format!(
             "server on core {}, generator and cameras on core {}",
             server_core.index(),

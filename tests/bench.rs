@@ -146,6 +146,7 @@ fn what_cannot_be_measured_is_told_with_the_way_out() {
         (&["compare", "--peer=x=http://127.0.0.1:1/whep,4294967295"], "must run already"),
         (&["compare", "--peer=x=http://127.0.0.1:1/whep,1", "--network=namespaces"], "leave --network out"),
         (&["compare", "--peer=x"], "NAME=WHEP_URL,PID"),
+        (&["churn", "--quick", "--network=loopback", "--receiving=receiver"], "--network namespaces"),
         (&["soak", "--hours=0"], "hours"),
         (&["churn", "--rounds=2"], "leave --rounds out"),
     ] {
