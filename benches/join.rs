@@ -1,7 +1,8 @@
 //! `sluice bench join`: a rush of joins while others watch.
 //!
 //! Owns the question what those who watch notice, and what a join costs. Each round measures the watchers
-//! twice on one server: alone, and with the rush in the middle; the difference is what they noticed.
+//! twice on one server: alone, and with the rush in the middle; the difference is what they noticed. Delay is told twice
+//! too: as the generator sees it, whose own work at the joins is in it, and inside the server, where only its own is.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::clock::pause;
 use super::error::BenchError;
+use super::histogram::Histogram;
 use super::measured::{Measured, Times};
 use super::options::Common;
 use super::report::{Report, Table};
@@ -22,6 +24,12 @@ const RUSH: Duration = Duration::from_secs(2);
 /// Watchers and joins, by default and with `--quick`.
 const SIZE: (u32, u32) = (500, 1_000);
 const QUICK_SIZE: (u32, u32) = (50, 100);
+
+/// What the server counts the delay of each viewer's packets by, from ingest until the kernel took them.
+const DELAY: &str = "sluice_forward_delay_seconds";
+
+/// Time between two looks whether all have joined.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Time to wait for the watchers, beyond that of their joins.
 const GRACE: Duration = Duration::from_secs(20);
@@ -44,6 +52,9 @@ struct Round {
     alone: Measured,
     rushed: Measured,
     rush: Measured,
+    /// The server's own delay while watchers were alone, as long as a rush, and from the first join to the last.
+    inside_alone: Histogram,
+    inside_rushed: Histogram,
 }
 
 /// What the watchers had in one of the two cases.
@@ -58,6 +69,9 @@ struct Watched {
     delay_p50_seconds: Option<Spread>,
     delay_p99_seconds: Option<Spread>,
     delay_max_seconds: Option<Spread>,
+    /// Inside the server: from ingest until the kernel took it.
+    inside_p50_seconds: Option<Spread>,
+    inside_p99_seconds: Option<Spread>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,10 +82,14 @@ struct Figures {
     rushed: Watched,
     /// By how much the rush moved the delay's 99th percentile, round by round.
     delay_p99_moved_seconds: Option<Spread>,
+    /// The same inside the server.
+    inside_p99_moved_seconds: Option<Spread>,
     joined: Option<Spread>,
     join_p50_seconds: Option<Spread>,
     join_p99_seconds: Option<Spread>,
     cpu_us_per_join: Option<Spread>,
+    /// What could not be measured in which round, and why.
+    not_measured: Vec<String>,
 }
 
 /// Measures.
@@ -104,19 +122,36 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
         };
         tell(&format!("round {round}: {watchers} watch"));
         let [near, far] = rig.load_places();
-        let alone = rig.start_load(&[server.pid()], &watch, &near)?.end().await?;
+        let watching = rig.start_load(&[server.pid()], &watch, &near)?;
+        wait_for_watchers(&server, watchers, &watch).await?;
+        let before = delays(&server)?;
+        pause(RUSH).await;
+        let inside_alone = delays(&server)?.since(&before);
+        let alone = watching.end().await?;
         tell(&format!("round {round}: {watchers} watch, {joins} join"));
         let watching = rig.start_load(&[server.pid()], &watch, &near)?;
         wait_for_watchers(&server, watchers, &watch).await?;
-        let rush = rig.start_load(&[server.pid()], &rush, &far)?.end().await?;
+        let before = delays(&server)?;
+        let mut rushing = rig.start_load(&[server.pid()], &rush, &far)?;
+        let all = f64::from(watchers + joins);
+        while rushing.is_running() && server.metric("sluice_viewers")? < all {
+            pause(LOOK).await;
+        }
+        let inside_rushed = delays(&server)?.since(&before);
+        let rush = rushing.end().await?;
         let rushed = watching.end().await?;
         for (about, measured) in [("watchers alone", &alone), ("watchers", &rushed), ("joins", &rush)] {
             report.doubt(about, measured);
         }
-        rounds.push(Round { alone, rushed, rush });
+        rounds.push(Round { alone, rushed, rush, inside_alone, inside_rushed });
     }
     write(&mut report, &figures((watchers, joins), &rounds));
     Ok(report)
+}
+
+/// What the server has counted so far.
+fn delays(server: &Server) -> Result<Histogram, BenchError> {
+    Ok(Histogram::read(&server.metrics()?, DELAY))
 }
 
 /// Until all watch, or some have failed to.
@@ -135,45 +170,99 @@ async fn wait_for_watchers(server: &Server, watchers: u32, watch: &Loading) -> R
 }
 
 /// CPU seconds of one join: all that the server used while the rush joined, less what the watchers and the
-/// joiners' own packets cost at the price they had without a rush. None if that price is not known.
-fn cpu_per_join(alone: &Measured, rush: &Measured) -> Option<f64> {
-    let (before, during) = (alone.server?, rush.server?);
+/// joiners' own packets cost at the price they had without a rush. Or why that cannot be told.
+fn cpu_per_join(alone: &Measured, rush: &Measured) -> Result<f64, String> {
+    let (Some(before), Some(during)) = (alone.server, rush.server) else {
+        return Err("the server's CPU time could not be read".to_owned());
+    };
+    if rush.joined == 0 {
+        return Err("nobody joined".to_owned());
+    }
+    // The generator took the packets off at the price of its own window, which was that of everybody's packets; if
+    // that was more than there was, it cut the cost off at zero, and how many packets they were is not known.
+    if during.cpu_per_join <= 0.0 {
+        return Err("the packets of those who joined cannot be told apart from their joins".to_owned());
+    }
     let joined = rush.joined as f64;
     let all = during.cpu_per_join_gross * joined;
-    // The generator took its packets off at its own price; that tells how many they were.
     let packets = (during.cpu_per_join_gross - during.cpu_per_join) * joined / during.cpu_per_packet;
     let watched = before.cores() * rush.joining_seconds;
-    let per_join = (all - watched - packets * before.cpu_per_packet) / joined;
-    (during.cpu_per_join > 0.0 && per_join.is_finite()).then_some(per_join.max(0.0))
+    let rest = all - watched - packets * before.cpu_per_packet;
+    if rest.is_finite() && rest > 0.0 {
+        return Ok(rest / joined);
+    }
+    Err(format!(
+        "while they joined the server used {} ms of CPU in {} ms, and watchers and packets alone come to {} ms at the price \
+         that they had before: its core was full, or became faster",
+        number(all * 1e3, 0),
+        number(rush.joining_seconds * 1e3, 0),
+        number((all - rest) * 1e3, 0)
+    ))
 }
 
 fn figures((watchers, joins): (u32, u32), rounds: &[Round]) -> Figures {
+    let mut reasons = Reasons::default();
+    let mut cpu_us_per_join = Vec::new();
+    let mut inside_p99_moved = Vec::new();
+    for (index, round) in rounds.iter().enumerate() {
+        let cost = cpu_per_join(&round.alone, &round.rush);
+        cpu_us_per_join.extend(reasons.unless(index, "CPU per join", cost).map(|cost| cost * 1e6));
+        let alone = round.inside_alone.quantile(0.99);
+        let alone = reasons.unless(index, "delay p99 inside the server, watchers alone", alone);
+        let rushed = round.inside_rushed.quantile(0.99);
+        let rushed = reasons.unless(index, "delay p99 inside the server, with the rush", rushed);
+        inside_p99_moved.extend(alone.zip(rushed).map(|(alone, rushed)| rushed - alone));
+        let whole = "no watcher that decrypts had all of a picture that tells when it was sent";
+        for (about, measured) in [("alone", &round.alone), ("with the rush", &round.rushed)] {
+            let measured = if measured.delay.count > 0 { Ok(()) } else { Err(whole.to_owned()) };
+            reasons.unless(index, &format!("delay, watchers {about}"), measured);
+        }
+        let joined = if round.rush.join.count > 0 { Ok(()) } else { Err("nobody connected".to_owned()) };
+        reasons.unless(index, "time to connect", joined);
+    }
+    let joins_of = |figure: fn(&Times) -> f64| {
+        let joined = rounds.iter().map(|round| round.rush.join).filter(|join| join.count > 0);
+        Spread::of(joined.map(|join| figure(&join)))
+    };
     Figures {
         watchers,
         joins,
-        alone: watched(rounds.iter().map(|round| &round.alone)),
-        rushed: watched(rounds.iter().map(|round| &round.rushed)),
+        alone: watched(rounds.iter().map(|round| (&round.alone, &round.inside_alone))),
+        rushed: watched(rounds.iter().map(|round| (&round.rushed, &round.inside_rushed))),
         delay_p99_moved_seconds: Spread::of(
             rounds
                 .iter()
                 .filter(|round| round.alone.delay.count > 0 && round.rushed.delay.count > 0)
                 .map(|round| round.rushed.delay.p99 - round.alone.delay.p99),
         ),
+        inside_p99_moved_seconds: Spread::of(inside_p99_moved),
         joined: Spread::of(rounds.iter().map(|round| round.rush.joined as f64)),
-        join_p50_seconds: Spread::of(rounds.iter().map(|round| round.rush.join.p50)),
-        join_p99_seconds: Spread::of(rounds.iter().map(|round| round.rush.join.p99)),
-        cpu_us_per_join: Spread::of(
-            rounds.iter().filter_map(|round| Some(cpu_per_join(&round.alone, &round.rush)? * 1e6)),
-        ),
+        join_p50_seconds: joins_of(|join| join.p50),
+        join_p99_seconds: joins_of(|join| join.p99),
+        cpu_us_per_join: Spread::of(cpu_us_per_join),
+        not_measured: reasons.0,
     }
 }
 
-fn watched<'a>(rounds: impl Iterator<Item = &'a Measured> + Clone) -> Watched {
+/// Why figures are missing.
+#[derive(Debug, Default)]
+struct Reasons(Vec<String>);
+
+impl Reasons {
+    /// The figure, or nothing with its reason kept.
+    fn unless<T>(&mut self, round: usize, figure: &str, measured: Result<T, String>) -> Option<T> {
+        measured.map_err(|why| self.0.push(format!("{figure}, round {}: {why}", round + 1))).ok()
+    }
+}
+
+fn watched<'a>(rounds: impl Iterator<Item = (&'a Measured, &'a Histogram)> + Clone) -> Watched {
+    let measured = || rounds.clone().map(|(measured, _)| measured);
     let times = |which: fn(&Measured) -> Times, figure: fn(&Times) -> f64| {
-        Spread::of(rounds.clone().map(which).filter(|times| times.count > 0).map(|times| figure(&times)))
+        Spread::of(measured().map(which).filter(|times| times.count > 0).map(|times| figure(&times)))
     };
+    let inside = |part| Spread::of(rounds.clone().filter_map(|(_, inside)| inside.quantile(part).ok()));
     Watched {
-        loss: Spread::of(rounds.clone().map(Measured::loss)),
+        loss: Spread::of(measured().map(Measured::loss)),
         gap_p50_seconds: times(|m| m.gap, |times| times.p50),
         gap_p99_seconds: times(|m| m.gap, |times| times.p99),
         gap_max_seconds: times(|m| m.gap, |times| times.max),
@@ -182,6 +271,8 @@ fn watched<'a>(rounds: impl Iterator<Item = &'a Measured> + Clone) -> Watched {
         delay_p50_seconds: times(|m| m.delay, |times| times.p50),
         delay_p99_seconds: times(|m| m.delay, |times| times.p99),
         delay_max_seconds: times(|m| m.delay, |times| times.max),
+        inside_p50_seconds: inside(0.5),
+        inside_p99_seconds: inside(0.99),
     }
 }
 
@@ -190,7 +281,11 @@ fn write(report: &mut Report, figures: &Figures) {
     report.text(
         "They are measured twice on the same server: alone, and with the rush in the middle of their \
          time. *Longest gap* is a viewer's longest time without a packet in one of its streams, their own joins \
-         included. *Delay* is from a camera's sending of a picture until a watcher that decrypts had all of it.",
+         included. *Delay* is from a camera's sending of a picture until a watcher that decrypts had all of it: what the \
+         generator's cores do for the joins is in it. *Inside* is the server's own part, from a complete frame at ingest until \
+         the kernel took it for a viewer (`sluice_forward_delay_seconds`, by a line through its buckets; sound that waits \
+         for the next picture too): over 2 s with the \
+         watchers alone, and from the first join to the last, those who have just joined included.",
     );
     let ms = |seconds: f64| number(seconds * 1e3, 1);
     let mut table = Table::new(&[
@@ -204,6 +299,8 @@ fn write(report: &mut Report, figures: &Figures) {
         "delay p50, ms",
         "p99",
         "max",
+        "inside p50, ms",
+        "p99",
     ]);
     for (name, watched) in [("alone", &figures.alone), ("with the rush", &figures.rushed)] {
         table.row([
@@ -217,6 +314,8 @@ fn write(report: &mut Report, figures: &Figures) {
             text(watched.delay_p50_seconds, ms),
             text(watched.delay_p99_seconds, ms),
             text(watched.delay_max_seconds, ms),
+            text(watched.inside_p50_seconds, ms),
+            text(watched.inside_p99_seconds, ms),
         ]);
     }
     report.table(table);
@@ -227,6 +326,7 @@ fn write(report: &mut Report, figures: &Figures) {
         "p99",
         "CPU per join, µs",
         "delay p99 moved by, ms",
+        "inside the server, ms",
     ]);
     table.row([
         number(f64::from(figures.joins), 0),
@@ -235,12 +335,16 @@ fn write(report: &mut Report, figures: &Figures) {
         text(figures.join_p99_seconds, ms),
         text(figures.cpu_us_per_join, |us| number(us, 0)),
         text(figures.delay_p99_moved_seconds, ms),
+        text(figures.inside_p99_moved_seconds, ms),
     ]);
     report.table(table);
     report.text(
         "CPU per join is what the server used while the rush joined, less the watchers' share and the joiners' \
          packets at the price they had before.",
     );
+    if !figures.not_measured.is_empty() {
+        report.text(format!("Not measured: {}.", figures.not_measured.join("; ")));
+    }
     report.set_figures(&figures);
 }
 
@@ -265,8 +369,36 @@ mod tests {
         server.cpu_per_join = (all - 200_000.0 * 5e-6) / 100.0;
         let cost = cpu_per_join(&alone, &rush).expect("a cost");
         assert!((cost - 1e-3).abs() < 1e-9, "{cost}");
+        // A core that was full while they joined: nothing is left for the joins, which is no cost of zero.
+        alone.server.as_mut().expect("it was looked at").cores_user = 0.9;
+        let why = cpu_per_join(&alone, &rush).expect_err("nothing is left");
+        assert!(why.contains("1,100 ms of CPU in 2,000 ms") && why.contains("full"), "{why}");
         // Clipped by the generator: how many packets there were cannot be told.
         rush.server.as_mut().expect("it was looked at").cpu_per_join = 0.0;
-        assert_eq!(cpu_per_join(&alone, &rush), None);
+        assert!(cpu_per_join(&alone, &rush).is_err());
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_a_dash_and_a_reason() {
+        let measured: Measured = serde_json::from_str(TEXT).expect("a report");
+        let mut rush = measured.clone();
+        rush.server.as_mut().expect("it was looked at").cpu_per_join = 0.0;
+        let inside = |text: &str| Histogram::read(text, DELAY);
+        let buckets = format!("{DELAY}_bucket{{le=\"0.002\"}} 100\n{DELAY}_bucket{{le=\"+Inf\"}} 100\n");
+        let round = Round {
+            alone: measured.clone(),
+            rushed: measured,
+            rush,
+            inside_alone: inside(&buckets),
+            inside_rushed: inside(""),
+        };
+        let figures = figures((10, 10), &[round]);
+        assert_eq!((figures.cpu_us_per_join, figures.inside_p99_moved_seconds), (None, None));
+        assert!(figures.alone.inside_p99_seconds.is_some() && figures.rushed.inside_p99_seconds.is_none());
+        for word in
+            ["CPU per join, round 1", "with the rush, round 1: nothing was observed", "delay, watchers alone"]
+        {
+            assert!(figures.not_measured.iter().any(|why| why.contains(word)), "{word}: {figures:#?}");
+        }
     }
 }

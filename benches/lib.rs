@@ -18,6 +18,7 @@ mod egress;
 mod error;
 mod flatness;
 pub mod floor;
+mod histogram;
 mod join;
 mod loss;
 mod measured;
