@@ -23,6 +23,8 @@ pub enum What {
     Floor,
     /// Chromium.
     Browser,
+    /// Another server.
+    Peer,
 }
 
 impl fmt::Display for What {
@@ -34,6 +36,7 @@ impl fmt::Display for What {
             What::Sink => "sink",
             What::Floor => "floor",
             What::Browser => "browser",
+            What::Peer => "peer",
         })
     }
 }

@@ -10,8 +10,10 @@
 //! Everything is `async` only so that a signal can drop it.
 
 mod cameras;
+mod capacity;
 mod child;
 mod churn;
+mod clip;
 mod clock;
 mod compare;
 mod egress;
@@ -61,6 +63,8 @@ pub enum Profile {
     Soak(soak::Options),
     /// This server and any other that runs here, by the same viewers in turn.
     Compare(compare::Options),
+    /// How many viewers of a clip this server and others carry at a given load.
+    Capacity(capacity::Options),
     /// Is what viewers get good? Packets, a browser's pictures, joins, hours, the peak, on one page.
     Report(quality::Options),
 }
@@ -106,6 +110,7 @@ impl Profile {
             Profile::Churn(options) => signals.unless(churn::run(&rig, options)).await,
             Profile::Loss(options) => signals.unless(loss::run(&rig, options)).await,
             Profile::Compare(options) => signals.unless(compare::run(&rig, options)).await,
+            Profile::Capacity(options) => signals.unless(capacity::run(&rig, options)).await,
             Profile::Report(options) => signals.unless(quality::run(&rig, options)).await,
             // Hours of rows are worth a report, even if they end early.
             Profile::Soak(options) => soak::run(&rig, options, &mut signals).await,
@@ -123,6 +128,7 @@ impl Profile {
             Profile::Loss(options) => ("loss", &options.common),
             Profile::Soak(options) => ("soak", &options.common),
             Profile::Compare(options) => ("compare", &options.common),
+            Profile::Capacity(options) => ("capacity", &options.common),
             Profile::Report(options) => ("report", &options.common),
         }
     }

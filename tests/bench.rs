@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use sluice_harness::ports::{free_port, free_udp_ports};
 use sluice_harness::{Binary, wait_for};
 
 /// The program.
@@ -138,6 +139,45 @@ fn a_peer_is_measured_by_the_same_viewers() {
     peer.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
 }
 
+/// Needs ffmpeg, as `tests/all` installs it.
+#[test]
+fn a_server_that_the_bench_starts_is_searched_beside_ours_and_ends() {
+    let out = Directory::new();
+    let (http, admin, udp) = (free_port(), free_port(), free_udp_ports(1));
+    let word = format!("udp.port={udp}");
+    // By `timeout`, which starts it as a process that the bench does not know, and would outlive it for a while.
+    let peer = format!(
+        "--peer=other=http://{{server}}:{http}/cam1/whep timeout --foreground 600 {} --set http.listen={{server}}:{http} --set \
+         admin.listen={{server}}:{admin} --set {word} --set ice.addresses={{server}} cam1={{camera}}",
+        env!("CARGO_BIN_EXE_sluice")
+    );
+    let output = bench(&["capacity", "--quick", "--most=3", "--clips=1", &peer], &out.0);
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    let report = report(&output, &out.0);
+    for (index, name) in ["sluice", "other"].into_iter().enumerate() {
+        let server = &report["figures"]["clips"][0]["servers"][index];
+        assert_eq!(server["name"], name, "{report:#}");
+        let carried = |pointer: &str| number(server, pointer);
+        assert!((1.0..=3.0).contains(&carried("/viewers/median")), "{report:#}");
+        // 1 Mb/s and 64 kb/s of sound each; half of it would do on a busy machine.
+        assert!(carried("/bits_per_second/median") > carried("/viewers/median") * 0.5e6, "{report:#}");
+        assert!(carried("/steps/0/0/viewers") > 0.0, "{report:#}");
+    }
+    assert!(text_of(&output).contains("| other |"), "{}", text_of(&output));
+    assert_eq!(processes_with(&word, std::process::id()), Vec::<String>::new(), "it ended with the bench");
+    let decoded = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-xerror", "-i"])
+        .arg(out.0.join("clip-1.h264"))
+        .args(["-f", "null", "-"])
+        .output()
+        .expect("ffmpeg is there: tests/all installs it");
+    let said = String::from_utf8_lossy(&decoded.stderr);
+    assert!(
+        decoded.status.success() && said.is_empty(),
+        "the clip can be decoded without a complaint: {said}"
+    );
+}
+
 #[test]
 fn what_cannot_be_measured_is_told_with_the_way_out() {
     let out = Directory::new();
@@ -146,6 +186,8 @@ fn what_cannot_be_measured_is_told_with_the_way_out() {
         (&["compare", "--peer=x=http://127.0.0.1:1/whep,4294967295"], "must run already"),
         (&["compare", "--peer=x=http://127.0.0.1:1/whep,1", "--network=namespaces"], "leave --network out"),
         (&["compare", "--peer=x"], "NAME=WHEP_URL,PID"),
+        (&["capacity", "--peer=x=http://127.0.0.1:1/whep,1"], "NAME=WHEP_URL COMMAND"),
+        (&["capacity", "--load=1.5"], "0.95 of a core"),
         (&["churn", "--quick", "--network=loopback", "--receiving=receiver"], "--network namespaces"),
         (&["soak", "--hours=0"], "hours"),
         (&["churn", "--rounds=2"], "leave --rounds out"),

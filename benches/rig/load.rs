@@ -61,16 +61,22 @@ impl Loading {
 }
 
 impl Rig {
-    /// Starts cameras beside the generator, and waits until they can be played.
+    /// Starts cameras that show the demo beside the generator, and waits until they can be played.
     pub async fn cameras(&self, count: u16) -> Result<Cameras, BenchError> {
+        self.cameras_showing(count, &[]).await
+    }
+
+    /// The same, with arguments of `sluice load cameras` that say what they show.
+    pub async fn cameras_showing(&self, count: u16, showing: &[String]) -> Result<Cameras, BenchError> {
         let (_, ip) = self.site.addresses();
-        let command = self.sluice([
+        let mut command = self.sluice([
             "load".to_owned(),
             "cameras".to_owned(),
             format!("--count={count}"),
             format!("--listen={ip}"),
             "--rtsp-port=0".to_owned(),
         ]);
+        command.args(showing);
         let mut child = self.start(What::Cameras, command, &self.load)?;
         let out = child.out().to_owned();
         let urls = || {
