@@ -123,6 +123,12 @@ cells! {
         dropped_undecodable,
         /// Datagrams of trains not sealed for viewers whose TCP connection has no room for one more picture.
         dropped_slow_line,
+        /// Pictures left out for viewers whose line is too narrow: too late.
+        thinned_late,
+        /// The same: late, and a newer keyframe was there.
+        thinned_superseded,
+        /// The same: something before them is missing.
+        thinned_undecodable,
         /// Datagrams lost because their TCP connection had no room at all.
         dropped_line_full,
         /// Datagrams that no batch takes, because of their length: nothing here makes such.

@@ -134,6 +134,11 @@ pub struct Row {
     pub repairs: u32,
     /// What it thinks its line carries (REMB), in bits a second.
     pub estimate_bps: Option<u64>,
+    /// What it is limited to, in bits of pictures a second, because its line carries no more: it gets keyframes, and as
+    /// much of each group of pictures as fits.
+    pub limit_bps: Option<u64>,
+    /// Pictures that it was not sent for that.
+    pub left_out: u32,
 }
 
 /// The pair of addresses that media takes (RFC 8445 §5.1.2, as an ICE-lite agent sees it).
@@ -301,6 +306,8 @@ impl Row {
             packets: state.track.packets,
             repairs: state.track.repairs,
             estimate_bps: state.estimate.map(|estimate| estimate as u64),
+            limit_bps: state.limit,
+            left_out: state.track.left_out,
         }
     }
 }

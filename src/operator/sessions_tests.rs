@@ -19,6 +19,8 @@ fn row(id: &str, loss: Option<f64>, lost: u32, estimate_bps: Option<u64>) -> Row
         packets: 0,
         repairs: 0,
         estimate_bps,
+        limit_bps: None,
+        left_out: 0,
     }
 }
 

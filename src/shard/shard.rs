@@ -26,7 +26,7 @@ use crate::count::ShardCounters;
 use crate::id::{LAYERS_MAX, LayerId, SessionId, StreamId};
 use crate::peer::{Admission, Check, ConnectionId, Egress, Remote};
 use crate::track::{Recent, RecentLimits};
-use crate::viewer::{Keyframes, Outcome, Repairs, Rings, Surroundings, Taken, Viewer};
+use crate::viewer::{Keyframes, LeftOut, Outcome, Repairs, Rings, Surroundings, Taken, Viewer};
 
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
@@ -343,10 +343,11 @@ impl Shard {
                 } else if seat.next.is_some() && job.train().ends_frame {
                     held_up.push(slot);
                 }
-                let mut first = false;
+                let (mut first, mut queued) = (false, false);
                 for (train, padding) in job.trains() {
                     match seat.viewer.handle_train(now, train, padding, epoch, egress) {
                         Taken::Sent | Taken::Passed => {}
+                        Taken::Queued => queued = true,
                         Taken::First(of_all) => {
                             first = true;
                             counters.setup.first_media.observe_some(of_all);
@@ -355,7 +356,7 @@ impl Shard {
                         Taken::Undecodable => counters.dropped_undecodable.add(train.packets.len() as u64),
                     }
                 }
-                if first {
+                if first || queued {
                     deadlines.set(slot, seat.viewer.deadline());
                 }
                 fan_out.advance(roll.len());
@@ -584,6 +585,12 @@ impl Shard {
             counters.repairs_over_budget.add(u64::from(over_budget));
             counters.repairs_not_agreed.add(u64::from(not_agreed));
             counters.feedback.over_rate_numbers.add(u64::from(over_rate));
+        }
+        if outcome.left_out != LeftOut::default() {
+            let LeftOut { late, superseded, undecodable } = outcome.left_out;
+            counters.thinned_late.add(u64::from(late));
+            counters.thinned_superseded.add(u64::from(superseded));
+            counters.thinned_undecodable.add(u64::from(undecodable));
         }
         counters.withheld.add(u64::from(outcome.withheld));
         counters.discarded_application_data.add(u64::from(outcome.application_data));

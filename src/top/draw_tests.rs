@@ -48,6 +48,8 @@ fn viewer(number: u64) -> ViewerRow {
         packets: 100,
         repairs: 6,
         estimate_bps: Some(2_150_000),
+        limit_bps: None,
+        left_out: 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one viewer may cause beside its stream, and what its RTCP may cost.
 //!
-//! Owns three bounds: bytes sent again (repairs and replays share them), replays that did not help, and
+//! Owns three bounds: bytes sent again (repairs and replays share them, a part of what comes through), replays that did not help, and
 //! RTCP packets and packet numbers looked at in a second. Touched only when a viewer's RTCP comes, and
 //! therefore boxed: no train of media ever looks at it.
 
@@ -65,6 +65,8 @@ pub(super) struct Budget {
     replayed: Option<Replayed>,
     /// When another layer was begun in the past last.
     switched: Option<Instant>,
+    /// What the viewer's line carries in a second, as far as it is known.
+    carries: Option<u32>,
 }
 
 /// The last replay.
@@ -90,7 +92,22 @@ impl Budget {
     /// Nothing was caused yet.
     pub(super) fn new(now: Instant) -> Budget {
         let (packets, numbers) = (Bucket(now), Bucket(now));
-        Budget { packets, numbers, slots: [0; SLOTS], began: now, second: 0, replayed: None, switched: None }
+        let slots = [0; SLOTS];
+        Budget {
+            packets,
+            numbers,
+            slots,
+            began: now,
+            second: 0,
+            replayed: None,
+            switched: None,
+            carries: None,
+        }
+    }
+
+    /// So many bytes of its stream come through to the viewer in a second. Nobody is sent again a share of more.
+    pub(super) fn carries(&mut self, bytes_per_second: Option<u32>) {
+        self.carries = bytes_per_second;
     }
 
     /// Whether one more RTCP packet is acted on.
@@ -110,7 +127,8 @@ impl Budget {
             self.slots[passed as usize % SLOTS] = 0;
         }
         self.second = self.second.max(second);
-        let share = bytes_per_second.saturating_mul(WINDOW * EXTRA_PERCENT) / 100;
+        let comes = self.carries.map_or(bytes_per_second, |carries| u64::from(carries).min(bytes_per_second));
+        let share = comes.saturating_mul(WINDOW * EXTRA_PERCENT) / 100;
         share.saturating_sub(self.slots.iter().sum())
     }
 

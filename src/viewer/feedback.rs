@@ -2,7 +2,7 @@
 //!
 //! Owns which packet is acted on, and for which track. A NACK, PLI or FIR is answered only where it
 //! names the viewer's video: audio has no ring, and no keyframes. More than a browser ever sends is counted
-//! and not looked at. REMB is read and counted; nothing acts on it.
+//! and not looked at. Receiver reports of the video, with REMB, tell whether the line is too narrow (`line`).
 
 use std::time::Instant;
 
@@ -94,8 +94,15 @@ impl Viewer {
                 counts.packets.receiver_report.add(1);
                 for block in &report.reports {
                     let told = self.tracks.iter_mut().find(|track| track.media.ssrc == block.ssrc);
-                    if let Some(track) = told {
-                        track.handle_report(now, block, around.epoch, counts);
+                    let Some(track) = told else { continue };
+                    let told = track.handle_report(now, block, around.epoch, counts);
+                    if let Some(told) = told.filter(|_| track.media.codec.kind() == Kind::Video) {
+                        let estimate = self.estimates.latest().map(|bits| f64::from(bits) / 8.0);
+                        let stream = around.video.bytes_per_second();
+                        let pause = self.line.handle_report(now, told, estimate, stream);
+                        self.budget.carries(self.line.carries());
+                        track.forwarder.limit(now, self.line.limit(), around.video);
+                        track.forwarder.pause(now, pause.unwrap_or_default());
                     }
                 }
             }

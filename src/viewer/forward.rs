@@ -2,8 +2,10 @@
 //!
 //! Owns the state of that (waiting for a keyframe, on the way to the live edge, live), the next sequence
 //! number, how live frames go on behind rewritten timestamps, and the way from one layer of the stream to another: under
-//! the same numbers, on one line of time. Keeps nothing per packet, never touches the engine and never seals.
+//! the same numbers, on one line of time. Which pictures a limited viewer gets, `thin` decides. Keeps nothing per packet,
+//! never touches the engine and never seals.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use super::budget::{Budget, KeyframeAnswer, Replay};
 use super::catch_up::{CatchUp, Then};
 pub use super::runs::Repair;
 use super::runs::{By, Rewritten, Runs};
+use super::thin::{LeftOut, Portion, Thin};
 use super::time::{Shift, ViewerTime};
 use crate::track::{Recent, TrackSeq, Train};
 
@@ -50,6 +53,21 @@ pub struct Forwarder {
     highest: ViewerTime,
     lift: Lift,
     runs: Runs,
+    /// Bytes of pictures that it may be sent in a second, if its line is narrow.
+    limit: Option<u32>,
+    /// Pictures left out for that.
+    left_out: LeftOut,
+}
+
+/// Packets of a train that are due, and how the train is sent.
+#[derive(Debug)]
+pub struct Due {
+    /// The train.
+    pub train: Arc<Train>,
+    /// Which of its packets.
+    pub packets: Range<usize>,
+    /// How.
+    pub forward: Forward,
 }
 
 #[derive(Debug)]
@@ -64,6 +82,8 @@ enum State {
         /// The last train did not end its frame.
         mid_frame: bool,
     },
+    /// Sending what is in the ring, no faster than the line carries it. Boxed: few are.
+    Thin(Box<Thin>),
 }
 
 impl Forwarder {
@@ -77,6 +97,8 @@ impl Forwarder {
             highest: ViewerTime::default(),
             lift: Lift::default(),
             runs: Runs::default(),
+            limit: None,
+            left_out: LeftOut::default(),
         }
     }
 
@@ -108,6 +130,9 @@ impl Forwarder {
         let Some(latest) = recent.latest().filter(|_| !self.is_amid_picture(now, newest)) else {
             return false;
         };
+        if let Some(rate) = self.limit {
+            return self.switch_thin(now, rate, layer, recent, newest);
+        }
         let shift = self.shift_of(latest, newest);
         let Some(plan) = CatchUp::plan(now, recent, shift, self.highest) else { return false };
         self.go_over(By { layer, shift });
@@ -126,6 +151,17 @@ impl Forwarder {
         possible
     }
 
+    /// As [`Forwarder::switch_to_past`] for who is limited: with the keyframe itself, unless pictures were shown that are newer.
+    fn switch_thin(&mut self, now: Instant, rate: u32, layer: u8, recent: &Recent, newest: Newest) -> bool {
+        let Some(next) = recent.since_keyframe() else { return false };
+        let first = recent.trains_from(next).next();
+        let newer = |train: &&Arc<Train>| newest.is_none_or(|(_, captured)| train.captured > captured);
+        let Some(train) = first.filter(newer) else { return false };
+        self.go_over(By { layer, shift: self.shift_of(train, newest) });
+        self.state = State::Thin(Box::new(Thin::at(now, rate, next, false)));
+        true
+    }
+
     fn go_over(&mut self, by: By) {
         self.by = by;
         // What the other layer was shown under must not be gone below.
@@ -139,6 +175,8 @@ impl Forwarder {
             State::AwaitKeyframe => false,
             State::CatchUp(plan) => plan.mid_frame,
             State::Live { mid_frame, .. } => *mid_frame,
+            // What it has in hand it sends, however long that takes.
+            State::Thin(thin) => return thin.is_amid(),
         };
         // Of a layer that is silent it never comes.
         amid && newest.is_some_and(|(_, captured)| now.saturating_duration_since(captured) < STALE)
@@ -156,6 +194,43 @@ impl Forwarder {
         Shift::to(train, self.highest.moved(ticks(later) - ticks(earlier) - i64::from(behind)))
     }
 
+    /// Its line carries so many bytes of pictures a second, or whatever comes. `recent` is the ring of its layer.
+    pub(super) fn limit(&mut self, now: Instant, limit: Option<u32>, recent: &Recent) {
+        self.limit = limit;
+        let Some(rate) = limit else { return };
+        let end = recent.latest().map_or(TrackSeq(0), |latest| latest.end());
+        let thin = match &mut self.state {
+            State::Thin(thin) => {
+                thin.rate = rate;
+                return;
+            }
+            &mut State::Live { next, mid_frame } => Thin::at(now, rate, next, mid_frame),
+            State::CatchUp(plan) if plan.mid_frame => return,
+            // A line that does not carry the present does not carry the past beside it.
+            State::CatchUp(_) | State::AwaitKeyframe => Thin::waiting(now, rate, end),
+        };
+        self.state = State::Thin(Box::new(thin));
+    }
+
+    /// Nothing goes out for so long, if it is limited: its line has a queue.
+    pub(super) fn pause(&mut self, now: Instant, time: Duration) {
+        if let State::Thin(thin) = &mut self.state {
+            thin.pause(now, time);
+        }
+    }
+
+    /// So many bytes were sent beside the pictures.
+    pub(super) fn charge(&mut self, bytes: u64) {
+        if let State::Thin(thin) = &mut self.state {
+            thin.charge(bytes);
+        }
+    }
+
+    /// Pictures left out because its line is narrow, so far.
+    pub(super) fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
     /// Starts with what the ring has since its last keyframe; without one, at the next keyframe.
     pub fn start(&mut self, now: Instant, recent: &Recent) {
         if let Some(plan) = CatchUp::plan(now, recent, self.by.shift, self.highest) {
@@ -170,7 +245,7 @@ impl Forwarder {
         recent: &Recent,
         budget: &mut Budget,
     ) -> KeyframeAnswer {
-        let next = match &self.state {
+        let next = match &mut self.state {
             State::AwaitKeyframe => return KeyframeAnswer::Awaited,
             State::CatchUp(plan) if !plan.fails(now) => return KeyframeAnswer::Coalesced,
             State::CatchUp(_) => {
@@ -181,6 +256,11 @@ impl Forwarder {
             // Half of a frame is out already, and a replay would cut it off.
             State::Live { mid_frame: true, .. } => return KeyframeAnswer::Awaited,
             State::Live { next, .. } => *next,
+            State::Thin(thin) => {
+                // Nothing goes beside what its line carries.
+                let news = thin.request_keyframe(now);
+                return if news { KeyframeAnswer::Awaited } else { KeyframeAnswer::Coalesced };
+            }
         };
         let fresh = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < STALE;
         let plan = || CatchUp::plan(now, recent, self.by.shift, self.highest);
@@ -207,14 +287,15 @@ impl Forwarder {
                 self.request_keyframe(now, recent, budget);
             }
             // It waits for a keyframe still, or goes on where it was.
-            State::AwaitKeyframe | State::CatchUp(_) => {}
+            State::AwaitKeyframe | State::CatchUp(_) | State::Thin(_) => {}
         }
     }
 
-    /// When [`Forwarder::poll_catch_up`] has something to send, if a catch-up runs.
+    /// When [`Forwarder::poll`] has something to send, if it goes by the ring.
     pub fn due(&self) -> Option<Instant> {
         match &self.state {
             State::CatchUp(plan) => Some(plan.due()),
+            State::Thin(thin) => thin.due(),
             _ => None,
         }
     }
@@ -230,21 +311,35 @@ impl Forwarder {
         matches!(self.state, State::AwaitKeyframe)
     }
 
+    /// Whether it goes by the ring, no faster than its line.
+    pub(super) fn is_thin(&self) -> bool {
+        matches!(self.state, State::Thin(_))
+    }
+
     /// It is the turn of a live train. Returns how to send it, or nothing if the viewer does not get
     /// it: a catch-up will reach it in the ring, or has.
     pub fn forward(&mut self, train: &Train) -> Option<Forward> {
-        match &self.state {
+        if let Some(rate) = self.limit {
+            self.forward_limited(train, rate);
+            return None;
+        }
+        match &mut self.state {
+            State::Thin(thin) if thin.is_level(train) => Some(self.send_live(train)),
+            State::Thin(thin) => {
+                thin.stir();
+                None
+            }
             // Nobody needs what is between a keyframe and the past before it.
             State::CatchUp(plan) if train.keyframe && !plan.mid_frame && plan.next <= train.sequence => {
                 Some(self.send_live(train))
             }
             State::CatchUp(_) => None,
             State::AwaitKeyframe if !train.keyframe => None,
-            &State::Live { next, .. } if train.sequence < next => None,
+            &mut State::Live { next, .. } if train.sequence < next => None,
             // Trains before this one were damaged or lost on the way to us, never reached the shard, or were
             // dropped for a full socket. What follows cannot be decoded before the next keyframe, and the
             // viewer's sequence numbers stay contiguous.
-            &State::Live { next, .. } if train.sequence != next && !train.keyframe => {
+            &mut State::Live { next, .. } if train.sequence != next && !train.keyframe => {
                 self.state = State::AwaitKeyframe;
                 None
             }
@@ -252,8 +347,28 @@ impl Forwarder {
         }
     }
 
-    /// The next train of a catch-up, if one is due. Call until it returns nothing.
-    pub fn poll_catch_up(&mut self, now: Instant, recent: &Recent) -> Option<(Arc<Train>, Forward)> {
+    /// A live train comes into the ring of who is limited, and leaves from there.
+    fn forward_limited(&mut self, train: &Train, rate: u32) {
+        match &mut self.state {
+            State::Thin(thin) => thin.stir(),
+            State::CatchUp(plan) if plan.mid_frame || !train.keyframe => {}
+            State::CatchUp(_) | State::AwaitKeyframe | State::Live { .. } if train.keyframe => {
+                self.state = State::Thin(Box::new(Thin::at(train.received, rate, train.sequence, false)));
+            }
+            _ => {}
+        }
+    }
+
+    /// The next packets from the ring, if some are due. Call until it returns nothing.
+    pub fn poll(&mut self, now: Instant, recent: &Recent) -> Option<Due> {
+        match self.state {
+            State::CatchUp(_) => self.poll_catch_up(now, recent),
+            State::Thin(_) => self.poll_thin(now, recent),
+            _ => None,
+        }
+    }
+
+    fn poll_catch_up(&mut self, now: Instant, recent: &Recent) -> Option<Due> {
         let State::CatchUp(plan) = &mut self.state else { return None };
         let Ok(step) = plan.poll(now, recent) else {
             self.state = State::AwaitKeyframe;
@@ -269,11 +384,33 @@ impl Forwarder {
         self.lift.floor = step.timestamp;
         let frame = recent.frame_of(train.sequence).map(|frame| frame as u32);
         let forward = self.number(&train, step.timestamp, step.captured, Rewritten { frame, ticks });
-        Some((train, forward))
+        if self.limit.is_some() {
+            // It was limited in the middle of a picture.
+            self.limit(now, self.limit, recent);
+        }
+        Some(Due { packets: 0..train.packets.len(), train, forward })
+    }
+
+    fn poll_thin(&mut self, now: Instant, recent: &Recent) -> Option<Due> {
+        let State::Thin(thin) = &mut self.state else { return None };
+        let portion = thin.poll(now, recent);
+        self.left_out += thin.take_left_out();
+        let Portion { train, packets } = portion?;
+        let begun = thin.forward.filter(|_| packets.start > 0);
+        let forward = begun.unwrap_or_else(|| self.send_own(&train));
+        if let State::Thin(thin) = &mut self.state {
+            thin.forward = Some(forward);
+        }
+        Some(Due { train, packets, forward })
     }
 
     fn send_live(&mut self, train: &Train) -> Forward {
         self.state = State::Live { next: train.end(), mid_frame: !train.ends_frame };
+        self.send_own(train)
+    }
+
+    /// Gives a train its number, and its own timestamp if it can keep that.
+    fn send_own(&mut self, train: &Train) -> Forward {
         let timestamp = self.lift.stamp(train, self.by.shift);
         self.number(train, timestamp, train.captured, Rewritten { frame: None, ticks: LIFT })
     }

@@ -129,7 +129,7 @@ impl Bench {
     /// Calls the forwarder at each of its deadlines up to `now`.
     fn advance(&mut self, now: Instant) {
         while let Some(due) = self.forwarder.due().filter(|&due| due <= now) {
-            while let Some((train, forward)) = self.forwarder.poll_catch_up(due, &self.recent) {
+            while let Some(Due { train, forward, .. }) = self.forwarder.poll(due, &self.recent) {
                 self.sent.push((due, Sent::new(train, forward)));
             }
             assert!(self.forwarder.due().is_none_or(|next| next > due), "a deadline that never passes");

@@ -7,10 +7,12 @@ mod budget;
 mod catch_up;
 mod feedback;
 mod forward;
+mod line;
 mod outgoing;
 mod reception;
 mod runs;
 mod state;
+mod thin;
 mod time;
 
 use std::net::IpAddr;
@@ -22,12 +24,14 @@ use sluice_media::{Kind, MAX_PAYLOAD, class};
 
 pub use budget::KeyframeAnswer;
 pub use feedback::Keyframes;
-pub use forward::{Forward, Forwarder, Repair};
+pub use forward::{Due, Forward, Forwarder, Repair};
 pub(crate) use outgoing::AROUND_PAYLOAD_MAX;
 pub use outgoing::Repairs;
 pub use state::{Sent, TrackState, ViewerState};
+pub use thin::LeftOut;
 
 use self::budget::Budget;
+use self::line::Line;
 use self::outgoing::Outgoing;
 use self::reception::Estimates;
 use crate::count::EndReason;
@@ -100,6 +104,8 @@ pub struct Outcome {
     pub keyframes: Keyframes,
     /// What became of packets that were asked for again.
     pub repairs: Repairs,
+    /// Pictures left out because its line is narrow.
+    pub left_out: LeftOut,
     /// Datagrams of the engine's own that were withheld.
     pub withheld: u32,
     /// DTLS records that carry application data: no answer offers a data channel.
@@ -124,6 +130,8 @@ pub enum Taken {
     Undecodable,
     /// It was left out: its line has no room for one picture more, so nothing shows what follows before the next keyframe.
     SlowLine,
+    /// It leaves from the ring when its line has room, so [`Viewer::deadline`] changed.
+    Queued,
     /// It is not this viewer's now: there is no way to the viewer, the codec is another, or a catch-up sends it.
     Passed,
 }
@@ -152,6 +160,8 @@ pub struct Viewer {
     estimates: Estimates,
     /// Boxed as the peer is.
     budget: Box<Budget>,
+    /// Boxed as the peer is.
+    line: Box<Line>,
     /// Where media goes, as the peer said last; good until `target_until`.
     target: Option<Path>,
     target_until: Instant,
@@ -191,6 +201,7 @@ impl Viewer {
             opener: None,
             estimates: Estimates::default(),
             budget: Box::new(Budget::new(offered)),
+            line: Box::default(),
             target: None,
             target_until: offered,
             rests_until: offered,
@@ -267,9 +278,11 @@ impl Viewer {
         if let Some(over) = self.peer.expired(now) {
             return Outcome { ended: Some(over), ..Outcome::default() };
         }
+        let left_out = self.left_out();
         let first_media = self.send_what_is_due(now, around, egress);
+        let left_out = self.left_out() - left_out;
         let turned = self.peer.handle_timeout(now, egress);
-        Outcome { first_media, ..self.settle(now, turned, around) }
+        Outcome { first_media, left_out, ..self.settle(now, turned, around) }
     }
 
     /// Whether the viewer has the beginning of the picture that `train` goes on with.
@@ -295,10 +308,15 @@ impl Viewer {
             return Taken::SlowLine;
         }
         let Some(forward) = track.forwarder.forward(train) else {
-            return if track.forwarder.awaits_keyframe() { Taken::Undecodable } else { Taken::Passed };
+            return match () {
+                () if track.forwarder.is_thin() => Taken::Queued,
+                () if track.forwarder.awaits_keyframe() => Taken::Undecodable,
+                () => Taken::Passed,
+            };
         };
         let first = track.report_due().is_none();
-        track.send(train, forward, padding, sealer, &mut Way { now, path, epoch, egress });
+        let packets = 0..train.packets.len();
+        track.send((train, packets), forward, padding, sealer, &mut Way { now, path, epoch, egress });
         egress.forwarded(train.received);
         if first { Taken::First(self.first_media(now)) } else { Taken::Sent }
     }
@@ -400,7 +418,15 @@ impl Viewer {
         self.waits_since.take().map(|since| now.saturating_duration_since(since))
     }
 
-    /// Trains of a catch-up, and reports. Returns how long it waited for its first media, if that was it.
+    fn left_out(&self) -> LeftOut {
+        let tracks = self.tracks.iter().map(|track| track.forwarder.left_out());
+        tracks.fold(LeftOut::default(), |mut sum, of| {
+            sum += of;
+            sum
+        })
+    }
+
+    /// What leaves from the ring, and reports. Returns how long it waited for its first media, if that was it.
     fn send_what_is_due(
         &mut self,
         now: Instant,
@@ -411,16 +437,18 @@ impl Viewer {
         let mut sent = false;
         let mut way = Way { now, path, epoch: around.epoch, egress };
         for track in &mut self.tracks {
-            // Only video ever catches up: nothing starts that for another track.
+            // Only video ever leaves from the ring: nothing starts that for another track.
             while track.forwarder.due().is_some() && way.egress.ready(TRAIN_BYTES_MAX) {
                 if way.egress.is_slow(path) {
                     self.rests_until = now + SLOW_WAIT;
                     break;
                 }
-                let Some((train, forward)) = track.forwarder.poll_catch_up(now, around.video) else { break };
+                let Some(Due { train, packets, forward }) = track.forwarder.poll(now, around.video) else {
+                    break;
+                };
                 // The ring may hold another codec than was agreed to, as in `handle_train`.
                 if train.codec == track.media.codec {
-                    track.send(&train, forward, 0, sealer, &mut way);
+                    track.send((&train, packets), forward, 0, sealer, &mut way);
                     sent = true;
                 }
             }

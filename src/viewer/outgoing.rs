@@ -5,6 +5,7 @@
 //! the forwarder's numbers, which only grow, and each repair takes a new one of its own SSRC.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use sluice_media::MAX_PAYLOAD;
@@ -15,6 +16,7 @@ use str0m::rtp::rtcp::ReceptionReport;
 
 use super::budget::Budget;
 use super::forward::{Forward, Forwarder, Repair};
+use super::line::{REPORTS, Told};
 use super::reception::{About, Reception};
 use super::state::{Sent, TrackState};
 use super::{Surroundings, Way};
@@ -104,6 +106,7 @@ impl Outgoing {
             lost: self.reception.lost(),
             loss: self.reception.loss(),
             round_trip: self.reception.measured_round_trip(),
+            left_out: self.forwarder.left_out().sum(),
         }
     }
 
@@ -112,12 +115,12 @@ impl Outgoing {
         self.next_report
     }
 
-    /// Seals the packets of a train into `egress`; the last one gets `padding` bytes behind it, so that
+    /// Seals those packets of a train into `egress`; its last one gets `padding` bytes behind it, so that
     /// what follows can share its message. The first train asks for a report at once, so that the
     /// player can bring picture and sound together.
     pub(super) fn send(
         &mut self,
-        train: &Train,
+        (train, packets): (&Train, Range<usize>),
         forward: Forward,
         padding: u8,
         sealer: &Sealer,
@@ -129,7 +132,8 @@ impl Outgoing {
         let extension = self.extension(way.now, way.epoch, capture, &mut block);
         let mut bytes = 0;
         let last = train.packets.len() - 1;
-        for (index, payload) in train.packets.iter().enumerate() {
+        for index in packets.clone() {
+            let payload = &train.packets[index];
             let header = Header {
                 payload_type: self.media.payload_type,
                 marker: train.marker(index),
@@ -144,7 +148,7 @@ impl Outgoing {
             way.egress.seal(Lane::Media, way.path, max, &mut seal);
             bytes += payload.len() as u64;
         }
-        self.packets = self.packets.wrapping_add(train.packets.len() as u32);
+        self.packets = self.packets.wrapping_add(packets.len() as u32);
         self.bytes += bytes;
         self.newest = Some((forward.timestamp, forward.captured));
         self.next_report.get_or_insert(way.now);
@@ -158,6 +162,7 @@ impl Outgoing {
         else {
             return;
         };
+        let interval = if self.forwarder.is_thin() { interval.min(REPORTS) } else { interval };
         self.next_report = Some(now + interval);
         // The timestamp of now, on the line through the newest train's.
         let age = now.saturating_duration_since(captured).as_secs_f64();
@@ -181,17 +186,17 @@ impl Outgoing {
         write_rtcp(sealer, &packet[..length], path, egress);
     }
 
-    /// What a receiver report says about this track.
+    /// What a receiver report says about this track. Returns what it tells of the time since the last one.
     pub(super) fn handle_report(
         &mut self,
         now: Instant,
         report: &ReceptionReport,
         epoch: &Epoch,
         feedback: &Feedback,
-    ) {
+    ) -> Option<Told> {
         let codec = self.media.codec;
-        let about = About { clock_rate: codec.clock_rate(), sent: self.packets };
-        self.reception.handle_report(now, report, about, epoch, feedback.of(codec.kind()));
+        let about = About { clock_rate: codec.clock_rate(), sent: self.packets, bytes: self.bytes as u32 };
+        self.reception.handle_report(now, report, about, epoch, feedback.of(codec.kind()))
     }
 
     /// Media sent so far, without repairs.
@@ -251,6 +256,7 @@ impl Outgoing {
                 let bytes = repair.train.packets[repair.index].len() as u64;
                 left = left.saturating_sub(bytes);
                 budget.spend(bytes);
+                self.forwarder.charge(bytes);
                 self.note_resent(now, sequence);
                 self.send_repair(&repair, payload_type, sealer, way);
                 repairs.sent += 1;

@@ -9,6 +9,7 @@ use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
 use super::super::Rings;
+use super::super::forward::Due;
 use super::super::reception::DEFAULT_RTT;
 use super::*;
 use crate::peer::Control;
@@ -129,21 +130,21 @@ impl World {
         let train = self.frame(packets, keyframe);
         self.recent.push(train.clone());
         if let Some(forward) = self.track.forwarder.forward(&train) {
-            self.send(&train, forward);
+            self.send((&train, 0..train.packets.len()), forward);
         }
         self.catch_up();
     }
 
     fn catch_up(&mut self) {
-        while let Some((train, forward)) = self.track.forwarder.poll_catch_up(self.now, &self.recent) {
-            self.send(&train, forward);
+        while let Some(Due { train, packets, forward }) = self.track.forwarder.poll(self.now, &self.recent) {
+            self.send((&train, packets), forward);
         }
     }
 
-    fn send(&mut self, train: &Train, forward: Forward) {
+    fn send(&mut self, packets: (&Train, Range<usize>), forward: Forward) {
         let World { track, now, sealer, epoch, wire, .. } = self;
         track.send(
-            train,
+            packets,
             forward,
             0,
             sealer,
@@ -423,7 +424,7 @@ fn mid_goes_until_a_receiver_report_comes() {
 fn a_viewer_is_reasonably_sized() {
     use super::super::Viewer;
 
-    assert!(size_of::<Outgoing>() <= 464, "{}", size_of::<Outgoing>());
+    assert!(size_of::<Outgoing>() <= 496, "{}", size_of::<Outgoing>());
     // The engine is boxed: this is what a fan-out walks over.
     assert!(size_of::<Viewer>() <= 512, "{}", size_of::<Viewer>());
 }

@@ -3,13 +3,15 @@
 //! Owns the little that is kept between two reports: the round trip, and the counts that a loss is the
 //! difference of. Each track, and each viewer's estimate, is observed at most once in
 //! [`OBSERVE_INTERVAL`]: under loss browsers report with every NACK, and a few bad lines would else
-//! outweigh all good ones. Nothing here changes what is sent, but for the round trip that repairs wait.
+//! outweigh all good ones. Here nothing changes what is sent, but for the round trip that repairs wait: whether a line is too
+//! narrow is told to `line`.
 
 use std::time::{Duration, Instant};
 
 use sluice_media::rtcp::Epoch;
 use str0m::rtp::rtcp::ReceptionReport;
 
+use super::line::Told;
 use crate::count::feedback::{Feedback, Heard};
 
 /// Time between two observations of one track at the least. Browsers report video once a second and
@@ -48,6 +50,8 @@ struct Observed {
     highest: u32,
     /// Packets lost since the beginning; negative where more came twice than were lost.
     lost: i32,
+    /// Payload bytes sent until then, modulo 2^32.
+    bytes: u32,
 }
 
 /// The track that a report is about.
@@ -57,6 +61,8 @@ pub(super) struct About {
     pub(super) clock_rate: u32,
     /// Packets sent so far.
     pub(super) sent: u32,
+    /// Their payload in bytes, modulo 2^32.
+    pub(super) bytes: u32,
 }
 
 impl Reception {
@@ -97,7 +103,7 @@ impl Reception {
         self.loss
     }
 
-    /// One report block (RFC 3550 §6.4.1).
+    /// One report block (RFC 3550 §6.4.1). Returns what it tells of the time since the one that was observed before.
     pub(super) fn handle_report(
         &mut self,
         now: Instant,
@@ -105,7 +111,7 @@ impl Reception {
         about: About,
         epoch: &Epoch,
         heard: &Heard,
-    ) {
+    ) -> Option<Told> {
         self.heard = true;
         let round_trip = round_trip(now, report, epoch);
         self.round_trip = round_trip.unwrap_or(self.round_trip);
@@ -120,10 +126,11 @@ impl Reception {
 
         let last = self.observed;
         if last.is_some_and(|last| now.saturating_duration_since(last.at) < OBSERVE_INTERVAL) {
-            return;
+            return None;
         }
-        self.observed = Some(Observed { at: now, highest: report.max_seq, lost });
-        if let Some(loss) = last.and_then(|last| loss(last, report.max_seq, lost)) {
+        self.observed = Some(Observed { at: now, highest: report.max_seq, lost, bytes: about.bytes });
+        let loss = last.and_then(|last| loss(last, report.max_seq, lost));
+        if let Some(loss) = loss {
             heard.loss.observe(loss);
             self.loss = Some(loss as f32);
         }
@@ -134,6 +141,9 @@ impl Reception {
         if let Some(round_trip) = round_trip {
             heard.round_trip.observe(round_trip.as_secs_f64());
         }
+        let (last, loss) = last.zip(loss)?;
+        let passed = now.saturating_duration_since(last.at);
+        Some(Told { passed, sent: about.bytes.wrapping_sub(last.bytes), loss, round_trip })
     }
 }
 

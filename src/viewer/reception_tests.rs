@@ -30,7 +30,7 @@ fn read(histogram: &Histogram) -> (u64, f64) {
     (snapshot.count(), snapshot.sum() / (snapshot.count().max(1) as f64))
 }
 
-const VIDEO: About = About { clock_rate: 90_000, sent: 100_000 };
+const VIDEO: About = About { clock_rate: 90_000, sent: 100_000, bytes: 0 };
 
 #[test]
 fn loss_is_the_difference_of_two_reports_a_second_apart() {
@@ -77,7 +77,7 @@ fn jitter_is_told_in_seconds_whatever_the_clock() {
     let (now, epoch) = start();
     for clock_rate in [90_000, 48_000, 8_000] {
         let feedback = Feedback::default();
-        let about = About { clock_rate, sent: 1 };
+        let about = About { clock_rate, sent: 1, bytes: 0 };
         let told = report(1, 0, clock_rate / 100);
         Reception::new().handle_report(now, &told, about, &epoch, &feedback.audio);
         let (count, mean) = read(&feedback.audio.jitter);

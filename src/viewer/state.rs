@@ -27,6 +27,8 @@ pub struct ViewerState {
     pub sent: Sent,
     /// Bits a second that it thinks its line carries (REMB).
     pub estimate: Option<f32>,
+    /// Bits of pictures a second that it is limited to, if its line is too narrow.
+    pub limit: Option<u64>,
 }
 
 /// Media that was sent, without repairs.
@@ -51,6 +53,8 @@ pub struct TrackState {
     pub loss: Option<f32>,
     /// The round trip, if it was measured.
     pub round_trip: Option<Duration>,
+    /// Pictures that it was not sent because its line is too narrow, modulo 2^32.
+    pub left_out: u32,
 }
 
 impl Viewer {
@@ -67,6 +71,7 @@ impl Viewer {
             track: track.map(|track| track.state()).unwrap_or_default(),
             sent: self.sent(),
             estimate: self.estimates.latest(),
+            limit: self.line.limit().map(|bytes| u64::from(bytes) * 8),
         }
     }
 

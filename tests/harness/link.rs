@@ -23,6 +23,17 @@ pub struct Link {
     pub duplicate: f64,
     /// Nothing passes.
     pub down: bool,
+    /// Of the way to the client, if it is narrow.
+    pub narrow: Option<Narrow>,
+}
+
+/// A line that carries only so much, and what waits before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Narrow {
+    /// Bytes a second.
+    pub rate: f64,
+    /// Time that a datagram waits at the most: what would wait longer is dropped.
+    pub queue: Duration,
 }
 
 impl Link {
@@ -33,6 +44,7 @@ impl Link {
         loss: 0.0,
         duplicate: 0.0,
         down: false,
+        narrow: None,
     };
 
     /// Random loss in both directions, some reordering and duplication.

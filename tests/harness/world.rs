@@ -22,7 +22,7 @@ use sluice_media::{AudioCodec, Kind};
 use crate::books::Books;
 use crate::camera::{Camera, FRAME};
 use crate::client::{Behaviour, Client, Sent};
-use crate::link::{Flight, Link, Way};
+use crate::link::{Flight, Link, Narrow, Way};
 use crate::terms::{LIMITS, PACING, RECENT, SERVER, media_of, terms};
 
 mod acts;
@@ -52,6 +52,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// The network before each player.
     pub links: Vec<Link>,
+    /// Until when the line of each player is busy, if it is narrow, and how long datagrams waited before it.
+    pub busy: Vec<(Instant, Vec<Duration>)>,
     /// What the shard sent.
     pub books: Books,
     /// Viewers that ended, and when.
@@ -112,6 +114,7 @@ impl World {
             cameras: Vec::new(),
             clients: Vec::new(),
             links: Vec::new(),
+            busy: Vec::new(),
             books: Books::default(),
             ended: Vec::new(),
             line: Line::new(start),
@@ -171,6 +174,7 @@ impl World {
         self.owners.insert(client.public, index);
         self.clients.push(client);
         self.links.push(link);
+        self.busy.push((self.now, Vec::new()));
         self.subscribe(camera);
         self.command(Command::Join(Box::new(joined.viewer)));
         index
@@ -409,7 +413,18 @@ impl World {
         if self.filter.as_mut().is_some_and(|filter| filter(now, way, &bytes)) {
             return;
         }
-        let arrivals: Vec<Instant> = self.links[client].arrivals(now, &mut self.random).collect();
+        let mut left = now;
+        if let Some(Narrow { rate, queue }) = self.links[client].narrow.filter(|_| way == Way::ToClient) {
+            let (free, waits) = &mut self.busy[client];
+            let wait = free.saturating_duration_since(now);
+            if wait > queue {
+                return;
+            }
+            waits.push(wait);
+            left = now + wait + Duration::from_secs_f64(bytes.len() as f64 / rate);
+            *free = left;
+        }
+        let arrivals: Vec<Instant> = self.links[client].arrivals(left, &mut self.random).collect();
         for at in arrivals {
             self.flight_number += 1;
             let (number, bytes) = (self.flight_number, bytes.clone());

@@ -14,6 +14,7 @@ mod indices;
 mod layers;
 mod loss;
 mod moving;
+mod narrow;
 mod overload;
 mod refused;
 mod strangers;

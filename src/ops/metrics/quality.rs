@@ -29,6 +29,13 @@ const KEYFRAMES: [(&str, Read); 3] = [
     ("awaited", |c| &c.keyframes_awaited),
 ];
 
+/// Pictures left out for viewers whose line is too narrow, by reason.
+const THINNED: [(&str, Read); 3] = [
+    ("late", |c| &c.thinned_late),
+    ("superseded", |c| &c.thinned_superseded),
+    ("undecodable", |c| &c.thinned_undecodable),
+];
+
 /// RTCP packets of viewers, by type.
 const FEEDBACK: [(&str, Read); 7] = [
     ("receiver_report", |c| &c.feedback.packets.receiver_report),
@@ -76,6 +83,8 @@ pub(super) fn encode(out: &mut Out<'_>, shards: &[Arc<ShardHandle>]) -> fmt::Res
     out.counter("repair_requests", "Packets that viewers asked for again, by result", repairs)?;
     let keyframes = sums(shards, "result", &KEYFRAMES);
     out.counter("keyframe_requests", "Keyframe requests of viewers, by result", keyframes)?;
+    let help = "Pictures left out for viewers whose line is too narrow, by reason";
+    out.counter("thinned_pictures", help, sums(shards, "reason", &THINNED))?;
     let packets = sums(shards, "type", &FEEDBACK);
     out.counter("feedback_packets", "RTCP packets of viewers, by type", packets)?;
     let help = "RTCP packets, and packet numbers in NACKs, beyond what a viewer may send in a second";

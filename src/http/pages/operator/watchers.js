@@ -46,7 +46,7 @@ export class Viewers {
       { label: "Round trip", kind: "number", text: (row) => milliseconds(row.round_trip_ms ?? NaN) },
       { label: "Loss", kind: "number", text: lossWords, title: (row) => `${row.lost} of ${row.packets} packets` },
       { label: "Repairs", kind: "number", text: (row) => number(row.repairs) },
-      { label: "Estimate", kind: "number", text: (row) => bitrate(row.estimate_bps ?? NaN) },
+      { label: "Estimate", kind: "number", text: estimateWords, title: thinnedWords },
       { label: "Path of media", kind: "wide", text: pathWords, title: (row) => `on shard ${row.shard}` },
       ...program,
       {
@@ -160,6 +160,15 @@ export class Viewers {
 
 function lossWords({ loss, lost }) {
   return Number.isFinite(loss) ? percent(loss) : lost ? `${lost} lost` : "–";
+}
+
+/** What its line carries: as it thinks, or what it is limited to. */
+function estimateWords({ estimate_bps, limit_bps }) {
+  return limit_bps === null ? bitrate(estimate_bps ?? NaN) : `limited to ${bitrate(limit_bps)}`;
+}
+
+function thinnedWords({ left_out }) {
+  return left_out ? `${number(left_out)} pictures left out: its line is too narrow` : "";
 }
 
 function pathWords({ path, connected }) {
