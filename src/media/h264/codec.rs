@@ -62,6 +62,10 @@ impl NalCodec for H264 {
         slice::head(nal)
     }
 
+    fn is_field(&self, nal: &[u8], video: &VideoFacts) -> bool {
+        video.before_field_flag.is_some_and(|bits| slice::is_field(nal, bits))
+    }
+
     /// ITU-T H.264 §7.3.2.1.1, §7.3.2.2.
     fn set_id(&self, nal: &[u8]) -> Option<SetId> {
         match kind(nal) {
@@ -82,13 +86,17 @@ impl NalCodec for H264 {
     fn describe(&self, nal: &[u8]) -> Option<VideoFacts> {
         let profile_level_id = Some(profile_level_id(nal)?);
         let facts = VideoFacts { profile_level_id, b_pictures: true, ..VideoFacts::default() };
-        Some(Sps::read(nal).map_or(facts, |sps| VideoFacts {
-            size: sps.size,
-            frame_rate: sps.frame_rate,
-            chroma_format: Some(sps.chroma_format),
-            interlaced: !sps.progressive,
-            b_pictures: sps.reorders(),
-            ..facts
+        Some(Sps::read(nal).map_or(facts, |sps| {
+            VideoFacts {
+                size: sps.size,
+                frame_rate: sps.frame_rate,
+                chroma_format: Some(sps.chroma_format),
+                interlaced: !sps.progressive,
+                before_field_flag: (!sps.progressive)
+                    .then_some(sps.frame_num_bits + if sps.separate_colour_planes { 2 } else { 0 }),
+                b_pictures: sps.reorders(),
+                ..facts
+            }
         }))
     }
 

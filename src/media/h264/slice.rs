@@ -21,9 +21,30 @@ pub(super) fn head(nal: &[u8]) -> Option<SliceHead> {
     Some(SliceHead { begins_picture, kind, pps })
 }
 
+/// Whether `field_pic_flag` is set, `before` bits behind the number of the PPS. Of what is no slice with a header, no.
+pub(super) fn is_field(nal: &[u8], before: u32) -> bool {
+    let flag = || {
+        let mut bits = Bits::new(nal.get(1..)?);
+        for _ in 0..3 {
+            bits.unsigned()?; // first_mb_in_slice, slice_type, pic_parameter_set_id
+        }
+        bits.skip(before)?;
+        bits.flag()
+    };
+    is_slice(nal) && !LATER_PARTITIONS.contains(&kind(nal)) && flag() == Some(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slices_of_fields_are_told_from_those_of_frames() {
+        // ue 0, ue 7 (0001000), ue 0, frame_num of 4 bits, field_pic_flag, bottom_field_flag.
+        assert!(is_field(&[0x65, 0b1000_1000, 0b1000_0100], 4));
+        assert!(!is_field(&[0x65, 0b1000_1000, 0b1000_0010], 4));
+        assert!(!is_field(&[0x65, 0b1000_1000], 4) && !is_field(&[0x67, 0xff, 0xff], 4) && !is_field(&[], 4));
+    }
 
     #[test]
     fn heads_of_slices_are_read() {

@@ -65,6 +65,11 @@ impl NalCodec for H265 {
         slice::head(nal)
     }
 
+    /// Where fields are coded each picture is one (`field_seq_flag`, §D.3.19).
+    fn is_field(&self, _: &[u8], video: &VideoFacts) -> bool {
+        video.interlaced
+    }
+
     /// ITU-T H.265 §7.3.2.1 to §7.3.2.3.
     fn set_id(&self, nal: &[u8]) -> Option<SetId> {
         let payload = nal.get(2..)?;

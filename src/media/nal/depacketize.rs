@@ -13,7 +13,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{
-    Fragment, NalCodec, Payload, Role, START_CODE, begins_group, find_start_code, is_keyframe, trimmed,
+    Fragment, NalCodec, Payload, Role, START_CODE, VideoFacts, begins_group, find_start_code, is_keyframe,
+    trimmed,
 };
 use crate::AccessUnit;
 
@@ -88,8 +89,9 @@ pub struct Depacketizer {
     /// The picture that a marker ended at this timestamp; its NAL units only if it is a keyframe, for others
     /// cannot be made good.
     ended: Option<Vec<Bytes>>,
-    /// Fields may be coded: two of them, with one timestamp, are for players one picture.
-    fields: bool,
+    /// What the newest parameter set says: where fields may be coded (PAFF), two of them with one timestamp are for players
+    /// one picture, whatever markers say.
+    video: VideoFacts,
     /// Pictures are missing since the one handed out last.
     gap: bool,
     discarded: u64,
@@ -113,6 +115,8 @@ struct Picture {
     has_slice: bool,
     /// Whether its first slice is there.
     begun: bool,
+    /// Fields of it that are begun.
+    fields: u8,
     /// Packets of it are missing.
     damaged: bool,
     /// A slice of it, or a piece of one, is a keyframe's.
@@ -145,7 +149,7 @@ impl Depacketizer {
             marker_on_fragment: false,
             forgets_end: false,
             ended: None,
-            fields: false,
+            video: VideoFacts::default(),
             gap: false,
             discarded: 0,
             left_out: LeftOut::default(),
@@ -384,13 +388,16 @@ impl Depacketizer {
             Role::Slice { first, .. } => first,
             Role::Set(_) | Role::Info | Role::Behind | Role::Other => None,
         };
+        let field = first == Some(true) && self.video.interlaced && self.codec.is_field(&nal, &self.video);
         match first {
-            Some(true) if self.picture.begun && !self.fields => self.finish(out),
+            Some(true) if self.picture.begun && !(field && self.picture.fields == 1) => self.finish(out),
+            // Behind a marker within a timestamp: the other field of what was ended.
+            Some(true) if !self.picture.begun && field => self.take_back(),
             Some(false) if !self.picture.has_slice => self.take_back(),
             _ => {}
         }
         if let Some(facts) = self.codec.describe(&nal) {
-            self.fields = facts.interlaced;
+            self.video = facts;
         }
         let picture = &mut self.picture;
         picture.bytes += nal.len() + NAL_OVERHEAD;
@@ -401,10 +408,18 @@ impl Depacketizer {
         picture.has_slice |= role.is_slice();
         picture.key |= role.is_key();
         picture.begun |= first == Some(true);
+        picture.fields = picture.fields.saturating_add(u8::from(field));
         if role.is_slice() || role == Role::Behind {
             picture.end = picture.nals.len();
         }
         Ok(())
+    }
+
+    /// What a session description says of the video, before anything comes.
+    pub fn announce(&mut self, sets: &[Bytes]) {
+        if let Some(facts) = sets.iter().find_map(|set| self.codec.describe(set)) {
+            self.video = facts;
+        }
     }
 
     /// A slice comes that continues a picture, and none is begun: if a marker ended one just now, it was wrong.
@@ -415,10 +430,14 @@ impl Depacketizer {
         self.markers = Markers::Wrong;
         self.gap = true;
         if is_keyframe(self.codec, &nals) {
+            let begins = |nal: &&Bytes| matches!(self.codec.role(nal), Role::Slice { first: Some(true), .. });
+            let fields = nals.iter().filter(begins).filter(|nal| self.codec.is_field(nal, &self.video));
+            let fields = fields.count().min(2) as u8;
             let waiting = std::mem::take(&mut self.picture.nals);
             let end = nals.len();
             let picture = Picture::waiting([nals, waiting].concat());
-            self.picture = Picture { end, has_slice: true, begun: true, key: true, again: true, ..picture };
+            self.picture =
+                Picture { end, has_slice: true, begun: true, fields, key: true, again: true, ..picture };
         }
     }
 }

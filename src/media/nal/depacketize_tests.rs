@@ -346,16 +346,52 @@ fn without_markers_and_timestamps_a_first_slice_begins_the_next_picture() {
     );
 }
 
+/// High profile, 320 × 240, no frame_mbs_only_flag, `frame_num` of 4 bits, of x264.
+const INTERLACED: &[u8] = b"\x67\x64\x00\x15\xac\xec\x14\x10\xfc\xb8\x08\x80\x00\x00\x03\x00\x80\x00\x00\x0a\
+    \x0f\x8a\x15\x70";
+
+// First slices: ue 0, `slice_type` 7 or 5, ue 0, `frame_num` of 4 bits, `field_pic_flag`, `bottom_field_flag`.
+const IDR_FIELD: &[u8] = &[0x65, 0b1000_1000, 0b1000_0101, 0xff];
+const P_FIELD: &[u8] = &[0x41, 0b1001_1010, 0b0001_1111];
+const P_TOP: &[u8] = &[0x41, 0b1001_1010, 0b0001_0111];
+
 #[test]
 fn two_fields_of_one_timestamp_stay_together() {
-    // High profile, 320 × 240, no frame_mbs_only_flag, of x264.
-    let interlaced: &[u8] =
-        b"\x67\x64\x00\x15\xac\xec\x14\x10\xfc\xb8\x08\x80\x00\x00\x03\x00\x80\x00\x00\x0a\
-        \x0f\x8a\x15\x70";
-    let packets = [(10, false, false, interlaced), (10, false, false, IDR_NAL), (10, true, false, P_NAL)];
+    let packets = [(10, false, false, INTERLACED), (10, false, false, IDR_FIELD), (10, true, false, P_FIELD)];
     let units = depacketize(&packets);
     assert_eq!(units.len(), 1);
     assert_eq!(units[0].1.len(), 3);
+}
+
+/// A marker behind each field, as some encoders of PAFF set it: the first keyframe is handed out once more, whole.
+#[test]
+fn a_marker_behind_each_field_does_not_part_a_picture() {
+    let mut packets =
+        vec![(10, false, false, INTERLACED), (10, true, false, IDR_FIELD), (10, true, false, P_FIELD)];
+    for at in [20, 30, 40] {
+        packets.extend([(at, true, false, P_TOP), (at, true, false, P_FIELD)]);
+    }
+    let units = depacketize(&packets);
+    let slices: Vec<usize> =
+        units.iter().map(|(_, nals)| nals.iter().filter(|nal| kind(nal) != 7).count()).collect();
+    assert_eq!(
+        slices,
+        [1, 2, 2, 2],
+        "the field that a marker ended, then whole pictures; the last is not over yet"
+    );
+}
+
+/// Frames with one timestamp, of a camera that could code fields and does not: they are no fields of each other.
+#[test]
+fn frames_with_one_timestamp_are_no_fields() {
+    let idr = &[0x65, 0b1000_1000, 0b1000_0010];
+    let packets = [
+        (10, false, false, INTERLACED),
+        (10, true, false, idr),
+        (10, true, false, P_NAL),
+        (10, true, false, P_NAL),
+    ];
+    assert_eq!(depacketize(&packets).len(), 3);
 }
 
 #[test]

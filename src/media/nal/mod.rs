@@ -173,6 +173,9 @@ pub struct VideoFacts {
     pub chroma_format: Option<u32>,
     /// Whether fields may be coded.
     pub interlaced: bool,
+    /// Bits in the head of a slice between the number of its PPS and the flag that it is a field's, where there is such a flag
+    /// (ITU-T H.264 §7.3.3).
+    pub before_field_flag: Option<u32>,
     /// Whether there are B pictures that are shown in another order than they come.
     pub b_pictures: bool,
     /// Whether pictures follow their arrival, because the source's timestamps do not fit.
@@ -205,6 +208,9 @@ pub trait NalCodec: Debug + Sync {
 
     /// The head of a slice; `None` if it is none, or no sound one.
     fn slice_head(&self, nal: &[u8]) -> Option<SliceHead>;
+
+    /// Whether a slice is one of a field, and not of a whole frame, by what the parameter set of its video says.
+    fn is_field(&self, nal: &[u8], video: &VideoFacts) -> bool;
 
     /// Which set a parameter set is; `None` if its numbers cannot be read.
     fn set_id(&self, nal: &[u8]) -> Option<SetId>;
