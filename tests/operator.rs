@@ -133,7 +133,7 @@ fn a_camera_is_looked_at_before_it_is_added() {
     };
     let verdict = "document.querySelector('#probe .verdict').innerText";
     page.eval(&look(&cameras.urls[0]));
-    page.wait_until(&format!("{verdict} === 'It plays in all browsers.'"));
+    page.wait_until(&format!("{verdict} === 'Plays in all browsers.'"));
     page.wait_until(
         "document.querySelector('#probe .found').innerText.includes('H264, Constrained Baseline')",
     );

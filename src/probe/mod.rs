@@ -6,6 +6,7 @@
 mod lines;
 mod look;
 mod measure;
+mod pair;
 mod report;
 mod service;
 mod text;
@@ -33,8 +34,8 @@ const CANNOT_RUN: u8 = 4;
 /// Look at a camera as the server would, and say whether it plays in browsers and what to change.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-It ends as soon as it has seen enough (three keyframes in at least 4 s), or when the time is over. It never prints a \
-password.
+It ends as soon as it has seen enough (three keyframes in at least 4 s), or when the time is over. Where the URL is one \
+whose maker is known it looks at the camera's second stream as well. It never prints a password.
 
 Exit codes:
   0  the camera plays in browsers, perhaps with a flaw that is named

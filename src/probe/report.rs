@@ -13,7 +13,7 @@ use super::lines::lines;
 use super::measure::{Interval, Measure};
 use crate::source::rtsp::{Outcome, SignIn, Stage};
 use crate::stream::advice::Advice;
-use crate::stream::{AudioFormat, VideoFormat, fitness};
+use crate::stream::{AudioFormat, Brand, HIGH, Setting, VideoFormat, fitness};
 
 /// Seconds from one keyframe to the next from which on it is named: who loses a packet sees a still picture for as
 /// long. Lower names cameras that are set like this to save bits; higher leaves still pictures unexplained.
@@ -44,6 +44,17 @@ pub(super) struct Found<'a> {
     pub(super) interrupted: bool,
 }
 
+/// Two streams of one camera.
+pub(super) struct Two<'a> {
+    /// The one that was asked for.
+    pub(super) first: &'a RtspUrl,
+    pub(super) other: &'a RtspUrl,
+    /// Which layer of a pair the other one would be.
+    pub(super) layer: u8,
+    pub(super) name: &'a StreamName,
+    pub(super) fingerprint: Option<Fingerprint>,
+}
+
 /// Whether browsers play it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +66,13 @@ pub(crate) enum Plays {
     No,
 }
 
+impl Plays {
+    /// Whether there is a picture, perhaps with a flaw.
+    fn does(self) -> bool {
+        self != Plays::No
+    }
+}
+
 /// The report: the fields of `--json`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProbeReport)]
@@ -62,6 +80,8 @@ pub(crate) struct Report {
     /// Host and port.
     pub(super) camera: String,
     pub(super) plays: Plays,
+    /// That and why, in a sentence: `plays in all browsers`, `plays where H.265 is there`, or `no, because` of what.
+    pub(super) verdict: String,
     pub(super) exit_code: u8,
     /// What is wrong; empty if nothing is.
     pub(super) reasons: Vec<String>,
@@ -79,8 +99,30 @@ pub(crate) struct Report {
     /// What is there and left out.
     pub(super) notes: Vec<String>,
     pub(super) seconds: f64,
-    /// Lines for the configuration file, once a track was set up.
+    /// The camera's second stream, where the URL tells which it is and the camera let us in.
+    pub(super) second: Option<Second>,
+    /// Lines for the configuration file, once a track was set up: of a pair, where both streams play.
     pub(super) toml: Option<String>,
+    /// How media came.
+    #[serde(skip)]
+    came_by: Option<Transport>,
+}
+
+/// The other one of a camera's two streams.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeSecond)]
+pub(crate) struct Second {
+    /// Which layer of a pair it would be, `high` or `low`.
+    pub(super) layer: &'static str,
+    /// Its URL, without secrets.
+    pub(super) url: String,
+    pub(super) plays: Plays,
+    /// As that of the first.
+    pub(super) verdict: String,
+    pub(super) reasons: Vec<String>,
+    pub(super) changes: Vec<String>,
+    pub(super) video: Option<Video>,
+    pub(super) audio: Option<Audio>,
 }
 
 /// How the camera asked who is there.
@@ -173,6 +215,7 @@ impl Report {
         Report {
             camera: found.address.clone(),
             plays,
+            verdict: verdict(plays, &all),
             exit_code,
             reasons: all.into_iter().map(|advice| advice.what).collect(),
             changes,
@@ -185,10 +228,46 @@ impl Report {
             restarts: measure.restarts(),
             notes: formats.map(|formats| formats.notes.clone()).unwrap_or_default(),
             seconds: rounded(found.time.as_secs_f64()),
+            second: None,
             toml: outcome
                 .transport
-                .map(|transport| lines(found.url, found.name, transport, found.fingerprint)),
+                .map(|transport| lines(&[found.url], found.name, transport, found.fingerprint)),
+            came_by: outcome.transport,
         }
+    }
+
+    /// Whether the camera was reached and let us in.
+    pub(super) fn is_reached(&self) -> bool {
+        self.exit_code <= 1
+    }
+
+    pub(super) fn found_transport(&self) -> Option<Transport> {
+        self.came_by
+    }
+
+    /// How long all of it took.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.seconds = rounded(time.as_secs_f64());
+    }
+
+    /// Takes what was found at the camera's other stream.
+    pub(super) fn join(&mut self, two: &Two<'_>, second: Report) {
+        let Two { first, other, layer, name, fingerprint } = *two;
+        let both = if layer == HIGH { [other, first] } else { [first, other] };
+        if let Some(transport) = self.came_by.filter(|_| self.plays.does() && second.plays.does()) {
+            self.toml = Some(lines(&both, name, transport, fingerprint));
+        }
+        let Report { plays, verdict, reasons, changes, video, audio, .. } = second;
+        self.second = Some(Second {
+            layer: if layer == HIGH { "high" } else { "low" },
+            url: other.to_string(),
+            plays,
+            verdict,
+            reasons,
+            changes,
+            video,
+            audio,
+        });
     }
 
     /// As JSON, with a line end.
@@ -198,12 +277,30 @@ impl Report {
     }
 }
 
+/// Whether browsers play it, and what is wrong, in a sentence.
+fn verdict(plays: Plays, all: &[Advice]) -> String {
+    if plays == Plays::No {
+        let reasons: Vec<&str> = all.iter().map(|advice| advice.what.as_str()).collect();
+        return format!("no, because {}", reasons.join("; "));
+    }
+    // That its codec is not everywhere is the verdict itself.
+    let (codec, flaws): (Vec<&Advice>, Vec<&Advice>) =
+        all.iter().partition(|advice| advice.setting == Some(Setting::Codec));
+    let words = if codec.is_empty() { "plays in all browsers" } else { "plays where H.265 is there" };
+    let flaws: Vec<&str> = flaws.iter().map(|advice| advice.what.as_str()).collect();
+    if flaws.is_empty() { words.to_owned() } else { format!("{words}, but {}", flaws.join("; ")) }
+}
+
 /// What is wrong, the worst first.
 fn advice(found: &Found<'_>) -> Vec<Advice> {
     let Found { outcome, measure, .. } = found;
-    let stops = |what: String| Advice { what, remedy: None, stops: true };
-    let flaw =
-        |what: String, remedy: Option<&str>| Advice { what, remedy: remedy.map(str::to_owned), stops: false };
+    let stops = |what: String| Advice { what, remedy: None, stops: true, setting: None };
+    let flaw = |what: String, remedy: Option<&str>| Advice {
+        what,
+        remedy: remedy.map(str::to_owned),
+        stops: false,
+        setting: None,
+    };
     let mut all = Vec::new();
     if let Some(failed) = &outcome.failed {
         let when = if measure.pictures() + measure.sounds() > 0 {
@@ -216,6 +313,7 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
             what: format!("{when}camera {} {}", found.address, failed.words),
             remedy: unfit.then(other_video),
             stops: true,
+            setting: None,
         });
     }
     let Some(formats) = measure.formats() else {
@@ -241,15 +339,19 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
             ),
             remedy: Some("look whether its encoder runs, on its own page, or restart it".to_owned()),
             stops: true,
+            setting: None,
         });
     }
+    let brand = formats.brand;
     if formats.video.is_some() {
         if measure.pictures() == 0 && outcome.failed.is_none() {
             all.push(stops(format!("no whole picture came within {:.1} s", found.time.as_secs_f64())));
         } else if measure.pictures() > 0 {
-            all.extend(measure.watch().trouble());
+            all.extend(measure.watch().trouble().map(|trouble| trouble.for_brand(brand)));
         }
-        all.extend(formats.video.iter().flat_map(|video| fitness::advice(video.codec, &measure.facts())));
+        all.extend(
+            formats.video.iter().flat_map(|video| fitness::advice(video.codec, &measure.facts(), brand)),
+        );
         let second = measure.interval().map(|interval| interval.longest);
         let longest = second.into_iter().chain(measure.since_keyframe()).fold(0.0, f64::max);
         if longest >= LONG_INTERVAL {
@@ -257,10 +359,10 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
                 Some(_) => format!("keyframes are up to {longest:.1} s apart"),
                 None => format!("no second keyframe within {longest:.1} s"),
             };
-            all.push(flaw(
-                format!("{what}: who loses a packet sees a still picture until the next"),
-                Some("set its keyframe interval (I-frame interval, GOP) to 2 s"),
-            ));
+            let remedy = "set its keyframe interval (I-frame interval, GOP) to 2 s";
+            let advice =
+                flaw(format!("{what}: who loses a packet sees a still picture until the next"), Some(remedy));
+            all.push(Advice { setting: Some(Setting::Keyframes), ..advice }.for_brand(brand));
         }
     } else if measure.sounds() > 0 {
         all.push(flaw("sound only: no video that is carried".to_owned(), Some(&other_video())));
@@ -286,12 +388,12 @@ fn advice(found: &Found<'_>) -> Vec<Advice> {
     }
     if formats.audio.is_none() {
         let left_out = outcome.offered.iter().find(|offered| offered.kind == Some(Kind::Audio));
-        let remedy = |fit: bool| {
-            (!fit).then_some("set its sound to G.711 (PCMU or PCMA, 8 kHz, mono), to Opus or to AAC-LC")
-        };
-        all.extend(
-            left_out.map(|sound| flaw(format!("without its sound ({})", sound.name), remedy(sound.fit))),
-        );
+        let entry = Brand::entry(brand, Setting::Sound);
+        let remedy =
+            format!("set its sound to G.711 (PCMU or PCMA, 8 kHz, mono), to Opus or to AAC-LC{entry}");
+        all.extend(left_out.map(|sound| {
+            flaw(format!("without its sound ({})", sound.name), (!sound.fit).then_some(remedy.as_str()))
+        }));
     } else if measure.sounds() == 0 && measure.pictures() > 0 {
         all.push(flaw("no sound came, though it is announced".to_owned(), None));
     }

@@ -63,7 +63,7 @@ fn a_good_camera_plays_and_gets_its_lines() {
          sign-in    Digest MD5\n\
          video      H264 Main 3.0, 320x240, 25.0 pictures/s, 1.0 Mb/s, keyframe every 2.0 s, no B-frames\n\
          audio      none\n\
-         verdict    plays in browsers\n\
+         verdict    plays in all browsers\n\
          \n\
          [streams.gate]\n\
          # Write the password for PASSWORD, in it % as %25, @ as %40, / as %2F, ? as %3F and # as %23;\n\
@@ -147,7 +147,7 @@ fn flaws_are_named_with_what_to_change_and_it_plays() {
         assert!(report.reasons.len() == 1 && report.reasons[0].contains(reason), "{:?}", report.reasons);
         assert_eq!(report.changes.len(), usize::from(change.is_some()), "{:?}", report.changes);
         assert!(change.is_none_or(|change| report.changes[0].contains(change)), "{:?}", report.changes);
-        assert!(report.to_string().contains("plays, but "));
+        assert!(report.to_string().contains(", but "));
     }
 }
 
@@ -199,11 +199,68 @@ fn what_does_not_play_says_why_and_how_far_it_came() {
         assert!(report.changes.iter().all(|line| line.contains(change)), "{:?}", report.changes);
         assert_eq!(report.toml.is_some(), outcome.transport.is_some(), "lines once there is something");
         let text = report.to_string();
-        assert!(text.contains("does not play: "), "{text}");
+        assert!(text.contains("no, because "), "{text}");
         assert_eq!(text.contains("Digest MD5, refused"), outcome_is_sign_in(outcome), "{text}");
     }
 }
 
 fn outcome_is_sign_in(outcome: &Outcome) -> bool {
     outcome.failed.as_ref().is_some_and(|failed| failed.stage == Stage::SignIn)
+}
+
+/// What was found at the first stream of a camera, and at its second, which is `layer`.
+fn joined(layer: u8, first: Report, second: Report) -> Report {
+    let url = |stream: &str| format!("rtsp://admin:canary@192.0.2.10/Streaming/Channels/{stream}");
+    let streams = if layer == HIGH { ["102", "101"] } else { ["101", "102"] };
+    let [asked, other] = streams.map(|stream| url(stream).parse::<RtspUrl>().expect("a URL"));
+    let name = "gate".parse().expect("a name");
+    let mut report = first;
+    report.join(&Two { first: &asked, other: &other, layer, name: &name, fingerprint: None }, second);
+    assert!(!report.to_string().contains("canary") && !report.json().contains("canary"));
+    report
+}
+
+#[test]
+fn two_streams_that_play_are_the_lines_of_a_pair_whichever_was_asked_for() {
+    let good = || report(&outcome(Some(Transport::Udp)), &camera(50, 4).measure);
+    for layer in [HIGH, crate::stream::LOW] {
+        let report = joined(layer, good(), good());
+        let toml = report.toml.clone().expect("lines");
+        let source = "source = { high = \"rtsp://admin:PASSWORD@192.0.2.10/Streaming/Channels/101\", \
+            low = \"rtsp://admin:PASSWORD@192.0.2.10/Streaming/Channels/102\" }\nrtsp_transport = \"udp\"\n";
+        assert!(toml.ends_with(source), "{toml}");
+        let file = sluice_config::File::Text { name: "probe".to_owned(), text: toml };
+        let inputs = sluice_config::Inputs { file: Some(file), ..sluice_config::Inputs::default() };
+        assert!(sluice_config::load(inputs).is_ok(), "they can be read");
+        let name = if layer == HIGH { "high       rtsp://" } else { "low        rtsp://" };
+        assert!(report.to_string().contains(name), "{report}");
+    }
+    let broken = report(&failed("answered DESCRIBE by 404", Stage::Reached), &Measure::default());
+    let report = joined(crate::stream::LOW, good(), broken);
+    assert_eq!(
+        (report.plays, report.exit_code),
+        (Plays::Yes, 0),
+        "a second stream that is not there is no flaw"
+    );
+    assert!(
+        report.to_string().contains("verdict    no, because camera 192.0.2.10:554 answered DESCRIBE"),
+        "{report}"
+    );
+    assert!(report.toml.is_some_and(|toml| toml.contains("source = \"rtsp://")), "one stream, as before");
+}
+
+#[test]
+fn a_codec_that_is_not_everywhere_is_the_verdict_and_no_flaw_of_it() {
+    let advice = |what: &str, setting| Advice { what: what.to_owned(), remedy: None, stops: false, setting };
+    let codec = advice("H265: only some", Some(Setting::Codec));
+    let flaw = advice("7 packets were lost", None);
+    assert_eq!(verdict(Plays::Yes, &[]), "plays in all browsers");
+    assert_eq!(
+        verdict(Plays::But, std::slice::from_ref(&flaw)),
+        "plays in all browsers, but 7 packets were lost"
+    );
+    assert_eq!(verdict(Plays::But, std::slice::from_ref(&codec)), "plays where H.265 is there");
+    let both = [codec, flaw];
+    assert_eq!(verdict(Plays::But, &both), "plays where H.265 is there, but 7 packets were lost");
+    assert_eq!(verdict(Plays::No, &both), "no, because H265: only some; 7 packets were lost");
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::measure::Interval;
-use super::report::{Asked, Audio, Plays, Report, Video};
+use super::report::{Asked, Audio, Report, Second, Video};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,9 +29,12 @@ impl fmt::Display for Report {
         for note in &self.notes {
             line("note", note)?;
         }
-        line("verdict", &self.verdict())?;
+        line("verdict", &self.verdict)?;
         for change in &self.changes {
             writeln!(f, "change on the camera: {change}")?;
+        }
+        if let Some(second) = &self.second {
+            write!(f, "\n{second}")?;
         }
         match &self.toml {
             Some(toml) => write!(f, "\n{toml}"),
@@ -40,14 +43,22 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    fn verdict(&self) -> String {
-        let reasons = self.reasons.join("; ");
-        match self.plays {
-            Plays::Yes => "plays in browsers".to_owned(),
-            Plays::But => format!("plays, but {reasons}"),
-            Plays::No => format!("does not play: {reasons}"),
+/// As the first stream, without what is the same: address, transport and sign-in.
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |label: &str, text: &str| writeln!(f, "{label:<11}{text}");
+        line(self.layer, &self.url)?;
+        if let Some(video) = &self.video {
+            line("video", &video.to_string())?;
         }
+        if let Some(audio) = &self.audio {
+            line("audio", &audio.to_string())?;
+        }
+        line("verdict", &self.verdict)?;
+        for change in &self.changes {
+            writeln!(f, "change on the camera: {change}")?;
+        }
+        Ok(())
     }
 }
 

@@ -7,28 +7,31 @@ use sluice_media::VideoCodec;
 use sluice_media::nal::VideoFacts;
 
 use super::advice::Advice;
+use super::brand::{Brand, Setting};
 
-/// What is wrong with a video.
-pub(crate) fn advice(codec: VideoCodec, facts: &VideoFacts) -> Vec<Advice> {
-    let advice = |what: String, remedy: &str, stops| Advice { what, remedy: Some(remedy.to_owned()), stops };
+/// What is wrong with a video of a camera of `brand`, if that is known.
+pub(crate) fn advice(codec: VideoCodec, facts: &VideoFacts, brand: Option<Brand>) -> Vec<Advice> {
+    let advice = |what: String, remedy: &str, stops| Advice {
+        what,
+        remedy: Some(remedy.to_owned()),
+        stops,
+        setting: None,
+    };
+    let about = |setting, advice| Advice { setting: Some(setting), ..advice };
     let (common, without_b) = codec.nal().common();
     let mut all = Vec::new();
     if !codec.nal().is_everywhere() {
-        all.push(advice(
-            format!("{}: only browsers play it that have a decoder for it", codec.encoding_name()),
-            &format!("set the camera to {}, or give its second stream", VideoCodec::WANTED),
-            false,
-        ));
+        let what = format!("{}: only browsers play it that have a decoder for it", codec.encoding_name());
+        let remedy = format!("set the camera to {}, or give its second stream", VideoCodec::WANTED);
+        all.push(about(Setting::Codec, advice(what, &remedy, false)));
     }
     if facts.b_pictures {
-        all.push(advice(
-            "B-frames: browsers show these pictures in the wrong order and stutter".to_owned(),
-            &match without_b {
-                Some(profile) => format!("set the camera's profile to {profile}, or its B-frames to 0"),
-                None => "set the camera's B-frames to 0".to_owned(),
-            },
-            false,
-        ));
+        let what = "B-frames: browsers show these pictures in the wrong order and stutter".to_owned();
+        let remedy = match without_b {
+            Some(profile) => format!("set the camera's profile to {profile}, or its B-frames to 0"),
+            None => "set the camera's B-frames to 0".to_owned(),
+        };
+        all.push(about(Setting::BFrames, advice(what, &remedy, false)));
     }
     if let Some(profile) = facts.profile_level_id.filter(|[profile, ..]| !codec.nal().is_common(*profile)) {
         let (name, _) = codec.nal().profile_name(profile);
@@ -67,12 +70,23 @@ pub(crate) fn advice(codec: VideoCodec, facts: &VideoFacts) -> Vec<Advice> {
             false,
         ));
     }
-    all
+    all.into_iter().map(|advice| advice.for_brand(brand)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b_frames_are_named_with_the_menu_of_the_brand_where_that_is_known() {
+        let facts = VideoFacts { b_pictures: true, ..VideoFacts::default() };
+        let words = |brand| advice(VideoCodec::H264, &facts, brand)[0].to_string();
+        let general = words(None);
+        assert!(general.ends_with("set the camera's profile to Baseline, or its B-frames to 0"), "{general}");
+        let entry = " (Dahua: Camera > Video > Encode Mode H.264B)";
+        assert_eq!(words(Some(Brand::Dahua)), format!("{general}{entry}"));
+        assert_eq!(words(Some(Brand::TpLink)), general, "a menu that is not known is not made up");
+    }
 
     #[test]
     fn what_browsers_take_has_no_notes_and_all_else_has_one_that_names_the_way_out() {
@@ -82,12 +96,16 @@ mod tests {
                 chroma_format: Some(1),
                 ..VideoFacts::default()
             };
-            assert_eq!(advice(VideoCodec::H264, &facts), []);
+            assert_eq!(advice(VideoCodec::H264, &facts, None), []);
         }
-        assert_eq!(advice(VideoCodec::H264, &VideoFacts::default()), [], "what is not known is not blamed");
+        assert_eq!(
+            advice(VideoCodec::H264, &VideoFacts::default(), None),
+            [],
+            "what is not known is not blamed"
+        );
         for (profile, notes) in [(1, 1), (2, 2), (4, 2)] {
             let facts = VideoFacts { profile_level_id: Some([profile, 0, 93]), ..VideoFacts::default() };
-            let advice = advice(VideoCodec::H265, &facts);
+            let advice = advice(VideoCodec::H265, &facts, None);
             assert_eq!(advice.len(), notes, "{advice:?}");
             assert!(advice[0].to_string().contains("set the camera to H.264, or give its second stream"));
         }
@@ -109,7 +127,8 @@ mod tests {
             (VideoFacts { by_arrival: true, ..VideoFacts::default() }, ["time of arrival", "firmware"]),
             (VideoFacts { interlaced: true, ..VideoFacts::default() }, ["interlaced", "progressive"]),
         ] {
-            let notes: Vec<String> = advice(VideoCodec::H264, &facts).iter().map(Advice::to_string).collect();
+            let notes: Vec<String> =
+                advice(VideoCodec::H264, &facts, None).iter().map(Advice::to_string).collect();
             assert!(notes.iter().all(|note| !note.contains("  ")), "{notes:?}");
             assert!(notes.len() == 1 && words.iter().all(|word| notes[0].contains(word)), "{notes:?}");
         }

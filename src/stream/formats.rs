@@ -2,6 +2,8 @@
 
 use sluice_media::{AudioCodec, Foreign, VideoCodec};
 
+use super::brand::Brand;
+
 /// The video of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoFormat {
@@ -71,6 +73,8 @@ pub struct Formats {
     pub video_left_out: bool,
     /// What is there but not forwarded, or not as browsers want it, in sentences for everybody.
     pub notes: Vec<String>,
+    /// Whose camera it is, where that can be told.
+    pub brand: Option<Brand>,
 }
 
 impl Formats {

@@ -161,7 +161,9 @@ impl Ingest {
             video.profile_level_id = facts.profile_level_id.or(video.profile_level_id);
             video.size = facts.size.or(video.size);
             video.frame_rate = video.frame_rate.or(facts.frame_rate);
-            formats.notes.extend(fitness::advice(video.codec, &facts).iter().map(Advice::to_string));
+            formats
+                .notes
+                .extend(fitness::advice(video.codec, &facts, formats.brand).iter().map(Advice::to_string));
         }
         if self.playing {
             formats.notes.extend(self.trouble());
@@ -188,7 +190,10 @@ impl Ingest {
     /// Why whoever comes now gets nothing, or what is wrong with what they get.
     fn trouble(&self) -> Option<String> {
         match self.announced.video {
-            Some(_) => self.keyframes.trouble().map(|trouble| trouble.to_string()),
+            Some(_) => {
+                let trouble = self.keyframes.trouble()?;
+                Some(trouble.for_brand(self.announced.brand).to_string())
+            }
             None => (!self.playing).then(|| SOUND_AWAITED.to_owned()),
         }
     }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::advice::Advice;
+use super::brand::Setting;
 use super::status::PICTURE_AWAITED;
 
 /// A session without a keyframe for this long is worth a warning.
@@ -67,21 +68,23 @@ impl Keyframes {
         Some(match (&self.refused, self.begun) {
             (Some(why), _) => {
                 let what = format!("its keyframes cannot be forwarded: {why}");
-                Advice { what, remedy: None, stops: true }
+                Advice { what, remedy: None, stops: true, setting: None }
             }
             (None, false) if self.now.is_none() => {
-                Advice { what: PICTURE_AWAITED.to_owned(), remedy: None, stops: true }
+                Advice { what: PICTURE_AWAITED.to_owned(), remedy: None, stops: true, setting: None }
             }
             (None, false) if self.damaged > 0 => Advice {
                 what: format!("no whole keyframe for {seconds} s: those that come lack packets"),
                 remedy: remedy(MEND_LINE),
                 stops: true,
+                setting: None,
             },
             (None, true) if self.damaged >= DAMAGED => Advice {
                 what: "keyframe after keyframe lacks packets: the picture stands until a whole one comes"
                     .to_owned(),
                 remedy: remedy(MEND_LINE),
                 stops: false,
+                setting: None,
             },
             (None, false) => Advice {
                 what: format!(
@@ -91,6 +94,7 @@ impl Keyframes {
                     "switch intra refresh off in the camera, or make its keyframe interval shorter",
                 ),
                 stops: true,
+                setting: Some(Setting::Keyframes),
             },
             (None, true) if self.waited() >= NEXT_PATIENCE => Advice {
                 what: format!(
@@ -100,6 +104,7 @@ impl Keyframes {
                 ),
                 remedy: remedy("make the camera's keyframe interval shorter"),
                 stops: false,
+                setting: Some(Setting::Keyframes),
             },
             (None, true) => return None,
         })

@@ -7,6 +7,7 @@
 //! registry, which streams are added to and removed from while others play. Never knows single viewers.
 
 pub(crate) mod advice;
+mod brand;
 mod cause;
 mod counters;
 pub(crate) mod excess;
@@ -30,6 +31,7 @@ mod told;
 mod transcode;
 pub mod trouble;
 
+pub use brand::{Brand, Setting};
 pub use cause::Cause;
 pub use counters::{StreamCounters, TrackCounters};
 pub use formats::{AudioFormat, Formats, MadeOf, VideoFormat};

@@ -87,7 +87,7 @@ async fn a_good_camera_plays_and_is_left_with_teardown() {
 async fn a_camera_that_goes_silent_does_not_play() {
     let cameras = SLUICE.cameras(1, &["--stall", "2500ms"]);
     let probed = probe(&cameras.urls[0], &["--timeout", "7s"]).await;
-    probed.says(1, &["does not play: it went silent: media came in the first ", "restart it"]);
+    probed.says(1, &["no, because it went silent: media came in the first ", "restart it"]);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn passwords_that_are_wrong_or_missing_are_told_apart() {
     for (auth, name) in [("digest", "Digest MD5"), ("basic", "Basic")] {
         let camera = Camera::small(&["--user", "viewer", "--password", "canary-right", "--auth", auth]);
         let probed = probe(&with_password(&camera.url, "canary-wrong"), &[]).await;
-        probed.says(3, &[&format!("{name}, refused"), "does not play: ", "check user and password"]);
+        probed.says(3, &[&format!("{name}, refused"), "no, because ", "check user and password"]);
         let probed = probe(camera.url.as_str(), &[]).await;
         probed.says(3, &["the URL has no user and password", "it wants credentials"]);
         assert!(!probed.out.contains("[streams."), "nothing to paste yet: {}", probed.out);
@@ -108,7 +108,12 @@ async fn b_frames_are_seen_and_the_way_out_is_named() {
     let probed = probe(camera.url.as_str(), &[]).await;
     probed.says(
         0,
-        &["H264 Main", ", B-frames", "plays, but B-frames", "change on the camera: set the camera's"],
+        &[
+            "H264 Main",
+            ", B-frames",
+            "plays in all browsers, but B-frames",
+            "change on the camera: set the camera's",
+        ],
     );
 }
 
@@ -146,7 +151,7 @@ async fn nobody_there_and_somebody_else_there_are_not_reached() {
     let closed = closed.expect("a port that is closed again");
     probe(&format!("rtsp://u:canary@{closed}/x"), &[])
         .await
-        .says(3, &["does not play: camera", "cannot be reached"]);
+        .says(3, &["no, because camera", "cannot be reached"]);
     let (web, _) = server(|stream| async move {
         request(&stream).await;
         write(&stream, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
@@ -200,10 +205,10 @@ async fn pictures(stream: TcpStream, keyframe: bool) {
 async fn a_keyframe_that_never_comes_or_never_again_is_said_and_not_guessed() {
     let (url, _) = server(|stream| pictures(stream, false)).await;
     let probed = probe(url.as_str(), &["--timeout", "4s"]).await;
-    probed.says(1, &["does not play: no keyframe for ", "change on the camera: switch intra refresh off"]);
+    probed.says(1, &["no, because no keyframe for ", "change on the camera: switch intra refresh off"]);
     let (url, _) = server(|stream| pictures(stream, true)).await;
     let probed = probe(url.as_str(), &["--timeout", "4s"]).await;
-    probed.says(0, &["no second keyframe within ", "plays in browsers"]);
+    probed.says(0, &["no second keyframe within ", "plays in all browsers"]);
 }
 
 #[tokio::test]
@@ -213,7 +218,7 @@ async fn a_session_that_breaks_does_not_play() {
     })
     .await;
     let probed = probe(url.as_str(), &[]).await;
-    probed.says(1, &["does not play: after ", "closed the connection"]);
+    probed.says(1, &["no, because after ", "closed the connection"]);
 }
 
 /// A camera that has UDP alone is asked once more, and the lines to paste say so.
@@ -255,6 +260,88 @@ async fn udp_is_tried_where_the_camera_has_nothing_else() {
     assert_eq!((&json["transport"], &json["video"]["keyframes"]), (&"udp".into(), &1.into()), "{json}");
     assert!(json["toml"].as_str().is_some_and(|toml| toml.contains("rtsp_transport = \"udp\"")), "{json}");
     assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 3);
+}
+
+/// A camera of Hikvision's URLs: H.265 in its main stream, H.264 in its sub-stream, and no third.
+async fn main_and_sub(stream: TcpStream) {
+    let describe = |name: &str| {
+        format!(
+            "v=0\r\ns=Media Presentation\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 {name}/90000\r\na=control:track1\r\n"
+        )
+    };
+    let mut low = false;
+    while let Some(Request { method, cseq, text, .. }) = request(&stream).await {
+        let head = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n");
+        low |= text.contains("/Streaming/Channels/102 ");
+        let sdp = describe(if low { "H264" } else { "H265" });
+        let answer = match method.as_str() {
+            "DESCRIBE" if !low && !text.contains("/Streaming/Channels/101 ") => {
+                format!("RTSP/1.0 404 Not Found\r\nCSeq: {cseq}\r\n\r\n")
+            }
+            "DESCRIBE" => format!("{head}Content-Length: {}\r\n\r\n{sdp}", sdp.len()),
+            "SETUP" => format!("{head}Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"),
+            _ => format!("{head}\r\n"),
+        };
+        write(&stream, answer.as_bytes()).await;
+        if method == "PLAY" {
+            break;
+        }
+    }
+    let (sets, keyframe, other): (&[&[u8]], &[u8], &[u8]) = if low {
+        (&[SPS_NAL, PPS_NAL], b"\x65\x88\x84", b"\x41\x9a\x02")
+    } else {
+        (&[VPS_265, SPS_265, PPS_265], b"\x26\x01\xac\x10", b"\x02\x01\xd0\x10")
+    };
+    let mut number = 0_u16;
+    for picture in 0..u32::MAX {
+        let key = picture % 10 == 0;
+        let nals: Vec<&[u8]> = if key { [sets, &[keyframe]].concat() } else { vec![other] };
+        for nal in nals {
+            number = number.wrapping_add(1);
+            if !write(&stream, &of(1, number, picture * 3_600, nal)).await {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+// 1280x720, Main: of x265.
+const VPS_265: &[u8] =
+    b"\x40\x01\x0c\x01\xff\xff\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x5d\x92\x80\x90";
+const SPS_265: &[u8] =
+    b"\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x5d\xa0\x02\x80\x80\x2d\x16\
+    \x59\x2a\x49\x32\xbc\x05\xa0\x20\x00\x00\x03\x00\x20\x00\x00\x03\x03\xc1";
+const PPS_265: &[u8] = b"\x44\x01\xc1\x72\xb4\x62\x40";
+
+#[tokio::test]
+async fn the_second_stream_is_found_where_the_pattern_of_the_url_is_known() {
+    let (url, _) = server(main_and_sub).await;
+    let high = url.join("/Streaming/Channels/101").expect("a URL");
+    let probed = probe(&with_password(&high, "canary"), &["--name", "gate"]).await;
+    probed.says(
+        0,
+        &[
+            "verdict    plays where H.265 is there\n",
+            "Hikvision: Video/Audio > Video > Video Encoding H.264",
+            "\nlow        rtsp://viewer:***@127.0.0.1:",
+            "/Streaming/Channels/102\n",
+            "verdict    plays in all browsers\n",
+            "source = { high = \"rtsp://viewer:PASSWORD@127.0.0.1:",
+            "/Streaming/Channels/101\", low = \"rtsp://viewer:PASSWORD@",
+        ],
+    );
+    let low = url.join("/Streaming/Channels/102").expect("a URL");
+    let json = probe(low.as_str(), &["--json"]).await.json();
+    assert_eq!((&json["verdict"], &json["plays"]), (&"plays in all browsers".into(), &"yes".into()));
+    let second = &json["second"];
+    assert_eq!((&second["layer"], &second["video"]["codec"]), (&"high".into(), &"H265".into()), "{json}");
+    assert_eq!(second["verdict"], "plays where H.265 is there", "{json}");
+    assert!(json["toml"].as_str().is_some_and(|toml| toml.contains("101\", low = ")), "{json}");
+    // The pair of a channel that is not there.
+    let (url, _) = server(|stream| pictures(stream, true)).await;
+    let json = probe(url.as_str(), &["--json", "--timeout", "2s"]).await.json();
+    assert_eq!(json["second"], Value::Null);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use sluice_media::{AudioCodec, VideoCodec};
 
 use super::sdp::Media;
 use super::sound::Sound;
-use crate::stream::{Formats, VideoFormat};
+use crate::stream::{Brand, Formats, Setting, VideoFormat};
 
 /// Sentences about streams that are not forwarded, at most: a session description may list thousands.
 const MAX_NOTES: usize = 8;
@@ -126,11 +126,14 @@ pub(super) struct Choice {
     pub(super) notes: Vec<String>,
     /// There is video, and none that can be forwarded.
     pub(super) video_left_out: bool,
+    /// Whose camera it is, where that can be told.
+    pub(super) brand: Option<Brand>,
 }
 
 /// Chooses the first video that is forwarded and the first audio that is carried: of several rather one that is not
-/// `sendonly`, then a video that every browser plays, and sound that goes on as it comes.
-pub(super) fn choose(offers: &[Offer]) -> Choice {
+/// `sendonly`, then a video that every browser plays, and sound that goes on as it comes. What to set is said in the words of
+/// the menus of `brand`, where they are known.
+pub(super) fn choose(offers: &[Offer], brand: Option<Brand>) -> Choice {
     let video =
         best(offers, |offer| offer.video().map(|codec| (usize::from(!codec.nal().is_everywhere()), codec)));
     let audio = best(offers, |offer| offer.sound().map(|sound| (sound.rank(), sound)));
@@ -152,7 +155,9 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
             ));
         }
         if let Some(why) = offer.unreadable() {
-            return Some(format!("{name} is left out: {why}"));
+            let setting =
+                if offer.media == "audio" { Brand::entry(brand, Setting::Sound) } else { String::new() };
+            return Some(format!("{name} is left out: {why}{setting}"));
         }
         let consequence = match (offer.media.as_str(), video, audio) {
             ("audio", Some(_), None) => ": serving video only",
@@ -163,8 +168,14 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
         let is_first = offers.iter().position(|other| other.media == offer.media) == Some(index);
         let way_out = match offer.media.as_str() {
             _ if !is_first => String::new(),
-            "audio" if audio.is_none() => format!("; set the camera's audio to {}", AudioCodec::WANTED),
-            "video" if video.is_none() => format!("; set the camera's video to {}", VideoCodec::WANTED),
+            "audio" if audio.is_none() => {
+                let entry = Brand::entry(brand, Setting::Sound);
+                format!("; set the camera's audio to {}{entry}", AudioCodec::WANTED)
+            }
+            "video" if video.is_none() => {
+                let entry = Brand::entry(brand, Setting::Codec);
+                format!("; set the camera's video to {}{entry}", VideoCodec::WANTED)
+            }
             _ => String::new(),
         };
         Some(format!("{name} is not carried{consequence}{way_out}"))
@@ -176,7 +187,7 @@ pub(super) fn choose(offers: &[Offer]) -> Choice {
         notes.push(format!("{more} more streams are not carried"));
     }
     let video_left_out = video.is_none() && offers.iter().any(|offer| offer.media == "video");
-    Choice { video, audio, notes, video_left_out }
+    Choice { video, audio, notes, video_left_out, brand }
 }
 
 /// The best of `offers` that are wanted, the first of equals. `wanted` says how much, less being better.
@@ -205,7 +216,8 @@ impl Choice {
             size: None,
             frame_rate: offers[index].frame_rate,
         });
-        Formats { video, audio, video_left_out: self.video_left_out, notes: self.notes.clone() }
+        let Choice { video_left_out, brand, .. } = *self;
+        Formats { video, audio, video_left_out, notes: self.notes.clone(), brand }
     }
 }
 

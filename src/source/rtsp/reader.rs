@@ -26,7 +26,7 @@ use super::sdp::Description;
 use super::silence::{Silence, Useless};
 use super::sound::Units;
 use super::{Journal, RtspSettings};
-use crate::stream::Sink;
+use crate::stream::{Brand, Sink};
 
 /// A way of media that is tried has to bring a packet within this time. Longer delays the first picture of a camera whose
 /// packets do not come through; shorter gives up one that takes its time.
@@ -118,13 +118,21 @@ impl<'a, S: Sink> Reader<'a, S> {
     /// Chooses what to set up of what the camera offers.
     pub(super) fn choose(&mut self, description: &Description) -> Result<Vec<Track>, Failure> {
         self.offers = description.media.iter().map(Offer::from).collect();
-        self.choice = choose(&self.offers);
+        let url = &self.settings.camera.url;
+        let path = url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let brand = Brand::of(&path, description.said.iter().map(String::as_str));
+        self.choice = choose(&self.offers, brand);
         if description.more > 0 {
             self.choice.notes.push(format!("{} more streams are not looked at", description.more));
         }
         let Choice { video, audio, .. } = &self.choice;
         let max_bytes = self.settings.rtsp.max_frame.as_usize();
-        self.depacketizer = video.map(|(_, codec)| codec.depacketizer(max_bytes));
+        let sets = self.choice.parameter_sets(&self.offers);
+        self.depacketizer = video.map(|(_, codec)| {
+            let mut depacketizer = codec.depacketizer(max_bytes);
+            depacketizer.announce(&sets);
+            depacketizer
+        });
         self.sound = audio.map(|(index, sound)| sound.units(self.offers[index].clock_rate));
         let chosen = video.map(|(index, _)| index).into_iter().chain(audio.map(|(index, _)| index));
         let track = |(at, media): (usize, usize)| Track::new(media, at == 0, self.offers[media].name());

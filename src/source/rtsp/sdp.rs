@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866) as cameras write them.
 //!
-//! Owns the reading of `m=`, `c=`, `a=rtpmap`, `a=fmtp`, `a=control` and `a=framerate`. Every other line is skipped unread,
-//! and so is each of these that cannot be read: a session name in GBK or a `c=` cut short is no reason to have no
+//! Owns the reading of `m=`, `c=`, `a=rtpmap`, `a=fmtp`, `a=control` and `a=framerate`, and of `s=`, `i=` and the session's own
+//! attributes as words that may name a maker. Every other line is skipped unread, and so is each of these that cannot be read: a session name in GBK or a `c=` cut short is no reason to have no
 //! picture.
 
 use std::net::Ipv4Addr;
@@ -17,6 +17,10 @@ pub(super) const MAX_SECTIONS: usize = 32;
 /// `a=rtpmap` and `a=fmtp` lines of one section that are kept, each.
 const MAX_FORMATS: usize = 16;
 
+/// Lines that may name the maker, and characters of each. Cameras have six of some thirty.
+const MAX_SAID: usize = 12;
+const MAX_SAID_CHARS: usize = 80;
+
 /// What a camera offers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Description {
@@ -27,6 +31,17 @@ pub(super) struct Description {
     pub(super) media: Vec<Media>,
     /// Sections that were not read, because there are too many.
     pub(super) more: usize,
+    /// What the camera says of itself: `Server` of its answer, `s=`, `i=`, and attributes of the session.
+    pub(super) said: Vec<String>,
+}
+
+impl Description {
+    /// Keeps a line in which the camera may name its maker.
+    pub(super) fn say(&mut self, line: &str) {
+        if self.said.len() < MAX_SAID {
+            self.said.push(line.chars().take(MAX_SAID_CHARS).collect());
+        }
+    }
 }
 
 /// One `m=` section.
@@ -93,12 +108,17 @@ pub(super) fn read(body: &[u8]) -> Description {
             match &mut section {
                 Some(section) => section.attribute(value),
                 None if description.media.is_empty() => {
+                    description.say(value);
                     let control =
                         value.strip_prefix("control:").map(str::trim).filter(|text| !text.is_empty());
                     description.control = description.control.or(control.map(str::to_owned));
                 }
                 None => {}
             }
+        } else if let Some(value) = line.strip_prefix("s=").or_else(|| line.strip_prefix("i="))
+            && section.is_none()
+        {
+            description.say(value);
         }
     }
     description.media.extend(section.map(Lines::media));
@@ -226,7 +246,9 @@ impl<'a> Lines<'a> {
             (!values.is_empty()).then(|| values.join(";"))
         };
         let other = || match self.parameters.first() {
-            Some((number, _)) if kind == "video" && self.formats.len() <= 1 => joined(number),
+            Some((number, _)) if kind == "video" && self.formats.len() <= 1 => {
+                joined(number)
+            }
             _ => None,
         };
         let fmtp = joined(format).or_else(other);

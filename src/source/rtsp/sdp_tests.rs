@@ -27,7 +27,12 @@ fn what_matters_is_read_and_no_other_line_does_harm() {
     let plain = read(format!("{HEAD}{VIDEO}").as_bytes());
     assert_eq!(
         plain,
-        Description { control: Some("*".into()), media: vec![video()], ..Description::default() }
+        Description {
+            control: Some("*".into()),
+            media: vec![video()],
+            said: vec!["cam".into(), "control:*".into()],
+            ..Description::default()
+        }
     );
     for head in [
         "",

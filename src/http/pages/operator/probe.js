@@ -7,12 +7,6 @@ import { sentence, setText } from "./words.js";
 // Longer than a probe takes at the most.
 const PROBE_TIMEOUT_MS = 40_000;
 
-const VERDICTS = {
-  yes: "It plays in all browsers.",
-  but: "It plays, but:",
-  no: "It does not play:",
-};
-
 export class Probe {
   #form;
   #result;
@@ -57,10 +51,11 @@ export class Probe {
   }
 
   #show(report) {
-    this.#say(VERDICTS[report.plays]);
-    this.#list(".reasons", report.reasons.map(sentence));
-    this.#list(".changes", report.changes.map(sentence));
-    this.#list(".found", found(report));
+    const { second } = report;
+    this.#say(sentence(report.verdict));
+    const behind = second ? second.changes.map((change) => `${title(second)} stream: ${change}`) : [];
+    this.#list(".changes", [...report.changes, ...behind].map(sentence));
+    this.#list(".found", [...found(report), ...(second ? foundBehind(second) : [])]);
     const lines = this.#result.querySelector("pre");
     lines.hidden = report.toml === null;
     setText(lines, report.toml ?? "");
@@ -76,16 +71,28 @@ export class Probe {
 // What came, a line each.
 function found({ camera, transport, video, audio, packets_lost, notes }) {
   const lines = [];
-  if (video) {
-    const size = video.width && `${video.width}x${video.height}`;
-    const rate = video.pictures_per_second && `${video.pictures_per_second} pictures/s`;
-    const interval = video.keyframe_interval_seconds;
-    const keyframes = interval && `a keyframe every ${interval.mean.toFixed(1)} s`;
-    const bits = video.bits_per_second && bitrate(video.bits_per_second);
-    const profile = video.profile && `${video.profile} ${video.level ?? ""}`.trim();
-    lines.push(`Picture: ${[video.codec, profile, size, rate, bits, keyframes].filter(Boolean).join(", ")}`);
-  }
+  if (video) lines.push(`Picture: ${described(video)}`);
   if (audio) lines.push(`Sound: ${audio.codec}, ${audio.channels === 1 ? "mono" : "stereo"}`);
   if (transport) lines.push(`From ${camera} by ${transport.toUpperCase()}, ${packets_lost} packets lost`);
   return [...lines, ...notes.map(sentence)];
+}
+
+// The same of the camera's second stream, with its verdict.
+function foundBehind(second) {
+  const picture = second.video ? [described(second.video)] : [];
+  return [`${title(second)} stream, ${second.url}: ${[...picture, second.verdict].join("; ")}`].map(sentence);
+}
+
+function title({ layer }) {
+  return layer === "low" ? "Low" : "High";
+}
+
+function described(video) {
+  const size = video.width && `${video.width}x${video.height}`;
+  const rate = video.pictures_per_second && `${video.pictures_per_second} pictures/s`;
+  const interval = video.keyframe_interval_seconds;
+  const keyframes = interval && `a keyframe every ${interval.mean.toFixed(1)} s`;
+  const bits = video.bits_per_second && bitrate(video.bits_per_second);
+  const profile = video.profile && `${video.profile} ${video.level ?? ""}`.trim();
+  return [video.codec, profile, size, rate, bits, keyframes].filter(Boolean).join(", ");
 }

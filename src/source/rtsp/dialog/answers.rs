@@ -174,6 +174,9 @@ impl Dialog {
         let headers = &message.head.headers;
         self.options_helped = self.options_first;
         self.description = sdp::read(&message.body);
+        if let Some(server) = headers.get("server") {
+            self.description.say(&server);
+        }
         if self.description.media.is_empty() {
             // Where nothing was sent, its status says more.
             let said = if message.body.is_empty() { &message.raw } else { &message.body };
