@@ -6,6 +6,7 @@ mod cameras;
 mod hostile;
 mod lifecycle;
 mod lines;
+mod models;
 mod oddities;
 mod probe;
 mod server;

@@ -246,7 +246,7 @@ impl<'a> Lines<'a> {
             (!values.is_empty()).then(|| values.join(";"))
         };
         let other = || match self.parameters.first() {
-            Some((number, _)) if kind == "video" && self.formats.len() <= 1 => {
+            Some((number, _)) if ["video", "audio"].contains(&kind) && self.formats.len() <= 1 => {
                 joined(number)
             }
             _ => None,
