@@ -5,6 +5,8 @@
 mod changes;
 #[path = "on_demand/made.rs"]
 mod made;
+#[path = "on_demand/pairs.rs"]
+mod pairs;
 #[path = "on_demand/waiting.rs"]
 mod waiting;
 

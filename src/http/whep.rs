@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use sluice_media::dtls::SharedDtls;
 
 use super::access::Grant;
-use super::awaited::{Awaited, Came};
+use super::awaited::{Awaited, Came, has_failed, is_decided, takes};
 use super::discreet::discreet;
 use super::drain;
 use super::layers;
@@ -168,14 +168,19 @@ impl Whep {
         let on_demand = stream.origin().on_demand.enabled;
         let status = stream.status();
         let playable = layers::playable(&stream, layers::asked(&request.head)?);
-        if playable.is_empty() {
-            let has_failed = matches!(status.state, SourceState::Waiting { .. });
-            if has_failed || !on_demand {
-                stream.want();
-                return Err(not_playing(&stream, &status.state));
-            }
+        let all_failed = || stream.layers().iter().all(|layer| has_failed(&layer.status()));
+        if playable.is_empty() && (!on_demand || all_failed()) {
+            stream.want();
+            return Err(not_playing(&stream, &status.state));
+        }
+        // Of a pair the layer that plays may be the one that the offer does not take.
+        let mut waits = None;
+        if on_demand && (playable.is_empty() || stream.is_pair()) {
             // Who is not let in wakes no camera, nor does an offer that is none.
-            Offer::parse(body_of(request)?).map_err(|error| self.refuse(&stream, error.into()))?;
+            let offer =
+                Offer::parse(body_of(request)?).map_err(|error| self.refuse(&stream, error.into()))?;
+            let takes = takes(&offer);
+            waits = (playable.is_empty() || !is_decided(&stream, &takes)).then_some(takes);
         }
         let place = self.admit(now, &stream, request)?;
         // It does not rest from here on.
@@ -184,12 +189,11 @@ impl Whep {
             return Ok(None);
         }
         made.begin();
-        let next = match hold {
-            _hold if !playable.is_empty() => {
-                self.join(now, &stream, &playable, place, request, grant).map(Next::Answer)?
+        let next = match hold.zip(waits) {
+            Some((hold, takes)) => {
+                Next::Wait(Awaited::new((&stream, hold), place, takes, &request.head.headers))
             }
-            Some(hold) => Next::Wait(Awaited::new((&stream, hold), place, &request.head.headers)),
-            None => return Err(not_playing(&stream, &status.state)),
+            None => self.join(now, &stream, &playable, place, request, grant).map(Next::Answer)?,
         };
         Ok(Some(next))
     }
@@ -299,6 +303,13 @@ impl Whep {
                 taken.change(bits_of(other)).map_err(|refusal| refused(stream, refusal))?;
                 joined = Ok(of_other);
             }
+        }
+        if let Err(JoinError::Offer(OfferError::Video(_))) = &joined
+            && let Some(other) = stream.layers().into_iter().find(|layer| layer.id != first.id)
+            && matches!(other.status().state, SourceState::Connecting | SourceState::Starting { .. })
+        {
+            // Perhaps it can be shown what comes in a moment.
+            return Err(not_playing(stream, &other.status().state));
         }
         let Joined { viewer, answer, etag, ufrags, mids, agreed } =
             joined.map_err(|error| self.refuse(stream, error))?;
