@@ -172,19 +172,40 @@ fn what_browsers_do_not_show_is_named_with_what_to_set() {
 #[test]
 fn recovery_points_are_no_keyframes_and_the_way_out_is_named() {
     let directory = Directory::new();
-    // The first picture alone is an IDR picture; from then on columns of blocks are renewed, behind an SEI that says so.
+    // The first picture alone is one that a decoder can begin with; from then on columns of blocks are renewed, behind an
+    // SEI that says so.
     let source = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=40"];
     let encoder = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-bf", "0"];
     let refresh = ["-x264-params", "intra-refresh=1:keyint=25"];
     let file = directory.make("refresh.h264", &[&source[..], &encoder, &refresh].concat());
     let stream = std::fs::read(&file).expect("the file");
+    let units = |stream: &[u8], unit: &[u8]| stream.windows(unit.len()).filter(|part| *part == unit).count();
     // An SEI of type 6 (recovery point, ITU-T H.264 §D.1.8) for each second, and one IDR picture.
-    let units = |unit: &[u8]| stream.windows(unit.len()).filter(|window| *window == unit).count();
-    assert!(units(&[0, 0, 1, 6, 6]) >= 38, "{}", units(&[0, 0, 1, 6, 6]));
-    assert_eq!(units(&[0, 0, 1, 0x65]), 1);
+    assert!(units(&stream, &[0, 0, 1, 6, 6]) >= 38, "{}", units(&stream, &[0, 0, 1, 6, 6]));
+    assert_eq!(units(&stream, &[0, 0, 1, 0x65]), 1);
+    assert_no_keyframe(&file);
 
-    // The camera's second half of the clip has none.
-    let cameras = SLUICE.cameras(2, &["--clip", &file, "--fps", "25", "--begin-anywhere"]);
+    // Of H.265 the encoder here renews and writes no such SEI (ITU-T H.265 §D.3.8): 24 pictures, exact, before each VPS.
+    let encoder = ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
+    let refresh = ["-x265-params", "intra-refresh=1:keyint=25:bframes=0:log-level=none"];
+    let file = directory.make("plain.hevc", &[&source[..], &encoder, &refresh].concat());
+    let (plain, vps) = (std::fs::read(&file).expect("the file"), [0, 0, 0, 1, 0x40, 1]);
+    let recovery = [0, 0, 0, 1, 0x4e, 1, 6, 2, 0x06, 0x14, 0x80];
+    let mut stream = Vec::new();
+    for (at, byte) in plain.iter().enumerate() {
+        if plain[at..].starts_with(&vps) {
+            stream.extend_from_slice(&recovery);
+        }
+        stream.push(*byte);
+    }
+    assert!(units(&stream, &recovery) >= 38, "{}", units(&stream, &recovery));
+    let file = directory.keep("refresh.hevc", &stream);
+    assert_no_keyframe(&file);
+}
+
+/// The second half of the clip, which has no keyframe, does not play, and what to set is said.
+fn assert_no_keyframe(file: &str) {
+    let cameras = SLUICE.cameras(2, &["--clip", file, "--fps", "25", "--begin-anywhere"]);
     let report = probed(&cameras.urls[1]);
     assert_eq!((&report["plays"], &report["video"]["keyframes"]), (&"no".into(), &0.into()), "{report:#}");
     assert!(report["video"]["pictures"].as_u64().is_some_and(|pictures| pictures > 100), "{report:#}");
