@@ -23,6 +23,8 @@
 //! [`Receiver::receive`] is one `recvmmsg`; what the kernel coalesced (GRO) is cut apart again, and each
 //! datagram is handed to a closure together with where it came from and to which local address.
 //!
+//! Of connections (TCP) there is only what their owner's executor has no function for: [`line`].
+//!
 //! # Addresses
 //!
 //! Every address at this interface is canonical: IPv4 is [`std::net::IpAddr::V4`], also on a dual-stack
@@ -30,7 +32,8 @@
 //!
 //! # Time
 //!
-//! Nothing here reads a clock, sleeps or spawns; where time matters the caller passes `now`.
+//! Nothing here reads a clock or spawns, and nothing waits but [`line::wait_readable`]; where time matters the caller passes
+//! `now`.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("sluice-io needs Linux: sendmmsg with UDP_SEGMENT, recvmmsg with UDP_GRO");
@@ -42,6 +45,7 @@ mod cmsg;
 pub mod deadlines;
 pub mod descriptors;
 pub mod gso;
+pub mod line;
 pub mod machine;
 mod mmsg;
 pub mod namespace;

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::time::Sleep;
@@ -18,6 +18,11 @@ use super::failure::Failure;
 use super::line::Line;
 use super::portions::Portions;
 use super::ports::Ports;
+use super::rhythm::Rest;
+
+/// How long the executor of this thread may have no turn: it has nothing to do but to hear that the source is to stop, or has
+/// other settings. Longer has that wait; its turn costs a fifth of what a picture does.
+const DEAF: Duration = Duration::from_millis(200);
 
 /// A session's sockets.
 pub(super) struct Connection {
@@ -28,6 +33,19 @@ pub(super) struct Connection {
     /// Fires at a deadline or before it: to move it with every picture would cost more than to look too often.
     timer: Pin<Box<Sleep>>,
     portions: Portions,
+    /// When the executor had its turn, while what comes may lie.
+    heard: Instant,
+}
+
+/// How long what comes by the line may lie before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MayLie {
+    /// Not at all.
+    No,
+    /// Until there is a portion of it.
+    Portion,
+    /// Until a picture is there, or it is time.
+    Until(Rest),
 }
 
 /// What came.
@@ -49,7 +67,14 @@ impl Connection {
         let line = Line::open(dialog, settings).await?;
         let ports = Ports::new(line.local(), line.peer());
         let timer = Box::pin(tokio::time::sleep_until((now() + settings.rtsp.data_timeout).into()));
-        Ok(Connection { line, without_line: false, ports, timer, portions: Portions::new(now()) })
+        Ok(Connection {
+            line,
+            without_line: false,
+            ports,
+            timer,
+            portions: Portions::new(now()),
+            heard: now(),
+        })
     }
 
     /// Opens a pair of UDP ports for the packets of section `media`; the even one.
@@ -89,14 +114,14 @@ impl Connection {
     }
 
     /// Writes what the dialog has to say and waits for what comes, until `deadline` at most. What comes by the line may lie
-    /// for a while, if that is so.
+    /// for as long as `may_lie` says.
     pub(super) async fn turn(
         &mut self,
         dialog: &mut Dialog,
         deadline: Option<Instant>,
-        may_lie: bool,
+        may_lie: MayLie,
     ) -> io::Result<Arrival> {
-        let Connection { line, without_line, ports, timer, portions } = self;
+        let Connection { line, without_line, ports, timer, portions, heard } = self;
         if *without_line {
             dialog.output().clear();
         }
@@ -105,8 +130,28 @@ impl Connection {
         {
             timer.as_mut().reset(deadline.into());
         }
-        if may_lie && dialog.output().is_empty() && ports.is_empty() {
-            portions.rest(now());
+        let by_line = !*without_line && dialog.output().is_empty() && ports.is_empty();
+        if by_line && may_lie != MayLie::No {
+            let began = now();
+            match may_lie {
+                MayLie::Until(Rest { bytes, until }) => {
+                    line.rest(bytes, until.saturating_duration_since(began))?;
+                }
+                _ => {
+                    line.set_low_water(1)?;
+                    portions.rest(began);
+                }
+            }
+            if began.saturating_duration_since(*heard) >= DEAF {
+                *heard = began;
+                tokio::task::yield_now().await;
+            }
+            if let Some(read) = line.read_now(dialog.input())? {
+                portions.note(read);
+                return Ok(if read == 0 { Arrival::Closed } else { Arrival::Stream });
+            }
+        } else {
+            line.set_low_water(1)?;
         }
         poll_fn(|context| {
             if !*without_line {

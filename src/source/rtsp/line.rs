@@ -4,11 +4,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use sluice_io::line;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -34,11 +36,37 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// A line to a camera.
 pub(super) struct Line {
-    stream: Box<dyn Duplex>,
+    stream: Stream,
     /// The way of requests, if it is another one.
     post: Option<(Box<dyn Duplex>, Requests)>,
     local: SocketAddr,
     peer: IpAddr,
+    /// From how many bytes on the kernel says that there are some; of a plain connection.
+    low_water: u32,
+}
+
+/// Where bytes of the camera come from.
+enum Stream {
+    /// As they are: what the kernel counts is what we read.
+    Plain(TcpStream),
+    Other(Box<dyn Duplex>),
+}
+
+impl Stream {
+    /// Whatever it is.
+    fn duplex(&mut self) -> &mut dyn Duplex {
+        match self {
+            Stream::Plain(stream) => stream,
+            Stream::Other(stream) => stream,
+        }
+    }
+
+    fn boxed(self) -> Box<dyn Duplex> {
+        match self {
+            Stream::Plain(stream) => Box::new(stream),
+            Stream::Other(stream) => stream,
+        }
+    }
 }
 
 impl Line {
@@ -48,18 +76,18 @@ impl Line {
         let place = Place::resolve(&url, settings).await?;
         let (stream, local, peer) = place.connect().await?;
         if !place.kind.is_tunnel() {
-            return Ok(Line { stream, post: None, local, peer });
+            return Ok(Line { stream, post: None, local, peer, low_water: 1 });
         }
         // Both halves go to one address: a name may mean several machines.
         let place = Place { addresses: vec![(peer, place.port()).into()], ..place };
         let (mask, auth) = dialog.tunnel();
         let mut tunnel = Tunnel::new(&url, auth, rand::random());
-        let mut stream = Some(stream);
+        let mut stream = Some(stream.boxed());
         let limit = settings.rtsp.request_timeout;
         for _ in 0..MAX_TRIES {
             let mut get = match stream.take() {
                 Some(stream) => stream,
-                None => place.connect().await?.0,
+                None => place.connect().await?.0.boxed(),
             };
             let request = tunnel.get();
             let opened = timeout(limit, async {
@@ -81,7 +109,7 @@ impl Line {
                 Opened::More | Opened::Again => {}
                 Opened::No(failure) => return Err(failure),
                 Opened::Yes(rest) => {
-                    let mut post = place.connect().await?.0;
+                    let mut post = place.connect().await?.0.boxed();
                     let head = tunnel.post();
                     let written = timeout(limit, async {
                         post.write_all(&head).await?;
@@ -89,8 +117,9 @@ impl Line {
                     });
                     let written = written.await.map_err(|_| Failure::TunnelSilent(limit))?;
                     written.map_err(|error| Failure::Broken(error.to_string()))?;
-                    let stream: Box<dyn Duplex> = Box::new(Behind { rest, stream: get });
-                    return Ok(Line { stream, post: Some((post, Requests::default())), local, peer });
+                    let stream = Stream::Other(Box::new(Behind { rest, stream: get }));
+                    let post = Some((post, Requests::default()));
+                    return Ok(Line { stream, post, local, peer, low_water: 1 });
                 }
             }
         }
@@ -110,10 +139,10 @@ impl Line {
     /// Writes what there is room for of `output`. Wakes where there was none.
     pub(super) fn write(&mut self, context: &mut Context<'_>, output: &mut BytesMut) -> io::Result<()> {
         let (stream, output) = match &mut self.post {
-            None => (&mut self.stream, output),
+            None => (self.stream.duplex(), output),
             Some((post, requests)) => {
                 requests.take(output);
-                (post, requests.coded())
+                (&mut **post as &mut dyn Duplex, requests.coded())
             }
         };
         let mut wrote = false;
@@ -148,7 +177,42 @@ impl Line {
                 return Poll::Ready(Err(io::Error::other(refusal)));
             }
         }
-        pin!(self.stream.read_buf(input)).poll(context)
+        match &mut self.stream {
+            Stream::Plain(stream) => pin!(stream.read_buf(input)).poll(context),
+            Stream::Other(stream) => pin!(stream.read_buf(input)).poll(context),
+        }
+    }
+
+    /// Lets what comes lie until so many bytes did, or something ended the connection, for `limit` at most; on a plain
+    /// connection, for on others what the kernel counts is not what we read. It blocks the thread.
+    pub(super) fn rest(&mut self, bytes: u32, limit: Duration) -> io::Result<()> {
+        self.set_low_water(bytes)?;
+        if let Stream::Plain(stream) = &self.stream
+            && !line::wait_readable(stream.as_fd(), limit)?
+        {
+            // What is there is too little, and has to be read all the same.
+            self.set_low_water(1)?;
+        }
+        Ok(())
+    }
+
+    /// From so many bytes on there is something to be read.
+    pub(super) fn set_low_water(&mut self, bytes: u32) -> io::Result<()> {
+        if let Stream::Plain(stream) = &self.stream
+            && std::mem::replace(&mut self.low_water, bytes) != bytes
+        {
+            line::set_low_water(stream.as_fd(), bytes)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Line::read`], without asking the executor whether there is something: for who has waited without it. Nothing on a
+    /// connection that is not plain.
+    pub(super) fn read_now(&mut self, input: &mut BytesMut) -> io::Result<Option<usize>> {
+        match &self.stream {
+            Stream::Plain(stream) => line::read(stream.as_fd(), input),
+            Stream::Other(_) => Ok(None),
+        }
     }
 }
 
@@ -195,14 +259,14 @@ impl Place {
 
     /// A connection, with TLS on it where the URL says so; its own address, and the camera's. A camera of the right
     /// certificate whose key is too small for what is safe today gets a second one with less.
-    async fn connect(&self) -> Result<(Box<dyn Duplex>, SocketAddr, IpAddr), Failure> {
+    async fn connect(&self) -> Result<(Stream, SocketAddr, IpAddr), Failure> {
         match self.connect_with(Offer::Today).await {
             Err(Failure::Unproven) => self.connect_with(Offer::SmallKeys).await,
             connected => connected,
         }
     }
 
-    async fn connect_with(&self, offer: Offer) -> Result<(Box<dyn Duplex>, SocketAddr, IpAddr), Failure> {
+    async fn connect_with(&self, offer: Offer) -> Result<(Stream, SocketAddr, IpAddr), Failure> {
         let connecting = TcpStream::connect(&self.addresses[..]);
         let stream = timeout(self.limit, connecting).await.map_err(|_| Failure::NoConnection(self.limit))?;
         let unreachable = |error: io::Error| Failure::Unreachable(error.to_string());
@@ -211,7 +275,7 @@ impl Place {
         let (local, peer) =
             (stream.local_addr().map_err(unreachable)?, stream.peer_addr().map_err(unreachable)?.ip());
         if !self.kind.is_secret() {
-            return Ok((Box::new(stream), local, peer));
+            return Ok((Stream::Plain(stream), local, peer));
         }
         let host = match &self.host {
             Host::Domain(name) => Host::Domain(name.as_str()),
@@ -219,7 +283,7 @@ impl Place {
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
         let stream = tls::connect(stream, &host, self.fingerprint, offer, self.limit).await?;
-        Ok((Box::new(stream), local, peer))
+        Ok((Stream::Other(Box::new(stream)), local, peer))
     }
 }
 

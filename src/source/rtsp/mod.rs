@@ -44,6 +44,7 @@ mod order;
 mod portions;
 mod ports;
 mod reader;
+mod rhythm;
 mod routes;
 mod sdp;
 mod session;

@@ -12,6 +12,7 @@ use sluice_media::nal::{Depacketizer, Packet};
 use sluice_media::{AccessUnit, AudioFrame};
 use str0m::rtp::Ssrc;
 
+use super::connection::MayLie;
 use super::dialog::Track;
 use super::doubt::Doubt;
 use super::failure::Failure;
@@ -21,6 +22,7 @@ use super::losses::Losses;
 use super::numbers::Numbers;
 use super::oddities::Oddities;
 use super::order::Ordered;
+use super::rhythm::Rhythm;
 use super::routes::Route;
 use super::sdp::Description;
 use super::silence::{Silence, Useless};
@@ -47,6 +49,7 @@ pub(super) struct Reader<'a, S> {
     losses: Losses,
     oddities: Oddities,
     numbers: Numbers,
+    rhythm: Rhythm,
     /// How long no packet at all may come.
     first: Duration,
     /// Packets that came.
@@ -89,6 +92,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             losses: Losses::new(settings.rtsp.transport),
             oddities: Oddities::default(),
             numbers: Numbers::default(),
+            rhythm: Rhythm::default(),
             first: settings.rtsp.data_timeout,
             packets: 0,
             strangers: 0,
@@ -167,9 +171,14 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.flow.until()
     }
 
-    /// Whether what comes may lie for a moment before it is read: nobody watches, and the camera is known to play.
-    pub(super) fn may_lie(&self) -> bool {
-        self.flow.is_steady() && !self.sink.is_watched()
+    /// How long what comes may lie before it is read: not before the camera is known to play, and where somebody watches
+    /// only sound, until the picture that is due.
+    pub(super) fn may_lie(&self, now: Instant) -> MayLie {
+        match self.flow.is_steady() {
+            true if !self.sink.is_watched() => MayLie::Portion,
+            true => self.rhythm.rest(now).map_or(MayLie::No, MayLie::Until),
+            false => MayLie::No,
+        }
     }
 
     /// When [`Reader::handle_timeout`] has something to do.
@@ -294,6 +303,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         for unit in units.drain(..) {
             self.flows(unit.received);
+            self.rhythm.picture(unit.received);
             if self.choice.video.is_some_and(|(_, codec)| codec.is_keyframe(&unit.nals)) {
                 self.doubt = None;
             }

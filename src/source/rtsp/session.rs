@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sluice_config::{Line, Rtsp, Transport};
 
-use super::connection::{Arrival, Connection, now};
+use super::connection::{Arrival, Connection, MayLie, now};
 use super::dialog::{Dialog, Event};
 use super::failure::Failure;
 use super::flow::Flow;
@@ -116,7 +116,7 @@ impl Session {
             let farewell = async {
                 while let Ok(
                     Arrival::Stream | Arrival::Nothing | Arrival::Datagrams(..) | Arrival::Reports(..),
-                ) = connection.turn(dialog, None, false).await
+                ) = connection.turn(dialog, None, MayLie::No).await
                 {
                     while let Some(event) = dialog.poll(now()) {
                         if matches!(event, Event::Over | Event::Failed(_)) {
@@ -145,7 +145,7 @@ impl Session {
             let gone =
                 closed.map(|closed| reader.heard().map_or(closed, |at| at.max(closed)) + WITHOUT_STREAM);
             let deadline = self.dialog.deadline().into_iter().chain(reader.deadline()).chain(gone).min();
-            let arrival = connection.turn(&mut self.dialog, deadline, reader.may_lie()).await;
+            let arrival = connection.turn(&mut self.dialog, deadline, reader.may_lie(now())).await;
             let now = now();
             let outlives =
                 self.dialog.is_playing() && self.dialog.tracks().iter().all(|track| track.port.is_some());

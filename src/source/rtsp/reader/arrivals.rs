@@ -119,6 +119,8 @@ impl<S: Sink> Reader<'_, S> {
             self.begin();
         }
         self.packets += 1;
+        let is_video = self.choice.video.is_some_and(|(video, _)| video == self.routes[at].media);
+        self.rhythm.packet(is_video, packet.len());
         let route = &mut self.routes[at];
         let offer = &self.offers[route.media];
         let codec = self.choice.video.filter(|(video, _)| *video == route.media).map(|(_, codec)| codec);
