@@ -124,12 +124,14 @@ impl FanOut {
         self.pictures.push_back(Job { paced_until, ..Job::new(train, companions, since) });
     }
 
-    /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing.
+    /// Takes a train of sound. It is held only while `pictures` flow, else it would wait for nothing; a picture that came just
+    /// before it, and goes out next, takes it along.
     pub(crate) fn push_sound(&mut self, now: Instant, train: Arc<Train>, pictures: bool) {
         let hold = self.pacing.audio_hold;
         self.held.push(train);
         let until = *self.held_until.get_or_insert(now + hold);
-        if !pictures || hold.is_zero() || now >= until || self.held.len() >= HELD_MAX {
+        let boards = self.pictures.back().is_some_and(|job| job.takes(self.held.len(), now));
+        if !pictures || hold.is_zero() || now >= until || self.held.len() >= HELD_MAX || boards {
             self.send_held(now);
         }
     }
@@ -248,12 +250,8 @@ impl FanOut {
             // Never before sound that rides already.
             let last = self.pictures.iter().rposition(|job| !job.companions.is_empty()).unwrap_or(0);
             let trains = 1 + sound.companions.len();
-            let takes = |job: &&mut Job| {
-                let whole = job.paced_until.is_none() && job.train.starts_frame && job.train.ends_frame;
-                let late = now.saturating_duration_since(job.since) >= RIDE;
-                job.place == 0 && job.companions.len() + trains <= HELD_MAX && (whole || late)
-            };
-            let Some(picture) = self.pictures.iter_mut().skip(last).find(takes) else { return };
+            let mut waiting = self.pictures.iter_mut().skip(last);
+            let Some(picture) = waiting.find(|job| job.takes(trains, now)) else { return };
             let Some(sound) = self.sound.pop_front() else { return };
             picture.bytes += sound.bytes;
             picture.companions.push(sound.train);
@@ -303,6 +301,13 @@ impl Job {
         Job { place: 0, since, paced_until: None, bytes, companions, train }
     }
 
+    /// Whether so many trains of sound may travel behind it still.
+    fn takes(&self, trains: usize, now: Instant) -> bool {
+        let whole = self.paced_until.is_none() && self.train.starts_frame && self.train.ends_frame;
+        let late = now.saturating_duration_since(self.since) >= RIDE;
+        self.place == 0 && self.companions.len() + trains <= HELD_MAX && (whole || late)
+    }
+
     /// What it costs for one viewer, as bytes.
     pub(super) fn cost(&self) -> usize {
         self.bytes + message_of(&self.train)
@@ -318,14 +323,23 @@ impl Job {
         &self.train
     }
 
-    /// Its trains in order, each with the padding that lets the next one share its message.
+    /// Its trains in the order in which they cost the fewest messages, each with the padding that lets the next one share its
+    /// message.
     pub(crate) fn trains(&self) -> impl Iterator<Item = (&Arc<Train>, u8)> {
-        let behind = self.companions.iter().map(Some).chain([None]);
-        std::iter::once(&self.train)
-            .chain(&self.companions)
-            .zip(behind)
-            .map(|(train, next)| (train, next.map_or(0, |next| padding(train, next))))
+        // Behind the picture there is room for the one that is shorter; before a packet that begins a message there is, too.
+        let ahead = usize::from(self.companions.len() > 1 && begins_shorter(&self.train));
+        let order = || {
+            let (before, behind) = self.companions.split_at(ahead);
+            before.iter().chain(std::iter::once(&self.train)).chain(behind)
+        };
+        let next = order().skip(1).map(Some).chain([None]);
+        order().zip(next).map(|(train, next)| (train, next.map_or(0, |next| padding(train, next))))
     }
+}
+
+/// Whether a picture's first packet is shorter than its second, and so a message of its own: a camera's note about it (SEI).
+fn begins_shorter(picture: &Train) -> bool {
+    picture.packets.len() > 1 && picture.packets[0].len() < picture.packets[1].len()
 }
 
 /// What a train costs for one viewer, as bytes.

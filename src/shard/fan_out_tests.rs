@@ -241,6 +241,42 @@ fn padding_only_where_it_lets_sound_share_the_message() {
 }
 
 #[test]
+fn sound_that_came_with_a_picture_goes_with_it_whichever_was_first() {
+    let now = start();
+    let mut fan_out = FanOut::new(PACING);
+    fan_out.push_sound(now, sound(1, now), true);
+    fan_out.push_picture(now, picture(2, now), INTERVAL);
+    fan_out.push_sound(now, sound(5, now), true);
+    let (_, job) = fan_out.peek(now, 1).expect("a turn");
+    assert_eq!(job.trains().map(|(train, _)| train.sequence.0).collect::<Vec<_>>(), [2, 1, 5]);
+    fan_out.advance(1);
+    assert!(fan_out.is_idle(), "nothing is held");
+    // Behind one that has begun to leave it waits for the next.
+    fan_out.push_picture(now, picture(6, now), INTERVAL);
+    fan_out.peek(now, 2).expect("a turn");
+    fan_out.advance(2);
+    fan_out.push_sound(now, sound(9, now), true);
+    assert_eq!(drain(&mut fan_out, now, 2), [(1, VIDEO, 6, 0)]);
+}
+
+#[test]
+fn two_packets_of_sound_leave_around_a_picture_that_begins_with_a_short_packet() {
+    let now = start();
+    let order = |lengths: &[usize], sounds: u64| {
+        let companions = (1..=sounds).map(|sequence| sound(sequence, now)).collect();
+        let picture = train(VIDEO, 0, (true, true), now, lengths);
+        let job = Job::new(picture, companions, now);
+        job.trains().map(|(train, padding)| (train.sequence.0, padding)).collect::<Vec<_>>()
+    };
+    // The first packet of sound begins a message in which the note about the picture is the shorter last one.
+    assert_eq!(order(&[60, 1_000, 998], 2), [(1, 0), (0, 2), (2, 0)]);
+    assert_eq!(order(&[90, 1_000, 998], 2), [(1, 10), (0, 2), (2, 0)], "it must not be the longer one");
+    assert_eq!(order(&[60, 1_000, 998], 1), [(0, 2), (1, 0)], "as cheap behind it");
+    assert_eq!(order(&[1_000, 1_000, 998], 2), [(0, 2), (1, 0), (2, 0)]);
+    assert_eq!(order(&[700], 2), [(0, 0), (1, 0), (2, 0)]);
+}
+
+#[test]
 fn what_waited_too_long_is_dropped_oldest_first() {
     let now = start();
     let mut fan_out = FanOut::new(PACING);
