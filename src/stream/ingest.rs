@@ -25,6 +25,10 @@ use crate::track::{PacketizeError, SourceTime, Timeline, Train, VideoPacketizer}
 /// with a failure as its last word for longer; lowering it lets a camera of short sessions write more.
 const STEADY: Duration = Duration::from_secs(5);
 
+/// Time between two looks at what is to be told of a stream that plays, while nothing but ordinary pictures come. Longer tells
+/// later that keyframes stay away; shorter costs as much as packetizing.
+const DESCRIBED: Duration = Duration::from_millis(500);
+
 /// A layer's end of its source.
 pub struct Ingest {
     stream: Arc<Stream>,
@@ -56,6 +60,8 @@ pub struct Ingest {
     /// The newest arrival.
     now: Option<Instant>,
     playing: bool,
+    /// When it was looked last whether there is something else to tell.
+    described: Option<Instant>,
     /// Since when this session plays, if that is not logged.
     plays_untold: Option<Instant>,
     /// Whether this session's trouble was logged as a warning.
@@ -88,6 +94,7 @@ impl Ingest {
             gap: false,
             now: None,
             playing: false,
+            described: None,
             plays_untold: None,
             trouble_logged: false,
             jumps: 0,
@@ -154,6 +161,7 @@ impl Ingest {
 
     /// Tells what is known of the formats now, if that changed.
     fn describe(&mut self) {
+        self.described = self.now;
         let mut formats = self.announced.clone();
         formats.notes.extend_from_slice(&self.remarks);
         if let (Some(video), Some(packetizer)) = (&mut formats.video, &self.video) {
@@ -364,6 +372,10 @@ impl Sink for Ingest {
                 // Before the first keyframe nobody could use it.
                 if self.playing {
                     self.publish(trains);
+                    let is_due = |at: Instant| received.saturating_duration_since(at) >= DESCRIBED;
+                    if !self.described.is_none_or(is_due) {
+                        return;
+                    }
                 }
             }
             Err(error) => {

@@ -168,7 +168,8 @@ impl Stream {
     }
 
     fn heard(&self) -> Option<Arc<Layer>> {
-        self.layers().into_iter().find(|layer| layer.sounds())
+        // Asked with each packet of sound.
+        if self.high.sounds() { Some(self.high.clone()) } else { self.layer(LOW).filter(|low| low.sounds()) }
     }
 
     /// What a viewer of `layer` gets, if viewers can be answered now: its pictures, and the stream's sound.
