@@ -1,19 +1,23 @@
 //! `sluice bench cameras`: many cameras with a few viewers each.
 //!
 //! Owns the question what streams cost beyond their packets. Cameras are those of `sluice load cameras`,
-//! pulled over the network between the namespaces; the floor has as many streams, phases spread alike.
+//! pulled over the network between the namespaces; the floor has as many streams, phases spread alike. Peers, if any are named,
+//! run already and pull the same cameras.
 
 use std::time::Duration;
 
 use serde::Serialize;
+use sluice_load::process::Sample;
 
 use super::clock::pause;
+use super::compare::{self, Peer};
 use super::error::BenchError;
 use super::floor::{CLIP, Floor, FloorSize, over_floor};
 use super::measured::{Measured, Server};
 use super::options::Common;
 use super::report::{Report, Table};
-use super::rig::{self, Loading, Rig, Serving};
+use super::rig::{Loading, Rig, Serving};
+use super::site::Site;
 use super::spread::{Spread, number, percent, text};
 use super::tell;
 
@@ -25,6 +29,9 @@ const QUICK_SIZE: (u16, u32) = (8, 4);
 const VERIFY: u32 = 33;
 const QUICK_VERIFY: u32 = 5;
 
+/// How long cameras play before their cost is looked at: those that have just begun are read more often.
+const SETTLES: Duration = Duration::from_secs(6);
+
 /// Command line of `sluice bench cameras`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
@@ -34,6 +41,14 @@ pub struct Options {
     /// Viewers of each [default: 16; with --quick 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     viewers: Option<u32>,
+    /// Cameras that run already instead of those of this bench: rtsp://HOST:PORT, which has /cam1, /cam2 ..., as `sluice load
+    /// cameras` does
+    #[arg(long, value_name = "RTSP_URL", requires = "peers")]
+    from: Option<String>,
+    /// Another server that pulls the same cameras already: the WHEP endpoint of cam1, which has that name in it, and its
+    /// process: mediamtx=http://127.0.0.1:8890/cam1/whep,1234; may be repeated
+    #[arg(long = "peer", id = "peers", value_name = "NAME=URL,PID", requires = "from")]
+    peers: Vec<Peer>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -58,12 +73,34 @@ struct Figures {
     join_p99_seconds: Option<Spread>,
     delay_p50_seconds: Option<Spread>,
     delay_p99_seconds: Option<Spread>,
+    peers: Vec<PeerFigures>,
+}
+
+/// A peer and its rounds.
+#[derive(Debug, Serialize)]
+struct PeerFigures {
+    name: String,
+    idle_cores: Option<Spread>,
+    cores: Option<Spread>,
+    /// CPU with viewers over Sluice's of the same round.
+    over_sluice: Option<Spread>,
+    loss: Option<Spread>,
+    delay_p50_seconds: Option<Spread>,
+    delay_p99_seconds: Option<Spread>,
 }
 
 /// The server with its cameras and without a viewer.
 struct Idle {
     cores: f64,
     rss_bytes: u64,
+}
+
+/// One round: what ours cost, the floor, and what each peer cost.
+type Round = ((Idle, Measured), Floor, Vec<(Idle, Measured)>);
+
+/// Where it is measured: peers can be reached in this machine's own network alone.
+pub fn site(options: &Options) -> Result<Site, BenchError> {
+    if options.peers.is_empty() { Site::new(options.common.network) } else { compare::site(&options.common) }
 }
 
 /// Measures.
@@ -74,54 +111,111 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
     let viewers = u32::from(cameras) * each;
     let window = if quick { CLIP / 2 } else { CLIP * 2 };
     let mut report = Report::new(&format!("{cameras} cameras with {each} viewers each"), rig);
-    let mut rounds: Vec<(Idle, Measured, Floor)> = Vec::new();
+    for peer in &options.peers {
+        compare::check(rig, peer, &mut report)?;
+    }
+    let more = vec![format!("--verify={}", if quick { QUICK_VERIFY } else { VERIFY })];
+    let loading =
+        |urls: &[String]| Loading { duration: window, more: more.clone(), ..Loading::of(urls, viewers) };
+    let mut rounds: Vec<Round> = Vec::new();
     for round in 1..=options.common.rounds() {
         tell(&format!("round {round}: {cameras} cameras, {viewers} viewers"));
-        let source = rig.cameras(cameras).await?;
-        let mut server = rig.server(&Serving::cameras(&source.urls, viewers)).await?;
-        let idle = idle(&mut server, window / 2).await?;
+        let (source, from) = match &options.from {
+            Some(from) => (None, numbered(&format!("{}/cam1", from.trim_end_matches('/')), cameras)),
+            None => {
+                let source = rig.cameras(cameras).await?;
+                let urls = source.urls.clone();
+                (Some(source), urls)
+            }
+        };
+        let mut server = rig.server(&Serving::cameras(&from, viewers)).await?;
+        pause(SETTLES).await;
+        let before = server.sample()?;
+        pause(window / 2).await;
+        let idle = Idle::between(before, server.sample()?, window / 2);
         let urls: Vec<String> = (1..=cameras).map(|index| server.whep(&format!("cam{index}"))).collect();
-        let verify = if quick { QUICK_VERIFY } else { VERIFY };
-        let more = vec![format!("--verify={verify}")];
-        let measured =
-            rig.load(&server, &Loading { duration: window, more, ..Loading::of(&urls, viewers) }).await?;
+        let measured = rig.load(&server, &loading(&urls)).await?;
+        report.doubt("viewers", &measured);
         let cipher = server.cipher()?;
-        drop((server, source));
+        drop(server);
+        let mut theirs = Vec::new();
+        for peer in &options.peers {
+            tell(&format!("round {round}: {}", peer.name));
+            let look = || Sample::of_all(&peer.pids).ok_or_else(|| gone(peer));
+            let before = look()?;
+            pause(window / 2).await;
+            let idle = Idle::between(before, look()?, window / 2);
+            let urls = numbered(peer.url.as_str(), cameras);
+            let measured = rig.start_load(&peer.pids, &loading(&urls), rig.load_place())?.end().await?;
+            report.doubt(&peer.name, &measured);
+            theirs.push((idle, measured));
+        }
+        drop(source);
         let streams = cameras.into();
         let size = FloorSize { streams, viewers: each, send_times: true, cipher, duration: window };
         let floor = rig.floor(size).await?;
-        report.doubt("viewers", &measured);
         floor.doubts().iter().for_each(|doubt| report.warn("floor", doubt));
-        rounds.push((idle, measured, floor));
+        rounds.push(((idle, measured), floor, theirs));
     }
-    let figures = figures((cameras, viewers), &rounds);
+    let peers = options.peers.iter().enumerate().map(|(at, peer)| peer_figures(&peer.name, at, &rounds));
+    let figures = Figures { peers: peers.collect(), ..figures((cameras, each), &rounds) };
     write(&mut report, &figures);
     Ok(report)
 }
 
-/// What the cameras cost without a viewer.
-async fn idle(server: &mut rig::Server, window: Duration) -> Result<Idle, BenchError> {
-    let before = server.sample()?;
-    pause(window).await;
-    let after = server.sample()?;
-    let cpu = after.cpu().saturating_sub(before.cpu());
-    Ok(Idle { cores: cpu.as_secs_f64() / window.as_secs_f64(), rss_bytes: after.rss_bytes })
+/// The URLs of cam1, cam2 ... by that of the first.
+fn numbered(first: &str, count: u16) -> Vec<String> {
+    let (before, after) = first.rsplit_once("cam1").unwrap_or((first, ""));
+    (1..=count).map(|index| format!("{before}cam{index}{after}")).collect()
 }
 
-fn figures((cameras, viewers): (u16, u32), rounds: &[(Idle, Measured, Floor)]) -> Figures {
+fn gone(peer: &Peer) -> BenchError {
+    BenchError::Cannot(format!("--peer {}: process {:?} is not there any more", peer.name, peer.pids))
+}
+
+impl Idle {
+    fn between(before: Sample, after: Sample, window: Duration) -> Idle {
+        let cpu = after.cpu().saturating_sub(before.cpu());
+        Idle { cores: cpu.as_secs_f64() / window.as_secs_f64(), rss_bytes: after.rss_bytes }
+    }
+}
+
+fn peer_figures(name: &str, at: usize, rounds: &[Round]) -> PeerFigures {
+    let of = |figure: &dyn Fn(&Measured) -> Option<f64>| {
+        Spread::of(rounds.iter().filter_map(|(.., theirs)| figure(&theirs[at].1)))
+    };
+    let cores = |measured: &Measured| measured.server.map(|server| server.cores());
+    let ratios =
+        rounds.iter().filter_map(|((_, ours), _, theirs)| Some(cores(&theirs[at].1)? / cores(ours)?));
+    let delayed = |measured: &Measured| measured.delay.count > 0;
+    PeerFigures {
+        name: name.to_owned(),
+        idle_cores: Spread::of(rounds.iter().map(|(.., theirs)| theirs[at].0.cores)),
+        cores: of(&cores),
+        over_sluice: Spread::of(ratios),
+        loss: of(&|measured| Some(measured.loss())),
+        delay_p50_seconds: of(&|measured| delayed(measured).then_some(measured.delay.p50)),
+        delay_p99_seconds: of(&|measured| delayed(measured).then_some(measured.delay.p99)),
+    }
+}
+
+fn figures((cameras, viewers): (u16, u32), rounds: &[Round]) -> Figures {
     let of = |figure: &dyn Fn(&Measured) -> f64| {
-        Spread::of(rounds.iter().map(|(_, measured, _)| figure(measured)))
+        Spread::of(rounds.iter().map(|((_, measured), ..)| figure(measured)))
     };
     let of_server = |figure: &dyn Fn(&Server) -> f64| {
-        Spread::of(rounds.iter().filter_map(|(_, measured, _)| measured.server.as_ref().map(figure)))
+        Spread::of(rounds.iter().filter_map(|((_, measured), ..)| measured.server.as_ref().map(figure)))
     };
     let delay = |figure: &dyn Fn(&Measured) -> f64| {
         Spread::of(
-            rounds.iter().filter(|(_, m, _)| m.delay.count > 0).map(|(_, measured, _)| figure(measured)),
+            rounds
+                .iter()
+                .filter(|((_, m), ..)| m.delay.count > 0)
+                .map(|((_, measured), ..)| figure(measured)),
         )
     };
     let costs =
-        rounds.iter().filter_map(|(_, measured, floor)| Some((measured.server?.cpu_per_packet, floor)));
+        rounds.iter().filter_map(|((_, measured), floor, _)| Some((measured.server?.cpu_per_packet, floor)));
     Figures {
         cameras,
         viewers,
@@ -132,14 +226,15 @@ fn figures((cameras, viewers): (u16, u32), rounds: &[(Idle, Measured, Floor)]) -
         server_cores_user: of_server(&|server| server.cores_user),
         server_cores_system: of_server(&|server| server.cores_system),
         server_ns_per_packet: of_server(&|server| server.cpu_per_packet * 1e9),
-        floor_ns_per_packet: Spread::of(rounds.iter().map(|(_, _, floor)| floor.cpu_per_packet() * 1e9)),
+        floor_ns_per_packet: Spread::of(rounds.iter().map(|(_, floor, _)| floor.cpu_per_packet() * 1e9)),
         cost_over_floor: over_floor(costs),
-        idle_cores: Spread::of(rounds.iter().map(|(idle, _, _)| idle.cores)),
-        idle_rss_bytes: Spread::of(rounds.iter().map(|(idle, _, _)| idle.rss_bytes as f64)),
+        idle_cores: Spread::of(rounds.iter().map(|((idle, _), ..)| idle.cores)),
+        idle_rss_bytes: Spread::of(rounds.iter().map(|((idle, _), ..)| idle.rss_bytes as f64)),
         rss_bytes: of_server(&|server| server.rss_bytes as f64),
         join_p99_seconds: of(&|measured| measured.join.p99),
         delay_p50_seconds: delay(&|measured| measured.delay.p50),
         delay_p99_seconds: delay(&|measured| measured.delay.p99),
+        peers: Vec::new(),
     }
 }
 
@@ -173,5 +268,41 @@ fn write(report: &mut Report, figures: &Figures) {
     row("delay p50", text(figures.delay_p50_seconds, ms));
     row("delay p99", text(figures.delay_p99_seconds, ms));
     report.table(table);
+    if !figures.peers.is_empty() {
+        let ratio = |value: f64| format!("{} x", number(value, 2));
+        let mut table = Table::new(&[
+            "server",
+            "cores without any viewer",
+            "cores with viewers",
+            "over Sluice's",
+            "lost",
+            "delay p50",
+            "delay p99",
+        ]);
+        for peer in &figures.peers {
+            table.row([
+                peer.name.clone(),
+                text(peer.idle_cores, cores),
+                text(peer.cores, cores),
+                text(peer.over_sluice, ratio),
+                text(peer.loss, percent),
+                text(peer.delay_p50_seconds, ms),
+                text(peer.delay_p99_seconds, ms),
+            ]);
+        }
+        report.table(table);
+    }
     report.set_figures(figures);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_url_tells_the_others() {
+        let urls = numbered("http://cam1.example:8890/cam1/whep", 2);
+        assert_eq!(urls, ["http://cam1.example:8890/cam1/whep", "http://cam1.example:8890/cam2/whep"]);
+        assert_eq!(numbered("rtsp://127.0.0.1:8554/cam1", 3)[2], "rtsp://127.0.0.1:8554/cam3");
+    }
 }

@@ -42,10 +42,10 @@ pub struct Options {
 
 /// Another server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Peer {
-    name: String,
-    url: Url,
-    pids: Vec<u32>,
+pub struct Peer {
+    pub(super) name: String,
+    pub(super) url: Url,
+    pub(super) pids: Vec<u32>,
 }
 
 impl FromStr for Peer {
@@ -157,7 +157,7 @@ pub async fn run(rig: &Rig, options: &Options) -> Result<Report, BenchError> {
 }
 
 /// Whether a peer can be measured, and is where it should be.
-fn check(rig: &Rig, peer: &Peer, report: &mut Report) -> Result<(), BenchError> {
+pub(super) fn check(rig: &Rig, peer: &Peer, report: &mut Report) -> Result<(), BenchError> {
     if Sample::of_all(&peer.pids).is_none() {
         return Err(BenchError::Cannot(format!(
             "--peer {}: no process {:?} can be read in /proc; it must run already, on this machine",

@@ -100,6 +100,7 @@ impl Profile {
         }
         let site = match self {
             Profile::Compare(_) => compare::site(common)?,
+            Profile::Cameras(options) => cameras::site(options)?,
             _ => Site::new(common.network)?,
         };
         let rig = Rig::new(name, version, common, site)?;
