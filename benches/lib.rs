@@ -25,6 +25,7 @@ mod join;
 mod loss;
 mod measured;
 mod options;
+mod overload;
 mod probe;
 mod quality;
 mod report;
@@ -59,6 +60,8 @@ pub enum Profile {
     Churn(churn::Options),
     /// A bad last mile, with repair and without.
     Loss(loss::Options),
+    /// Twice as many viewers as the core carries: who gets what?
+    Overload(overload::Options),
     /// Hours, with a row a minute.
     Soak(soak::Options),
     /// This server and any other that runs here, by the same viewers in turn.
@@ -110,6 +113,7 @@ impl Profile {
             Profile::Join(options) => signals.unless(join::run(&rig, options)).await,
             Profile::Churn(options) => signals.unless(churn::run(&rig, options)).await,
             Profile::Loss(options) => signals.unless(loss::run(&rig, options)).await,
+            Profile::Overload(options) => signals.unless(overload::run(&rig, options)).await,
             Profile::Compare(options) => signals.unless(compare::run(&rig, options)).await,
             Profile::Capacity(options) => signals.unless(capacity::run(&rig, options)).await,
             Profile::Report(options) => signals.unless(quality::run(&rig, options)).await,
@@ -127,6 +131,7 @@ impl Profile {
             Profile::Join(options) => ("join", &options.common),
             Profile::Churn(options) => ("churn", &options.common),
             Profile::Loss(options) => ("loss", &options.common),
+            Profile::Overload(options) => ("overload", &options.common),
             Profile::Soak(options) => ("soak", &options.common),
             Profile::Compare(options) => ("compare", &options.common),
             Profile::Capacity(options) => ("capacity", &options.common),

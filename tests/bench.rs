@@ -123,6 +123,23 @@ fn an_interrupt_ends_every_process_and_namespace() {
 }
 
 #[test]
+fn who_comes_when_is_told_apart_and_nobody_loses_anything_where_there_is_room() {
+    let out = Directory::new();
+    let output = bench(&["overload", "--quick", "--viewers=8"], &out.0);
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    let report = report(&output, &out.0);
+    for door in 0..2 {
+        for (class, viewers) in [2.0, 2.0, 4.0].into_iter().enumerate() {
+            let figure = |name: &str| number(&report, &format!("/figures/doors/{door}/1/{class}/{name}"));
+            assert_eq!((figure("viewers"), figure("stayed/median")), (viewers, viewers), "{report:#}");
+            assert_eq!((figure("refused/median"), figure("sent_away/median")), (0.0, 0.0), "{report:#}");
+            assert!(figure("loss/median") < 0.01, "{report:#}");
+        }
+    }
+    assert!(text_of(&output).contains("| as by default |"), "{}", text_of(&output));
+}
+
+#[test]
 fn a_peer_is_measured_by_the_same_viewers() {
     let (out, peer) = (Directory::new(), SLUICE.start(&["--set", "shards.count=1"]));
     peer.wait_until_playing("demo");
