@@ -6,6 +6,8 @@
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
+use sluice_media::AudioCodec;
+
 use super::handle::SourceHandle;
 use super::trouble::{Seen, Watch};
 use super::{Formats, KeptStill, Orders, Origin, SourceState, Status, StreamCounters, Wishes};
@@ -111,6 +113,11 @@ impl Layer {
         }
     }
 
+    /// What a viewer of it takes, in bits a second.
+    pub fn bits(&self) -> u64 {
+        self.counters.rate.get().unwrap_or(0.0) as u64
+    }
+
     /// Whether whoever comes now gets pictures.
     pub fn shows(&self) -> bool {
         let status = read(&self.status);
@@ -122,10 +129,10 @@ impl Layer {
         read(&self.status).playable().is_some()
     }
 
-    /// Whether whoever comes now hears something.
-    pub(super) fn sounds(&self) -> bool {
+    /// What whoever comes now hears, if anything.
+    pub(super) fn sound(&self) -> Option<AudioCodec> {
         let status = read(&self.status);
-        status.playable().is_some_and(|formats| formats.audio.is_some())
+        Some(status.playable()?.audio.as_ref()?.codec)
     }
 
     /// Whether it needs attention, as of the last look.

@@ -65,9 +65,13 @@ impl Rig {
 
     /// The layer's source begins a session.
     fn begin(&mut self, number: u8, audio: bool) {
+        self.begin_with(number, audio.then_some(AudioCodec::Pcmu));
+    }
+
+    fn begin_with(&mut self, number: u8, audio: Option<AudioCodec>) {
         let (profile_level_id, size, frame_rate) = (None, None, None);
         let video = Some(VideoFormat { codec: VideoCodec::H264, profile_level_id, size, frame_rate });
-        let audio = audio.then_some(AudioFormat::new(AudioCodec::Pcmu, 1));
+        let audio = audio.map(|codec| AudioFormat::new(codec, 1));
         self.feeds[usize::from(number)].begin(Formats { video, audio, ..Formats::default() }, &[]);
         self.picture(number);
     }
@@ -202,6 +206,22 @@ fn sound_is_of_the_first_layer_that_has_some_and_goes_on_where_the_other_takes_o
     assert_eq!(known.len(), 30);
     let audio = |number: u8| rig.stream.layer(number).expect("it").counters.track(Kind::Audio).packets.get();
     assert_eq!((audio(HIGH), audio(LOW)), (22, 11), "each counts what came of it");
+}
+
+#[test]
+fn who_agreed_to_the_sound_of_one_layer_hears_it_on_beside_that_of_the_other() {
+    let mut rig = Rig::new();
+    rig.begin_with(LOW, Some(AudioCodec::Pcmu));
+    rig.stream.subscribe(rig.id(HIGH), 0).expect("room");
+    rig.begin_with(HIGH, Some(AudioCodec::Pcma));
+    rig.taken();
+    for number in [LOW, HIGH, LOW] {
+        rig.sound(number);
+    }
+    assert_eq!(rig.taken(), ["sound of 1", "sound of 0", "sound of 1"]);
+    // Who comes now is answered with the first.
+    let low = rig.stream.playable(&rig.stream.layer(LOW).expect("it")).expect("it plays");
+    assert_eq!(low.audio, Some(AudioFormat::new(AudioCodec::Pcma, 1)));
 }
 
 #[test]

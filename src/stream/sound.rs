@@ -78,7 +78,7 @@ pub(super) fn publish(
     frame: AudioFrame,
 ) -> Result<(), PacketizeError> {
     let mut track = lock(track);
-    if !stream.hears(layer.id.number) {
+    if !stream.hears(layer.id.number, track.packetizer.codec()) {
         return Ok(());
     }
     if std::mem::replace(&mut track.layer, layer.id.number) != layer.id.number {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use sluice_media::AudioCodec;
 use tokio::sync::watch;
 
 use super::pool::Pool;
@@ -162,14 +163,17 @@ impl Stream {
         other.cloned().unwrap_or(asked)
     }
 
-    /// Whether the sound of the layer of that number is the stream's: of those that have some, the first's is.
-    pub(super) fn hears(&self, number: u8) -> bool {
-        self.heard().is_none_or(|layer| layer.id.number == number)
+    /// Whether the sound of the layer of that number is the stream's in that codec: of those that have some of it, the first's
+    /// is.
+    pub(super) fn hears(&self, number: u8, codec: AudioCodec) -> bool {
+        // Asked with each packet of sound.
+        let has_some = |layer: &Arc<Layer>| layer.sound() == Some(codec);
+        let first = if has_some(&self.high) { Some(self.high.clone()) } else { self.layer(LOW).filter(has_some) };
+        first.is_none_or(|layer| layer.id.number == number)
     }
 
     fn heard(&self) -> Option<Arc<Layer>> {
-        // Asked with each packet of sound.
-        if self.high.sounds() { Some(self.high.clone()) } else { self.layer(LOW).filter(|low| low.sounds()) }
+        self.layers().into_iter().find(|layer| layer.sound().is_some())
     }
 
     /// What a viewer of `layer` gets, if viewers can be answered now: its pictures, and the stream's sound.
@@ -364,7 +368,8 @@ impl Stream {
     pub(super) fn is_watched(&self, layer: &Layer) -> bool {
         let number = layer.id.number;
         self.viewers.load(Ordering::Relaxed) > 0
-            && (lock(&self.publisher).is_sent(number) || layer.sounds() && self.hears(number))
+            && (lock(&self.publisher).is_sent(number)
+                || layer.sound().is_some_and(|codec| self.hears(number, codec)))
             || self.waiting() > 0
     }
 

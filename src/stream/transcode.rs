@@ -78,7 +78,7 @@ impl Transcoding {
     pub(super) fn push(&self, frame: AudioFrame) {
         let Transcoding(turning) = self;
         let mut waiting = lock(&turning.waiting);
-        let is_heard = turning.stream.hears(turning.layer.id.number);
+        let is_heard = turning.stream.hears(turning.layer.id.number, AudioCodec::Opus);
         if turning.stream.viewers.load(Ordering::Relaxed) == 0 || !is_heard {
             waiting.frames.clear();
             // Whoever comes next begins anew; until then its memory is free.
