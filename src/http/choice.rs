@@ -16,11 +16,11 @@ use super::access::Grant;
 use super::layers::{no_layer, number};
 use super::problem::Problem;
 use super::request::Request;
-use super::whep::{Whep, bits_of, expect_content_type, overloaded, refused};
+use super::whep::{Whep, expect_content_type, overloaded, refused};
 use crate::id::SessionId;
 use crate::session::table::Session;
 use crate::shard::command::Command;
-use crate::stream::{Formats, HIGH, Layer};
+use crate::stream::{HIGH, Layer};
 
 /// A viewer goes from one layer to another once in this time. Shorter lets one viewer keep the server busy with its
 /// choice; longer lets people wait who try both.
@@ -101,10 +101,7 @@ impl Whep {
             let why = format!("stream {:?} has one layer, and nothing to choose", stream.name);
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
         };
-        if layer.id == session.layer {
-            return Ok(told(session));
-        }
-        if !takes(session, &layer) {
+        if !session.takes(&layer) {
             let why = format!(
                 "the {} layer of stream {:?} has another codec than this session agreed to: join again with ?layer={}",
                 layer.name(),
@@ -113,11 +110,13 @@ impl Whep {
             );
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why).counted_as("layer_codec"));
         }
-        if session.chose.is_some_and(|at| now.saturating_duration_since(at) < CHOICE_INTERVAL) {
+        if layer.id != session.layer
+            && session.chose.is_some_and(|at| now.saturating_duration_since(at) < CHOICE_INTERVAL)
+        {
             let why = "this session chose another layer a moment ago";
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, why).retry_after(CHOICE_INTERVAL));
         }
-        session.place.change(bits_of(&layer)).map_err(|refusal| refused(stream, refusal))?;
+        session.place.change(layer.bits()).map_err(|refusal| refused(stream, refusal))?;
         let Some(session) =
             self.sessions.choose(now, id, layer.id).map_err(|busy| overloaded(busy.to_string()))?
         else {
@@ -130,17 +129,12 @@ impl Whep {
     }
 }
 
-/// Whether a session can be shown a layer, as far as is known of that one.
-fn takes(session: &Session, layer: &Layer) -> bool {
-    let formats = layer.status().formats.map(|formats| Formats { audio: None, ..formats });
-    formats.is_none_or(|formats| session.agreed.fits(&formats))
-}
-
 fn told(session: &Session) -> Response {
     let stream = &session.stream;
     let chosen = session.layer;
-    let shown = stream.shown_of(chosen.number);
-    let shown = if takes(session, &shown) { shown.id } else { chosen };
+    let best_first = stream.layer(chosen.number).into_iter().chain(stream.layers());
+    let shown = best_first.into_iter().find(|layer| layer.shows() && session.takes(layer));
+    let shown = shown.map_or(chosen, |layer| layer.id);
     let layer = |layer: Arc<Layer>| {
         let video = layer.status().formats.and_then(|formats| formats.video);
         let size = video.as_ref().and_then(|video| video.size);
@@ -151,7 +145,7 @@ fn told(session: &Session) -> Response {
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
             bitrate: layer.counters.rate.get().map(|rate| rate as u64),
-            playable: takes(session, &layer),
+            playable: session.takes(&layer),
         }
     };
     let layers = stream.layers().into_iter().map(layer).collect();

@@ -39,6 +39,13 @@ pub(super) fn playable(stream: &Stream, wanted: Option<u8>) -> Vec<(Arc<Layer>, 
     all.filter_map(|layer| stream.playable(&layer).map(|formats| (layer, formats))).collect()
 }
 
+/// The other layer of a pair than the one that plays, if it is away: with what it had last, as far as that is known.
+pub(super) fn away(stream: &Stream, playing: &Layer) -> Option<(Arc<Layer>, Option<Formats>)> {
+    let other = stream.layers().into_iter().find(|layer| layer.id != playing.id && !layer.plays())?;
+    let formats = other.status().formats;
+    Some((other, formats))
+}
+
 /// Which layer a viewer is counted for that was answered with `answered`: the one that is `wanted`, if that is only away and
 /// brings the same codec when it is back, so that the viewer goes over to it then.
 pub(super) fn chosen(stream: &Stream, wanted: Option<u8>, answered: &Arc<Layer>) -> Arc<Layer> {

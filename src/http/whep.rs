@@ -29,6 +29,7 @@ use crate::session::admission::{Asked, Place, Refusal};
 use crate::session::drain::Drain;
 use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
 use crate::session::offer::{Offer, OfferError};
+use crate::session::outdated;
 use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
@@ -171,7 +172,7 @@ impl Whep {
         let all_failed = || stream.layers().iter().all(|layer| has_failed(&layer.status()));
         if playable.is_empty() && (!on_demand || all_failed()) {
             stream.want();
-            return Err(not_playing(&stream, &status.state));
+            return Err(not_playing(&stream, &status));
         }
         // Of a pair the layer that plays may be the one that the offer does not take.
         let mut waits = None;
@@ -236,7 +237,7 @@ impl Whep {
         }
         let playable = layers::playable(&stream, layers::asked(&request.head)?);
         if playable.is_empty() {
-            return Err(not_playing(&stream, &status.state));
+            return Err(not_playing(&stream, &status));
         }
         let answered = self.join(now, &stream, &playable, place, request, grant);
         // Its viewer holds it from here on.
@@ -252,7 +253,7 @@ impl Whep {
     fn admit(&self, now: Instant, stream: &Stream, request: &Request) -> Result<Place, Problem> {
         let client = Client::of(request.head.client);
         let wanted = layers::asked(&request.head)?;
-        let bits = bits_of(&stream.shown_of(wanted.unwrap_or(HIGH)));
+        let bits = stream.shown_of(wanted.unwrap_or(HIGH)).bits();
         let place = self.sessions.admission.admit(now, Asked { client, stream: stream.id, bits });
         place.map_err(|refusal| refused(stream, refusal))
     }
@@ -293,31 +294,38 @@ impl Whep {
             };
             join(text, terms, &mut rand::rng(), now)
         };
+        let wanted = layers::asked(&request.head)?;
         let (first, formats) = &playable[0];
-        let mut joined = join_to(layers::chosen(stream, layers::asked(&request.head)?, first).id, formats);
-        if let (Err(JoinError::Offer(OfferError::Video(_))), Some((other, formats))) =
-            (&joined, playable.get(1))
-        {
+        let mut answered_with = first;
+        let mut joined = join_to(layers::chosen(stream, wanted, first).id, formats);
+        if matches!(joined, Err(JoinError::Offer(OfferError::Video(_)))) {
             // Who cannot play the one may play the other; who can play neither is told of the first.
-            if let Ok(of_other) = join_to(other.id, formats) {
-                taken.change(bits_of(other)).map_err(|refusal| refused(stream, refusal))?;
-                joined = Ok(of_other);
+            if let Some((other, formats)) = playable.get(1) {
+                if let Ok(of_other) = join_to(other.id, formats) {
+                    taken.change(other.bits()).map_err(|refusal| refused(stream, refusal))?;
+                    (answered_with, joined) = (other, Ok(of_other));
+                }
+            } else if let Some((away, formats)) = layers::away(stream, first)
+                && formats.is_none_or(|formats| join_to(away.id, &formats).is_ok())
+            {
+                stream.want();
+                return Err(not_playing_other(stream, &away));
             }
-        }
-        if let Err(JoinError::Offer(OfferError::Video(_))) = &joined
-            && let Some(other) = stream.layers().into_iter().find(|layer| layer.id != first.id)
-            && matches!(other.status().state, SourceState::Connecting | SourceState::Starting { .. })
-        {
-            // Perhaps it can be shown what comes in a moment.
-            return Err(not_playing(stream, &other.status().state));
         }
         let Joined { viewer, answer, etag, ufrags, mids, agreed } =
             joined.map_err(|error| self.refuse(stream, error))?;
         let (id, layer) = (viewer.session(), viewer.layer);
         let visitor = Visitor::new(request.head.client, &request.head.headers, now);
         let place = (taken, visitor, grant.right().clone());
-        let session =
-            Session::new(stream.clone(), layer, shard.clone(), place, etag.clone(), ufrags, (mids, agreed));
+        let session = Session::new(
+            stream.clone(),
+            (layer, wanted.unwrap_or(HIGH)),
+            shard.clone(),
+            place,
+            etag.clone(),
+            ufrags,
+            (mids, agreed),
+        );
         self.enter(id, session, viewer)?;
         let (remote, shard) = (request.head.client, shard.index);
         tracing::debug!(session = ?id, stream = stream.name, %remote, shard, "viewer joins");
@@ -334,7 +342,7 @@ impl Whep {
         set(headers, HeaderName::from_static("id"), &id.short().uuid());
         set(headers, HeaderName::from_static("accept-patch"), TRICKLE);
         if stream.is_pair() {
-            set(headers, HeaderName::from_static("layer"), layer.name());
+            set(headers, HeaderName::from_static("layer"), answered_with.name());
         }
         Ok(response)
     }
@@ -353,6 +361,10 @@ impl Whep {
             // Removed meanwhile: whoever ended its sessions may have done so before this one was there.
             let _ = shard.command(Command::End(id, EndReason::StreamRemoved));
             return Err(unknown_stream(&stream.name));
+        }
+        // A layer may have come meanwhile, and whoever looked at its sessions did so before this one was there.
+        if let Some(session) = stream.is_pair().then(|| self.sessions.session(id, &stream.name)).flatten() {
+            outdated::settle(&self.sessions, id, &session);
         }
         Ok(())
     }
@@ -453,11 +465,6 @@ impl From<JoinError> for Problem {
     }
 }
 
-/// What a viewer of a layer takes, in bits a second.
-pub(super) fn bits_of(layer: &Layer) -> u64 {
-    layer.counters.rate.get().unwrap_or(0.0) as u64
-}
-
 pub(super) fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
@@ -502,22 +509,36 @@ fn no_session(reason: Option<EndReason>) -> Problem {
     }
 }
 
-fn not_playing(stream: &Stream, state: &SourceState) -> Problem {
-    let (cause, reason, retry_in) = match state {
+fn not_playing(stream: &Stream, status: &Status) -> Problem {
+    let without = format!("stream {:?} has no picture yet", stream.name);
+    no_picture(stream, status, &without)
+}
+
+/// As [`not_playing`], of a player that cannot play the layer that plays, and may play `other`, which is away.
+fn not_playing_other(stream: &Stream, other: &Layer) -> Problem {
+    let without = format!(
+        "stream {:?} has no picture yet that this player can play, and its {} layer is away",
+        stream.name,
+        other.name()
+    );
+    no_picture(stream, &other.status(), &without)
+}
+
+fn no_picture(stream: &Stream, status: &Status, without: &str) -> Problem {
+    let (cause, reason, retry_in) = match &status.state {
         SourceState::Waiting { error, cause, retry_in } => {
             let soon = if cause.needs_operator() { *retry_in } else { (*retry_in).min(WANTED_RETRY) };
             (Some(*cause), discreet(error, &stream.source()), soon)
         }
         // While an attempt is made, what is known of the last one.
         _ => {
-            let Status { failure, cause, .. } = stream.status();
             let connecting = || "its source is being connected".to_owned();
-            let why = failure.map_or_else(connecting, |why| discreet(&why, &stream.source()));
-            (cause, why, CONNECTING_RETRY)
+            let why = status.failure.as_ref().map_or_else(connecting, |why| discreet(why, &stream.source()));
+            (status.cause, why, CONNECTING_RETRY)
         }
     };
     let again = if cause.is_some() { "; trying again" } else { "" };
-    let detail = format!("stream {:?} has no picture yet: {reason}{again}", stream.name);
+    let detail = format!("{without}: {reason}{again}");
     Problem { reason: Some(Box::new((cause, reason))), ..Problem::new(StatusCode::CONFLICT, detail) }
         .retry_after(retry_in)
 }

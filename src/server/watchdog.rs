@@ -248,7 +248,7 @@ mod tests {
             let right = Right::nameless(Proof::Open, 0);
             let session = Session::new(
                 stream,
-                layer,
+                (layer, layer.number),
                 handle,
                 (place, visitor, right),
                 String::new(),

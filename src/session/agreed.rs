@@ -18,6 +18,12 @@ impl Agreed {
         Agreed(media.iter().map(|media| (media.codec, media.format.clone())).collect())
     }
 
+    /// One of pictures alone.
+    #[cfg(test)]
+    pub(crate) fn to(codec: sluice_media::VideoCodec) -> Agreed {
+        Agreed(vec![(codec.into(), "packetization-mode=1".to_owned())])
+    }
+
     /// Whether a source of `formats` can go on in this session. What it has not, and what the session has not, keeps
     /// nobody from the rest.
     pub fn fits(&self, formats: &Formats) -> bool {

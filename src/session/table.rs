@@ -22,7 +22,7 @@ use crate::feed::Feed;
 use crate::id::{LayerId, SessionId, ShortId, StreamId};
 use crate::shard::News;
 use crate::shard::command::{ShardBusy, ShardHandle};
-use crate::stream::Stream;
+use crate::stream::{Formats, Layer, Stream};
 
 /// All sessions of this process.
 pub struct Sessions {
@@ -67,8 +67,10 @@ pub enum What {
 pub struct Session {
     /// What it watches.
     pub stream: Arc<Stream>,
-    /// The layer that it chose.
+    /// The layer that it is counted for: that one, or another one that it can be shown.
     pub layer: LayerId,
+    /// The number of the layer that it wants.
+    pub wanted: u8,
     /// When it chose another than it had.
     pub chose: Option<Instant>,
     /// Where its viewer lives.
@@ -95,7 +97,7 @@ impl Session {
     /// A session that was just answered.
     pub fn new(
         stream: Arc<Stream>,
-        layer: LayerId,
+        (layer, wanted): (LayerId, u8),
         shard: Arc<ShardHandle>,
         (place, visitor, right): (Place, Visitor, Right),
         etag: String,
@@ -107,6 +109,7 @@ impl Session {
         Session {
             stream,
             layer,
+            wanted,
             chose,
             shard,
             visitor,
@@ -118,6 +121,22 @@ impl Session {
             agreed,
             ending,
         }
+    }
+
+    /// It is counted for a layer from now on. Returns whether that is news.
+    fn goes_to(&mut self, layer: LayerId) -> Result<bool, ShardBusy> {
+        if self.layer == layer {
+            return Ok(false);
+        }
+        self.stream.choose(self.layer, layer, self.shard.index)?;
+        self.layer = layer;
+        Ok(true)
+    }
+
+    /// Whether it can be shown a layer, as far as is known of that one.
+    pub fn takes(&self, layer: &Layer) -> bool {
+        let formats = layer.status().formats.map(|formats| Formats { audio: None, ..formats });
+        formats.is_none_or(|formats| self.agreed.fits(&formats))
     }
 }
 
@@ -183,12 +202,25 @@ impl Sessions {
     /// The shard does not keep up: it is as it was.
     pub fn choose(&self, now: Instant, id: SessionId, layer: LayerId) -> Result<Option<Session>, ShardBusy> {
         let mut table = self.lock();
-        let Some(session) = table.get_mut(&id).filter(|session| session.layer != layer) else {
+        let Some(session) = table.get_mut(&id) else { return Ok(None) };
+        let goes = session.goes_to(layer)?;
+        session.wanted = layer.number;
+        if !goes {
             return Ok(None);
-        };
-        session.stream.choose(session.layer, layer, session.shard.index)?;
-        (session.layer, session.chose) = (layer, Some(now));
+        }
+        session.chose = Some(now);
         Ok(Some(session.clone()))
+    }
+
+    /// A session is sent to a layer of its stream without having chosen it. Else as [`Sessions::choose`].
+    ///
+    /// # Errors
+    ///
+    /// The shard does not keep up: it is as it was.
+    pub fn send_to(&self, id: SessionId, layer: LayerId) -> Result<Option<Session>, ShardBusy> {
+        let mut table = self.lock();
+        let Some(session) = table.get_mut(&id) else { return Ok(None) };
+        Ok(session.goes_to(layer)?.then(|| session.clone()))
     }
 
     /// A session restarted ICE.
@@ -240,6 +272,14 @@ impl Sessions {
     pub fn all(&self) -> Vec<(SessionId, Session)> {
         let table = self.lock();
         let there = table.iter().filter(|(_, session)| session.ending.is_none());
+        there.map(|(id, session)| (*id, session.clone())).collect()
+    }
+
+    /// Sessions of a stream that do not end.
+    pub fn all_of(&self, stream: StreamId) -> Vec<(SessionId, Session)> {
+        let table = self.lock();
+        let there =
+            table.iter().filter(|(_, session)| session.stream.id == stream && session.ending.is_none());
         there.map(|(id, session)| (*id, session.clone())).collect()
     }
 
