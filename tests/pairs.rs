@@ -219,6 +219,66 @@ fn who_cannot_play_the_high_layer_is_sent_the_low_one() {
 }
 
 #[test]
+fn who_can_play_the_low_layer_alone_stays_while_it_is_away() {
+    let (high, one) = (high(&["--video", "h265"]), low(&[]));
+    let port = port(&one);
+    let file = File::new(&pair(&high, &one));
+    let sluice = file.serve();
+    wait_for_layers(&sluice, ["playing", "playing"]);
+    let mut player = Player::join(&sluice, "/gate/whep");
+    player.run_until("a picture", |player| !sets(player).is_empty());
+    drop(one);
+    wait_for_layers(&sluice, ["playing", "waiting"]);
+    // Who comes now is told which camera is away, and when to ask again.
+    let refused = sluice.request(Request::offer("/gate/whep", CHROMIUM));
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert!(refused.text().contains("its low layer is away"), "{}", refused.text());
+    assert!(refused.json()["cause"].is_string(), "{}", refused.text());
+    let before = player.client.pictures().count();
+    let back = low(&["--port", &port]);
+    player.run_until("pictures again", |player| player.client.pictures().count() > before + 20);
+    assert!(!player.is_closed());
+    assert_eq!(sluice.metric("sluice_sessions"), 1.0);
+    assert_eq!(sluice.metric("sluice_viewer_ends_total{reason=\"codec_changed\"}"), 0.0);
+    assert_one_line(&player);
+    drop(back);
+}
+
+#[test]
+fn a_session_is_told_what_it_is_shown_where_its_layer_comes_with_another_codec() {
+    let (one, low) = (high(&[]), low(&[]));
+    let port = port(&one);
+    let file = File::new(&pair(&one, &low));
+    let sluice = file.serve();
+    wait_for_layers(&sluice, ["playing", "playing"]);
+    let mut player = Player::join(&sluice, "/gate/whep");
+    player.run_until("a picture", |player| !sets(player).is_empty());
+    let large = sets(&player);
+    drop(one);
+    player.run_until("the other picture", |player| sets(player) != large);
+    // What is answered with is what the answer names.
+    let answer = sluice.request(Request::offer("/gate/whep", CHROMIUM));
+    assert_eq!((answer.status, answer.header("layer")), (201, Some("low")), "{}", answer.text());
+
+    let other = high(&["--port", &port, "--video", "h265"]);
+    wait_for_layers(&sluice, ["playing", "playing"]);
+    let told = || sluice.request(Request::get(&format!("{}/layer", player.location))).json();
+    let is_low = |told: &Value| told["encodingId"] == "low" && told["chosen"] == "low";
+    let told = wait_for("it to be told", || Some(told()).filter(is_low));
+    assert_eq!(told["layers"][0]["playable"], json!(false), "{told:#}");
+    assert_eq!(choose(&sluice, &player.location, "high").status, 422);
+    drop(other);
+
+    // With its own codec it is shown again.
+    let small = sets(&player);
+    let back = high(&["--port", &port]);
+    player.run_until("its own picture again", |player| sets(player) != small);
+    assert!(!player.is_closed());
+    drop(back);
+}
+
+#[test]
 fn while_the_source_is_away_the_other_layer_is_shown_and_then_it_again() {
     let (one, low) = (high(&[]), low(&["--audio", "opus"]));
     let port = port(&one);
@@ -410,5 +470,20 @@ fn the_page_says_which_picture_is_away_and_goes_on_where_the_other_has_another_c
         320,
         "it goes on with what it can play"
     );
+    // Who chooses the other nevertheless is told why it is not shown, and the menu says what is.
+    page.eval(
+        "(() => { const menu = document.querySelector('#layer'); menu.value = 'high';
+         menu.dispatchEvent(new Event('change')); })()",
+    );
+    page.wait_until(
+        "document.querySelector('#layer-note').textContent.startsWith('The high picture of this camera is H.265')",
+    );
+    page.wait_until("document.querySelector('#layer').value === 'low'");
     drop(other);
+    // And has it as soon as it can be shown.
+    let back = high(&["--port", &port]);
+    page.wait_until("document.querySelector('video').videoWidth === 640");
+    page.wait_until("document.querySelector('#layer').value === 'high'");
+    page.wait_until("document.querySelector('#layer-note').hidden");
+    drop(back);
 }

@@ -70,11 +70,12 @@ function explainPath(candidates, port) {
   );
 }
 
-// What the server says of a connected stream `name` that shows no new picture, in sentences; empty when it says nothing.
-// `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
-export async function explainStill(root, name, arrives) {
+// What the server says of a connected stream `name` that shows no new picture, of a pair of its layer of that name, in
+// sentences; empty when it says nothing. `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
+export async function explainStill(root, name, layer, arrives) {
   try {
-    const { trouble, error, notes, since, asOf } = await told(root, name);
+    const { asOf, ...stream } = await told(root, name);
+    const { trouble, error, notes, since } = stream.layers?.find((of) => of.name === layer) ?? stream;
     if (arrives) return notes.map(sentence).join(" ");
     const words = error ?? trouble?.detail;
     const why = words ? sentence(words) : trouble ? troubleWords(trouble.kind, trouble.cause).advice : "";

@@ -20,6 +20,8 @@ export class Layers {
   #lookedAt = -Infinity;
   // The layer that is wanted was away, so that this session may be of the other's codec.
   #wasAway = false;
+  // Somebody moved the menu, and the server does not know yet.
+  #isChoosing = false;
 
   constructor(player, menu, note) {
     this.#player = player;
@@ -36,7 +38,9 @@ export class Layers {
   // Chooses a layer by its name.
   async choose(name) {
     this.#wasAway = false;
+    this.#isChoosing = true;
     await this.#player.choose(name);
+    this.#isChoosing = false;
     this.#lookedAt = -Infinity;
     await this.look();
   }
@@ -63,28 +67,46 @@ export class Layers {
       const facts = [NAMES[name] ?? name, sizeWords({ width, height }), codec && codecName(codec), !active && "away"];
       return facts.filter(Boolean).join(" · ");
     });
-    const key = JSON.stringify([words, chosen]);
+    const key = JSON.stringify(words);
     if (this.#menu.dataset.key !== key) {
       this.#menu.dataset.key = key;
-      const option = ({ encodingId: name }, place) => new Option(words[place], name, false, name === chosen);
-      this.#menu.replaceChildren(...layers.map(option));
-      this.#menu.value = chosen;
+      this.#menu.replaceChildren(...layers.map(({ encodingId: name }, place) => new Option(words[place], name)));
     }
-    const wanted = this.#player.wantedLayer ?? "high";
-    const stands = encodingId !== wanted && layers.some(({ encodingId: name, active }) => name === wanted && !active);
-    const note = stands
-      ? `The ${wanted} picture of this camera is away; the ${encodingId} one is shown until it is back.`
-      : "";
+    // Whoever chooses moves it, and may not get what was chosen.
+    if (!this.#isChoosing && this.#menu.value !== chosen) this.#menu.value = chosen;
+    const note = this.#noteOf(layers.find(({ encodingId: name }) => name === this.#wanted), encodingId);
     setText(this.#note, note);
     this.#note.hidden = !note;
+  }
+
+  get #wanted() {
+    return this.#player.wantedLayer ?? "high";
+  }
+
+  // What is said where the layer that is `shown` is not the one that is wanted, or is away itself.
+  #noteOf(wanted, shown) {
+    const picture = (name) => `The ${name} picture of this camera`;
+    const isAway = (name) => this.#told.layers.some((layer) => layer.encodingId === name && !layer.active);
+    if (isAway(shown)) return `${picture(shown)} is away; it comes back by itself.`;
+    if (!wanted || wanted.encodingId === shown) return "";
+    if (!wanted.active) return `${picture(wanted.encodingId)} is away; the ${shown} one is shown until it is back.`;
+    // Who did not ask for it gets what there is for them.
+    if (wanted.playable || !this.#player.wantedLayer) return "";
+    const codec = wanted.codec ? codecName(wanted.codec) : "in another format";
+    return `${picture(wanted.encodingId)} is ${codec}, which this browser cannot play; the ${shown} one is shown.`;
   }
 
   // A session keeps its codec: where the layer that is back has another, only a new one can show it. (One that can be shown
   // nothing any more the server ends.)
   #joinAgainIfNeeded() {
-    const wanted = this.#player.wantedLayer ?? "high";
-    const { active, playable } = this.#told.layers.find((layer) => layer.encodingId === wanted) ?? {};
-    if (active && this.#wasAway && !playable) this.#player.start();
+    const { active, playable, codec } = this.#told.layers.find((layer) => layer.encodingId === this.#wanted) ?? {};
+    if (active && this.#wasAway && !playable && canPlay(codec)) this.#player.start();
     this.#wasAway = active === false;
   }
+}
+
+// Whether an offer of this browser has that codec.
+function canPlay(codec) {
+  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs;
+  return !codecs || codecs.some(({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`.toLowerCase());
 }

@@ -229,7 +229,7 @@ const stall = {
   async ask(now, arrives) {
     if (now - this.asked < ASK_MS) return;
     this.asked = now;
-    const words = await explainStill(root, name, arrives);
+    const words = await explainStill(root, name, layers.told?.encodingId, arrives);
     // The picture may have come back meanwhile.
     if (this.asked === now) this.words = words;
   },
