@@ -1,6 +1,6 @@
 //! An offer that waits for a source on demand: it has woken it, or somebody before it has.
 //!
-//! Owns for how long it waits, and what it waits for: the first picture that it can be shown, or why there will be none. It has a [`Place`] and
+//! Owns for how long it waits, and what it waits for: the first picture, or why there will be none. It has a [`Place`] and
 //! the right to join already, so that a source is woken by nobody else, and no more wait than may be on their way in. A
 //! waiting offer is a future, and costs no thread. A shell: it waits.
 
@@ -10,11 +10,15 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use tokio::time::timeout;
 
-use sluice_media::VideoCodec;
-
+use super::layers::{is_heard, is_seen};
 use crate::session::admission::Place;
+use crate::session::answer::negotiate;
 use crate::session::offer::Offer;
-use crate::stream::{Hold, SourceState, Status, Stream};
+use crate::stream::{Formats, Hold, Status, Stream};
+
+/// The layer of a pair whose picture is there waits for so long for what the other one has of sound. Longer holds pictures
+/// back where a camera is slow; shorter answers without sound, which a session cannot have later.
+const SOUND_WAIT: Duration = Duration::from_secs(2);
 
 /// An offer that waits.
 pub struct Awaited {
@@ -24,8 +28,8 @@ pub struct Awaited {
     pub(super) place: Place,
     /// Keeps the source running.
     hold: Hold,
-    /// What it can be shown.
-    takes: Vec<VideoCodec>,
+    /// What is to be answered.
+    offer: Offer,
     limit: Duration,
 }
 
@@ -46,53 +50,42 @@ impl Awaited {
     pub(super) fn new(
         (stream, hold): (&Arc<Stream>, Hold),
         place: Place,
-        takes: Vec<VideoCodec>,
+        offer: Offer,
         headers: &HeaderMap,
     ) -> Awaited {
         let limit = stream.origin().on_demand.start_timeout;
         let limit = preferred(headers).map_or(limit, |preferred| preferred.min(limit));
-        Awaited { stream: stream.clone(), place, hold, takes, limit }
+        Awaited { stream: stream.clone(), place, hold, offer, limit }
     }
 
-    /// Waits until the stream plays in a codec that the offer takes, nothing more is to be expected of its sources, or it is
-    /// over; or until the time is up. Whoever drops this has
+    /// Whether there is nothing to wait for, because `stream` can be answered to `offer` now as well as ever; of one that
+    /// is not on demand, as soon as its layers have come or failed once.
+    pub(super) fn is_ready(stream: &Stream, offer: &Offer) -> bool {
+        is_shown(stream, offer) && is_heard(stream)
+    }
+
+    /// Waits until the stream plays something that the offer takes, its sources have failed, or it is over; or until the time is up. Whoever drops this has
     /// waited for long enough.
     pub(super) async fn came(self) -> Came {
-        let Awaited { stream, place, hold, takes, limit } = self;
+        let Awaited { stream, place, hold, offer, limit } = self;
         let mut statuses = stream.statuses();
-        let decided = timeout(limit, statuses.wait_for(|_| is_decided(&stream, &takes))).await;
-        let status = match decided {
-            Ok(Ok(status)) => Some(status.clone()),
-            _ => None,
+        // It is told of what each layer does.
+        let decided = async {
+            let shown = statuses.wait_for(|_| stream.is_over() || is_shown(&stream, &offer)).await;
+            drop(shown);
+            let heard = statuses.wait_for(|_| stream.is_over() || is_heard(&stream));
+            let _ = timeout(SOUND_WAIT, heard).await;
         };
-        let status = status.unwrap_or_else(|| stream.status());
+        // Whatever came until then is answered with.
+        let _ = timeout(limit, decided).await;
+        let status = stream.status();
         Came { stream, place, status, hold }
     }
 }
 
-/// Whether waiting for longer brings nothing: a layer plays that the offer takes, or each of them plays or has failed.
-pub(super) fn is_decided(stream: &Stream, takes: &[VideoCodec]) -> bool {
-    let of_layers: Vec<Status> = stream.layers().iter().map(|layer| layer.status()).collect();
-    let is_shown = |status: &Status| {
-        let video = status.playable().map(|formats| formats.video.as_ref().map(|video| video.codec));
-        video.is_some_and(|codec| codec.is_none_or(|codec| takes.contains(&codec)))
-    };
-    let is_done = |status: &Status| status.playable().is_some() || has_failed(status);
-    stream.is_over() || of_layers.iter().any(is_shown) || of_layers.iter().all(is_done)
-}
-
-/// Whether the source could not be read, and rests before it is tried again.
-pub(super) fn has_failed(status: &Status) -> bool {
-    matches!(status.state, SourceState::Waiting { .. })
-}
-
-/// The codecs of the videos that an offer takes, as far as their names say.
-pub(super) fn takes(offer: &Offer) -> Vec<VideoCodec> {
-    let offered =
-        || offer.sections.iter().filter(|section| !section.disabled).flat_map(|section| &section.payloads);
-    let is_offered =
-        |codec: &VideoCodec| offered().any(|payload| VideoCodec::of_name(&payload.name) == Some(*codec));
-    VideoCodec::ALL.into_iter().filter(is_offered).collect()
+fn is_shown(stream: &Stream, offer: &Offer) -> bool {
+    let takes = |formats: &Formats| negotiate(offer, formats, || 0).is_ok();
+    is_seen(stream, stream.origin().on_demand.enabled, takes)
 }
 
 /// How long the client waits at the most (`Prefer: wait=8`, RFC 7240 §4.3).

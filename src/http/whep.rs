@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use sluice_media::dtls::SharedDtls;
 
 use super::access::Grant;
-use super::awaited::{Awaited, Came, has_failed, is_decided, takes};
+use super::awaited::{Awaited, Came};
 use super::discreet::discreet;
 use super::drain;
 use super::layers;
@@ -169,34 +169,36 @@ impl Whep {
         let on_demand = stream.origin().on_demand.enabled;
         let status = stream.status();
         let playable = layers::playable(&stream, layers::asked(&request.head)?);
-        let all_failed = || stream.layers().iter().all(|layer| has_failed(&layer.status()));
-        if playable.is_empty() && (!on_demand || all_failed()) {
-            stream.want();
-            return Err(not_playing(&stream, &status));
+        if playable.is_empty() {
+            let has_failed = stream.layers().iter().all(|layer| {
+                let status = layer.status();
+                matches!(status.state, SourceState::Waiting { .. }) && !status.is_underway()
+            });
+            if has_failed || !on_demand {
+                stream.want();
+                return Err(not_playing(&stream, &status));
+            }
         }
-        // Of a pair the layer that plays may be the one that the offer does not take.
-        let mut waits = None;
-        if on_demand && (playable.is_empty() || stream.is_pair()) {
-            // Who is not let in wakes no camera, nor does an offer that is none.
-            let offer =
-                Offer::parse(body_of(request)?).map_err(|error| self.refuse(&stream, error.into()))?;
-            let takes = takes(&offer);
-            waits = (playable.is_empty() || !is_decided(&stream, &takes)).then_some(takes);
-        }
+        // Who is not let in wakes no camera, nor does an offer that is none.
+        let waits = playable.is_empty() || stream.is_pair();
+        let offer = waits
+            .then(|| Offer::parse(body_of(request)?).map_err(|error| self.refuse(&stream, error.into())));
+        let offer = offer.transpose()?;
         let place = self.admit(now, &stream, request)?;
         // It does not rest from here on.
-        let hold = on_demand.then(|| stream.hold());
+        let hold = stream.hold();
         if on_demand && stream.is_over() {
             return Ok(None);
         }
         made.begin();
-        let next = match hold.zip(waits) {
-            Some((hold, takes)) => {
-                Next::Wait(Awaited::new((&stream, hold), place, takes, &request.head.headers))
-            }
-            None => self.join(now, &stream, &playable, place, request, grant).map(Next::Answer)?,
-        };
-        Ok(Some(next))
+        let is_ready = |offer: &Offer| !playable.is_empty() && Awaited::is_ready(&stream, offer);
+        if let Some(offer) = offer.filter(|offer| !is_ready(offer)) {
+            return Ok(Some(Next::Wait(Awaited::new((&stream, hold), place, offer, &request.head.headers))));
+        }
+        let joined = self.join(now, &stream, &playable, place, request, grant).map(Next::Answer);
+        // Its viewer holds it from here on.
+        drop(hold);
+        joined.map(Some)
     }
 
     /// The stream of a name, made if it has to be.

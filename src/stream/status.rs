@@ -93,6 +93,21 @@ impl Status {
         self.state = state;
     }
 
+    /// Whether a picture may be on its way: nothing has to be waited for first.
+    pub fn is_underway(&self) -> bool {
+        match self.state {
+            SourceState::Idle | SourceState::Connecting | SourceState::Starting { .. } => true,
+            SourceState::Playing => false,
+            // The next of several sources has its turn at once.
+            SourceState::Waiting { retry_in, .. } => retry_in.is_zero(),
+        }
+    }
+
+    /// Whether nothing is known of its source yet, which is on its way for the first time.
+    pub fn is_new(&self) -> bool {
+        self.is_underway() && self.cause.is_none() && self.formats.is_none()
+    }
+
     /// The formats, if viewers can be answered now.
     pub fn playable(&self) -> Option<&Formats> {
         match self.state {

@@ -179,8 +179,10 @@ impl Stream {
     /// What a viewer of `layer` gets, if viewers can be answered now: its pictures, and the stream's sound.
     pub fn playable(&self, layer: &Layer) -> Option<Formats> {
         let formats = layer.status().playable().cloned()?;
-        let audio = self.heard().and_then(|heard| heard.status().formats).map(|formats| formats.audio);
-        Some(Formats { audio: audio.unwrap_or(formats.audio), ..formats })
+        // Of a layer that is away what it had last: it comes back, and who watches cannot agree to it then.
+        let known = || self.layers().into_iter().find_map(|layer| layer.status().formats?.audio);
+        let audio = self.heard().and_then(|heard| heard.status().formats?.audio).or_else(known);
+        Some(Formats { audio, ..formats })
     }
 
     /// What it is fed from, and how. Holds credentials that cannot be printed.
