@@ -168,7 +168,8 @@ impl Stream {
     pub(super) fn hears(&self, number: u8, codec: AudioCodec) -> bool {
         // Asked with each packet of sound.
         let has_some = |layer: &Arc<Layer>| layer.sound() == Some(codec);
-        let first = if has_some(&self.high) { Some(self.high.clone()) } else { self.layer(LOW).filter(has_some) };
+        let first =
+            if has_some(&self.high) { Some(self.high.clone()) } else { self.layer(LOW).filter(has_some) };
         first.is_none_or(|layer| layer.id.number == number)
     }
 
