@@ -56,6 +56,8 @@ pub(super) struct Reader<'a, S> {
     packets: u64,
     /// Those that belong to no track.
     strangers: u64,
+    /// When one of either came last.
+    newest: Option<Instant>,
     restarts: u64,
     /// What was no use when a picture came last.
     useless: Useless,
@@ -96,6 +98,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             first: settings.rtsp.data_timeout,
             packets: 0,
             strangers: 0,
+            newest: None,
             restarts: 0,
             useless: Useless::default(),
             ended: false,
@@ -209,16 +212,16 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         let since = self.playing.map(|since| self.flow.until().unwrap_or(since));
         if since.is_some_and(|since| now.saturating_duration_since(since) >= self.patience()) {
-            return Err(self.silent(stranger));
+            return Err(self.silent(stranger, now));
         }
         Ok(())
     }
 
-    fn silent(&self, stranger: Option<IpAddr>) -> Failure {
+    fn silent(&self, stranger: Option<IpAddr>, now: Instant) -> Failure {
         let silence = match stranger {
             Some(address) => Silence::Elsewhere(address),
             None if self.ended => Silence::Ended,
-            None => self.useless_now().since(&self.useless),
+            None => self.useless_now().since(&self.useless, self.patience(), now),
         };
         Failure::Silent {
             what: if self.choice.video.is_some() { "whole picture" } else { "audio" },
@@ -237,6 +240,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             packets: self.packets,
             strangers: self.strangers + others + malformed,
             left_out: self.depacketizer.as_ref().map(Depacketizer::left_out).unwrap_or_default(),
+            newest: self.newest,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Owns the judgement over the packets since the last picture. Never knows a packet, nor the deadline.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use sluice_config::Transport;
 use sluice_media::nal::LeftOut;
@@ -34,11 +35,15 @@ pub(super) struct Useless {
     pub(super) strangers: u64,
     /// Pictures that were not handed out.
     pub(super) left_out: LeftOut,
+    /// When any of that came last.
+    pub(super) newest: Option<Instant>,
 }
 
 impl Useless {
-    /// What came since it was `before`.
-    pub(super) fn since(&self, before: &Useless) -> Silence {
+    /// What came since it was `before`, when nothing of use has come for `limit` until `now`. A camera whose encoder hangs
+    /// may send a little sound behind its last picture: if nothing came in the second half of that time, nothing does.
+    pub(super) fn since(&self, before: &Useless, limit: Duration, now: Instant) -> Silence {
+        let goes_on = self.newest.is_some_and(|newest| now.saturating_duration_since(newest) * 2 < limit);
         let damaged = self.left_out.damaged - before.left_out.damaged;
         let headless = self.left_out.headless - before.left_out.headless;
         let strangers = self.strangers - before.strangers;
@@ -47,7 +52,8 @@ impl Useless {
             () if damaged > headless => Silence::Damaged,
             () if headless > 0 => Silence::Headless,
             () if strangers > 0 => Silence::Strangers,
-            () => Silence::NoPicture,
+            () if goes_on => Silence::NoPicture,
+            () => Silence::Nothing,
         }
     }
 }
@@ -95,15 +101,20 @@ impl Silence {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_secs(3);
+
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn what_came_since_the_last_picture_is_blamed_and_nothing_before() {
+        let now = Instant::now();
         let out = |damaged, headless| LeftOut { damaged, headless, ..LeftOut::default() };
-        let before = Useless { packets: 900, strangers: 40, left_out: out(7, 3) };
+        let before = Useless { packets: 900, strangers: 40, left_out: out(7, 3), newest: Some(now) };
         let came = |packets, strangers, damaged, headless| {
             let left_out = out(before.left_out.damaged + damaged, before.left_out.headless + headless);
-            Useless { packets: before.packets + packets, strangers: before.strangers + strangers, left_out }
+            let (packets, strangers) = (before.packets + packets, before.strangers + strangers);
+            Useless { packets, strangers, left_out, newest: Some(now) }
         };
-        for (now, expected) in [
+        for (came, expected) in [
             (came(0, 0, 0, 0), Silence::Nothing),
             // A sound that goes on, parameter sets alone.
             (came(50, 0, 0, 0), Silence::NoPicture),
@@ -113,7 +124,20 @@ mod tests {
             // A few losses beside pictures that never begin.
             (came(50, 1, 2, 20), Silence::Headless),
         ] {
-            assert_eq!(now.since(&before), expected, "{now:?}");
+            assert_eq!(came.since(&before, LIMIT, now), expected, "{came:?}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn what_ended_with_the_pictures_is_not_blamed() {
+        let (began, before) = (Instant::now(), Useless { packets: 900, ..Useless::default() });
+        let after = |ms| {
+            let newest = Some(began + Duration::from_millis(ms));
+            Useless { packets: 902, newest, ..before }.since(&before, LIMIT, began + LIMIT)
+        };
+        // Two packets of sound behind the last picture, and a sound that goes on.
+        assert_eq!((after(25), after(2_990)), (Silence::Nothing, Silence::NoPicture));
+        assert_eq!(Useless::default().since(&Useless::default(), LIMIT, began), Silence::Nothing);
     }
 }

@@ -44,6 +44,7 @@ impl<S: Sink> Reader<'_, S> {
             self.reports(at, &packet, received);
             return Ok(());
         }
+        self.newest = Some(received);
         match routes::find(&mut self.routes, channel, payload_type, received) {
             Some(at) => {
                 let number = packet.get(2..4).map(|number| u16::from_be_bytes([number[0], number[1]]));
@@ -121,6 +122,7 @@ impl<S: Sink> Reader<'_, S> {
         self.packets += 1;
         let is_video = self.choice.video.is_some_and(|(video, _)| video == self.routes[at].media);
         self.rhythm.packet(is_video, packet.len());
+        self.newest = Some(received);
         let route = &mut self.routes[at];
         let offer = &self.offers[route.media];
         let codec = self.choice.video.filter(|(video, _)| *video == route.media).map(|(_, codec)| codec);
