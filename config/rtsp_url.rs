@@ -69,6 +69,9 @@ pub struct RtspUrl {
     pub url: Url,
     /// If the camera wants them.
     pub credentials: Option<Credentials>,
+    /// User name and password as they were written, percent-encoded: where a pattern makes streams of it, `$1` is the part of a
+    /// name there and `%241` is none.
+    pub(crate) userinfo: Secret,
 }
 
 /// User and password of a camera, percent-decoded. Prints neither.
@@ -185,12 +188,19 @@ impl FromStr for RtspUrl {
             return Err(RtspUrlError::MisplacedAt);
         }
 
-        let username = decode(url.username())?;
-        let password = Secret(decode(url.password().unwrap_or_default())?);
-        let named = !username.is_empty() || !password.is_empty();
-        let credentials = named.then_some(Credentials { username, password });
+        let userinfo = Secret([url.username(), url.password().unwrap_or_default()].join(":"));
+        let credentials = Credentials::read(&userinfo)?;
         url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| RtspUrlError::NoHost)?;
-        Ok(Self { url, credentials })
+        Ok(Self { url, credentials, userinfo })
+    }
+}
+
+impl Credentials {
+    /// Those of `user:password`, percent-encoded; none where both are empty.
+    pub(crate) fn read(userinfo: &Secret) -> Result<Option<Self>, RtspUrlError> {
+        let (username, password) = userinfo.0.split_once(':').unwrap_or((&userinfo.0, ""));
+        let (username, password) = (decode(username)?, Secret(decode(password)?));
+        Ok((!username.is_empty() || !password.is_empty()).then_some(Self { username, password }))
     }
 }
 
@@ -220,6 +230,11 @@ impl RtspUrl {
             );
         }
         url.into()
+    }
+
+    /// Another place, with the same credentials.
+    pub fn at(&self, url: Url) -> Self {
+        Self { url, ..self.clone() }
     }
 
     /// What it goes over.

@@ -13,7 +13,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::{Credentials, RtspUrl, Secret, Source};
+use crate::{Credentials, RtspUrl, Secret, Source, redact::secret_parameters};
 
 /// Where in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,9 @@ fn check_host(host: &str) -> Result<(), String> {
     }
 }
 
+/// How a `$` is written that stands for itself.
+const ITSELF: &str = "a `$` itself is written %24";
+
 /// Whether a source asks of a pattern with `groups` groups for none that it has not, and leaves a name no choice of network.
 ///
 /// # Errors
@@ -122,28 +125,47 @@ fn check_host(host: &str) -> Result<(), String> {
 /// What it asks for, and what there is. Holds no secret.
 pub(crate) fn check(source: &Source, groups: usize) -> Result<(), String> {
     for camera in source.cameras() {
-        let credentials = camera.credentials.as_ref();
-        let texts = credentials.map(|known| [known.username.as_str(), known.password.expose()]);
-        for text in texts.iter().flatten().copied().chain([camera.url.as_str()]) {
-            if let Some(at) =
-                text.find("$G").filter(|at| text[at + 2..].starts_with(|c: char| c.is_ascii_digit()))
-            {
-                let digit = &text[at + 2..at + 3];
-                return Err(format!("`$G{digit}` is how MediaMTX writes it: write `${digit}`"));
-            }
-            let Some((_, group)) = places(text).find(|(_, group)| *group == 0 || *group > groups) else {
-                continue;
-            };
-            let there = match groups {
-                0 => "the pattern has no group, which is a part of it in (parentheses)".to_owned(),
-                1 => "the pattern has one group, which is $1".to_owned(),
-                _ => format!("the pattern has {groups} groups, $1 to ${}", groups.min(9)),
-            };
-            return Err(format!("there is no `${group}`: {there}; a `$` itself is written %24"));
+        let (userinfo, url) = (camera.userinfo.expose(), camera.url.as_str());
+        for (at, _) in userinfo.match_indices('$') {
+            check_group(&userinfo[at + 1..], groups, true)?;
+        }
+        let secrets = secret_parameters(url);
+        for (at, _) in url.match_indices('$') {
+            let is_secret = secrets.iter().any(|secret| secret.contains(&at));
+            check_group(&url[at + 1..], groups, is_secret)?;
         }
         check_host(camera.url.host_str().unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// Whether what stands behind a `$` is the number of a group. Of what may be a secret no more than a number is said.
+fn check_group(behind: &str, groups: usize, is_secret: bool) -> Result<(), String> {
+    let number = |text: &str| text.chars().next().and_then(|c| c.to_digit(10)).map(|digit| digit as usize);
+    let there = match groups {
+        0 => "the pattern has no group, which is a part of it in (parentheses)".to_owned(),
+        1 => "the pattern has one group, which is $1".to_owned(),
+        _ => format!("the pattern has {groups} groups, $1 to ${}", groups.min(9)),
+    };
+    if let Some(group) = number(behind) {
+        let is_there = (1..=groups).contains(&group);
+        return if is_there { Ok(()) } else { Err(format!("there is no `${group}`: {there}; {ITSELF}")) };
+    }
+    if let Some(group) = behind.strip_prefix('G').and_then(number) {
+        return Err(format!("`$G{group}` is how MediaMTX writes it: write `${group}`"));
+    }
+    // A brace in a path is encoded by whoever reads the URL.
+    let braced = behind.strip_prefix('{').or_else(|| behind.strip_prefix("%7B"));
+    if let Some(group) = braced.and_then(number) {
+        return Err(format!("`${{{group}}}` stands for no group: write `${group}`; {ITSELF}"));
+    }
+    let word: String =
+        behind.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').take(16).collect();
+    let what = match is_secret || word.is_empty() {
+        true => "a `$` without a number".to_owned(),
+        false => format!("`${word}`"),
+    };
+    Err(format!("{what} stands for nothing: {there}; {ITSELF}"))
 }
 
 /// The source for what the groups found, the first at 0; nothing if a name may not say that.
@@ -164,15 +186,11 @@ fn fill_camera(camera: &RtspUrl, found: &[Option<&str>]) -> Option<RtspUrl> {
     if !is_meant(&host(camera), &host(&made)) {
         return None;
     }
-    let plain = |text: &str| filled(text, |_, group| of(group).map(str::to_owned));
-    let credentials = match &camera.credentials {
-        None => None,
-        Some(Credentials { username, password }) => {
-            let password = Secret::from(plain(password.expose())?.as_str());
-            Some(Credentials { username: plain(username)?, password })
-        }
-    };
-    Some(RtspUrl { credentials, ..made })
+    // A name has no character that would mean something else there.
+    let userinfo = filled(camera.userinfo.expose(), |_, group| of(group).map(str::to_owned))?;
+    let userinfo = Secret::from(userinfo.as_str());
+    let credentials = Credentials::read(&userinfo).ok()?;
+    Some(RtspUrl { credentials, userinfo, ..made })
 }
 
 #[cfg(test)]
@@ -203,7 +221,9 @@ mod tests {
             ("rtsp://origin:8554/$1", &["site1/gate.2"], "rtsp://origin:8554/site1/gate.2"),
             ("rtsp://h/?a=$1", &["b/c"], "rtsp://h/?a=b%2Fc"),
             ("rtsp://u$1:canary$2@h/", &["a", "b"], "rtsp://ua:canaryb@h/"),
-            ("rtsp://h/$x?a=$", &[], "rtsp://h/$x?a=$"),
+            // A dollar of its own.
+            ("rtsp://h/%24$1?a=%24", &["b"], "rtsp://h/%24b?a=%24"),
+            ("rtsp://u%241:canary%24$1@h/", &["b"], "rtsp://u%241:canary%24b@h/"),
         ] {
             assert_eq!(made(text, found).as_deref(), Some(url), "{text} {found:?}");
         }
@@ -274,6 +294,25 @@ mod tests {
             ("rtsp://u:canary@h.$3/", 2, "there is no `$3`: the pattern has 2 groups, $1 to $2"),
             ("rtsp://u:canary@h/$0", 2, "there is no `$0`"),
             ("rtsp://u:canary@h/$G1", 1, "`$G1` is how MediaMTX writes it: write `$1`"),
+            (
+                "rtsp://u:canary@h/${1}",
+                1,
+                "`${1}` stands for no group: write `$1`; a `$` itself is written %24",
+            ),
+            ("rtsp://u:canary@cam-${1}/", 1, "`${1}` stands for no group: write `$1`"),
+            ("rtsp://u:canary@h/?a=${1}", 1, "`${1}` stands for no group: write `$1`"),
+            (
+                "rtsp://u:canary@h/$name/1",
+                1,
+                "`$name` stands for nothing: the pattern has one group, which is $1; a `$` itself",
+            ),
+            (
+                "rtsp://u:canary@h/?a=$",
+                1,
+                "a `$` without a number stands for nothing: the pattern has one group",
+            ),
+            ("rtsp://u:$canary@h/$1", 1, "a `$` without a number stands for nothing"),
+            ("rtsp://h/$1?password=$canary", 1, "a `$` without a number stands for nothing"),
         ] {
             let said = check(&source(text), groups).expect_err(text);
             assert!(said.contains(why) && !said.contains("canary"), "{text}: {said}");

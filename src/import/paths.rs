@@ -244,12 +244,20 @@ fn in_tls(source: &str) -> String {
     }
 }
 
-/// A source of a pattern as it is written here: `$G1` is `$1`.
+/// A source of a pattern as it is written here: `$G1` is `$1`, and a dollar of its own `%24`. What else MediaMTX has behind
+/// one (`$MTX_QUERY`) stays, and is refused by its name.
 fn with_groups(source: &str, is_pattern: bool) -> String {
-    let mut parts = source.split("$G");
+    let mut parts = source.split('$');
     let first = parts.next().unwrap_or_default().to_owned();
-    let is_group = |part: &str| is_pattern && part.starts_with(|c: char| c.is_ascii_digit());
-    parts.fold(first, |source, part| source + if is_group(part) { "$" } else { "$G" } + part)
+    parts.fold(first, |source, part| {
+        let group = part.strip_prefix('G').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        source
+            + &match group {
+                Some(group) if is_pattern => format!("${group}"),
+                _ if is_pattern && !part.starts_with("MTX_") => format!("%24{part}"),
+                _ => format!("${part}"),
+            }
+    })
 }
 
 /// Keys that the credentials of one path have, in old files.

@@ -116,6 +116,16 @@ fn a_value_that_sluice_refuses_is_told_and_left_out() {
 }
 
 #[test]
+fn a_dollar_of_a_pattern_that_is_no_group_stays_one() {
+    let path = |source: &str| format!("paths:\n  ~^cam(\\d+)$:\n    source: {source}\n");
+    let (config, _, _) = imported(&path("rtsp://u:pa$1word@10.0.0.$G1/$x"));
+    let (_, made) = config.made("cam7").expect("its pattern");
+    let camera = made.source.cameras().next().expect("a camera");
+    assert_eq!(camera.url.as_str(), "rtsp://10.0.0.7/%24x");
+    assert_eq!(camera.credentials.as_ref().map(|known| known.password.expose()), Some("pa$1word"));
+}
+
+#[test]
 fn a_listener_of_this_machine_alone_stays_one() {
     let (config, _, _) = imported("webrtcAddress: localhost:8117\napi: yes\napiAddress: localhost:9997\n");
     assert_eq!(config.http.listen, ([127, 0, 0, 1], 8117).into());

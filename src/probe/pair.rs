@@ -65,10 +65,7 @@ pub(super) struct Other {
 /// The second stream of the camera, where the URL of `first` is one whose pattern is known.
 pub(super) fn other(first: &RtspUrl) -> Option<Other> {
     let url = &first.url;
-    let found = |(layer, url): (u8, Url)| Other {
-        layer,
-        url: RtspUrl { url, credentials: first.credentials.clone() },
-    };
+    let found = |(layer, url): (u8, Url)| Other { layer, url: first.at(url) };
     if url.path().to_ascii_lowercase().ends_with("/axis-media/media.amp") {
         return axis(url).map(found);
     }
