@@ -43,6 +43,8 @@ pub(super) struct Alignment {
 pub(super) enum Doubt {
     /// They are without a time.
     NoTime,
+    /// They are about timestamps that the packets of their tracks are far from.
+    Astray,
     /// Pictures and sound are told by clocks so far apart.
     Apart(Duration),
     /// They contradict each other.
@@ -53,6 +55,9 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Doubt::NoTime => f.write_str("the camera's sender reports have no time"),
+            Doubt::Astray => f.write_str(
+                "the timestamps of the camera's sender reports are more than 5 s from those of its packets",
+            ),
             Doubt::Apart(by) => {
                 write!(f, "the camera's sender reports of sound and pictures are {} s apart", by.as_secs())
             }
@@ -60,10 +65,11 @@ impl fmt::Display for Doubt {
                 f.write_str("the camera's sender reports of sound and pictures contradict each other")
             }
         }?;
-        f.write_str(
-            ", so the two are brought together by arrival: set the camera's clock (NTP), and restart it, if lips and \
-             voice are apart",
-        )
+        let advice = match self {
+            Doubt::Astray => "restart the camera, or update it",
+            _ => "set the camera's clock (NTP), and restart it",
+        };
+        write!(f, ", so the two are brought together by arrival: {advice}, if lips and voice are apart")
     }
 }
 
@@ -85,9 +91,14 @@ impl LipSync {
 
     /// Notes what became of a report of either track.
     pub(super) fn note(&mut self, reported: Reported) {
-        self.useless = if reported == Reported::Useless { self.useless + 1 } else { 0 };
+        let doubt = match reported {
+            Reported::Untimed => Some(Doubt::NoTime),
+            Reported::Astray => Some(Doubt::Astray),
+            Reported::Agrees | Reported::New => None,
+        };
+        self.useless = if doubt.is_some() { self.useless + 1 } else { 0 };
         if self.useless >= ENOUGH && self.apart.is_empty() {
-            self.doubt = Some(Doubt::NoTime);
+            self.doubt = doubt;
         }
     }
 

@@ -101,14 +101,20 @@ fn much_at_once_has_to_be_said_again() {
 }
 
 #[test]
-fn reports_without_a_time_are_named_after_some() {
-    let mut sync = LipSync::default();
-    for _ in 0..3 {
-        sync.note(Reported::Useless);
+fn reports_without_a_time_or_far_from_their_track_are_named_after_some() {
+    for (reported, words) in [
+        (Reported::Untimed, "sender reports have no time, so the two are brought together by arrival: set"),
+        (Reported::Astray, "sender reports are more than 5 s from those of its packets, so the two are"),
+    ] {
+        let mut sync = LipSync::default();
+        for _ in 0..3 {
+            sync.note(reported);
+        }
+        assert_eq!(sync.doubt(), None);
+        sync.note(reported);
+        let doubt = sync.doubt().expect("named").to_string();
+        assert!(doubt.contains(words), "{doubt}");
     }
-    assert_eq!(sync.doubt(), None);
-    sync.note(Reported::Useless);
-    assert_eq!(sync.doubt(), Some(Doubt::NoTime));
 }
 
 proptest! {

@@ -54,8 +54,10 @@ pub enum Reported {
     Agrees,
     /// It is the first, or contradicts the one before: the next one will tell.
     New,
-    /// It says no time, or is about no moment of this track.
-    Useless,
+    /// It says no time.
+    Untimed,
+    /// It is about no moment of this track: its timestamp is far from those of the packets, up to half of all there are.
+    Astray,
 }
 
 /// The reports of one track.
@@ -84,9 +86,10 @@ impl Reports {
     ) -> Reported {
         let is_far = captured.is_some_and(|at| nanos_between(at, received).abs() > nanos(FAR));
         // A clock that is not set gives no seconds, or none that count.
-        if time.0 >> 32 == 0 || is_far {
+        let is_untimed = time.0 >> 32 == 0;
+        if is_untimed || is_far {
             *self = Reports::default();
-            return Reported::Useless;
+            return if is_untimed { Reported::Untimed } else { Reported::Astray };
         }
         let off = self.time_of(source, clock_rate).map(|expected| time.since(expected).abs());
         self.agree = off.is_some_and(|off| off <= nanos(JUMP));
@@ -164,9 +167,9 @@ mod tests {
     fn reports_without_a_time_or_about_no_moment_of_the_track_are_no_use() {
         let (mut reports, now) = (Reports::default(), now());
         reports.take((0, seconds(1_000.0)), None, now, RATE);
-        assert_eq!(reports.take((450_000, seconds(0.7)), Some(now), now, RATE), Reported::Useless);
+        assert_eq!(reports.take((450_000, seconds(0.7)), Some(now), now, RATE), Reported::Untimed);
         assert_eq!(reports.last(), None, "what was before is not trusted either");
         let far = now - Duration::from_secs(20);
-        assert_eq!(reports.take((0, seconds(1_000.0)), Some(far), now, RATE), Reported::Useless);
+        assert_eq!(reports.take((0, seconds(1_000.0)), Some(far), now, RATE), Reported::Astray);
     }
 }
