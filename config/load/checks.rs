@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Loader;
 use crate::{
-    Acme, Config, Line, RtspUrl, Stream, StreamKey, StreamPattern, Transport, error::Problem, template,
+    Acme, Config, Line, Misfit, RtspUrl, Stream, StreamKey, StreamPattern, error::Problem, template,
 };
 
 impl Loader {
@@ -167,32 +167,11 @@ impl Loader {
 
     /// What a stream says of its camera's media and certificate has to fit what its URL says.
     fn check_line(&mut self, name: &StreamKey, stream: &Stream) {
-        // Of several cameras one is enough that takes it.
         let lines: Vec<Line> = stream.source.cameras().map(RtspUrl::line).collect();
-        let Some(&line) = lines.first() else { return };
-        let key = |key: &str| format!("streams.{name}.{key}");
-        if let Some(transport @ (Transport::Udp | Transport::Multicast)) = stream.rtsp_transport
-            && !lines.contains(&Line::Plain)
-        {
-            self.conflict(
-                [&key("rtsp_transport"), &key("source")],
-                format!(
-                    "the stream `{name}` is pulled by {}://, which carries its media, and says `rtsp_transport` = \"{}\"",
-                    line.scheme(),
-                    transport.name()
-                ),
-                "leave it out, or pull the camera by rtsp://".to_owned(),
-            );
-        }
-        if stream.rtsp_fingerprint.is_some() && !lines.iter().any(|line| line.is_secret()) {
-            self.conflict(
-                [&key("rtsp_fingerprint"), &key("source")],
-                format!(
-                    "the stream `{name}` has an `rtsp_fingerprint`, and {}:// shows no certificate",
-                    line.scheme()
-                ),
-                "pull the camera by rtsps://, or leave it out".to_owned(),
-            );
+        for misfit in Misfit::all(&lines, stream.rtsp_transport, stream.rtsp_fingerprint.is_some()) {
+            let key = |key: &str| format!("streams.{name}.{key}");
+            let keys = [&*key(misfit.key()), &key("source")];
+            self.conflict(keys, format!("the stream `{name}` {misfit}"), misfit.help().to_owned());
         }
     }
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sluice_config::{Fingerprint, RtspUrl, StreamName};
+use sluice_config::{Fingerprint, Misfit, RtspUrl, StreamName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) use self::report::Report;
@@ -102,6 +102,9 @@ pub fn run(options: &Options) -> ExitCode {
     };
     let transport = options.transport.map(sluice_config::Transport::from);
     let (fingerprint, time) = (options.fingerprint, options.timeout);
+    if let Some(why) = misfit(&url, transport, fingerprint) {
+        return fail(options, &why, BAD_USAGE);
+    }
     let wanted = Wanted { url, name, transport, fingerprint, time, reach: None };
     let seen = Executor::source().and_then(|executor| {
         executor.run(async {
@@ -118,6 +121,18 @@ pub fn run(options: &Options) -> ExitCode {
     // Where nobody reads it the exit code still tells.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::from(report.exit_code)
+}
+
+/// What `sluice check` would refuse of a stream that says so of its camera, in its words.
+pub(crate) fn misfit(
+    url: &RtspUrl,
+    transport: Option<sluice_config::Transport>,
+    fingerprint: Option<Fingerprint>,
+) -> Option<String> {
+    let misfits = Misfit::all(&[url.line()], transport, fingerprint.is_some());
+    let told: Vec<String> =
+        misfits.iter().map(|misfit| format!("the camera {misfit}: {}", misfit.help())).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Says why there is no report.

@@ -364,3 +364,26 @@ async fn ctrl_c_takes_leave_of_the_camera_and_reports() {
     assert!(output.status.success() && text.contains("no second keyframe within"), "{text}");
     assert_eq!(camera.line(), "TEARDOWN");
 }
+
+/// What no stream of a configuration may say is refused in its words.
+#[tokio::test]
+async fn options_that_do_not_fit_the_url_are_refused_as_a_configuration_is() {
+    let pin = "ab".repeat(32);
+    for (url, option, value, key) in [
+        ("rtsps://viewer:canary@127.0.0.1:9/", "--transport", "udp", "rtsp_transport"),
+        ("rtsp+http://viewer:canary@127.0.0.1:9/", "--transport", "multicast", "rtsp_transport"),
+        ("rtsp://viewer:canary@127.0.0.1:9/", "--fingerprint", &pin, "rtsp_fingerprint"),
+    ] {
+        let probed = probe(url, &[option, value]).await;
+        assert_eq!(probed.code, Some(2), "{}", probed.complaint);
+        let text = format!("[streams.cam1]\nsource = {url:?}\n{key} = {value:?}\n");
+        let file = Some(sluice_config::File::Text { name: "a.toml".to_owned(), text });
+        let inputs = sluice_config::Inputs { file, ..sluice_config::Inputs::default() };
+        let refused = sluice_config::load(inputs).expect_err("refused");
+        let mistake = refused.mistakes().next().expect("a mistake");
+        let (words, help) = (mistake.message.as_str(), mistake.hint.as_deref().expect("a way out"));
+        let words = words.strip_prefix("the stream `cam1` ").expect("of the stream");
+        let expected = format!("the camera {words}: {help}");
+        assert!(probed.complaint.contains(&expected), "{expected}\n{}", probed.complaint);
+    }
+}

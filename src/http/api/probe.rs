@@ -15,7 +15,7 @@ use super::asked::{bad, fresh};
 use super::{Api, whole};
 use crate::http::extract::Bare;
 use crate::http::problem::{Body, Problem};
-use crate::probe::{NoReport, Question, Report};
+use crate::probe::{NoReport, Question, Report, misfit};
 use crate::session::offer::shown;
 
 /// Time for a probe, unless asked for otherwise, and the bounds of what may be asked for.
@@ -48,7 +48,7 @@ pub(super) struct ProbeRequest {
     request_body(content = ProbeRequest),
     responses(
         (status = 200, description = "What was found, also where the camera was not reached or may not be asked", body = Report),
-        (status = 400, description = "The request is none, or its URL is none of a camera", body = Body, content_type = "application/problem+json"),
+        (status = 400, description = "The request is none, or its URL is none of a camera, or its options do not fit that", body = Body, content_type = "application/problem+json"),
         (status = 500, description = "This machine refused what the probe needs", body = Body, content_type = "application/problem+json"),
         (status = 503, description = "Two probes run already", body = Body, content_type = "application/problem+json"),
     ),
@@ -82,6 +82,9 @@ fn question(asked: &ProbeRequest) -> Result<Question, Problem> {
     };
     let fingerprint = asked.fingerprint.as_deref().map(str::parse::<Fingerprint>).transpose();
     let fingerprint = fingerprint.map_err(|error| bad(error.to_string()))?;
+    if let Some(why) = misfit(&url, transport, fingerprint) {
+        return Err(bad(why));
+    }
     let time = match asked.timeout.as_deref() {
         None => TIME,
         Some(text) => sluice_config::parse_duration(text)
@@ -130,6 +133,10 @@ mod tests {
             (asked("http://user:canary@camera/", None, None, None), "rtsp://"),
             (asked("rtsp://", None, None, None), "rtsp://"),
             (asked(camera, Some("quic"), None, None), "tcp, udp"),
+            (
+                asked("rtsps://user:canary@192.168.1.10/", Some("udp"), None, None),
+                "is pulled by rtsps://, which carries its media, and says `rtsp_transport` = \"udp\": leave it out",
+            ),
             (asked(camera, None, Some("31s"), None), "1s to 30s"),
             (asked(camera, None, Some("soon"), None), "1s to 30s"),
             (asked(camera, None, None, Some("a b")), "a b"),
