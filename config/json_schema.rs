@@ -8,9 +8,13 @@ use crate::{
     KeyInfo, SOURCES_MAX,
     reference::{Reference, reference},
     resolve::{NAME, ROW},
-    schema::keys,
+    schema::{LISTEN, LISTEN_OR_NONE, keys},
     value::Shape,
 };
+
+/// What a listener's address looks like: of an IP address only its letters are looked at, of a port whether there is one.
+const ADDRESS_AND_PORT: &str = "([0-9.]+|\\[[0-9A-Fa-f:.%]+\\])?\
+    :\\+?0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})";
 
 /// The schema of a configuration file.
 pub fn json_schema() -> Value {
@@ -91,6 +95,12 @@ fn of_key(key: &KeyInfo, reference: &Reference) -> Value {
         }),
         Shape::Duration => json!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h)$" }),
         Shape::Choice(words) => json!({ "enum": words }),
+        Shape::Text if key.allowed == LISTEN => {
+            json!({ "type": "string", "pattern": format!("^{ADDRESS_AND_PORT}$") })
+        }
+        Shape::Text if key.allowed == LISTEN_OR_NONE => {
+            json!({ "type": "string", "pattern": format!("^(none|{ADDRESS_AND_PORT})$") })
+        }
         Shape::Text => json!({ "type": "string" }),
         Shape::List => json!({ "type": "array", "items": { "type": "string" } }),
         Shape::Source => {
@@ -132,4 +142,34 @@ fn as_json(value: &DeValue<'_>) -> Option<Value> {
         }
         _ => Map::new().into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::*;
+    use crate::parse;
+
+    #[test]
+    fn an_address_that_loads_is_one_and_a_port_that_there_is_not_is_none() {
+        let schema = json_schema();
+        let pattern = |table: &str, key: &str| {
+            let pattern = &schema["properties"][table]["properties"][key]["pattern"];
+            Regex::new(pattern.as_str().expect("a pattern")).expect("an expression")
+        };
+        let (listen, or_none) = (pattern("http", "listen"), pattern("metrics", "listen"));
+        for good in
+            [":0", ":8889", ":65535", "10.0.0.1:80", "[::1]:1", "[fe80::1%2]:59999", ":+080", "[::]:6"]
+        {
+            assert!(parse::listen(good).is_ok() && listen.is_match(good) && or_none.is_match(good), "{good}");
+        }
+        assert!(or_none.is_match("none") && !listen.is_match("none"));
+        for wrong in
+            [":99999", ":65536", ":", "8889", "localhost:80", "10.0.0.1", ":-1", "[::1]:100000", "nonet"]
+        {
+            assert!(parse::listen(wrong).is_err() && !listen.is_match(wrong), "{wrong}");
+            assert!(!or_none.is_match(wrong), "{wrong}");
+        }
+    }
 }

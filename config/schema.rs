@@ -60,8 +60,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const TENTH: Duration = Duration::from_millis(100);
 
 const RATE: &str = "\"0\" for no limit, or a bitrate from 1Mbit/s like \"950Mbit/s\"";
-const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
-const LISTEN_OR_NONE: &str = "\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address";
+pub(crate) const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every address";
+pub(crate) const LISTEN_OR_NONE: &str = "\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address";
 const NETWORKS: &str = "IP addresses and networks like \"10.0.0.0/8\"";
 const PEM: &str = "\"\" for none, or the path of a PEM file";
 const FINGERPRINT: &str = "\"\" for none, or the SHA-256 of a certificate in 64 hexadecimal digits";
