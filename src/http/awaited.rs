@@ -64,9 +64,9 @@ impl Awaited {
         is_shown(stream, offer) && is_heard(stream)
     }
 
-    /// Waits until the stream plays something that the offer takes, its sources have failed, or it is over; or until the time is up. Whoever drops this has
-    /// waited for long enough.
-    pub(super) async fn came(self) -> Came {
+    /// Waits until the stream plays something that the offer takes, its sources have failed, or it is over; until nobody new is
+    /// let in; or until the time is up. Whoever drops this has waited for long enough.
+    pub(super) async fn came(self, closed: impl Future<Output = ()>) -> Came {
         let Awaited { stream, place, hold, offer, limit } = self;
         let mut statuses = stream.statuses();
         // It is told of what each layer does.
@@ -77,7 +77,10 @@ impl Awaited {
             let _ = timeout(SOUND_WAIT, heard).await;
         };
         // Whatever came until then is answered with.
-        let _ = timeout(limit, decided).await;
+        tokio::select! {
+            _ = timeout(limit, decided) => {}
+            () = closed => {}
+        }
         let status = stream.status();
         Came { stream, place, status, hold }
     }

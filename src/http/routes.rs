@@ -205,7 +205,7 @@ impl Public {
         match contain(|| whep.endpoint(Instant::now(), stream, &request, &grant))? {
             Next::Answer(answer) => Ok(answer),
             Next::Wait(awaited) => {
-                let came = awaited.came().await;
+                let came = awaited.came(whep.drain.begun()).await;
                 // A right can end while its holder waits.
                 let grant = self.access.ask(&request.head, asked).await?;
                 contain(|| whep.came(Instant::now(), came, &request, &grant))

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use sluice_harness::player::Player;
 use sluice_harness::{Request, Response, Sluice};
 
 use crate::{CHROMIUM, SLUICE, Silent, count, of, start, wait_until_idle};
@@ -142,4 +143,44 @@ fn a_right_that_ends_while_its_holder_waits_lets_nobody_in() {
     let answer = sluice.request(offer);
     assert_eq!(camera.connections(), 1, "it was let in, and waited: {}", answer.text());
     assert_eq!(answer.status, 401, "{}", answer.text());
+}
+
+/// Nobody new is let in from then on: neither who waits already, and that is told at once.
+#[test]
+fn who_waits_when_a_drain_begins_is_sent_away() {
+    let camera = Silent::new();
+    let more = ["--set", "drain.timeout=10m", "--set", "on_demand.start_timeout=1m"];
+    let sluice = start(&[&more[..], &[&format!("cam={}", camera.url), "demo=demo"]].concat());
+    let mut player = Player::join(&sluice, "/demo/whep");
+    player.run_until("pictures", |player| player.pictures().len() > 5);
+    let http = sluice.http;
+    let waits = std::thread::spawn(move || offer().send(http));
+    wait_for_waiting(&sluice, 1.0);
+    let order = Request::new("POST", "/api/v1/drain").body("{}").send(sluice.admin);
+    assert!(order.status < 300, "{}", order.text());
+    let answer = waits.join().expect("an answer");
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &"draining".into()), "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+    let seen = player.pictures().len();
+    player.run_until("pictures all the same", |player| player.pictures().len() > seen + 5);
+    // The last who watches is the last that it waits for.
+    assert_eq!(sluice.request(Request::new("DELETE", &player.location)).status, 200);
+    let (status, log) = sluice.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// Nobody watches, so the drain is over at once: who waits is answered before the end all the same.
+#[test]
+fn who_waits_when_the_server_ends_is_answered() {
+    let camera = Silent::new();
+    let more = ["--set", "drain.timeout=10m", "--set", "on_demand.start_timeout=1m"];
+    let sluice = start(&[&more[..], &[&format!("cam={}", camera.url)]].concat());
+    let http = sluice.http;
+    let waits = std::thread::spawn(move || offer().try_send(http));
+    wait_for_waiting(&sluice, 1.0);
+    sluice.signal("TERM");
+    let answer = waits.join().expect("no panic").expect("an answer");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let (status, log) = sluice.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
