@@ -24,7 +24,8 @@ pub(super) async fn told(State(api): State<Api>, _: Bare) -> Response {
     fresh(api.operator.settings.told(api.operator.reloads.succeeded_ms()))
 }
 
-/// Reads the configuration again, as SIGHUP does.
+/// Reads the configuration again, as SIGHUP does. A stream that a pattern made is its pattern's: where another one takes over its
+/// name it ends, with its viewers, and is made anew for who asks again.
 #[utoipa::path(
     post,
     path = "/api/v1/config/reload",
