@@ -61,7 +61,7 @@ function choose(stream) {
   log.choose(stream);
 }
 
-const PARTS = ["charts", "streams", "viewers", "log", "settings"];
+const PARTS = ["charts", "streams", "probe", "viewers", "log", "settings"];
 
 function handleKey(event) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
