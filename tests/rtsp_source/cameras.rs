@@ -1,7 +1,7 @@
 //! Real sessions: formats, codecs, transports, credentials, and a camera that goes away.
 
 use std::future::pending;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice::source::rtsp;
 use sluice::stream::{AudioFormat, Wishes};
@@ -317,4 +317,19 @@ async fn a_camera_that_may_be_asked_sends_a_keyframe_when_a_viewer_needs_one() {
         next(&mut pull, "the keyframe that was asked for").await;
         pull.stop().await;
     }
+}
+
+/// Nobody watches: a camera's stream is read in portions, several pictures at a time, which costs the fewer wake-ups.
+#[tokio::test]
+async fn a_camera_that_nobody_watches_is_read_in_portions() {
+    let camera = Camera::small(&["--audio", "pcmu"]);
+    let settings = fixed(quick(camera.url.clone()));
+    let mut pull = Pull::watched(settings, Wishes::default(), false);
+    // It has to be known to play, first.
+    pull.video(7 * 30).await;
+    // What one read brought has one time of arrival.
+    let mut arrivals: Vec<Instant> = pull.video(60).await.iter().map(|unit| unit.received).collect();
+    arrivals.dedup();
+    assert!(arrivals.len() <= 40, "60 pictures in {} reads", arrivals.len());
+    pull.stop().await;
 }
