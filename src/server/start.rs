@@ -218,7 +218,12 @@ impl Server {
             let kept = keep_certificate(watched, keeper, acme.clone(), stopping.clone());
             tasks.spawn_on(named("acme", kept), http_executor.handle());
         }
-        let looks = look(watched(Task::History, "history"), operator.clone(), stopping.clone());
+        let looks = look(
+            watched(Task::History, "history"),
+            operator.clone(),
+            streams.memory.clone(),
+            stopping.clone(),
+        );
         tasks.spawn(named("history", looks));
         tasks.spawn(named("books", keep_books(watched(Task::Books, "books"), sessions.clone(), news)));
         let rights =

@@ -15,6 +15,7 @@ use crate::operator::change::Streams as Changes;
 use crate::session::table::Sessions;
 use crate::shard::command::Command;
 use crate::source;
+use crate::source::memory::{Memory, Record};
 use crate::stream::{HIGH, Ingest, LOW, Orders, Origin, Registry, Stream};
 use crate::supervise::{Ends, Task, Watched};
 
@@ -23,6 +24,8 @@ pub struct Streams {
     registry: Arc<Registry>,
     sessions: Arc<Sessions>,
     ends: Arc<Ends>,
+    /// What is remembered of cameras that nobody reads.
+    pub(super) memory: Arc<Memory>,
     /// Copied to the thread of each source, which drops it when it ends; gone once the server stops.
     running: Mutex<Option<mpsc::Sender<()>>>,
 }
@@ -35,7 +38,8 @@ impl Streams {
         ends: Arc<Ends>,
     ) -> (Streams, mpsc::Receiver<()>) {
         let (running, all_ended) = mpsc::channel(1);
-        (Streams { registry, sessions, ends, running: Mutex::new(Some(running)) }, all_ended)
+        let memory = Arc::default();
+        (Streams { registry, sessions, ends, memory, running: Mutex::new(Some(running)) }, all_ended)
     }
 
     /// Makes the streams those of `config`; of those for which `is_by_api` holds, cameras must be where the API may name
@@ -131,9 +135,11 @@ impl Streams {
         let name = stream.title(number);
         let (registry, kept) = (self.registry.clone(), stream.clone());
         let feed = Ingest::new(stream.clone(), layer.clone(), (rand::random(), rand::random()));
+        let memory = self.memory.clone();
+        let record = Record { memory, is_made: stream.pattern.is_some(), ..Record::default() };
         let watched = Watched::new(Task::Source, &name, orders.stop(), self.ends.clone());
         source::thread::start((stream.clone(), layer), feed, watched, running, async move |feed| {
-            source::run(&name, feed, &mut orders, || registry.retire(&kept)).await;
+            source::run(&name, feed, &mut orders, &record, || registry.retire(&kept)).await;
         })
     }
 

@@ -23,6 +23,7 @@ use crate::session::drain::Drain;
 use crate::session::outdated;
 use crate::session::table::Sessions;
 use crate::shard::News;
+use crate::source::memory::Memory;
 use crate::stream::Registry;
 use crate::supervise::{Pulse, Watched};
 
@@ -148,8 +149,13 @@ pub(super) async fn end_drains(
     }
 }
 
-/// Looks at everything once a second, for charts, until the server stops.
-pub(super) async fn look(mut watched: Watched, operator: Arc<Operator>, stop: watch::Receiver<bool>) {
+/// Looks at everything once a second, for charts and for what is summed up in the log, until the server stops.
+pub(super) async fn look(
+    mut watched: Watched,
+    operator: Arc<Operator>,
+    memory: Arc<Memory>,
+    stop: watch::Receiver<bool>,
+) {
     let looks = async || {
         let mut stop = stop.clone();
         let mut clock = tokio::time::interval(LOOK);
@@ -157,7 +163,11 @@ pub(super) async fn look(mut watched: Watched, operator: Arc<Operator>, stop: wa
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                _ = clock.tick() => operator.look(Instant::now(), SystemTime::now()),
+                _ = clock.tick() => {
+                    let now = Instant::now();
+                    operator.look(now, SystemTime::now());
+                    memory.sum_up(now);
+                }
             }
         }
     };

@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod demo;
 mod linger;
+pub mod memory;
 pub mod rtsp;
 pub mod thread;
 
@@ -12,13 +13,20 @@ use sluice_config::{RtspUrl, Source};
 use tokio::sync::watch;
 
 use self::linger::unwanted;
+use self::memory::Record;
 use self::rtsp::RtspSettings;
 use crate::stream::{Ingest, Orders, Origin, Sink as _, SourceState};
 
 /// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over. On demand
 /// it does while somebody wants the stream, and costs nothing but its sleeping thread otherwise; one that was made for
-/// somebody is retired then.
-pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders, retire: impl Fn() -> bool) {
+/// somebody is retired then. `record` is what is remembered of its cameras meanwhile.
+pub async fn run(
+    name: &str,
+    feed: &mut Ingest,
+    orders: &mut Orders,
+    record: &Record,
+    retire: impl Fn() -> bool,
+) {
     while !orders.is_over() {
         let origin = orders.origin();
         if origin.on_demand.enabled && !orders.is_wanted() {
@@ -55,7 +63,8 @@ pub async fn run(name: &str, feed: &mut Ingest, orders: &mut Orders, retire: imp
                 let anew = orders.changed(&origin, |next| {
                     later.send_replace(settings(next));
                 });
-                rtsp::run(told, &mut *feed, wishes, anew, unwanted).await;
+                let record = Record { rests: origin.on_demand.enabled, ..record.clone() };
+                rtsp::run(told, &mut *feed, wishes, record, anew, unwanted).await;
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::time::{Duration, Instant};
 
+use sluice::source::memory::Record;
 use sluice::source::rtsp;
 use sluice::stream::{AudioFormat, Wishes};
 use sluice_harness::gstreamer::Camera;
@@ -66,6 +67,7 @@ fn the_end_of_a_session_is_told_to_the_camera_before_the_source_ends() {
         fixed(quick(camera.url.clone())),
         Collector(sender, true),
         Wishes::default(),
+        Record::default(),
         told(stopped),
         pending(),
     );

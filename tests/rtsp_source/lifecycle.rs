@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sluice::source::memory::Record;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_harness::gstreamer::Camera;
@@ -51,6 +52,7 @@ async fn a_panic_ends_the_attempt_and_nothing_else() {
         fixed(impatient(url)),
         Bomb(sender),
         Wishes::default(),
+        Record::default(),
         told(stopped),
         pending(),
     ));
@@ -93,6 +95,73 @@ async fn a_dead_camera_is_one_warning_and_retries_stay_bounded() {
         |level: &str| lines.lines().filter(|l| l.contains("dead-camera") && l.contains(level)).count();
     assert_eq!(about(" WARN "), 1, "{lines}");
     assert!(about("DEBUG ") >= 5);
+}
+
+/// A stream that is made when somebody asks for it goes and comes again: its camera is not asked more often for that.
+#[tokio::test]
+async fn a_pause_outlives_the_run_that_it_is_of() {
+    let log = log();
+    let (url, connections) = server(|_| async {}).await;
+    let mut settings = RtspSettings { stream: "made-camera".into(), ..quick(url.clone()) };
+    let hour = Duration::from_secs(3_600);
+    (settings.rtsp.reconnect_min, settings.rtsp.reconnect_max) = (hour, hour);
+    let record = Record { is_made: true, rests: true, ..Record::default() };
+    let start = |settings: &RtspSettings| {
+        Pull::remembering(fixed(settings.clone()), Wishes::default(), false, &record)
+    };
+    let mut pull = start(&settings);
+    let (error, pause) = pull.waiting().await;
+    pull.stop().await;
+    let mut asked = connections.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        let mut pull = start(&settings);
+        let (again, left) = pull.waiting().await;
+        assert_eq!(again, error);
+        assert!(left <= pause && left > hour / 4, "{left:?} of {pause:?}");
+        pull.stop().await;
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), asked, "it was not asked again");
+    let lines = log.text();
+    let warnings = lines.lines().filter(|line| line.contains("made-camera") && line.contains(" WARN "));
+    assert_eq!(warnings.count(), 1, "{lines}");
+    // Of another camera nothing is known, nor if it is treated otherwise.
+    let mut otherwise = settings.clone();
+    otherwise.rtsp.request_timeout += Duration::from_secs(1);
+    for settings in [&otherwise, &settings] {
+        let mut pull = start(settings);
+        pull.waiting().await;
+        pull.stop().await;
+        assert!(connections.load(Ordering::Relaxed) > asked, "it may help");
+        asked = connections.load(Ordering::Relaxed);
+    }
+    settings.camera = url.join("other").expect("a URL").as_str().parse().expect("a camera");
+    let mut pull = start(&settings);
+    pull.waiting().await;
+    pull.stop().await;
+    assert!(connections.load(Ordering::Relaxed) > asked);
+}
+
+/// Names by the hundred, none of which is a camera that answers, are some lines and a number.
+#[tokio::test]
+async fn cameras_of_many_names_that_are_none_are_some_lines() {
+    let log = log();
+    let (url, _) = server(|_| async {}).await;
+    let record = Record { is_made: true, ..Record::default() };
+    for number in 0..100 {
+        let settings = RtspSettings { stream: format!("one-of-many-{number}"), ..quick(url.clone()) };
+        let mut pull = Pull::remembering(fixed(settings), Wishes::default(), false, &record);
+        pull.waiting().await;
+        pull.stop().await;
+    }
+    let lines = log.text();
+    let about = |level: &str| {
+        lines.lines().filter(|line| line.contains("one-of-many-") && line.contains(level)).count()
+    };
+    assert!(about(" WARN ") <= 64 && about("DEBUG ") >= 36, "{} warnings", about(" WARN "));
+    record.memory.sum_up(Instant::now() + Duration::from_secs(120));
+    let sum = log.text();
+    let sum = sum.lines().find(|line| line.contains("more streams that are made when somebody asks"));
+    assert!(sum.is_some_and(|line| line.contains("times=36")), "{sum:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,11 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use sluice::source::rtsp::RtspSettings;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sluice::source::memory::Record;
 use sluice_config::{Fingerprint, Transport};
+use sluice::stream::Wishes;
 use sluice_harness::authority::{Authority, PairFiles};
 use sluice_harness::gstreamer::Camera;
 use sluice_harness::namespace::Namespace;
@@ -13,7 +17,7 @@ use sluice_media::Kind;
 use url::Url;
 
 use crate::server::{SDP, interleaved, request, server, up_to_play, write};
-use crate::{Pull, SPS_NAL, Seen, impatient, quick, with_login};
+use crate::{Pull, SPS_NAL, Seen, fixed, impatient, quick, with_login};
 
 /// A camera that shows a certificate of an authority that nobody trusts.
 fn camera_in_tls(arguments: &[&str]) -> Camera {
@@ -200,7 +204,10 @@ async fn udp_that_brings_nothing_gives_way_to_tcp_and_that_is_remembered() {
     .await;
     let mut settings = quick(url);
     settings.rtsp.data_timeout = Duration::from_secs(4);
-    let mut pull = Pull::start(by(settings, Transport::Auto));
+    let record = Record::default();
+    let settings = by(settings, Transport::Auto);
+    let start = || Pull::remembering(fixed(settings.clone()), Wishes::default(), true, &record);
+    let mut pull = start();
     let began = Instant::now();
     pull.video(1).await;
     println!("a picture by TCP after {:?} of UDP", began.elapsed());
@@ -300,6 +307,11 @@ async fn a_report_before_the_first_packet_and_of_nobody_is_no_harm() {
         report(0, 0x0102_0304),
         vec![b'$', 1, 0, 8, 0x80, 200, 0, 1, 1, 2, 3, 4],
         interleaved(3, 96, b"\x41\x9a\x80\x01"),
+    // A source on demand that rested, or another stream of the same camera.
+    let mut pull = start();
+    pull.video(1).await;
+    assert_eq!(told.recv().await, Some(false), "TCP at once");
+    pull.stop().await;
     ];
     let packets = packets.concat();
     let (url, _) = server(move |stream| {

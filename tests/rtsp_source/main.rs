@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sluice::source::memory::Record;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_config::{Credentials, Rtsp, Transport};
@@ -119,12 +120,23 @@ impl Pull {
 
     /// The same of a stream that somebody watches, or nobody.
     fn watched(settings: watch::Receiver<Vec<RtspSettings>>, wishes: Wishes, is_watched: bool) -> Pull {
+        Pull::remembering(settings, wishes, is_watched, &Record::default())
+    }
+
+    /// The same, of which something may be remembered.
+    fn remembering(
+        settings: watch::Receiver<Vec<RtspSettings>>,
+        wishes: Wishes,
+        is_watched: bool,
+        record: &Record,
+    ) -> Pull {
         let (sender, seen) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(rtsp::run(
             settings,
             Collector(sender, is_watched),
             wishes,
+            record.clone(),
             told(stopped),
             pending(),
         ));

@@ -22,7 +22,7 @@ fn a_minute(lasts: Duration) -> (Vec<Duration>, usize) {
         let failure = Failure::Closed(None);
         let retry_in = pause(&mut backoff, flow.is_steady(), Then::Pause { hopeless: false }, 0.5);
         news += usize::from(journal.is_news(&failure));
-        journal.failed("gate", failure, "closed", retry_in);
+        journal.failed("gate", failure, "closed", retry_in, now);
         pauses.push(retry_in);
         now += retry_in;
     }

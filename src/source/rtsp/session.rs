@@ -54,10 +54,7 @@ impl Session {
             return failure;
         }
         self.end(TEARDOWN_WAIT).await;
-        tracing::info!(
-            stream = settings.stream,
-            "no media by the way that was tried ({failure}); trying the other"
-        );
+        journal.turned(&settings.stream, &failure);
         let failure = self.by_one_way(settings, sink, journal, flow).await;
         self.ways.failed(wanted, &failure, flow);
         failure.after_all_ways()
@@ -100,6 +97,16 @@ impl Session {
     pub(super) fn transcript(&self) -> String {
         self.dialog.transcript()
     }
+    /// Media came by TCP where the way was looked for, or did not; as it was remembered of the same camera.
+    pub(super) fn recall(&mut self, by_tcp: bool) {
+        self.ways.recall(by_tcp);
+    }
+
+    /// Whether TCP is next where the way is looked for.
+    pub(super) fn is_by_tcp(&self) -> bool {
+        self.ways.is_by_tcp()
+    }
+
 
     /// What is known of the camera by now.
     pub(super) fn dialog(&self) -> &Dialog {

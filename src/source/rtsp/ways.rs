@@ -30,6 +30,16 @@ impl Ways {
         self.by_tcp = way == Transport::Udp;
     }
 
+    /// Whether TCP is next where the way is looked for.
+    pub(super) fn is_by_tcp(&self) -> bool {
+        self.by_tcp
+    }
+
+    /// That was found out before, of the same camera.
+    pub(super) fn recall(&mut self, by_tcp: bool) {
+        self.by_tcp = by_tcp;
+    }
+
     /// An attempt has failed that was to find the way, after media as they flowed. Returns whether the other way is to be
     /// tried at once; it is next in any case. UDP that stops soon is as good as none: a firewall may have forgotten it.
     pub(super) fn failed(&mut self, wanted: Transport, failure: &Failure, flow: &Flow) -> bool {
