@@ -2,18 +2,21 @@
 //! for those that do what it would not.
 
 use std::net::UdpSocket;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sluice::source::rtsp::RtspSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sluice::source::memory::Record;
-use sluice_config::{Fingerprint, Transport};
+use sluice::source::rtsp::RtspSettings;
 use sluice::stream::Wishes;
+use sluice_config::{Fingerprint, Transport};
 use sluice_harness::authority::{Authority, PairFiles};
 use sluice_harness::gstreamer::Camera;
 use sluice_harness::namespace::Namespace;
 use sluice_media::Kind;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use url::Url;
 
 use crate::server::{SDP, interleaved, request, server, up_to_play, write};
@@ -150,6 +153,93 @@ async fn a_server_without_tunnels_is_named_with_its_words() {
     }
 }
 
+/// A server that asks who is there when the POST comes, having let the GET in: the POST is made again, with credentials and with the
+/// requests that the first one had. Without any that is said.
+#[tokio::test]
+async fn a_post_that_is_asked_who_is_there_says_it() {
+    for (challenge, scheme) in
+        [("Basic realm=\"x\"", "Basic "), ("Digest realm=\"x\", nonce=\"n\"", "Digest ")]
+    {
+        let requests: Arc<Mutex<Option<UnboundedSender<String>>>> = Arc::default();
+        let posts = Arc::new(Mutex::new(Vec::new()));
+        let (of_server, told) = (requests.clone(), posts.clone());
+        let (url, _) = server(move |stream| {
+            let (requests, posts) = (of_server.clone(), told.clone());
+            async move {
+                let Some(head) = request(&stream).await else { return };
+                if head.method == "GET" {
+                    let (sender, asked) = unbounded_channel();
+                    requests.lock().expect("a lock").replace(sender);
+                    tunnelled(&stream, asked).await;
+                    return;
+                }
+                posts.lock().expect("a lock").push(head.text.clone());
+                if !head.text.contains("Authorization: ") {
+                    let no = format!("HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: {challenge}\r\n\r\n");
+                    write(&stream, no.as_bytes()).await;
+                    return;
+                }
+                let mut coded = Vec::new();
+                while stream.readable().await.is_ok() {
+                    match stream.try_read_buf(&mut coded) {
+                        Ok(0) => return,
+                        Ok(_) => {}
+                        Err(_) => continue,
+                    }
+                    let whole = STANDARD.decode(&coded).ok().filter(|text| text.ends_with(b"\r\n\r\n"));
+                    if let Some(text) = whole {
+                        coded.clear();
+                        let sender = requests.lock().expect("a lock").clone().expect("the GET came first");
+                        let _ = sender.send(String::from_utf8(text).expect("text"));
+                    }
+                }
+            }
+        })
+        .await;
+        let settings = impatient(with_scheme(&url, "rtsp+http"));
+        let mut pull = Pull::start(with_login(settings.clone(), "viewer", "canary-right"));
+        pull.begun().await;
+        pull.video(1).await;
+        pull.stop().await;
+        let posts = posts.lock().expect("a lock").clone();
+        assert!(posts.len() >= 2 && !posts[0].contains("Authorization"), "{posts:?}");
+        assert!(posts[1].contains(&format!("Authorization: {scheme}")), "{posts:?}");
+
+        let mut pull = Pull::start(settings);
+        let (sentence, _) = pull.waiting().await;
+        assert!(
+            sentence.contains("lets nobody into its RTSP through HTTP: it wants credentials"),
+            "{sentence}"
+        );
+        pull.stop().await;
+    }
+}
+
+/// The answers of a camera to the requests of a tunnel, behind its GET, and a picture.
+async fn tunnelled(stream: &TcpStream, mut asked: UnboundedReceiver<String>) {
+    write(stream, b"HTTP/1.0 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\n\r\n").await;
+    while let Some(text) = asked.recv().await {
+        let cseq = text.lines().find_map(|line| line.strip_prefix("CSeq: ")).unwrap_or_default();
+        let head = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n");
+        let answer = match text.split(' ').next().unwrap_or_default() {
+            "DESCRIBE" => {
+                format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len())
+            }
+            "SETUP" => format!("{head}Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"),
+            _ => format!("{head}\r\n"),
+        };
+        write(stream, answer.as_bytes()).await;
+        if text.starts_with("PLAY ") {
+            let packets = [
+                interleaved(1, 96, SPS_NAL),
+                interleaved(2, 96, b"\x65\x88\x80\x01"),
+                interleaved(3, 96, b"\x41\x9a\x80\x01"),
+            ];
+            write(stream, &packets.concat()).await;
+        }
+    }
+}
+
 /// Both ways are tried, and what worked is asked for first when the camera comes back.
 #[tokio::test]
 async fn media_comes_by_the_way_that_works() {
@@ -214,6 +304,11 @@ async fn udp_that_brings_nothing_gives_way_to_tcp_and_that_is_remembered() {
     assert_eq!((told.recv().await, told.recv().await), (Some(true), Some(false)));
     // It is silent, so it is connected again.
     pull.waiting().await;
+    pull.video(1).await;
+    assert_eq!(told.recv().await, Some(false), "TCP at once");
+    pull.stop().await;
+    // A source on demand that rested, or another stream of the same camera.
+    let mut pull = start();
     pull.video(1).await;
     assert_eq!(told.recv().await, Some(false), "TCP at once");
     pull.stop().await;
@@ -307,11 +402,6 @@ async fn a_report_before_the_first_packet_and_of_nobody_is_no_harm() {
         report(0, 0x0102_0304),
         vec![b'$', 1, 0, 8, 0x80, 200, 0, 1, 1, 2, 3, 4],
         interleaved(3, 96, b"\x41\x9a\x80\x01"),
-    // A source on demand that rested, or another stream of the same camera.
-    let mut pull = start();
-    pull.video(1).await;
-    assert_eq!(told.recv().await, Some(false), "TCP at once");
-    pull.stop().await;
     ];
     let packets = packets.concat();
     let (url, _) = server(move |stream| {

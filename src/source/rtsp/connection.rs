@@ -19,6 +19,7 @@ use super::line::Line;
 use super::portions::Portions;
 use super::ports::Ports;
 use super::rhythm::Rest;
+use super::tunnel::PostRefused;
 
 /// How long the executor of this thread may have no turn: it has nothing to do but to hear that the source is to stop, or has
 /// other settings. Longer has that wait; its turn costs a fifth of what a picture does.
@@ -75,6 +76,16 @@ impl Connection {
             portions: Portions::new(now()),
             heard: now(),
         })
+    }
+
+    /// The half of a tunnel that has the requests is refused, and may be let in with credentials.
+    pub(super) async fn sign_in(
+        &mut self,
+        dialog: &mut Dialog,
+        refused: &PostRefused,
+        settings: &RtspSettings,
+    ) -> Result<(), Failure> {
+        self.line.sign_in(dialog, refused, settings.rtsp.request_timeout).await
     }
 
     /// Opens a pair of UDP ports for the packets of section `media`; the even one.

@@ -17,10 +17,11 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::RtspSettings;
+use super::auth::Sent;
 use super::dialog::Dialog;
 use super::failure::Failure;
 use super::tls::{self, Offer};
-use super::tunnel::{Opened, Requests, Tunnel};
+use super::tunnel::{Opened, PostRefused, Requests, Tunnel};
 use sluice_config::Line as Kind;
 
 /// Connections to open one tunnel: the first, and those because of a challenge.
@@ -38,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 pub(super) struct Line {
     stream: Stream,
     /// The way of requests, if it is another one.
-    post: Option<(Box<dyn Duplex>, Requests)>,
+    post: Option<Post>,
     local: SocketAddr,
     peer: IpAddr,
     /// From how many bytes on the kernel says that there are some; of a plain connection.
@@ -69,6 +70,16 @@ impl Stream {
     }
 }
 
+/// The second half of a tunnel.
+struct Post {
+    stream: Box<dyn Duplex>,
+    requests: Requests,
+    /// What is needed for another one where this is refused.
+    place: Place,
+    cookie: u128,
+    sent: Sent,
+}
+
 impl Line {
     /// Resolves the host of the dialog's URL, and connects to it; each step in the time that the settings give.
     pub(super) async fn open(dialog: &mut Dialog, settings: &RtspSettings) -> Result<Line, Failure> {
@@ -81,7 +92,8 @@ impl Line {
         // Both halves go to one address: a name may mean several machines.
         let place = Place { addresses: vec![(peer, place.port()).into()], ..place };
         let (mask, auth) = dialog.tunnel();
-        let mut tunnel = Tunnel::new(&url, auth, rand::random());
+        let cookie = rand::random();
+        let mut tunnel = Tunnel::new(&url, auth, cookie);
         let mut stream = Some(stream.boxed());
         let limit = settings.rtsp.request_timeout;
         for _ in 0..MAX_TRIES {
@@ -109,21 +121,36 @@ impl Line {
                 Opened::More | Opened::Again => {}
                 Opened::No(failure) => return Err(failure),
                 Opened::Yes(rest) => {
-                    let mut post = place.connect().await?.0.boxed();
-                    let head = tunnel.post();
-                    let written = timeout(limit, async {
-                        post.write_all(&head).await?;
-                        post.flush().await
-                    });
-                    let written = written.await.map_err(|_| Failure::TunnelSilent(limit))?;
-                    written.map_err(|error| Failure::Broken(error.to_string()))?;
+                    let post = place.post(&mut tunnel, limit).await?;
+                    let (sent, requests) = (tunnel.sent(), Requests::default());
                     let stream = Stream::Other(Box::new(Behind { rest, stream: get }));
-                    let post = Some((post, Requests::default()));
+                    let post = Some(Post { stream: post, requests, place, cookie, sent });
                     return Ok(Line { stream, post, local, peer, low_water: 1 });
                 }
             }
         }
         Err(Failure::TunnelSilent(limit))
+    }
+
+    /// Answers a POST that was refused because it has to say who is there by another one, with all that the first was given.
+    pub(super) async fn sign_in(
+        &mut self,
+        dialog: &mut Dialog,
+        refused: &PostRefused,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let url = dialog.url().clone();
+        let (mask, auth) = dialog.tunnel();
+        let no_tunnel = || Failure::NoTunnel(mask.quote(refused.to_string().as_bytes()));
+        let Some(post) = self.post.as_mut().filter(|_| refused.asks()) else { return Err(no_tunnel()) };
+        let mut tunnel = Tunnel::new(&url, auth, post.cookie).again(post.sent.clone());
+        tunnel.asked(refused)?;
+        if !post.requests.again() {
+            return Err(no_tunnel());
+        }
+        post.stream = post.place.post(&mut tunnel, limit).await?;
+        post.sent = tunnel.sent();
+        Ok(())
     }
 
     /// Our end.
@@ -138,27 +165,11 @@ impl Line {
 
     /// Writes what there is room for of `output`. Wakes where there was none.
     pub(super) fn write(&mut self, context: &mut Context<'_>, output: &mut BytesMut) -> io::Result<()> {
-        let (stream, output) = match &mut self.post {
-            None => (self.stream.duplex(), output),
-            Some((post, requests)) => {
-                requests.take(output);
-                (&mut **post as &mut dyn Duplex, requests.coded())
-            }
-        };
-        let mut wrote = false;
-        while !output.is_empty() {
-            match Pin::new(&mut *stream).poll_write(context, output) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => output.advance(count),
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => break,
-            }
-            wrote = true;
-        }
-        if wrote && let Poll::Ready(flushed) = Pin::new(&mut *stream).poll_flush(context) {
-            flushed?;
-        }
-        Ok(())
+        let Some(post) = &mut self.post else { return write(self.stream.duplex(), context, output) };
+        post.requests.take(output);
+        let written = write(&mut *post.stream, context, post.requests.coded());
+        // One that is refused may be closed before it was read, and says why all the same.
+        written.map_err(|error| post.refusal(context).map_or(error, io::Error::other))
     }
 
     /// One read into `input`: 0 bytes when the camera has closed it. A read that does not fill its room needs no second one
@@ -168,19 +179,17 @@ impl Line {
         context: &mut Context<'_>,
         input: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        if let Some((post, requests)) = &mut self.post {
-            let mut answer = Vec::with_capacity(ANSWER);
-            // That it is closed means nothing: some servers do so with each answer that they give.
-            if let Poll::Ready(Ok(1..)) = pin!(post.read_buf(&mut answer)).poll(context)
-                && let Some(refusal) = requests.answered(&answer)
-            {
-                return Poll::Ready(Err(io::Error::other(refusal)));
-            }
+        if let Some(refusal) = self.post.as_mut().and_then(|post| post.refusal(context)) {
+            return Poll::Ready(Err(io::Error::other(refusal)));
         }
-        match &mut self.stream {
+        let read = match &mut self.stream {
             Stream::Plain(stream) => pin!(stream.read_buf(input)).poll(context),
             Stream::Other(stream) => pin!(stream.read_buf(input)).poll(context),
+        };
+        if let (Poll::Ready(Ok(1..)), Some(post)) = (&read, &mut self.post) {
+            post.requests.heard();
         }
+        read
     }
 
     /// Lets what comes lie until so many bytes did, or something ended the connection, for `limit` at most; on a plain
@@ -214,6 +223,38 @@ impl Line {
             Stream::Other(_) => Ok(None),
         }
     }
+}
+
+impl Post {
+    /// Why it is refused, if it is. That it is closed means nothing: some servers do so with each answer that they give.
+    fn refusal(&mut self, context: &mut Context<'_>) -> Option<PostRefused> {
+        let mut answer = Vec::with_capacity(ANSWER);
+        while let Poll::Ready(Ok(1..)) = pin!(self.stream.read_buf(&mut answer)).poll(context) {
+            if let Some(refusal) = self.requests.answered(&answer) {
+                return Some(refusal);
+            }
+            answer.clear();
+        }
+        None
+    }
+}
+
+/// Writes what there is room for.
+fn write(stream: &mut dyn Duplex, context: &mut Context<'_>, output: &mut BytesMut) -> io::Result<()> {
+    let mut wrote = false;
+    while !output.is_empty() {
+        match Pin::new(&mut *stream).poll_write(context, output) {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(count)) => output.advance(count),
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => break,
+        }
+        wrote = true;
+    }
+    if wrote && let Poll::Ready(flushed) = Pin::new(&mut *stream).poll_flush(context) {
+        flushed?;
+    }
+    Ok(())
 }
 
 /// Where a camera is.
@@ -251,6 +292,19 @@ impl Place {
         }
         let host = url.host().ok_or_else(|| Failure::NoName("there is none".to_owned()))?.to_owned();
         Ok(Place { addresses, host, kind, limit, fingerprint: settings.rtsp.fingerprint })
+    }
+
+    /// Opens the second half of a tunnel.
+    async fn post(&self, tunnel: &mut Tunnel<'_>, limit: Duration) -> Result<Box<dyn Duplex>, Failure> {
+        let mut post = self.connect().await?.0.boxed();
+        let head = tunnel.post();
+        let written = timeout(limit, async {
+            post.write_all(&head).await?;
+            post.flush().await
+        });
+        let written = written.await.map_err(|_| Failure::TunnelSilent(limit))?;
+        written.map_err(|error| Failure::Broken(error.to_string()))?;
+        Ok(post)
     }
 
     fn port(&self) -> u16 {

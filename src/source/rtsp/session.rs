@@ -184,16 +184,19 @@ impl Session {
                     None
                 }
                 Ok(Arrival::Closed) => Some(self.dialog.handle_close()),
-                Err(error) if error.get_ref().is_some_and(|inner| inner.is::<PostRefused>()) => {
-                    return Failure::NoTunnel(self.dialog.mask().quote(error.to_string().as_bytes()));
-                }
-                Err(error) => Some(match self.dialog.handle_close() {
-                    // TLS that ends without a farewell is closed, too.
-                    Event::Failed(Failure::Closed(None)) if error.kind() != ErrorKind::UnexpectedEof => {
-                        Event::Failed(Failure::Broken(error.to_string()))
-                    }
-                    event => event,
-                }),
+                Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<PostRefused>()) {
+                    Some(refused) => match connection.sign_in(&mut self.dialog, refused, settings).await {
+                        Ok(()) => None,
+                        Err(failure) => return failure,
+                    },
+                    None => Some(match self.dialog.handle_close() {
+                        // TLS that ends without a farewell is closed, too.
+                        Event::Failed(Failure::Closed(None)) if error.kind() != ErrorKind::UnexpectedEof => {
+                            Event::Failed(Failure::Broken(error.to_string()))
+                        }
+                        event => event,
+                    }),
+                },
             };
             // One read may bring many packets. Deadlines are looked at whatever came: a flood is no sign of life.
             loop {

@@ -19,7 +19,10 @@ use super::wire::MAX_HEAD;
 const POST_LENGTH: u32 = 1 << 30;
 
 /// Bytes of an answer to the POST that are looked at. Most servers send none.
-const POST_ANSWER: usize = 1 << 10;
+const POST_ANSWER: usize = 4 << 10;
+
+/// Bytes of requests that are kept for a second POST, until something comes behind the GET: more than the first one has.
+const MAX_KEPT: usize = 8 << 10;
 
 /// The two halves of a tunnel to one place, before it stands.
 pub(super) struct Tunnel<'a> {
@@ -63,6 +66,28 @@ impl<'a> Tunnel<'a> {
     pub(super) fn get(&mut self) -> Vec<u8> {
         let head = self.head(Method::Get);
         [&head[..], b"Accept: application/x-rtsp-tunnelled\r\n\r\n"].concat()
+    }
+
+    /// The same, with what was sent with its POST, which is refused.
+    pub(super) fn again(self, sent: Sent) -> Tunnel<'a> {
+        Tunnel { sent, ..self }
+    }
+
+    /// Judges a refusal of the POST that asks who is there.
+    ///
+    /// # Errors
+    ///
+    /// Another POST will not be let in either.
+    pub(super) fn asked(&mut self, refused: &PostRefused) -> Result<(), Failure> {
+        match self.auth.handle_refusal(&read_head(&refused.head).headers, &mut self.sent) {
+            Verdict::Again => Ok(()),
+            verdict => Err(Failure::TunnelSignIn(verdict)),
+        }
+    }
+
+    /// What went out with the last of either.
+    pub(super) fn sent(&self) -> Sent {
+        self.sent.clone()
     }
 
     /// The head of the POST, whose body the requests are.
@@ -116,14 +141,33 @@ fn no_tunnel(said: &[u8], mask: &Mask) -> Failure {
 
 /// The server took the GET and refused the POST, in its words.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct PostRefused(String);
+#[error("{said}")]
+pub(super) struct PostRefused {
+    said: String,
+    head: Vec<u8>,
+    asks: bool,
+}
+
+impl PostRefused {
+    /// Whether it asks who is there.
+    pub(super) fn asks(&self) -> bool {
+        self.asks
+    }
+}
 
 /// The way of requests once the tunnel stands: what waits to be sent, and what the POST is answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     coded: BytesMut,
+    /// All that the POST was given, as long as it may have to be given to another.
+    kept: Option<BytesMut>,
     answer: Vec<u8>,
+}
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests { coded: BytesMut::new(), kept: Some(BytesMut::new()), answer: Vec::new() }
+    }
 }
 
 impl Requests {
@@ -132,6 +176,10 @@ impl Requests {
         if !output.is_empty() {
             let coded = STANDARD.encode(&output[..]);
             self.coded.extend_from_slice(coded.as_bytes());
+            self.kept = self.kept.take().filter(|kept| kept.len() + coded.len() <= MAX_KEPT);
+            if let Some(kept) = &mut self.kept {
+                kept.extend_from_slice(coded.as_bytes());
+            }
             output.clear();
         }
     }
@@ -141,19 +189,35 @@ impl Requests {
         &mut self.coded
     }
 
-    /// Takes what came behind the POST: a refusal in the server's words, if it is one.
+    /// Something came behind the GET: the POST is taken.
+    pub(super) fn heard(&mut self) {
+        self.kept = None;
+    }
+
+    /// Begins anew with another POST; whether nothing is missing then.
+    pub(super) fn again(&mut self) -> bool {
+        self.answer.clear();
+        self.kept.clone().map(|kept| self.coded = kept).is_some()
+    }
+
+    /// Takes what came behind the POST: a refusal in the server's words, if it is one. Of one that asks who is there the whole
+    /// head is waited for.
     pub(super) fn answered(&mut self, bytes: &[u8]) -> Option<PostRefused> {
         let room = POST_ANSWER.saturating_sub(self.answer.len());
         self.answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let end = self.answer.iter().position(|byte| *byte == b'\n')?;
         let line = &self.answer[..end];
-        match read_head(line).start {
-            Start::Response(100..=299) | Start::Request(_) => None,
-            _ => {
-                let said = String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).collect();
-                Some(PostRefused(said))
-            }
+        let asks = match read_head(line).start {
+            Start::Response(100..=299) | Start::Request(_) => return None,
+            Start::Response(401) => true,
+            _ => false,
+        };
+        let is_whole = self.answer.windows(4).any(|four| four == b"\r\n\r\n");
+        if asks && !is_whole && self.answer.len() < POST_ANSWER {
+            return None;
         }
+        let said = String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).collect();
+        Some(PostRefused { said, head: self.answer.clone(), asks })
     }
 }
 

@@ -83,3 +83,32 @@ fn requests_are_coded_one_by_one_and_a_refusal_of_the_post_is_told() {
     assert_eq!(refused.as_deref(), Some("HTTP/1.0 403 Forbidden"));
     assert_eq!(Requests::default().answered(b"HTTP/1.1 100 Continue\r\n"), None);
 }
+
+#[test]
+fn a_post_that_is_asked_who_is_there_is_made_again_with_all_that_it_had() {
+    let mut settings = settings("rtsp+http://192.0.2.9/main");
+    settings.camera.credentials = Some(Credentials { username: "u".to_owned(), password: "canary".into() });
+    let mut auth = Authenticator::new(settings.camera.credentials.clone(), 1);
+    let mut tunnel = Tunnel::new(&settings.camera.url, &mut auth, 7);
+    assert!(!text(&tunnel.post()).contains("Authorization"));
+    let mut requests = Requests::default();
+    requests.take(&mut BytesMut::from(&b"DESCRIBE x RTSP/1.0\r\n\r\n"[..]));
+    let all = requests.coded().split();
+    // Its head comes in pieces.
+    assert_eq!(
+        requests.answered(b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\","),
+        None
+    );
+    let refused = requests.answered(b" nonce=\"n2\"\r\n\r\n").expect("refused");
+    assert!(refused.asks());
+    tunnel.asked(&refused).expect("there are credentials");
+    let post = text(&tunnel.post());
+    assert!(post.contains("Authorization: Digest ") && post.contains("nonce=\"n2\""), "{post}");
+    assert!(requests.again() && requests.coded()[..] == all[..]);
+    // The same again: they are wrong.
+    let failed = tunnel.asked(&refused);
+    assert!(matches!(failed, Err(Failure::TunnelSignIn(Verdict::Wrong))), "{failed:?}");
+    // Once the server has answered a request nothing is kept.
+    requests.heard();
+    assert!(!requests.again());
+}
