@@ -18,6 +18,8 @@ pub struct StreamCounters {
     pub ingress_lost: Cell,
     /// Times the source began anew within its session.
     pub ingress_restarts: Cell,
+    /// Times that another way of media was taken than the one that was tried.
+    pub ingress_turns: Cell,
     /// Times that timestamps of audio or video jumped within a session.
     pub ingress_jumps: Cell,
     /// NAL units left out because they are malformed.

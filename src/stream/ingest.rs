@@ -446,6 +446,10 @@ impl Sink for Ingest {
         self.explain();
     }
 
+    fn turned(&mut self) {
+        self.layer.counters.ingress_turns.add(1);
+    }
+
     fn restarted(&mut self) {
         self.layer.counters.ingress_restarts.add(1);
     }

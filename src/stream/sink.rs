@@ -36,6 +36,8 @@ pub trait Sink: Send {
     /// The source began anew within its session: another SSRC, or packet numbers that have nothing to do with those
     /// before.
     fn restarted(&mut self);
+    /// Another way of media is taken than the one that was tried, which brought none or lost too much.
+    fn turned(&mut self) {}
     /// Whether somebody sees what comes as it comes.
     fn is_watched(&self) -> bool;
 }
@@ -80,6 +82,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn restarted(&mut self) {
         S::restarted(self);
+    }
+
+    fn turned(&mut self) {
+        S::turned(self);
     }
 
     fn is_watched(&self) -> bool {

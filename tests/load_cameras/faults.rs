@@ -63,6 +63,22 @@ fn garbage_ends_no_session() {
     }
 }
 
+/// A line that loses a third of what comes by UDP, where TCP may be taken instead.
+#[test]
+fn udp_that_loses_much_gives_way_to_tcp_and_is_said_with_figures() {
+    let arguments = ["--set", "rtsp.transport=auto", "--set", "rtsp.data_timeout=30s"];
+    let (_cameras, sluice) = bad_and_good(&["--udp-loss", "33%"], &arguments);
+    wait_for_sentence(&sluice, "too much is lost by the way of media that was taken (loses 3");
+    wait_for_figure(&sluice, "ingress_transport_changes_total", "cam1", 1.0);
+    let lost = figure(&sluice, "ingress_packets_lost_total", "cam1");
+    let keyframes = figure(&sluice, "keyframes_total", "cam1");
+    wait_for_figure(&sluice, "keyframes_total", "cam1", keyframes + 3.0);
+    assert_eq!(figure(&sluice, "ingress_packets_lost_total", "cam1"), lost, "nothing is lost by TCP");
+    assert_eq!(sluice.log().matches("too much is lost").count(), 1, "{}", sluice.log());
+    assert_eq!(figure(&sluice, "ingress_transport_changes_total", "cam2"), 0.0);
+    assert_undisturbed(&sluice, "cam2");
+}
+
 #[test]
 fn a_clock_that_jumps_is_not_seen_by_viewers() {
     let (cameras, sluice) = bad_and_good(&["--timestamp-jump=1s"], &[]);

@@ -15,11 +15,16 @@ use crate::stream::{Cause, Layer, Registry, Ring, SourceState, Status, Stream, T
 type ReadLayer = fn(&Layer) -> &Cell;
 
 /// Counters of a layer: name without `_total`, help, what to read.
-const COUNTERS: [(&str, &str, ReadLayer); 11] = [
+const COUNTERS: [(&str, &str, ReadLayer); 12] = [
     ("stream_ingress_packets_lost", "Packets lost before they reached us", |s| &s.counters.ingress_lost),
     ("stream_ingress_restarts", "Times that packet numbers or SSRC of the source began anew", |s| {
         &s.counters.ingress_restarts
     }),
+    (
+        "stream_ingress_transport_changes",
+        "Times that the other way of media was taken (rtsp.transport = \"auto\")",
+        |s| &s.counters.ingress_turns,
+    ),
     ("stream_ingress_invalid_frames", "Frames that could not be packetized", |s| &s.counters.ingress_invalid),
     ("stream_ingress_timestamp_jumps", "Times that timestamps of the source jumped within a session", |s| {
         &s.counters.ingress_jumps

@@ -11,6 +11,7 @@ use sluice_media::VideoCodec;
 use thiserror::Error;
 
 use super::auth::Verdict;
+use super::losses::Heavy;
 use super::message::Method;
 use super::silence::Silence;
 use super::wire::{MAX_BODY, MAX_HEAD, TooLarge};
@@ -117,6 +118,9 @@ pub(super) enum Failure {
     #[error("sent no {what} for {secs} s{hint}", secs = .limit.as_secs_f32(),
         hint = .silence.hint(*.transport))]
     Silent { what: &'static str, limit: Duration, transport: Transport, silence: Silence },
+    #[error("loses {} of 100 packets by UDP ({} of {} in {} s): set its rtsp_transport to tcp",
+        (.0.lost * 100).div_ceil(.0.expected.max(1)), .0.lost, .0.expected, .0.time.as_secs())]
+    Lossy(Heavy),
     #[error(
         "sends {comes}, and its session description says {announced}: set its codec anew, or restart it",
         comes = .comes.encoding_name(), announced = .announced.encoding_name()
@@ -257,7 +261,7 @@ impl Failure {
             | Failure::Closed(_)
             | Failure::TornDown
             | Failure::Broken(_) => Cause::Broken,
-            Failure::Silent { .. } => Cause::Broken,
+            Failure::Silent { .. } | Failure::Lossy(_) => Cause::Broken,
             Failure::Refused(refusal) => refusal.cause(),
             Failure::NoDescription(_)
             | Failure::Redirected(_)
@@ -320,6 +324,7 @@ impl Failure {
             | Failure::NoGroup(_)
             | Failure::OnlyMulticast(_)
             | Failure::NoPorts(_)
+            | Failure::Lossy(_)
             | Failure::Silent { silence: Silence::Nothing | Silence::Elsewhere(_), .. } => true,
             Failure::NoAnswerTo { request, .. }
             | Failure::OnlyInterim { request, .. }
@@ -337,6 +342,11 @@ impl Failure {
     /// Whether no picture comes by UDP, whatever else does.
     pub(super) fn is_silence_by_udp(&self) -> bool {
         matches!(self, Failure::Silent { transport: Transport::Udp, silence, .. } if *silence != Silence::Ended)
+    }
+
+    /// Whether so much is lost by UDP that another way is better.
+    pub(super) fn is_loss(&self) -> bool {
+        matches!(self, Failure::Lossy(_))
     }
 
     /// What it means where every way was tried.

@@ -318,7 +318,10 @@ impl Journal {
 
     /// The other way of media is tried at once.
     fn turned(&self, stream: &str, failure: &Failure) {
-        let why = "no media by the way that was tried";
+        let why = match failure.is_loss() {
+            true => "too much is lost by the way of media that was taken",
+            false => "no media by the way that was tried",
+        };
         if self.is_due(now()) {
             info!(stream, "{why} ({failure}); trying the other");
         } else {

@@ -18,7 +18,7 @@ use super::doubt::Doubt;
 use super::failure::Failure;
 use super::flow::Flow;
 use super::formats::{Choice, Offer, choose};
-use super::losses::Losses;
+use super::losses::{Losses, Watch};
 use super::numbers::Numbers;
 use super::oddities::Oddities;
 use super::order::Ordered;
@@ -47,6 +47,8 @@ pub(super) struct Reader<'a, S> {
     sound: Option<Units>,
     units: Vec<AccessUnit>,
     losses: Losses,
+    /// Where TCP may be taken for what UDP loses.
+    watch: Option<Watch>,
     oddities: Oddities,
     numbers: Numbers,
     rhythm: Rhythm,
@@ -92,6 +94,7 @@ impl<'a, S: Sink> Reader<'a, S> {
             sound: None,
             units: Vec::new(),
             losses: Losses::new(settings.rtsp.transport),
+            watch: None,
             oddities: Oddities::default(),
             numbers: Numbers::default(),
             rhythm: Rhythm::default(),
@@ -115,6 +118,11 @@ impl<'a, S: Sink> Reader<'a, S> {
     /// There is another way, if nothing comes.
     pub(super) fn hurry(&mut self) {
         self.first = self.first.min(HURRY);
+    }
+
+    /// There is a way by which nothing is lost, if much is by this one.
+    pub(super) fn mind_loss(&mut self) {
+        self.watch = Some(Watch::default());
     }
 
     /// How long it may be silent.
@@ -159,6 +167,7 @@ impl<'a, S: Sink> Reader<'a, S> {
         self.routes = tracks.iter().map(route).collect();
         if tracks.iter().all(|track| track.port.is_none()) {
             self.losses = Losses::new(Transport::Tcp);
+            self.watch = None;
         }
     }
 
@@ -266,6 +275,9 @@ impl<'a, S: Sink> Reader<'a, S> {
         }
         if packet.lost > 0 {
             self.sink.lost(u64::from(packet.lost));
+        }
+        if let Some(heavy) = self.watch.as_mut().and_then(|watch| watch.count(packet.lost, packet.received)) {
+            return Err(Failure::Lossy(heavy));
         }
         if packet.restarted {
             self.restarts += 1;

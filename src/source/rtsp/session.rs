@@ -39,7 +39,8 @@ impl Session {
         Session { dialog, connection: None, asking, ways: Ways::default() }
     }
 
-    /// Makes one attempt; where the way of media is to be found out and none came, a second one by the other way. Dropping
+    /// Makes one attempt; where the way of media is to be found out, and none came or too much was lost, a second one by the
+    /// other way. Dropping
     /// the future leaves the session to [`Session::end`].
     pub(super) async fn attempt(
         &mut self,
@@ -55,6 +56,9 @@ impl Session {
         }
         self.end(TEARDOWN_WAIT).await;
         journal.turned(&settings.stream, &failure);
+        sink.turned();
+        // What came by the way that is left says nothing about the other.
+        *flow = Flow::default();
         let failure = self.by_one_way(settings, sink, journal, flow).await;
         self.ways.failed(wanted, &failure, flow);
         failure.after_all_ways()
@@ -76,6 +80,9 @@ impl Session {
         let mut reader = Reader::new(&settings, sink, journal, flow);
         if wanted == Transport::Auto && transport == Transport::Udp {
             reader.hurry();
+            if self.ways.minds_loss() {
+                reader.mind_loss();
+            }
             self.dialog.allow_tcp();
         }
         let failure = match self.connect(&settings).await {
@@ -93,10 +100,6 @@ impl Session {
         self.dialog.take(rtsp);
     }
 
-    /// What was said in the last attempt.
-    pub(super) fn transcript(&self) -> String {
-        self.dialog.transcript()
-    }
     /// Media came by TCP where the way was looked for, or did not; as it was remembered of the same camera.
     pub(super) fn recall(&mut self, by_tcp: bool) {
         self.ways.recall(by_tcp);
@@ -107,6 +110,10 @@ impl Session {
         self.ways.is_by_tcp()
     }
 
+    /// What was said in the last attempt.
+    pub(super) fn transcript(&self) -> String {
+        self.dialog.transcript()
+    }
 
     /// What is known of the camera by now.
     pub(super) fn dialog(&self) -> &Dialog {

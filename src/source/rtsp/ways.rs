@@ -1,6 +1,7 @@
 //! By which way media is asked for, where that is to be found out (`rtsp.transport = "auto"`).
 //!
-//! Owns what is remembered of a camera: the way that brought media last. Never knows a packet.
+//! Owns what is remembered of a camera: the way that brought media last. It is stayed with until it brings none: UDP is not
+//! tried again because TCP loses nothing. Never knows a packet.
 
 use sluice_config::Transport;
 
@@ -12,6 +13,10 @@ use super::flow::Flow;
 pub(super) struct Ways {
     /// Where it is looked for, TCP is next.
     by_tcp: bool,
+    /// Because too much is lost by UDP.
+    lossy: bool,
+    /// TCP was tried for that, and brings nothing: what is lost by UDP is borne.
+    bears: bool,
 }
 
 impl Ways {
@@ -25,11 +30,6 @@ impl Ways {
         }
     }
 
-    /// The camera does not take this way, and went on by the other.
-    pub(super) fn refused(&mut self, way: Transport) {
-        self.by_tcp = way == Transport::Udp;
-    }
-
     /// Whether TCP is next where the way is looked for.
     pub(super) fn is_by_tcp(&self) -> bool {
         self.by_tcp
@@ -40,11 +40,26 @@ impl Ways {
         self.by_tcp = by_tcp;
     }
 
+    /// Whether UDP is to give way to TCP where too much is lost.
+    pub(super) fn minds_loss(&self) -> bool {
+        !self.bears
+    }
+
+    /// The camera does not take this way, and went on by the other.
+    pub(super) fn refused(&mut self, way: Transport) {
+        self.by_tcp = way == Transport::Udp;
+    }
+
     /// An attempt has failed that was to find the way, after media as they flowed. Returns whether the other way is to be
     /// tried at once; it is next in any case. UDP that stops soon is as good as none: a firewall may have forgotten it.
     pub(super) fn failed(&mut self, wanted: Transport, failure: &Failure, flow: &Flow) -> bool {
-        let no_media = flow.until().is_none() || (failure.is_silence_by_udp() && !flow.is_steady());
+        let no_media =
+            flow.until().is_none() || (failure.is_silence_by_udp() && !flow.is_steady()) || failure.is_loss();
         let other = wanted == Transport::Auto && no_media && failure.is_of_transport();
+        if other {
+            self.bears |= self.lossy;
+            self.lossy = failure.is_loss();
+        }
         self.by_tcp ^= other;
         other
     }
@@ -55,6 +70,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::super::failure::Refusal;
+    use super::super::losses::Heavy;
     use super::super::message::Method;
     use super::super::silence::Silence;
     use super::*;
@@ -127,6 +143,25 @@ mod tests {
         ] {
             assert!(!Ways::default().failed(Transport::Auto, &failure, &Flow::default()), "{failure}");
         }
+    }
+
+    #[test]
+    fn udp_that_loses_much_gives_way_once_and_is_borne_where_tcp_brings_nothing() {
+        let lossy = || Failure::Lossy(Heavy { lost: 812, expected: 2_460, time: Duration::from_secs(6) });
+        assert_eq!(
+            lossy().to_string(),
+            "loses 34 of 100 packets by UDP (812 of 2460 in 6 s): set its rtsp_transport to tcp"
+        );
+        let mut ways = Ways::default();
+        assert!(ways.minds_loss() && ways.failed(Transport::Auto, &lossy(), &flowed(60)), "it flowed");
+        assert_eq!(ways.next(Transport::Auto, false), Transport::Tcp);
+        // TCP plays and breaks: it is stayed with.
+        assert!(!ways.failed(Transport::Auto, &Failure::Closed(None), &flowed(60)));
+        assert_eq!((ways.next(Transport::Auto, false), ways.minds_loss()), (Transport::Tcp, true));
+        // One day it is refused: UDP again, and whatever it loses.
+        assert!(ways.failed(Transport::Auto, &refused(Method::Setup, 461), &Flow::default()));
+        assert_eq!((ways.next(Transport::Auto, false), ways.minds_loss()), (Transport::Udp, false));
+        assert!(!ways.failed(Transport::Udp, &lossy(), &flowed(60)), "UDP was chosen");
     }
 
     #[test]
