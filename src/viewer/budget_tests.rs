@@ -53,6 +53,17 @@ fn what_was_spent_comes_back_after_the_window() {
 }
 
 #[test]
+fn nobody_is_sent_again_a_share_of_what_does_not_come_through() {
+    let now = start();
+    let mut budget = Budget::new(now);
+    budget.carries(Some(RATE as u32 / 2));
+    assert_eq!(budget.left(now, RATE), 187_500);
+    assert_eq!(budget.replay(now, Replay { bytes: 200_000, ..replay(1) }, RATE), KeyframeAnswer::Awaited);
+    budget.carries(Some(RATE as u32 * 2));
+    assert_eq!(budget.left(now, RATE), 375_000, "nor of more than there is");
+}
+
+#[test]
 fn a_group_of_pictures_is_replayed_once() {
     let now = start();
     let mut budget = Budget::new(now);

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use sluice::track::Recent;
 use sluice_harness::camera::FRAME;
 use sluice_harness::client::{Behaviour, Packet};
-use sluice_harness::link::Link;
+use sluice_harness::link::{Link, Narrow};
 use sluice_harness::terms::RECENT;
 use sluice_harness::world::World;
 use sluice_media::AudioCodec;
@@ -268,4 +268,27 @@ fn a_layer_of_another_codec_is_not_gone_over_to() {
     let newest = pictures(&world).last().expect("pictures").at;
     assert!(world.now - newest < 3 * FRAME, "it goes on where it was");
     judge(&world);
+}
+
+#[test]
+fn a_viewer_whose_line_is_narrow_goes_over_within_a_group() {
+    let second = Duration::from_secs(1);
+    let mut world = watching(68, Link::GOOD);
+    let lately = world.books.bytes[&0].iter().filter(|(at, _)| *at + second * 2 > world.now);
+    let rate = lately.map(|(_, bytes)| *bytes as f64).sum::<f64>() / 2.0;
+    world.links[0].narrow = Some(Narrow { rate: rate * 0.5, queue: Duration::from_millis(300) });
+    world.run(second * 20);
+    assert!(world.counters.thinned_superseded.get() > 100, "it is limited");
+    for camera in [LOW, HIGH, LOW] {
+        let chose = world.now;
+        world.choose(0, camera);
+        world.run(second * 12);
+        let (last, since) = *seen(&world).last().expect("pictures");
+        assert_eq!(last, camera);
+        // Half of what comes through is too late to be of the new layer, and groups are two seconds.
+        assert!(since - chose < second * 5, "after {:?}", since - chose);
+    }
+    world.links[0].narrow = None;
+    world.run(second * 40);
+    assert_eq!(judge(&world), 3);
 }
