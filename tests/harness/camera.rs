@@ -27,6 +27,8 @@ pub struct Camera {
     pub layer: u8,
     /// Whether it brings nothing.
     pub away: bool,
+    /// Whether it plays again with its next picture.
+    pub returns: bool,
     /// Whether trains go to the shard.
     pub sent: bool,
     /// Whether anybody is sent it there.
@@ -43,10 +45,16 @@ pub struct Camera {
     pub frames: Vec<Vec<Bytes>>,
     /// Frames, with their sound, that will not reach the shard: its queue was full.
     pub withheld: u32,
+    /// Pictures that will be lost on their way from the camera.
+    pub lost: u32,
+    /// Whether any was lost before the next one.
+    after_gap: bool,
     /// Frames from one keyframe to the next.
     pub group: u64,
     /// Whether somebody needs a keyframe sooner.
     pub keyframe: KeyframeRequest,
+    /// Frames until the next one.
+    until_keyframe: u64,
     video: VideoPacketizer,
     sound: AudioPacketizer,
     started: Instant,
@@ -59,6 +67,7 @@ impl Camera {
             stream,
             layer: 0,
             away: false,
+            returns: false,
             sent: false,
             watched: Watched::default(),
             next_frame: now,
@@ -67,8 +76,11 @@ impl Camera {
             recent: Recent::new(limits),
             frames: Vec::new(),
             withheld: 0,
+            lost: 0,
+            after_gap: false,
             group: GOP,
             keyframe: KeyframeRequest::default(),
+            until_keyframe: 0,
             video: VideoPacketizer::new(VideoCodec::H264, 7_000),
             sound: AudioPacketizer::new(audio, 9_000),
             started: now,
@@ -86,10 +98,20 @@ impl Camera {
         self.sound = AudioPacketizer::new(codec, 9_000);
     }
 
-    /// The source comes back with H.265, at a keyframe.
-    pub fn change_video(&mut self) {
-        self.video.restart(VideoCodec::H265);
-        self.frames.clear();
+    /// The source comes back with another video codec, at a keyframe.
+    pub fn change_video(&mut self, codec: VideoCodec) {
+        self.video.restart(codec);
+        self.until_keyframe = 0;
+    }
+
+    /// Of its pictures.
+    pub fn video_codec(&self) -> VideoCodec {
+        self.video.codec()
+    }
+
+    /// The source comes back: it plays with its next picture, a keyframe.
+    pub fn come_back(&mut self) {
+        (self.returns, self.until_keyframe) = (self.away, 0);
     }
 
     /// Whether what it made just now does not reach the shard.
@@ -117,7 +139,8 @@ impl Camera {
     pub fn poll(&mut self, random: &mut StdRng) -> Vec<Arc<Train>> {
         let (now, number) = (self.next_frame, self.frames.len() as u64);
         self.next_frame += FRAME;
-        let keyframe = number.is_multiple_of(self.group);
+        let keyframe = self.until_keyframe == 0;
+        self.until_keyframe = if keyframe { self.group } else { self.until_keyframe } - 1;
         let nals = if self.video.codec() == VideoCodec::H265 {
             let slice = sample::h265_slice(keyframe, self.payload(5_000, random));
             let sets = H265_SETS.into_iter().filter(|_| keyframe).map(Bytes::from_static);
@@ -132,8 +155,14 @@ impl Camera {
         };
         self.frames.push(nals.clone());
         let timestamp = ((now - self.started).as_micros() * 9 / 100) as i64;
-        let unit = AccessUnit { nals, timestamp, received: now, after_gap: false };
-        let mut trains = self.video.packetize(unit).expect("a sound picture");
+        let mut trains = Vec::new();
+        if self.lost > 0 {
+            (self.lost, self.after_gap) = (self.lost - 1, true);
+        } else {
+            let after_gap = std::mem::take(&mut self.after_gap);
+            let unit = AccessUnit { nals, timestamp, received: now, after_gap };
+            trains = self.video.packetize(unit).expect("a sound picture");
+        }
         trains.iter().for_each(|train| assert!(self.recent.push(train.clone())));
         for part in (0..2).filter(|_| self.layer == 0) {
             let rate = i64::from(self.audio.clock_rate());

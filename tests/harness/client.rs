@@ -65,6 +65,8 @@ pub struct Packet {
     pub sequence: u64,
     /// Its RTP timestamp.
     pub timestamp: u32,
+    /// Whether it ends its picture.
+    pub marker: bool,
     /// When it was captured, of a packet that says so.
     pub captured: Option<AbsCaptureTime>,
     /// Its RTP payload.
@@ -299,6 +301,7 @@ impl Client {
                 payload_type: *packet.header.payload_type,
                 sequence: *packet.seq_no,
                 timestamp: packet.header.timestamp,
+                marker: packet.header.marker,
                 captured: packet.header.ext_vals.abs_capture_time,
                 payload: packet.payload,
             }),

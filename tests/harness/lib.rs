@@ -4,7 +4,8 @@
 //! [`server`] and [`load`] are what runs, [`player`] and [`viewers`] watch, [`cameras`] and [`gstreamer`] are watched,
 //! [`authority`] vouches for servers with TLS, [`page`] is a real browser and [`namespace`] its network, [`prometheus`] reads
 //! metrics. None of them may show the password of the [`canary`]. **The core in virtual time**, without a kernel: [`world`]
-//! proves what a shard does on bad lines, [`rig`] measures what it costs, [`oracle`] says what sealed bytes must be.
+//! proves what a shard does on bad lines, [`eye`] says what a player shows of it, [`rig`] measures what it
+//! costs, [`oracle`] says what sealed bytes must be.
 //! Both have one [`client`], and cameras of one [`sample`].
 //!
 //! A package that depends on the program is not told where its binary is: every test target that runs it says so once,
@@ -22,6 +23,7 @@ pub mod camera;
 pub mod cameras;
 pub mod canary;
 pub mod client;
+pub mod eye;
 pub mod gstreamer;
 pub mod http;
 pub mod link;

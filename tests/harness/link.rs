@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
+/// How late a datagram comes that others overtake.
+const OVERTAKEN: Duration = Duration::from_millis(30);
+
 /// What happens to datagrams, the same in both directions.
 #[derive(Debug, Clone, Copy)]
 pub struct Link {
@@ -19,8 +22,14 @@ pub struct Link {
     pub jitter: Duration,
     /// Part of datagrams that vanish.
     pub loss: f64,
+    /// What vanishes in bursts beside that.
+    pub bursts: Option<Bursts>,
+    /// Part of datagrams that others overtake.
+    pub reorder: f64,
     /// Part of datagrams that come twice.
     pub duplicate: f64,
+    /// UDP payload of a datagram at the most: a larger one vanishes.
+    pub largest: usize,
     /// Nothing passes.
     pub down: bool,
     /// Of the way to the client, if it is narrow.
@@ -42,7 +51,10 @@ impl Link {
         delay: Duration::from_millis(10),
         jitter: Duration::ZERO,
         loss: 0.0,
+        bursts: None,
+        reorder: 0.0,
         duplicate: 0.0,
+        largest: usize::MAX,
         down: false,
         narrow: None,
     };
@@ -52,14 +64,50 @@ impl Link {
         Link { loss, jitter: Duration::from_millis(3), duplicate: 0.01, ..Link::GOOD }
     }
 
-    /// When the copies of one datagram arrive, sent at `now`: none, one or two.
-    pub fn arrivals(&self, now: Instant, random: &mut StdRng) -> impl Iterator<Item = Instant> {
-        let lost = self.down || random.random_bool(self.loss);
+    /// When the copies of one datagram of `bytes` arrive, sent at `now`: none, one or two.
+    pub fn arrivals(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        random: &mut StdRng,
+    ) -> impl Iterator<Item = Instant> {
+        let bursts = self.bursts.as_mut().is_some_and(|bursts| bursts.lose(random));
+        let lost = self.down || bytes > self.largest || bursts || random.random_bool(self.loss);
         let copies = if lost { 0 } else { 1 + usize::from(random.random_bool(self.duplicate)) };
+        let overtaken = self.reorder > 0.0 && random.random_bool(self.reorder);
+        let delay = self.delay + if overtaken { OVERTAKEN } else { Duration::ZERO };
         let mut one =
-            || now + self.delay + self.jitter.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
+            || now + delay + self.jitter.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
         let times = [one(), one()];
         times.into_iter().take(copies)
+    }
+}
+
+/// A line that is good for a while and then bad for a while (E. N. Gilbert, "Capacity of a Burst-Noise Channel", 1960; with
+/// a loss of less than all in the bad state, E. O. Elliott, 1963).
+#[derive(Debug, Clone, Copy)]
+pub struct Bursts {
+    /// Part of datagrams with which it turns bad.
+    pub begin: f64,
+    /// Part of datagrams with which it turns good again.
+    pub end: f64,
+    /// Part of datagrams that vanish while it is bad.
+    pub loss: f64,
+    /// Whether it is bad now.
+    pub bad: bool,
+}
+
+impl Bursts {
+    /// Bursts of `length` datagrams, which are `part` of all.
+    pub fn new(length: f64, part: f64) -> Bursts {
+        let end = 1.0 / length;
+        Bursts { begin: end * part / (1.0 - part), end, loss: 1.0, bad: false }
+    }
+
+    /// Whether the next datagram vanishes.
+    fn lose(&mut self, random: &mut StdRng) -> bool {
+        self.bad ^= random.random_bool(if self.bad { self.end } else { self.begin });
+        self.bad && random.random_bool(self.loss)
     }
 }
 

@@ -3,8 +3,9 @@
 //! Time moves from event to event: a datagram arrives, a deadline passes, a camera has a frame.
 
 use std::collections::{BinaryHeap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -15,7 +16,7 @@ use sluice::peer::{Credentials, MediaParams};
 use sluice::session::join::Agreement;
 use sluice::shard::command::{Command, Media};
 use sluice::shard::{Ended, Progress, Shard};
-use sluice::track::{RecentLimits, TrackSeq};
+use sluice::track::{RecentLimits, TrackSeq, Train};
 use sluice_media::rtcp::Epoch;
 use sluice_media::{AudioCodec, Kind};
 
@@ -62,6 +63,10 @@ pub struct World {
     line: Line,
     /// Datagrams that clients sent, with their source address.
     pub tap: Vec<(SocketAddr, Vec<u8>)>,
+    /// Every train that the shard was handed, as long as anybody holds it.
+    pub handed: Vec<Weak<Train>>,
+    /// What waits for the shard's thread while that stands still.
+    stalled: Option<Waiting>,
     /// What the server knows of each client.
     seats: Vec<Seat>,
     recent: RecentLimits,
@@ -70,8 +75,19 @@ pub struct World {
     owners: HashMap<SocketAddr, usize>,
     flights: BinaryHeap<Flight>,
     flight_number: u64,
+    /// When dice were thrown last for a client one way or the other, and how often just then.
+    thrown: HashMap<(usize, bool), (Instant, u64)>,
     random: StdRng,
     seed: u64,
+}
+
+/// What waits for a shard's thread.
+#[derive(Default)]
+struct Waiting {
+    /// Datagrams in its socket: where each is from, and whether a client's engine made it.
+    datagrams: Vec<(SocketAddr, bool, Vec<u8>)>,
+    /// Media in its queue.
+    media: Vec<Media>,
 }
 
 /// The server's side of a client.
@@ -119,12 +135,15 @@ impl World {
             ended: Vec::new(),
             line: Line::new(start),
             tap: Vec::new(),
+            handed: Vec::new(),
+            stalled: None,
             seats: Vec::new(),
             recent,
             filter: None,
             owners: HashMap::new(),
             flights: BinaryHeap::new(),
             flight_number: 0,
+            thrown: HashMap::new(),
             random: StdRng::seed_from_u64(seed),
             seed,
         }
@@ -206,7 +225,18 @@ impl World {
         let (keyframe, watched) = (camera.keyframe.clone(), camera.watched.clone());
         let media =
             Media::Subscribe { layer: camera.layer_id(), recent, keyframe, watched, away: camera.away };
-        self.shard.handle_media(self.now, media);
+        self.hand_over(media);
+    }
+
+    /// Media that the control plane has for the shard.
+    fn hand_over(&mut self, media: Media) {
+        if let Media::Picture { train, .. } | Media::Sound { train, .. } = &media {
+            self.handed.push(Arc::downgrade(train));
+        }
+        match &mut self.stalled {
+            Some(waiting) => waiting.media.push(media),
+            None => self.shard.handle_media(self.now, media),
+        }
     }
 
     /// As the control plane's publisher does it: nothing more of a layer that nobody chose, is shown instead of another, or
@@ -218,7 +248,7 @@ impl World {
         if sent && viewers == 0 && !stands_in && !watched.is_watched() {
             self.cameras[index].sent = false;
             let layer = self.cameras[index].layer_id();
-            self.shard.handle_media(self.now, Media::Unsubscribe { layer });
+            self.hand_over(Media::Unsubscribe { layer });
         }
     }
 
@@ -242,7 +272,7 @@ impl World {
             others.into_iter().for_each(|other| self.send(other));
         }
         if self.cameras[camera].sent {
-            self.shard.handle_media(self.now, Media::Away { layer, away });
+            self.hand_over(Media::Away { layer, away });
         }
     }
 
@@ -319,6 +349,7 @@ impl World {
             None => self.shard.fan_out_due(self.now),
         };
         let shard = self.shard.next_deadline().into_iter().chain(fan_out);
+        let shard = shard.filter(|_| self.stalled.is_none());
         flight.into_iter().chain(shard).chain(frames).chain(clients).min()
     }
 
@@ -340,7 +371,8 @@ impl World {
         }
         for index in 0..self.cameras.len() {
             if self.cameras[index].next_frame <= now {
-                if self.cameras[index].away {
+                let Camera { away, returns, .. } = self.cameras[index];
+                if away && !returns {
                     self.cameras[index].next_frame += FRAME;
                     continue;
                 }
@@ -349,14 +381,21 @@ impl World {
                 let Camera { stream, sent, .. } = self.cameras[index];
                 // Sound is of all layers.
                 let heard = self.cameras.iter().any(|other| other.stream == stream && other.sent);
-                if !heard || self.cameras[index].withholds() {
-                    continue;
-                }
+                let withheld = heard && self.cameras[index].withholds();
                 let layer = self.cameras[index].layer_id();
-                for train in trains.into_iter().filter(|train| sent || train.codec.kind() == Kind::Audio) {
-                    self.shard.handle_media(self.now, media_of(layer, train));
+                let goes = |train: &Arc<Train>| sent || heard && train.codec.kind() == Kind::Audio;
+                for train in trains.into_iter().filter(|train| goes(train) && !withheld) {
+                    self.hand_over(media_of(layer, train));
+                }
+                // The keyframe first, as from a source.
+                if returns {
+                    self.cameras[index].returns = false;
+                    self.set_away(index, false);
                 }
             }
+        }
+        if self.stalled.is_some() {
+            return;
         }
         self.with_shard(|shard, now, outbox| while shard.poll_fan_out(now, outbox) == Progress::More {});
         if self.shard.next_deadline().is_some_and(|at| at <= now) {
@@ -386,6 +425,9 @@ impl World {
     }
 
     fn deliver_to_server(&mut self, remote: SocketAddr, genuine: bool, bytes: &[u8]) {
+        if let Some(waiting) = &mut self.stalled {
+            return waiting.datagrams.push((remote, genuine, bytes.to_vec()));
+        }
         self.books.received(remote, genuine, bytes);
         let local = Some(SERVER.ip());
         self.with_shard(|shard, now, outbox| {
@@ -408,6 +450,17 @@ impl World {
         }
     }
 
+    /// What decides over one datagram: the seed, whose it is, when it goes, and which of those that go just then it is. Keys are
+    /// random, and with them how many datagrams a handshake has: what comes later is thrown for as if that made no difference.
+    fn dice(&mut self, client: usize, way: Way) -> StdRng {
+        let whose = (client, way == Way::ToClient);
+        let (at, count) = self.thrown.entry(whose).or_insert((self.now, 0));
+        (*at, *count) = (self.now, if *at == self.now { *count + 1 } else { 0 });
+        let mut hash = DefaultHasher::new();
+        (self.seed, whose, self.now - self.start, *count).hash(&mut hash);
+        StdRng::seed_from_u64(hash.finish())
+    }
+
     fn take_off(&mut self, client: usize, way: Way, remote: SocketAddr, bytes: Vec<u8>) {
         let now = self.now;
         if self.filter.as_mut().is_some_and(|filter| filter(now, way, &bytes)) {
@@ -424,7 +477,8 @@ impl World {
             left = now + wait + Duration::from_secs_f64(bytes.len() as f64 / rate);
             *free = left;
         }
-        let arrivals: Vec<Instant> = self.links[client].arrivals(left, &mut self.random).collect();
+        let mut dice = self.dice(client, way);
+        let arrivals: Vec<Instant> = self.links[client].arrivals(left, bytes.len(), &mut dice).collect();
         for at in arrivals {
             self.flight_number += 1;
             let (number, bytes) = (self.flight_number, bytes.clone());

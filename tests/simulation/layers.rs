@@ -11,7 +11,7 @@ use sluice_harness::client::{Behaviour, Packet};
 use sluice_harness::link::{Link, Narrow};
 use sluice_harness::terms::RECENT;
 use sluice_harness::world::World;
-use sluice_media::AudioCodec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 const HIGH: usize = 0;
 const LOW: usize = 1;
@@ -257,7 +257,7 @@ fn while_the_source_is_away_the_other_layer_is_shown_and_then_it_again() {
 #[test]
 fn a_layer_of_another_codec_is_not_gone_over_to() {
     let mut world = pair(68);
-    world.cameras[LOW].change_video();
+    world.cameras[LOW].change_video(VideoCodec::H265);
     world.run(Duration::from_millis(3_000));
     world.join(HIGH, Behaviour::PACKETS, Link::GOOD);
     world.connect(0..1);

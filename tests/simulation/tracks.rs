@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
 use sluice_harness::world::World;
-use sluice_media::AudioCodec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 #[test]
 fn sixty_four_viewers_of_two_streams_get_their_own() {
@@ -78,7 +78,7 @@ fn a_video_codec_that_was_not_agreed_to_is_sent_neither_live_nor_from_the_ring()
     world.run(Duration::from_secs(1));
     // One agreed to H.264, and is connected only when there is none any more.
     let late = world.join(0, Behaviour::PACKETS, Link::GOOD);
-    world.cameras[0].change_video();
+    world.cameras[0].change_video(VideoCodec::H265);
     world.connect(late..late + 1);
     world.run(Duration::from_millis(100));
     let pictures = |world: &World, viewer: usize| world.clients[viewer].pictures().count();

@@ -1,14 +1,14 @@
 //! What a test does in a world beside letting time pass: to players, to their network, to the server's socket.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice::session::join;
 use sluice::session::offer::Offer;
 use sluice::shard::command::Command;
 use str0m::ice::{StunMessage, TransId};
 
-use super::World;
+use super::{Waiting, World};
 use crate::link::Way;
 use crate::terms::{DTLS, SERVER};
 
@@ -29,6 +29,18 @@ impl World {
     pub fn rebind(&mut self, client: usize, public: SocketAddr) {
         self.owners.insert(public, client);
         self.clients[client].public = public;
+    }
+
+    /// The shard's thread stands still for `time`: what comes for it meanwhile waits, and then comes at once, in the order
+    /// of the worker's round.
+    pub fn stall(&mut self, time: Duration) {
+        self.stalled = Some(Waiting::default());
+        self.run(time);
+        let Waiting { datagrams, media } = self.stalled.take().unwrap_or_default();
+        for (remote, genuine, bytes) in datagrams {
+            self.deliver_to_server(remote, genuine, &bytes);
+        }
+        media.into_iter().for_each(|media| self.shard.handle_media(self.now, media));
     }
 
     /// Fills the shard's socket, or lets it be free again.
