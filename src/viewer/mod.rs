@@ -49,6 +49,10 @@ const TRAIN_BYTES_MAX: usize = MAX_TRAIN_PACKETS * (MAX_PAYLOAD + AROUND_PAYLOAD
 /// thread for nothing.
 const SLOW_WAIT: Duration = Duration::from_millis(20);
 
+/// Who goes over to a layer whose keyframe came this short a time ago is sent nothing of the past. Longer lets somebody who
+/// goes to and fro be sent more than once; shorter misses a keyframe that came while a picture of the other layer was spread.
+const NEW_KEYFRAME: Duration = Duration::from_millis(100);
+
 /// What a viewer may take.
 #[derive(Debug, Clone, Copy)]
 pub struct ViewerLimits {
@@ -336,14 +340,17 @@ impl Viewer {
             return false;
         }
         let began = self.sealer.is_some();
+        // A camera's layers have their keyframes together: while half of the one picture is out, the other's came and went.
+        let is_new = |keyframe: Instant| now.saturating_duration_since(keyframe) < NEW_KEYFRAME;
+        let is_free = recent.keyframe_received().is_some_and(is_new);
         for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
             if !began {
                 track.forwarder.begin_with(layer.number);
-            } else if !self.budget.may_begin_in_the_past(now)
+            } else if !(is_free || self.budget.may_begin_in_the_past(now))
                 || !track.switch_to_past(now, layer.number, recent)
             {
                 return false;
-            } else {
+            } else if !is_free {
                 self.budget.begun_in_the_past(now);
             }
         }

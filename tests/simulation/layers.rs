@@ -219,6 +219,27 @@ fn who_goes_to_and_fro_is_not_sent_the_past_again_and_again() {
 }
 
 #[test]
+fn keyframes_of_both_layers_that_come_together_keep_nobody_waiting() {
+    // As from one camera: the same pictures at the same time, so half of a keyframe of the one is out when the other's comes.
+    let mut world = World::new(69);
+    world.camera(AudioCodec::Opus);
+    world.low_layer(HIGH);
+    world.run(Duration::from_millis(3_400));
+    world.join(HIGH, Behaviour::PACKETS, Link::GOOD);
+    world.connect(0..1);
+    world.run(Duration::from_secs(1));
+    for round in 0..6 {
+        let chosen = [LOW, HIGH][round % 2];
+        world.choose(0, chosen);
+        // Not before the next keyframe, two seconds after the last; the first time at once.
+        world.run(Duration::from_millis(2_300));
+        let camera = seen(&world).last().expect("pictures").0;
+        assert_eq!(camera, chosen, "in round {round}");
+    }
+    judge(&world);
+}
+
+#[test]
 fn while_the_source_is_away_the_other_layer_is_shown_and_then_it_again() {
     let mut world = watching(67, Link::GOOD);
     let low_viewer = world.join(LOW, Behaviour::PACKETS, Link::GOOD);
