@@ -15,6 +15,7 @@ pub mod current;
 pub mod descriptors;
 pub mod doctor;
 pub mod executor;
+pub mod fault;
 pub mod feed;
 pub mod floor;
 pub mod http;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. Who stands on one floor together does not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["cipher", "client", "contain", "count", "descriptors", "executor", "feed", "id", "stat"],
+    &["cipher", "client", "contain", "count", "descriptors", "executor", "fault", "feed", "id", "stat"],
     &["current", "supervise", "tasks", "track"],
     &["peer"],
     &["viewer"],

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::Remote;
+use crate::fault::{Site, strikes};
 
 /// Addresses of one viewer at the most (design invariant 7): more than any browser has, few enough
 /// that a hostile one cannot fill the table.
@@ -179,7 +180,7 @@ impl Paths {
     fn has_room(&self, now: Instant) -> bool {
         let idle = |index: usize| now.saturating_duration_since(self.known[index].heard) >= PATH_IDLE;
         let room = self.known.len() < PATHS_MAX || self.oldest().is_some_and(idle);
-        room && self.ever < PATHS_EVER_MAX
+        room && self.ever < PATHS_EVER_MAX && !strikes(Site::NoRoomForPath)
     }
 
     fn oldest(&self) -> Option<usize> {

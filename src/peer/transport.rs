@@ -16,6 +16,7 @@ use super::engine::{Credentials, Engine, EngineError, Turn};
 use super::paths::{Paths, Standing};
 use super::{Check, Path, Remote};
 use crate::count::EndReason;
+use crate::fault::{Site, strikes};
 use crate::id::SessionId;
 
 /// How long a peer may take.
@@ -189,6 +190,7 @@ impl Peer {
             (Standing::Copy, _) => return (None, Admission::Copy),
             (Standing::NoRoom, _) => return (None, Admission::NoRoom),
             (_, None) => return (None, Admission::Unannounced),
+            _ if strikes(Site::CheckIsNotAuthentic) => return (None, Admission::Refused),
             (Standing::New | Standing::Again, Some(announced)) => announced,
         };
         let path = Path { remote, local };

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sluice_media::Kind;
 
+use crate::fault::{Site, strikes};
 use crate::peer::STALL;
 use crate::track::Train;
 use crate::viewer::AROUND_PAYLOAD_MAX;
@@ -202,9 +203,9 @@ impl FanOut {
         let patience = if stalled { STALL } else { PATIENCE };
         let mut expired = Expired::default();
         for lane in [&mut self.pictures, &mut self.sound] {
-            while let Some(job) =
-                lane.pop_front_if(|job| now.saturating_duration_since(job.since) >= patience)
-            {
+            while let Some(job) = lane.pop_front_if(|job| {
+                now.saturating_duration_since(job.since) >= patience || strikes(Site::TrainWaitedTooLong)
+            }) {
                 expired.datagrams += (job.packets() * viewers.saturating_sub(job.place)) as u64;
                 expired.served = expired.served.max(job.place);
             }

@@ -23,6 +23,7 @@ use super::shed::Shed;
 use crate::contain::contain;
 use crate::count::EndReason;
 use crate::count::ShardCounters;
+use crate::fault::{Site, strikes};
 use crate::id::{LAYERS_MAX, LayerId, SessionId, StreamId};
 use crate::peer::{Admission, Check, ConnectionId, Egress, Remote};
 use crate::track::{Recent, RecentLimits};
@@ -31,6 +32,9 @@ use crate::viewer::{Keyframes, LeftOut, Outcome, Repairs, Rings, Surroundings, T
 /// A viewer whose deadline passed is called again after this time at the soonest, whatever it wants:
 /// an engine with a broken timer would else never let its shard go on.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
+
+/// How late a timeout is where a test has it late.
+const LATE: Duration = Duration::from_millis(50);
 
 /// Who deletes a session that had not connected after so long was not served: players give up sooner than we do (our page
 /// after 8 s). Shorter counts people who close a page among those whom UDP does not reach, longer misses players that are
@@ -269,6 +273,7 @@ impl Shard {
                 self.layers.set_away(layer, away);
                 self.direct_all(now, layer.stream);
             }
+            Media::Picture { .. } | Media::Sound { .. } if strikes(Site::MediaNeverReachedShard) => {}
             Media::Picture { layer, train } => {
                 self.counters.trains.add(1);
                 self.layers.picture(now, layer, train, &mut self.shed);
@@ -320,7 +325,10 @@ impl Shard {
                 }
                 let stopped = match turns {
                     0 => Some(Progress::More),
-                    _ => (!egress.ready(job.bytes)).then_some(Progress::Blocked),
+                    _ => {
+                        let full = !egress.ready(job.bytes) || strikes(Site::SocketIsFull);
+                        full.then_some(Progress::Blocked)
+                    }
                 };
                 if let Some(progress) = stopped {
                     // The next call begins with this layer.
@@ -374,6 +382,10 @@ impl Shard {
     /// Calls every viewer whose deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant, egress: &mut dyn Egress) {
         while let Some(slot) = self.deadlines.expired(now) {
+            if strikes(Site::TimeoutIsLate) {
+                self.deadlines.set(slot, now + LATE);
+                continue;
+            }
             self.with_viewer(slot, |viewer, around| viewer.handle_timeout(now, around, egress));
             if let Some(seat) = self.viewers.get(slot) {
                 self.deadlines.set(slot, seat.viewer.deadline().max(now + MIN_PAUSE));

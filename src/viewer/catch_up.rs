@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::time::{Shift, ViewerTime};
+use crate::fault::{Site, strikes};
 use crate::track::{Recent, TrackSeq, Train};
 
 /// How many times as fast as it was made the past is sent. Higher meets the live edge sooner, and needs a
@@ -122,6 +123,9 @@ impl CatchUp {
     pub(super) fn poll(&mut self, now: Instant, recent: &Recent) -> Result<Option<Step>, Gone> {
         if now < self.wake {
             return Ok(None);
+        }
+        if strikes(Site::RingLetGoOfPast) {
+            return Err(Gone);
         }
         let mut left = recent.trains_from(self.next);
         let mut train = left.next();

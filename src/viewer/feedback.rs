@@ -15,6 +15,7 @@ use str0m::rtp::rtcp::Rtcp;
 use super::outgoing::Outgoing;
 use super::{KeyframeAnswer, Outcome, Surroundings, Viewer, Way};
 use crate::contain::contain;
+use crate::fault::{Site, strikes};
 use crate::peer::{Egress, Remote};
 
 /// RTCP packets of one datagram that are read; a compound of a browser has two or three.
@@ -54,7 +55,7 @@ impl Viewer {
         let mut outcome = Outcome::default();
         let mut room = [0; MAX_DATAGRAM];
         let opened = self.opener.as_mut().and_then(|opener| opener.open(datagram, &mut room));
-        let Some(packets) = opened.map(read::packets) else {
+        let Some(packets) = opened.filter(|_| !strikes(Site::ReportDoesNotOpen)).map(read::packets) else {
             outcome.rtcp_refused = 1;
             return outcome;
         };

@@ -18,6 +18,7 @@ pub use super::runs::Repair;
 use super::runs::{By, Rewritten, Runs};
 use super::thin::{LeftOut, Portion, Thin};
 use super::time::{Shift, ViewerTime};
+use crate::fault::{Site, strikes};
 use crate::track::{Recent, TrackSeq, Train};
 
 /// A track whose newest train is older than this has no keyframe to offer: the player misses pictures
@@ -264,7 +265,7 @@ impl Forwarder {
         };
         let fresh = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < STALE;
         let plan = || CatchUp::plan(now, recent, self.by.shift, self.highest);
-        let plan = recent.latest().is_some_and(fresh).then(plan);
+        let plan = (recent.latest().is_some_and(fresh) && !strikes(Site::ReplayIsRefused)).then(plan);
         let Some(plan) = plan.flatten().filter(|plan| plan.next < next && !plan.is_still()) else {
             return KeyframeAnswer::Awaited;
         };

@@ -36,6 +36,7 @@ use self::outgoing::Outgoing;
 use self::reception::Estimates;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
+use crate::fault::{Site, strikes};
 use crate::id::{LAYERS_MAX, LayerId, SessionId};
 use crate::peer::{
     Admission, Check, Credentials, Egress, MediaParams, Path, Peer, PeerLimits, Remote, Turned,
@@ -336,7 +337,7 @@ impl Viewer {
     /// whether that was possible: else there is another try when half of a picture is out no more, or with
     /// [`Viewer::switch_at`].
     pub fn switch(&mut self, now: Instant, layer: LayerId, recent: &Recent) -> bool {
-        if !self.takes(recent) {
+        if !self.takes(recent) || strikes(Site::LayerCannotBegin) {
             return false;
         }
         let began = self.sealer.is_some();
@@ -403,7 +404,7 @@ impl Viewer {
     }
 
     fn aim_anew(&mut self, now: Instant) {
-        let found = self.peer.target(now);
+        let found = self.peer.target(now).filter(|_| !strikes(Site::TargetIsSilent));
         self.target = found.map(|(target, _)| target);
         self.target_until = found.map_or(now, |(_, until)| until);
     }
@@ -446,6 +447,9 @@ impl Viewer {
         for track in &mut self.tracks {
             // Only video ever leaves from the ring: nothing starts that for another track.
             while track.forwarder.due().is_some() && way.egress.ready(TRAIN_BYTES_MAX) {
+                if strikes(Site::SocketIsFullForCatchUp) {
+                    break;
+                }
                 if way.egress.is_slow(path) {
                     self.rests_until = now + SLOW_WAIT;
                     break;

@@ -21,6 +21,7 @@ use super::reception::{About, Reception};
 use super::state::{Sent, TrackState};
 use super::{Surroundings, Way};
 use crate::count::feedback::Feedback;
+use crate::fault::{Site, strikes};
 use crate::peer::{Egress, Lane, MediaParams, Path};
 use crate::track::{Recent, Train};
 
@@ -145,7 +146,9 @@ impl Outgoing {
             };
             let max = RTP_HEADER + extension.len() + payload.len() + usize::from(header.padding) + TAG_MAX;
             let mut seal = |out: &mut [u8]| sealer.rtp(header, &[], payload, out);
-            way.egress.seal(Lane::Media, way.path, max, &mut seal);
+            if !strikes(Site::DatagramDoesNotFit) {
+                way.egress.seal(Lane::Media, way.path, max, &mut seal);
+            }
             bytes += payload.len() as u64;
         }
         self.packets = self.packets.wrapping_add(packets.len() as u32);
@@ -246,12 +249,12 @@ impl Outgoing {
             };
             if self.was_resent(now, sequence) {
                 repairs.repeated += 1;
-            } else if left < MAX_PAYLOAD as u64 {
+            } else if left < MAX_PAYLOAD as u64 || strikes(Site::BudgetIsSpent) {
                 repairs.over_budget += 1;
             } else if let Some(repair) = self
                 .forwarder
                 .repair(sequence, around.rings)
-                .filter(|repair| repair.train.codec == self.media.codec)
+                .filter(|repair| repair.train.codec == self.media.codec && !strikes(Site::RingLetGoOfPacket))
             {
                 let bytes = repair.train.packets[repair.index].len() as u64;
                 left = left.saturating_sub(bytes);

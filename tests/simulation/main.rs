@@ -12,6 +12,8 @@ mod ending;
 mod feedback;
 mod indices;
 mod layers;
+#[cfg(debug_assertions)]
+mod lives;
 mod loss;
 mod matrix;
 mod moving;
