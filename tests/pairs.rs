@@ -219,6 +219,19 @@ fn who_cannot_play_the_high_layer_is_sent_the_low_one() {
 }
 
 #[test]
+fn who_can_play_neither_layer_is_not_told_to_give_a_second_one() {
+    let (high, low) = (high(&["--video", "h265"]), low(&["--video", "h265"]));
+    let file = File::new(&pair(&high, &low));
+    let sluice = file.serve();
+    wait_for_layers(&sluice, ["playing", "playing"]);
+    let answer = sluice.request(Request::offer("/gate/whep", CHROMIUM));
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains("set it to H.264 in one of its two streams"), "{}", answer.text());
+    let notes = gate(&sluice)["notes"].to_string();
+    assert!(notes.contains("the other layer of the pair") && !notes.contains("second stream"), "{notes}");
+}
+
+#[test]
 fn who_can_play_the_low_layer_alone_stays_while_it_is_away() {
     let (high, one) = (high(&["--video", "h265"]), low(&[]));
     let port = port(&one);

@@ -267,7 +267,13 @@ impl Whep {
                 tracing::warn!(stream = stream.name, %error, "no engine could be made for an offer");
             }
         }
-        error.into()
+        let mut problem = Problem::from(error);
+        if stream.is_pair() {
+            // What is advised of one stream.
+            problem.detail =
+                problem.detail.replace(", or give its second stream", " in one of its two streams");
+        }
+        problem
     }
 
     fn join(

@@ -73,6 +73,19 @@ pub(crate) fn advice(codec: VideoCodec, facts: &VideoFacts, brand: Option<Brand>
     all.into_iter().map(|advice| advice.for_brand(brand)).collect()
 }
 
+/// As [`advice`], of a layer of a pair: its second stream is given already, and is there for who cannot play this one.
+pub(crate) fn advice_in_pair(codec: VideoCodec, facts: &VideoFacts, brand: Option<Brand>) -> Vec<Advice> {
+    let mut all = advice(codec, facts, brand);
+    if let Some(of_codec) = all.first_mut().filter(|_| !codec.nal().is_everywhere()) {
+        of_codec.remedy = Some(format!(
+            "the others are shown the other layer of the pair, if that is {}",
+            VideoCodec::WANTED
+        ));
+        of_codec.setting = None;
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +121,9 @@ mod tests {
             let advice = advice(VideoCodec::H265, &facts, None);
             assert_eq!(advice.len(), notes, "{advice:?}");
             assert!(advice[0].to_string().contains("set the camera to H.264, or give its second stream"));
+            let in_pair = advice_in_pair(VideoCodec::H265, &facts, None);
+            assert!(in_pair[0].to_string().contains("shown the other layer of the pair, if that is H.264"));
+            assert_eq!(in_pair[1..], advice[1..]);
         }
         for (facts, words) in [
             (VideoFacts { b_pictures: true, ..VideoFacts::default() }, ["B-frames", "B-frames to 0"]),

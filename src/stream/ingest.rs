@@ -169,9 +169,9 @@ impl Ingest {
             video.profile_level_id = facts.profile_level_id.or(video.profile_level_id);
             video.size = facts.size.or(video.size);
             video.frame_rate = video.frame_rate.or(facts.frame_rate);
-            formats
-                .notes
-                .extend(fitness::advice(video.codec, &facts, formats.brand).iter().map(Advice::to_string));
+            let advice = if self.stream.is_pair() { fitness::advice_in_pair } else { fitness::advice };
+            let advice = advice(video.codec, &facts, formats.brand);
+            formats.notes.extend(advice.iter().map(Advice::to_string));
         }
         if self.playing {
             formats.notes.extend(self.trouble());
