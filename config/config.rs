@@ -90,7 +90,10 @@ impl Config {
     pub fn rtsp_of(&self, stream: &Stream) -> Rtsp {
         Rtsp {
             transport: stream.rtsp_transport.unwrap_or(self.rtsp.transport),
-            fingerprint: stream.rtsp_fingerprint.or(self.rtsp.fingerprint),
+            fingerprint: match &stream.rtsp_fingerprint[..] {
+                [] => self.rtsp.fingerprint.clone(),
+                own => own.to_vec(),
+            },
             ..self.rtsp.clone()
         }
     }
@@ -429,8 +432,8 @@ pub struct Rtsp {
     pub max_frame: Bytes,
     /// Where the camera may be; anywhere, unless the API named it.
     pub reach: Option<Reach>,
-    /// The certificate that a camera shows (`rtsps://`), where no authority vouches for it; a stream may differ.
-    pub fingerprint: Option<Fingerprint>,
+    /// Of the certificates that cameras may show (`rtsps://`), where no authority vouches for them; a stream may differ.
+    pub fingerprint: Vec<Fingerprint>,
 }
 
 impl Default for Rtsp {
@@ -444,7 +447,7 @@ impl Default for Rtsp {
             reconnect_max: Duration::from_secs(30),
             max_frame: FRAME_MAX,
             reach: None,
-            fingerprint: None,
+            fingerprint: Vec::new(),
         }
     }
 }

@@ -102,6 +102,9 @@ fn of_key(key: &KeyInfo, reference: &Reference) -> Value {
             json!({ "type": "string", "pattern": format!("^(none|{ADDRESS_AND_PORT})$") })
         }
         Shape::Text => json!({ "type": "string" }),
+        Shape::Texts => {
+            json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+        }
         Shape::List => json!({ "type": "array", "items": { "type": "string" } }),
         Shape::Source => {
             let cameras = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": SOURCES_MAX });

@@ -265,9 +265,9 @@ pub(crate) fn camera(text: &str) -> Result<RtspUrl, Refusal> {
     text.parse().map_err(Refusal::new)
 }
 
-/// Nothing, or the fingerprint of a certificate.
-pub(crate) fn fingerprint(text: &str) -> Result<Option<Fingerprint>, Refusal> {
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(Refusal::new) }
+/// The fingerprint of a certificate.
+pub(crate) fn fingerprint(text: &str) -> Result<Fingerprint, Refusal> {
+    text.parse().map_err(Refusal::new)
 }
 
 #[cfg(test)]

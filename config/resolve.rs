@@ -141,7 +141,7 @@ impl<T> Schema<T> {
         let joined = path.join(".");
         if let Some(key) = self.own().find(|key| key.path == joined) {
             let set: Set<T> = Box::new(move |target, given| key.kind.apply(target, given));
-            let is_list = matches!(key.kind, Kind::List(..));
+            let is_list = matches!(key.kind, Kind::List(..) | Kind::Texts(..));
             return Ok(Node::Key(Found { allowed: key.kind.allowed(), is_list, set }));
         }
         for repeated in self.repeated {

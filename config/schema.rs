@@ -33,7 +33,7 @@ pub(crate) struct Draft {
 pub(crate) struct StreamDraft {
     pub(crate) source: Option<Source>,
     pub(crate) rtsp_transport: Option<Transport>,
-    pub(crate) rtsp_fingerprint: Option<Fingerprint>,
+    pub(crate) rtsp_fingerprint: Vec<Fingerprint>,
     pub(crate) on_demand: Option<bool>,
     pub(crate) on_demand_start_timeout: Option<Duration>,
     pub(crate) on_demand_close_after: Option<Duration>,
@@ -64,7 +64,7 @@ pub(crate) const LISTEN: &str = "\"ADDRESS:PORT\", or \":PORT\" for every addres
 pub(crate) const LISTEN_OR_NONE: &str = "\"none\", \"ADDRESS:PORT\", or \":PORT\" for every address";
 const NETWORKS: &str = "IP addresses and networks like \"10.0.0.0/8\"";
 const PEM: &str = "\"\" for none, or the path of a PEM file";
-const FINGERPRINT: &str = "\"\" for none, or the SHA-256 of a certificate in 64 hexadecimal digits";
+const FINGERPRINT: &str = "the SHA-256 of a certificate in 64 hexadecimal digits";
 
 const fn key(path: &'static str, default: &'static str, reload: Reload, kind: Kind<Draft>) -> Key<Draft> {
     Key { path, default: Some(default), reload, kind }

@@ -60,7 +60,7 @@ fn setters_reach_the_field_they_are_named_after() {
             Kind::Text(..) if key.path == "access.hook.url" => "http://a.b/".to_owned(),
             Kind::Text(..) if key.path == "log.level" => "debug".to_owned(),
             Kind::Text(..) if key.path == "drain.elsewhere" => "https://a.b".to_owned(),
-            Kind::Text(..) if key.path == "rtsp.fingerprint" => "ab".repeat(32),
+            Kind::Texts(..) => "ab".repeat(32),
             Kind::Text(RATE, _) => "1Gbit/s".to_owned(),
             Kind::Text(..) if key.path == "udp.address" => "10.0.0.1".to_owned(),
             Kind::Text(..) if key.path == "http.tls.acme.contact" => "ops@a.b".to_owned(),

@@ -38,8 +38,8 @@ pub struct Stream {
     pub source: Source,
     /// Instead of `rtsp.transport`; see [`Config::rtsp_of`](crate::Config::rtsp_of).
     pub rtsp_transport: Option<Transport>,
-    /// Instead of `rtsp.fingerprint`; as above.
-    pub rtsp_fingerprint: Option<Fingerprint>,
+    /// Instead of `rtsp.fingerprint` if there are any; as above.
+    pub rtsp_fingerprint: Vec<Fingerprint>,
     /// Instead of `on_demand.enabled`; see [`Config::on_demand_of`](crate::Config::on_demand_of).
     pub on_demand: Option<bool>,
     /// Instead of `on_demand.start_timeout`.
@@ -54,7 +54,7 @@ impl Stream {
         Self {
             source,
             rtsp_transport: None,
-            rtsp_fingerprint: None,
+            rtsp_fingerprint: Vec::new(),
             on_demand: None,
             on_demand_start_timeout: None,
             on_demand_close_after: None,

@@ -33,6 +33,8 @@ pub(crate) enum Kind<T> {
     Text(&'static str, fn(&mut T, &str) -> Result<(), Refusal>),
     /// What each element may be, in words.
     List(&'static str, SetList<T>),
+    /// One text, or a list of them. What each may be, in words; an empty one is none.
+    Texts(&'static str, SetList<T>),
     /// Where a stream's media comes from: a text, a list of texts, or a table of two of those. What each text may be, in
     /// words.
     Source(&'static str, Reads, fn(&mut T, Source)),
@@ -62,6 +64,8 @@ pub enum Shape {
     Text,
     /// Texts.
     List,
+    /// A text, or texts.
+    Texts,
     /// A text, texts, or a table of `high` and `low` with one of these each.
     Source,
 }
@@ -106,6 +110,7 @@ impl<T> Kind<T> {
             Self::Choice(words, _) => Shape::Choice(words),
             Self::Text(..) => Shape::Text,
             Self::List(..) => Shape::List,
+            Self::Texts(..) => Shape::Texts,
             Self::Source(..) => Shape::Source,
         }
     }
@@ -120,6 +125,7 @@ impl<T> Kind<T> {
             Self::Choice(words, _) => words.join(" or "),
             Self::Text(allowed, _) => (*allowed).to_owned(),
             Self::List(allowed, _) => format!("a list of {allowed}"),
+            Self::Texts(allowed, _) => format!("\"\" for none, {allowed}, or several in []"),
             Self::Source(allowed, ..) => (*allowed).to_owned(),
         }
     }
@@ -130,10 +136,12 @@ impl<T> Kind<T> {
         if let Self::Source(_, reads, set) = self {
             return given.source(*reads).map(|source| set(target, source));
         }
-        let Self::List(_, set) = self else {
-            return self.apply_one(target, given).map_err(|fault| vec![fault]);
+        let (set, listed) = match self {
+            Self::List(_, set) => (set, given.list()?),
+            Self::Texts(_, set) => (set, given.texts()?),
+            _ => return self.apply_one(target, given).map_err(|fault| vec![fault]),
         };
-        let (elements, spans): (Vec<_>, Vec<_>) = given.list()?.into_iter().unzip();
+        let (elements, spans): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
         let place = |index: usize| spans.get(index).cloned().unwrap_or_else(|| given.span());
         let fault = |(index, refusal)| Fault { span: place(index), ..given.fault(refusal) };
         set(target, &elements).map_err(|refusals| refusals.into_iter().map(fault).collect())
@@ -170,7 +178,7 @@ impl<T> Kind<T> {
                 set(target, index);
             }
             Self::Text(_, set) => set(target, given.string()?).map_err(|refusal| given.fault(refusal))?,
-            Self::List(..) | Self::Source(..) => {}
+            Self::List(..) | Self::Texts(..) | Self::Source(..) => {}
         }
         Ok(())
     }
@@ -351,6 +359,19 @@ impl<'a> Given<'a> {
                 }
                 Ok(elements)
             }
+        }
+    }
+
+    /// As [`Given::list`], of what may be one text, too.
+    fn texts(&self) -> Result<Vec<(&str, Range<usize>)>, Vec<Fault>> {
+        match self {
+            Self::Toml(value) => match value.get_ref() {
+                DeValue::String(text) if text.trim().is_empty() => Ok(Vec::new()),
+                DeValue::String(text) => Ok(vec![(text.as_ref(), value.span())]),
+                DeValue::Array(_) => self.list(),
+                _ => Err(vec![self.wrong_type("a string, or an array of strings", None)]),
+            },
+            Self::Text { .. } => self.list(),
         }
     }
 

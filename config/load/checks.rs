@@ -168,7 +168,7 @@ impl Loader {
     /// What a stream says of its camera's media and certificate has to fit what its URL says.
     fn check_line(&mut self, name: &StreamKey, stream: &Stream) {
         let lines: Vec<Line> = stream.source.cameras().map(RtspUrl::line).collect();
-        for misfit in Misfit::all(&lines, stream.rtsp_transport, stream.rtsp_fingerprint.is_some()) {
+        for misfit in Misfit::all(&lines, stream.rtsp_transport, !stream.rtsp_fingerprint.is_empty()) {
             let key = |key: &str| format!("streams.{name}.{key}");
             let keys = [&*key(misfit.key()), &key("source")];
             self.conflict(keys, format!("the stream `{name}` {misfit}"), misfit.help().to_owned());

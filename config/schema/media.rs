@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DAY, Draft, FINGERPRINT, HOUR, MINUTE, SECOND, TENTH, key};
+use super::{DAY, Draft, FINGERPRINT, HOUR, MINUTE, SECOND, TENTH, each, key};
 use crate::{
     Bytes, Cipher,
     Reload::{Live, NewSessions, Restart},
@@ -26,8 +26,8 @@ pub(super) static KEYS: &[Key<Draft>] = &[
         "rtsp.fingerprint",
         "\"\"",
         NewSessions,
-        Kind::Text(FINGERPRINT, |d, v| {
-            parse::fingerprint(v).map(|fingerprint| d.config.rtsp.fingerprint = fingerprint)
+        Kind::Texts(FINGERPRINT, |d, v| {
+            each(v, parse::fingerprint).map(|fingerprints| d.config.rtsp.fingerprint = fingerprints)
         }),
     ),
     key(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DAY, Draft, FINGERPRINT, MINUTE, StreamDraft};
+use super::{DAY, Draft, FINGERPRINT, MINUTE, StreamDraft, each};
 use crate::{
     Reload::Live,
     StreamKey, Transport, parse,
@@ -31,8 +31,8 @@ static STREAM_KEYS: [Key<StreamDraft>; 6] = [
         path: "rtsp_fingerprint",
         default: None,
         reload: Live,
-        kind: Kind::Text(FINGERPRINT, |draft, v| {
-            parse::fingerprint(v).map(|fingerprint| draft.rtsp_fingerprint = fingerprint)
+        kind: Kind::Texts(FINGERPRINT, |draft, v| {
+            each(v, parse::fingerprint).map(|fingerprints| draft.rtsp_fingerprint = fingerprints)
         }),
     },
     Key {

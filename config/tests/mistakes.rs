@@ -588,7 +588,7 @@ fn media_and_certificates_that_do_not_fit_the_line() {
    ,-[sluice.toml:6:20]
  6 | rtsp_fingerprint = "33"
    :                    ^^|^
-   :                      `-- allowed: "" for none, or the SHA-256 of a certificate in 64 hexadecimal digits
+   :                      `-- allowed: "" for none, the SHA-256 of a certificate in 64 hexadecimal digits, or several in []
    `----
 
   x the stream `gate` is pulled by rtsps://, which carries its media, and says `rtsp_transport` = "udp"
@@ -604,6 +604,13 @@ fn media_and_certificates_that_do_not_fit_the_line() {
         "[streams.yard]\nsource = \"rtsp://192.0.2.9/\"\nrtsp_fingerprint = \"{}\"\n",
         "0".repeat(64)
     );
+    for (given, count) in [("''", 0), ("[]", 0), ("'A'", 1), ("['A']", 1), ("['A', 'B']", 2)] {
+        let given = given.replace('A', &"a1".repeat(32)).replace('B', &"b2".repeat(32));
+        let text =
+            format!("[streams.yard]\nsource = ['rtsps://a', 'rtsps://b']\nrtsp_fingerprint = {given}\n");
+        let config = load(file(&text)).expect("no mistake");
+        assert_eq!(config.streams["yard"].rtsp_fingerprint.len(), count, "{given}");
+    }
     let error = load(file(&pinned)).expect_err("a mistake").to_string();
     assert!(error.contains("has an `rtsp_fingerprint`, and rtsp:// shows no certificate"), "{error}");
     for fits in [

@@ -59,7 +59,7 @@ fn the_tuned_file_means_the_same_here() {
     assert_eq!(config.rtsp.data_timeout.as_secs(), 20);
     let streams: Vec<_> = config.streams.keys().map(|name| name.as_str()).collect();
     assert_eq!(streams, ["cam1", "gate", "hall/north.1", "yard"]);
-    let fingerprint = config.streams["gate"].rtsp_fingerprint.map(|fingerprint| fingerprint.to_string());
+    let fingerprint = config.streams["gate"].rtsp_fingerprint.first().map(ToString::to_string);
     assert_eq!(fingerprint.map(|text| text[..8].to_owned()).as_deref(), Some("33949e05"));
     let url = config.streams["cam1"].source.cameras().next().expect("a camera");
     assert_eq!(url.credentials.as_ref().map(|known| known.password.expose()), Some("canary-1"));

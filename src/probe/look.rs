@@ -124,7 +124,7 @@ impl Attempt<'_> {
             request_timeout: usual.request_timeout.min(patience),
             data_timeout: usual.data_timeout.min(patience),
             reach: self.wanted.reach.clone(),
-            fingerprint: self.wanted.fingerprint,
+            fingerprint: self.wanted.fingerprint.into_iter().collect(),
             ..usual
         };
         RtspSettings { stream: self.wanted.name.to_string(), camera: self.url.clone(), rtsp }

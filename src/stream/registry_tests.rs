@@ -205,7 +205,7 @@ async fn a_session_goes_on_under_keys_that_are_looked_at_between_sessions() {
         |rtsp| rtsp.data_timeout = Duration::from_secs(7),
         |rtsp| rtsp.max_frame = sluice_config::Bytes::kib(64),
         |rtsp| rtsp.reach = Some(Reach(Vec::new())),
-        |rtsp| rtsp.fingerprint = Some(Fingerprint([7; 32])),
+        |rtsp| rtsp.fingerprint = vec![Fingerprint([7; 32])],
     ];
     for end in within {
         let world = World::new();

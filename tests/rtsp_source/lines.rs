@@ -36,7 +36,7 @@ fn told_fingerprint(sentence: &str) -> Fingerprint {
 }
 
 fn pinned(mut settings: RtspSettings, fingerprint: Fingerprint) -> RtspSettings {
-    settings.rtsp.fingerprint = Some(fingerprint);
+    settings.rtsp.fingerprint = vec![fingerprint];
     settings
 }
 
@@ -72,10 +72,17 @@ async fn a_certificate_of_its_own_is_refused_with_what_lets_it_in() {
 
     let mut other = fingerprint;
     other.0[0] ^= 1;
-    let mut pull = Pull::start(pinned(settings, other));
+    let mut pull = Pull::start(pinned(settings.clone(), other));
     let (sentence, _) = pull.waiting().await;
     assert!(sentence.contains("shows another certificate than its fingerprint says"), "{sentence}");
     assert_eq!(told_fingerprint(&sentence), fingerprint);
+    pull.stop().await;
+
+    // Of several cameras each shows its own.
+    let mut settings = settings;
+    settings.rtsp.fingerprint = vec![other, fingerprint];
+    let mut pull = Pull::start(settings);
+    pull.begun().await;
     pull.stop().await;
 }
 

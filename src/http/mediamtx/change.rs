@@ -36,7 +36,7 @@ pub(super) enum Change {
 struct Keys {
     source: Option<Value>,
     transport: Option<&'static str>,
-    fingerprint: Option<String>,
+    fingerprints: Option<Vec<String>>,
     on_demand: Option<bool>,
     start_timeout: Option<Duration>,
     close_after: Option<Duration>,
@@ -112,7 +112,9 @@ impl Keys {
                         _ => return Err(Refusal::bad("rtspTransport is tcp, udp, multicast or automatic")),
                     };
                 }
-                ("sourceFingerprint", Value::String(fingerprint)) => keys.fingerprint = Some(fingerprint),
+                ("sourceFingerprint", Value::String(fingerprint)) => {
+                    keys.fingerprints = Some(vec![fingerprint]);
+                }
                 ("sourceOnDemand", Value::Bool(on_demand)) => keys.on_demand = Some(on_demand),
                 ("sourceOnDemandStartTimeout", Value::String(time)) => {
                     keys.start_timeout = Some(duration(&key, &time)?);
@@ -152,8 +154,8 @@ impl Keys {
             self.transport = self.transport.or(Some(origin.rtsp.transport.name()));
         }
         if line.is_some_and(Line::is_secret) {
-            let fingerprint = origin.rtsp.fingerprint.map(|fingerprint| fingerprint.to_string());
-            self.fingerprint = self.fingerprint.take().or(fingerprint);
+            let fingerprints = || origin.rtsp.fingerprint.iter().map(ToString::to_string).collect();
+            self.fingerprints = Some(self.fingerprints.take().unwrap_or_else(fingerprints));
         }
         let OnDemand { enabled, start_timeout, close_after, .. } = origin.on_demand;
         self.on_demand = self.on_demand.or(Some(enabled));
@@ -173,8 +175,10 @@ impl Keys {
         if let Some(transport) = self.transport {
             lines += &format!("rtsp_transport = \"{transport}\"\n");
         }
-        if let Some(fingerprint) = self.fingerprint.as_ref().filter(|text| !text.is_empty()) {
-            lines += &format!("rtsp_fingerprint = {}\n", Value::from(fingerprint.as_str()));
+        let fingerprints: Vec<&String> =
+            self.fingerprints.iter().flatten().filter(|text| !text.is_empty()).collect();
+        if !fingerprints.is_empty() {
+            lines += &format!("rtsp_fingerprint = {}\n", json!(fingerprints));
         }
         if let Some(on_demand) = self.on_demand {
             lines += &format!("on_demand = {on_demand}\n");
@@ -243,8 +247,8 @@ mod tests {
         };
         assert_eq!(keys(body), Ok(expected));
         let body = r#"{"source":"rtsps://a","sourceFingerprint":"33ab","rtspTransport":"automatic"}"#;
-        let text = format!("{:?}", keys(body).map(|keys| (keys.transport, keys.fingerprint)));
-        assert_eq!(text, r#"Ok((Some("auto"), Some("33ab")))"#);
+        let text = format!("{:?}", keys(body).map(|keys| (keys.transport, keys.fingerprints)));
+        assert_eq!(text, r#"Ok((Some("auto"), Some(["33ab"])))"#);
         assert_eq!(keys(""), Ok(Keys::default()));
         // What was told may be sent back.
         assert_eq!(

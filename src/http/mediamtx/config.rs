@@ -118,7 +118,7 @@ pub(super) fn path(config: &Config, stream: &Stream) -> Value {
         "name": stream.name,
         "source": stream.source(),
         "rtspTransport": transport(origin.rtsp.transport),
-        "sourceFingerprint": origin.rtsp.fingerprint.map(|shown| shown.to_string()).unwrap_or_default(),
+        "sourceFingerprint": origin.rtsp.fingerprint.first().map(ToString::to_string).unwrap_or_default(),
     });
     over("path", [of_every_path(config), on_demand(origin.on_demand), said])
 }

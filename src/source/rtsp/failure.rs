@@ -43,7 +43,7 @@ pub(super) enum Failure {
     Untrusted { shown: Fingerprint, why: String },
     #[error(
         "shows another certificate than its fingerprint says: if the camera has a new one, write rtsp_fingerprint = \
-         \"{shown}\"; if not, somebody stands between"
+         \"{shown}\", or of several cameras the fingerprint of each in []; if not, somebody stands between"
     )]
     OtherCertificate { shown: Fingerprint },
     #[error(

@@ -263,7 +263,7 @@ struct Place {
     host: Host<String>,
     kind: Kind,
     limit: Duration,
-    fingerprint: Option<sluice_config::Fingerprint>,
+    fingerprints: Vec<sluice_config::Fingerprint>,
 }
 
 impl Place {
@@ -291,7 +291,7 @@ impl Place {
             return Err(Failure::OutOfReach(outside.ip()));
         }
         let host = url.host().ok_or_else(|| Failure::NoName("there is none".to_owned()))?.to_owned();
-        Ok(Place { addresses, host, kind, limit, fingerprint: settings.rtsp.fingerprint })
+        Ok(Place { addresses, host, kind, limit, fingerprints: settings.rtsp.fingerprint.clone() })
     }
 
     /// Opens the second half of a tunnel.
@@ -336,7 +336,7 @@ impl Place {
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
-        let stream = tls::connect(stream, &host, self.fingerprint, offer, self.limit).await?;
+        let stream = tls::connect(stream, &host, &self.fingerprints, offer, self.limit).await?;
         Ok((Stream::Other(Box::new(stream)), local, peer))
     }
 }

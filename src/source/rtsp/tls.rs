@@ -1,6 +1,7 @@
 //! TLS to a camera (`rtsps://`, `rtsp+https://`), by the library and the provider of the process.
 //!
-//! Owns whose certificate is believed: what this machine trusts, or the one whose fingerprint was given. A camera's own is
+//! Owns whose certificate is believed: what this machine trusts, or those whose fingerprints were given, of whichever of a
+//! stream's cameras. A camera's own is
 //! told with its fingerprint when it is refused, and never believed unasked.
 
 mod proof;
@@ -45,14 +46,19 @@ pub(super) enum Offer {
 pub(super) async fn connect(
     stream: TcpStream,
     host: &Host<&str>,
-    expected: Option<Fingerprint>,
+    expected: &[Fingerprint],
     offer: Offer,
     limit: Duration,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let provider = Arc::new(default_provider());
-    let authorities = if expected.is_none() { authorities(&provider) } else { None };
-    let judge =
-        Arc::new(Judge { expected, offer, authorities, provider: provider.clone(), shown: Mutex::default() });
+    let authorities = if expected.is_empty() { authorities(&provider) } else { None };
+    let judge = Arc::new(Judge {
+        expected: expected.to_vec(),
+        offer,
+        authorities,
+        provider: provider.clone(),
+        shown: Mutex::default(),
+    });
     let config = ClientConfig::builder_with_provider(provider);
     let config = match offer {
         Offer::Today => config.with_safe_default_protocol_versions(),
@@ -79,13 +85,13 @@ pub(super) async fn connect(
     let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let shown = *lock(&judge.shown);
     Err(match (reason, shown, expected) {
-        (Some(Error::InvalidCertificate(_)), Some(shown), Some(expected)) if shown == expected => {
-            Failure::Unproven
-        }
-        (Some(Error::InvalidCertificate(_)), Some(shown), Some(_)) => Failure::OtherCertificate { shown },
-        (Some(Error::InvalidCertificate(why)), Some(shown), None) => {
+        (Some(Error::InvalidCertificate(why)), Some(shown), []) => {
             Failure::Untrusted { shown, why: distrust(why) }
         }
+        (Some(Error::InvalidCertificate(_)), Some(shown), expected) if expected.contains(&shown) => {
+            Failure::Unproven
+        }
+        (Some(Error::InvalidCertificate(_)), Some(shown), _) => Failure::OtherCertificate { shown },
         (reason, ..) => Failure::Tls(words(reason, &error)),
     })
 }
@@ -132,7 +138,7 @@ fn authorities(provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifie
 /// Judges a certificate.
 #[derive(Debug)]
 struct Judge {
-    expected: Option<Fingerprint>,
+    expected: Vec<Fingerprint>,
     offer: Offer,
     authorities: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
@@ -152,9 +158,9 @@ impl ServerCertVerifier for Judge {
         let shown = fingerprint(end_entity);
         *lock(&self.shown) = Some(shown);
         let unknown = Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        match (self.expected, &self.authorities) {
-            (Some(expected), _) if expected == shown => Ok(ServerCertVerified::assertion()),
-            (None, Some(authorities)) => {
+        match (&self.expected[..], &self.authorities) {
+            (expected, _) if expected.contains(&shown) => Ok(ServerCertVerified::assertion()),
+            ([], Some(authorities)) => {
                 authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             }
             _ => Err(unknown),
@@ -206,7 +212,7 @@ impl Judge {
         error: Error,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
-        let is_expected = self.expected.is_some_and(|expected| expected == fingerprint(certificate));
+        let is_expected = self.expected.contains(&fingerprint(certificate));
         match is_expected
             && proof::is_by_key_of(certificate, message, signed.scheme, signed.signature(), known)
         {
