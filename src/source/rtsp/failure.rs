@@ -128,8 +128,7 @@ pub(super) enum Failure {
     OtherCodec { announced: VideoCodec, comes: VideoCodec },
     #[error("sent a picture of more than {0} bytes: {advice}", advice = picture_advice(*.0))]
     PictureTooLarge(usize),
-    #[error("closed the connection{}: is it restarting, or out of sessions?",
-        .0.map(|request| format!(" instead of answering {request}")).unwrap_or_default())]
+    #[error("closed the connection{}", closed_advice(*.0))]
     Closed(Option<Method>),
     #[error("ended the session: does it allow one viewer only, or only for a time?")]
     TornDown,
@@ -402,6 +401,18 @@ fn too_large(what: TooLarge) -> String {
             "sent an answer of more than {MAX_BODY} bytes, no camera does: check the path of the source URL, or \
              restart it"
         ),
+    }
+}
+
+/// Whoever does not answer the first request may be no camera at all.
+fn closed_advice(instead_of: Option<Method>) -> String {
+    let often = "is it restarting, or out of sessions";
+    match instead_of {
+        None => format!(": {often}?"),
+        Some(Method::Options) => format!(
+            " instead of answering OPTIONS: {often}, or speaks that port TLS (rtsps://), or HTTP without a tunnel in it?"
+        ),
+        Some(request) => format!(" instead of answering {request}: {often}?"),
     }
 }
 

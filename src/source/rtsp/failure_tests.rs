@@ -26,6 +26,15 @@ fn debug_shows_neither_credentials_nor_the_path() {
 }
 
 #[test]
+fn who_closes_at_the_first_request_may_speak_something_else() {
+    let closed = |request| Failure::Closed(request).to_string();
+    assert!(closed(Some(Method::Options)).contains("rtsps://"));
+    for later in [Some(Method::Describe), None] {
+        assert!(closed(later).ends_with(": is it restarting, or out of sessions?"), "{later:?}");
+    }
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let sentence = |refusal| Failure::Refused(refusal).to_string();
     let about = |verdict| sentence(Refusal { verdict: Some(verdict), ..refusal(401) });
