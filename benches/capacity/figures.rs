@@ -91,8 +91,8 @@ fn limit_text(limit: Limit) -> &'static str {
 /// Writes all clips.
 pub fn write(report: &mut Report, bounds: Bounds, clips: &[Clip]) {
     report.text(format!(
-        "The most viewers that were measured to leave a server at {} of its core or less, all of them joined, and at most \
-         one packet in 100,000 missing after repair. Each number has a fresh server; servers are searched in turn, and \
+        "The most viewers that were measured to leave a server at {} of its core or less, all of them joined, with the whole \
+         clip, and at most one packet in 100,000 missing after repair. Each number has a fresh server; servers are searched in turn, and \
          ratios are of one round. Medians of the rounds, with the smallest and the largest. The answer is at most a \
          twentieth below the true one, a tenth where something else than load is the bound.",
         number(bounds.load, 2)
@@ -143,8 +143,9 @@ pub fn write(report: &mut Report, bounds: Bounds, clips: &[Clip]) {
     }
     report.text(
         "*Not more because of*, round by round: **generator**, **--most** and **steps** are bounds of this bench, and the \
-         server carries at least so many. *Generator* means that with more viewers packets were lost while the generator \
-         had less than a tenth of its time left, or that this machine's kernel had dropped them on the receiving side.",
+         server carries at least so many. *Generator* means that with more viewers packets were missing while the generator \
+         had less than a tenth of its time left or waited for its core, or that this machine's kernel had dropped them on the \
+         receiving side.",
     );
     report.set_figures(&serde_json::json!({ "bounds": bounds, "clips": clips }));
 }

@@ -48,6 +48,9 @@ const RATES: std::ops::RangeInclusive<f64> = 10.0..=250.0;
 /// Part of its time from which a thread of the generator may have been what lost packets.
 const GENERATOR_FULL: f64 = 0.9;
 
+/// Part of the test that it may have waited for its core before something else on this machine may have been.
+const GENERATOR_WAITED: f64 = 0.1;
+
 /// Files that the generator has open beside one a viewer.
 const OTHER_FILES: u64 = 256;
 
@@ -84,6 +87,15 @@ struct Contender<'a> {
     peer: Option<&'a Peer>,
     rounds: Vec<Round>,
     not_measured: Option<String>,
+}
+
+/// The camera of a clip.
+#[derive(Debug, Clone, Copy)]
+struct Shown<'a> {
+    /// Its one URL.
+    urls: &'a [String],
+    /// Of its pictures alone.
+    bits_per_second: f64,
 }
 
 /// One search of one server.
@@ -135,6 +147,7 @@ async fn clip_of(
     let showing =
         [format!("--clip={}", path.display()), format!("--fps={}", clip::FPS), "--audio=opus".to_owned()];
     let camera = rig.cameras_showing(1, &showing).await?;
+    let shown = Shown { urls: &camera.urls, bits_per_second: f64::from(megabits) * 1e6 };
     let contender = |name, peer| Contender { name, peer, rounds: Vec::new(), not_measured: None };
     let mut contenders = vec![contender("sluice", None)];
     contenders.extend(options.peers.iter().map(|peer| contender(&peer.name, Some(peer))));
@@ -144,9 +157,8 @@ async fn clip_of(
             let first = if options.common.quick { QUICK_FIRST } else { FIRST };
             let first = contender.rounds.last().map_or(first, |round| round.found.viewers.max(1));
             let about = format!("{} at {megabits} Mb/s, round {round}", contender.name);
-            let searched =
-                searched(rig, options, contender.peer, &camera.urls, Search::new(bounds, first), &about)
-                    .await;
+            let search = Search::new(bounds, first);
+            let searched = searched(rig, options, contender.peer, shown, search, &about).await;
             match searched {
                 Ok(round) => {
                     if let Some(carried) = &round.carried {
@@ -171,14 +183,14 @@ async fn searched(
     rig: &Rig,
     options: &Options,
     peer: Option<&Peer>,
-    camera: &[String],
+    shown: Shown<'_>,
     mut search: Search,
     about: &str,
 ) -> Result<Round, BenchError> {
     let mut measured = Vec::new();
     while let Some(viewers) = search.next() {
         tell(&format!("{about}: {viewers} viewers"));
-        let one = step(rig, options, peer, camera, viewers).await?;
+        let one = step(rig, options, peer, shown, viewers).await?;
         tell(&format!("{about}: {viewers} viewers took {} of a core", number(one.0.cores, 2)));
         search.push(one.0);
         measured.push(one);
@@ -194,7 +206,7 @@ async fn step(
     rig: &Rig,
     options: &Options,
     peer: Option<&Peer>,
-    camera: &[String],
+    shown: Shown<'_>,
     viewers: u32,
 ) -> Result<(Step, Measured), BenchError> {
     let mut loading = Loading::of(&[], viewers);
@@ -203,12 +215,12 @@ async fn step(
     let backlog = dropped_in_backlogs();
     let measured = match peer {
         None => {
-            let server = rig.server(&Serving::cameras(camera, viewers)).await?;
+            let server = rig.server(&Serving::cameras(shown.urls, viewers)).await?;
             loading.urls = vec![server.whep("cam1")];
             rig.load(&server, &loading).await?
         }
         Some(peer) => {
-            let running = peer.start(rig, &camera[0]).await?;
+            let running = peer.start(rig, &shown.urls[0]).await?;
             loading.urls = vec![running.url.clone()];
             rig.start_load(&running.pids(), &loading, rig.load_place())?.end().await?
         }
@@ -225,10 +237,12 @@ async fn step(
         viewers,
         cores: server.cores(),
         loss: measured.loss(),
+        delivered: measured.bits_per_second / measured.joined.max(1) as f64 / shown.bits_per_second,
         troubled: u64::from(viewers).saturating_sub(measured.joined)
             + measured.ended.values().sum::<u64>()
             + measured.silent,
         generator: generator.occupied > GENERATOR_FULL
+            || generator.waited > GENERATOR_WAITED
             || generator.kernel_drops > 0
             || dropped_in_backlogs() > backlog,
     };

@@ -17,6 +17,10 @@ const GROWTH: f64 = 4.0;
 /// Part of the packets that may be missing after repair. Not zero: one viewer's handshake may cost a packet.
 const LOSS: f64 = 0.000_01;
 
+/// Part of the clip's bits that a viewer must get at the least. Servers with too much to do leave pictures out, or put the
+/// camera's connection off, and number what they send without a gap: no packet is missing then, and little is sent.
+const DELIVERED: f64 = 0.97;
+
 /// What is wanted, and what bounds the search.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Bounds {
@@ -37,9 +41,11 @@ pub struct Step {
     pub cores: f64,
     /// Part of the packets that was missing after repair.
     pub loss: f64,
+    /// Part of the clip's bits that a viewer got on average; more than 1, for packets have headers.
+    pub delivered: f64,
     /// Viewers that could not join, or were thrown out.
     pub troubled: u64,
-    /// Loss and trouble may be the generator's doing.
+    /// Loss and trouble may be the generator's doing, or that of whatever else this machine does.
     pub generator: bool,
 }
 
@@ -59,11 +65,11 @@ enum Verdict {
 pub enum Limit {
     /// The server's load is the wanted one.
     Load,
-    /// With more, packets were lost.
+    /// With more, packets were lost or pictures left out.
     Loss,
     /// With more, some could not join or stay.
     Trouble,
-    /// With more, the generator was full or lost packets: the server may carry more.
+    /// With more, the generator was full or lost packets, or had no core: the server may carry more.
     Generator,
     /// There are as many as may be: the server may carry more.
     Most,
@@ -97,7 +103,8 @@ pub struct Search {
 
 impl Step {
     fn verdict(&self, load: f64) -> Verdict {
-        let (lost, troubled) = (self.loss > LOSS, self.troubled > 0);
+        let lost = self.loss > LOSS || self.delivered < DELIVERED;
+        let troubled = self.troubled > 0;
         if self.cores > load {
             Verdict::Load
         } else if (lost || troubled) && self.generator {
@@ -225,7 +232,7 @@ mod tests {
     }
 
     fn step(viewers: u32, cores: f64) -> Step {
-        Step { viewers, cores, loss: 0.0, troubled: 0, generator: false }
+        Step { viewers, cores, loss: 0.0, delivered: 1.0, troubled: 0, generator: false }
     }
 
     #[test]
@@ -254,6 +261,14 @@ mod tests {
             ..step(viewers, 0.001 * f64::from(viewers))
         };
         let found = search(BOUNDS, 50, lossy).found();
+        assert_eq!(found.limit, Limit::Loss);
+        assert!((270..=300).contains(&found.viewers), "{found:?}");
+        // Nothing is missing of what is sent, and too little is sent.
+        let lazy = |viewers| Step {
+            delivered: if viewers > 300 { 0.5 } else { 1.05 },
+            ..step(viewers, (0.001 * f64::from(viewers)).min(0.3))
+        };
+        let found = search(BOUNDS, 50, lazy).found();
         assert_eq!(found.limit, Limit::Loss);
         assert!((270..=300).contains(&found.viewers), "{found:?}");
         let refusing = |viewers| Step { troubled: 1, ..lossy(viewers) };
