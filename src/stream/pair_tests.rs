@@ -8,7 +8,7 @@ use sluice_media::{AccessUnit, AudioCodec, AudioFrame, Kind, VideoCodec};
 use super::*;
 use crate::count::ShardCounters;
 use crate::shard::RoomLimits;
-use crate::shard::command::{MEDIA_MAX, Media, Queued, Wake};
+use crate::shard::command::{MEDIA_MAX, Media, Queued, STREAM_MEDIA_MAX, Wake};
 use crate::stream::{AudioFormat, Cause, Ingest, Registry, Sink as _, VideoFormat};
 
 const SPS: &[u8] = &[
@@ -152,6 +152,24 @@ fn a_shard_is_sent_what_somebody_there_chose_and_another_layer_while_that_is_awa
     rig.end(LOW);
     assert_eq!(rig.taken(), [""; 0]);
     assert_eq!(rig.stream.shown().id, rig.id(HIGH), "nothing better is there");
+}
+
+#[test]
+fn what_a_full_queue_did_not_take_is_told_with_the_next_picture() {
+    let mut rig = Rig::new();
+    rig.begin(HIGH, false);
+    rig.begin(LOW, false);
+    rig.stream.subscribe(rig.id(HIGH), 0).expect("room");
+    (0..STREAM_MEDIA_MAX).for_each(|_| rig.picture(HIGH));
+    rig.end(HIGH);
+    assert!(!rig.taken().iter().any(|word| word.ends_with("away")), "the shard had room");
+    rig.picture(LOW);
+    assert_eq!(rig.taken(), ["begin low with 1", "high away", "low"]);
+    (0..STREAM_MEDIA_MAX).for_each(|_| rig.picture(LOW));
+    rig.begin(HIGH, false);
+    assert!(!rig.taken().iter().any(|word| word.ends_with("back")), "the shard had room");
+    rig.picture(LOW);
+    assert_eq!(rig.taken(), ["high back", "low"]);
 }
 
 #[test]

@@ -46,6 +46,8 @@ struct Place {
     viewers: usize,
     /// The shard is sent it.
     sent: bool,
+    /// What the shard was told last of its source: that it is away.
+    told_away: bool,
     /// Whether anybody is sent it there.
     watched: Watched,
 }
@@ -103,7 +105,7 @@ impl Published {
         let (keyframe, watched) = (self.request.clone(), place.watched.clone());
         let begin = Media::Subscribe { layer, recent, keyframe, watched, away: self.away };
         way.shard.media(begin, &way.share)?;
-        place.sent = true;
+        (place.sent, place.told_away) = (true, self.away);
         Ok(())
     }
 }
@@ -172,6 +174,7 @@ impl Publisher {
         match train.codec.kind() {
             Kind::Video => {
                 for shard in 0..self.ways.len() {
+                    self.tell(layer, shard);
                     if !self.layers[number].places[shard].sent {
                         continue;
                     }
@@ -218,10 +221,20 @@ impl Publisher {
         if std::mem::replace(&mut self.layers[number].away, away) == away {
             return;
         }
-        for shard in 0..self.ways.len() {
-            self.send_what_stands_in(layer, shard);
-            if self.layers[number].places[shard].sent {
-                self.ways[shard].offer(Media::Away { layer, away });
+        (0..self.ways.len()).for_each(|shard| self.tell(layer, shard));
+    }
+
+    /// Tells a shard whose source is away and is not, where it does not know yet, and sends it what is shown instead. What
+    /// does not fit into its queue is told again with the next picture: it would show the wrong layer, or a still picture.
+    fn tell(&mut self, layer: LayerId, shard: usize) {
+        self.send_what_stands_in(layer, shard);
+        for number in 0..LAYERS_MAX {
+            let Published { ref mut places, away, .. } = self.layers[number];
+            let (place, way) = (&mut places[shard], &self.ways[shard]);
+            if place.sent && place.told_away != away {
+                let layer = LayerId { number: number as u8, ..layer };
+                let told = way.shard.media(Media::Away { layer, away }, &way.share).is_ok();
+                place.told_away ^= told;
             }
         }
     }
@@ -235,8 +248,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Sends a shard what is shown there instead of a layer of the stream that is away. If it does not fit, who chose that
-    /// has a still picture.
+    /// Sends a shard what is shown there instead of a layer of the stream that is away.
     fn send_what_stands_in(&mut self, layer: LayerId, shard: usize) {
         for number in 0..LAYERS_MAX {
             if self.stands_in(number, shard) {
