@@ -136,7 +136,7 @@ fn a_right_that_ends_while_its_holder_waits_lets_nobody_in() {
     let access = ["--set", "access.users.ann.password=hunter2", "--set", "access.users.ann.read=*"];
     let more = ["--set", "on_demand.start_timeout=3s", &format!("cam={}", camera.url)];
     let sluice = start(&[&access[..], &more].concat());
-    let wanted = serde_json::json!({ "streams": ["cam"], "for": "1s" }).to_string();
+    let wanted = serde_json::json!({ "streams": ["cam"], "for": "2s" }).to_string();
     let made = Request::new("POST", "/api/v1/tokens").body(wanted).send(sluice.admin);
     let token = made.json()["token"].as_str().expect("a token").to_owned();
     let offer = offer().header("Authorization", &format!("Bearer {token}"));
