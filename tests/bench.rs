@@ -174,11 +174,11 @@ fn a_server_that_the_bench_starts_is_searched_beside_ours_and_ends() {
     for (index, name) in ["sluice", "other"].into_iter().enumerate() {
         let server = &report["figures"]["clips"][0]["servers"][index];
         assert_eq!(server["name"], name, "{report:#}");
-        let carried = |pointer: &str| number(server, pointer);
-        assert!((1.0..=3.0).contains(&carried("/viewers/median")), "{report:#}");
-        // 1 Mb/s and 64 kb/s of sound each; half of it would do on a busy machine.
-        assert!(carried("/bits_per_second/median") > carried("/viewers/median") * 0.5e6, "{report:#}");
-        assert!(carried("/steps/0/0/viewers") > 0.0, "{report:#}");
+        // On a busy machine fewer may be carried, or none; what was tried first was measured anyway.
+        let first = |name: &str| number(server, &format!("/steps/0/0/{name}"));
+        assert_eq!(first("viewers"), 3.0, "{report:#}");
+        assert!(first("cores") > 0.0 && first("delivered") > 0.5, "{report:#}");
+        assert!((0.0..=3.0).contains(&number(server, "/viewers/median")), "{report:#}");
     }
     assert!(text_of(&output).contains("| other |"), "{}", text_of(&output));
     assert_eq!(processes_with(&word, std::process::id()), Vec::<String>::new(), "it ended with the bench");

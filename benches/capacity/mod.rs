@@ -37,9 +37,10 @@ const QUICK_STEPS: usize = 3;
 const FIRST: u32 = 50;
 const QUICK_FIRST: u32 = 10;
 
-/// How long a number is measured: whole groups of pictures, of two seconds each.
+/// How long a number is measured: whole groups of pictures, of two seconds each, and so many that a keyframe which just
+/// misses both ends is not taken for pictures that were left out.
 const WINDOW: Duration = Duration::from_secs(6);
-const QUICK_WINDOW: Duration = Duration::from_secs(2);
+const QUICK_WINDOW: Duration = Duration::from_secs(4);
 
 /// Joining takes so long at each number, between the rates below: joins are not what is measured.
 const JOINING_SECONDS: f64 = 4.0;
