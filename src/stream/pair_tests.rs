@@ -169,7 +169,7 @@ fn what_a_full_queue_did_not_take_is_told_with_the_next_picture() {
     rig.begin(HIGH, false);
     assert!(!rig.taken().iter().any(|word| word.ends_with("back")), "the shard had room");
     rig.picture(LOW);
-    assert_eq!(rig.taken(), ["high back", "low"]);
+    assert_eq!(rig.taken(), ["high back", "end low"], "nobody there watches low any more");
 }
 
 #[test]
