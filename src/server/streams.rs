@@ -15,7 +15,7 @@ use crate::operator::change::Streams as Changes;
 use crate::session::table::Sessions;
 use crate::shard::command::Command;
 use crate::source;
-use crate::source::memory::{Memory, Record};
+use crate::source::rtsp::memory::{Memory, Record};
 use crate::stream::{HIGH, Ingest, LOW, Orders, Origin, Registry, Stream};
 use crate::supervise::{Ends, Task, Watched};
 

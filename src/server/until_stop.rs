@@ -23,7 +23,7 @@ use crate::session::drain::Drain;
 use crate::session::outdated;
 use crate::session::table::Sessions;
 use crate::shard::News;
-use crate::source::memory::Memory;
+use crate::source::rtsp::memory::Memory;
 use crate::stream::Registry;
 use crate::supervise::{Pulse, Watched};
 

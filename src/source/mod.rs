@@ -5,7 +5,6 @@
 pub mod backoff;
 pub mod demo;
 mod linger;
-pub mod memory;
 pub mod rtsp;
 pub mod thread;
 
@@ -13,8 +12,8 @@ use sluice_config::{RtspUrl, Source};
 use tokio::sync::watch;
 
 use self::linger::unwanted;
-use self::memory::Record;
 use self::rtsp::RtspSettings;
+use self::rtsp::memory::Record;
 use crate::stream::{Ingest, Orders, Origin, Sink as _, SourceState};
 
 /// Feeds the stream `name` from what it is to be fed from, and from another when that changes, until it is over. On demand

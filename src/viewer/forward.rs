@@ -14,8 +14,8 @@ use sluice_media::srtp::PacketIndex;
 use super::Rings;
 use super::budget::{Budget, KeyframeAnswer, Replay};
 use super::catch_up::{CatchUp, Then};
-pub use super::runs::Repair;
 use super::runs::{By, Rewritten, Runs};
+pub use super::runs::{Forward, Repair};
 use super::thin::{LeftOut, Portion, Thin};
 use super::time::{Shift, ViewerTime};
 use crate::fault::{Site, strikes};
@@ -30,17 +30,6 @@ const LIFT: u32 = 1;
 
 /// What was sent last: its timestamp on the wire, and when that was captured.
 pub(super) type Newest = Option<(u32, Instant)>;
-
-/// How one train is to be sent to one viewer.
-#[derive(Debug, Clone, Copy)]
-pub struct Forward {
-    /// The viewer's extended sequence number of its first packet.
-    pub sequence: PacketIndex,
-    /// The RTP timestamp of its packets.
-    pub timestamp: u32,
-    /// When that timestamp was captured.
-    pub captured: Instant,
-}
 
 /// The state of one track for one viewer.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
-//! The way back from a viewer's sequence number to the packet in the ring.
+//! How a train goes to one viewer, and the way back from the viewer's sequence number to the packet in the ring.
 //!
 //! Owns the short list of runs that stands for a list of all packets: nothing is kept per packet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sluice_media::srtp::PacketIndex;
 
@@ -14,6 +15,17 @@ use crate::track::{TrackSeq, Train};
 /// Runs remembered for repairs. One begins with each catch-up, each gap and each change of layer, so this many reach far
 /// beyond the history of the ring; each costs 64 bytes.
 const RUNS_MAX: usize = 8;
+
+/// How one train is to be sent to one viewer.
+#[derive(Debug, Clone, Copy)]
+pub struct Forward {
+    /// The viewer's extended sequence number of its first packet.
+    pub sequence: PacketIndex,
+    /// The RTP timestamp of its packets.
+    pub timestamp: u32,
+    /// When that timestamp was captured.
+    pub captured: Instant,
+}
 
 /// One packet to be sent again.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::forward::Forward;
+use super::runs::Forward;
 use crate::track::{Recent, TrackSeq, Train};
 
 /// A picture that is later than this is left out when a newer keyframe is there. Shorter leaves out the ends of groups

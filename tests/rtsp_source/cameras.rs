@@ -3,8 +3,8 @@
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use sluice::source::memory::Record;
 use sluice::source::rtsp;
+use sluice::source::rtsp::memory::Record;
 use sluice::stream::{AudioFormat, Wishes};
 use sluice_harness::gstreamer::Camera;
 use sluice_media::{AccessUnit, AudioCodec, VideoCodec};

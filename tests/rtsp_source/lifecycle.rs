@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice::source::memory::Record;
+use sluice::source::rtsp::memory::Record;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_harness::gstreamer::Camera;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sluice::source::memory::Record;
 use sluice::source::rtsp::RtspSettings;
+use sluice::source::rtsp::memory::Record;
 use sluice::stream::Wishes;
 use sluice_config::{Fingerprint, Transport};
 use sluice_harness::authority::{Authority, PairFiles};

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice::source::memory::Record;
+use sluice::source::rtsp::memory::Record;
 use sluice::source::rtsp::{self, RtspSettings};
 use sluice::stream::{Formats, Sink, SourceState, Wishes};
 use sluice_config::{Credentials, Rtsp, Transport};

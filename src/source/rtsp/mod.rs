@@ -36,6 +36,7 @@ mod formats;
 mod keyframe;
 mod line;
 mod losses;
+pub mod memory;
 mod message;
 mod numbers;
 mod oddities;
@@ -75,10 +76,10 @@ pub use self::once::{Failed, Offered, Outcome, once};
 use self::connection::now;
 use self::failure::Failure;
 use self::flow::Flow;
+use self::memory::{Lines, Record};
 use self::session::Session;
 use self::turns::{Then, Turns};
 use crate::source::backoff::Backoff;
-use crate::source::memory::{Lines, Record};
 use crate::stream::{Cause, Sink, SourceState, WANTED_RETRY, Wishes};
 
 /// How long the next attempt, or the end of the process, waits for the answer to TEARDOWN.

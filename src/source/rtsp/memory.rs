@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::rtsp::Tries;
+use super::Tries;
 use crate::contain::lock;
 
 /// Streams whose failures are remembered, and addresses whose ways are. More take more memory (a few hundred bytes each); of
