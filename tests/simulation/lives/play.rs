@@ -213,7 +213,7 @@ impl Life {
         here.iter().for_each(|&viewer| self.ask(viewer));
         self.all(|world| world.run(SETTLES - Duration::from_secs(1)));
         for _ in 0..WIDENS.as_secs() {
-            if self.worlds.iter_mut().any(|world| limits_anybody(world)) {
+            if self.worlds.iter_mut().any(limits_anybody) {
                 self.all(|world| world.run(Duration::from_secs(1)));
             }
         }
