@@ -2,7 +2,7 @@
 //!
 //! Owns the list of sites. A site has no code behind it: where it strikes, what happens is what happens when the real
 //! thing fails there, so that a fault is always one that there is. Builds without debug assertions, and so every release,
-//! have no sites: [`strikes`] is `false` there and folds away. Elsewhere they rest until a test begins [`Faults`], and then
+//! have no sites: `strikes` is `false` there and folds away. Elsewhere they rest until a test begins [`Faults`], and then
 //! strike once in a hundred times, by a seed, on the test's own thread; those that a life seldom reaches once in four.
 
 /// Where something fails.
