@@ -23,7 +23,7 @@
 //! [`Receiver::receive`] is one `recvmmsg`; what the kernel coalesced (GRO) is cut apart again, and each
 //! datagram is handed to a closure together with where it came from and to which local address.
 //!
-//! Of connections (TCP) there is only what their owner's executor has no function for: [`line`].
+//! Of connections (TCP) there is only what their owner's executor has no function for: [`mod@line`].
 //!
 //! # Addresses
 //!
