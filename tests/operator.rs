@@ -171,7 +171,7 @@ fn a_stream_that_is_pressed_is_what_viewers_and_log_are_about_until_escape() {
     page.act("press Escape");
     page.wait_until("document.querySelectorAll('#viewers-live tbody tr').length === 5");
 
-    page.act("press 5");
+    page.act("press 6");
     page.wait_until("document.activeElement.id === 'settings'");
     let keys = column("#settings", "Key");
     page.wait_until(&format!("{keys}.includes('streams.gate.source') && !{keys}.includes('nack.history')"));
