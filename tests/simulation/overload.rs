@@ -106,7 +106,7 @@ fn who_goes_without_for_long_is_told_and_the_others_stay_whole() {
     let (mut world, cost) = watching(74);
     world.limit(Some(cost * 0.5));
     // Those next to the boundary are tried a few times, ever more seldom.
-    world.run(Duration::from_secs(60));
+    world.run(Duration::from_secs(150));
     let (ended, reasons): (Vec<usize>, Vec<EndReason>) =
         (0..VIEWERS).filter_map(|viewer| Some((viewer, world.end_of(viewer)?.1))).unzip();
     assert!(reasons.iter().all(|reason| *reason == EndReason::Overloaded), "{reasons:?}");
