@@ -55,6 +55,10 @@ const COMMANDS_AT_ONCE: usize = 64;
 /// its own.
 const MEDIA_PER_ROUND: usize = 256;
 
+/// Time that viewers' deadlines have in one round, and the call that reaches it. Most of it is the past of those who join:
+/// longer lets a rush of them delay what all others watch, shorter shows joiners their first pictures later.
+const DEADLINES_PER_ROUND: Duration = Duration::from_millis(2);
+
 /// Calls for the viewers' turns in one round, of about a millisecond each. More of them delay STUN and
 /// joins, fewer read an empty socket more often.
 const FAN_OUTS_PER_ROUND: usize = 8;
@@ -414,9 +418,22 @@ impl Rounds {
             self.shard.handle_media(now, media);
         }
         more |= !self.commands.is_empty() || !self.media.is_empty();
-        self.shard.handle_timeout(now, &mut self.outbox);
+        let (now, late) = self.deadlines(now);
         let now = self.media_turn(now);
-        (false, self.fan_out(now) || more)
+        (false, self.fan_out(now) || late || more)
+    }
+
+    /// The viewers' deadlines. Returns what time it is, and whether some have to wait.
+    fn deadlines(&mut self, mut now: Instant) -> (Instant, bool) {
+        let mut end = None;
+        while self.shard.handle_timeout(now, &mut self.outbox) {
+            now = Instant::now();
+            self.outbox.set_now(now);
+            if now >= *end.get_or_insert(now + DEADLINES_PER_ROUND) {
+                return (now, true);
+            }
+        }
+        (now, false)
     }
 
     /// It is the trains' turn now. Returns what time it is.

@@ -148,7 +148,7 @@ impl Rig {
             let Some(next) = due.into_iter().flatten().min().filter(|&next| next <= until) else { break };
             self.now = self.now.max(next);
             self.fan_out();
-            self.shard.handle_timeout(self.now, &mut self.outbox);
+            while self.shard.handle_timeout(self.now, &mut self.outbox) {}
         }
         self.now = until;
     }
@@ -214,7 +214,7 @@ impl Rig {
         }
         if self.shard.next_deadline().is_some_and(|at| at <= self.now) {
             watch.begin();
-            self.shard.handle_timeout(self.now, &mut self.outbox);
+            while self.shard.handle_timeout(self.now, &mut self.outbox) {}
             watch.end(Part::Deadlines);
         }
         loop {
@@ -269,7 +269,7 @@ impl Rig {
         while let Some(next) = self.shard.next_deadline().filter(|&next| next <= until) {
             self.now = self.now.max(next);
             watch.begin();
-            self.shard.handle_timeout(self.now, &mut self.outbox);
+            while self.shard.handle_timeout(self.now, &mut self.outbox) {}
             watch.end(Part::Media);
         }
         self.now = until;

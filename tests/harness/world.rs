@@ -399,7 +399,7 @@ impl World {
         }
         self.with_shard(|shard, now, outbox| while shard.poll_fan_out(now, outbox) == Progress::More {});
         if self.shard.next_deadline().is_some_and(|at| at <= now) {
-            self.with_shard(|shard, now, outbox| shard.handle_timeout(now, outbox));
+            self.with_shard(|shard, now, outbox| while shard.handle_timeout(now, outbox) {});
         }
     }
 

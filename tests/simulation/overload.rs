@@ -1,11 +1,13 @@
 //! More to send than can be sent, for long: who goes without, what the others get, and how it ends.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sluice::count::EndReason;
 use sluice_harness::camera::{FRAME, GOP};
 use sluice_harness::client::Behaviour;
 use sluice_harness::link::Link;
+use sluice_harness::rig::Rig;
 use sluice_harness::world::World;
 
 const VIEWERS: usize = 20;
@@ -148,4 +150,27 @@ fn one_who_goes_without_cannot_ask_for_more_than_those_who_are_served() {
     world.connect(late..late + 1);
     world.run(Duration::from_secs(1));
     assert!(!world.books.media.contains_key(&(late, world.clients[late].video.ssrc)));
+}
+
+#[test]
+fn a_rush_into_the_past_leaves_the_thread_to_others_every_few_viewers() {
+    const JOINERS: usize = 100;
+    let mut rig = Rig::empty();
+    for number in 0..GOP - 1 {
+        let frame = rig.video(number == 0, 4);
+        rig.send(&frame);
+        rig.pass(FRAME);
+    }
+    let players = rig.join(JOINERS, &mut ());
+    rig.outbox.keep(true);
+    rig.now += FRAME;
+    let (mut served, mut more) = (Vec::new(), true);
+    while more {
+        more = rig.shard.handle_timeout(rig.now, &mut rig.outbox);
+        served.push(rig.outbox.take_kept().into_iter().map(|(to, _)| to).collect::<HashSet<_>>());
+    }
+    let sizes: Vec<usize> = served.iter().map(HashSet::len).collect();
+    assert!(sizes.iter().all(|&viewers| viewers <= 32), "{sizes:?}");
+    let all: HashSet<_> = served.into_iter().flatten().collect();
+    assert_eq!(all.len(), players.len(), "all of them in the end: {sizes:?}");
 }
