@@ -13,6 +13,12 @@ const OTHER: &str = "another address";
 /// Names that mean a machine of the operator whatever the source is called.
 const LOCAL: [&str; 2] = ["localhost", "localhost.localdomain"];
 
+/// What stands before the address of a camera.
+const NAMED: &str = "camera ";
+
+/// What stands between its address and the one that it led to.
+const DETOUR: &str = " led to ";
+
 /// Ways to cameras, as advices name them. Of `rtsp+http://` the end is looked at.
 const SCHEMES: [&str; 4] = ["rtsp://", "rtsps://", "http://", "https://"];
 
@@ -21,12 +27,7 @@ const SCHEMES: [&str; 4] = ["rtsp://", "rtsps://", "http://", "https://"];
 pub fn discreet(text: &str, source: &str) -> String {
     let place = Place::of(source);
     let mut out = String::with_capacity(text.len());
-    let (subject, text) = match behind_camera(text) {
-        Some(rest) => (CAMERA, rest),
-        None => ("", text),
-    };
-    out.push_str(subject);
-    let mut rest = place.without_urls(text);
+    let mut rest = place.without_urls(&without_cameras(text));
     while !rest.is_empty() {
         // What an address can be written with; everything between is left as it is.
         let word = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
@@ -44,12 +45,37 @@ pub fn discreet(text: &str, source: &str) -> String {
     out
 }
 
-/// What is said of a camera, behind `camera HOST:PORT`: failures begin so, and it may be where it was before its source was
-/// changed.
-fn behind_camera(text: &str) -> Option<&str> {
-    let said = text.strip_prefix("camera ")?;
-    let end = said.find(' ')?;
-    said[..end].contains(':').then_some(&said[end..])
+/// The text without the address of `camera HOST:PORT`, whichever: failures begin so, wherever in a text they stand, and a camera
+/// may be where it was before its source was changed. That it led to another of its addresses is left out with that.
+fn without_cameras(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(NAMED) {
+        let (before, named) = rest.split_at(at);
+        let behind = &named[NAMED.len()..];
+        let end = behind.find(|c: char| !is_of_word(c)).unwrap_or(behind.len());
+        out.push_str(before);
+        let is_word = !before.ends_with(char::is_alphanumeric);
+        if is_word && has_port(&behind[..end]) {
+            let article = if before.ends_with("the ") { "camera" } else { CAMERA };
+            out.push_str(article);
+            rest = behind[end..].strip_prefix(DETOUR).and_then(behind_detour).unwrap_or(&behind[end..]);
+        } else {
+            out.push_str(NAMED);
+            rest = behind;
+        }
+    }
+    out + rest
+}
+
+/// What is behind ` led to HOST:PORT, which`.
+fn behind_detour(text: &str) -> Option<&str> {
+    let (address, behind) = text.split_once(", which")?;
+    (has_port(address) && address.chars().all(is_of_word)).then_some(behind)
+}
+
+fn has_port(word: &str) -> bool {
+    word.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 fn is_of_word(c: char) -> bool {
@@ -200,6 +226,21 @@ mod tests {
                 "camera old.lan:554 has a name that does not resolve (127.0.0.53 says no): check it",
                 "rtsp://new.lan:554",
                 "the camera has a name that does not resolve (another address says no): check it",
+            ),
+            (
+                "no picture yet: camera old.lan:554 has a name that does not resolve; the camera old.lan:554 is away",
+                "rtsp://new.lan:554",
+                "no picture yet: the camera has a name that does not resolve; the camera is away",
+            ),
+            (
+                "camera gate.lan:554 led to gate.lan:8554, which cannot be reached: is it on?",
+                "rtsp://gate.lan:554",
+                "the camera cannot be reached: is it on?",
+            ),
+            (
+                "camera gate.lan:554 led to another path of its own, and there it closed the connection",
+                "rtsp://gate.lan:554",
+                "the camera led to another path of its own, and there it closed the connection",
             ),
             ("is gate.lan.:554 right?", "rtsp://gate.lan.:554", "is the camera right?"),
             ("is gate.lan:554 right?", "rtsp://gate.lan.:554", "is the camera right?"),

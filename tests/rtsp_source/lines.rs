@@ -160,6 +160,30 @@ async fn a_server_without_tunnels_is_named_with_its_words() {
     }
 }
 
+/// What closes a tunnel without a word is told with what was asked for by then, and with the way around.
+#[tokio::test]
+async fn a_tunnel_that_is_closed_without_a_word_says_so_and_the_way_out() {
+    for (answer, words) in [
+        ("", "closed the connection without a word when RTSP through HTTP was asked for"),
+        (
+            "HTTP/1.0 200 OK\r\n\r\n",
+            "took RTSP through HTTP, and closed it without a word instead of answering OPTIONS",
+        ),
+        ("HTTP/1.0 403 Forb", "offers no RTSP through HTTP: check port and path"),
+    ] {
+        let (url, _) = server(move |stream| async move {
+            if request(&stream).await.is_some_and(|head| head.method == "GET") {
+                write(&stream, answer.as_bytes()).await;
+            }
+        })
+        .await;
+        let mut pull = Pull::start(impatient(with_scheme(&url, "rtsp+http")));
+        let (sentence, _) = pull.waiting().await;
+        assert!(sentence.contains(words) && sentence.contains("by rtsp://"), "{sentence}");
+        pull.stop().await;
+    }
+}
+
 /// A server that asks who is there when the POST comes, having let the GET in: the POST is made again, with credentials and with the
 /// requests that the first one had. Without any that is said.
 #[tokio::test]

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use sluice_config::{Rtsp, Transport};
+use sluice_config::{Line, Rtsp, Transport};
 use url::Url;
 
 use self::keepalive::Keepalive;
@@ -186,6 +186,21 @@ impl Dialog {
     /// Where to connect.
     pub(super) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Where the camera sent us on to, for a sentence about the attempt. Reads on behind "camera HOST:PORT", and is read on from by
+    /// a failure; empty where it did not.
+    pub(super) fn detour(&self) -> String {
+        let asked = &self.settings.camera;
+        let mut led = asked.clone();
+        led.url = self.url.clone();
+        if self.url == asked.url {
+            String::new()
+        } else if led.address() == asked.address() {
+            "led to another path of its own, and there it ".to_owned()
+        } else {
+            format!("led to {}, which ", led.address())
+        }
     }
 
     /// There is a connection: asks what the camera offers.
@@ -359,7 +374,12 @@ impl Dialog {
             }
             _ => {}
         }
-        Event::Failed(Failure::Closed(request.filter(|_| self.step != Step::Playing)))
+        let request = request.filter(|_| self.step != Step::Playing);
+        let in_tunnel = Line::of(self.url.scheme()).is_some_and(Line::is_tunnel);
+        Event::Failed(match request {
+            Some(Method::Options | Method::Describe) if in_tunnel => Failure::TunnelClosed(request),
+            _ => Failure::Closed(request),
+        })
     }
 
     /// A deadline has passed.

@@ -446,8 +446,13 @@ fn redirects_are_followed_on_the_same_host_only() {
     assert!(rig.request().starts_with("DESCRIBE rtsp://10.0.0.9:8554/cam2 "));
     assert_eq!(rig.answers("301 Moved", "Location: /cam3\r\n"), ["Connect"]);
     assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9:8554/cam3");
+    assert_eq!(rig.dialog.detour(), "led to 10.0.0.9:8554, which ");
     rig.dialog.begin(Transport::Tcp);
     assert_eq!(rig.dialog.url().as_str(), "rtsp://10.0.0.9/cam", "the next attempt asks the source again");
+    assert_eq!(rig.dialog.detour(), "");
+    rig.connected();
+    assert_eq!(rig.answers("302 Moved", "Location: /hunter2\r\n"), ["Connect"]);
+    assert_eq!(rig.dialog.detour(), "led to another path of its own, and there it ");
 
     for (location, shown) in [
         ("rtsp://a:b@192.0.2.7/hunter2", "if rtsp://192.0.2.7/... is your camera"),

@@ -60,6 +60,8 @@ pub(super) enum Failure {
     #[error("did not answer within {secs} s when RTSP through HTTP was asked for: are host and port right?",
         secs = .0.as_secs_f32())]
     TunnelSilent(Duration),
+    #[error("{}", tunnel_closed(*.0))]
+    TunnelClosed(Option<Method>),
     #[error("did not answer {request} within {secs} s{hint}", secs = limit.as_secs_f32(),
         hint = if *amid { ", its answer began and did not end: is the line to it good?" } else { ": restart it if this lasts" })]
     NoAnswerTo { request: Method, limit: Duration, amid: bool },
@@ -253,6 +255,7 @@ impl Failure {
             | Failure::NotRtsp(_)
             | Failure::Tls(_)
             | Failure::TunnelSilent(_)
+            | Failure::TunnelClosed(_)
             | Failure::NoTunnel(_) => Cause::Unreachable,
             Failure::TooLarge(_)
             | Failure::OnlyInterim { .. }
@@ -291,6 +294,7 @@ impl Failure {
             | Failure::NotRtsp(_)
             | Failure::Tls(_)
             | Failure::TunnelSilent(_)
+            | Failure::TunnelClosed(_)
             | Failure::NoTunnel(_)
             | Failure::NoAnswerTo { request: Method::Describe, .. }
             | Failure::Closed(Some(Method::Describe)) => Stage::Unreached,
@@ -413,6 +417,21 @@ fn closed_advice(instead_of: Option<Method>) -> String {
             " instead of answering OPTIONS: {often}, or speaks that port TLS (rtsps://), or HTTP without a tunnel in it?"
         ),
         Some(request) => format!(" instead of answering {request}: {often}?"),
+    }
+}
+
+/// Behind the GET nothing came at all, or nothing but its consent.
+fn tunnel_closed(instead_of: Option<Method>) -> String {
+    let way_out = "If it can be reached by rtsp://, pull it by that: its media comes by TCP, too";
+    match instead_of {
+        None => format!(
+            "closed the connection without a word when RTSP through HTTP was asked for: has it that at this port, and room \
+             for one more? {way_out}"
+        ),
+        Some(request) => format!(
+            "took RTSP through HTTP, and closed it without a word instead of answering {request}: is it out of sessions, or \
+             is there a proxy on the way that does not let it through? {way_out}"
+        ),
     }
 }
 

@@ -69,6 +69,8 @@ fn no_sentence_is_a_parsers() {
         Failure::OnlyUdp("RTP/AVP;unicast".into()),
         Failure::Closed(Some(Method::Describe)),
         Failure::Closed(None),
+        Failure::TunnelClosed(None),
+        Failure::TunnelClosed(Some(Method::Options)),
         Failure::NoAnswerTo { request: Method::Play, limit: Duration::from_secs(10), amid: true },
         Failure::TornDown,
     ];

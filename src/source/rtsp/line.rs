@@ -21,7 +21,7 @@ use super::auth::Sent;
 use super::dialog::Dialog;
 use super::failure::Failure;
 use super::tls::{self, Offer};
-use super::tunnel::{Opened, PostRefused, Requests, Tunnel};
+use super::tunnel::{Opened, PostRefused, Requests, Tunnel, broken, cut_off};
 use sluice_config::Line as Kind;
 
 /// Connections to open one tunnel: the first, and those because of a challenge.
@@ -108,7 +108,7 @@ impl Line {
                 let mut bytes = BytesMut::new();
                 loop {
                     if get.read_buf(&mut bytes).await? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
+                        return Ok(Opened::No(cut_off(&bytes, &mask)));
                     }
                     match tunnel.opened(bytes.clone(), &mask) {
                         Opened::More => {}
@@ -117,7 +117,7 @@ impl Line {
                 }
             });
             let opened = opened.await.map_err(|_| Failure::TunnelSilent(limit))?;
-            match opened.map_err(|error: io::Error| Failure::Broken(error.to_string()))? {
+            match opened.map_err(|error: io::Error| broken(&error))? {
                 Opened::More | Opened::Again => {}
                 Opened::No(failure) => return Err(failure),
                 Opened::Yes(rest) => {
@@ -303,7 +303,7 @@ impl Place {
             post.flush().await
         });
         let written = written.await.map_err(|_| Failure::TunnelSilent(limit))?;
-        written.map_err(|error| Failure::Broken(error.to_string()))?;
+        written.map_err(|error| broken(&error))?;
         Ok(post)
     }
 

@@ -229,7 +229,7 @@ pub async fn run(
 
         let then = turns.failed(flow.is_steady(), failure.needs_operator());
         let length = pause(&mut backoff, flow.is_steady(), then, rand::random());
-        let error = format!("camera {address} {failure}");
+        let error = format!("camera {address} {}", session.words(&failure));
         if tracing::enabled!(tracing::Level::DEBUG) {
             debug!(stream = %settings.stream, "what was said (> by us, < by the camera):\n{}", session.transcript());
         }

@@ -85,7 +85,7 @@ pub async fn once(
     });
     let outcome = Outcome {
         failed: failure.map(|failure| Failed {
-            words: failure.to_string(),
+            words: session.words(&failure),
             stage: failure.stage(),
             wants_udp: failure.wants_udp(),
         }),

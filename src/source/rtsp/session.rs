@@ -110,6 +110,11 @@ impl Session {
         self.ways.is_by_tcp()
     }
 
+    /// Why the last attempt failed, in words that read on behind "camera HOST:PORT ".
+    pub(super) fn words(&self, failure: &Failure) -> String {
+        format!("{}{failure}", self.dialog.detour())
+    }
+
     /// What was said in the last attempt.
     pub(super) fn transcript(&self) -> String {
         self.dialog.transcript()

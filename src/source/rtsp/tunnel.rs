@@ -3,6 +3,8 @@
 //!
 //! Owns the heads of both, what their answers mean, and the coding. Never reads a clock or a socket.
 
+use std::io::{self, ErrorKind};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, BytesMut};
@@ -131,6 +133,23 @@ impl<'a> Tunnel<'a> {
             },
             _ => Opened::No(no_tunnel(&bytes, mask)),
         }
+    }
+}
+
+/// What came behind the GET before the camera closed it: nothing, or a part of an answer.
+pub(super) fn cut_off(said: &[u8], mask: &Mask) -> Failure {
+    if said.is_empty() { Failure::TunnelClosed(None) } else { no_tunnel(said, mask) }
+}
+
+/// What ended a half of the tunnel before it stood.
+pub(super) fn broken(error: &io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Failure::TunnelClosed(None)
+        }
+        // TLS that ends without a farewell is closed, too.
+        ErrorKind::UnexpectedEof => Failure::TunnelClosed(None),
+        _ => Failure::Broken(error.to_string()),
     }
 }
 
