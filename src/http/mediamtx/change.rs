@@ -12,6 +12,7 @@ use sluice_config::{
 };
 
 use super::Refusal;
+use super::config::BETWEEN_FINGERPRINTS;
 use crate::http::as_toml::as_toml;
 use crate::http::json;
 use crate::operator::Operator;
@@ -112,8 +113,9 @@ impl Keys {
                         _ => return Err(Refusal::bad("rtspTransport is tcp, udp, multicast or automatic")),
                     };
                 }
-                ("sourceFingerprint", Value::String(fingerprint)) => {
-                    keys.fingerprints = Some(vec![fingerprint]);
+                ("sourceFingerprint", Value::String(all)) => {
+                    let each = all.split(BETWEEN_FINGERPRINTS).map(|one| one.trim().to_owned());
+                    keys.fingerprints = Some(each.collect());
                 }
                 ("sourceOnDemand", Value::Bool(on_demand)) => keys.on_demand = Some(on_demand),
                 ("sourceOnDemandStartTimeout", Value::String(time)) => {
@@ -249,6 +251,8 @@ mod tests {
         let body = r#"{"source":"rtsps://a","sourceFingerprint":"33ab","rtspTransport":"automatic"}"#;
         let text = format!("{:?}", keys(body).map(|keys| (keys.transport, keys.fingerprints)));
         assert_eq!(text, r#"Ok((Some("auto"), Some(["33ab"])))"#);
+        let several = keys(r#"{"source":"rtsps://a","sourceFingerprint":"33ab, 77cd"}"#).expect("two");
+        assert_eq!(several.fingerprints, Some(vec!["33ab".to_owned(), "77cd".to_owned()]));
         assert_eq!(keys(""), Ok(Keys::default()));
         // What was told may be sent back.
         assert_eq!(

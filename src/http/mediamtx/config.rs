@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use sluice_config::{
-    Access, Action, Config, IceAddress, KeySource, LogFormat, OnDemand, Origin, Tls, Transport,
+    Access, Action, Config, Fingerprint, IceAddress, KeySource, LogFormat, OnDemand, Origin, Tls, Transport,
     format_duration,
 };
 use sluice_media::MAX_PAYLOAD;
@@ -118,9 +118,17 @@ pub(super) fn path(config: &Config, stream: &Stream) -> Value {
         "name": stream.name,
         "source": stream.source(),
         "rtspTransport": transport(origin.rtsp.transport),
-        "sourceFingerprint": origin.rtsp.fingerprint.first().map(ToString::to_string).unwrap_or_default(),
+        "sourceFingerprint": fingerprints(&origin.rtsp.fingerprint),
     });
     over("path", [of_every_path(config), on_demand(origin.on_demand), said])
+}
+
+/// What lies between the fingerprints of several cameras, where theirs have one: a text that is sent back means the same.
+pub(super) const BETWEEN_FINGERPRINTS: char = ',';
+
+fn fingerprints(all: &[Fingerprint]) -> String {
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    all.join(&BETWEEN_FINGERPRINTS.to_string())
 }
 
 fn on_demand(OnDemand { enabled, start_timeout, close_after, .. }: OnDemand) -> Value {

@@ -86,6 +86,16 @@ fn what_sluice_has_a_key_of_its_own_for_is_told_from_there() {
 }
 
 #[test]
+fn the_fingerprints_of_all_cameras_of_a_path_are_told() {
+    let [one, two] = ["33", "77"].map(|pair| pair.repeat(32).parse::<Fingerprint>().expect("a fingerprint"));
+    for (all, told) in
+        [(&[][..], String::new()), (&[one], one.to_string()), (&[one, two], format!("{one},{two}"))]
+    {
+        assert_eq!(fingerprints(all), told);
+    }
+}
+
+#[test]
 fn who_is_asked_about_people_is_told_without_what_may_be_secret() {
     let all = global(&config(
         "access.hook = {url = 'https://ann:canary@auth.lan/check?key=canary', actions = ['read', 'publish']}\n",
