@@ -17,7 +17,7 @@ use crate::session::offer::Offer;
 use crate::stream::{Formats, Hold, Status, Stream};
 
 /// The layer of a pair whose picture is there waits for so long for what the other one has of sound. Longer holds pictures
-/// back where a camera is slow; shorter answers without sound, which a session cannot have later.
+/// back where a camera is slow; shorter answers without sound, for which a session begins anew later.
 const SOUND_WAIT: Duration = Duration::from_secs(2);
 
 /// An offer that waits.

@@ -504,7 +504,8 @@ fn no_session(reason: Option<EndReason>) -> Problem {
     let gone = |detail: &str, label| Problem::new(StatusCode::NOT_FOUND, detail).counted_as(label);
     match reason {
         Some(reason @ EndReason::CodecChanged) => gone(
-            "this session has ended, because its stream sends another codec now; POST a new offer to go on",
+            "this session has ended, because its stream sends another codec now, or sound that it had not; POST a new offer to \
+             go on",
             reason.label(),
         ),
         Some(reason @ EndReason::Overloaded) => gone(

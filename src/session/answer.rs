@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use sluice_media::rtcp::CNAME;
-use sluice_media::{Codec, Kind, shown};
+use sluice_media::{AudioCodec, Codec, Kind, shown};
 
 use super::offer::{Offer, OfferError, Payload, Section, SectionKind, Setup, Transport};
 use crate::peer::{Credentials, MediaParams};
@@ -161,6 +161,19 @@ fn choose<'a>(section: &'a Section, formats: &Formats) -> Result<Option<(Codec, 
             }
         }
     }
+}
+
+/// Codecs of sound that an offer takes, whatever the stream has now.
+pub fn sounds(offer: &Offer) -> Vec<AudioCodec> {
+    let is_heard = |section: &&Section| section.kind == SectionKind::Audio && !section.disabled;
+    let takes = |codec: &AudioCodec| {
+        offer
+            .sections
+            .iter()
+            .filter(is_heard)
+            .any(|section| offered(section, (*codec).into()).next().is_some())
+    };
+    AudioCodec::ALL.into_iter().filter(takes).collect()
 }
 
 /// The payload types of a section that carry `codec`.

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand::{CryptoRng, RngExt as _};
+use sluice_media::AudioCodec;
 use sluice_media::dtls::SharedDtls;
 
 use super::agreed::Agreed;
-use super::answer::{Identity, answer, negotiate, restart_fragment};
+use super::answer::{Identity, answer, negotiate, restart_fragment, sounds};
 use super::offer::{Offer, OfferError, Setup};
 use super::sdpfrag::ufrags_of;
 use crate::id::{LayerId, SessionId};
@@ -65,6 +66,8 @@ pub struct Agreement {
     pub mids: Vec<String>,
     /// The sections that carry something, in the order of the offer.
     pub media: Vec<MediaParams>,
+    /// Codecs of sound that the offer takes.
+    pub sounds: Vec<AudioCodec>,
     /// What the engine is built from.
     pub engine: EngineParams,
     /// Where video and audio begin to count.
@@ -132,6 +135,7 @@ impl Agreement {
             etag: new_etag(entropy),
             ufrags: ufrags_of(text),
             mids,
+            sounds: sounds(&offer),
             engine: EngineParams {
                 local_credentials: local,
                 remote_credentials: remote.credentials,
@@ -154,9 +158,9 @@ impl Agreement {
     ///
     /// The library's, about what the offer holds.
     pub fn begin(self, terms: Terms<'_>, now: Instant) -> Result<Joined, EngineError> {
-        let Agreement { session, answer, etag, ufrags, mids, media, engine, first_sequences } = self;
+        let Agreement { session, answer, etag, ufrags, mids, media, sounds, engine, first_sequences } = self;
         let engine = Engine::new(engine, terms.dtls, now)?;
-        let agreed = Agreed::of(&media);
+        let agreed = Agreed::of(&media, sounds);
         let ViewerLimits { peer, report_interval } = terms.limits;
         let peer = Peer::new(session, engine, peer, now);
         let viewer = Viewer::new(terms.layer, peer, media, report_interval, first_sequences, now);

@@ -1,5 +1,6 @@
 //! Sessions whose stream sends another codec than they have agreed to: those of a pair go to the layer that they can be
-//! shown, and where there is none they end with that as the reason, and their players join anew.
+//! shown, and where there is none they end with that as the reason, and their players join anew. So do those that agreed to
+//! no sound, because there was none to be known of, once there is some that their offers took.
 //!
 //! Owns the look at a stream's sessions, each time that it begins to play.
 
@@ -50,14 +51,17 @@ pub fn look(sessions: &Sessions, stream: &Stream) {
         tracing::info!(
             stream = stream.name,
             viewers = ended,
-            "the source sends another codec now: its viewers join anew"
+            "the stream sends what its viewers have not agreed to: another codec, or sound where there was none. They join anew"
         );
     }
 }
 
-/// Whether none of the stream's layers can be shown to a session. Of a pair one that is only away is waited for, as a
+/// Whether a session ends: none of the stream's layers can be shown to it, or what it could hear came later than it did. Of a pair one that is only away is waited for, as a
 /// stream with one layer is; and sound that goes to the other layer and comes back ends nothing.
 fn is_outdated(session: &Session, layers: &[Arc<Layer>]) -> bool {
+    if session.stream.sound().is_some_and(|codec| session.agreed.misses(codec)) {
+        return true;
+    }
     match layers {
         [layer] => session.stream.playable(layer).is_some_and(|formats| !session.agreed.fits(&formats)),
         layers => !layers.iter().any(|layer| layer.status().formats.is_some() && session.takes(layer)),

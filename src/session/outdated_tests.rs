@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 use crossbeam_channel::{Receiver, bounded};
 use sluice_config::{OnDemand, Rtsp, Source};
-use sluice_media::VideoCodec;
+use sluice_media::{AudioCodec, VideoCodec};
 
 use super::*;
 use crate::client::{Client, Share};
@@ -15,7 +15,7 @@ use crate::session::right::{Proof, Right};
 use crate::session::visitor::Visitor;
 use crate::shard::RoomLimits;
 use crate::shard::command::{MEDIA_MAX, Queued, ShardHandle, Wake};
-use crate::stream::{Cause, Formats, HIGH, LOW, Origin, VideoFormat};
+use crate::stream::{AudioFormat, Cause, Formats, HIGH, LOW, Origin, VideoFormat};
 use crate::track::RecentLimits;
 
 /// A pair over one shard whose queues nobody reads, and the only session of it.
@@ -29,8 +29,13 @@ const SESSION: SessionId = SessionId(1);
 
 impl World {
     /// A session that agreed to H.264, wants the one layer and was answered with the other.
-    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
     fn new(wanted: u8, answered: u8) -> World {
+        World::with(wanted, answered, Agreed::to(VideoCodec::H264))
+    }
+
+    /// The same, that agreed to something else.
+    #[expect(clippy::disallowed_methods, reason = "any instant serves")]
+    fn with(wanted: u8, answered: u8, agreed: Agreed) -> World {
         let poll = mio::Poll::new().expect("a poll");
         let wake = Arc::new(Wake::new(mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker")));
         let ((commands, told), (media, queue)) = (bounded(100), bounded(MEDIA_MAX));
@@ -69,17 +74,22 @@ impl World {
             (place, visitor, Right::nameless(Proof::Open, 0)),
             String::new(),
             Vec::new(),
-            (Vec::new(), Agreed::to(VideoCodec::H264)),
+            (Vec::new(), agreed),
         );
         sessions.insert(SESSION, session);
         World { _queues: (told, queue), stream, sessions }
     }
 
     fn plays(&self, number: u8, codec: VideoCodec) {
+        self.plays_with(number, codec, None);
+    }
+
+    fn plays_with(&self, number: u8, codec: VideoCodec, sound: Option<AudioCodec>) {
         let video = VideoFormat { codec, profile_level_id: None, size: None, frame_rate: None };
+        let audio = sound.map(|codec| AudioFormat::new(codec, 1));
         let layer = self.stream.layer(number).expect("a pair");
         self.stream.update(&layer, |status| {
-            status.formats = Some(Formats { video: Some(video), ..Formats::default() });
+            status.formats = Some(Formats { video: Some(video), audio, ..Formats::default() });
             status.enter(SourceState::Playing);
         });
         look(&self.sessions, &self.stream);
@@ -141,4 +151,22 @@ fn who_wants_a_layer_that_turns_out_to_have_another_codec_is_counted_for_the_oth
     world.plays(LOW, VideoCodec::H264);
     world.plays(HIGH, VideoCodec::H264);
     assert_eq!(world.layer(), world.at(LOW));
+}
+
+#[test]
+fn who_came_before_the_sound_of_the_other_layer_joins_anew_once_it_is_there() {
+    let offers = |sound| Agreed::to(VideoCodec::H264).offering(sound);
+    let (h264, opus) = (VideoCodec::H264, AudioCodec::Opus);
+    let world = World::with(HIGH, LOW, offers(opus));
+    world.plays(LOW, h264);
+    assert_eq!(world.layer(), world.at(HIGH), "shown the low one until that comes");
+    world.plays_with(HIGH, h264, Some(opus));
+    assert_eq!(world.layer(), None);
+    // Who could not hear it, or offered no sound at all, sees on.
+    for agreed in [offers(AudioCodec::G722), Agreed::to(h264)] {
+        let world = World::with(HIGH, LOW, agreed);
+        world.plays(LOW, h264);
+        world.plays_with(HIGH, h264, Some(opus));
+        assert_eq!(world.layer(), world.at(HIGH));
+    }
 }

@@ -173,6 +173,11 @@ impl Stream {
         first.is_none_or(|layer| layer.id.number == number)
     }
 
+    /// The codec of the sound that whoever comes now hears, if any.
+    pub fn sound(&self) -> Option<AudioCodec> {
+        self.heard()?.sound()
+    }
+
     fn heard(&self) -> Option<Arc<Layer>> {
         self.layers().into_iter().find(|layer| layer.sound().is_some())
     }

@@ -19,7 +19,7 @@ const REASONS = {
   consent_expired: "nothing was heard of it any more",
   engine_failed: "its engine failed",
   stream_removed: "its stream was removed",
-  codec_changed: "its stream sends another codec now",
+  codec_changed: "its stream sends another codec, or sound, now",
   overloaded: "there was more to send than could be sent",
   shard_failed: "its shard failed",
   drained: "it was sent to another server",
