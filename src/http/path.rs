@@ -28,6 +28,8 @@ pub(super) enum What {
     Frame,
     /// `/NAME/reader.js`.
     Reader,
+    /// `/NAME/streams.json`: the list of all, where a browser sends what it was told for the page.
+    List,
     /// `/NAME/whep`, with or without a slash behind.
     Endpoint,
     /// `/NAME/whep/SESSION`.
@@ -50,6 +52,7 @@ impl StreamPath {
             ("whep", _) => What::Endpoint,
             ("frame.mp4", _) => What::Frame,
             ("reader.js", _) => What::Reader,
+            ("streams.json", _) => What::List,
             (_, Some("whep")) => {
                 segments.pop();
                 What::Session(last)
@@ -78,6 +81,7 @@ impl StreamPath {
             What::Page(_) => "/{stream}/",
             What::Frame => "/{stream}/frame.mp4",
             What::Reader => "/{stream}/reader.js",
+            What::List => "/{stream}/streams.json",
             What::Endpoint => ENDPOINT,
             What::Session(_) => "/{stream}/whep/{session}",
             What::Layer(_) => "/{stream}/whep/{session}/layer",
@@ -117,6 +121,7 @@ mod tests {
             ("/gate/frame.mp4", "gate", What::Frame),
             ("/site1/gate/frame.mp4", "site1/gate", What::Frame),
             ("/site1/gate/reader.js", "site1/gate", What::Reader),
+            ("/site1/gate/streams.json", "site1/gate", What::List),
             ("/gate/whep", "gate", What::Endpoint),
             ("/gate/whep/", "gate", What::Endpoint),
             ("/site1/gate/wh%65p", "site1/gate", What::Endpoint),

@@ -80,11 +80,7 @@ async fn index(State(public): State<Public>, request: HttpRequest) -> Response {
 }
 
 async fn streams(State(public): State<Public>, request: HttpRequest) -> Response {
-    let head = public.head(&request);
-    let answered = public.looks(&head, None).await;
-    answered.map_or_else(IntoResponse::into_response, |grant| {
-        public.list.answer(&public.whep.registry, &head.headers, (Instant::now(), SystemTime::now()), &grant)
-    })
+    public.list(&public.head(&request)).await
 }
 
 /// What is below a stream's name, which may have any number of segments.
@@ -115,6 +111,7 @@ impl Public {
             What::Page(depth) => self.player(&stream, depth, &self.head(&request)).await,
             What::Frame => self.frame(&stream, &self.head(&request)).await,
             What::Reader => reader::answer(&self.head(&request).headers),
+            What::List => self.list(&self.head(&request)).await,
         }
     }
 
@@ -127,6 +124,19 @@ impl Public {
     async fn looks_at(&self, head: &Head, stream: &str) -> Result<Grant, Problem> {
         named(stream)?;
         self.looks(head, Some(stream)).await
+    }
+
+    /// The streams that whoever asks may know of.
+    async fn list(&self, head: &Head) -> Response {
+        let grant = match self.looks(head, None).await {
+            Ok(grant) => grant,
+            Err(problem) => return problem.into_response(),
+        };
+        let registry = &self.whep.registry;
+        let streams = registry.streams();
+        let names: Vec<&str> = streams.iter().map(|stream| &*stream.name).collect();
+        let grant = self.access.listed(head, grant, &names).await;
+        self.list.answer(registry, &head.headers, (Instant::now(), SystemTime::now()), &grant)
     }
 
     /// The page itself explains a missing stream in words, so it is served with 404 then; but not to those who may not

@@ -63,6 +63,9 @@ fn the_browser_asks_for_a_name_and_a_password_and_plays_with_them() {
     );
     let list = "fetch('/streams.json').then((answer) => answer.json()).then((list) => list.streams.map((one) => one.name))";
     assert_eq!(page.eval(list), json!(["gate"]));
+    // So does what the player asks below its own address, where a script is asked for nothing.
+    press_right(&mut page);
+    page.wait_until(&asked_for_the_list(200));
     drop(page);
     sluice.wait_for_metric("sluice_sessions", "is 0", |sessions| sessions == 0.0);
 
@@ -151,6 +154,35 @@ fn a_page_that_the_other_server_refuses_comes_back_to_its_own() {
     assert_eq!(other.metric("sluice_sessions"), 0.0);
 }
 
+/// Has a player look for the next stream.
+fn press_right(page: &mut Page) {
+    page.eval(
+        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true })), null",
+    );
+}
+
+/// Whether a page was answered so when it asked for the list. A window would have that wait for whoever looks.
+fn asked_for_the_list(status: u16) -> String {
+    format!(
+        "performance.getEntriesByType('resource').some((one) => \
+         /gate.streams.json/.test(one.name) && one.responseStatus === {status})"
+    )
+}
+
+#[test]
+fn a_page_that_everybody_may_open_asks_nobody_for_a_password() {
+    let _turn = turn();
+    let judge = Other::start(|question| (if question["path"] == "gate" { 204 } else { 401 }, String::new()));
+    let hook = format!("access.hook.url={}", judge.url("/auth"));
+    let sluice = guarded_with(&["--set", &hook]);
+    let mut page = Page::open(sluice.http, "/gate/");
+    page.wait_for_frames(30);
+    press_right(&mut page);
+    page.wait_until(&asked_for_the_list(401));
+    page.wait_for_frames(60);
+    assert_eq!(page.eval("location.pathname"), "/gate/");
+}
+
 #[test]
 fn a_page_whose_address_says_who_asks_opens_no_window_for_what_it_asks_beside() {
     let _turn = turn();
@@ -164,15 +196,11 @@ fn a_page_whose_address_says_who_asks_opens_no_window_for_what_it_asks_beside() 
     let sluice = guarded_with(&["--set", &hook]);
     let mut page = Page::open(sluice.http, "/gate/?key=right");
     page.wait_for_frames(30);
-    page.eval(
-        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true })), null",
-    );
+    press_right(&mut page);
     let list = |query: &str| judge.asked().iter().any(|one| one["path"] == "" && one["query"] == query);
     wait_for("the question about the list, with the page's key", || list("key=right").then_some(()));
     // It is answered: a window would have it wait for whoever looks.
-    page.wait_until(
-        "performance.getEntriesByType('resource').some((one) => /streams.json/.test(one.name) && one.responseStatus === 401)",
-    );
+    page.wait_until(&asked_for_the_list(401));
     page.wait_for_frames(60);
     assert_eq!(page.eval("location.pathname"), "/gate/");
 }

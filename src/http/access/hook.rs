@@ -15,6 +15,14 @@ use tokio::sync::Semaphore;
 use crate::contain::lock;
 use crate::http::ask::{AskError, Client};
 
+/// Questions for lists that are under way at once. More fill lists sooner; fewer leave the other server, and the places of
+/// `access.hook.concurrency`, to those who want to watch.
+const BESIDE_MAX: usize = 4;
+
+/// For how long an answer holds for lists at the least. Longer asks less for pages that stay open; shorter shows sooner what
+/// somebody may watch now, and takes away sooner what not. Watching is decided by `access.hook.cache` alone.
+pub(super) const LISTED_FOR: Duration = Duration::from_secs(30);
+
 /// Answers that are kept. More take 60 bytes each; fewer ask again while many come.
 const KEPT_MAX: usize = 16_384;
 
@@ -50,8 +58,11 @@ pub struct Hook {
     timeout: Duration,
     cache: Duration,
     places: Semaphore,
+    /// Of those, for lists.
+    beside: Semaphore,
     /// Of what is remembered: a table that leaks tells no password.
     key: hmac::Key,
+    /// When each was asked for, and what was said.
     answers: Mutex<HashMap<[u8; 32], (Instant, bool)>>,
 }
 
@@ -63,6 +74,7 @@ impl Hook {
             timeout: config.timeout,
             cache: config.cache,
             places: Semaphore::new(config.concurrency as usize),
+            beside: Semaphore::new(BESIDE_MAX),
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             answers: Mutex::default(),
         }))
@@ -70,8 +82,28 @@ impl Hook {
 
     /// What it said not long ago.
     pub fn remembers(&self, question: &Question<'_>, now: Instant) -> Option<bool> {
-        let name = self.name(question);
-        lock(&self.answers).get(&name).filter(|(until, _)| now < *until).map(|(_, yes)| *yes)
+        self.remembers_for(question, now, Duration::ZERO)
+    }
+
+    /// The same, where its answer holds for `least` at the least.
+    pub fn remembers_for(&self, question: &Question<'_>, now: Instant, least: Duration) -> Option<bool> {
+        let (name, holds) = (self.name(question), self.cache.max(least));
+        let answers = lock(&self.answers);
+        answers.get(&name).filter(|(said, _)| now < *said + holds).map(|(_, yes)| *yes)
+    }
+
+    /// As [`Hook::ask`], for a list: behind others like it, so that who wants to watch does not wait for them.
+    pub async fn ask_beside(
+        &self,
+        client: &Client,
+        question: &Question<'_>,
+        now: Instant,
+    ) -> Result<bool, AskError> {
+        let asked = async {
+            let _place = self.beside.acquire().await.map_err(|_| AskError::Broken)?;
+            self.ask(client, question, now).await
+        };
+        tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(AskError::Late(self.timeout)))
     }
 
     /// Whether it says yes.
@@ -100,21 +132,19 @@ impl Hook {
             400..=409 => false,
             other => return Err(AskError::Status(other)),
         };
-        if !self.cache.is_zero() {
-            self.keep(self.name(question), now, yes);
-        }
+        self.keep(self.name(question), now, yes);
         Ok(yes)
     }
 
     fn keep(&self, name: [u8; 32], now: Instant, yes: bool) {
         let mut answers = lock(&self.answers);
         if answers.len() >= KEPT_MAX {
-            answers.retain(|_, (until, _)| now < *until);
+            answers.retain(|_, (said, _)| now < *said + self.cache.max(LISTED_FOR));
             if answers.len() >= KEPT_MAX {
                 answers.clear();
             }
         }
-        answers.insert(name, (now + self.cache, yes));
+        answers.insert(name, (now, yes));
     }
 
     /// A name for the question. What program asks, and what else stands in the address, makes no other one of it

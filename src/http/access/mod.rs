@@ -13,6 +13,7 @@ mod hook;
 pub mod issue;
 mod jwt;
 pub mod keys;
+mod listed;
 pub mod open;
 pub mod operators;
 pub mod passwords;
@@ -21,6 +22,8 @@ mod throttle;
 mod token;
 pub mod watch;
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -57,9 +60,15 @@ const REFUSAL: Duration = Duration::from_millis(300);
 pub struct Grant {
     right: Right,
     streams: Streams,
+    /// Of a list: these alone.
+    listed: Option<Arc<HashSet<String>>>,
 }
 
 impl Grant {
+    fn new(right: Right, streams: Streams) -> Grant {
+        Grant { right, streams, listed: None }
+    }
+
     /// Who it is, how that was proved, and until when it holds.
     pub fn right(&self) -> &Right {
         &self.right
@@ -67,12 +76,12 @@ impl Grant {
 
     /// Whether it holds for a stream.
     pub fn holds_for(&self, stream: &str) -> bool {
-        self.streams.have(Some(stream))
+        self.streams.have(Some(stream)) && self.listed.as_ref().is_none_or(|listed| listed.contains(stream))
     }
 
     /// Whether it holds for every stream.
     pub fn holds_for_all(&self) -> bool {
-        self.streams == Streams::All
+        self.streams == Streams::All && self.listed.is_none()
     }
 }
 
@@ -122,6 +131,35 @@ struct From<'a> {
     address: IpAddr,
     credentials: &'a Credentials,
     head: &'a Head,
+}
+
+/// What the other server is told of a request.
+struct Said<'a> {
+    address: IpAddr,
+    name: &'a str,
+    password: &'a str,
+    token: Cow<'a, str>,
+    query: &'a str,
+    agent: &'a str,
+}
+
+impl<'a> Said<'a> {
+    fn of(from: From<'a>) -> Said<'a> {
+        let From { address, credentials, head } = from;
+        let (name, password, token) = credentials.parts();
+        let token = match (name, token) {
+            ("", "") => credentials::token_of(head.query.as_deref()).into(),
+            _ => token.into(),
+        };
+        let agent = head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let (query, agent) = (head.query.as_deref().unwrap_or_default(), agent.unwrap_or_default());
+        Said { address, name, password, token, query, agent }
+    }
+
+    fn question<'b>(&'b self, what: (Action, Option<&'b str>)) -> Question<'b> {
+        let who = (self.name, self.password, &*self.token);
+        Question::new(self.address, who, what, (self.query, self.agent))
+    }
 }
 
 impl Access {
@@ -232,20 +270,20 @@ impl Access {
         let Asked { action, stream, .. } = asked;
         let nameless = |proof| Right::nameless(proof, rules.number);
         if rules.is_open(action) {
-            return Ok(Grant { right: nameless(Proof::Open), streams: Streams::All });
+            return Ok(Grant::new(nameless(Proof::Open), Streams::All));
         }
         let of_address = rules.of_address(from.address, action);
         // A list may grow by what a name adds to it; anything else there is either a right to or not.
         let may_grow = stream.is_none() && of_address != Streams::All && from.credentials.say_something();
         if of_address.have(stream) && !may_grow {
-            return Ok(Grant { right: nameless(Proof::Address), streams: of_address });
+            return Ok(Grant::new(nameless(Proof::Address), of_address));
         }
         let (right, streams) = self.prove(judge, from, asked).await?;
         let streams = of_address.and(streams);
         if !streams.have(stream) {
             return Err(Denied::forbidden(right.who));
         }
-        Ok(Grant { right, streams })
+        Ok(Grant::new(right, streams))
     }
 
     /// Who sent these credentials, and with which streams that one may do what is asked.
@@ -349,22 +387,14 @@ impl Access {
     /// Whether another server says yes to whoever this is. Names and passwords are guessed there at the pace of here.
     async fn hook(&self, hook: &Hook, from: From<'_>, asked: Asked<'_>) -> Result<bool, Denied> {
         let (now, client) = (Instant::now(), Client::of(from.address));
-        let (name, password, token) = from.credentials.parts();
-        let of_query = match (name, token) {
-            ("", "") => credentials::token_of(from.head.query.as_deref()),
-            _ => String::new(),
-        };
-        let token = if of_query.is_empty() { token } else { &of_query };
-        let agent = from.head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let about = (from.head.query.as_deref().unwrap_or_default(), agent.unwrap_or_default());
-        let what = (asked.action, asked.stream);
-        let question = Question::new(from.address, (name, password, token), what, about);
+        let said = Said::of(from);
+        let question = said.question((asked.action, asked.stream));
         if let Some(yes) = hook.remembers(&question, now) {
             return Ok(yes);
         }
         // It is given the query, too, so a secret may be in there.
         let guess = match is_guess(from) {
-            true => Some(self.guess(client, name).await?),
+            true => Some(self.guess(client, said.name).await?),
             false => None,
         };
         // It may have been asked for somebody who came before.

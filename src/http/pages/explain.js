@@ -1,6 +1,6 @@
 // Why a stream does not play, in words.
 
-import { beside } from "./token.js";
+import { listBeside } from "./token.js";
 import { lengthOfTime, sentence, troubleWords } from "./words.js";
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -72,9 +72,9 @@ function explainPath(candidates, port) {
 
 // What the server says of a connected stream `name` that shows no new picture, of a pair of its layer of that name, in
 // sentences; empty when it says nothing. `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
-export async function explainStill(root, name, layer, arrives) {
+export async function explainStill(name, layer, arrives) {
   try {
-    const { asOf, ...stream } = await told(root, name);
+    const { asOf, ...stream } = await told(name);
     const { trouble, error, notes, since } = stream.layers?.find((of) => of.name === layer) ?? stream;
     if (arrives) return notes.map(sentence).join(" ");
     const words = error ?? trouble?.detail;
@@ -88,9 +88,9 @@ export async function explainStill(root, name, layer, arrives) {
 }
 
 // Whether `name` is on demand, and its camera is not there yet.
-export async function isWoken(root, name) {
+export async function isWoken(name) {
   try {
-    const { on_demand, state } = await told(root, name);
+    const { on_demand, state } = await told(name);
     return on_demand && state !== "playing";
   } catch {
     return false;
@@ -98,9 +98,9 @@ export async function isWoken(root, name) {
 }
 
 // What `streams.json` says of `name`, and the time of that by the server's clock, which dated it.
-async function told(root, name) {
+async function told(name) {
   const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-  const [url, headers] = beside(new URL("streams.json", root));
+  const [url, headers] = listBeside();
   const response = await fetch(url, { cache: "no-store", headers, signal });
   const { streams } = await response.json();
   const asOf = Date.parse(response.headers.get("Date")) || Date.now();

@@ -2,7 +2,7 @@
 
 import { compareNames } from "./natural.js";
 import { streamUrl } from "./streams.js";
-import { beside } from "./token.js";
+import { listBeside } from "./token.js";
 
 // The list does not change often; a stream that is gone says so on its own page.
 const KEPT_MS = 60_000;
@@ -35,7 +35,7 @@ export class Neighbours {
     if (performance.now() - this.#asked < KEPT_MS) return;
     this.#asked = performance.now();
     try {
-      const [url, headers] = beside(new URL("streams.json", this.#root));
+      const [url, headers] = listBeside();
       const response = await fetch(url, { headers });
       const { streams } = await response.json();
       this.#names = streams.map((stream) => stream.name).sort(compareNames);

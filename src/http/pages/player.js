@@ -163,7 +163,7 @@ function showState({ state, reason }) {
 // Says so, if that is what the server does before it answers.
 async function sayThatItIsWoken() {
   const { postedAt } = player;
-  const woken = await isWoken(root, name);
+  const woken = await isWoken(name);
   if (!woken || player.state !== "connecting" || player.postedAt !== postedAt || player.session) return;
   showMessage({
     title: `Waking “${name}” …`,
@@ -229,7 +229,7 @@ const stall = {
   async ask(now, arrives) {
     if (now - this.asked < ASK_MS) return;
     this.asked = now;
-    const words = await explainStill(root, name, layers.told?.encodingId, arrives);
+    const words = await explainStill(name, layers.told?.encodingId, arrives);
     // The picture may have come back meanwhile.
     if (this.asked === now) this.words = words;
   },

@@ -23,15 +23,11 @@ export function passedOn(url) {
 // for an answer.
 export const BY_SCRIPT = { "X-Requested-With": "fetch" };
 
-// What a page's address sets, as MediaMTX's do. Whatever else is in it may be what a hook judges by.
-const SETTINGS = ["controls", "muted", "autoplay", "playsinline", "disablepictureinpicture"];
-
-// The address and the headers of a question beside the stream of this page, such as the list of all. Where the page's own
-// address says who asks, it says so here, too, and a refusal has no browser ask for a password. Where the browser was
-// told one when the page was opened, it sends it here only when it is challenged.
-export function beside(url) {
-  const says = token !== null || [...new URLSearchParams(location.search).keys()].some((name) => !SETTINGS.includes(name));
-  return [passedOn(url), { ...(says && BY_SCRIPT), ...credentials() }];
+// The address and the headers of a player's question about the list of all streams. It is asked below the page itself, where a
+// browser sends what it was told for the page without being challenged; who was told nothing is refused, and not asked for
+// a password in the middle of a picture.
+export function listBeside() {
+  return [passedOn(new URL("streams.json", location.href)), { ...BY_SCRIPT, ...credentials() }];
 }
 
 // Headers that say who asks.

@@ -48,10 +48,11 @@ fn it_is_asked_as_mediamtx_asks_and_its_answer_holds_for_a_while() {
 }
 
 #[test]
-fn about_the_list_it_is_asked_once_and_may_say_no_to_that_alone() {
+fn of_the_list_it_is_asked_about_each_stream_and_may_say_no_to_all_of_it() {
     let judge = Other::start(|question| {
         let may = match question["query"].as_str() {
             Some("key=all") => true,
+            Some("key=list") => question["path"] == "" || question["path"] == "gate",
             Some("key=gate") => question["path"] == "gate",
             _ => false,
         };
@@ -61,9 +62,19 @@ fn about_the_list_it_is_asked_once_and_may_say_no_to_that_alone() {
     let get = |path: &str| sluice.request(Request::get(path));
     let list = get("/streams.json?key=all");
     assert_eq!(list.status, 200, "{}", list.text());
-    assert_eq!(judge.asked().len(), 1, "one question, however many streams there are: {:?}", judge.asked());
+    let names = |list: &sluice_harness::Response| -> Vec<String> {
+        let all = list.json()["streams"].as_array().expect("a list").clone();
+        all.iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let all = names(&list);
+    assert!(all.len() > 1, "{all:?}");
+    assert_eq!(judge.asked().len(), 1 + all.len(), "once about the list and about each: {:?}", judge.asked());
     assert_eq!((&judge.asked()[0]["path"], &judge.asked()[0]["action"]), (&"".into(), &"read".into()));
-    // Names and states are all that it tells; who may not know them is refused the list, and watches what he may.
+    assert_eq!(names(&get("/streams.json?key=all")), all);
+    assert_eq!(judge.asked().len(), 1 + all.len(), "its answers hold");
+    // Who may know of some is told of those, and who may know of none is refused the list; both watch what they may.
+    assert_eq!(names(&get("/streams.json?key=list")), ["gate"]);
+    assert_eq!(names(&get("/gate/streams.json?key=list")), ["gate"]);
     refused(&get("/streams.json?key=gate"), 401);
     assert_eq!(get("/gate/frame.mp4?key=gate").status, 200);
     refused(&get("/yard/frame.mp4?key=gate"), 401);
