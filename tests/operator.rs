@@ -141,6 +141,34 @@ fn a_camera_is_looked_at_before_it_is_added() {
     page.eval("document.querySelector('#probe').scrollIntoView()");
     page.screenshot("probe");
 
+    // All that the API takes can be said: by a group, where this camera has none, and as another stream.
+    let fill = |fields: &[(&str, &str)]| {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("elements.{name}.value = '{value}'; ")).collect();
+        format!(
+            "(() => {{ const {{ elements }} = document.querySelector('#probe form'); {} return true; }})()",
+            fields.concat()
+        )
+    };
+    page.eval(&fill(&[("transport", "multicast")]));
+    page.eval(&look(&cameras.urls[0]));
+    page.wait_until(&format!("{verdict}.includes('by multicast')"));
+    page.eval(&fill(&[("transport", "auto"), ("name", "yard"), ("timeout", "30s")]));
+    page.eval(&look(&cameras.urls[0]));
+    page.wait_until("document.querySelector('#probe pre').innerText.startsWith('[streams.yard]')");
+    page.eval(
+        "(() => { const ask = fetch; window.fetch = (url, options) => { window.asked = options?.body ?? window.asked; \
+         return ask(url, options); }; return true; })()",
+    );
+    let fingerprint = "33".repeat(32);
+    page.eval(&fill(&[("transport", ""), ("timeout", ""), ("fingerprint", &fingerprint)]));
+    let secret = cameras.urls[0].replace("rtsp://", "rtsps://");
+    page.eval(&look(&secret));
+    let said = serde_json::json!({ "url": secret, "name": "yard", "fingerprint": fingerprint });
+    assert_eq!(page.eval("JSON.parse(window.asked)"), said, "what is empty is not said");
+    page.wait_until(&format!("{verdict}.includes('TLS handshake')"));
+    page.eval(&fill(&[("fingerprint", "")]));
+
     // What nobody wants to wait for is stopped, and the camera is let go.
     page.eval(&look(&format!("rtsp://127.0.0.1:{}/", silent.local_addr().expect("an address").port())));
     let (mut camera, _) = silent.accept().expect("the probe comes");

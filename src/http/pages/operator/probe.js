@@ -25,18 +25,24 @@ export class Probe {
   async #look() {
     const running = new AbortController();
     this.#running = running;
-    this.#say("Looking at the camera, which takes up to ten seconds …");
-    const { url, transport } = this.#form.elements;
+    const asked = this.#asked();
+    this.#say(`Looking at the camera, which takes up to ${asked.timeout ? "half a minute" : "ten seconds"} …`);
     try {
       const signal = AbortSignal.any([running.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
       const headers = { "content-type": "application/json" };
-      const body = JSON.stringify({ url: url.value.trim(), transport: transport.value || null });
+      const body = JSON.stringify(asked);
       this.#show(await ask("api/v1/probe", { method: "POST", headers, body, signal }));
     } catch (error) {
       this.#say(running.signal.aborted ? "Stopped." : error.message);
     }
     this.#running = null;
     this.#button();
+  }
+
+  // What the form says, as the API has it: what is left empty is the server's to choose.
+  #asked() {
+    const fields = [...new FormData(this.#form)].map(([name, value]) => [name, value.trim()]);
+    return Object.fromEntries(fields.filter(([, value]) => value !== ""));
   }
 
   #button() {
