@@ -1,11 +1,11 @@
-//! A browser whose address changes, and one whose network goes away.
+//! A browser whose address changes, one whose network goes away, and one that media does not reach any more.
 //!
 //! Chromium runs in a network namespace of its own, behind a veth pair. Needs root, for the namespace.
 #![expect(clippy::disallowed_methods, reason = "tests run against real time")]
 
 use std::time::{Duration, Instant};
 
-use sluice_harness::namespace::{FAR, Namespace};
+use sluice_harness::namespace::{FAR, Namespace, run};
 use sluice_harness::page::{Page, frames, turn};
 use sluice_harness::{Binary, Sluice};
 
@@ -54,4 +54,21 @@ fn a_browser_that_lost_its_network_is_sent_nothing_for_long() {
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(sent(&sluice), before, "media for nobody, {:?} later", since.elapsed());
     assert_eq!(sluice.metric("sluice_sessions"), 1.0, "consent is not over yet");
+}
+
+#[test]
+fn a_page_that_media_does_not_reach_any_more_does_not_blame_the_camera() {
+    let _turn = turn();
+    let namespace = Namespace::new(NEAR, FIRST);
+    let sluice = namespace.serve(SLUICE, &[]);
+    let mut page = Page::open_in(&namespace.name, sluice.http, "/demo/");
+    page.wait_for_frames(60);
+    let nft = |rule: &str| run("ip", &format!("netns exec {} nft add {rule}", namespace.name));
+    nft("table inet walled");
+    nft("chain inet walled input { type filter hook input priority 0 ; }");
+    // RTP's payload types of media: checks and reports still come, and keep the session (RFC 5761 §4).
+    nft("rule inet walled input meta l4proto udp @th,73,7 >= 96 drop");
+    page.wait_until("document.querySelector('#message-detail').innerText.startsWith('The camera sends')");
+    assert_eq!(sluice.metric("sluice_sessions"), 1.0, "it is the same session");
+    page.screenshot("nothing-arrives");
 }

@@ -70,13 +70,19 @@ function explainPath(candidates, port) {
   );
 }
 
+// Where the source is well and packets come no more: it is not the camera's fault.
+const NOTHING_ARRIVES =
+  "The camera sends, but nothing of it arrives here. The server may have more viewers than it can serve, or the network " +
+  "lets its packets through no more. The picture comes back by itself.";
+
 // What the server says of a connected stream `name` that shows no new picture, of a pair of its layer of that name, in
 // sentences; empty when it says nothing. `arrives` is whether packets come: then what is odd about the video may be why, else what its source does.
 export async function explainStill(name, layer, arrives) {
   try {
     const { asOf, ...stream } = await told(name);
-    const { trouble, error, notes, since } = stream.layers?.find((of) => of.name === layer) ?? stream;
+    const { trouble, error, notes, since, state } = stream.layers?.find((of) => of.name === layer) ?? stream;
     if (arrives) return notes.map(sentence).join(" ");
+    if (state === "playing" && !trouble && !error) return NOTHING_ARRIVES;
     const words = error ?? trouble?.detail;
     const why = words ? sentence(words) : trouble ? troubleWords(trouble.kind, trouble.cause).advice : "";
     if (trouble?.kind !== "away" || !since) return why;
