@@ -1,8 +1,8 @@
 //! One WHEP viewer without a socket: takes `now` and datagrams, gives datagrams and counts.
 //!
 //! The engine does ICE (full, controlling), DTLS and SDP. **Media never reaches it**: packets are counted by their clear
-//! header, and only retransmissions and the packets of a verifying viewer are decrypted, with the keys that the engine's
-//! DTLS handed out. Reports, NACK, PLI and REMB are built and sealed in `feedback`; what the engine would send under the
+//! header, and only retransmissions, sound that goes twice (RED) and the packets of a verifying viewer are decrypted, with the
+//! keys that the engine's DTLS handed out. Reports, NACK, PLI and REMB are built and sealed in `feedback`; what the engine would send under the
 //! same keys is discarded. What becomes of media is `media`'s.
 
 use std::net::SocketAddr;
@@ -306,7 +306,7 @@ fn configuration() -> RtcConfig {
     let never = Duration::from_secs(3_600);
     let mut config = RtcConfig::new()
         .clear_codecs()
-        .enable_opus(true, false)
+        .enable_opus(true, true)
         .enable_pcmu(true, false)
         .enable_pcma(true, false)
         .enable_h264(true)

@@ -16,6 +16,11 @@ pub enum Format {
         /// Ticks a second of the RTP timestamp.
         clock: u32,
     },
+    /// Sound with earlier packets of it in front (RFC 2198), with this clock rate in Hz.
+    Redundant {
+        /// Ticks a second of the RTP timestamp.
+        clock: u32,
+    },
     /// Retransmissions (RFC 4588) of this payload type.
     Repair {
         /// The payload type repaired.
@@ -62,7 +67,9 @@ impl Formats {
             // Retransmissions are known by their fmtp line, below.
             let carries_media =
                 !["rtx", "red", "ulpfec", "flexfec-03"].iter().any(|n| n.eq_ignore_ascii_case(name));
-            if carries_media && clock > 0 {
+            if name.eq_ignore_ascii_case("red") && !video && clock > 0 {
+                self.0.push((payload_type, Format::Redundant { clock }));
+            } else if carries_media && clock > 0 {
                 let codec = VideoCodec::of_name(name);
                 self.0.push((payload_type, Format::Media { video, codec, clock }));
             }
@@ -86,16 +93,18 @@ mod tests {
 
     #[test]
     fn an_answer_names_media_and_repairs() {
-        let answer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n\
-                      a=fmtp:111 minptime=10;useinbandfec=1\r\n\
+        let answer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\n\
+                      a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n\
                       m=video 9 UDP/TLS/RTP/SAVPF 108 109\r\na=rtpmap:108 H264/90000\r\n\
-                      a=rtpmap:109 rtx/90000\r\na=fmtp:109 apt=108\r\n\
+                      a=rtpmap:109 rtx/90000\r\na=fmtp:109 apt=108\r\na=rtpmap:98 red/90000\r\n\
                       m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\n";
         let formats = Formats::of_answer(answer);
         assert_eq!(formats.get(111), Some(Format::Media { video: false, codec: None, clock: 48_000 }));
+        assert_eq!(formats.get(63), Some(Format::Redundant { clock: 48_000 }));
         let h264 = Some(VideoCodec::H264);
         assert_eq!(formats.get(108), Some(Format::Media { video: true, codec: h264, clock: 90_000 }));
         assert_eq!(formats.get(109), Some(Format::Repair { of: 108 }));
+        assert_eq!(formats.get(98), None, "RED of a video is for its own error correction");
         assert_eq!(formats.get(96), None, "refused");
     }
 

@@ -88,13 +88,14 @@ fn a_generator_that_shares_its_core_says_so() {
 #[test]
 fn every_figure_that_can_be_bounded_exists() {
     let mut run = run(1_000);
-    let counts = Counts { expected: 4, received: 3, ..Default::default() };
+    let video = Counts { expected: 4, received: 3, ..Default::default() };
+    let counts = Counts { expected: 8, received: 5, recovered: 1, ..Default::default() };
     run.gone.add(Viewed {
         connect: Some(Duration::from_millis(20)),
         first_packet: Some(Duration::from_millis(30)),
         longest_gap: Some(Duration::from_millis(40)),
         jitter: None,
-        totals: Totals { counts, video: counts, ..Totals::default() },
+        totals: Totals { counts, video, ..Totals::default() },
         verdict: Some(Verdict { frames: 1, ..Verdict::default() }),
         kernel_drops: 0,
     });
@@ -104,6 +105,7 @@ fn every_figure_that_can_be_bounded_exists() {
         assert!(report.figure(name).is_some(), "{name}");
     }
     assert_eq!(report.figure("loss"), Some(0.25));
+    assert_eq!(report.figure("sound_loss"), Some(0.25));
     assert_eq!(report_of(Run::default()).figure("loss"), None, "nothing came at all");
 }
 

@@ -25,6 +25,7 @@ pub const FIGURES: &[(&str, Unit, &str)] = &[
     ("stalled", Unit::Count, "viewers that had no packet for more than 2 s"),
     ("loss", Unit::Ratio, "packets that never came, after repair"),
     ("video_loss", Unit::Ratio, "video packets that never came, after repair"),
+    ("sound_loss", Unit::Ratio, "sound packets that never came, in a later one neither (RED)"),
     ("loss_before_repair", Unit::Ratio, "packets that did not come the first time"),
     ("duplicates", Unit::Count, "packets that came again"),
     ("reordered", Unit::Count, "packets that came after a later one"),

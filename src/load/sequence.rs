@@ -38,6 +38,8 @@ pub struct Counts {
     pub received: u64,
     /// Different packets that came only because they were asked for again.
     pub repaired: u64,
+    /// Different packets that did not come, and whose payload a later one brought along (RED).
+    pub recovered: u64,
     /// Packets that came again. Repairs of what was there already count too.
     pub duplicates: u64,
     /// Packets that came after a later one, without having been asked for again.
@@ -56,7 +58,7 @@ impl Counts {
 
     /// Packets that never came: what the viewer lost.
     pub fn lost(&self) -> u64 {
-        self.expected.saturating_sub(self.received + self.repaired)
+        self.expected.saturating_sub(self.received + self.repaired + self.recovered)
     }
 
     /// [`Counts::lost_before_repair`] as a part of all.
@@ -75,6 +77,7 @@ impl std::ops::AddAssign for Counts {
         self.expected += other.expected;
         self.received += other.received;
         self.repaired += other.repaired;
+        self.recovered += other.recovered;
         self.duplicates += other.duplicates;
         self.reordered += other.reordered;
         self.stale += other.stale;
@@ -165,6 +168,17 @@ impl Sequence {
                 self.counts.stale += 1;
                 Arrival::Ignored
             }
+        }
+    }
+
+    /// Counts a payload that came within a later packet (RFC 2198): that of the packet `number`, unwrapped. Should that one come
+    /// late nevertheless, it is a duplicate.
+    pub fn recover(&mut self, number: u64) {
+        // What was sent before the first that came is not missed.
+        let missed = self.highest.saturating_sub(number) < WINDOW.min(self.counts.expected);
+        if number <= self.highest && missed && !self.is_seen(number) {
+            self.mark(number);
+            self.counts.recovered += 1;
         }
     }
 
@@ -267,6 +281,18 @@ mod tests {
         let counts = sequence.counts();
         assert_eq!((counts.repaired, counts.reordered, counts.duplicates), (2, 0, 1));
         assert_eq!((counts.lost_before_repair(), counts.lost()), (3, 1));
+    }
+
+    #[test]
+    fn what_a_later_packet_brought_along_is_lost_on_the_way_and_not_missed() {
+        let mut sequence = feed(10, [11, 13, 16]);
+        for brought in [9, 10, 12, 12, 15, 17] {
+            sequence.recover(brought);
+        }
+        let counts = sequence.counts();
+        assert_eq!((counts.expected, counts.received, counts.recovered), (7, 4, 2));
+        assert_eq!((counts.lost_before_repair(), counts.lost()), (3, 1));
+        assert_eq!(sequence.receive(12, |_| false), Arrival::Duplicate);
     }
 
     #[test]

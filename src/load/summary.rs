@@ -81,6 +81,9 @@ fn packets(report: &Report) -> Section {
             counts.repaired, totals.nacked, totals.repairs, totals.keyframe_requests
         ),
     );
+    if counts.recovered > 0 {
+        section.row("recovered from a later packet (RED)", counts.recovered);
+    }
     section.row(
         "duplicate, reordered, stale",
         format_args!("{}, {}, {}", counts.duplicates, counts.reordered, counts.stale),

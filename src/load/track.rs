@@ -96,6 +96,11 @@ impl Track {
         Some(at)
     }
 
+    /// The packet of this unwrapped number did not come, perhaps, and its payload did.
+    pub fn handle_recovered(&mut self, number: u64) {
+        self.sequence.recover(number);
+    }
+
     /// The server's report with these 32 bits of NTP time came.
     pub fn handle_sender_report(&mut self, now: Instant, ntp: u32) {
         self.sender_report = Some((ntp, now));

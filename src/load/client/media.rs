@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use sluice_media::VideoCodec;
+use sluice_media::{RedBlock, VideoCodec, read_red};
 
 use super::super::formats::Format;
 use super::super::frames::Plain;
@@ -61,6 +61,11 @@ impl Client {
                     self.verify(now, header, sequence, codec, datagram);
                 }
             }
+            Some(Format::Redundant { clock }) => {
+                self.first_packet_at.get_or_insert(now);
+                let Some(sequence) = self.count_media(now, header, false, clock) else { return };
+                self.count_redundant(header, sequence, datagram);
+            }
             Some(Format::Repair { of }) => self.count_repair(now, header, of, datagram),
             None => self.totals.unknown += 1,
         }
@@ -98,6 +103,34 @@ impl Client {
                 frames.handle_packet(now, sequence, Plain { codec, timestamp, marker, payload });
             }
             None => frames.handle_forged(),
+        }
+    }
+
+    /// Sound with the packets right before it in front (RFC 2198).
+    fn count_redundant(&mut self, header: Header, sequence: u64, datagram: &[u8]) {
+        let (Some(srtp), Some(track)) =
+            (&mut self.srtp, self.tracks.iter_mut().find(|track| track.ssrc == header.ssrc))
+        else {
+            return;
+        };
+        let opened = srtp.open_media(header, sequence, datagram, &mut self.scratch);
+        let payload = opened.then(|| packet::without_padding(&self.scratch, header.padding)).flatten();
+        let formats = &self.formats;
+        let is_sound = |block: &RedBlock<'_>| {
+            matches!(formats.get(block.payload_type), Some(Format::Media { video: false, .. }))
+        };
+        let Some(blocks) = payload.and_then(read_red).filter(|blocks| blocks.iter().all(is_sound)) else {
+            self.totals.unknown += 1;
+            if let Some(frames) = &mut self.frames {
+                frames.handle_forged();
+            }
+            return;
+        };
+        // The last is the packet itself.
+        for back in 1..blocks.len() as u64 {
+            if let Some(number) = sequence.checked_sub(back) {
+                track.handle_recovered(number);
+            }
         }
     }
 

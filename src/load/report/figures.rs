@@ -19,6 +19,10 @@ impl Report {
             "stalled" => Some(self.stalled as f64),
             "loss" => part(self.lost, counts.expected),
             "video_loss" => part(video.lost(), video.expected),
+            "sound_loss" => part(
+                counts.lost().saturating_sub(video.lost()),
+                counts.expected.saturating_sub(video.expected),
+            ),
             "loss_before_repair" => part(self.lost_before_repair, counts.expected),
             "duplicates" => Some(counts.duplicates as f64),
             "reordered" => Some(counts.reordered as f64),
