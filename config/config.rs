@@ -59,6 +59,8 @@ pub struct Config {
     pub on_demand: OnDemand,
     /// `[nack]`: repair of what viewers lose.
     pub nack: Nack,
+    /// `[red]`: sound that goes twice, to viewers who lose some.
+    pub red: Red,
     /// `[rtcp]`: reports to viewers.
     pub rtcp: Rtcp,
     /// `[srtp]`: how media is encrypted.
@@ -515,6 +517,19 @@ pub struct Nack {
 impl Default for Nack {
     fn default() -> Self {
         Self { enabled: true, history: Duration::from_secs(1) }
+    }
+}
+
+/// `[red]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Red {
+    /// Send each packet of Opus with the one before it to viewers who lose some (RFC 2198).
+    pub enabled: bool,
+}
+
+impl Default for Red {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

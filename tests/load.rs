@@ -83,7 +83,7 @@ fn a_name_and_a_password_are_sent_to_each_server_and_shown_nowhere() {
 
 #[test]
 fn loss_made_here_is_reported_as_such() {
-    let (_sluice, url) = demo(&[]);
+    let (_sluice, url) = demo(&["--set", "red.enabled=false"]);
     let arguments = ["--viewers=10", "--duration=3s", "--nack=off", "--loss=5%", "--duplicate=2%"];
     let load = SLUICE.load_to(0, &url, &arguments);
     let (lost, made) = (load.number("/lost"), load.number("/totals/impaired/lost"));
@@ -108,6 +108,20 @@ fn what_is_asked_for_again_comes_again() {
     let (whole, broken) = (load.number("/verified/frames"), load.number("/verified/incomplete"));
     assert!(broken < 0.05 * whole, "{:#}", load.report);
     assert_eq!(load.number("/verified/forged"), 0.0, "repairs are authentic");
+}
+
+#[test]
+fn sound_that_is_lost_comes_with_the_packet_behind_it() {
+    for (enabled, bound) in [("true", "--require=sound_loss<2%"), ("false", "--require=sound_loss>3%")] {
+        let (_sluice, url) = demo(&["--set", &format!("red.enabled={enabled}")]);
+        // Their first reports come after a second.
+        let bounds = ["--require=loss_before_repair>3%", bound, "--require=verify_errors<=0"];
+        let arguments =
+            [&["--viewers=10", "--duration=12s", "--loss=5%", "--verify=2"], &bounds[..]].concat();
+        let load = SLUICE.load_to(0, &url, &arguments);
+        assert_eq!(load.number("/totals/recovered") > 100.0, enabled == "true", "{:#}", load.report);
+        assert_eq!(load.number("/totals/unknown"), 0.0, "{:#}", load.report);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Keys of what is read and what is sent: `[rtsp]`, `[nack]`, `[rtcp]`, `[srtp]` and `[track]`.
+//! Keys of what is read and what is sent: `[rtsp]`, `[nack]`, `[red]`, `[rtcp]`, `[srtp]` and `[track]`.
 
 use std::time::Duration;
 
@@ -87,6 +87,7 @@ pub(super) static KEYS: &[Key<Draft>] = &[
     ),
     key("nack.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.nack.enabled = v)),
     key("nack.history", "\"1s\"", Live, Kind::Duration(TENTH, TEN_SECONDS, |d, v| d.config.nack.history = v)),
+    key("red.enabled", "true", NewSessions, Kind::Bool(|d, v| d.config.red.enabled = v)),
     key(
         "rtcp.report_interval",
         "\"3s\"",

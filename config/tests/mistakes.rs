@@ -45,7 +45,7 @@ fn an_unknown_table_is_one_problem() {
    :     `-- did you mean `streams`?
    `----
   help: there are config, http, access, admin, metrics, compat, pprof, udp, egress, ice, shards, limits,
-        drain, rtsp, on_demand, nack, rtcp, srtp, track, log, streams
+        drain, rtsp, on_demand, nack, red, rtcp, srtp, track, log, streams
 
 1 problem in the configuration"#,
     );

@@ -41,6 +41,8 @@ cells! {
         connected_now,
         /// Viewers that get no media now, because it does not suffice for all who are connected.
         without_media,
+        /// Connected viewers whose sound goes twice now, because they lose some.
+        redundant_now,
         /// Viewers that connected.
         connected,
         /// Trains that came in.
@@ -129,6 +131,10 @@ cells! {
         thinned_superseded,
         /// The same: something before them is missing.
         thinned_undecodable,
+        /// Packets of sound that went with the one before them in front.
+        redundant_packets,
+        /// Bytes that they were longer for it.
+        redundant_bytes,
         /// Datagrams lost because their TCP connection had no room at all.
         dropped_line_full,
         /// Datagrams that no batch takes, because of their length: nothing here makes such.

@@ -78,6 +78,8 @@ pub struct ViewerTerms {
     pub limits: ViewerLimits,
     /// Whether lost packets are sent again (`nack.enabled`).
     pub repair: bool,
+    /// Whether sound may go twice, to who loses some (`red.enabled`).
+    pub redundancy: bool,
 }
 
 impl Whep {
@@ -288,7 +290,7 @@ impl Whep {
         let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
         let text = body_of(request)?;
         let candidates = self.candidates(shard, request.head.local);
-        let ViewerTerms { limits, repair } = self.terms.get();
+        let ViewerTerms { limits, repair, redundancy } = self.terms.get();
         let join_to = |layer: LayerId, formats: &Formats| {
             let terms = Terms {
                 layer,
@@ -299,6 +301,7 @@ impl Whep {
                 dtls: &self.dtls,
                 limits,
                 repair,
+                redundancy,
             };
             join(text, terms, &mut rand::rng(), now)
         };

@@ -139,6 +139,9 @@ pub struct Row {
     pub limit_bps: Option<u64>,
     /// Pictures that it was not sent for that.
     pub left_out: u32,
+    /// Whether its sound goes twice (RED), because it loses some.
+    #[serde(default)]
+    pub redundant_sound: bool,
 }
 
 /// The pair of addresses that media takes (RFC 8445 §5.1.2, as an ICE-lite agent sees it).
@@ -308,6 +311,7 @@ impl Row {
             estimate_bps: state.estimate.map(|estimate| estimate as u64),
             limit_bps: state.limit,
             left_out: state.track.left_out,
+            redundant_sound: state.redundant,
         }
     }
 }

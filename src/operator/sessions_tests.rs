@@ -21,6 +21,7 @@ fn row(id: &str, loss: Option<f64>, lost: u32, estimate_bps: Option<u64>) -> Row
         estimate_bps,
         limit_bps: None,
         left_out: 0,
+        redundant_sound: false,
     }
 }
 

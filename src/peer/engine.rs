@@ -40,6 +40,8 @@ pub struct MediaParams {
     pub payload_type: Pt,
     /// Payload type of its retransmissions (RFC 4588), if the peer takes them.
     pub rtx_payload_type: Option<Pt>,
+    /// Payload type of the media with the packet before it in front (RFC 2198), if the peer takes that.
+    pub redundant_payload_type: Option<Pt>,
     /// `a=fmtp` of the payload type as the peer offered it; empty if it had none.
     pub format: String,
     /// SSRC of the media.

@@ -41,7 +41,7 @@ impl From<&Egress> for Pacing {
 
 impl From<&Config> for ViewerTerms {
     fn from(config: &Config) -> ViewerTerms {
-        ViewerTerms { limits: config.into(), repair: config.nack.enabled }
+        ViewerTerms { limits: config.into(), repair: config.nack.enabled, redundancy: config.red.enabled }
     }
 }
 

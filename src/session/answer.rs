@@ -115,6 +115,9 @@ pub fn negotiate(
             candidate.is_repair()
                 && candidate.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(payload.payload_type)
         });
+        // Browsers offer RED of Opus alone, and it is made of nothing else.
+        let redundant = section.payloads.iter().filter(|_| codec == AudioCodec::Opus.into());
+        let redundant = redundant.into_iter().find(|candidate| candidate.is_redundancy_of(payload));
         let extension =
             |wanted: &str| section.extensions.iter().find(|(_, uri)| uri == wanted).map(|(id, _)| *id);
         // Lost packets are sent again under RTX only: without it a NACK could not be answered.
@@ -125,6 +128,7 @@ pub fn negotiate(
             codec,
             payload_type: payload.payload_type.into(),
             rtx_payload_type: rtx.map(|rtx| rtx.payload_type.into()),
+            redundant_payload_type: redundant.map(|redundant| redundant.payload_type.into()),
             format: payload.format.clone(),
             ssrc: ssrc().into(),
             rtx_ssrc: ssrc().into(),
@@ -287,7 +291,12 @@ fn carried(
     let name = section.payloads.iter().find(|payload| payload.payload_type == *pt);
     let channels = name.map_or(1, |payload| payload.channels);
     let rtx = media.rtx_payload_type;
-    let formats = rtx.map_or_else(|| pt.to_string(), |rtx| format!("{pt} {rtx}"));
+    let redundant = media.redundant_payload_type;
+    // The media's own first: what is behind it is sent only to who needs it.
+    let mut formats = pt.to_string();
+    for other in [rtx, redundant].into_iter().flatten() {
+        let _ = write!(formats, " {other}");
+    }
     head(sdp, section, &formats, "sendonly", setup);
     let extensions = [
         (media.abs_send_time_id, ABS_SEND_TIME),
@@ -300,6 +309,9 @@ fn carried(
         }
     }
     format(sdp, *pt, media.codec.encoding_name(), media.codec.clock_rate(), channels, &media.format);
+    if let Some(redundant) = redundant {
+        format(sdp, *redundant, "red", media.codec.clock_rate(), channels, &format!("{pt}/{pt}"));
+    }
     for feedback in feedback {
         let _ = write!(sdp, "a=rtcp-fb:{pt} {feedback}\r\n");
     }

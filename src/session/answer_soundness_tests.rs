@@ -90,17 +90,22 @@ pub(super) fn check(offer: &Offer, sdp: &str) {
         let types: Vec<u8> = media.fmt.split(' ').map(|number| number.parse().expect("a number")).collect();
         let payload = |number| section.payloads.iter().find(move |payload| payload.payload_type == number);
         let ours = payload(types[0]).expect("an offered payload type");
-        if let Some(&rtx) = types.get(1) {
-            assert_eq!(
-                payload(rtx).expect("offered too").parameter("apt"),
-                Some(types[0].to_string().as_str())
-            );
+        let others: Vec<&Payload> =
+            types[1..].iter().map(|&number| payload(number).expect("offered too")).collect();
+        let (rtx, redundant): (Vec<&Payload>, Vec<&Payload>) =
+            others.into_iter().partition(|payload| payload.is_repair());
+        assert!(rtx.len() <= 1 && redundant.len() <= 1, "{sdp}");
+        for rtx in &rtx {
+            assert_eq!(rtx.parameter("apt"), Some(types[0].to_string().as_str()));
+        }
+        for redundant in redundant {
+            assert!(redundant.is_redundancy_of(ours) && ours.name.eq_ignore_ascii_case("opus"), "{sdp}");
         }
         for line in values("rtcp-fb") {
             let (number, feedback) = line.split_once(' ').expect("two parts");
             assert_eq!(number, types[0].to_string());
             assert!(ours.feedback().any(|offered| offered == feedback), "{feedback} was not offered");
-            assert!(feedback != "nack" || types.len() > 1, "a NACK needs RTX");
+            assert!(feedback != "nack" || !rtx.is_empty(), "a NACK needs RTX");
         }
         for line in values("extmap") {
             let (id, uri) = line.split_once(' ').expect("two parts");
@@ -108,7 +113,7 @@ pub(super) fn check(offer: &Offer, sdp: &str) {
             assert!(section.extensions.contains(&(id, uri.to_owned())), "{line} was not offered so");
         }
         let sources = values("ssrc").len();
-        assert_eq!((sources, values("ssrc-group").len()), (types.len(), types.len() - 1));
+        assert_eq!((sources, values("ssrc-group").len()), (1 + rtx.len(), rtx.len()));
     }
 
     let with_candidates: Vec<usize> = (0..parsed.medias.len())

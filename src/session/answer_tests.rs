@@ -183,6 +183,65 @@ fn without_repair_no_answer_offers_rtx_or_nack_and_every_answer_keeps_pli() {
     }
 }
 
+/// The payload type of RED that is agreed on for the sound.
+fn redundancy(text: &str, audio: AudioCodec) -> Option<u8> {
+    let negotiated = negotiated(&offer(text), &formats(Some(CONSTRAINED_BASELINE), Some(audio)));
+    let media = negotiated.media.into_iter().flatten();
+    let mut types = media.map(|media| (media.codec.kind(), media.redundant_payload_type));
+    let sound = types.find(|(kind, _)| *kind == Kind::Audio).and_then(|(_, redundant)| redundant);
+    sound.map(|payload_type| *payload_type)
+}
+
+#[test]
+fn red_of_opus_is_agreed_on_behind_it_where_it_is_offered() {
+    assert_eq!(redundancy(CHROMIUM, AudioCodec::Opus), Some(63));
+    for other in [AIORTC, LIBDATACHANNEL, WERIFT, FFMPEG] {
+        assert_eq!(redundancy(other, AudioCodec::Opus), None);
+    }
+    for text in [CHROMIUM, CHROMIUM_DATA] {
+        let formats = formats(Some(CONSTRAINED_BASELINE), Some(AudioCodec::Opus));
+        let mut offer = offer(text);
+        let sdp = answered(&offer, &negotiated(&offer, &formats));
+        soundness::check(&offer, &sdp);
+        assert!(sdp.contains("\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"), "{sdp}");
+        assert!(sdp.contains("\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"), "{sdp}");
+        offer.forget_redundancy();
+        let sdp = answered(&offer, &negotiated(&offer, &formats));
+        assert!(sdp.contains("\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n") && !sdp.contains("red/"), "{sdp}");
+    }
+}
+
+#[test]
+fn red_that_is_not_of_two_of_our_opus_is_not_agreed_on() {
+    for codec in [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722] {
+        assert_eq!(redundancy(CHROMIUM, codec), None, "{codec:?}");
+    }
+    // Nor where it would be of what was chosen, if that is not Opus.
+    let of_pcmu = CHROMIUM.replace("red/48000/2", "red/8000").replace("63 111/111", "63 0/0");
+    assert_eq!(redundancy(&of_pcmu, AudioCodec::Pcmu), None);
+    for (from, to) in [
+        ("fmtp:63 111/111", "fmtp:63 111/111/111"),
+        ("fmtp:63 111/111", "fmtp:63 111"),
+        ("fmtp:63 111/111", "fmtp:63 111/0"),
+        ("fmtp:63 111/111", "fmtp:63 9/111"),
+        ("fmtp:63 111/111", "fmtp:63 /"),
+        ("fmtp:63 111/111", "fmtp:63 x/y"),
+        ("fmtp:63 111/111", "nothing:63"),
+        ("red/48000/2", "red/8000/2"),
+        ("red/48000/2", "red/48000"),
+        ("red/48000/2", "redder/48000/2"),
+    ] {
+        assert!(CHROMIUM.contains(from), "{from}");
+        assert_eq!(redundancy(&CHROMIUM.replace(from, to), AudioCodec::Opus), None, "{to}");
+    }
+    // A second Opus has the RED; ours is the first.
+    let second = CHROMIUM.replace(
+        "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111",
+        "a=rtpmap:63 red/48000/2\r\na=fmtp:63 110/110",
+    );
+    assert_eq!(redundancy(&second, AudioCodec::Opus), None);
+}
+
 #[test]
 fn ssrcs_of_a_session_differ_whatever_the_generator_gives() {
     let formats = formats(Some([0x42, 0xe0, 0x1f]), Some(AudioCodec::Opus));

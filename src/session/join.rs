@@ -38,6 +38,8 @@ pub struct Terms<'a> {
     pub limits: ViewerLimits,
     /// Whether lost packets are sent again.
     pub repair: bool,
+    /// Whether sound may go with the packet before it in front.
+    pub redundancy: bool,
 }
 
 /// Why nobody joins.
@@ -114,6 +116,9 @@ impl Agreement {
         let mut offer = Offer::parse(text)?;
         if !terms.repair {
             offer.forget_repair();
+        }
+        if !terms.redundancy {
+            offer.forget_redundancy();
         }
         let negotiated = negotiate(&offer, terms.formats, || entropy.random())?;
         let local = new_credentials(entropy);

@@ -43,6 +43,7 @@ fn made(offer: &str, seed: u64, now: Instant) -> Result<Joined, JoinError> {
         dtls: &DTLS,
         limits,
         repair: true,
+        redundancy: true,
     };
     join(offer, terms, &mut StdRng::seed_from_u64(seed), now)
 }

@@ -133,6 +133,13 @@ impl Offer {
             section.payloads.retain(|payload| !payload.is_repair());
         }
     }
+
+    /// Forgets that the peer takes packets with the one before them in front.
+    pub fn forget_redundancy(&mut self) {
+        for section in &mut self.sections {
+            section.payloads.retain(|payload| !payload.is_redundancy());
+        }
+    }
 }
 
 /// Reads a description: its lines within bounds, and the grammar by a library.

@@ -55,6 +55,8 @@ pub(crate) struct Job {
     companions: Vec<Arc<Train>>,
     /// Bytes of all its datagrams at the most.
     pub(crate) bytes: usize,
+    /// What it costs for one viewer, as bytes.
+    cost: usize,
     /// The next viewer's place in the list.
     place: usize,
     /// Its patience begins here.
@@ -255,6 +257,7 @@ impl FanOut {
             let Some(picture) = waiting.find(|job| job.takes(trains, now)) else { return };
             let Some(sound) = self.sound.pop_front() else { return };
             picture.bytes += sound.bytes;
+            picture.cost += sound.cost;
             picture.companions.push(sound.train);
             picture.companions.extend(sound.companions);
         }
@@ -288,7 +291,8 @@ impl FanOut {
             self.sound.back_mut().filter(|job| job.place == 0 && job.companions.len() < HELD_MAX)
             && let Some(train) = trains.next()
         {
-            job.bytes += bytes_of(&train);
+            job.bytes += most_of(&train);
+            job.cost += cost_of(&train);
             job.companions.push(train);
         }
         let Some(train) = trains.next() else { return };
@@ -298,8 +302,10 @@ impl FanOut {
 
 impl Job {
     fn new(train: Arc<Train>, companions: Vec<Arc<Train>>, since: Instant) -> Job {
-        let bytes = std::iter::once(&train).chain(&companions).map(|train| bytes_of(train)).sum();
-        Job { place: 0, since, paced_until: None, bytes, companions, train }
+        let all = || std::iter::once(&train).chain(&companions);
+        let bytes = all().map(|train| most_of(train)).sum();
+        let cost = all().map(|train| cost_of(train)).sum();
+        Job { place: 0, since, paced_until: None, bytes, cost, companions, train }
     }
 
     /// Whether so many trains of sound may travel behind it still.
@@ -311,7 +317,7 @@ impl Job {
 
     /// What it costs for one viewer, as bytes.
     pub(super) fn cost(&self) -> usize {
-        self.bytes + message_of(&self.train)
+        self.cost
     }
 
     /// Its packets, for one viewer.
@@ -345,16 +351,17 @@ fn begins_shorter(picture: &Train) -> bool {
 
 /// What a train costs for one viewer, as bytes.
 pub(super) fn cost_of(train: &Train) -> usize {
-    bytes_of(train) + message_of(train)
+    let message = if train.codec.kind() == Kind::Video { MESSAGE } else { 0 };
+    train.bytes() + around(train) + message
 }
 
-fn message_of(train: &Train) -> usize {
-    if train.codec.kind() == Kind::Video { MESSAGE } else { 0 }
+/// Bytes of a train's datagrams at the most, for whoever is sent the most of it.
+fn most_of(train: &Train) -> usize {
+    train.bytes_most() + around(train)
 }
 
-/// Bytes of a train's datagrams at the most.
-fn bytes_of(train: &Train) -> usize {
-    train.bytes() + train.packets.len() * AROUND_PAYLOAD_MAX
+fn around(train: &Train) -> usize {
+    train.packets.len() * AROUND_PAYLOAD_MAX
 }
 
 /// Bytes behind the last packet of `train` that make it as long as the others, so that the first of

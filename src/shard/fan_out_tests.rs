@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use sluice_media::{AudioCodec, Codec, VideoCodec};
+use sluice_media::{AudioCodec, Codec, Redundant, VideoCodec};
 
 use super::*;
 use crate::track::TrackSeq;
@@ -42,6 +42,7 @@ fn train(
         received,
         captured: received,
         source_time: None,
+        redundant: None,
         packets: lengths.iter().map(|&length| vec![0; length]).collect(),
     })
 }
@@ -387,4 +388,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_turn_of_sound_needs_room_for_what_goes_twice_and_costs_as_if_it_went_once() {
+    let now = start();
+    let once = sound(1, now);
+    let both = Redundant::new(&[1; 70], &[2; 80], 960);
+    let twice = Arc::new(Train { redundant: both, ..Arc::into_inner(sound(1, now)).expect("new") });
+    let job = |train: Arc<Train>| {
+        let mut fan_out = FanOut::new(AT_ONCE);
+        fan_out.push_sound(now, train, false);
+        let (_, job) = fan_out.peek(now, 1).expect("a turn");
+        (job.bytes, job.cost())
+    };
+    let ((plain, cost), (room, same)) = (job(once), job(twice));
+    assert_eq!((room, same), (plain + 75, cost));
 }

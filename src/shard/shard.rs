@@ -112,6 +112,8 @@ pub struct Shard {
     held_up: Vec<usize>,
     /// Viewers that are connected.
     connected: u64,
+    /// Of those the ones whose sound goes twice.
+    redundant: u64,
 }
 
 struct Seat {
@@ -123,6 +125,8 @@ struct Seat {
     /// Its place among those who ever joined here.
     number: u64,
     connected: bool,
+    /// Whether its sound goes twice.
+    redundant: bool,
 }
 
 impl Shard {
@@ -145,6 +149,7 @@ impl Shard {
             moved: Vec::new(),
             held_up: Vec::new(),
             connected: 0,
+            redundant: 0,
         }
     }
 
@@ -360,6 +365,10 @@ impl Shard {
                     match seat.viewer.handle_train(now, train, padding, epoch, egress) {
                         Taken::Sent | Taken::Passed => {}
                         Taken::Queued => queued = true,
+                        Taken::Twice(bytes) => {
+                            counters.redundant_packets.add(1);
+                            counters.redundant_bytes.add(bytes as u64);
+                        }
                         Taken::First(of_all) => {
                             first = true;
                             counters.setup.first_media.observe_some(of_all);
@@ -429,7 +438,8 @@ impl Shard {
         self.layers.clear();
         self.shed = Shed::default();
         self.counters.without_media.set(0);
-        self.connected = 0;
+        (self.connected, self.redundant) = (0, 0);
+        self.counters.redundant_now.set(0);
         self.counters.viewers.set(0);
         self.counters.connected_now.set(0);
     }
@@ -460,7 +470,14 @@ impl Shard {
         let layer = self.layers.enter(viewer.layer);
         let number = self.next_number;
         self.next_number += 1;
-        let slot = self.viewers.insert(Seat { viewer, layer, next: None, number, connected: false });
+        let slot = self.viewers.insert(Seat {
+            viewer,
+            layer,
+            next: None,
+            number,
+            connected: false,
+            redundant: false,
+        });
         self.by_session.insert(session, slot);
         self.demux.insert_ufrag(ufrag, slot);
         self.deadlines.set(slot, deadline);
@@ -595,6 +612,11 @@ impl Shard {
             layer.keyframe.ask();
         }
         let counters = &self.counters;
+        if seat.viewer.is_redundant() != seat.redundant {
+            seat.redundant = !seat.redundant;
+            self.redundant = self.redundant + u64::from(seat.redundant) - u64::from(!seat.redundant);
+            counters.redundant_now.set(self.redundant);
+        }
         if outcome.repairs != Repairs::default() {
             let Repairs { sent, repeated, unknown, over_budget, not_agreed, over_rate } = outcome.repairs;
             counters.repairs_sent.add(u64::from(sent));
@@ -624,7 +646,7 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: EndReason) {
-        let Seat { viewer, layer, next, number, connected } = self.viewers.remove(slot);
+        let Seat { viewer, layer, next, number, connected, redundant } = self.viewers.remove(slot);
         self.shed.left(number);
         self.counters.without_media.set(self.shed.without_media() as u64);
         self.by_session.remove(&viewer.session());
@@ -640,6 +662,8 @@ impl Shard {
         self.counters.viewers.set(self.viewers.len() as u64);
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);
+        self.redundant -= u64::from(redundant);
+        self.counters.redundant_now.set(self.redundant);
         self.counters.ended(reason).add(1);
         let (session, stream, bytes) = (viewer.session(), viewer.layer.stream, viewer.sent().bytes);
         self.ended.push(Ended { session, stream, reason, connected, bytes });

@@ -64,6 +64,7 @@ impl World {
             received,
             captured: received,
             source_time: None,
+            redundant: None,
             packets: std::iter::once([0x41, 0x9a]).collect(),
         };
         self.next += 1;

@@ -69,6 +69,7 @@ mod tests {
                 received: now,
                 captured: now,
                 source_time: None,
+                redundant: None,
                 packets: [[0x65, 0x88]].iter().collect(),
             })
         };

@@ -50,6 +50,7 @@ fn viewer(number: u64) -> ViewerRow {
         estimate_bps: Some(2_150_000),
         limit_bps: None,
         left_out: 0,
+        redundant_sound: false,
     }
 }
 

@@ -13,7 +13,7 @@ mod timeline;
 
 use std::time::Instant;
 
-use sluice_media::{Codec, Packets};
+use sluice_media::{Codec, Packets, Redundant};
 
 pub use number::TrackSeq;
 pub use packetize::{AudioPacketizer, MAX_ACCESS_UNIT, PacketizeError, VideoPacketizer};
@@ -65,6 +65,9 @@ pub struct Train {
     pub source_time: Option<SourceTime>,
     /// RTP payloads, one per packet, each at most [`MAX_PAYLOAD`](sluice_media::MAX_PAYLOAD) bytes.
     pub packets: Packets,
+    /// The same of Opus with the packet before it in front, for viewers who lose some (RFC 2198); of a packet that has
+    /// none directly before it, nothing.
+    pub redundant: Option<Redundant>,
 }
 
 impl Train {
@@ -78,11 +81,17 @@ impl Train {
         self.packets.bytes()
     }
 
+    /// The same at the most, for whoever is sent the most of it.
+    pub fn bytes_most(&self) -> usize {
+        self.redundant.as_ref().map_or(0, Redundant::len).max(self.bytes())
+    }
+
     /// Bytes of memory that it holds: of a small one most are not payload.
     pub fn held(&self) -> usize {
         /// The counts of the `Arc`, and what the allocator adds to each of three pieces of memory.
         const AROUND: usize = 2 * size_of::<usize>() + 3 * 16;
-        size_of::<Train>() + AROUND + self.packets.held()
+        let redundant = self.redundant.as_ref().map_or(0, |redundant| redundant.payloads().len());
+        size_of::<Train>() + AROUND + self.packets.held() + redundant
     }
 
     /// Whether packet `index` carries the RTP marker bit.

@@ -2,7 +2,8 @@
 //!
 //! Owns which packet is acted on, and for which track. A NACK, PLI or FIR is answered only where it
 //! names the viewer's video: audio has no ring, and no keyframes. More than a browser ever sends is counted
-//! and not looked at. Receiver reports of the video, with REMB, tell whether the line is too narrow (`line`).
+//! and not looked at. Receiver reports of the video, with REMB, tell whether the line is too narrow (`line`), and all of them
+//! whether sound goes twice (`redundancy`).
 
 use std::time::Instant;
 
@@ -97,6 +98,9 @@ impl Viewer {
                     let told = self.tracks.iter_mut().find(|track| track.media.ssrc == block.ssrc);
                     let Some(track) = told else { continue };
                     let told = track.handle_report(now, block, around.epoch, counts);
+                    if let (Some(told), Some(redundancy)) = (&told, &mut self.redundancy) {
+                        redundancy.handle_report(now, told.loss);
+                    }
                     if let Some(told) = told.filter(|_| track.media.codec.kind() == Kind::Video) {
                         let estimate = self.estimates.latest().map(|bits| f64::from(bits) / 8.0);
                         let stream = around.video.bytes_per_second();
@@ -106,6 +110,7 @@ impl Viewer {
                         track.forwarder.pause(now, pause.unwrap_or_default());
                     }
                 }
+                self.apply_redundancy();
             }
             Rtcp::Nack(nack) => {
                 counts.packets.nack.add(1);
@@ -134,6 +139,15 @@ impl Viewer {
                 self.estimates.handle(now, f64::from(remb.bitrate), sent, counts);
             }
             _ => counts.packets.other.add(1),
+        }
+    }
+
+    /// Sends sound twice from now on, or once. Of the tracks only sound was agreed on with a payload type for that.
+    fn apply_redundancy(&mut self) {
+        let Some(redundancy) = &self.redundancy else { return };
+        let is_on = redundancy.is_on(self.line.limit());
+        for track in &mut self.tracks {
+            track.is_redundant = is_on && track.media.redundant_payload_type.is_some();
         }
     }
 

@@ -56,6 +56,7 @@ impl Camera {
                 received,
                 captured: received,
                 source_time: None,
+                redundant: None,
                 packets: std::iter::repeat_n([0; 1_000], packets).collect(),
             };
             self.sequence = train.end().0;

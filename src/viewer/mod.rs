@@ -10,6 +10,7 @@ mod forward;
 mod line;
 mod outgoing;
 mod reception;
+mod redundancy;
 mod runs;
 mod state;
 mod thin;
@@ -34,6 +35,7 @@ use self::budget::Budget;
 use self::line::Line;
 use self::outgoing::Outgoing;
 use self::reception::Estimates;
+use self::redundancy::Redundancy;
 use crate::count::EndReason;
 use crate::count::feedback::Feedback;
 use crate::fault::{Site, strikes};
@@ -128,6 +130,8 @@ pub struct Outcome {
 pub enum Taken {
     /// It was sent.
     Sent,
+    /// It was sent with the packet before it in front, in so many bytes more.
+    Twice(usize),
     /// It was sent as the first of its track, so [`Viewer::deadline`] changed; as the first of all, so long after the
     /// viewer connected.
     First(Option<Duration>),
@@ -167,6 +171,8 @@ pub struct Viewer {
     budget: Box<Budget>,
     /// Boxed as the peer is.
     line: Box<Line>,
+    /// Boxed as the peer is; nothing of a peer that takes none.
+    redundancy: Option<Box<Redundancy>>,
     /// Where media goes, as the peer said last; good until `target_until`.
     target: Option<Path>,
     target_until: Instant,
@@ -197,6 +203,7 @@ impl Viewer {
             track.forwarder.begin_with(layer.number);
             track
         };
+        let takes_redundancy = media.iter().any(|media| media.redundant_payload_type.is_some());
         Viewer {
             layer,
             chosen: layer.number,
@@ -207,6 +214,7 @@ impl Viewer {
             estimates: Estimates::default(),
             budget: Box::new(Budget::new(offered)),
             line: Box::default(),
+            redundancy: takes_redundancy.then(Box::default),
             target: None,
             target_until: offered,
             rests_until: offered,
@@ -321,9 +329,23 @@ impl Viewer {
         };
         let first = track.report_due().is_none();
         let packets = 0..train.packets.len();
-        track.send((train, packets), forward, padding, sealer, &mut Way { now, path, epoch, egress });
+        let way = &mut Way { now, path, epoch, egress };
+        let twice = track.send((train, packets), forward, padding, sealer, way);
         egress.forwarded(train.received);
-        if first { Taken::First(self.first_media(now)) } else { Taken::Sent }
+        if twice > 0 {
+            // A line that is too narrow carries it in place of pictures.
+            videos(&mut self.tracks).for_each(|track| track.forwarder.charge(twice as u64));
+        }
+        match twice {
+            _ if first => Taken::First(self.first_media(now)),
+            0 => Taken::Sent,
+            bytes => Taken::Twice(bytes),
+        }
+    }
+
+    /// Whether its sound goes twice now: it loses some.
+    pub fn is_redundant(&self) -> bool {
+        self.tracks.iter().any(|track| track.is_redundant)
     }
 
     /// Whether it could be sent pictures that come as these do.
@@ -344,7 +366,7 @@ impl Viewer {
         // A camera's layers have their keyframes together: while half of the one picture is out, the other's came and went.
         let is_new = |keyframe: Instant| now.saturating_duration_since(keyframe) < NEW_KEYFRAME;
         let is_free = recent.keyframe_received().is_some_and(is_new);
-        for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+        for track in videos(&mut self.tracks) {
             if !began {
                 track.forwarder.begin_with(layer.number);
             } else if !(is_free || self.budget.may_begin_in_the_past(now))
@@ -363,7 +385,7 @@ impl Viewer {
     /// else there is another try with the next keyframe.
     pub fn switch_at(&mut self, now: Instant, layer: LayerId, train: &Train) -> bool {
         let began = self.sealer.is_some();
-        for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+        for track in videos(&mut self.tracks) {
             if !began {
                 track.forwarder.begin_with(layer.number);
             } else if track.media.codec != train.codec || !track.switch_to_live(now, layer.number, train) {
@@ -415,7 +437,7 @@ impl Viewer {
         self.aim_anew(now);
         if was_silent && self.target.is_some() {
             // It went without what came meanwhile: the ring brings it back to the live edge.
-            for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+            for track in videos(&mut self.tracks) {
                 track.forwarder.resume(now, around.video, &mut self.budget);
             }
         }
@@ -483,11 +505,16 @@ impl Viewer {
                 return Outcome { ended: failed.ended, ..Outcome::default() };
             }
             self.waits_since = Some(now);
-            for track in self.tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video) {
+            for track in videos(&mut self.tracks) {
                 track.forwarder.start(now, around.video);
             }
         }
         let Turned { reached, connected, ended, withheld, application_data, dtls_refused } = turned;
         Outcome { reached, connected, ended, withheld, application_data, dtls_refused, ..Outcome::default() }
     }
+}
+
+/// Those of them that are video.
+fn videos(tracks: &mut [Outgoing]) -> impl Iterator<Item = &mut Outgoing> {
+    tracks.iter_mut().filter(|track| track.media.codec.kind() == Kind::Video)
 }

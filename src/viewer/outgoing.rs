@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use sluice_media::MAX_PAYLOAD;
 use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use sluice_media::srtp::{Header, PacketIndex, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
+use sluice_media::{MAX_PAYLOAD, RED_HEADER};
 use str0m::media::Pt;
 use str0m::rtp::rtcp::ReceptionReport;
 
@@ -43,6 +43,8 @@ pub(crate) const AROUND_PAYLOAD_MAX: usize = RTP_HEADER + EXTENSION_MAX + TAG_MA
 pub(super) struct Outgoing {
     pub(super) media: MediaParams,
     pub(super) forwarder: Forwarder,
+    /// Whether packets go with the one before them in front, where they have it and the peer takes that.
+    pub(super) is_redundant: bool,
     packets: u32,
     bytes: u64,
     /// RTP timestamp and capture time of the newest train.
@@ -88,6 +90,7 @@ impl Outgoing {
         Outgoing {
             media,
             forwarder: Forwarder::new(first_sequence),
+            is_redundant: false,
             packets: 0,
             bytes: 0,
             newest: None,
@@ -117,8 +120,9 @@ impl Outgoing {
     }
 
     /// Seals those packets of a train into `egress`; its last one gets `padding` bytes behind it, so that
-    /// what follows can share its message. The first train asks for a report at once, so that the
-    /// player can bring picture and sound together.
+    /// what follows can share its message (but for what is longer, because it has the packet before it in front). The first
+    /// train asks for a report at once, so that the player can bring picture and sound together. Returns the bytes of what
+    /// went with it once more.
     pub(super) fn send(
         &mut self,
         (train, packets): (&Train, Range<usize>),
@@ -126,7 +130,13 @@ impl Outgoing {
         padding: u8,
         sealer: &Sealer,
         way: &mut Way<'_>,
-    ) {
+    ) -> usize {
+        let redundant = self.media.redundant_payload_type.filter(|_| self.is_redundant);
+        let redundant = redundant.zip(train.redundant.as_ref());
+        let mut red = [0; RED_HEADER];
+        if let Some((_, redundant)) = redundant {
+            red = redundant.header(*self.media.payload_type);
+        }
         let mut block = [0; EXTENSION_MAX];
         // In all packets of a train or in none: they have one length.
         let capture = self.capture(train, forward, way);
@@ -134,9 +144,12 @@ impl Outgoing {
         let mut bytes = 0;
         let last = train.packets.len() - 1;
         for index in packets.clone() {
-            let payload = &train.packets[index];
+            let (payload_type, prefix, payload): (Pt, &[u8], &[u8]) = match redundant {
+                Some((payload_type, redundant)) => (payload_type, &red, redundant.payloads()),
+                None => (self.media.payload_type, &[], &train.packets[index]),
+            };
             let header = Header {
-                payload_type: self.media.payload_type,
+                payload_type,
                 marker: train.marker(index),
                 index: forward.sequence + index as u64,
                 timestamp: forward.timestamp,
@@ -144,17 +157,19 @@ impl Outgoing {
                 extension,
                 padding: if index == last { padding } else { 0 },
             };
-            let max = RTP_HEADER + extension.len() + payload.len() + usize::from(header.padding) + TAG_MAX;
-            let mut seal = |out: &mut [u8]| sealer.rtp(header, &[], payload, out);
+            let length = prefix.len() + payload.len();
+            let max = RTP_HEADER + extension.len() + length + usize::from(header.padding) + TAG_MAX;
+            let mut seal = |out: &mut [u8]| sealer.rtp(header, prefix, payload, out);
             if !strikes(Site::DatagramDoesNotFit) {
                 way.egress.seal(Lane::Media, way.path, max, &mut seal);
             }
-            bytes += payload.len() as u64;
+            bytes += length as u64;
         }
         self.packets = self.packets.wrapping_add(packets.len() as u32);
         self.bytes += bytes;
         self.newest = Some((forward.timestamp, forward.captured));
         self.next_report.get_or_insert(way.now);
+        redundant.map_or(0, |(_, redundant)| redundant.len() - train.bytes())
     }
 
     /// Sends a sender report if one is due, and again every `interval`.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sluice_media::VideoCodec;
 use sluice_media::srtp::{Keying, Library, Sealed, SendKeys};
+use sluice_media::{Redundant, VideoCodec};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
@@ -78,6 +78,7 @@ impl World {
             codec: VideoCodec::H264.into(),
             payload_type: 102.into(),
             rtx_payload_type: Some(103.into()),
+            redundant_payload_type: None,
             format: String::new(),
             ssrc: MEDIA.into(),
             rtx_ssrc: RTX.into(),
@@ -104,6 +105,12 @@ impl World {
         Path { remote: TARGET.parse::<std::net::SocketAddr>().expect("an address").into(), local: None }
     }
 
+    /// A picture of one packet that can be shown by itself.
+    fn frame_of(&mut self) -> Train {
+        let train = self.frame(1, true);
+        Arc::into_inner(train).expect("new")
+    }
+
     fn frame(&mut self, packets: usize, keyframe: bool) -> Arc<Train> {
         let ahead = |ahead: f64| (ahead * 4_294_967_296.0) as i64;
         let source_time =
@@ -119,6 +126,7 @@ impl World {
             received: self.now,
             captured: self.now,
             source_time,
+            redundant: None,
             packets: std::iter::repeat_n(vec![0; self.payload], packets).collect(),
         });
         self.next += packets as u64;
@@ -376,6 +384,28 @@ fn a_viewer_without_rtx_is_sent_nothing_again() {
 }
 
 #[test]
+fn what_goes_twice_is_counted_as_it_goes_under_the_numbers_that_it_would_have_had() {
+    let mut world = World::new();
+    let redundant = Redundant::new(&[1; 40], &[2; 50], 960);
+    let mut bytes = Vec::new();
+    for (agreed, on) in
+        [(None, true), (Some(63.into()), false), (Some(63.into()), true), (Some(63.into()), false)]
+    {
+        (world.track.media.redundant_payload_type, world.track.is_redundant) = (agreed, on);
+        let train = Train { redundant: redundant.clone(), ..world.frame_of() };
+        let forward = world.track.forwarder.forward(&train).expect("a keyframe");
+        let before = world.track.sent().bytes;
+        world.send((&train, 0..1), forward);
+        bytes.push(world.track.sent().bytes - before);
+    }
+    assert_eq!(bytes, [50, 50, 95, 50]);
+    let lengths: Vec<usize> = world.wire.0.iter().map(|sent| sent.3).collect();
+    assert_eq!(lengths[2], lengths[1] + 45);
+    let numbers: Vec<u16> = world.of(MEDIA).into_iter().map(|(number, _)| number).collect();
+    assert_eq!(numbers, [60_000, 60_001, 60_002, 60_003]);
+}
+
+#[test]
 fn repairs_take_at_most_their_share() {
     let mut world = World::new();
     world.live(1, true);
@@ -424,7 +454,7 @@ fn mid_goes_until_a_receiver_report_comes() {
 fn a_viewer_is_reasonably_sized() {
     use super::super::Viewer;
 
-    assert!(size_of::<Outgoing>() <= 496, "{}", size_of::<Outgoing>());
+    assert!(size_of::<Outgoing>() <= 504, "{}", size_of::<Outgoing>());
     // The engine is boxed: this is what a fan-out walks over.
     assert!(size_of::<Viewer>() <= 512, "{}", size_of::<Viewer>());
 }

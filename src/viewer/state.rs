@@ -29,6 +29,8 @@ pub struct ViewerState {
     pub estimate: Option<f32>,
     /// Bits of pictures a second that it is limited to, if its line is too narrow.
     pub limit: Option<u64>,
+    /// Whether its sound goes twice, because it loses some.
+    pub redundant: bool,
 }
 
 /// Media that was sent, without repairs.
@@ -72,6 +74,7 @@ impl Viewer {
             sent: self.sent(),
             estimate: self.estimates.latest(),
             limit: self.line.limit().map(|bytes| u64::from(bytes) * 8),
+            redundant: self.is_redundant(),
         }
     }
 

@@ -49,6 +49,7 @@ impl World {
                 received: self.now,
                 captured: self.now,
                 source_time: None,
+                redundant: None,
                 packets: std::iter::repeat_n([0; 1_000], *packets).collect(),
             };
             self.sequence = train.end().0;

@@ -98,6 +98,11 @@ impl Camera {
         self.sound = AudioPacketizer::new(codec, 9_000);
     }
 
+    /// The source comes back with the same sound.
+    pub fn restart_sound(&mut self) {
+        self.sound.restart();
+    }
+
     /// The source comes back with another video codec, at a keyframe.
     pub fn change_video(&mut self, codec: VideoCodec) {
         self.video.restart(codec);

@@ -40,12 +40,20 @@ pub struct Behaviour {
     pub by_hand: bool,
     /// It wants to be told when what comes was captured.
     pub capture_times: bool,
+    /// It takes sound with the packet before it in front (RED).
+    pub redundancy: bool,
 }
 
 impl Behaviour {
     /// Takes packets as they come.
-    pub const PACKETS: Behaviour =
-        Behaviour { frames: false, pcmu: false, impostor: false, by_hand: false, capture_times: false };
+    pub const PACKETS: Behaviour = Behaviour {
+        frames: false,
+        pcmu: false,
+        impostor: false,
+        by_hand: false,
+        capture_times: false,
+        redundancy: false,
+    };
     /// Its RTCP is the test's.
     pub const BY_HAND: Behaviour = Behaviour { by_hand: true, ..Behaviour::PACKETS };
     /// Puts frames together.
@@ -103,6 +111,8 @@ pub struct Client {
     pub packets: Vec<Packet>,
     /// Pictures that came through, of a player that takes frames.
     pub frames: Vec<Frame>,
+    /// Sounds that came through, of such a player.
+    pub sounds: Vec<Vec<u8>>,
     /// What was agreed on for its picture.
     pub video: Section,
     /// What was agreed on for its sound, if it has any.
@@ -125,8 +135,8 @@ impl Client {
             .set_dtls_cert(DTLS.certificate())
             .clear_codecs()
             .enable_h264(true)
-            .enable_opus(!behaviour.pcmu, false)
-            .enable_pcmu(behaviour.pcmu, false)
+            .enable_opus(!behaviour.pcmu, behaviour.redundancy)
+            .enable_pcmu(behaviour.pcmu, behaviour.redundancy)
             .set_rtp_mode(!behaviour.frames)
             .set_stats_interval(None);
         if behaviour.capture_times {
@@ -154,6 +164,7 @@ impl Client {
             failed: None,
             packets: Vec::new(),
             frames: Vec::new(),
+            sounds: Vec::new(),
             video: Section::default(),
             audio: None,
             reports: Vec::new(),
@@ -309,6 +320,7 @@ impl Client {
                 let nals = nal_units(&data.data);
                 self.frames.push(Frame { contiguous: data.contiguous, nals });
             }
+            Event::MediaData(data) => self.sounds.push(data.data.to_vec()),
             _ => {}
         }
     }

@@ -42,6 +42,7 @@ pub fn terms(layer: LayerId, formats: &Formats, limits: ViewerLimits, repair: bo
         dtls: &DTLS,
         limits,
         repair,
+        redundancy: true,
     }
 }
 

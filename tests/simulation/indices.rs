@@ -13,7 +13,7 @@ use sluice::shard::command::Command;
 use sluice_harness::client::Behaviour;
 use sluice_harness::link::{Link, Way};
 use sluice_harness::world::World;
-use sluice_load::rtcp;
+use sluice_load::rtcp::{self, ReportBlock};
 use sluice_media::{Class, Kind, class};
 
 /// Viewers that stay to the end, so that their sequence numbers roll over.
@@ -120,6 +120,8 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
                 world.run(Duration::from_millis(random.random_range(20..3_000)));
                 world.set_away(1, false);
             }
+            // It loses some of its sound, or none any more.
+            994..997 => report_sound(&mut world, viewer, random.random_range(0..20)),
             _ => world.run(Duration::from_millis(20)),
         }
         present.retain(|viewer| world.end_of(*viewer).is_none());
@@ -132,6 +134,7 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
         ("replays", counters.keyframes_replayed.get()),
         ("restarts of ICE", restarts),
         ("choices of a layer", choices),
+        ("packets of sound that went twice", counters.redundant_packets.get()),
         ("viewers that came later", (world.clients.len() - viewers) as u64),
     ];
     for (what, count) in happened {
@@ -143,10 +146,32 @@ fn live(seed: u64, viewers: usize, packets: usize) -> World {
 }
 
 fn join(world: &mut World) -> usize {
-    let viewer = world.join(0, Behaviour::BY_HAND, Link::GOOD);
+    let takes = Behaviour { redundancy: true, ..Behaviour::BY_HAND };
+    let viewer = world.join(0, takes, Link::GOOD);
     world.connect(viewer..viewer + 1);
     world.open_packets_of(viewer);
     viewer
+}
+
+/// Tells what was lost of the last hundred packets of its sound.
+fn report_sound(world: &mut World, viewer: usize, lost: u32) {
+    let media = *world.track(viewer, Kind::Audio).ssrc;
+    for lost in [0, lost] {
+        let Some(highest) = world.books.highest(viewer, media) else { return };
+        let block = ReportBlock {
+            ssrc: media,
+            fraction_lost: 0,
+            lost,
+            highest: highest as u32,
+            jitter: 0,
+            last_report: 0,
+            since_last_report: Duration::ZERO,
+        };
+        let mut compound = Vec::new();
+        rtcp::receiver_report(&mut compound, 1, &[block]);
+        world.report(viewer, &compound);
+        world.run(Duration::from_secs(2));
+    }
 }
 
 /// Asks for what was sent lately, for what was never sent, and for the same again.

@@ -19,6 +19,7 @@ mod matrix;
 mod moving;
 mod narrow;
 mod overload;
+mod redundancy;
 mod refused;
 mod semantic;
 mod strangers;

@@ -85,6 +85,12 @@ pub(super) fn encode(out: &mut Out<'_>, shards: &[Arc<ShardHandle>]) -> fmt::Res
     out.counter("keyframe_requests", "Keyframe requests of viewers, by result", keyframes)?;
     let help = "Pictures left out for viewers whose line is too narrow, by reason";
     out.counter("thinned_pictures", help, sums(shards, "reason", &THINNED))?;
+    let twice = sum(shards, |c| &c.redundant_packets);
+    let help = "Packets of sound that went with the one before them in front (RED), to viewers who lose some";
+    out.counter("redundant_packets", help, [(vec![], twice)])?;
+    let longer = sum(shards, |c| &c.redundant_bytes);
+    let help = "Bytes that packets of sound were longer for the one before them in front";
+    out.counter("redundant_bytes", help, [(vec![], longer)])?;
     let packets = sums(shards, "type", &FEEDBACK);
     out.counter("feedback_packets", "RTCP packets of viewers, by type", packets)?;
     let help = "RTCP packets, and packet numbers in NACKs, beyond what a viewer may send in a second";

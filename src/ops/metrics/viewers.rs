@@ -30,6 +30,9 @@ pub(super) fn encode(
     let without = sum(shards, |c| &c.without_media) as f64;
     let help = "Connected viewers that get no media, because it does not suffice for all";
     out.gauge("viewers_without_media", help, [(vec![], without)])?;
+    let twice = sum(shards, |c| &c.redundant_now) as f64;
+    let help = "Connected viewers whose sound goes twice (RED), because they lose some";
+    out.gauge("viewers_with_redundant_sound", help, [(vec![], twice)])?;
     let refused = sessions.admission.refused().map(|(reason, count)| (label("reason", reason), count));
     out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
     let refused = sessions.refused.counts().map(|(reason, count)| (label("reason", reason), count));

@@ -35,6 +35,19 @@ impl Payload {
         self.name.eq_ignore_ascii_case("rtx")
     }
 
+    /// Whether it carries earlier packets in front of others (RFC 2198).
+    pub fn is_redundancy(&self) -> bool {
+        self.name.eq_ignore_ascii_case("red")
+    }
+
+    /// Whether it carries one earlier packet of `media` in front of each: two of its own, and nothing else.
+    pub fn is_redundancy_of(&self, media: &Payload) -> bool {
+        let of_media = |number: &str| number.parse() == Ok(media.payload_type);
+        self.is_redundancy()
+            && (self.clock_rate, self.channels) == (media.clock_rate, media.channels)
+            && self.format.split_once('/').is_some_and(|(a, b)| of_media(a) && of_media(b))
+    }
+
     /// The value of a parameter of `a=fmtp`, names compared without regard to case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         fmtp::parameter(&self.format, name)

@@ -1,12 +1,12 @@
 //! Audio into RTP payloads: each packet of the source goes on as it came, right behind the one before it.
 //!
-//! Owns the track's sequence numbers and its timeline. Of a payload only its duration is read; one where a
-//! byte is a sample is cut when it does not fit.
+//! Owns the track's sequence numbers and its timeline, and puts the packet before it in front of each, for viewers who lose
+//! some. Of a payload only its duration is read; one where a byte is a sample is cut when it does not fit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_media::{AudioCodec, AudioFrame, MAX_PAYLOAD, Packets};
+use sluice_media::{AudioCodec, AudioFrame, MAX_PAYLOAD, Packets, Redundant};
 
 use super::{PacketizeError, Unit, trains};
 use crate::track::{Stamp, Timeline, TrackSeq, Train};
@@ -42,6 +42,8 @@ pub struct AudioPacketizer {
     last_timestamp: u64,
     /// The next packet is the first of a talkspurt: nothing was sent in the time before it.
     talkspurt: bool,
+    /// The last packet, of Opus. A copy: what it came in is the source's, which reads into it again.
+    last: Vec<u8>,
 }
 
 impl AudioPacketizer {
@@ -55,6 +57,7 @@ impl AudioPacketizer {
             next_timestamp: None,
             last_timestamp: 0,
             talkspurt: true,
+            last: Vec::new(),
         }
     }
 
@@ -107,6 +110,7 @@ impl AudioPacketizer {
 
         let stamp = self.timeline.stamp(timestamp, frame.received);
         let stamp = Stamp { timestamp: self.in_place(stamp.timestamp), ..stamp };
+        let mut redundant = self.redundant(stamp.timestamp, &frame.payload);
         self.last_timestamp = stamp.timestamp;
         self.next_timestamp = self.codec.ticks(&frame.payload).map(|ticks| stamp.timestamp + ticks);
         // Pieces of equal length: a run of them is one message to the kernel.
@@ -123,10 +127,25 @@ impl AudioPacketizer {
             };
             let marker = std::mem::take(&mut self.talkspurt);
             let (codec, received) = (self.codec.into(), frame.received);
-            let unit = Unit { codec, stamp, received, keyframe: true, marker };
+            let redundant = redundant.take();
+            let unit = Unit { codec, stamp, received, keyframe: true, marker, redundant };
             all.extend(trains(unit, Packets::from_iter([piece]), &mut self.next_sequence));
         }
         Ok(all)
+    }
+
+    /// The payload at `timestamp` with the one before it, which it then is for the next. Only of Opus: browsers take RED of
+    /// nothing else. Nothing behind a silence or a reconnect, where the one before it is heard already.
+    fn redundant(&mut self, timestamp: u64, payload: &[u8]) -> Option<Redundant> {
+        if self.codec != AudioCodec::Opus {
+            return None;
+        }
+        let follows = self.next_timestamp == Some(timestamp);
+        let both =
+            follows.then(|| Redundant::new(&self.last, payload, timestamp - self.last_timestamp)).flatten();
+        self.last.clear();
+        self.last.extend_from_slice(payload);
+        both
     }
 
     /// Where a packet goes whose source says `timestamp`.

@@ -13,6 +13,8 @@ mod video;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sluice_media::Redundant;
+
 pub use audio::AudioPacketizer;
 pub use video::{MAX_ACCESS_UNIT, VideoPacketizer};
 
@@ -126,17 +128,19 @@ impl PacketizeError {
 }
 
 /// What the trains of one access unit or audio packet have in common.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Unit {
     codec: Codec,
     stamp: Stamp,
     received: Instant,
     keyframe: bool,
     marker: bool,
+    /// Of what is one packet.
+    redundant: Option<Redundant>,
 }
 
 /// Cuts the packets of one unit into trains of about equal size, numbering them from `sequence` on.
-fn trains(unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<Arc<Train>> {
+fn trains(mut unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<Arc<Train>> {
     let mut trains = Vec::with_capacity(1);
     let (mut start, all) = (0, packets.len());
     while start < all {
@@ -155,6 +159,7 @@ fn trains(unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<Arc<
             received: unit.received,
             captured: unit.stamp.captured,
             source_time: unit.stamp.time,
+            redundant: unit.redundant.take(),
             // Only what is more than one train has to be copied.
             packets: if first && last { std::mem::take(&mut packets) } else { packets.copy(start..end) },
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
-use sluice_media::{AccessUnit, AudioCodec, AudioFrame, MAX_PAYLOAD, VideoCodec};
+use sluice_media::{AccessUnit, AudioCodec, AudioFrame, MAX_PAYLOAD, VideoCodec, read_red};
 
 use super::*;
 
@@ -290,6 +290,55 @@ fn audio_goes_on_as_it_came() {
     packetizer.restart();
     let frame = AudioFrame { payload: vec![7].into(), timestamp: 0, received: t };
     assert!(packetizer.packetize(frame).unwrap()[0].marker, "a reconnect starts a talkspurt");
+}
+
+/// What goes in front of a packet: how many ticks older it is, and its payload.
+fn in_front(train: &Train) -> Option<(u16, Vec<u8>)> {
+    let redundant = train.redundant.as_ref()?;
+    let packet = [&redundant.header(111)[..], redundant.payloads()].concat();
+    let blocks = read_red(&packet).expect("RED");
+    let [before, own] = &blocks[..] else { panic!("{blocks:?}") };
+    assert_eq!(own.payload, &train.packets[0]);
+    assert!(train.bytes_most() == packet.len() && train.held() > packet.len());
+    Some((before.offset, before.payload.to_vec()))
+}
+
+#[test]
+fn opus_has_the_packet_directly_before_it_in_front() {
+    let (t, mut packetizer) = (epoch(), AudioPacketizer::new(AudioCodec::Opus, u32::MAX - 1_000));
+    let mut packetize = |timestamp, payload: &[u8]| {
+        let payload = [&[0xf8], payload].concat().into();
+        let made =
+            packetizer.packetize(AudioFrame { payload, timestamp, received: t }).expect("a sound packet");
+        in_front(&made[0])
+    };
+    assert_eq!(packetize(0, &[1]), None, "the first");
+    assert_eq!(packetize(960, &[2, 2]), Some((960, vec![0xf8, 1])));
+    assert_eq!(packetize(1_920, &[3]), Some((960, vec![0xf8, 2, 2])), "where timestamps wrap");
+    // Behind a silence the one before it was heard long ago.
+    assert_eq!(packetize(96_000, &[4]), None);
+    assert_eq!(packetize(96_960, &[0; 1_180]), Some((960, vec![0xf8, 4])));
+    assert_eq!(packetize(97_920, &[5]), None, "1,181 bytes are more than the format tells");
+    assert_eq!(packetize(98_880, &[6]), Some((960, vec![0xf8, 5])));
+    // A clock that went back: the sound goes on.
+    assert_eq!(packetize(0, &[7]), Some((960, vec![0xf8, 6])));
+}
+
+#[test]
+fn a_reconnect_has_nothing_in_front_and_neither_has_another_codec() {
+    let t = epoch();
+    let frame = |timestamp| AudioFrame { payload: vec![0xf8; 100].into(), timestamp, received: t };
+    let mut opus = AudioPacketizer::new(AudioCodec::Opus, 0);
+    assert!(in_front(&opus.packetize(frame(0)).unwrap()[0]).is_none());
+    assert!(in_front(&opus.packetize(frame(960)).unwrap()[0]).is_some());
+    opus.restart();
+    assert!(in_front(&opus.packetize(frame(1_920)).unwrap()[0]).is_none());
+    for codec in [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::G722] {
+        let mut packetizer = AudioPacketizer::new(codec, 0);
+        for packet in 0..5 {
+            assert!(in_front(&packetizer.packetize(frame(packet * 100)).unwrap()[0]).is_none(), "{codec:?}");
+        }
+    }
 }
 
 /// Timestamps, from that of the first on, of packets that the source gives `(timestamp, bytes, arrival in ms)`.

@@ -143,7 +143,8 @@ impl VideoPacketizer {
         let packets = self.codec.payloads(&picture.nals, MAX_PAYLOAD);
         let codec = self.codec.into();
         let stamp = self.timeline.stamp(timestamp, received);
-        let common = Unit { codec, stamp, received, keyframe: picture.keyframe, marker: true };
+        let common =
+            Unit { codec, stamp, received, keyframe: picture.keyframe, marker: true, redundant: None };
         Ok(trains(common, packets, &mut self.next_sequence))
     }
 }

@@ -26,6 +26,7 @@ fn train(epoch: Instant, sequence: u64, packets: usize, keyframe: bool, ms: u64)
         received,
         captured: received,
         source_time: None,
+        redundant: None,
         packets: std::iter::repeat_n([0; 1_000], packets).collect(),
     })
 }

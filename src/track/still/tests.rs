@@ -32,6 +32,7 @@ fn train(payloads: &[&[u8]]) -> Arc<Train> {
         received: now(),
         captured: now(),
         source_time: None,
+        redundant: None,
         packets: payloads.iter().collect::<Packets>(),
     })
 }
