@@ -44,7 +44,7 @@ export class Viewers {
       { label: "Address", text: address },
       { label: "Since", kind: "number", text: (row) => ago(row.since_ms), title: (row) => clockTime(row.since_ms) },
       { label: "Round trip", kind: "number", text: (row) => milliseconds(row.round_trip_ms ?? NaN) },
-      { label: "Loss", kind: "number", text: lossWords, title: (row) => `${row.lost} of ${row.packets} packets` },
+      { label: "Loss", kind: "number", text: lossWords, title: lostWords },
       { label: "Repairs", kind: "number", text: (row) => number(row.repairs) },
       { label: "Estimate", kind: "number", text: estimateWords, title: thinnedWords },
       { label: "Path of media", kind: "wide", text: pathWords, title: (row) => `on shard ${row.shard}` },
@@ -160,6 +160,10 @@ export class Viewers {
 
 function lossWords({ loss, lost }) {
   return Number.isFinite(loss) ? percent(loss) : lost ? `${lost} lost` : "–";
+}
+
+function lostWords({ lost, packets, redundant_sound }) {
+  return `${lost} of ${packets} packets${redundant_sound ? "; its sound goes twice" : ""}`;
 }
 
 /** What its line carries: as it thinks, or what it is limited to. */
