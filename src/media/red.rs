@@ -46,9 +46,7 @@ impl Redundant {
 
     /// What goes before the payloads, where both are of this payload type.
     pub fn header(&self, payload_type: u8) -> [u8; RED_HEADER] {
-        let [a, b, c] = match (u32::from(self.offset) << 10 | u32::from(self.earlier)).to_be_bytes() {
-            [_, a, b, c] => [a, b, c],
-        };
+        let [_, a, b, c] = ((u32::from(self.offset) << 10) | u32::from(self.earlier)).to_be_bytes();
         [FOLLOWED | payload_type, a, b, c, payload_type & !FOLLOWED]
     }
 
