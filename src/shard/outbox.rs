@@ -194,7 +194,7 @@ impl Egress for Outbox {
     }
 
     fn ready(&mut self, bytes: usize) -> bool {
-        if self.is_over_rate() {
+        if self.rate.as_mut().is_some_and(|rate| !rate.admits()) {
             return false;
         }
         if !self.media.has_room(MESSAGES_PER_TURN, bytes) {
