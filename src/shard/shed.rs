@@ -3,8 +3,9 @@
 //! Owns how many of a shard's viewers are served, in the order in which they joined. More work than can be done
 //! is more over time, not for a moment: trains wait, and more was asked for in the last seconds than is being
 //! done. Then as many of the newest are cut as it takes, at once; they come back in steps while nothing waits, the
-//! later the oftener that went wrong. Who goes without for too long is given up, so that he is told instead of left with a
-//! picture that stands still. A key frame that comes late, or a socket that stands still, cuts nobody.
+//! later the oftener that went wrong. What came at once after a silence was asked for over the time of that, and a time
+//! in which the thread did not run is none in which anything could be done. Who goes without for too long is given up,
+//! so that he is told instead of left with a picture that stands still. A key frame that comes late, or a socket that stands still, cuts nobody.
 //! Knows no viewer and no train, reads no clock.
 
 use std::time::{Duration, Instant};
@@ -24,6 +25,11 @@ const LATER: Duration = Duration::from_millis(50);
 /// frame for overload; more finds out later, when trains have waited too long.
 const SLOT: Duration = Duration::from_micros(62_500);
 const SLOTS: usize = 32;
+
+/// Where something waits, the thread looks every few milliseconds. So long without a look it did not run (the process was
+/// stopped, or the machine): that says nothing of what can be done. Shorter takes a busy core for it and sheds too late;
+/// longer takes more of a pause for too much work.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Part of what can be done that is given out when viewers are cut: the rest makes up for what waits. Lower cuts
 /// more than need be, higher leaves those who stay with the delay.
@@ -75,6 +81,12 @@ pub(super) struct Shed {
     began: Option<Instant>,
     /// Since when something waits.
     behind: Option<Instant>,
+    /// When the thread ran again after a pause.
+    resumed: Option<Instant>,
+    /// What comes now: when something had come last before it, and when it began to come.
+    burst: Option<(Instant, Instant)>,
+    /// When something came last.
+    heard: Option<Instant>,
     step: usize,
     rest: Duration,
     /// The last cut, and from how much lateness on there is another soon after it.
@@ -101,6 +113,9 @@ impl Default for Shed {
             current: 0,
             began: None,
             behind: None,
+            resumed: None,
+            burst: None,
+            heard: None,
             step: 1,
             rest: STEP,
             last_cut: None,
@@ -157,7 +172,17 @@ impl Shed {
     /// So much (in bytes, as [`cost_of`](super::fan_out::cost_of) has it) is to be sent to those who are served.
     pub(super) fn asked(&mut self, now: Instant, cost: u64) {
         self.advance(now);
-        self.slots[self.current].asked += cost;
+        let heard = self.heard.replace(now).unwrap_or(now);
+        let goes_on = |(_, began): &(Instant, Instant)| now.saturating_duration_since(*began) < SLOT;
+        let (silent, began) = self.burst.filter(goes_on).unwrap_or((heard, now));
+        self.burst = Some((silent, began));
+        // What comes at once after a silence is of the time of that: of one picture in a while as of a pause.
+        let over = began.saturating_duration_since(silent).as_micros() / SLOT.as_micros();
+        let over = (over as usize).min(SLOTS - 1) + 1;
+        for back in 0..over {
+            self.slots[(self.current + SLOTS - back) % SLOTS].asked += cost / over as u64;
+        }
+        self.slots[self.current].asked += cost % over as u64;
     }
 
     /// So much of that was.
@@ -174,14 +199,18 @@ impl Shed {
         }
         self.longest = self.longest.max(late);
         let looked = self.looked.replace(now).unwrap_or(now);
-        if self.behind.is_some() {
-            self.waited += now.saturating_duration_since(looked);
+        let passed = now.saturating_duration_since(looked);
+        if passed >= PAUSE && (self.behind.is_some() || late >= PAUSE) {
+            (self.resumed, self.behind) = (Some(now), None);
+        } else if self.behind.is_some() {
+            self.waited += passed;
         }
         if late < CAUGHT_UP {
             self.caught_up = true;
             self.behind = None;
         } else {
-            self.behind.get_or_insert(now.checked_sub(late).unwrap_or(now));
+            let since = now.checked_sub(late).unwrap_or(now);
+            self.behind.get_or_insert(self.resumed.map_or(since, |resumed| since.max(resumed)));
         }
         let soon = self.last_cut.filter(|(at, _)| now.saturating_duration_since(*at) < FAULT);
         if late >= soon.map_or(LATE, |(_, later)| later) {
@@ -225,6 +254,9 @@ impl Shed {
     /// What can be done as a part of what is asked for, if that can be told.
     fn sufficient(&self, now: Instant) -> Option<f64> {
         let (behind, began) = (self.behind?, self.began?);
+        if now.saturating_duration_since(behind) < LATE {
+            return None;
+        }
         let passed = now.saturating_duration_since(began);
         // The slots that lie in the time since something waits, and the one that goes on.
         let whole = began.saturating_duration_since(behind).as_micros() / SLOT.as_micros();
