@@ -43,6 +43,9 @@ cells! {
         without_media,
         /// Connected viewers whose sound goes twice now, because they lose some.
         redundant_now,
+        /// Bytes a second on the wire that a viewer here takes of what he watches, on average and once he plays: the past
+        /// that who joins is sent is no part of it.
+        live_each,
         /// Viewers that connected.
         connected,
         /// Trains that came in.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::beside::Beside;
 use super::command::Watched;
 use super::fan_out::{FanOut, Pacing, cost_of};
 use super::shed::Shed;
@@ -37,6 +38,8 @@ pub(super) struct Layer {
     /// Its source brings nothing.
     away: bool,
     watched: Watched,
+    /// What its viewers are sent beside the payload of its pictures.
+    beside: Beside,
     /// When somebody went over to another layer last: packets of this one may be asked for still.
     handed_over: Option<Instant>,
     /// Nobody watches it, and it stays for what may be asked for.
@@ -93,6 +96,7 @@ impl Layers {
             active: false,
             away: false,
             watched: Watched::default(),
+            beside: Beside::default(),
             handed_over: None,
             left: false,
         });
@@ -218,6 +222,7 @@ impl Layers {
         let Some(&slot) = self.by_id.get(&id) else { return };
         let layer = &mut self.slots[slot];
         shed.asked(now, layer.cost(&train, shed.horizon()));
+        layer.beside.note(now, &train);
         if train.keyframe {
             shed.begins();
         }
@@ -232,6 +237,7 @@ impl Layers {
         for slot in self.of_stream(stream).into_iter().flatten() {
             let layer = &mut self.slots[slot];
             shed.asked(now, layer.cost(train, shed.horizon()));
+            layer.beside.note(now, train);
             let flowing = |latest: &Arc<Train>| now.saturating_duration_since(latest.received) < FLOWING;
             let flows = layer.recent.latest().is_some_and(flowing);
             if !flows {
@@ -245,6 +251,16 @@ impl Layers {
     /// When some layer has a turn to give: a past time if it has already.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         self.active.iter().filter_map(|&slot| self.slots[slot].fan_out.due(now)).min()
+    }
+
+    /// Bytes a second on the wire that a viewer takes of what he watches, on average; 0 where nobody is.
+    pub(super) fn live_each(&self) -> u64 {
+        let watched = self.slots.iter().filter(|(_, layer)| !layer.roll.is_empty());
+        let (viewers, bytes) = watched.fold((0, 0), |(viewers, bytes), (_, layer)| {
+            let here = layer.roll.len() as u64;
+            (viewers + here, bytes + here * layer.beside.with(layer.recent.bytes_per_second()))
+        });
+        bytes / viewers.max(1)
     }
 
     /// Since when the oldest train waits.

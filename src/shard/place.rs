@@ -108,7 +108,7 @@ pub(crate) mod tests {
         assert_eq!(choose(at, &shards).map(|shard| shard.index), Ok(1), "though it has more viewers");
         let at = work(&[0, 1]);
         let why = choose(at, &shards).err().map(|why| why.to_string()).unwrap_or_default();
-        let sentence = why.starts_with("shard 0 has no room: its 1 viewers take ");
+        let sentence = why.starts_with("shard 0 has no room: with one more than its 1 viewer ");
         assert!(sentence && why.contains("limits.busy"), "{why:?}");
         assert_eq!(shards.iter().map(|shard| shard.refused.get()).collect::<Vec<_>>(), [1, 0]);
     }

@@ -1,13 +1,13 @@
 //! Whether a shard has room for one viewer more, by what its work was measured to be.
 //!
-//! Owns the expectation: what all viewers that a shard was given will take of its time once they play. It
-//! learns what one takes from samples of the shard's counters, so that a rush of joins is judged by what
-//! is to come and not by a ratio a second old. A join's own work (handshake, catch-up) is no part of it,
-//! for that passes. Reads no clock and knows no viewer.
+//! Owns the expectation: what all viewers that a shard was given will take of its time and of its line once they play.
+//! It learns what one takes of the time from samples of the shard's counters; what one takes of the line is the bitrate
+//! of what is watched, and known before anybody plays. So a rush of joins is judged by what is to come and not by a
+//! ratio a second old. A join's own work (handshake, catch-up) is no part of it, for that passes. Reads no clock and
+//! knows no viewer.
 
 use std::time::{Duration, Instant};
 
-use super::rate::AROUND;
 use crate::count::ShardCounters;
 
 /// Time between two samples at the least. Shorter ones would judge by single key frames, longer ones let
@@ -44,8 +44,8 @@ pub(crate) struct Sample {
     /// The part of that in which trains went out.
     pub(crate) media_nanos: u64,
     pub(crate) blocked_nanos: u64,
-    /// Bytes on the wire.
-    pub(crate) bytes: u64,
+    /// Bytes a second on the wire that a viewer takes once he plays.
+    pub(crate) live_each: u64,
     /// Viewers that connected, ever.
     pub(crate) connects: u64,
     pub(crate) connected_now: u64,
@@ -59,7 +59,7 @@ impl Sample {
             busy_nanos: counters.busy_nanos.get(),
             media_nanos: counters.media_nanos.get(),
             blocked_nanos: counters.blocked_nanos.get(),
-            bytes: counters.egress_bytes.get() + AROUND * counters.egress_datagrams.get(),
+            live_each: counters.live_each.get(),
             connects: counters.connected.get(),
             connected_now: counters.connected_now.get(),
             without_media: counters.without_media.get(),
@@ -79,18 +79,23 @@ pub struct RoomLimits {
 /// A shard has no room: why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "shard {shard} has no room: its {viewers} viewers take {percent} % of what it can do; \
-     it takes no more over {mark} % (limits.busy)"
+    "shard {shard} has no room: with one more than {} it would do {percent} % of what it can; \
+     it takes no more over {mark} % (limits.busy)",
+    viewers_of(*viewers)
 )]
 pub struct NoRoom {
     /// Which.
     pub shard: usize,
     /// Viewers that it was given.
     pub viewers: usize,
-    /// What they take, or will take when they are all connected.
+    /// What they take, or will take with one more when they are all connected.
     pub percent: u32,
-    /// The limit.
+    /// The limit that holds now: lower once it was reached, until that much is free again.
     pub mark: u32,
+}
+
+fn viewers_of(viewers: usize) -> String {
+    format!("its {viewers} {}", if viewers == 1 { "viewer" } else { "viewers" })
 }
 
 /// What was used between two samples, each from 0 to 1.
@@ -100,13 +105,12 @@ struct Parts {
     busy: f64,
     media: f64,
     blocked: f64,
-    line: f64,
 }
 
 impl Parts {
     /// Whatever is the narrowest.
     fn most(self) -> f64 {
-        self.busy.max(self.blocked).max(self.line)
+        self.busy.max(self.blocked)
     }
 }
 
@@ -120,6 +124,8 @@ pub(crate) struct Room {
     /// Averages that fade with [`MEMORY`]: seconds of steady work, and viewer-seconds.
     work: f64,
     viewers: f64,
+    /// Bytes a second that a viewer takes of the line.
+    live_each: u64,
     /// Part of the time that the shard works now, joins and all.
     present: f64,
     full: bool,
@@ -127,7 +133,16 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(limits: RoomLimits) -> Room {
-        Room { limits, last: None, learnt: None, work: 0.0, viewers: 0.0, present: 0.0, full: false }
+        Room {
+            limits,
+            last: None,
+            learnt: None,
+            work: 0.0,
+            viewers: 0.0,
+            live_each: 0,
+            present: 0.0,
+            full: false,
+        }
     }
 
     /// What it may take on from now on.
@@ -137,15 +152,15 @@ impl Room {
 
     /// Learns from the counters as they are `now`, if that is worth a sample yet.
     pub(crate) fn learn(&mut self, now: Instant, sample: impl FnOnce() -> Sample) {
+        let newest = (now, sample());
+        self.live_each = newest.1.live_each;
         let Some((last, learnt)) = self.last.zip(self.learnt) else {
-            let first = Some((now, sample()));
-            (self.last, self.learnt) = (first, first);
+            (self.last, self.learnt) = (Some(newest), Some(newest));
             return;
         };
         if now.saturating_duration_since(last.0) < SAMPLE {
             return;
         }
-        let newest = (now, sample());
         self.last = Some(newest);
         let parts = self.parts(last, newest);
         self.present += (parts.most() - self.present) * (1.0 - (-parts.seconds / PRESENT).exp());
@@ -170,24 +185,24 @@ impl Room {
     fn parts(&self, (began, before): (Instant, Sample), (ended, after): (Instant, Sample)) -> Parts {
         let seconds = ended.saturating_duration_since(began).as_secs_f64();
         let part = |after: u64, before: u64| (after.saturating_sub(before) as f64 / 1e9 / seconds).min(1.0);
-        let sent = after.bytes.saturating_sub(before.bytes) as f64 / seconds;
         Parts {
             seconds,
             busy: part(after.busy_nanos, before.busy_nanos),
             media: part(after.media_nanos, before.media_nanos),
             blocked: part(after.blocked_nanos, before.blocked_nanos),
-            line: self.limits.rate.map_or(0.0, |rate| (sent / rate).min(1.0)),
         }
     }
 
-    /// What `given` viewers will take of the shard's time once they are all connected, from 0; over 1 is
-    /// more than there is.
+    /// What `given` viewers will take of the shard's time or of its line, whichever is the narrower, once they are all
+    /// connected, from 0; over 1 is more than there is.
     pub(crate) fn expected(&self, given: usize) -> f64 {
+        let line = self.limits.rate.map_or(0.0, |rate| self.live_each as f64 * given as f64 / rate);
         if self.viewers <= 0.0 {
-            return 0.0;
+            return line;
         }
         let connected = self.last.map_or(0, |(_, sample)| sample.connected_now as usize);
-        self.work / self.viewers * given.min(connected * FORETOLD) as f64
+        let time = self.work / self.viewers * given.min(connected * FORETOLD) as f64;
+        time.max(line)
     }
 
     /// Whether one viewer more than the `given` ones can be taken; `shard` is for the error.
@@ -195,7 +210,8 @@ impl Room {
         let Some(mark) = self.limits.busy else { return Ok(()) };
         let expected = self.expected(given + 1);
         let without_media = self.last.is_some_and(|(_, sample)| sample.without_media > 0);
-        self.full = without_media || expected > if self.full { mark * AGAIN } else { mark };
+        let holds = if self.full { mark * AGAIN } else { mark };
+        self.full = without_media || expected > holds;
         // Work that is not the viewers' own (a rush, a flood) closes the door only while it lasts.
         if !self.full && self.present <= mark {
             return Ok(());
@@ -206,7 +222,7 @@ impl Room {
             shard,
             viewers: given,
             percent: percent(expected.max(self.present).max(load)),
-            mark: percent(mark),
+            mark: percent(if self.full && expected <= mark && !without_media { holds } else { mark }),
         })
     }
 }

@@ -89,7 +89,7 @@ impl Model {
         (self.beside, self.media) = (self.beside - beside, self.media - media);
         self.sample.media_nanos += (media * 1e9) as u64;
         self.sample.busy_nanos += ((media + beside) * 1e9) as u64;
-        self.sample.bytes += self.sample.connected_now * 1_500;
+        self.sample.live_each = if self.given > 0 { 150_000 } else { 0 };
         joins - taken
     }
 
@@ -188,6 +188,33 @@ fn a_line_that_is_used_up_has_no_room_though_the_core_has() {
     let mut model = Model::with(COST, RoomLimits { busy: Some(0.9), rate: Some(30e6) });
     model.run(1_000, 1);
     assert!((140..=190).contains(&model.given), "{} of 200", model.given);
+}
+
+#[test]
+fn a_rush_takes_as_many_as_the_line_carries_before_any_of_them_plays() {
+    for per_step in [1, 20, 200] {
+        let mut model = Model::with(COST, RoomLimits { busy: Some(0.9), rate: Some(30e6) });
+        model.run(1, 1);
+        model.run(1_000 / per_step, per_step);
+        assert!((179..=180).contains(&model.given), "{} of 200 at {per_step} in 10 ms", model.given);
+    }
+}
+
+#[test]
+fn the_reason_says_the_mark_that_holds_now_and_counts_viewers_as_people_do() {
+    let mut model = Model::with(COST, RoomLimits { busy: Some(0.9), rate: Some(300e3) });
+    model.run(5, 1);
+    let why = |model: &mut Model| model.room.check(3, model.given).expect_err("full").to_string();
+    let full = why(&mut model);
+    let wanted = "shard 3 has no room: with one more than its 1 viewer it would do 100 % of what it can; \
+                  it takes no more over 90 % (limits.busy)";
+    assert_eq!(full, wanted);
+    // A little less is asked for: it is below the mark, and not yet by enough.
+    model.sample.live_each = 120_000;
+    let sample = model.sample;
+    model.room.learn(model.now, || sample);
+    let again = why(&mut model);
+    assert!(again.contains("80 % of what it can; it takes no more over 72 %"), "{again}");
 }
 
 #[test]

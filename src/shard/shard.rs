@@ -53,6 +53,9 @@ const TURNS_AT_ONCE: usize = 256;
 /// share its time. More of them let live trains wait for the past of others, fewer read the clock more often.
 const TIMEOUTS_AT_ONCE: usize = 32;
 
+/// Time between two looks at what a viewer here takes, one step for each layer. Longer judges joins by older figures.
+const LIVE_INTERVAL: Duration = Duration::from_millis(50);
+
 /// What [`Shard::poll_fan_out`] left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -114,6 +117,10 @@ pub struct Shard {
     connected: u64,
     /// Of those the ones whose sound goes twice.
     redundant: u64,
+    /// The last turns ended because the line or the socket took no more.
+    live_waits: bool,
+    /// When to look next at what viewers take.
+    live_due: Option<Instant>,
 }
 
 struct Seat {
@@ -150,6 +157,8 @@ impl Shard {
             held_up: Vec::new(),
             connected: 0,
             redundant: 0,
+            live_waits: false,
+            live_due: None,
         }
     }
 
@@ -298,6 +307,7 @@ impl Shard {
     pub fn poll_fan_out(&mut self, now: Instant, egress: &mut dyn Egress) -> Progress {
         self.look(now, egress);
         let progress = self.give_turns(now, egress);
+        self.live_waits = progress == Progress::Blocked;
         while let Some((slot, layer)) = self.moved.pop() {
             self.layers.hand_over(now, layer, slot);
         }
@@ -438,14 +448,25 @@ impl Shard {
         self.layers.clear();
         self.shed = Shed::default();
         self.counters.without_media.set(0);
+        self.counters.live_each.set(0);
+        self.live_waits = false;
         (self.connected, self.redundant) = (0, 0);
         self.counters.redundant_now.set(0);
         self.counters.viewers.set(0);
         self.counters.connected_now.set(0);
     }
 
+    /// Tells the control plane what a viewer takes.
+    fn look_at_live(&mut self, now: Instant) {
+        if self.live_due.is_none_or(|due| due <= now) || self.counters.live_each.get() == 0 {
+            self.live_due = Some(now + LIVE_INTERVAL);
+            self.counters.live_each.set(self.layers.live_each());
+        }
+    }
+
     /// Decides who goes without media, and ends who did for too long: the newest first, so that there may be room for others.
     fn look(&mut self, now: Instant, egress: &mut dyn Egress) {
+        self.look_at_live(now);
         let waits = self.layers.waits_since();
         let late = waits.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.shed.look(now, late, egress.is_stalled());
@@ -588,7 +609,8 @@ impl Shard {
             true => (&self.nothing, Rings([None; LAYERS_MAX])),
             false => (&self.layers.slots[seat.layer].recent, self.layers.rings(seat.viewer.layer.stream)),
         };
-        let around = Surroundings { video, rings, epoch: &self.epoch, feedback: &self.counters.feedback };
+        let (epoch, feedback, live_waits) = (&self.epoch, &self.counters.feedback, self.live_waits);
+        let around = Surroundings { video, rings, epoch, feedback, live_waits };
         let outcome = call(&mut seat.viewer, around);
         if let Some(reason) = outcome.ended {
             return self.remove(slot, reason);

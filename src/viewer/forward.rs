@@ -301,6 +301,11 @@ impl Forwarder {
         matches!(self.state, State::AwaitKeyframe)
     }
 
+    /// Whether it is on its way from a keyframe of the past to the live edge.
+    pub(super) fn is_in_past(&self) -> bool {
+        matches!(self.state, State::CatchUp(_))
+    }
+
     /// Whether it goes by the ring, no faster than its line.
     pub(super) fn is_thin(&self) -> bool {
         matches!(self.state, State::Thin(_))

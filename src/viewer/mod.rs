@@ -85,6 +85,8 @@ pub struct Surroundings<'a> {
     pub epoch: &'a Epoch,
     /// Where what viewers report is counted.
     pub feedback: &'a Feedback,
+    /// Live trains wait for the line: the past of who joins goes within what they leave.
+    pub live_waits: bool,
 }
 
 /// Recent trains of a stream's layers, by their numbers, where they are here.
@@ -468,7 +470,10 @@ impl Viewer {
         let mut way = Way { now, path, epoch: around.epoch, egress };
         for track in &mut self.tracks {
             // Only video ever leaves from the ring: nothing starts that for another track.
-            while track.forwarder.due().is_some() && way.egress.ready(TRAIN_BYTES_MAX) {
+            while track.forwarder.due().is_some()
+                && !(around.live_waits && track.forwarder.is_in_past())
+                && way.egress.ready(TRAIN_BYTES_MAX)
+            {
                 if strikes(Site::SocketIsFullForCatchUp) {
                     break;
                 }

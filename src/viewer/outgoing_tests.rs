@@ -164,7 +164,8 @@ impl World {
         let World { track, now, recent, budget, sealer, epoch, wire, .. } = self;
         let way = &mut Way { now: *now, path: World::path(), epoch, egress: wire };
         let rings = Rings([Some(&*recent), None]);
-        let around = Surroundings { video: recent, rings, epoch, feedback: &Feedback::default() };
+        let around =
+            Surroundings { video: recent, rings, epoch, feedback: &Feedback::default(), live_waits: false };
         track.repair((first, bitmask), around, budget, sealer, way)
     }
 

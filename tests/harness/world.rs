@@ -397,10 +397,11 @@ impl World {
         if self.stalled.is_some() {
             return;
         }
-        self.with_shard(|shard, now, outbox| while shard.poll_fan_out(now, outbox) == Progress::More {});
+        // In the order of the worker's round.
         if self.shard.next_deadline().is_some_and(|at| at <= now) {
             self.with_shard(|shard, now, outbox| while shard.handle_timeout(now, outbox) {});
         }
+        self.with_shard(|shard, now, outbox| while shard.poll_fan_out(now, outbox) == Progress::More {});
     }
 
     /// Calls the shard, and takes what it sends and whom it ends.

@@ -87,6 +87,94 @@ fn where_a_part_can_be_sent_as_many_are_served_whole() {
     }
 }
 
+/// The most viewers that went without media at once in `time`.
+fn most_without(world: &mut World, time: Duration) -> u64 {
+    let until = world.now + time;
+    let mut most = 0;
+    while world.now < until {
+        world.run(Duration::from_millis(20));
+        most = most.max(world.counters.without_media.get());
+    }
+    most
+}
+
+#[test]
+fn the_past_of_those_who_join_goes_within_what_those_who_watch_leave() {
+    const JOINERS: usize = 10;
+    let (mut world, cost) = watching(76);
+    // Nearly all of the line, when all are here.
+    world.limit(Some(cost * (VIEWERS + JOINERS) as f64 / VIEWERS as f64 / 0.85));
+    for round in 0..6 {
+        // Two fifths into a group of pictures, so that there is a past.
+        world.run(FRAME * (GOP as u32 * 2 / 5));
+        let made = world.cameras[0].recent.latest().expect("a picture").end();
+        let began = world.now;
+        let late = world.clients.len();
+        for _ in 0..JOINERS {
+            world.join(0, Behaviour::PACKETS, Link::GOOD);
+        }
+        world.connect(late..late + JOINERS);
+        let without = most_without(&mut world, FRAME * (GOP as u32 * 2));
+        assert_eq!((without, world.counters.dropped_late.get()), (0, 0), "round {round}");
+        let packets = world.cameras[0].recent.latest().expect("a picture").end().since(made).expect("later");
+        for viewer in 0..VIEWERS {
+            let ssrc = world.clients[viewer].video.ssrc;
+            let got = world.books.media[&(viewer, ssrc)].iter().filter(|(_, at)| *at > began).count();
+            let part = got as f64 / packets as f64;
+            assert!(part > 0.95, "viewer {viewer} got {part:.2} in round {round}");
+        }
+        for joined in late..late + JOINERS {
+            let ssrc = world.clients[joined].video.ssrc;
+            let (_, newest) = *world.books.media[&(joined, ssrc)].last().expect("pictures");
+            assert!(world.now - newest < FRAME * 3, "{joined} plays in round {round}");
+            world.close(joined);
+        }
+        world.run(Duration::from_secs(1));
+        assert_eq!(world.shard.viewers(), VIEWERS, "they left");
+    }
+}
+
+#[test]
+fn a_pause_of_the_thread_cuts_nobody() {
+    // Each is made up for before the next comes.
+    for (pause, part) in [(1_500, 0.65), (700, 0.75), (300, 0.9)] {
+        let (mut world, cost) = watching(77);
+        world.limit(Some(cost / part));
+        for round in 0..4 {
+            world.stall(Duration::from_millis(pause));
+            let without = most_without(&mut world, Duration::from_millis(4_630));
+            assert_eq!((without, world.ended.len()), (0, 0), "{pause} ms at {part}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn what_a_viewer_takes_of_the_line_is_known_before_he_plays_and_his_past_is_no_part_of_it() {
+    let (mut world, _) = watching(78);
+    let settled = world.counters.live_each.get() as f64;
+    // With what is around it on Ethernet.
+    let wire = |world: &World| {
+        let all = world.books.bytes.values().flatten();
+        all.map(|(_, bytes)| bytes + 66).sum::<usize>() as f64
+    };
+    assert!(settled > 0.0);
+    let began = wire(&world);
+    world.run(FRAME * GOP as u32 * 2);
+    let takes = (wire(&world) - began) / (FRAME * GOP as u32 * 2).as_secs_f64() / VIEWERS as f64;
+    assert!((settled / takes - 1.0).abs() < 0.15, "{settled} of {takes}");
+    world.run(FRAME * (GOP as u32 * 3 / 5));
+    let late = world.clients.len();
+    for _ in 0..VIEWERS {
+        world.join(0, Behaviour::PACKETS, Link::GOOD);
+    }
+    world.connect(late..late + VIEWERS);
+    for _ in 0..20 {
+        world.run(Duration::from_millis(50));
+        let rush = world.counters.live_each.get() as f64;
+        assert!((rush / settled - 1.0).abs() < 0.1, "{rush} of {settled}");
+    }
+}
+
 #[test]
 fn when_it_is_over_in_time_all_are_served_again_and_nobody_was_sent_away() {
     for part in [0.4, 0.6, 0.8] {
