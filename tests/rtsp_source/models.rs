@@ -100,236 +100,153 @@ async fn look(transcript: &'static str) -> Vec<String> {
     lines
 }
 
-/// A transcript, by the name of its file.
-macro_rules! transcript {
-    ($file:literal) => {
-        include_str!(concat!("../cameras/", $file))
-    };
+/// A test for each transcript of `tests/cameras`: its name, the file, and what is made of that.
+macro_rules! models {
+    ($(fn $name:ident() $file:literal [$($line:literal),+ $(,)?])+) => { $(
+        #[tokio::test]
+        async fn $name() {
+            assert_eq!(look(include_str!(concat!("../cameras/", $file))).await, [$($line),+]);
+        }
+    )+ };
 }
 
-#[tokio::test]
-async fn a_hikvision_is_asked_by_its_own_urls_with_their_query() {
-    let seen = look(transcript!("hikvision-ds-2cd.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264, 2 parameter sets",
-            "Hikvision",
-            "SETUP /Streaming/Channels/101/trackID=1?transportmode=unicast&profile=Profile_1",
-            "application vnd.onvif.metadata is not carried"
-        ]
-    );
-}
+models! {
+    fn a_hikvision_is_asked_by_its_own_urls_with_their_query() "hikvision-ds-2cd.txt" [
+        "H264, 2 parameter sets",
+        "Hikvision",
+        "SETUP /Streaming/Channels/101/trackID=1?transportmode=unicast&profile=Profile_1",
+        "application vnd.onvif.metadata is not carried",
+    ]
 
-#[tokio::test]
-async fn a_hikvision_server_describes_its_sound_under_another_number() {
-    let seen = look(transcript!("hikvision-media-server.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264, 0 parameter sets",
-            "opus stereo from AAC-LC 16000 Hz mono",
-            "Hikvision",
-            "SETUP /openUrl/gate/trackID=video",
-            "SETUP /openUrl/gate/trackID=audio"
-        ]
-    );
-}
+    fn a_hikvision_server_describes_its_sound_under_another_number() "hikvision-media-server.txt" [
+        "H264, 0 parameter sets",
+        "opus stereo from AAC-LC 16000 Hz mono",
+        "Hikvision",
+        "SETUP /openUrl/gate/trackID=video",
+        "SETUP /openUrl/gate/trackID=audio",
+    ]
 
-#[tokio::test]
-async fn a_dahua_sends_h265_and_g711() {
-    let seen = look(transcript!("dahua-h265.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H265 12/s, 3 parameter sets",
-            "PCMA mono",
-            "Dahua",
-            "SETUP /cam/realmonitor?channel=1&subtype=2/trackID=0",
-            "SETUP /cam/realmonitor?channel=1&subtype=2/trackID=1"
-        ]
-    );
-}
+    fn a_dahua_sends_h265_and_g711() "dahua-h265.txt" [
+        "H265 12/s, 3 parameter sets",
+        "PCMA mono",
+        "Dahua",
+        "SETUP /cam/realmonitor?channel=1&subtype=2/trackID=0",
+        "SETUP /cam/realmonitor?channel=1&subtype=2/trackID=1",
+    ]
 
-#[tokio::test]
-async fn the_way_back_of_a_dahua_doorbell_is_left_out() {
-    let seen = look(transcript!("dahua-doorbell-onvif.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264 15/s, 2 parameter sets",
-            "PCMA mono",
-            "Dahua",
-            "SETUP /cam/realmonitor?channel=1&subtype=0&unicast=true&proto=Onvif/trackID=0",
-            "SETUP /cam/realmonitor?channel=1&subtype=0&unicast=true&proto=Onvif/trackID=1",
-            "application vnd.onvif.metadata is not carried",
-            "audio pcmu is left out: the camera seems to mean it for sound sent to it (sendonly)"
-        ]
-    );
-}
+    fn the_way_back_of_a_dahua_doorbell_is_left_out() "dahua-doorbell-onvif.txt" [
+        "H264 15/s, 2 parameter sets",
+        "PCMA mono",
+        "Dahua",
+        "SETUP /cam/realmonitor?channel=1&subtype=0&unicast=true&proto=Onvif/trackID=0",
+        "SETUP /cam/realmonitor?channel=1&subtype=0&unicast=true&proto=Onvif/trackID=1",
+        "application vnd.onvif.metadata is not carried",
+        "audio pcmu is left out: the camera seems to mean it for sound sent to it (sendonly)",
+    ]
 
-#[tokio::test]
-async fn the_aac_of_a_reolink_becomes_opus() {
-    let seen = look(transcript!("reolink-rlc-410.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264, 2 parameter sets",
-            "opus stereo from AAC-LC 16000 Hz mono",
-            "Reolink",
-            "SETUP /h264Preview_01_main/trackID=1",
-            "SETUP /h264Preview_01_main/trackID=2"
-        ]
-    );
-}
+    fn the_aac_of_a_reolink_becomes_opus() "reolink-rlc-410.txt" [
+        "H264, 2 parameter sets",
+        "opus stereo from AAC-LC 16000 Hz mono",
+        "Reolink",
+        "SETUP /h264Preview_01_main/trackID=1",
+        "SETUP /h264Preview_01_main/trackID=2",
+    ]
 
-#[tokio::test]
-async fn an_axis_sends_overlays_that_are_left_out() {
-    let seen = look(transcript!("axis-gstreamer.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264 12/s, 2 parameter sets",
-            "opus stereo from AAC-LC 16000 Hz mono",
-            "Axis",
-            "SETUP /axis-media/media.amp/stream=0?video=1&audio=1&svg=on",
-            "SETUP /axis-media/media.amp/stream=1?video=1&audio=1&svg=on",
-            "application image.svg.data is not carried"
-        ]
-    );
-}
+    fn an_axis_sends_overlays_that_are_left_out() "axis-gstreamer.txt" [
+        "H264 12/s, 2 parameter sets",
+        "opus stereo from AAC-LC 16000 Hz mono",
+        "Axis",
+        "SETUP /axis-media/media.amp/stream=0?video=1&audio=1&svg=on",
+        "SETUP /axis-media/media.amp/stream=1?video=1&audio=1&svg=on",
+        "application image.svg.data is not carried",
+    ]
 
-#[tokio::test]
-async fn an_older_axis_writes_its_parameters_in_capitals() {
-    let seen = look(transcript!("axis-p1311.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264 30/s, 2 parameter sets",
-            "opus stereo from AAC-LC 16000 Hz mono",
-            "Axis",
-            "SETUP /axis-media/media.amp/trackID=1?videocodec=h264",
-            "SETUP /axis-media/media.amp/trackID=2?videocodec=h264"
-        ]
-    );
-}
+    fn an_older_axis_writes_its_parameters_in_capitals() "axis-p1311.txt" [
+        "H264 30/s, 2 parameter sets",
+        "opus stereo from AAC-LC 16000 Hz mono",
+        "Axis",
+        "SETUP /axis-media/media.amp/trackID=1?videocodec=h264",
+        "SETUP /axis-media/media.amp/trackID=2?videocodec=h264",
+    ]
 
-#[tokio::test]
-async fn a_samsung_names_another_host_and_its_ports() {
-    let seen = look(transcript!("hanwha-samsung.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264 30/s, 2 parameter sets",
-            "PCMU mono",
-            "Hanwha",
-            "SETUP /profile5/media.smp/trackID=v",
-            "SETUP /profile5/media.smp/trackID=a",
-            "application of no known format is not carried"
-        ]
-    );
-}
+    fn a_samsung_names_another_host_and_its_ports() "hanwha-samsung.txt" [
+        "H264 30/s, 2 parameter sets",
+        "PCMU mono",
+        "Hanwha",
+        "SETUP /profile5/media.smp/trackID=v",
+        "SETUP /profile5/media.smp/trackID=a",
+        "application of no known format is not carried",
+    ]
 
-#[tokio::test]
-async fn a_uniview_cuts_its_lines_short() {
-    let seen = look(transcript!("uniview-ipc.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264, 2 parameter sets",
-            "Uniview",
-            "SETUP /media/video1/video",
-            "application vnd.onvif.metadata is not carried"
-        ]
-    );
-}
+    fn a_uniview_cuts_its_lines_short() "uniview-ipc.txt" [
+        "H264, 2 parameter sets",
+        "Uniview",
+        "SETUP /media/video1/video",
+        "application vnd.onvif.metadata is not carried",
+    ]
 
-#[tokio::test]
-async fn a_tp_link_has_a_private_section() {
-    let seen = look(transcript!("tp-link-ipc.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H265, 3 parameter sets",
-            "PCMA mono",
-            "TpLink",
-            "SETUP /stream1/track1",
-            "SETUP /stream1/track2",
-            "application/tp-link tp-link is not carried"
-        ]
-    );
-}
+    fn a_tp_link_has_a_private_section() "tp-link-ipc.txt" [
+        "H265, 3 parameter sets",
+        "PCMA mono",
+        "TpLink",
+        "SETUP /stream1/track1",
+        "SETUP /stream1/track2",
+        "application/tp-link tp-link is not carried",
+    ]
 
-#[tokio::test]
-async fn a_tapo_has_no_parameter_sets_yet() {
-    let seen = look(transcript!("tapo-c200.txt")).await;
-    assert_eq!(
-        seen,
-        ["H264, 0 parameter sets", "PCMA mono", "TpLink", "SETUP /stream1/track1", "SETUP /stream1/track2"]
-    );
-}
+    fn a_tapo_has_no_parameter_sets_yet() "tapo-c200.txt" [
+        "H264, 0 parameter sets",
+        "PCMA mono",
+        "TpLink",
+        "SETUP /stream1/track1",
+        "SETUP /stream1/track2",
+    ]
 
-#[tokio::test]
-async fn a_sony_has_lines_out_of_order() {
-    let seen = look(transcript!("sony-snc-wr630.txt")).await;
-    assert_eq!(seen, ["H264 25/s, 2 parameter sets", "SETUP /media/video1/trackID=1"]);
-}
+    fn a_sony_has_lines_out_of_order() "sony-snc-wr630.txt" [
+        "H264 25/s, 2 parameter sets",
+        "SETUP /media/video1/trackID=1",
+    ]
 
-#[tokio::test]
-async fn a_foscam_has_sound_without_a_map() {
-    let seen = look(transcript!("foscam-c1.txt")).await;
-    assert_eq!(
-        seen,
-        ["H264, 2 parameter sets", "PCMU mono", "SETUP /videoMain/track1", "SETUP /videoMain/track2"]
-    );
-}
+    fn a_foscam_has_sound_without_a_map() "foscam-c1.txt" [
+        "H264, 2 parameter sets",
+        "PCMU mono",
+        "SETUP /videoMain/track1",
+        "SETUP /videoMain/track2",
+    ]
 
-#[tokio::test]
-async fn a_vstarcam_has_no_control_of_its_session() {
-    let seen = look(transcript!("vstarcam.txt")).await;
-    assert_eq!(
-        seen,
-        ["H264, 2 parameter sets", "PCMA mono", "SETUP /tcp/av0_0/track0", "SETUP /tcp/av0_0/track1"]
-    );
-}
+    fn a_vstarcam_has_no_control_of_its_session() "vstarcam.txt" [
+        "H264, 2 parameter sets",
+        "PCMA mono",
+        "SETUP /tcp/av0_0/track0",
+        "SETUP /tcp/av0_0/track1",
+    ]
 
-#[tokio::test]
-async fn an_anjvision_has_a_base_without_a_scheme() {
-    let seen = look(transcript!("anjvision.txt")).await;
-    assert_eq!(seen, ["H265, 3 parameter sets", "SETUP /stream0/trackID=1"]);
-}
+    fn an_anjvision_has_a_base_without_a_scheme() "anjvision.txt" [
+        "H265, 3 parameter sets",
+        "SETUP /stream0/trackID=1",
+    ]
 
-#[tokio::test]
-async fn a_macro_video_has_no_origin() {
-    let seen = look(transcript!("macro-video.txt")).await;
-    assert_eq!(seen, ["H264, 2 parameter sets", "SETUP /onvif1/track1"]);
-}
+    fn a_macro_video_has_no_origin() "macro-video.txt" [
+        "H264, 2 parameter sets",
+        "SETUP /onvif1/track1",
+    ]
 
-#[tokio::test]
-async fn a_xiongmai_has_two_frame_rates() {
-    let seen = look(transcript!("xiongmai-h264dvr.txt")).await;
-    assert_eq!(
-        seen,
-        ["H264 25/s, 2 parameter sets", "PCMA mono", "SETUP /camera/trackID=3", "SETUP /camera/trackID=4"]
-    );
-}
+    fn a_xiongmai_has_two_frame_rates() "xiongmai-h264dvr.txt" [
+        "H264 25/s, 2 parameter sets",
+        "PCMA mono",
+        "SETUP /camera/trackID=3",
+        "SETUP /camera/trackID=4",
+    ]
 
-#[tokio::test]
-async fn a_gw_contradicts_the_static_type() {
-    let seen = look(transcript!("gw-ipc.txt")).await;
-    assert_eq!(
-        seen,
-        [
-            "H264, 2 parameter sets",
-            "PCMU mono",
-            "SETUP /H264?channel=1&subtype=0&unicast=true&proto=Onvif/video",
-            "SETUP /H264?channel=1&subtype=0&unicast=true&proto=Onvif/audio"
-        ]
-    );
-}
+    fn a_gw_contradicts_the_static_type() "gw-ipc.txt" [
+        "H264, 2 parameter sets",
+        "PCMU mono",
+        "SETUP /H264?channel=1&subtype=0&unicast=true&proto=Onvif/video",
+        "SETUP /H264?channel=1&subtype=0&unicast=true&proto=Onvif/audio",
+    ]
 
-#[tokio::test]
-async fn a_luckfox_says_neither_unicast_nor_multicast() {
-    let seen = look(transcript!("luckfox-rkipc.txt")).await;
-    assert_eq!(seen, ["H264, 0 parameter sets", "SETUP /live/0/track1"]);
+    fn a_luckfox_says_neither_unicast_nor_multicast() "luckfox-rkipc.txt" [
+        "H264, 0 parameter sets",
+        "SETUP /live/0/track1",
+    ]
 }
