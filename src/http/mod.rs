@@ -27,6 +27,7 @@ mod path;
 pub mod problem;
 pub mod profiles;
 mod reader;
+mod refused;
 pub mod request;
 pub mod routes;
 mod same_origin;

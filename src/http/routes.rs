@@ -22,9 +22,10 @@ use super::extract::Named;
 use super::listen::ClientLimits;
 use super::path::{StreamPath, What, encode};
 use super::problem::{Problem, wrong_method};
+use super::refused::unknown_stream;
 use super::request::Head;
 use super::streams::StreamList;
-use super::whep::{Next, Whep, unknown_stream};
+use super::whep::{Next, Whep};
 use super::{layers, pages, reader, still};
 use crate::current::Current;
 

@@ -4,9 +4,11 @@
 //! Lenient where real players need it (docs/WHEP.md lists the rules). Never reads a clock or a
 //! socket: `now` and the address that a request came in on are given to it.
 
+mod session;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,39 +16,28 @@ use sluice_media::dtls::SharedDtls;
 
 use super::access::Grant;
 use super::awaited::{Awaited, Came};
-use super::discreet::discreet;
 use super::drain;
 use super::layers;
 use super::made::{Full, Made, Maker};
 use super::problem::Problem;
+use super::refused::{FULL_RETRY, not_playing, not_playing_other, overloaded, refused, unknown_stream};
 use super::request::Request;
 use crate::client::Client;
 use crate::count::EndReason;
 use crate::current::Current;
 use crate::id::{LayerId, SessionId};
-use crate::peer::Credentials;
-use crate::session::admission::{Asked, Place, Refusal};
+use crate::session::admission::{Asked, Place};
 use crate::session::drain::Drain;
-use crate::session::join::{JoinError, Joined, Restart, Terms, join, restart};
+use crate::session::join::{JoinError, Joined, Terms, join};
 use crate::session::offer::{Offer, OfferError};
 use crate::session::outdated;
-use crate::session::sdpfrag::{Fragment, ufrags_of};
 use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
-use crate::stream::{Formats, HIGH, Layer, Registry, SourceState, Status, Stream, WANTED_RETRY};
+use crate::stream::{Formats, HIGH, Layer, Registry, SourceState, Stream};
 use crate::viewer::{Viewer, ViewerLimits};
 use sluice_media::shown;
-
-/// Time to try again when the server is full.
-const FULL_RETRY: Duration = Duration::from_secs(5);
-
-/// Time to try again when one address joins too fast.
-const RATE_RETRY: Duration = Duration::from_secs(1);
-
-/// Time to try again when a source is being connected: a camera takes one or two seconds.
-const CONNECTING_RETRY: Duration = Duration::from_secs(1);
 
 /// How often a stream is looked for that goes at that very moment. Once more is enough; more would only hide a defect.
 const FOUND_MAX: usize = 3;
@@ -118,30 +109,6 @@ impl Whep {
 
     fn known(&self, stream: &str) -> Result<(), Problem> {
         if self.knows(stream) { Ok(()) } else { Err(unknown_stream(stream)) }
-    }
-
-    /// `/{stream}/whep/{session}`.
-    pub fn session(
-        &self,
-        stream: &str,
-        id: &str,
-        request: &Request,
-        _grant: &Grant,
-    ) -> Result<Response, Problem> {
-        let (id, session) = self.session_of(stream, id)?;
-        match request.head.method {
-            Method::DELETE => self.delete(id, &session),
-            Method::PATCH => self.patch(id, &session, request),
-            Method::GET | Method::HEAD => Ok(StatusCode::NO_CONTENT.into_response()),
-            _ => Err(Problem::not_allowed("DELETE, GET, HEAD, OPTIONS, PATCH")),
-        }
-    }
-
-    /// A session by its id, as a path has it.
-    pub(super) fn session_of(&self, stream: &str, id: &str) -> Result<(SessionId, Session), Problem> {
-        let id = id.parse().ok();
-        let found = id.and_then(|id| Some((id, self.sessions.session(id, stream)?)));
-        found.ok_or_else(|| no_session(id.and_then(|id| self.sessions.why_ended(id, stream))))
     }
 
     fn post(&self, now: Instant, stream: &str, request: &Request, grant: &Grant) -> Result<Next, Problem> {
@@ -387,67 +354,6 @@ impl Whep {
         addresses.sort_by_key(|address| Some(*address) != local);
         addresses.into_iter().map(|address| SocketAddr::new(address, shard.port)).collect()
     }
-
-    fn delete(&self, id: SessionId, session: &Session) -> Result<Response, Problem> {
-        session
-            .shard
-            .command(Command::End(id, EndReason::Deleted))
-            .map_err(|busy| overloaded(busy.to_string()))?;
-        self.sessions.mark(id, EndReason::Deleted);
-        Ok(StatusCode::OK.into_response())
-    }
-
-    fn patch(&self, id: SessionId, session: &Session, request: &Request) -> Result<Response, Problem> {
-        expect_content_type(&request.head.headers, TRICKLE)?;
-        let text = std::str::from_utf8(&request.body).map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, "the body is not an SDP fragment: it is not UTF-8 text")
-        })?;
-        let fragment = Fragment::parse(text)
-            .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-        // One player sends the tag in a request header `ETag` instead.
-        let tag =
-            request.head.headers.get(header::IF_MATCH).or_else(|| request.head.headers.get(header::ETAG));
-        let tags = tag.and_then(|tag| tag.to_str().ok());
-        let matches =
-            tags.is_none_or(|tags| tags.split(',').map(strong).any(|tag| tag == "*" || tag == session.etag));
-        if !matches {
-            return Err(Problem::new(
-                StatusCode::PRECONDITION_FAILED,
-                "If-Match names another ICE session than the current one: it was restarted since",
-            ));
-        }
-        let Some(remote) = fragment.restart(&session.remote_ufrags) else {
-            // Trickled candidates: nothing to do for an ICE-lite agent (RFC 9725 §4.3.2).
-            return Ok(StatusCode::NO_CONTENT.into_response());
-        };
-        if tags.is_none() {
-            return Err(Problem::new(
-                StatusCode::PRECONDITION_REQUIRED,
-                "new ICE credentials restart ICE: send If-Match with \"*\" or the session's ETag",
-            ));
-        }
-        self.restart(id, session, (remote, ufrags_of(text)), request.head.local)
-    }
-
-    fn restart(
-        &self,
-        id: SessionId,
-        session: &Session,
-        (remote, remote_ufrags): (Credentials, Vec<String>),
-        local_address: Option<IpAddr>,
-    ) -> Result<Response, Problem> {
-        let candidates = self.candidates(&session.shard, local_address);
-        let reach = (&candidates[..], session.shard.tcp_port);
-        let Restart { local, fragment, etag } =
-            restart(&session.mids, &session.stream.name, reach, &self.dtls, &mut rand::rng());
-        let command = Command::RestartIce { session: id, local, remote };
-        session.shard.command(command).map_err(|busy| overloaded(busy.to_string()))?;
-        self.sessions.restarted(id, etag.clone(), remote_ufrags);
-        let mut response = (StatusCode::OK, fragment).into_response();
-        set(response.headers_mut(), header::CONTENT_TYPE, TRICKLE);
-        set(response.headers_mut(), header::ETAG, &etag);
-        Ok(response)
-    }
 }
 
 /// What follows a request.
@@ -458,22 +364,11 @@ pub enum Next {
     Wait(Awaited),
 }
 
+const TRICKLE: &str = "application/trickle-ice-sdpfrag";
+
 fn body_of(request: &Request) -> Result<&str, Problem> {
     std::str::from_utf8(&request.body)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not SDP: it is not UTF-8 text"))
-}
-
-const TRICKLE: &str = "application/trickle-ice-sdpfrag";
-
-impl From<JoinError> for Problem {
-    fn from(error: JoinError) -> Problem {
-        let status = match &error {
-            JoinError::Offer(offer) if offer.is_malformed() => StatusCode::BAD_REQUEST,
-            JoinError::Offer(_) | JoinError::Engine(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        let problem = Problem::new(status, error.to_string());
-        if matches!(error, JoinError::Engine(_)) { problem.counted_as("engine") } else { problem }
-    }
 }
 
 pub(super) fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
@@ -488,113 +383,7 @@ pub(super) fn expect_content_type(headers: &HeaderMap, wanted: &str) -> Result<(
     ))
 }
 
-/// A tag without the mark of a weak one: proxies that compress answers put it on (nginx).
-fn strong(tag: &str) -> &str {
-    let tag = tag.trim();
-    tag.strip_prefix("W/").unwrap_or(tag)
-}
-
-pub(super) fn unknown_stream(name: &str) -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        format!("there is no stream named {:?}; the start page / lists those there are", shown(name)),
-    )
-    .counted_as("no_stream")
-}
-
-/// Of a session that is over, or never was. A player whose connection was closed asks, to know what to do.
-fn no_session(reason: Option<EndReason>) -> Problem {
-    let gone = |detail: &str, label| Problem::new(StatusCode::NOT_FOUND, detail).counted_as(label);
-    match reason {
-        Some(reason @ EndReason::CodecChanged) => gone(
-            "this session has ended, because its stream sends another codec now, or sound that it had not; POST a new offer to \
-             go on",
-            reason.label(),
-        ),
-        Some(reason @ EndReason::Overloaded) => gone(
-            "this session has ended, because the server has more to send than it can, and those who came last go without; \
-             POST a new offer later",
-            reason.label(),
-        )
-        .retry_after(FULL_RETRY),
-        _ => gone("no such session: it has ended, or never was; POST a new offer to begin one", "no_session"),
-    }
-}
-
-fn not_playing(stream: &Stream, status: &Status) -> Problem {
-    let without = format!("stream {:?} has no picture yet", stream.name);
-    no_picture(stream, status, &without)
-}
-
-/// As [`not_playing`], of a player that cannot play the layer that plays, and may play `other`, which is away.
-fn not_playing_other(stream: &Stream, other: &Layer) -> Problem {
-    let without = format!(
-        "stream {:?} has no picture yet that this player can play, and its {} layer is away",
-        stream.name,
-        other.name()
-    );
-    no_picture(stream, &other.status(), &without)
-}
-
-fn no_picture(stream: &Stream, status: &Status, without: &str) -> Problem {
-    let (cause, reason, retry_in) = match &status.state {
-        SourceState::Waiting { error, cause, retry_in } => {
-            let soon = if cause.needs_operator() { *retry_in } else { (*retry_in).min(WANTED_RETRY) };
-            (Some(*cause), discreet(error, &stream.source()), soon)
-        }
-        // While an attempt is made, what is known of the last one.
-        _ => {
-            let connecting = || "its source is being connected".to_owned();
-            let why = status.failure.as_ref().map_or_else(connecting, |why| discreet(why, &stream.source()));
-            (status.cause, why, CONNECTING_RETRY)
-        }
-    };
-    let again = if cause.is_some() { "; trying again" } else { "" };
-    let detail = format!("{without}: {reason}{again}");
-    Problem { reason: Some(Box::new((cause, reason))), ..Problem::new(StatusCode::CONFLICT, detail) }
-        .retry_after(retry_in)
-}
-
-/// 429 where this client asks for too much, 503 where all do.
-pub(super) fn refused(stream: &Stream, refusal: Refusal) -> Problem {
-    let why = match refusal {
-        refusal if refusal.is_of_stream() => format!("stream {:?} {refusal}", stream.name),
-        refusal => refusal.to_string(),
-    };
-    let status = match refusal.is_of_client() {
-        true => StatusCode::TOO_MANY_REQUESTS,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let wait = if refusal.is_of_rate() { RATE_RETRY } else { FULL_RETRY };
-    Problem::new(status, why).retry_after(wait).counted_as(refusal.label())
-}
-
-pub(super) fn overloaded(why: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(FULL_RETRY)
-}
-
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("made of visible ASCII by us");
     headers.insert(name, value);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_that_is_over_says_why_where_its_player_can_act_on_it() {
-        for reason in EndReason::ALL {
-            let told = no_session(Some(reason));
-            let (word, again) = match reason {
-                EndReason::CodecChanged => ("codec_changed", None),
-                EndReason::Overloaded => ("overloaded", Some(FULL_RETRY)),
-                _ => ("no_session", None),
-            };
-            assert_eq!(
-                (told.status, told.word, told.retry_after),
-                (StatusCode::NOT_FOUND, Some(word), again)
-            );
-        }
-    }
 }
