@@ -55,6 +55,20 @@ fn default_out(profile: &str) -> PathBuf {
     std::env::temp_dir().join(format!("sluice-bench-{profile}-{}", std::process::id()))
 }
 
+/// What is to be said of figures of a program that was optimised at `level` (of cargo), perhaps with debug assertions.
+fn doubt_of_build(level: &str, asserts: bool) -> Option<&'static str> {
+    match level {
+        "0" | "1" => Some(
+            "this build is not optimised: build with --release, these figures of CPU and capacity say nothing",
+        ),
+        _ if asserts => Some(
+            "this build is optimised, but checks itself (debug assertions, overflow): what it does with CPU is somewhat dearer \
+             than with --release",
+        ),
+        _ => None,
+    }
+}
+
 impl Rig {
     /// Divides the machine and makes DIR; this thread leaves the server's core.
     pub fn new(profile: &str, version: &str, common: &Common, mut site: Site) -> Result<Rig, BenchError> {
@@ -72,10 +86,8 @@ impl Rig {
         if !affinity::pin_to_any(&load_cores) {
             warnings.push("the kernel refused to keep this process off the server's core".to_owned());
         }
-        if cfg!(debug_assertions) {
-            warnings
-                .push("this is a debug build: build with --release, these figures say nothing".to_owned());
-        }
+        warnings
+            .extend(doubt_of_build(env!("OPT_LEVEL_OF_BUILD"), cfg!(debug_assertions)).map(str::to_owned));
         Ok(Rig {
             server: site.server(vec![server_core]),
             load: site.load(load_cores),
@@ -208,5 +220,13 @@ mod tests {
         let error =
             divide(&affinity::cores(), &parse(&["--server-core", "100000"])).expect_err("no such core");
         assert!(error.to_string().contains("100000"), "{error}");
+    }
+
+    #[test]
+    fn a_build_is_doubted_for_what_it_is() {
+        let doubt = |level, asserts| doubt_of_build(level, asserts).unwrap_or_default();
+        assert!(doubt("0", true).contains("not optimised") && doubt("0", false).contains("not optimised"));
+        assert!(doubt("2", true).contains("checks itself") && doubt("3", true).contains("checks itself"));
+        assert_eq!(doubt("3", false), "");
     }
 }
