@@ -6,6 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+/// How long a viewer is not at the live edge yet, at most: a server that gives it the past for a quick start sends the present behind
+/// that. Longer leaves out pictures that are late for other reasons; shorter has joins in the delay, which servers that let a viewer
+/// wait for the next keyframe do not.
+const LEVEL: Duration = Duration::from_millis(500);
+
 /// What time of day an instant is.
 #[derive(Debug, Clone, Copy)]
 pub struct Wall {
@@ -35,7 +40,7 @@ impl Wall {
 pub enum Age {
     /// New, and so old.
     Fresh(Duration),
-    /// Sent before this viewer was there: what a server gives for a quick start.
+    /// Sent before this viewer was there and at the live edge: what a server gives for a quick start, and what comes behind that.
     FromPast,
     /// Not newer than one seen before: shown again, as after a keyframe request.
     Again,
@@ -47,14 +52,15 @@ pub enum Age {
 #[derive(Debug, Clone)]
 pub struct Delays {
     wall: Wall,
-    joined: u64,
+    /// When its viewer is at the live edge.
+    level: u64,
     newest: Option<u64>,
 }
 
 impl Delays {
     /// Those of a viewer that connected at `joined`.
     pub fn since(joined: Instant, wall: Wall) -> Delays {
-        Delays { wall, joined: wall.nanos(joined), newest: None }
+        Delays { wall, level: wall.nanos(joined + LEVEL), newest: None }
     }
 
     /// A picture that was sent at `sent`, in nanoseconds since 1970, is complete.
@@ -63,7 +69,7 @@ impl Delays {
             return Age::Again;
         }
         self.newest = Some(sent);
-        if sent < self.joined {
+        if sent < self.level {
             return Age::FromPast;
         }
         match self.wall.nanos(now).checked_sub(sent) {
@@ -93,7 +99,8 @@ mod tests {
         let joined = Instant::now();
         let wall = Wall::new(joined, Duration::from_secs(1_000));
         let mut delays = Delays::since(joined, wall);
-        let (sent, ms) = (1_000_000 * MS, Duration::from_millis);
+        let (sent, ms) = (1_000_000 * MS + LEVEL.as_nanos() as u64, Duration::from_millis);
+        let joined = joined + LEVEL;
         assert_eq!(delays.handle_picture(joined + ms(5), sent - 1), Age::FromPast);
         assert_eq!(delays.handle_picture(joined + ms(5), sent), Age::Fresh(ms(5)));
         assert_eq!(delays.handle_picture(joined + ms(50), sent + 33 * MS), Age::Fresh(ms(17)));

@@ -45,7 +45,7 @@ pub struct Verdict {
     /// Complete frames whose picture is that of the two frames before them, byte for byte. No encoder
     /// makes them (ITU-T H.264 §7.4.1.2.4): the server shows one picture again and again.
     pub frozen: u64,
-    /// Complete frames with a send time from before their viewer connected: no delay, a quick start.
+    /// Complete frames with a send time from before their viewer was connected and level with the source: no delay, a quick start.
     pub from_past: u64,
     /// Complete frames with a send time that was seen before: no delay, shown again.
     pub again: u64,

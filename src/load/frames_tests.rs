@@ -120,8 +120,10 @@ fn a_picture_that_comes_again_and_again_is_frozen() {
 fn pictures_have_the_age_of_their_last_packet() {
     let now = Instant::now();
     let mut frames = Frames::new(Delays::since(now, Wall::new(now, Duration::from_secs(1))));
+    // It is level with the source by then.
+    let now = now + Duration::from_secs(1);
     let picture = |timestamp, sent_ms: u64, ending: u8| {
-        let sei = send_time::write(VideoCodec::H264, (1_000 + sent_ms) * 1_000_000);
+        let sei = send_time::write(VideoCodec::H264, (2_000 + sent_ms) * 1_000_000);
         let aggregate = [&[24, 0, sei.len() as u8][..], &sei, &[0, 2, 0x67, 1, 0, 1, 0x68]].concat();
         [plain(timestamp, false, &aggregate), plain(timestamp, true, &[0x65, 0x80 | ending])]
     };

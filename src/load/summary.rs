@@ -134,7 +134,7 @@ fn verified(report: &Report) -> Section {
         section.row(
             "pictures without a delay",
             format_args!(
-                "{} from before their viewer, {} shown again, {} from the future",
+                "{} from before their viewer or of its start, {} shown again, {} from the future",
                 verified.from_past, verified.again, verified.from_future
             ),
         );
