@@ -32,7 +32,7 @@
 //!
 //! # Time
 //!
-//! Nothing here reads a clock or spawns, and nothing waits but [`line::wait_readable`]; where time matters the caller passes
+//! Nothing here reads a clock or spawns, and nothing waits but [`line::read_waiting`]; where time matters the caller passes
 //! `now`.
 
 #[cfg(not(target_os = "linux"))]

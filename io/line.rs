@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
+use socket2::SockRef;
 
 use crate::sockopt;
 
@@ -23,28 +24,24 @@ pub fn set_low_water(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
     )
 }
 
-/// Blocks until `socket` is readable (which [`set_low_water`] defines), has ended or failed, for `limit` at most. Returns whether
-/// it is. A signal ends the wait early.
+/// How long a call of [`read_waiting`] waits at most (`SO_RCVTIMEO`, socket(7)). The kernel rounds it up to its ticks (1 to 10 ms);
+/// none becomes the shortest.
 ///
 /// # Errors
 ///
-/// The kernel's, but for a signal.
-pub fn wait_readable(socket: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
-    let mut waited = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let limit = libc::timespec {
-        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
-    };
-    // SAFETY: the descriptor is borrowed for the call; `waited` is one entry and `limit` a time, both outlive the call; the
-    // mask may be null (ppoll(2)).
-    let ready = unsafe { libc::ppoll(&raw mut waited, 1, &raw const limit, std::ptr::null()) };
-    match ready {
-        0.. => Ok(ready > 0),
-        _ => match io::Error::last_os_error() {
-            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-            error => Err(error),
-        },
-    }
+/// The kernel's.
+pub fn set_patience(socket: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+    // No time at all would mean for ever.
+    SockRef::from(&socket).set_read_timeout(Some(limit.max(Duration::from_micros(1))))
+}
+
+/// Whether [`read_waiting`] waits: not on a socket that never blocks (`O_NONBLOCK`, fcntl(2)), which executors need.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn set_waits(socket: BorrowedFd<'_>, waits: bool) -> io::Result<()> {
+    SockRef::from(&socket).set_nonblocking(!waits)
 }
 
 /// Appends what is there to the room that `buffer` has, without waiting. Returns how much that was, 0 at the connection's end or
@@ -54,10 +51,24 @@ pub fn wait_readable(socket: BorrowedFd<'_>, limit: Duration) -> io::Result<bool
 ///
 /// The kernel's.
 pub fn read(socket: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+    receive(socket, buffer, libc::MSG_DONTWAIT)
+}
+
+/// As [`read`], but blocks until as much is there as [`set_low_water`] says, the connection has ended or failed, or the time of
+/// [`set_patience`] has passed; then it takes less. A signal ends the wait early, with `None` if nothing was read by then. One call of the kernel
+/// where waiting and reading by themselves are two. Only where [`set_waits`] said so: else it does not wait.
+///
+/// # Errors
+///
+/// The kernel's, but for a signal.
+pub fn read_waiting(socket: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+    receive(socket, buffer, 0)
+}
+
+fn receive(socket: BorrowedFd<'_>, buffer: &mut BytesMut, flags: libc::c_int) -> io::Result<Option<usize>> {
     let room = buffer.spare_capacity_mut();
     // SAFETY: the descriptor is borrowed for the call; the kernel writes at most `room.len()` bytes to `room`.
-    let read =
-        unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT) };
+    let read = unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags) };
     let Ok(read) = usize::try_from(read) else {
         return match io::Error::last_os_error() {
             error if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -89,18 +100,43 @@ mod tests {
         (near, listener.accept().unwrap().0)
     }
 
+    /// What one call brings that waits for so many bytes, and for so long.
+    fn waiting(socket: &TcpStream, bytes: u32, limit: Duration, buffer: &mut BytesMut) -> Option<usize> {
+        set_low_water(socket.as_fd(), bytes).unwrap();
+        set_patience(socket.as_fd(), limit).unwrap();
+        read_waiting(socket.as_fd(), buffer).unwrap()
+    }
+
     #[test]
-    fn fewer_bytes_lie_until_there_are_enough_or_fewer_suffice() {
+    fn fewer_bytes_lie_until_there_are_enough() {
         let (near, mut far) = pair();
-        set_low_water(near.as_fd(), 1_000).unwrap();
+        let mut buffer = BytesMut::with_capacity(10_000);
         far.write_all(&[0; 999]).unwrap();
-        assert!(!wait_readable(near.as_fd(), SHORT).unwrap());
-        far.write_all(&[0; 1]).unwrap();
-        assert!(wait_readable(near.as_fd(), LONG).unwrap());
-        set_low_water(near.as_fd(), 2_000).unwrap();
-        assert!(!wait_readable(near.as_fd(), SHORT).unwrap());
-        set_low_water(near.as_fd(), 1).unwrap();
-        assert!(wait_readable(near.as_fd(), LONG).unwrap());
+        let writer = std::thread::spawn({
+            let mut far = far.try_clone().unwrap();
+            move || {
+                std::thread::sleep(SHORT);
+                far.write_all(&[0; 1_000]).unwrap();
+            }
+        });
+        assert_eq!(waiting(&near, 1_000, LONG, &mut buffer), Some(1_999));
+        writer.join().unwrap();
+        far.write_all(&[0; 5]).unwrap();
+        assert_eq!(waiting(&near, 5, LONG, &mut buffer), Some(5));
+    }
+
+    #[test]
+    fn patience_ends_with_what_is_there() {
+        let (near, mut far) = pair();
+        let mut buffer = BytesMut::with_capacity(10_000);
+        assert_eq!(waiting(&near, 1_000, SHORT, &mut buffer), None);
+        assert_eq!(waiting(&near, 1_000, Duration::ZERO, &mut buffer), None);
+        far.write_all(&[0; 999]).unwrap();
+        assert_eq!(waiting(&near, 1_000, SHORT, &mut buffer), Some(999));
+        set_waits(near.as_fd(), false).unwrap();
+        assert_eq!(waiting(&near, 1_000, LONG, &mut buffer), None, "it never blocks");
+        set_waits(near.as_fd(), true).unwrap();
+        assert_eq!(waiting(&near, 1_000, SHORT, &mut buffer), None);
     }
 
     #[test]
@@ -110,11 +146,10 @@ mod tests {
         buffer.extend_from_slice(b"a");
         assert_eq!(read(near.as_fd(), &mut buffer).unwrap(), None);
         far.write_all(b"bc").unwrap();
-        assert!(wait_readable(near.as_fd(), LONG).unwrap());
-        assert_eq!(read(near.as_fd(), &mut buffer).unwrap(), Some(2));
+        assert_eq!(waiting(&near, 2, LONG, &mut buffer), Some(2));
         assert_eq!(&buffer[..], b"abc");
         drop(far);
-        assert!(wait_readable(near.as_fd(), LONG).unwrap());
+        assert_eq!(waiting(&near, 1, LONG, &mut buffer), Some(0));
         assert_eq!(read(near.as_fd(), &mut buffer).unwrap(), Some(0));
         assert!(read(std::io::stdin().as_fd(), &mut buffer).is_err(), "no socket");
     }
@@ -122,9 +157,10 @@ mod tests {
     #[test]
     fn an_end_is_worth_waking_up_for() {
         let (near, mut far) = pair();
-        set_low_water(near.as_fd(), 1_000).unwrap();
+        let mut buffer = BytesMut::with_capacity(64);
         far.write_all(&[0; 10]).unwrap();
         drop(far);
-        assert!(wait_readable(near.as_fd(), LONG).unwrap());
+        assert_eq!(waiting(&near, 1_000, LONG, &mut buffer), Some(10));
+        assert_eq!(waiting(&near, 1_000, LONG, &mut buffer), Some(0));
     }
 }

@@ -335,3 +335,38 @@ async fn a_camera_that_nobody_watches_is_read_in_portions() {
     assert!(arrivals.len() <= 40, "60 pictures in {} reads", arrivals.len());
     pull.stop().await;
 }
+
+/// Somebody watches: sound lies in the kernel until the picture that is due brings it along, which costs the fewer wake-ups, though
+/// this camera writes its pictures of seven packets in several pieces, and their delimiters before it has the pictures.
+#[tokio::test]
+async fn sound_of_a_watched_camera_comes_with_its_pictures() {
+    let size = ["--size", "640x360", "--fps", "30", "--gop", "30", "--kbps", "3000", "--pattern", "snow"];
+    let camera = Camera::start(&[&size[..], &["--audio", "opus"]].concat());
+    let mut pull = Pull::start(quick(camera.url.clone()));
+    // It has to be known to play, and its rhythm too.
+    pull.video(7 * 30).await;
+    // How far before the next picture each packet of sound was read, and how far apart pictures are.
+    let (mut sounds, mut before, mut pauses, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
+    while pauses.len() < 5 * 30 {
+        let seen = pull.find("media", |seen| match seen {
+            Seen::Audio(frame) => Some((false, frame.received)),
+            Seen::Video(unit) => Some((true, unit.received)),
+            _ => None,
+        });
+        let (is_picture, received) = seen.await;
+        if !is_picture {
+            sounds.push(received);
+            continue;
+        }
+        before.extend(sounds.drain(..).map(|sound| received.saturating_duration_since(sound)));
+        pauses.extend(last.replace(received).map(|last| received.saturating_duration_since(last)));
+    }
+    pauses.sort_unstable();
+    let interval = pauses[pauses.len() / 2];
+    // Of sound that is read as it comes a quarter is read in the last quarter of an interval.
+    let with_picture = before.iter().filter(|before| **before <= interval / 4).count();
+    println!("{with_picture} of {} within a quarter of {interval:?}", before.len());
+    assert!(before.len() > 100, "{} packets of sound", before.len());
+    assert!(with_picture * 2 > before.len(), "{with_picture} of {}: {before:?}", before.len());
+    pull.stop().await;
+}

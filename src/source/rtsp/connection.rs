@@ -144,26 +144,26 @@ impl Connection {
         let by_line = !*without_line && dialog.output().is_empty() && ports.is_empty();
         if by_line && may_lie != MayLie::No {
             let began = now();
-            match may_lie {
-                MayLie::Until(Rest { bytes, until }) => {
-                    line.rest(bytes, until.saturating_duration_since(began))?;
-                }
-                _ => {
-                    line.set_low_water(1)?;
-                    portions.rest(began);
-                }
-            }
             if began.saturating_duration_since(*heard) >= DEAF {
                 *heard = began;
                 tokio::task::yield_now().await;
             }
-            if let Some(read) = line.read_now(dialog.input())? {
+            let read = match may_lie {
+                MayLie::Until(Rest { bytes, until }) => {
+                    line.read_at_rest(bytes, until.saturating_duration_since(began), dialog.input())?
+                }
+                _ => {
+                    line.stop_resting()?;
+                    portions.rest(began);
+                    line.read_now(dialog.input())?
+                }
+            };
+            if let Some(read) = read {
                 portions.note(read);
                 return Ok(if read == 0 { Arrival::Closed } else { Arrival::Stream });
             }
-        } else {
-            line.set_low_water(1)?;
         }
+        line.stop_resting()?;
         poll_fn(|context| {
             if !*without_line {
                 // Almost always there is room, and reading goes on at once.

@@ -27,6 +27,10 @@ use sluice_config::Line as Kind;
 /// Connections to open one tunnel: the first, and those because of a challenge.
 const MAX_TRIES: usize = 4;
 
+/// How much longer than it was told a read may wait: what it was told changes with each picture by less, and to tell the kernel
+/// costs a call. More lets sound get older where a picture is late.
+const SPARE: Duration = Duration::from_millis(4);
+
 /// Bytes of one read of what a POST is answered.
 const ANSWER: usize = 512;
 
@@ -42,8 +46,22 @@ pub(super) struct Line {
     post: Option<Post>,
     local: SocketAddr,
     peer: IpAddr,
-    /// From how many bytes on the kernel says that there are some; of a plain connection.
+    lie: Lie,
+}
+
+/// How what comes may lie in the kernel; of a plain connection. Kept here, for most often it is as it was, and saying so is a call.
+struct Lie {
+    /// From how many bytes on there is something to be read.
     low_water: u32,
+    /// How long a read waits that may.
+    patience: Duration,
+    /// Whether one may: whoever reads by the executor must not.
+    waits: bool,
+}
+
+impl Lie {
+    /// Not at all.
+    const NONE: Lie = Lie { low_water: 1, patience: Duration::ZERO, waits: false };
 }
 
 /// Where bytes of the camera come from.
@@ -87,7 +105,7 @@ impl Line {
         let place = Place::resolve(&url, settings).await?;
         let (stream, local, peer) = place.connect().await?;
         if !place.kind.is_tunnel() {
-            return Ok(Line { stream, post: None, local, peer, low_water: 1 });
+            return Ok(Line { stream, post: None, local, peer, lie: Lie::NONE });
         }
         // Both halves go to one address: a name may mean several machines.
         let place = Place { addresses: vec![(peer, place.port()).into()], ..place };
@@ -125,7 +143,7 @@ impl Line {
                     let (sent, requests) = (tunnel.sent(), Requests::default());
                     let stream = Stream::Other(Box::new(Behind { rest, stream: get }));
                     let post = Some(Post { stream: post, requests, place, cookie, sent });
-                    return Ok(Line { stream, post, local, peer, low_water: 1 });
+                    return Ok(Line { stream, post, local, peer, lie: Lie::NONE });
                 }
             }
         }
@@ -192,23 +210,42 @@ impl Line {
         read
     }
 
-    /// Lets what comes lie until so many bytes did, or something ended the connection, for `limit` at most; on a plain
-    /// connection, for on others what the kernel counts is not what we read. It blocks the thread.
-    pub(super) fn rest(&mut self, bytes: u32, limit: Duration) -> io::Result<()> {
+    /// Reads once what came is so many bytes, something ended the connection, or `limit` has passed; on a plain connection, for
+    /// on others what the kernel counts is not what we read: nothing there. It blocks the thread.
+    pub(super) fn read_at_rest(
+        &mut self,
+        bytes: u32,
+        limit: Duration,
+        input: &mut BytesMut,
+    ) -> io::Result<Option<usize>> {
         self.set_low_water(bytes)?;
+        let Stream::Plain(stream) = &self.stream else { return Ok(None) };
+        let (socket, Lie { patience, waits, .. }) = (stream.as_fd(), &mut self.lie);
+        if !(limit..=limit + SPARE).contains(patience) {
+            *patience = limit + SPARE / 2;
+            line::set_patience(socket, *patience)?;
+        }
+        if !std::mem::replace(waits, true) {
+            line::set_waits(socket, true)?;
+        }
+        line::read_waiting(socket, input)
+    }
+
+    /// From now on whatever comes is told to the executor, and reads do not wait.
+    pub(super) fn stop_resting(&mut self) -> io::Result<()> {
+        self.set_low_water(1)?;
         if let Stream::Plain(stream) = &self.stream
-            && !line::wait_readable(stream.as_fd(), limit)?
+            && std::mem::take(&mut self.lie.waits)
         {
-            // What is there is too little, and has to be read all the same.
-            self.set_low_water(1)?;
+            line::set_waits(stream.as_fd(), false)?;
         }
         Ok(())
     }
 
     /// From so many bytes on there is something to be read.
-    pub(super) fn set_low_water(&mut self, bytes: u32) -> io::Result<()> {
+    fn set_low_water(&mut self, bytes: u32) -> io::Result<()> {
         if let Stream::Plain(stream) = &self.stream
-            && std::mem::replace(&mut self.low_water, bytes) != bytes
+            && std::mem::replace(&mut self.lie.low_water, bytes) != bytes
         {
             line::set_low_water(stream.as_fd(), bytes)?;
         }

@@ -185,7 +185,7 @@ impl<'a, S: Sink> Reader<'a, S> {
 
     /// How long what comes may lie before it is read: not before the camera is known to play, and where somebody watches
     /// only sound, until the picture that is due.
-    pub(super) fn may_lie(&self, now: Instant) -> MayLie {
+    pub(super) fn may_lie(&mut self, now: Instant) -> MayLie {
         match self.flow.is_steady() {
             true if !self.sink.is_watched() => MayLie::Portion,
             true => self.rhythm.rest(now).map_or(MayLie::No, MayLie::Until),

@@ -9,6 +9,14 @@ use std::time::{Duration, Instant};
 /// them for the least there is.
 const PICTURES: usize = 16;
 
+/// Of them the soonest and the latest that do not count: a machine that is busy for a moment has one come late and the next too
+/// soon. More waits for pictures that seldom come in time, fewer gives up where one of [`PICTURES`] is late.
+const ODD: usize = 3;
+
+/// Bytes of pictures that do not count as a part of one: delimiters and parameter sets, which encoders give away before they have
+/// the picture. More could be one.
+const HERALD: u32 = 128;
+
 /// How old sound may get, at most. Longer lets it wait for the pictures of slower cameras, and has players hold more of it.
 const REST: Duration = Duration::from_millis(45);
 
@@ -45,6 +53,8 @@ pub(super) struct Rhythm {
     came: [Came; PICTURES],
     /// Pictures that were noted, ever.
     count: usize,
+    /// From how many bytes on a wait ended last. It stays while it will do, for each change costs a call.
+    mark: u32,
 }
 
 impl Rhythm {
@@ -66,15 +76,24 @@ impl Rhythm {
 
     /// What ends a wait for the next picture that begins `now`. Nothing to wait for if a part of it is there, if they are no
     /// larger than sound, or come as they please.
-    pub(super) fn rest(&self, now: Instant) -> Option<Rest> {
-        let last = self.last.filter(|_| self.next.bytes == 0 && self.count >= PICTURES)?;
+    pub(super) fn rest(&mut self, now: Instant) -> Option<Rest> {
+        let last = self.last.filter(|_| self.next.bytes <= HERALD && self.count >= PICTURES)?;
         let of = |figure: fn(&Came) -> u32| self.came.iter().map(figure);
         let (least, most) = (of(|came| came.bytes).min()?, of(|came| came.beside).max()?);
-        let times = || self.came.iter().map(|came| came.after);
-        let (soonest, latest) = (times().min()?, times().max()?);
+        let mut times = self.came.map(|came| came.after);
+        times.sort_unstable();
+        let (soonest, latest) = (times[ODD], times[PICTURES - 1 - ODD]);
         let until = last + (latest + SLACK).min(REST);
         let is_worth_it = most > 0 && most < least / 2 && latest < soonest * 3 && until > now;
-        is_worth_it.then_some(Rest { bytes: least / 2, until })
+        is_worth_it.then(|| Rest { bytes: self.mark(most, least), until })
+    }
+
+    /// More than `most`, and less than `least`.
+    fn mark(&mut self, most: u32, least: u32) -> u32 {
+        if self.mark <= most || !(least / 2..least).contains(&self.mark) {
+            self.mark = least / 4 * 3;
+        }
+        self.mark
     }
 }
 
@@ -104,34 +123,73 @@ mod tests {
 
     #[test]
     fn sound_waits_for_the_picture_that_is_due() {
-        let (rhythm, now) = after(start(), [6_000; PICTURES + 1], 170);
-        assert_eq!(rhythm.rest(now), Some(Rest { bytes: 3_000, until: now + PICTURE + SLACK }));
+        let (mut rhythm, now) = after(start(), [6_000; PICTURES + 1], 170);
+        assert_eq!(rhythm.rest(now), Some(Rest { bytes: 4_500, until: now + PICTURE + SLACK }));
         assert_eq!(rhythm.rest(now + PICTURE + SLACK), None, "it is late");
-        let (early, now) = after(start(), [6_000; PICTURES], 170);
+        let (mut early, now) = after(start(), [6_000; PICTURES], 170);
         assert_eq!(early.rest(now), None, "too little is known");
     }
 
     #[test]
     fn the_least_picture_decides_and_no_picture_is_waited_for_that_sound_could_hide() {
         let sizes = (0..PICTURES + 1).map(|index| if index == 5 { 900 } else { 6_000 });
-        let (rhythm, now) = after(start(), sizes, 170);
-        assert_eq!(rhythm.rest(now).map(|rest| rest.bytes), Some(450));
-        let (rhythm, now) = after(start(), [600; PICTURES + 1], 170);
+        let (mut rhythm, now) = after(start(), sizes, 170);
+        assert_eq!(rhythm.rest(now).map(|rest| rest.bytes), Some(675));
+        let (mut rhythm, now) = after(start(), [600; PICTURES + 1], 170);
         assert_eq!(rhythm.rest(now), None);
-        let (rhythm, now) = after(start(), [6_000; PICTURES + 1], 0);
+        let (mut rhythm, now) = after(start(), [6_000; PICTURES + 1], 0);
         assert_eq!(rhythm.rest(now), None, "nothing would wake anybody");
     }
 
+    /// Pictures that come after pauses of so many milliseconds.
+    fn paced(pauses: impl IntoIterator<Item = u64>) -> (Rhythm, Instant) {
+        let (mut rhythm, mut now) = after(start(), [6_000], 170);
+        for pause in pauses {
+            now += Duration::from_millis(pause);
+            rhythm.packet(false, 170);
+            rhythm.packet(true, 6_000);
+            rhythm.picture(now);
+        }
+        (rhythm, now)
+    }
+
     #[test]
-    fn what_has_begun_is_not_waited_for_nor_what_comes_as_it_pleases() {
+    fn what_has_begun_is_not_waited_for() {
         let (mut rhythm, now) = after(start(), [6_000; PICTURES + 1], 170);
         rhythm.packet(false, 170);
         assert!(rhythm.rest(now).is_some());
+        rhythm.packet(true, 14);
+        assert!(rhythm.rest(now).is_some(), "a delimiter that went ahead");
         rhythm.packet(true, 1_200);
         assert_eq!(rhythm.rest(now), None);
-        rhythm.packet(true, 4_800);
-        rhythm.picture(now + PICTURE * 4);
-        assert_eq!(rhythm.rest(now + PICTURE * 4), None, "intervals of one and of four");
+    }
+
+    #[test]
+    fn what_comes_as_it_pleases_is_not_waited_for_but_some_may_be_late() {
+        let (mut rhythm, now) = paced([40, 160].repeat(PICTURES / 2));
+        assert_eq!(rhythm.rest(now), None);
+        // Two are late, and the next ones so much the sooner.
+        let (mut rhythm, now) = paced([40, 40, 75, 5, 40, 40, 40, 79, 1, 40, 40, 40, 40, 40, 40, 40]);
+        assert_eq!(rhythm.rest(now).map(|rest| rest.until), Some(now + PICTURE + SLACK));
+    }
+
+    #[test]
+    fn the_mark_stays_while_it_will_do() {
+        let marks: Vec<Option<u32>> = [6_000, 5_000, 4_000, 3_000, 20_000]
+            .map(|size| {
+                let (mut rhythm, now) = after(start(), [6_000; PICTURES + 1], 170);
+                assert!(rhythm.rest(now).is_some());
+                let mut now = now;
+                for _ in 0..PICTURES {
+                    now += PICTURE;
+                    rhythm.packet(false, 170);
+                    rhythm.packet(true, size);
+                    rhythm.picture(now);
+                }
+                rhythm.rest(now).map(|rest| rest.bytes)
+            })
+            .into();
+        assert_eq!(marks, [Some(4_500), Some(4_500), Some(3_000), Some(2_250), Some(15_000)]);
     }
 
     #[test]

@@ -74,10 +74,11 @@ impl Sound {
 
     /// A reader of its packets.
     pub(super) fn units(self, clock_rate: u32) -> Units {
-        let Sound::Aac(aac) = self else { return Units { aac: None, step: 0 } };
+        let waits = self.foreign().is_some();
+        let Sound::Aac(aac) = self else { return Units { aac: None, step: 0, waits } };
         let ticks = u64::from(AAC_SAMPLES) * u64::from(self.clock_rate(clock_rate));
         let step = (ticks / u64::from(aac.config.sample_rate)) as i64;
-        Units { aac: Some(AacDepacketizer::new(&aac)), step }
+        Units { aac: Some(AacDepacketizer::new(&aac)), step, waits }
     }
 }
 
@@ -87,18 +88,21 @@ pub(super) struct Units {
     aac: Option<AacDepacketizer>,
     /// Ticks from unit to unit of one packet.
     step: i64,
+    /// What it gives may wait for somebody.
+    waits: bool,
 }
 
 impl Units {
-    /// The units that are whole now; `None` for a malformed packet. Each is in memory of its own: a slice would keep all
-    /// that was read with it.
-    pub(super) fn push(&mut self, packet: &Ordered) -> Option<Vec<(Bytes, i64)>> {
-        let Some(aac) = &mut self.aac else {
-            return Some(vec![(Bytes::copy_from_slice(&packet.payload), packet.timestamp)]);
-        };
+    /// The units that are whole now; `None` for a malformed packet. One that may wait is in memory of its own: a slice would keep
+    /// all that was read with it.
+    pub(super) fn push(&mut self, packet: &Ordered) -> Option<impl Iterator<Item = (Bytes, i64)> + use<>> {
         let after_loss = packet.lost > 0 || packet.restarted;
-        let units = aac.push(&packet.payload, packet.marker, after_loss).ok()?;
-        let timestamps = (0..).map(|index| packet.timestamp + index * self.step);
-        Some(units.into_iter().zip(timestamps).collect())
+        let (one, several) = match &mut self.aac {
+            None if self.waits => (Some(Bytes::copy_from_slice(&packet.payload)), Vec::new()),
+            None => (Some(packet.payload.clone()), Vec::new()),
+            Some(aac) => (None, aac.push(&packet.payload, packet.marker, after_loss).ok()?),
+        };
+        let (first, step) = (packet.timestamp, self.step);
+        Some(one.into_iter().chain(several).zip(0..).map(move |(unit, index)| (unit, first + index * step)))
     }
 }
