@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     Fragment, NalCodec, Payload, Role, START_CODE, VideoFacts, begins_group, find_start_code, is_keyframe,
@@ -24,9 +24,18 @@ use crate::AccessUnit;
 /// Without it units of one byte would take a hundred times the memory that the limit allows.
 const NAL_OVERHEAD: usize = 2 * size_of::<Bytes>() + 16;
 
-/// Room for a NAL unit that comes in fragments. Most pictures fit; more is memory that small ones hold until they
-/// are packetized, less is copied again as it grows.
-const FRAGMENTED: usize = 8 << 10;
+/// Memory in which NAL units are put together, one behind the other, in the beginning: it grows with pictures, and is used again
+/// from its start once those in it are gone, which are packetized as they come. More lies unused beside cameras of small
+/// pictures, less has others begin with memory that is too small.
+const ROOM: usize = 16 << 10;
+
+/// How much of it is kept. More stays beside each camera for the sake of its keyframes, less is allocated anew for each picture
+/// that is larger.
+const ROOM_MAX: usize = 128 << 10;
+
+/// What has to be left where a picture begins before those in it are gone: a picture that goes on elsewhere keeps this memory
+/// from being used again. Most are smaller.
+const ROOM_LEFT: usize = 8 << 10;
 
 /// Ticks from one packet of a picture to its next at most, where each has a timestamp of its own: a millisecond.
 /// Pictures are further apart.
@@ -77,8 +86,12 @@ pub struct Depacketizer {
     timestamp: i64,
     /// When the last packet was read.
     received: Option<Instant>,
-    /// The NAL unit whose fragments are coming in, with its header restored.
-    fragment: Option<Vec<u8>>,
+    /// Where the next NAL unit goes, behind those that were handed out.
+    room: BytesMut,
+    /// Bytes that the room has from its start, as far as that is known.
+    room_bytes: usize,
+    /// The NAL unit whose fragments are coming in, with its header restored; it has the room meanwhile.
+    fragment: Option<BytesMut>,
     /// The sender puts several NAL units, with start codes between, where one belongs.
     start_codes: bool,
     markers: Markers,
@@ -143,6 +156,8 @@ impl Depacketizer {
             picture: Picture::default(),
             timestamp: 0,
             received: None,
+            room: BytesMut::new(),
+            room_bytes: 0,
             fragment: None,
             start_codes: false,
             markers: Markers::Believed,
@@ -305,7 +320,8 @@ impl Depacketizer {
         let Fragment { first, last, header, part } = fragment;
         self.picture.key |= self.codec.role(header.bytes()).is_key();
         if first {
-            let mut nal = Vec::with_capacity(FRAGMENTED);
+            self.make_room(header.bytes().len() + part.len());
+            let mut nal = std::mem::take(&mut self.room);
             nal.extend_from_slice(header.bytes());
             self.fragment = Some(nal);
         }
@@ -333,16 +349,28 @@ impl Depacketizer {
     }
 
     /// Takes a NAL unit that was put together here, without another copy if it is what it should be.
-    fn unit(&mut self, mut nal: Vec<u8>, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        if self.start_codes || !self.codec.role(&nal).is_slice() {
-            return self.nal(&nal, out);
+    fn unit(&mut self, mut nal: BytesMut, out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
+        self.room_bytes = self.room_bytes.max(nal.capacity());
+        let whole = nal.split().freeze();
+        self.room = nal;
+        if self.start_codes || !self.codec.role(&whole).is_slice() {
+            return self.nal(&whole, out);
         }
-        nal.truncate(trimmed(&nal).len());
-        // What is held is counted by its bytes: room that is not used must not be held with them.
-        if nal.len() < nal.capacity() / 2 {
-            nal.shrink_to_fit();
+        let length = trimmed(&whole).len();
+        self.keep(whole.slice(..length), out)
+    }
+
+    /// Sees to it that the next NAL unit, of about so many bytes, does not have to move.
+    fn make_room(&mut self, bytes: usize) {
+        let is_first = self.picture.nals.is_empty();
+        if is_first && self.room.try_reclaim(self.room_bytes) && self.room_bytes > ROOM_MAX {
+            (self.room, self.room_bytes) = (BytesMut::new(), 0);
         }
-        self.keep(nal.into(), out)
+        let wanted = if is_first { bytes.max(ROOM_LEFT) } else { bytes };
+        if self.room.capacity() < wanted {
+            self.room.reserve(wanted.max(ROOM));
+            self.room_bytes = self.room.capacity();
+        }
     }
 
     /// Takes what should be one NAL unit.
@@ -370,7 +398,11 @@ impl Depacketizer {
     /// Keeps a part of a packet: as a copy, because it would hold all of it, and what stands behind a packet is not
     /// ours to know.
     fn keep_copy(&mut self, nal: &[u8], out: &mut Vec<AccessUnit>) -> Result<(), PictureTooLarge> {
-        self.keep(Bytes::copy_from_slice(trimmed(nal)), out)
+        let nal = trimmed(nal);
+        self.make_room(nal.len());
+        self.room.extend_from_slice(nal);
+        let nal = self.room.split().freeze();
+        self.keep(nal, out)
     }
 
     /// Takes one NAL unit without zeros behind it.
