@@ -5,19 +5,25 @@
 
 use std::ops::{Index, Range};
 
+use smallvec::SmallVec;
+
+/// Packets whose ends need no memory of their own: a picture of 9 KB. More makes each packet of sound larger, less has
+/// the larger pictures look behind a pointer.
+const FEW: usize = 8;
+
 /// RTP payloads, one per packet, up to 4 GiB in all. Immutable once they are in a train.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packets {
     /// All payloads, one behind the other.
     bytes: Vec<u8>,
     /// Where each of them ends.
-    ends: Vec<u32>,
+    ends: SmallVec<[u32; FEW]>,
 }
 
 impl Packets {
     /// Room for `packets` packets of `bytes` bytes in all.
     pub fn with_capacity(packets: usize, bytes: usize) -> Packets {
-        Packets { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(packets) }
+        Packets { bytes: Vec::with_capacity(bytes), ends: SmallVec::with_capacity(packets) }
     }
 
     /// Appends a packet.
@@ -46,9 +52,10 @@ impl Packets {
         self.bytes.len()
     }
 
-    /// Bytes of memory that the two buffers hold.
+    /// Bytes of memory that it holds beside itself.
     pub fn held(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+        let ends = if self.ends.spilled() { self.ends.capacity() * size_of::<u32>() } else { 0 };
+        self.bytes.capacity() + ends
     }
 
     /// The payloads in order.
@@ -59,7 +66,7 @@ impl Packets {
     /// A copy of the packets of `range`. Panics where the range does.
     pub fn copy(&self, range: Range<usize>) -> Packets {
         let start = self.start(range.start);
-        let ends: Vec<u32> = self.ends[range].iter().map(|end| end - start as u32).collect();
+        let ends: SmallVec<[u32; FEW]> = self.ends[range].iter().map(|end| end - start as u32).collect();
         let bytes = ends.last().map_or(0, |&end| end as usize);
         Packets { bytes: self.bytes[start..start + bytes].to_vec(), ends }
     }

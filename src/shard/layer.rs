@@ -227,7 +227,9 @@ impl Layers {
             shed.begins();
         }
         layer.recent.push(train.clone());
-        let interval = layer.recent.frame_interval();
+        // A whole picture goes out at once, whatever the interval.
+        let is_piece = !(train.starts_frame && train.ends_frame);
+        let interval = is_piece.then(|| layer.recent.frame_interval()).flatten();
         layer.fan_out.push_picture(now, train, interval);
         self.activate(slot);
     }

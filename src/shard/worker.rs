@@ -165,6 +165,7 @@ pub fn start(setup: WorkerSetup) -> Result<Worker, StartError> {
         ends: setup.ends,
         gso: setup.gso,
         rate,
+        readable: true,
         awaits_writable: false,
         more: true,
         drops_due: Instant::now(),
@@ -235,6 +236,8 @@ struct Rounds {
     ends: Arc<Ends>,
     gso: GsoMode,
     rate: Option<f64>,
+    /// Whether the socket may have something: epoll said so, and it was not read to its end since.
+    readable: bool,
     /// Whether epoll tells when the socket is writable.
     awaits_writable: bool,
     /// What was left undone by a bound of the last round; the socket's readiness is an edge.
@@ -277,8 +280,12 @@ impl Duty for Rounds {
         {
             tracing::error!(shard = self.index, %error, "epoll failed; the shard goes on by its deadlines");
         }
-        for event in self.events.iter().filter(|event| event.token() > WAKER) {
-            self.outbox.connections.note(event);
+        for event in &self.events {
+            match event.token() {
+                SOCKET => self.readable = true,
+                WAKER => {}
+                _ => self.outbox.connections.note(event),
+            }
         }
         let began = Instant::now();
         self.outbox.set_now(began);
@@ -324,7 +331,7 @@ impl Duty for Rounds {
             let _ = self.news.try_send(News::Ended(ended));
         }
         self.tell_news();
-        self.more = true;
+        (self.more, self.readable) = (true, true);
         in_hand != InHand::Shutdown
     }
 }
@@ -336,6 +343,8 @@ impl Rounds {
             return;
         }
         self.drops_due = now + DROPS_INTERVAL;
+        // Nothing lies there for longer than this, whatever epoll said.
+        self.readable = true;
         // A kernel that does not count (before 4.12) leaves it at 0.
         if let Ok(drops) = self.outbox.socket.receive_drops() {
             self.counters.ingress_dropped.set(drops.into());
@@ -403,8 +412,14 @@ impl Rounds {
             if self.obey(now) {
                 return (true, false);
             }
+            // Most rounds are trains alone: to ask the kernel for datagrams then would be one call of three.
+            if !self.readable {
+                more = false;
+                break;
+            }
             let (datagrams, drained) = self.receive(now);
             if drained {
+                self.readable = false;
                 more = false;
                 break;
             }

@@ -62,6 +62,8 @@ pub struct Ingest {
     playing: bool,
     /// When it was looked last whether there is something else to tell.
     described: Option<Instant>,
+    /// When it was looked last how its clocks run.
+    measured: Option<Instant>,
     /// Since when this session plays, if that is not logged.
     plays_untold: Option<Instant>,
     /// Whether this session's trouble was logged as a warning.
@@ -95,6 +97,7 @@ impl Ingest {
             now: None,
             playing: false,
             described: None,
+            measured: None,
             plays_untold: None,
             trouble_logged: false,
             jumps: 0,
@@ -222,19 +225,36 @@ impl Ingest {
         }
     }
 
-    /// Takes over what the packetizers found out: what was wrong with the source and could be helped, and how its
-    /// clocks run.
+    /// Takes over what the packetizers found out: what was wrong with the source and could be helped.
     fn count_findings(&mut self) {
         let counters = &self.layer.counters;
         let video = self.video.as_ref();
-        let mut audio = self.audio.as_ref().and_then(|track| SoundTrack::of(track, self.layer.id.number));
-        counters.ingress_jumps.add(audio.as_deref_mut().map_or(0, SoundTrack::new_jumps));
         let jumps = video.map_or(0, VideoPacketizer::jumps);
         counters.ingress_jumps.add(jumps - std::mem::replace(&mut self.jumps, jumps));
         let nals = video.map_or(0, VideoPacketizer::discarded_nals);
         counters.ingress_discarded_nals.add(nals - std::mem::replace(&mut self.discarded_nals, nals));
-        let timelines =
-            [video.map(VideoPacketizer::timeline), audio.as_deref().map(|track| track.packetizer.timeline())];
+        let is_due = |at: Instant| self.now.is_none_or(|now| now.saturating_duration_since(at) >= DESCRIBED);
+        if self.measured.is_none_or(is_due) {
+            self.measured = self.now;
+            self.measure();
+        }
+    }
+
+    /// The same of its sound.
+    fn count_sound_findings(&self) {
+        let jumps = self.own_sound().map_or(0, |mut track| track.new_jumps());
+        self.layer.counters.ingress_jumps.add(jumps);
+    }
+
+    /// How the source's clocks run.
+    fn measure(&self) {
+        self.count_sound_findings();
+        let counters = &self.layer.counters;
+        let audio = self.own_sound();
+        let timelines = [
+            self.video.as_ref().map(VideoPacketizer::timeline),
+            audio.as_deref().map(|track| track.packetizer.timeline()),
+        ];
         for (track, timeline) in [&counters.video, &counters.audio].into_iter().zip(timelines) {
             track.drift.set(timeline.and_then(Timeline::drift));
             track.jitter.set(timeline.and_then(Timeline::jitter));
@@ -402,6 +422,7 @@ impl Sink for Ingest {
         } else {
             let Some(track) = &self.audio else { return };
             let published = publish(&self.stream, &self.layer, track, frame);
+            self.count_sound_findings();
             self.count_findings();
             if let Err(error) = published {
                 return self.invalid(&error, received);

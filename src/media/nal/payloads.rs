@@ -2,6 +2,8 @@
 //!
 //! Owns the cutting and the joining. Never writes an RTP header, and never looks behind the head of a unit.
 
+use smallvec::SmallVec;
+
 use super::{NalCodec, Role};
 use crate::Packets;
 
@@ -11,14 +13,17 @@ pub(crate) fn payloads(codec: &dyn NalCodec, nals: &[&[u8]], max_payload: usize)
     Payloads::of(codec, nals, max_payload)
 }
 
+/// Small units of one aggregate whose list needs no memory of its own: what goes before a keyframe mostly.
+const FEW: usize = 6;
+
 /// Collects the RTP payloads of one access unit. `'a` are its NAL units.
 struct Payloads<'a> {
     codec: &'a dyn NalCodec,
     /// Bytes of a payload at the most; an aggregated unit's length has 16 bits.
     max_payload: usize,
     done: Packets,
-    /// Small units that wait for neighbours; together they fit one aggregate.
-    waiting: Vec<&'a [u8]>,
+    /// Small units that wait for neighbours, or for the slice that they go before; together they fit one aggregate.
+    waiting: SmallVec<[&'a [u8]; FEW]>,
     /// Bytes of the aggregate of all that wait, without its own header.
     waiting_bytes: usize,
 }
@@ -32,7 +37,7 @@ impl<'a> Payloads<'a> {
         // Two bytes for each unit of an aggregate, a header for each fragment and each aggregate: enough,
         // so that the buffer never grows and a train keeps little more than its bytes.
         let done = Packets::with_capacity(packets, bytes + (header + 2) * packets);
-        let mut payloads = Payloads { codec, max_payload, done, waiting: Vec::new(), waiting_bytes: 0 };
+        let mut payloads = Payloads { codec, max_payload, done, waiting: SmallVec::new(), waiting_bytes: 0 };
         nals.iter().filter(|nal| !nal.is_empty()).for_each(|nal| payloads.push(nal));
         payloads.flush();
         payloads.done
@@ -42,19 +47,32 @@ impl<'a> Payloads<'a> {
     fn push(&mut self, nal: &'a [u8]) {
         let max_aggregated = self.max_payload - self.codec.header_bytes();
         let aggregated_bytes = 2 + nal.len();
-        let may_aggregate = matches!(self.codec.role(nal), Role::Set(_) | Role::Info);
-        let aggregates = may_aggregate && aggregated_bytes <= max_aggregated;
-        if !aggregates || self.waiting_bytes + aggregated_bytes > max_aggregated {
-            self.flush();
+        let role = self.codec.role(nal);
+        let fits = self.waiting_bytes + aggregated_bytes <= max_aggregated;
+        if matches!(role, Role::Set(_) | Role::Info) && aggregated_bytes <= max_aggregated {
+            if !fits {
+                self.flush();
+            }
+            self.wait(nal);
+            return;
         }
-        if aggregates {
-            self.waiting.push(nal);
-            self.waiting_bytes += aggregated_bytes;
-        } else if nal.len() <= self.max_payload {
+        // A packet that is shorter than the one behind it is a message of its own. Keyframes, which are larger, begin with their sets.
+        if matches!(role, Role::Slice { key: false, .. }) && fits && !self.waiting.is_empty() {
+            self.wait(nal);
+            self.flush();
+            return;
+        }
+        self.flush();
+        if nal.len() <= self.max_payload {
             self.done.push(nal);
         } else {
             self.fragment(nal);
         }
+    }
+
+    fn wait(&mut self, nal: &'a [u8]) {
+        self.waiting.push(nal);
+        self.waiting_bytes += 2 + nal.len();
     }
 
     /// Sends what waits: alone as it is, several as an aggregate.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sluice_media::{AudioCodec, AudioFrame, MAX_PAYLOAD, Packets, Redundant};
 
-use super::{PacketizeError, Unit, trains};
+use super::{PacketizeError, Unit, cut};
 use crate::track::{Stamp, Timeline, TrackSeq, Train};
 
 /// Payload bytes of one audio frame at the most, before it is split: 8 seconds of G.711.
@@ -129,7 +129,9 @@ impl AudioPacketizer {
             let (codec, received) = (self.codec.into(), frame.received);
             let redundant = redundant.take();
             let unit = Unit { codec, stamp, received, keyframe: true, marker, redundant };
-            all.extend(trains(unit, Packets::from_iter([piece]), &mut self.next_sequence));
+            let mut packets = Packets::with_capacity(1, piece.len());
+            packets.push(piece);
+            cut(unit, packets, &mut self.next_sequence, &mut all);
         }
         Ok(all)
     }

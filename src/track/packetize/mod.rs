@@ -139,9 +139,8 @@ struct Unit {
     redundant: Option<Redundant>,
 }
 
-/// Cuts the packets of one unit into trains of about equal size, numbering them from `sequence` on.
-fn trains(mut unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<Arc<Train>> {
-    let mut trains = Vec::with_capacity(1);
+/// Cuts the packets of one unit into trains of about equal size behind those in `trains`, numbering them from `sequence` on.
+fn cut(mut unit: Unit, mut packets: Packets, sequence: &mut TrackSeq, trains: &mut Vec<Arc<Train>>) {
     let (mut start, all) = (0, packets.len());
     while start < all {
         let left = all - start;
@@ -167,5 +166,4 @@ fn trains(mut unit: Unit, mut packets: Packets, sequence: &mut TrackSeq) -> Vec<
         trains.push(Arc::new(train));
         start = end;
     }
-    trains
 }

@@ -151,6 +151,19 @@ fn sei_joins_the_parameter_sets_if_it_fits() {
 }
 
 #[test]
+fn sei_shares_the_packet_of_a_small_slice() {
+    let mut packetizer = packetizer();
+    let sei = nal(0x06, 40, 3);
+    // 1,200 less the aggregate's header and two lengths.
+    for (bytes, packets) in [(100, 1), (1_155, 1), (1_156, 2), (1_201, 3)] {
+        let (slice, next) = (nal(0x41, bytes, 1), nal(0x41, 100, 2));
+        let trains = packetizer.packetize(unit(0, [sei.clone(), slice.clone(), next.clone()])).unwrap();
+        assert_eq!(trains[0].packets.len(), packets + 1, "a slice of {bytes} bytes, and another");
+        assert_eq!(depacketize(&payloads(&trains)), [&sei[..], &slice, &next]);
+    }
+}
+
+#[test]
 fn each_group_of_small_units_has_its_own_aggregate() {
     let (large, small, slice) = (nal(0x06, 1_000, 3), nal(0x06, 100, 4), nal(0x65, 500, 1));
     let nals = [large.clone(), slice.clone(), small.clone(), large.clone(), slice.clone()];

@@ -9,7 +9,7 @@ use sluice_config::FRAME_MAX;
 use sluice_media::nal::{Bitstream, Unsendable, VideoFacts};
 use sluice_media::{AccessUnit, MAX_PAYLOAD, VideoCodec};
 
-use super::{PacketizeError, Unit, trains};
+use super::{PacketizeError, Unit, cut};
 use crate::track::{Timeline, TrackSeq, Train};
 
 /// Bytes of one access unit at the most.
@@ -113,7 +113,8 @@ impl VideoPacketizer {
     ///
     /// A keyframe begins with an aggregate of all parameter sets it may need, from this unit, earlier
     /// ones, or the SDP. Otherwise NAL units keep their order: those over [`MAX_PAYLOAD`] as fragments of
-    /// equal size but the last, neighbouring parameter sets and SEI in aggregates, all others as they are.
+    /// equal size but the last, neighbouring parameter sets and SEI in aggregates, with the slice behind them where it fits
+    /// and is no keyframe's, all others as they are.
     ///
     /// A gap is left in the sequence numbers before a unit that comes [after a gap](AccessUnit::after_gap), and for
     /// one that is refused.
@@ -145,7 +146,9 @@ impl VideoPacketizer {
         let stamp = self.timeline.stamp(timestamp, received);
         let common =
             Unit { codec, stamp, received, keyframe: picture.keyframe, marker: true, redundant: None };
-        Ok(trains(common, packets, &mut self.next_sequence))
+        let mut trains = Vec::with_capacity(1);
+        cut(common, packets, &mut self.next_sequence, &mut trains);
+        Ok(trains)
     }
 }
 
