@@ -19,6 +19,16 @@ impl Network {
         self.bits == if self.address.is_ipv4() { 32 } else { 128 }
     }
 
+    /// Whether every address of its family is one of it.
+    pub fn is_every_address(&self) -> bool {
+        self.bits == 0
+    }
+
+    /// Whether it is of IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
     /// Whether `address` is one of it. An IPv4 address in IPv6 form is taken for what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

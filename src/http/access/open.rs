@@ -17,6 +17,8 @@ pub enum Openness {
     Addresses,
     /// Whoever has a name and a password, or a token.
     Named,
+    /// Whoever comes from some addresses, and others with a name and a password, or a token.
+    AddressesAndNamed,
     /// Nobody: whoever is named may something else.
     Nobody,
 }
@@ -55,11 +57,14 @@ struct Of {
 /// Who may do `action` by a configuration.
 pub fn openness(access: &Access, action: Action) -> Openness {
     let rules = Rules::new(access, 0);
-    match (rules.is_open(action), rules.asks(action)) {
-        (true, _) => Openness::Everybody,
-        (false, false) if rules.names(action) => Openness::Addresses,
-        (false, false) => Openness::Nobody,
+    if rules.is_open(action) || rules.is_for_every_address(action) {
+        return Openness::Everybody;
+    }
+    match (rules.names(action), rules.asks(action)) {
+        (true, true) => Openness::AddressesAndNamed,
+        (true, false) => Openness::Addresses,
         (false, true) => Openness::Named,
+        (false, false) => Openness::Nobody,
     }
 }
 
@@ -85,6 +90,11 @@ impl Listeners {
             Openness::Named => "whoever wants to watch is asked for a name and a password".to_owned(),
             Openness::Addresses => {
                 "there is no password: whoever has an address that [access] names can watch".to_owned()
+            }
+            Openness::AddressesAndNamed => {
+                "whoever has an address that [access] names can watch without a password; \
+                                            whoever has another is asked for a name and a password"
+                    .to_owned()
             }
             Openness::Nobody => "nobody can watch: [access] names somebody, and none who may".to_owned(),
             Openness::Everybody => format!(
@@ -135,6 +145,11 @@ impl Of {
             Openness::Everybody => format!("{name}: {at}, for this machine alone"),
             Openness::Addresses => format!("{name}: {at}, for addresses that [access] names"),
             Openness::Named => format!("{name}: {at}, with a name and a password"),
+            Openness::AddressesAndNamed => {
+                format!(
+                    "{name}: {at}, for addresses that [access] names, for others with a name and a password"
+                )
+            }
             Openness::Nobody => {
                 format!("{name}: {at}, for nobody: [access] names somebody, and none who may")
             }
@@ -208,6 +223,14 @@ mod tests {
             "profiles: 127.0.0.1:3, for nobody",
         ] {
             assert!(named.contains(said), "{named}");
+        }
+        const ANN: &str = "access.users.ann = { password = \"canary-long-enough\", read = [\"*\"] }";
+        for (read, said) in [
+            ("\"0.0.0.0/0\", \"::/0\"", "there is no password: whoever reaches TCP 1 can watch"),
+            ("\"127.0.0.0/8\"", "has an address that [access] names can watch without a password"),
+        ] {
+            let both = texts(&format!("access.read = [{read}]\n{ANN}"));
+            assert!(both.contains(said), "{both}");
         }
     }
 }

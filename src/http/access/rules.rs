@@ -91,6 +91,15 @@ impl Rules {
             || hook.url.is_some() && hook.actions.contains(&action)
     }
 
+    /// Whether everybody may, wherever he comes from.
+    pub fn is_for_every_address(&self, action: Action) -> bool {
+        let every = |is_ipv4| {
+            let mut networks = self.config.read.iter();
+            networks.any(|network| network.is_every_address() && network.is_ipv4() == is_ipv4)
+        };
+        action == Action::Read && every(true) && every(false)
+    }
+
     /// Whether whoever comes from some address may, without a name.
     pub fn names(&self, action: Action) -> bool {
         let groups = || self.config.users.values().filter(|user| user.password.is_none());
