@@ -139,5 +139,9 @@ mod tests {
             deadlines.set(0, t0 + ms(1_000 + n));
         }
         assert_eq!(deadlines.heap_len(), 1);
+        for _ in 0..100 {
+            deadlines.set(1, t0);
+        }
+        assert_eq!(deadlines.heap_len(), 2, "nor does wanting the same again");
     }
 }

@@ -50,7 +50,11 @@ mod tests {
     #[test]
     fn a_file_system_has_room_and_what_is_not_there_has_none() {
         let found = room(Path::new("/")).unwrap();
-        assert!(found.total > 0 && found.free <= found.total);
+        let df = std::process::Command::new("df").args(["-B1", "--output=size,avail", "/"]).output().unwrap();
+        let told = String::from_utf8(df.stdout).unwrap();
+        let told: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(found.total, told[0]);
+        assert!(found.free.abs_diff(told[1]) <= told[1] / 2, "others write meanwhile: {found:?}, {told:?}");
         assert_eq!(room(Path::new("/no/such/path")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -156,3 +156,36 @@ impl Drops {
         self.0[reason as usize] += datagrams;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{batch::BatchLimits, outcome::GsoFault};
+
+    /// Whether a device that has refused all but one of the trains that it may is still tried after it refused that one
+    /// too, if `datagrams` to one peer were taken before.
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary point in time to count from")]
+    fn is_tried_after(datagrams: usize) -> bool {
+        let (mut sender, now) = (Sender::new(GsoMode::On), Instant::now());
+        let to = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        for port in 1_000..1_015 {
+            sender.gso.refused(to(port), GsoFault::Device, now);
+        }
+        assert!(sender.gso.allows(&to(1)), "one strike short");
+        let mut batch = Batch::new(BatchLimits::default());
+        for _ in 0..datagrams {
+            batch.push(to(2), None, &[0; 100]).unwrap();
+        }
+        let mut report = FlushReport::default();
+        sender.take_sent(&mut batch, 1, &mut report);
+        assert_eq!((report.messages, report.segments, report.bytes), (1, datagrams, datagrams * 100));
+        sender.gso.refused(to(3), GsoFault::Device, now);
+        sender.gso.allows(&to(1))
+    }
+
+    #[test]
+    fn a_device_is_cleared_by_trains_and_not_by_what_it_need_not_cut() {
+        assert!(!is_tried_after(1));
+        assert!(is_tried_after(2));
+    }
+}

@@ -251,3 +251,48 @@ fn grant(socket: &socket2::Socket, buffer: Buffer, asked: usize) -> io::Result<B
     };
     Ok(BufferGrant { asked, granted: doubled / 2, sysctl })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const V4: &str = "192.0.2.1:80";
+    const V6: &str = "[2001:db8::1]:80";
+
+    fn error(errno: i32) -> io::Error {
+        io::Error::from_raw_os_error(errno)
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_put_in_words() {
+        let created = |address: &str, errno| SocketError::from_create(address.parse().unwrap(), error(errno));
+        assert!(matches!(created(V6, libc::EAFNOSUPPORT), SocketError::NoIpv6 { .. }));
+        assert!(matches!(created(V4, libc::EAFNOSUPPORT), SocketError::Setup { .. }));
+        assert!(matches!(created(V6, libc::EMFILE), SocketError::Setup { .. }));
+        let bound = |errno| SocketError::from_bind(V4.parse().unwrap(), error(errno));
+        assert!(matches!(bound(libc::EADDRINUSE), SocketError::InUse { .. }));
+        assert!(matches!(bound(libc::EACCES), SocketError::Denied { .. }));
+        assert!(matches!(bound(libc::EADDRNOTAVAIL), SocketError::NotLocal { .. }));
+        assert!(matches!(bound(libc::EINVAL), SocketError::Setup { step: "bind it", .. }));
+    }
+
+    #[test]
+    fn a_buffer_is_the_systems_unless_asked_for_and_never_so_large_that_the_kernel_takes_it_for_nothing() {
+        let granted = |bytes| {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let socket =
+                Socket::bind(SocketOptions { address, receive_buffer: bytes, send_buffer: bytes }).unwrap();
+            [socket.receive_buffer().granted, socket.send_buffer().granted]
+        };
+        let default = |name| -> usize {
+            std::fs::read_to_string(format!("/proc/sys/net/core/{name}")).unwrap().trim().parse().unwrap()
+        };
+        let (unasked, least, most) = (granted(0), granted(1), granted(usize::MAX));
+        assert_eq!(unasked, [default("rmem_default") / 2, default("wmem_default") / 2]);
+        for buffer in 0..2 {
+            assert!(least[buffer] < unasked[buffer] && unasked[buffer] <= most[buffer], "{least:?} {most:?}");
+        }
+    }
+}

@@ -52,6 +52,16 @@ fn only_the_newest_message_is_joined_so_order_is_kept() {
 }
 
 #[test]
+fn room_is_for_messages_and_for_bytes() {
+    let mut batch = batch();
+    assert!(batch.is_empty() && batch.has_room(4, 100_000));
+    assert!(!batch.has_room(5, 1) && !batch.has_room(1, 100_001));
+    push_all(&mut batch, &[(A, 1_000), (B, 1_000)]);
+    assert!(!batch.is_empty() && batch.has_room(2, 98_000));
+    assert!(!batch.has_room(3, 1) && !batch.has_room(1, 98_001));
+}
+
+#[test]
 fn another_source_starts_a_message() {
     let mut batch = batch();
     for source in ["198.51.100.1", "198.51.100.2"] {

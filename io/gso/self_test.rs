@@ -195,6 +195,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_release_that_is_judged_is_the_one_that_runs() {
+        let told = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        assert_eq!(kernel_release(), told.trim());
+    }
+
+    #[test]
     fn loopback_of_this_machine_is_tested_for_real() {
         match self_test().unwrap() {
             GsoVerdict::Trusted => assert!(!is_bad_kernel(&kernel_release())),

@@ -61,6 +61,7 @@ fn a_device_that_refuses_everyone_is_left_alone_and_tried_again() {
     }
     assert!(memory.allows(&destination(0)), "one strike short");
     memory.refused(destination(99), GsoFault::Device, now);
+    memory.expire(now + REPROBE_AFTER - Duration::from_millis(1));
     assert!(!memory.allows(&destination(0)), "nobody is tried");
     memory.expire(now + REPROBE_AFTER);
     assert!(memory.allows(&destination(0)));
