@@ -148,6 +148,7 @@ mod tests {
             assert_eq!(28 + words(28) * 4, length, "the description's length");
             assert_eq!(out[length - 1], 0, "the list of items ends with a zero");
         }
+        assert_eq!(sender_report(report, CNAME, &mut out), 28 + 20, "no word more than the name needs");
         let asked = keyframe_request(7.into(), 9.into());
         let Some(Rtcp::Pli(pli)) = read::packets(&asked).filter_map(read::read).last() else {
             panic!("it is no picture loss indication")

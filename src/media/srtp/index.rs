@@ -58,4 +58,13 @@ mod tests {
         assert_eq!(PacketIndex(3).before(4), None);
         assert_eq!((next.wire(), next.rollover()), (5, 2));
     }
+
+    #[test]
+    fn it_counts_on_where_the_number_on_the_wire_begins_again() {
+        let before = PacketIndex(0xffff);
+        let mut index = before + 2;
+        assert_eq!((index, index.wire()), (PacketIndex(0x1_0001), 1));
+        index += 3;
+        assert_eq!((index.since(before), before.since(index)), (Some(5), None));
+    }
 }
