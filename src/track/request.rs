@@ -18,3 +18,19 @@ impl KeyframeRequest {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_taken_once_however_often_it_was_made() {
+        let request = KeyframeRequest::default();
+        let of_a_shard = request.clone();
+        assert!(!request.take());
+        of_a_shard.ask();
+        of_a_shard.ask();
+        assert!(request.take());
+        assert!(!request.take());
+    }
+}

@@ -670,3 +670,6 @@ impl Receiver {
         }
     }
 }
+
+#[path = "sound_tests.rs"]
+mod sound_tests;

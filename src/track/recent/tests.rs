@@ -333,3 +333,16 @@ fn the_newest_whole_keyframe_is_found_whatever_came_behind_it() {
     recent.push(part(14, false, false, true, 200));
     assert_eq!(sequences(recent.newest_keyframe().iter()), [10, 11]);
 }
+
+#[test]
+fn what_is_forgotten_is_gone_and_numbers_go_on() {
+    let (t, mut recent) = (epoch(), Recent::new(LIMITS));
+    assert!(recent.push(train(t, 0, 2, true, 0)) && recent.push(train(t, 2, 2, false, 40)));
+    assert!(!recent.is_empty() && recent.held() > 0);
+    recent.forget();
+    assert!(recent.is_empty() && recent.train_containing(TrackSeq(1)).is_none());
+    assert_eq!((recent.bytes(), recent.held(), recent.since_keyframe()), (0, 0, None));
+    assert!(!recent.push(train(t, 2, 2, false, 40)), "older than what was here");
+    assert!(recent.push(train(t, 4, 2, true, 80)));
+    assert_eq!(recent.since_keyframe(), Some(TrackSeq(4)));
+}

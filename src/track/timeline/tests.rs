@@ -258,6 +258,7 @@ fn reports_tell_a_unit_its_time_until_timestamps_jump() {
     assert_eq!(timeline.moment(t), Some(Moment { captured: t, time: time(0) }));
     assert_eq!(timeline.moment(t + ms(11_000)), None, "nothing came for long");
     assert_eq!(timeline.stamp(90_000, t + ms(1_000)).time, None);
+    assert_eq!(timeline.moment(t + ms(1_000)), Some(Moment { captured: t, time: time(0) }), "a second ago");
     assert_eq!(timeline.report(90_000, time(1), t + ms(1_002)), Reported::Agrees);
     assert_eq!(timeline.stamp(180_000, t + ms(2_000)).time, Some(time(2)));
     assert_eq!(timeline.stamp(90_000 * 60, t + ms(3_000)).time, None, "a jump");
@@ -288,4 +289,25 @@ fn a_shift_moves_capture_times_and_nothing_else() {
             assert_eq!(a.captured - b.captured, ms(120));
         }
     }
+}
+
+#[test]
+fn an_operator_is_told_how_the_clock_of_the_source_runs() {
+    let near = |told: Option<f64>, wanted: f64, off: f64| {
+        assert!(told.is_some_and(|told| (told - wanted).abs() < off), "{told:?}, not {wanted}");
+    };
+    let (mut timeline, t, _) = started(0);
+    assert_eq!((timeline.drift(), timeline.jitter()), (None, None));
+    // RFC 3550 §6.4.1: of each difference a sixteenth is believed.
+    timeline.stamp(3_600, t + ms(44));
+    timeline.stamp(7_200, t + ms(86));
+    near(timeline.jitter(), 0.002 / 16.0, 1e-9);
+    timeline.stamp(10_800, t + ms(120));
+    near(timeline.jitter(), 0.002 / 16.0 + (0.006 - 0.002 / 16.0) / 16.0, 1e-9);
+    // Too fast by 100 parts in a million, and every other picture 4 ms late.
+    for frame in 4..3_000 {
+        timeline.stamp(frame as i64 * 3_600 * 10_001 / 10_000, t + ms(40 * frame + 4 * (frame % 2)));
+    }
+    near(timeline.drift(), 1e-4, 1e-5);
+    near(timeline.jitter(), 0.004, 1e-4);
 }
