@@ -125,3 +125,27 @@ fn so_many_in_a_second_and_no_more() {
     assert!(!budget.take_numbers(now, NUMBERS_PER_SECOND), "what is refused costs nothing");
     assert!(budget.take_numbers(now + SECOND / 2, NUMBERS_PER_SECOND / 2));
 }
+
+#[test]
+fn another_layer_is_begun_in_the_past_once_in_a_while_and_its_keyframes_are_others() {
+    let now = start();
+    let mut budget = Budget::new(now);
+    assert!(budget.may_begin_in_the_past(now));
+    assert_eq!(budget.replay(now, replay(1), RATE), KeyframeAnswer::Replayed);
+    budget.begun_in_the_past(now);
+    assert!(!budget.may_begin_in_the_past(now + PAST_INTERVAL - Duration::from_millis(1)));
+    assert!(budget.may_begin_in_the_past(now + PAST_INTERVAL));
+    // Of that number is another keyframe there.
+    assert_eq!(budget.replay(now + SECOND * 2, replay(1), RATE), KeyframeAnswer::Replayed);
+}
+
+#[test]
+fn what_is_left_may_be_spent_to_the_last_byte() {
+    let now = start();
+    let mut budget = Budget::new(now);
+    let all = budget.left(now, RATE);
+    let of = |bytes| Replay { keyframe: TrackSeq(1), bytes };
+    assert_eq!(budget.replay(now, of(all + 1), RATE), KeyframeAnswer::Awaited);
+    assert_eq!(budget.replay(now, of(all), RATE), KeyframeAnswer::Replayed);
+    assert_eq!(budget.left(now, RATE), 0);
+}

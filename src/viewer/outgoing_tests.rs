@@ -17,9 +17,9 @@ use crate::track::{RecentLimits, SourceTime, TrackSeq, Train};
 
 const TARGET: &str = "192.0.2.9:4000";
 
-/// Headers of what was sent: SSRC, 16-bit number, timestamp, length; and the header extensions of each.
+/// Headers of what was sent: SSRC, 16-bit number, timestamp, length; the header extensions of each; and reports.
 #[derive(Default)]
-struct Wire(Vec<(u32, u16, u32, usize)>, Vec<Vec<u8>>);
+struct Wire(Vec<(u32, u16, u32, usize)>, Vec<Vec<u8>>, Vec<Vec<u8>>);
 
 impl Control for Wire {
     fn transmit(&mut self, _: Path, _: &[u8]) {
@@ -28,9 +28,13 @@ impl Control for Wire {
 }
 
 impl Egress for Wire {
-    fn seal(&mut self, _: Lane, _: Path, max: usize, seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>) {
+    fn seal(&mut self, lane: Lane, _: Path, max: usize, seal: &mut dyn FnMut(&mut [u8]) -> Option<Sealed>) {
         let mut datagram = vec![0; max];
         let Some(sealed) = seal(&mut datagram) else { return };
+        assert_eq!(sealed.len(), max, "no more room was asked for than it takes");
+        if lane == Lane::Control {
+            return self.2.push(datagram);
+        }
         let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().expect("4 bytes"));
         let number = u16::from_be_bytes([datagram[2], datagram[3]]);
         self.0.push((word(8), number, word(4), sealed.len()));
@@ -459,3 +463,6 @@ fn a_viewer_is_reasonably_sized() {
     // The engine is boxed: this is what a fan-out walks over.
     assert!(size_of::<Viewer>() <= 512, "{}", size_of::<Viewer>());
 }
+
+#[path = "outgoing_datagram_tests.rs"]
+mod datagrams;
