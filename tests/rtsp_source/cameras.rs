@@ -339,6 +339,7 @@ async fn a_camera_that_nobody_watches_is_read_in_portions() {
 /// Somebody watches: sound lies in the kernel until the picture that is due brings it along, which costs the fewer wake-ups, though
 /// this camera writes its pictures of seven packets in several pieces, and their delimiters before it has the pictures.
 #[tokio::test]
+#[ignore = "the camera has a rhythm only on a machine that is not too busy for its encoder"]
 async fn sound_of_a_watched_camera_comes_with_its_pictures() {
     let size = ["--size", "640x360", "--fps", "30", "--gop", "30", "--kbps", "3000", "--pattern", "snow"];
     let camera = Camera::start(&[&size[..], &["--audio", "opus"]].concat());
