@@ -198,6 +198,9 @@ fn receiver_reports_become_loss_jitter_and_round_trips() {
         let stranger = ReportBlock { ssrc: 9, lost: 1_000, jitter: 1 << 20, ..ReportBlock::default() };
         let mut compound = Vec::new();
         rtcp::receiver_report(&mut compound, SELF, &[blocks[0], stranger, blocks[1]]);
+        if round == 1 {
+            as_sender_report(&mut compound);
+        }
         world.report(0, &compound);
         world.run(Duration::from_secs(1));
     }
@@ -214,6 +217,14 @@ fn receiver_reports_become_loss_jitter_and_round_trips() {
     }
     assert_eq!(feedback.packets.receiver_report.get(), 3);
     assert_eq!(feedback.misdirected.get(), 0);
+}
+
+/// Whoever sends something himself reports with that (RFC 3550 §6.4.1).
+fn as_sender_report(report: &mut Vec<u8>) {
+    report.splice(8..8, [0; 20]);
+    report[1] = 200;
+    let words = report.len() / 4 - 1;
+    report[2..4].copy_from_slice(&(words as u16).to_be_bytes());
 }
 
 #[test]

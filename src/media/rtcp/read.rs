@@ -5,9 +5,19 @@
 
 use str0m::rtp::rtcp::Rtcp;
 
+const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
+
+/// Bytes of a report before its blocks: header and SSRC. A sender report tells of what is sent between them and these
+/// (RFC 3550 §6.4.1), in so many bytes more.
+const REPORT_HEAD: usize = 8;
+const SENDER_INFO: usize = 20;
+
+/// Bytes of a report block, and how many blocks a report has at the most: its count has five bits.
+const BLOCK: usize = 24;
+const BLOCKS_MAX: usize = 31;
 
 /// NACK among the transport's feedback (RFC 4585 §6.2.1).
 const NACK: u8 = 1;
@@ -30,10 +40,12 @@ pub fn packets(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The packet, if it is of a kind that something acts on and can be read.
+/// The packet, if it is of a kind that something acts on and can be read. A sender report with report blocks is one of
+/// what is received too (RFC 3550 §6.4), and given as such: who sends something himself puts them there.
 pub fn read(packet: &[u8]) -> Option<Rtcp> {
     let &[first, kind, ..] = packet else { return None };
     let wanted = match kind {
+        SENDER_REPORT => return as_receiver_report(packet),
         RECEIVER_REPORT => true,
         TRANSPORT_FEEDBACK => first & 0x1f == NACK,
         PAYLOAD_FEEDBACK => matches!(first & 0x1f, PLI | FIR | APPLICATION),
@@ -41,6 +53,20 @@ pub fn read(packet: &[u8]) -> Option<Rtcp> {
     };
     // The library is given what its own walk would give it.
     if wanted { Rtcp::try_from(packet).ok() } else { None }
+}
+
+/// What a sender report says of what is received, if it does. The library would read the clock of its sender as well, for
+/// nobody.
+fn as_receiver_report(packet: &[u8]) -> Option<Rtcp> {
+    let count = usize::from(packet[0] & 0x1f);
+    let blocks = packet.get(REPORT_HEAD + SENDER_INFO..)?.get(..count * BLOCK).filter(|_| count > 0)?;
+    let mut report = [0; REPORT_HEAD + BLOCKS_MAX * BLOCK];
+    let end = REPORT_HEAD + blocks.len();
+    report[..REPORT_HEAD].copy_from_slice(&packet[..REPORT_HEAD]);
+    report[1] = RECEIVER_REPORT;
+    report[2..4].copy_from_slice(&((end / 4 - 1) as u16).to_be_bytes());
+    report[REPORT_HEAD..end].copy_from_slice(blocks);
+    Rtcp::try_from(&report[..end]).ok()
 }
 
 #[cfg(test)]
@@ -85,6 +111,25 @@ mod tests {
         ));
         let Some(Rtcp::Nack(nack)) = &kinds[2] else { panic!("a NACK") };
         assert_eq!((*nack.ssrc, nack.reports.len()), (2, 1));
+    }
+
+    #[test]
+    fn blocks_of_a_sender_report_are_those_of_a_receiver_report() {
+        let blocks: Vec<u32> = (0..12).collect();
+        let told = |packet: &[u8]| match read(packet) {
+            Some(Rtcp::ReceiverReport(report)) => {
+                Some(report.reports.iter().map(|block| (*block.ssrc, block.max_seq)).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        let sender = [&[7, 0xffff_ffff, 1, 2, 3, 4], &blocks[..]].concat();
+        assert_eq!(told(&packet(2, 200, &sender)), Some(vec![(0, 2), (6, 8)]));
+        assert_eq!(told(&packet(2, 201, &[&[7], &blocks[..]].concat())), Some(vec![(0, 2), (6, 8)]));
+        // An extension of a profile may follow.
+        assert_eq!(told(&packet(1, 200, &sender)), Some(vec![(0, 2)]));
+        assert_eq!(told(&packet(3, 200, &sender)), None, "fewer blocks than it counts");
+        assert_eq!(told(&packet(0, 200, &sender[..6])), None, "nothing of what is received");
+        assert_eq!(told(&packet(31, 200, &[])), None);
     }
 
     #[test]
