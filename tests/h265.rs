@@ -195,7 +195,7 @@ fn other_people_s_decoder_sees_the_very_pictures_that_were_encoded() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(largest <= 1_200, "{largest}");
+    assert!(largest <= sluice_media::MAX_PAYLOAD, "{largest}");
     let received = said(receiver.wait_with_output().expect("its output"));
     assert_eq!(digests(&received), expected);
 }

@@ -3,8 +3,8 @@
 use super::facts::{Buffer, Card, Cores, Drops, Facts, Gso, Interface, Offload, UdpMemory, Verdict};
 use super::finding::{Finding, on_host};
 
-/// Bytes of the largest packet on the wire: 1,200 of payload, RTP with extensions, SRTP's tag, UDP and IPv6.
-const PACKET: u32 = 1_290;
+/// Bytes of the largest packet on the wire, with the headers of UDP and IPv6.
+const PACKET: u32 = sluice_media::LEAST_MTU as u32;
 
 /// Of a queue's length in datagrams, what a rush of viewers' reports takes. The kernel's default is a thousand.
 const BACKLOG: u64 = 10_000;

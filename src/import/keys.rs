@@ -47,7 +47,7 @@ pub(super) const GLOBAL: &[(&str, Fate)] = &[
     ("writeTimeout", Needless("a viewer that is slow is sent less, and nobody waits for it")),
     ("readBufferCount", Needless("queues have bounds of their own")),
     ("writeQueueSize", Needless("queues have bounds of their own")),
-    ("udpMaxPayloadSize", Needless("packets have at most 1,200 bytes of payload")),
+    ("udpMaxPayloadSize", Needless("packets have at most 1,174 bytes of payload, and fit any path of IPv6")),
     ("udpReadBufferSize", Taken),
     ("runOnConnect", missing(HOOK)),
     ("runOnConnectRestart", Detail),

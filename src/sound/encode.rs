@@ -15,7 +15,7 @@ const FULL: u32 = 48_000;
 const COMPLEXITY: u8 = 5;
 
 /// Bytes of a packet at the most: of 20 ms at the rates above there are 320.
-const MAX_BYTES: usize = 1_200;
+const MAX_BYTES: usize = sluice_media::MAX_PAYLOAD;
 
 /// Encodes one track.
 pub(crate) struct Encoder {

@@ -153,6 +153,6 @@ proptest! {
             }
             let _ = transcoder.push(&unit, timestamp, &mut packets);
         }
-        prop_assert!(packets.iter().all(|packet| !packet.payload.is_empty() && packet.payload.len() <= 1_200));
+        prop_assert!(packets.iter().all(|packet| !packet.payload.is_empty() && packet.payload.len() <= sluice_media::MAX_PAYLOAD));
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sluice_media::rtcp::{CNAME, Epoch, PACKET_MAX, Report, goodbye, sender_report};
 use sluice_media::srtp::{Header, PacketIndex, RTCP_TAG_MAX, RTP_HEADER, Sealer, TAG_MAX};
-use sluice_media::{MAX_PAYLOAD, RED_HEADER};
+use sluice_media::{EXTENSION_MAX, MAX_PAYLOAD, ORIGINAL_NUMBER, RED_HEADER};
 use str0m::media::Pt;
 use str0m::rtp::rtcp::ReceptionReport;
 
@@ -31,10 +31,6 @@ const RESENT_MAX: usize = 128;
 
 /// A camera's clock that is this far from ours is not set, and nobody is told its time: a time zone is less.
 const CAPTURE_OFF_MOST: i64 = 86_400 << 32;
-
-/// Bytes of header extensions at the most: block header, `abs-send-time`, a MID of 16 bytes or in its place
-/// `abs-capture-time`, padding.
-const EXTENSION_MAX: usize = 28;
 
 /// Bytes around a payload at the most: header, extensions and tag.
 pub(crate) const AROUND_PAYLOAD_MAX: usize = RTP_HEADER + EXTENSION_MAX + TAG_MAX;
@@ -299,7 +295,7 @@ impl Outgoing {
         };
         self.next_repair += 1;
         self.repairs = self.repairs.wrapping_add(1);
-        let original = repair.sequence.wire().to_be_bytes();
+        let original: [u8; ORIGINAL_NUMBER] = repair.sequence.wire().to_be_bytes();
         let payload = &repair.train.packets[repair.index];
         let max = RTP_HEADER + extension.len() + original.len() + payload.len() + TAG_MAX;
         let mut seal = |out: &mut [u8]| sealer.rtp(header, &original, payload, out);

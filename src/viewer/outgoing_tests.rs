@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sluice_media::srtp::{Keying, Library, Sealed, SendKeys};
-use sluice_media::{Redundant, VideoCodec};
+use sluice_media::{DATAGRAM_MAX, Redundant, VideoCodec};
 use str0m::crypto::dtls::SrtpProfile;
 use zeroize::Zeroizing;
 
@@ -452,6 +452,27 @@ fn mid_goes_until_a_receiver_report_comes() {
     world.told(0, 0);
     world.live(1, false);
     assert_eq!(with_mid - world.wire.0[1].3, 4, "one word of header less");
+}
+
+#[test]
+fn no_datagram_is_longer_than_every_path_takes_and_none_wastes_a_byte() {
+    let mut world = World::new();
+    (world.payload, world.ahead) = (MAX_PAYLOAD, Some(0.0));
+    world.track.media.mid = "x".repeat(16);
+    // First with the MID, then with capture times, then without either; each is sent again.
+    world.live(40, true);
+    let first = world.of(MEDIA)[0].0;
+    assert!(world.nack(first, 0).sent == 1);
+    world.told(0, 0);
+    for _ in 0..50 {
+        world.now += Duration::from_millis(40);
+        world.live(1, false);
+    }
+    let last = world.of(MEDIA).last().expect("sent").0;
+    assert!(world.nack(last, 0).sent == 1);
+    assert!(capture_times(&world.wire.1).iter().any(Option::is_some));
+    let longest = world.wire.0.iter().map(|sent| sent.3).max();
+    assert_eq!(longest, Some(DATAGRAM_MAX));
 }
 
 /// What each viewer costs beside its engine: it must not grow unnoticed, and never with the history.

@@ -31,7 +31,8 @@ fn pictures_are_refused_or_packetized_within_every_bound() {
                         mutate::bytes(random, set)
                     }
                     _ => {
-                        let size = [3, 1_199, 1_200, 1_201, 5_000, 90_000][random.random_range(0..6)];
+                        let size = [3, MAX_PAYLOAD - 1, MAX_PAYLOAD, MAX_PAYLOAD + 1, 5_000, 90_000]
+                            [random.random_range(0..6)];
                         mutate::noise(random, size)
                     }
                 };

@@ -1,7 +1,7 @@
 //! The books on everything that a server ever sent: to whom, and under which index of which key.
 //!
-//! Owns two invariants that hold in every simulation, whatever it is about: nothing goes to an address that never
-//! authenticated itself, and no key seals two packets under one index.
+//! Owns invariants that hold in every simulation, whatever it is about: nothing goes to an address that never
+//! authenticated itself, no key seals two packets under one index, and no datagram is longer than every path takes.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use sluice_load::packet::{self, Datagram, Header};
 use sluice_load::srtp::Srtp;
-use sluice_media::{Class, class};
+use sluice_media::{Class, DATAGRAM_MAX, class};
 
 /// What the server sent, and to whom it may send.
 #[derive(Debug, Default)]
@@ -79,8 +79,9 @@ impl Books {
         }
     }
 
-    /// The server sent a datagram to `destination`, an address of `viewer`. Two invariants: nothing goes to an
-    /// address that never authenticated itself; no (key, SSRC, index) of SRTP or SRTCP is used twice.
+    /// The server sent a datagram to `destination`, an address of `viewer`. Three invariants: nothing goes to an
+    /// address that never authenticated itself; no (key, SSRC, index) of SRTP or SRTCP is used twice; nothing is longer
+    /// than a path of IPv6 takes.
     pub fn sent(&mut self, now: Instant, viewer: Option<usize>, destination: SocketAddr, datagram: &[u8]) {
         assert!(
             self.authenticated.contains(&destination),
@@ -88,6 +89,8 @@ impl Books {
             class(datagram),
             datagram.len()
         );
+        let length = datagram.len();
+        assert!(length <= DATAGRAM_MAX, "{:?} of {length} bytes", class(datagram));
         *self.sent_to.entry(destination).or_default() += 1;
         let Some(viewer) = viewer else { return };
         match class(datagram) {

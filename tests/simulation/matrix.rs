@@ -15,8 +15,8 @@ const VIEWERS: usize = 4;
 /// What is looked at: behind the first seconds.
 const SECONDS: u64 = 20;
 
-/// UDP payload under an MTU of 1,280 bytes behind headers of IPv4 and UDP.
-const LEAST_MTU: usize = 1_280 - 20 - 8;
+/// UDP payload under an MTU of 1,280 bytes behind headers of IPv4 or IPv6, and UDP.
+const LEAST_MTU: [usize; 2] = [1_280 - 20 - 8, 1_280 - 40 - 8];
 
 /// A line, and what is seen on it at the least.
 struct Row {
@@ -45,7 +45,8 @@ fn what_is_seen_on_a_line_with_one_fault() {
         row("round trip of 200 ms, 2 % lost", Link { delay: ms(100), loss: 0.02, ..good }, 94.0, 2_500),
         row("5 % overtaken by 30 ms", Link { reorder: 0.05, ..good }, 100.0, 150),
         row("2 % twice", Link { duplicate: 0.02, ..good }, 100.0, 100),
-        row("MTU of 1,280", Link { largest: LEAST_MTU, ..good }, 100.0, 100),
+        row("MTU of 1,280 by IPv4", Link { largest: LEAST_MTU[0], ..good }, 100.0, 100),
+        row("MTU of 1,280 by IPv6", Link { largest: LEAST_MTU[1], ..good }, 100.0, 100),
     ];
     for (seed, row) in (100..).zip(rows) {
         let Row { line, link, shown, longest } = row;

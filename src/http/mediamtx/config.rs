@@ -14,7 +14,7 @@ use sluice_config::{
     Access, Action, Config, Fingerprint, IceAddress, KeySource, LogFormat, OnDemand, Origin, Tls, Transport,
     format_duration,
 };
-use sluice_media::MAX_PAYLOAD;
+use sluice_media::DATAGRAM_MAX;
 
 use crate::http::access::rules::Rules;
 use crate::stream::Stream;
@@ -43,7 +43,7 @@ pub(super) fn global(config: &Config) -> Value {
         "logLevel": log.level,
         "logStructured": log.format == LogFormat::Json,
         "readTimeout": format_duration(rtsp.data_timeout),
-        "udpMaxPayloadSize": MAX_PAYLOAD,
+        "udpMaxPayloadSize": DATAGRAM_MAX,
         "udpReadBufferSize": udp.receive_buffer.as_usize(),
         "apiAddress": listen(admin.listen),
         "apiEncryption": admin.tls.files().is_some(),

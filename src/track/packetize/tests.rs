@@ -140,9 +140,12 @@ fn parameter_sets_go_before_each_idr_once() {
 fn sei_joins_the_parameter_sets_if_it_fits() {
     let mut packetizer = packetizer();
     let idr = nal(0x65, 500, 1);
-    for (sei_bytes, packets) in
-        [(50, 2), (1_200 - 1 - 2 - 21 - 2 - 4 - 2, 2), (1_200 - 1 - 2 - 21 - 2 - 4 - 1, 3), (1_200, 3)]
-    {
+    for (sei_bytes, packets) in [
+        (50, 2),
+        (MAX_PAYLOAD - 1 - 2 - 21 - 2 - 4 - 2, 2),
+        (MAX_PAYLOAD - 1 - 2 - 21 - 2 - 4 - 1, 3),
+        (MAX_PAYLOAD, 3),
+    ] {
         let sei = nal(0x06, sei_bytes, 3);
         let trains = packetizer.packetize(unit(0, [sei.clone(), idr.clone()])).unwrap();
         assert_eq!(trains[0].packets.len(), packets, "SEI of {sei_bytes} bytes");
@@ -176,13 +179,14 @@ fn each_group_of_small_units_has_its_own_aggregate() {
 #[test]
 fn fragments_are_of_equal_size_at_the_edges() {
     let mut packetizer = packetizer();
-    // Payload lengths of one slice. 2,397 = 1 + 2 * 1,198 is the most that two fragments carry.
-    let cases: [(usize, &[usize]); 5] = [
-        (1_200, &[1_200]),
-        (1_201, &[602, 602]),
-        (2_397, &[1_200, 1_200]),
-        (2_398, &[801, 801, 801]),
-        (2_399, &[802, 802, 800]),
+    // Payload lengths of one slice. 2,345 = 1 + 2 * 1,172 is the most that two fragments carry.
+    let cases: [(usize, &[usize]); 6] = [
+        (MAX_PAYLOAD, &[MAX_PAYLOAD]),
+        (MAX_PAYLOAD + 1, &[589, 589]),
+        (2_345, &[MAX_PAYLOAD, MAX_PAYLOAD]),
+        (2_346, &[784, 784, 783]),
+        (2_347, &[784, 784, 784]),
+        (2_348, &[785, 785, 783]),
     ];
     for (bytes, sizes) in cases {
         let trains = packetizer.packetize(unit(0, [nal(0x41, bytes, 4)])).unwrap();
@@ -227,8 +231,8 @@ fn the_largest_unit_is_cut_into_trains() {
     let trains = packetizer().packetize(unit(0, [nal(0x65, MAX_ACCESS_UNIT, 1)])).unwrap();
     check_trains(&trains, 0);
     let packets = payloads(&trains).len();
-    // 3,502 fragments and the parameter sets, 50 full packets to a train.
-    assert_eq!((packets, trains.len()), (3_503, 219));
+    // 3,579 fragments and the parameter sets, 50 full packets to a train.
+    assert_eq!((packets, trains.len()), (3_580, 224));
 }
 
 #[test]
@@ -288,16 +292,16 @@ fn audio_goes_on_as_it_came() {
         // CELT, one frame of 20 ms.
         packetizer.packetize(AudioFrame { payload: vec![0xf8; bytes].into(), timestamp, received: t })
     };
-    let (first, second) = (packetize(100, 0).unwrap(), packetize(1_200, 960).unwrap());
+    let (first, second) = (packetize(100, 0).unwrap(), packetize(MAX_PAYLOAD, 960).unwrap());
     assert_eq!((first[0].sequence.0, first[0].timestamp as u32, first[0].marker(0)), (0, 5, true));
     assert_eq!((second[0].sequence.0, second[0].timestamp as u32, second[0].marker(0)), (1, 965, false));
     assert!(second[0].keyframe && second[0].starts_frame && second[0].ends_frame);
-    assert_eq!(payloads(&second), [[0xf8_u8; 1_200]]);
+    assert_eq!(payloads(&second), [[0xf8_u8; MAX_PAYLOAD]]);
 
     assert_eq!(packetize(0, 0).unwrap_err(), PacketizeError::EmptyPayload { timestamp: 0 });
-    let error = packetize(1_201, 0).unwrap_err();
+    let error = packetize(MAX_PAYLOAD + 1, 0).unwrap_err();
     assert!(
-        error.to_string().starts_with("opus packet at source timestamp 0 has 1201 bytes, the limit is 1200")
+        error.to_string().starts_with("opus packet at source timestamp 0 has 1175 bytes, the limit is 1174")
     );
 
     packetizer.restart();
