@@ -46,6 +46,8 @@ cells! {
         /// Bytes a second on the wire that a viewer here takes of what he watches, on average and once he plays: the past
         /// that who joins is sent is no part of it.
         live_each,
+        /// Viewers that are sent no more than their line carries, because it is narrower than their stream.
+        limited,
         /// Viewers that connected.
         connected,
         /// Trains that came in.

@@ -121,6 +121,8 @@ pub struct Shard {
     live_waits: bool,
     /// When to look next at what viewers take.
     live_due: Option<Instant>,
+    /// Those of them whose line is too narrow.
+    limited: u64,
 }
 
 struct Seat {
@@ -134,6 +136,8 @@ struct Seat {
     connected: bool,
     /// Whether its sound goes twice.
     redundant: bool,
+    /// Whether its line is known to be too narrow.
+    limited: bool,
 }
 
 impl Shard {
@@ -159,6 +163,7 @@ impl Shard {
             redundant: 0,
             live_waits: false,
             live_due: None,
+            limited: 0,
         }
     }
 
@@ -450,8 +455,9 @@ impl Shard {
         self.counters.without_media.set(0);
         self.counters.live_each.set(0);
         self.live_waits = false;
-        (self.connected, self.redundant) = (0, 0);
+        (self.connected, self.redundant, self.limited) = (0, 0, 0);
         self.counters.redundant_now.set(0);
+        self.counters.limited.set(0);
         self.counters.viewers.set(0);
         self.counters.connected_now.set(0);
     }
@@ -498,6 +504,7 @@ impl Shard {
             number,
             connected: false,
             redundant: false,
+            limited: false,
         });
         self.by_session.insert(session, slot);
         self.demux.insert_ufrag(ufrag, slot);
@@ -627,6 +634,11 @@ impl Shard {
             self.counters.connected_now.set(self.connected);
             self.counters.connected.add(1);
         }
+        let limited = seat.viewer.is_limited();
+        if limited != std::mem::replace(&mut seat.limited, limited) {
+            self.limited = if limited { self.limited + 1 } else { self.limited - 1 };
+            self.counters.limited.set(self.limited);
+        }
         let layer = &self.layers.slots[seat.layer];
         // Who goes without media is not helped by one.
         let starts_late = outcome.connected.is_some() && layer.recent.since_keyframe().is_none();
@@ -668,7 +680,7 @@ impl Shard {
     }
 
     fn remove(&mut self, slot: usize, reason: EndReason) {
-        let Seat { viewer, layer, next, number, connected, redundant } = self.viewers.remove(slot);
+        let Seat { viewer, layer, next, number, connected, redundant, limited } = self.viewers.remove(slot);
         self.shed.left(number);
         self.counters.without_media.set(self.shed.without_media() as u64);
         self.by_session.remove(&viewer.session());
@@ -682,6 +694,8 @@ impl Shard {
             self.layers.slots[layer].strike(slot);
         }
         self.counters.viewers.set(self.viewers.len() as u64);
+        self.limited -= u64::from(limited);
+        self.counters.limited.set(self.limited);
         self.connected -= u64::from(connected);
         self.counters.connected_now.set(self.connected);
         self.redundant -= u64::from(redundant);

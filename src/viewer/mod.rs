@@ -235,6 +235,11 @@ impl Viewer {
         self.peer.session()
     }
 
+    /// Whether it is sent no more than its line carries, because that is narrower than its stream.
+    pub fn is_limited(&self) -> bool {
+        self.line.limit().is_some()
+    }
+
     /// When the viewer wants [`Viewer::handle_timeout`].
     pub fn deadline(&self) -> Instant {
         // Without a target nothing of a track can be done, however long it is due.

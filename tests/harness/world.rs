@@ -305,7 +305,7 @@ impl World {
         assert_eq!(self.shard.demux_len(), (0, 0));
         assert!(self.cameras.iter().all(|camera| camera.viewers == 0));
         assert_eq!(self.counters.viewers.get(), 0);
-        assert_eq!(self.counters.connected_now.get(), 0);
+        assert_eq!((self.counters.connected_now.get(), self.counters.limited.get()), (0, 0));
     }
 
     /// Lets time pass.

@@ -33,6 +33,10 @@ pub(super) fn encode(
     let twice = sum(shards, |c| &c.redundant_now) as f64;
     let help = "Connected viewers whose sound goes twice (RED), because they lose some";
     out.gauge("viewers_with_redundant_sound", help, [(vec![], twice)])?;
+    let limited = sum(shards, |c| &c.limited) as f64;
+    let help =
+        "Viewers that are sent no more than their line carries, because it is narrower than their stream";
+    out.gauge("viewers_limited", help, [(vec![], limited)])?;
     let refused = sessions.admission.refused().map(|(reason, count)| (label("reason", reason), count));
     out.counter("joins_refused", "Joins refused because of a limit, by reason", refused)?;
     let refused = sessions.refused.counts().map(|(reason, count)| (label("reason", reason), count));
