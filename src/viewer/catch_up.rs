@@ -165,6 +165,11 @@ impl CatchUp {
     }
 }
 
+/// Bytes a second that the past is sent with.
+pub(super) fn rate(recent: &Recent) -> f64 {
+    (recent.bytes_per_second() as f64 * SPEED).max(FLOOR)
+}
+
 /// What comes next is not in the ring.
 #[derive(Debug)]
 pub(super) struct Gone;

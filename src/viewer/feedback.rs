@@ -102,7 +102,7 @@ impl Viewer {
                         redundancy.handle_report(now, told.loss);
                     }
                     if let Some(told) = told.filter(|_| track.media.codec.kind() == Kind::Video) {
-                        let estimate = self.estimates.latest().map(|bits| f64::from(bits) / 8.0);
+                        let estimate = self.estimates.fresh(now).map(|bits| f64::from(bits) / 8.0);
                         let stream = around.video.bytes_per_second();
                         let pause = self.line.handle_report(now, told, estimate, stream);
                         self.budget.carries(self.line.carries());

@@ -13,7 +13,7 @@ use sluice_media::srtp::PacketIndex;
 
 use super::Rings;
 use super::budget::{Budget, KeyframeAnswer, Replay};
-use super::catch_up::{CatchUp, Then};
+use super::catch_up::{self, CatchUp, Then};
 use super::runs::{By, Rewritten, Runs};
 pub use super::runs::{Forward, Repair};
 use super::thin::{LeftOut, Portion, Thin};
@@ -187,7 +187,7 @@ impl Forwarder {
     /// Its line carries so many bytes of pictures a second, or whatever comes. `recent` is the ring of its layer.
     pub(super) fn limit(&mut self, now: Instant, limit: Option<u32>, recent: &Recent) {
         self.limit = limit;
-        let Some(rate) = limit else { return };
+        let Some(rate) = limit else { return self.hurry(recent) };
         let end = recent.latest().map_or(TrackSeq(0), |latest| latest.end());
         let thin = match &mut self.state {
             State::Thin(thin) => {
@@ -200,6 +200,14 @@ impl Forwarder {
             State::CatchUp(_) | State::AwaitKeyframe => Thin::waiting(now, rate, end),
         };
         self.state = State::Thin(Box::new(thin));
+    }
+
+    /// Who was limited and is no more comes to the live edge as quickly as a joiner, whatever his limit was: by that he might
+    /// stay behind for ever.
+    fn hurry(&mut self, recent: &Recent) {
+        if let (State::Thin(thin), None) = (&mut self.state, self.limit) {
+            thin.rate = thin.rate.max(catch_up::rate(recent) as u32);
+        }
     }
 
     /// Nothing goes out for so long, if it is limited: its line has a queue.
@@ -319,7 +327,9 @@ impl Forwarder {
             return None;
         }
         match &mut self.state {
-            State::Thin(thin) if thin.is_level(train) => Some(self.send_live(train)),
+            State::Thin(thin) if thin.is_level(train) || (train.keyframe && !thin.is_amid()) => {
+                Some(self.send_live(train))
+            }
             State::Thin(thin) => {
                 thin.stir();
                 None
@@ -387,6 +397,7 @@ impl Forwarder {
     }
 
     fn poll_thin(&mut self, now: Instant, recent: &Recent) -> Option<Due> {
+        self.hurry(recent);
         let State::Thin(thin) = &mut self.state else { return None };
         let portion = thin.poll(now, recent);
         self.left_out += thin.take_left_out();

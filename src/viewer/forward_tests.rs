@@ -130,8 +130,10 @@ impl Bench {
     /// Calls the forwarder at each of its deadlines up to `now`.
     fn advance(&mut self, now: Instant) {
         while let Some(due) = self.forwarder.due().filter(|&due| due <= now) {
-            while let Some(Due { train, forward, .. }) = self.forwarder.poll(due, &self.recent) {
-                self.sent.push((due, Sent::new(train, forward)));
+            while let Some(Due { train, packets, forward }) = self.forwarder.poll(due, &self.recent) {
+                if packets.start == 0 {
+                    self.sent.push((due, Sent::new(train, forward)));
+                }
             }
             assert!(self.forwarder.due().is_none_or(|next| next > due), "a deadline that never passes");
         }
@@ -541,4 +543,34 @@ fn an_eviction_during_a_catch_up_waits_for_the_next_keyframe() {
     assert_eq!(bench.sent.len(), before + 1);
     assert!(bench.sent[before].1.train.keyframe);
     bench.check_numbers();
+}
+
+#[test]
+fn whoever_is_limited_no_more_is_at_the_live_edge_within_a_group() {
+    // 60,000 bytes a second in groups of 30.
+    for (rate, limited) in [8_000, 20_000, 59_000, 61_000, 200_000]
+        .into_iter()
+        .flat_map(|rate| [1, 29, 30, 31, 100, 275].map(|limited| (rate, limited)))
+    {
+        let (mut camera, mut bench) = (Camera::new(), Bench::new(AMPLE));
+        let run = |camera: &mut Camera, bench: &mut Bench, frames: u32| {
+            (0..frames).for_each(|_| bench.frame(camera, camera.frame.is_multiple_of(30)));
+        };
+        run(&mut camera, &mut bench, 1);
+        bench.join(camera.next_frame_at());
+        run(&mut camera, &mut bench, 40);
+        bench.forwarder.limit(camera.next_frame_at(), Some(rate), &bench.recent);
+        run(&mut camera, &mut bench, limited);
+        bench.forwarder.limit(camera.next_frame_at(), None, &bench.recent);
+        // The camera has a richer picture now.
+        for _ in 0..60 {
+            let (now, keyframe) = (camera.next_frame_at(), camera.frame.is_multiple_of(30));
+            camera.frame(keyframe, &[8], FRAME_TICKS).iter().for_each(|train| bench.train(now, train));
+        }
+        let (at, last) = bench.sent.last().expect("some");
+        assert!(!bench.forwarder.is_thin(), "{rate} for {limited} pictures");
+        assert_eq!(*at, last.train.received, "{rate} for {limited} pictures");
+        bench.check_numbers();
+        bench.check_order();
+    }
 }

@@ -434,7 +434,13 @@ impl Viewer {
 
     fn aim_anew(&mut self, now: Instant) {
         let found = self.peer.target(now).filter(|_| !strikes(Site::TargetIsSilent));
+        let before = self.target.map(|target| target.remote);
         self.target = found.map(|(target, _)| target);
+        if let (Some(before), Some(target)) = (before, self.target)
+            && before != target.remote
+        {
+            self.line.moved();
+        }
         self.target_until = found.map_or(now, |(_, until)| until);
     }
 
@@ -494,6 +500,9 @@ impl Viewer {
                     track.send((&train, packets), forward, 0, sealer, &mut way);
                     sent = true;
                 }
+            }
+            if sent && track.media.codec.kind() == Kind::Video && self.line.sends(now) {
+                track.forwarder.limit(now, None, around.video);
             }
             track.report(self.report_interval, sealer, &mut way);
         }

@@ -18,6 +18,10 @@ use crate::count::feedback::{Feedback, Heard};
 /// audio every five; shorter gives those who report more a larger weight, longer misses short trouble.
 const OBSERVE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// An estimate that is older than this tells nothing of the line as it is now. Browsers send one a second; shorter does
+/// without one where two reports are lost.
+const ESTIMATE_GOOD: Duration = Duration::from_secs(5);
+
 /// A round trip until a report tells.
 pub(super) const DEFAULT_RTT: Duration = Duration::from_millis(100);
 
@@ -180,6 +184,12 @@ impl Estimates {
     /// The newest that was observed, in bits a second.
     pub(super) fn latest(&self) -> Option<f32> {
         self.latest
+    }
+
+    /// The newest that was observed, in bits a second, if that was lately.
+    pub(super) fn fresh(&self, now: Instant) -> Option<f32> {
+        let (at, _) = self.observed?;
+        self.latest.filter(|_| now.saturating_duration_since(at) < ESTIMATE_GOOD)
     }
 
     /// One REMB of `bits_per_second` (draft-alvestrand-rmcat-remb-03 §2.2), after `sent` media bytes,

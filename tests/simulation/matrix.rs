@@ -37,7 +37,7 @@ fn what_is_seen_on_a_line_with_one_fault() {
         row("no fault", good, 100.0, 100),
         row("1 % lost", Link { loss: 0.01, ..good }, 99.0, 500),
         row("5 % lost", Link { loss: 0.05, ..good }, 98.0, 1_000),
-        row("10 % lost", Link { loss: 0.10, ..good }, 90.0, 3_000),
+        row("10 % lost", Link { loss: 0.10, ..good }, 97.0, 1_000),
         row("2 % lost in bursts of 8", Link { bursts: Some(Bursts::new(8.0, 0.02)), ..good }, 98.0, 1_000),
         row("5 % lost in bursts of 30", Link { bursts: Some(Bursts::new(30.0, 0.05)), ..good }, 85.0, 3_000),
         row("round trip of 500 ms", Link { delay: ms(250), ..good }, 100.0, 100),

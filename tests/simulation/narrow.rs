@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sluice_harness::client::Behaviour;
-use sluice_harness::link::{Link, Narrow};
+use sluice_harness::link::{Link, Narrow, Way};
 use sluice_harness::world::World;
+use sluice_media::{Class, class};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -144,8 +145,10 @@ fn a_line_that_is_hardly_wide_enough_shows_all_of_it() {
 fn a_line_that_is_free_again_shows_everything_and_one_that_gets_narrow_is_found_out() {
     let (mut world, rate) = behind(204, 0.5, Duration::from_millis(300));
     world.run(SECOND * 20);
+    assert_eq!(world.counters.limited.get(), 1);
     world.links[1].narrow = None;
     world.run(SECOND * 40);
+    assert_eq!(world.counters.limited.get(), 0);
     let seen = watch(&mut world, SECOND * 20);
     assert!(seen.pictures + 3 >= seen.of, "{seen:?}");
     let left_out = world.counters.thinned_superseded.get() + world.counters.thinned_late.get();
@@ -156,6 +159,22 @@ fn a_line_that_is_free_again_shows_everything_and_one_that_gets_narrow_is_found_
     world.run(SECOND * 15);
     let seen = watch(&mut world, SECOND * 30);
     assert!(seen.times < 1.05 && seen.pictures * 100 > seen.of * 30, "{seen:?}");
+    assert_contiguous(&world);
+}
+
+#[test]
+fn who_reports_no_more_is_limited_no_more() {
+    let (mut world, _) = behind(207, 0.4, Duration::from_millis(300));
+    world.run(SECOND * 15);
+    assert_eq!(world.counters.limited.get(), 1);
+    world.lose(|_, way, datagram| way == Way::ToServer && class(datagram) == Class::Rtcp);
+    world.links[1].narrow = None;
+    world.run(SECOND * 8);
+    assert_eq!(world.counters.limited.get(), 1, "a few reports may be lost");
+    world.run(SECOND * 6);
+    assert_eq!(world.counters.limited.get(), 0);
+    let seen = watch(&mut world, SECOND * 10);
+    assert!(seen.pictures + 3 >= seen.of, "{seen:?}");
     assert_contiguous(&world);
 }
 
