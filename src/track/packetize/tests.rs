@@ -334,8 +334,8 @@ fn opus_has_the_packet_directly_before_it_in_front() {
     assert_eq!(packetize(1_920, &[3]), Some((960, vec![0xf8, 2, 2])), "where timestamps wrap");
     // Behind a silence the one before it was heard long ago.
     assert_eq!(packetize(5_280, &[4]), None);
-    assert_eq!(packetize(6_240, &[0; 1_180]), Some((960, vec![0xf8, 4])));
-    assert_eq!(packetize(7_200, &[5]), None, "1,181 bytes are more than the format tells");
+    assert_eq!(packetize(6_240, &[0; 1_150]), Some((960, vec![0xf8, 4])));
+    assert_eq!(packetize(7_200, &[5]), None, "1,151 bytes are more than the format tells");
     assert_eq!(packetize(8_160, &[6]), Some((960, vec![0xf8, 5])));
     // A clock that went back: the sound goes on.
     assert_eq!(packetize(0, &[7]), Some((960, vec![0xf8, 6])));
