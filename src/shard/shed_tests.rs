@@ -131,6 +131,27 @@ fn a_large_keyframe_cuts_nobody_where_all_is_done_in_time() {
 }
 
 #[test]
+fn what_comes_at_once_behind_a_pause_was_asked_for_over_the_time_of_it() {
+    let mut shed = Shed::default();
+    let mut now = start();
+    let mut flow = |shed: &mut Shed, pictures: u32, wait: Duration| {
+        (0..pictures)
+            .map(|_| {
+                now += wait;
+                shed.asked(now, 1_000);
+                shed.slots.iter().map(|slot| slot.asked).sum::<u64>()
+            })
+            .max()
+    };
+    let usual = flow(&mut shed, 100, 40 * MS).expect("pictures");
+    // Of a second and a half.
+    flow(&mut shed, 1, 1_500 * MS);
+    flow(&mut shed, 37, Duration::ZERO);
+    let most = flow(&mut shed, 45, 40 * MS).expect("pictures");
+    assert!(most <= usual * 11 / 10, "{most} in two seconds, usually {usual}");
+}
+
+#[test]
 fn a_stalled_socket_cuts_nobody() {
     let mut model = Model::new();
     model.run(4_000);
