@@ -108,6 +108,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the kernel waits in real time, for who writes meanwhile")]
     fn fewer_bytes_lie_until_there_are_enough() {
         let (near, mut far) = pair();
         let mut buffer = BytesMut::with_capacity(10_000);
