@@ -35,6 +35,7 @@ use crate::session::table::{Session, Sessions};
 use crate::session::visitor::Visitor;
 use crate::shard::command::{Command, ShardHandle};
 use crate::shard::place;
+use crate::shard::weight::Weight;
 use crate::stream::{Formats, HIGH, Layer, Registry, SourceState, Stream};
 use crate::viewer::{Viewer, ViewerLimits};
 use sluice_media::shown;
@@ -254,7 +255,11 @@ impl Whep {
         request: &Request,
         grant: &Grant,
     ) -> Result<Response, Problem> {
-        let shard = place::choose(now, &self.shards).map_err(|none| overloaded(none.to_string()))?;
+        let wanted = layers::asked(&request.head)?;
+        let (first, formats) = &playable[0];
+        let chosen = layers::chosen(stream, wanted, first);
+        let shard = place::choose(now, &self.shards, Weight::of(chosen.bits()))
+            .map_err(|none| overloaded(none.to_string()))?;
         let text = body_of(request)?;
         let candidates = self.candidates(shard, request.head.local);
         let ViewerTerms { limits, repair, redundancy } = self.terms.get();
@@ -272,10 +277,8 @@ impl Whep {
             };
             join(text, terms, &mut rand::rng(), now)
         };
-        let wanted = layers::asked(&request.head)?;
-        let (first, formats) = &playable[0];
         let mut answered_with = first;
-        let mut joined = join_to(layers::chosen(stream, wanted, first).id, formats);
+        let mut joined = join_to(chosen.id, formats);
         if matches!(joined, Err(JoinError::Offer(OfferError::Video(_)))) {
             // Who cannot play the one may play the other; who can play neither is told of the first.
             if let Some((other, formats)) = playable.get(1) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
 use super::drain;
 use super::file_watch::watch_file;
@@ -32,6 +33,10 @@ const PULSE: Duration = Duration::from_millis(500);
 
 /// Time between two samples of the history.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two weighings of all viewers. Longer goes on for longer with what streams sent before; each takes the lock on
+/// the sessions for some fifty nanoseconds a viewer.
+const WEIGHED: Duration = Duration::from_secs(1);
 
 /// Gives signs of life as long as the executor that runs it does.
 pub(super) async fn beat(pulse: Arc<Pulse>) {
@@ -183,9 +188,18 @@ pub(super) async fn keep_books(
     sessions: Arc<Sessions>,
     mut news: mpsc::Receiver<News>,
 ) {
+    let mut looks = tokio::time::interval(WEIGHED);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut books = async || {
-        while let Some(news) = news.recv().await {
-            sessions.hear(Instant::now(), &news);
+        loop {
+            tokio::select! {
+                biased;
+                news = news.recv() => match news {
+                    Some(news) => sessions.hear(Instant::now(), &news),
+                    None => return,
+                },
+                _ = looks.tick() => sessions.weigh(),
+            }
         }
     };
     while let Some(pause) = watched.run(books()).await {

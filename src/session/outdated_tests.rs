@@ -13,13 +13,15 @@ use crate::session::admission::{Admission, AdmissionLimits, Asked};
 use crate::session::agreed::Agreed;
 use crate::session::right::{Proof, Right};
 use crate::session::visitor::Visitor;
-use crate::shard::RoomLimits;
 use crate::shard::command::{MEDIA_MAX, Queued, ShardHandle, Wake};
+use crate::shard::weight::Weight;
+use crate::shard::{News, RoomLimits};
 use crate::stream::{AudioFormat, Cause, Formats, HIGH, LOW, Origin, VideoFormat};
 use crate::track::RecentLimits;
 
 /// A pair over one shard whose queues nobody reads, and the only session of it.
 struct World {
+    shard: Arc<ShardHandle>,
     _queues: (Receiver<Command>, Receiver<Queued>),
     stream: Arc<Stream>,
     sessions: Sessions,
@@ -70,14 +72,14 @@ impl World {
         let session = Session::new(
             stream.clone(),
             (layer, wanted),
-            shard,
+            shard.clone(),
             (place, visitor, Right::nameless(Proof::Open, 0)),
             String::new(),
             Vec::new(),
             (Vec::new(), agreed),
         );
         sessions.insert(SESSION, session);
-        World { _queues: (told, queue), stream, sessions }
+        World { shard, _queues: (told, queue), stream, sessions }
     }
 
     fn plays(&self, number: u8, codec: VideoCodec) {
@@ -169,4 +171,31 @@ fn who_came_before_the_sound_of_the_other_layer_joins_anew_once_it_is_there() {
         world.plays_with(HIGH, h264, Some(opus));
         assert_eq!(world.layer(), world.at(HIGH));
     }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "any instant serves")]
+fn a_session_weighs_what_its_layer_sends_and_nothing_once_it_is_over() {
+    let now = Instant::now();
+    let world = World::new(HIGH, HIGH);
+    let sends = |number: u8, bits: f64| {
+        world.stream.layer(number).expect("a pair").counters.rate.set(Some(bits));
+        world.sessions.weigh();
+        world.shard.load.weights()
+    };
+    let both = |bits| (Weight::of(bits), Weight::of(bits));
+    assert_ne!(both(8_000_000), both(500_000));
+    assert_eq!(
+        world.shard.load.weights(),
+        (Weight::of(0), Weight::default()),
+        "nothing is known of its stream yet"
+    );
+    assert_eq!(sends(HIGH, 4e6), (Weight::of(4_000_000), Weight::default()), "it is not connected");
+    world.sessions.hear(now, &News::Connected(SESSION));
+    assert_eq!(sends(HIGH, 8e6), both(8_000_000));
+    // It goes over to the other layer.
+    world.sessions.send_to(SESSION, world.stream.id.layer(LOW)).expect("room");
+    assert_eq!(sends(LOW, 5e5), both(500_000));
+    world.sessions.end(SESSION);
+    assert_eq!(world.shard.load.weights(), (Weight::default(), Weight::default()));
 }

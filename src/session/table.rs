@@ -22,6 +22,7 @@ use crate::feed::Feed;
 use crate::id::{LayerId, SessionId, ShortId, StreamId};
 use crate::shard::News;
 use crate::shard::command::{ShardBusy, ShardHandle};
+use crate::shard::weight::Weight;
 use crate::stream::{Formats, Layer, Stream};
 
 /// All sessions of this process.
@@ -89,6 +90,9 @@ pub struct Session {
     pub mids: Vec<String>,
     /// What they carry.
     pub agreed: Agreed,
+    /// What it weighs on its shard, as of the last look.
+    weight: Weight,
+    is_connected: bool,
     /// Why its viewer is about to go: by its client, say.
     ending: Option<EndReason>,
 }
@@ -105,7 +109,8 @@ impl Session {
         (mids, agreed): (Vec<String>, Agreed),
     ) -> Session {
         let place = Arc::new(place);
-        let (chose, ending) = (None, None);
+        let (chose, ending, is_connected) = (None, None, false);
+        let weight = Weight::of(0);
         Session {
             stream,
             layer,
@@ -119,8 +124,23 @@ impl Session {
             remote_ufrags,
             mids,
             agreed,
+            weight,
+            is_connected,
             ending,
         }
+    }
+
+    /// What it weighs as its stream is now.
+    fn weighs(&self) -> Weight {
+        Weight::of(self.stream.layer(self.layer.number).map_or(0, |layer| layer.bits()))
+    }
+
+    /// Its viewer is connected. Gives a copy.
+    fn connects(&mut self) -> Session {
+        if !std::mem::replace(&mut self.is_connected, true) {
+            self.shard.load.connect(self.weight);
+        }
+        self.clone()
     }
 
     /// It is counted for a layer from now on. Returns whether that is news.
@@ -163,8 +183,10 @@ impl Sessions {
     }
 
     /// Writes a session down. Its viewer has been counted by [`Stream::subscribe`].
-    pub fn insert(&self, id: SessionId, session: Session) {
+    pub fn insert(&self, id: SessionId, mut session: Session) {
+        session.weight = session.weighs();
         session.shard.viewers.fetch_add(1, Ordering::Relaxed);
+        session.shard.load.give(session.weight);
         self.answered.add_shared(1);
         self.happens.tell(|| happened(id, &session, What::Began));
         self.lock().insert(id, session);
@@ -223,6 +245,24 @@ impl Sessions {
         Ok(session.goes_to(layer)?.then(|| session.clone()))
     }
 
+    /// Weighs all of them anew on their shards: streams send more or less than they did, and sessions go from layer to layer.
+    pub fn weigh(&self) {
+        let mut table = self.lock();
+        let mut shards: HashMap<usize, (Arc<ShardHandle>, Vec<_>)> = HashMap::new();
+        for session in table.values_mut() {
+            let now = session.weighs();
+            let before = std::mem::replace(&mut session.weight, now);
+            if before != now {
+                let shard = shards.entry(session.shard.index);
+                let (_, changes) = shard.or_insert_with(|| (session.shard.clone(), Vec::new()));
+                changes.push((before, now, session.is_connected));
+            }
+        }
+        for (shard, changes) in shards.into_values() {
+            shard.reweigh(changes.into_iter());
+        }
+    }
+
     /// A session restarted ICE.
     pub fn restarted(&self, id: SessionId, etag: String, remote_ufrags: Vec<String>) {
         if let Some(session) = self.lock().get_mut(&id) {
@@ -250,6 +290,7 @@ impl Sessions {
     fn close(&self, id: SessionId) -> Option<Session> {
         let session = self.lock().remove(&id)?;
         session.shard.viewers.fetch_sub(1, Ordering::Relaxed);
+        session.shard.load.take(session.weight, session.is_connected);
         session.stream.unsubscribe(session.layer, session.shard.index);
         Some(session)
     }
@@ -317,7 +358,7 @@ impl Sessions {
     pub fn hear(&self, now: Instant, news: &News) {
         match news {
             News::Connected(id) => {
-                let Some(session) = self.lock().get(id).cloned() else { return };
+                let Some(session) = self.lock().get_mut(id).map(Session::connects) else { return };
                 session.place.connected();
                 self.happens.tell(|| happened(*id, &session, What::Connected));
             }

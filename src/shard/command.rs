@@ -9,6 +9,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use super::fan_out::Pacing;
 use super::question::Question;
 use super::room::{NoRoom, Room, RoomLimits, Sample};
+use super::weight::{Load, Weight};
 use crate::count::{Cell, EndReason, ShardCounters};
 use crate::id::{LayerId, SessionId, StreamId};
 use crate::peer::{Credentials, Remote};
@@ -162,6 +163,8 @@ pub struct ShardHandle {
     pub counters: Arc<ShardCounters>,
     /// Viewers that were sent to it and have not ended: its load.
     pub viewers: AtomicUsize,
+    /// What these weigh.
+    pub load: Load,
     /// Whether its thread goes round, and how busy it is: as of the last look.
     pub health: Arc<Health>,
     /// Joins that were refused because it had no room.
@@ -277,9 +280,22 @@ impl ShardHandle {
         wake: Arc<Wake>,
         room: RoomLimits,
     ) -> ShardHandle {
-        let (viewers, health) = (AtomicUsize::new(0), Arc::default());
+        let (viewers, load, health) = (AtomicUsize::new(0), Load::default(), Arc::default());
         let (refused, room) = (Cell::new(), Mutex::new(Room::new(room)));
-        ShardHandle { index, port, tcp_port, counters, viewers, health, refused, room, commands, media, wake }
+        ShardHandle {
+            index,
+            port,
+            tcp_port,
+            counters,
+            viewers,
+            load,
+            health,
+            refused,
+            room,
+            commands,
+            media,
+            wake,
+        }
     }
 
     /// Its port that `remote` talks to.
@@ -290,20 +306,33 @@ impl ShardHandle {
 
     /// Learns what its viewers cost, from its counters as they are `now`.
     pub fn learn(&self, now: Instant) {
-        self.room().learn(now, || Sample::of(&self.counters));
+        self.room().learn(now, || self.sample());
     }
 
-    /// Whether it can serve one viewer more, by what those it has were measured to cost.
-    pub fn check_room(&self, now: Instant) -> Result<(), NoRoom> {
+    fn sample(&self) -> Sample {
+        Sample::of(&self.counters, self.load.connected())
+    }
+
+    /// Whether it can serve one viewer more, of that weight, by what those it has were measured to cost.
+    pub fn check_room(&self, now: Instant, weight: Weight) -> Result<(), NoRoom> {
         let mut room = self.room();
-        room.learn(now, || Sample::of(&self.counters));
-        room.check(self.index, self.viewers.load(Ordering::Relaxed))
+        room.learn(now, || self.sample());
+        let given = self.load.given() + weight.value();
+        room.check(self.index, self.viewers.load(Ordering::Relaxed), given)
+    }
+
+    /// Its viewers are weighed anew: `change` says each that weighs something else now, with whether it is connected.
+    pub fn reweigh(&self, changes: impl Iterator<Item = (Weight, Weight, bool)>) {
+        let mut room = self.room();
+        let connected = self.load.connected();
+        changes.for_each(|(before, now, is_connected)| self.load.change(before, now, is_connected));
+        room.reweigh(connected, self.load.connected());
     }
 
     /// What the viewers that it was given will take of its time when they are all connected: from 0 on; over
     /// 1 is more than it has.
     pub fn expected_load(&self) -> f64 {
-        self.room().expected(self.viewers.load(Ordering::Relaxed))
+        self.room().expected(self.viewers.load(Ordering::Relaxed), self.load.given())
     }
 
     /// What it may take on from now on; what was learnt of its viewers stays.

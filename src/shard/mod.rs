@@ -4,7 +4,7 @@
 //! its viewers; [`worker`] is the pinned thread that runs it (`live` keeps it running), `outbox` is how its
 //! bytes get to the kernel (`carried`: how late that is; `connections`: those of viewers without UDP, and `checks` how much STUN of each is looked at), and [`watch`] looks at it from outside (`standstill`: why it does not run); [`command`] is
 //! all that the control plane may say to it, [`question`] what it asks ([`ask`] waits for the answer), [`place`] which shard it says it to, and `room` whether that one can serve a viewer more
-//! (`beside`: what one takes of the line beside pictures).
+//! (`beside`: what one takes of the line beside pictures), by what viewers weigh ([`weight`]).
 
 pub mod ask;
 mod beside;
@@ -26,6 +26,7 @@ mod shard;
 mod shed;
 mod standstill;
 pub mod watch;
+pub mod weight;
 pub mod worker;
 
 pub use command::Tuning;

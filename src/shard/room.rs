@@ -1,10 +1,10 @@
 //! Whether a shard has room for one viewer more, by what its work was measured to be.
 //!
 //! Owns the expectation: what all viewers that a shard was given will take of its time and of its line once they play.
-//! It learns what one takes of the time from samples of the shard's counters; what one takes of the line is the bitrate
-//! of what is watched, and known before anybody plays. So a rush of joins is judged by what is to come and not by a
-//! ratio a second old. A join's own work (handshake, catch-up) is no part of it, for that passes. Reads no clock and
-//! knows no viewer.
+//! It learns what they take of the time, for their weight (`shard/weight`), from samples of the shard's counters; what one takes
+//! of the line is the bitrate of what is watched, and known before anybody plays. So a rush of joins is judged by what is
+//! to come and not by a ratio a second old, and one for high layers otherwise than one for low ones. A join's own work
+//! (handshake, catch-up) is no part of it, for that passes. Reads no clock and knows no viewer.
 
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,9 @@ const PRESENT: f64 = 1.0;
 /// What STUN, reports and timers take beside media: measured 1.05 to 1.08 of the media's own time. Raising it leaves that much of a core unused in a rush.
 const BESIDE_MEDIA: f64 = 1.1;
 
-/// How many times the viewers that are connected may be foretold from them. A few viewers cost more each than
+/// How many times the weight of viewers that are connected may be foretold from them. A few viewers cost more each than
 /// many, so raising it refuses a rush for what ten watchers cost; lowering it judges a rush later.
-const FORETOLD: usize = 8;
+const FORETOLD: f64 = 8.0;
 
 /// Where a thread works for the first part of a sample, and for the second one at other things than media, media
 /// had less than it needs. Lower values learn later in a rush, higher ones think viewers too cheap.
@@ -48,20 +48,22 @@ pub(crate) struct Sample {
     pub(crate) live_each: u64,
     /// Viewers that connected, ever.
     pub(crate) connects: u64,
-    pub(crate) connected_now: u64,
+    /// The weight of those that are connected.
+    pub(crate) weight: f64,
     /// Viewers that get no media now, because it does not suffice for all.
     pub(crate) without_media: u64,
 }
 
 impl Sample {
-    pub(crate) fn of(counters: &ShardCounters) -> Sample {
+    /// With the weight of those that are connected.
+    pub(crate) fn of(counters: &ShardCounters, weight: f64) -> Sample {
         Sample {
             busy_nanos: counters.busy_nanos.get(),
             media_nanos: counters.media_nanos.get(),
             blocked_nanos: counters.blocked_nanos.get(),
             live_each: counters.live_each.get(),
             connects: counters.connected.get(),
-            connected_now: counters.connected_now.get(),
+            weight,
             without_media: counters.without_media.get(),
         }
     }
@@ -121,9 +123,9 @@ pub(crate) struct Room {
     /// The newest sample, and the newest that viewers' cost was learnt from.
     last: Option<(Instant, Sample)>,
     learnt: Option<(Instant, Sample)>,
-    /// Averages that fade with [`MEMORY`]: seconds of steady work, and viewer-seconds.
+    /// Averages that fade with [`MEMORY`]: seconds of steady work, and the weight that they were for, times seconds.
     work: f64,
-    viewers: f64,
+    weight: f64,
     /// Bytes a second that a viewer takes of the line.
     live_each: u64,
     /// Part of the time that the shard works now, joins and all.
@@ -138,7 +140,7 @@ impl Room {
             last: None,
             learnt: None,
             work: 0.0,
-            viewers: 0.0,
+            weight: 0.0,
             live_each: 0,
             present: 0.0,
             full: false,
@@ -177,9 +179,21 @@ impl Room {
         // come, or few datagrams would close the door. While it lasts it counts as present work.
         let busy = parts.busy.min(parts.media * BESIDE_MEDIA);
         let keep = (-parts.seconds / MEMORY).exp();
-        let viewers = (learnt.1.connected_now + newest.1.connected_now) as f64 / 2.0;
+        let weight = (learnt.1.weight + newest.1.weight) / 2.0;
         self.work = self.work * keep + Parts { busy, ..parts }.most() * parts.seconds;
-        self.viewers = self.viewers * keep + viewers * parts.seconds;
+        self.weight = self.weight * keep + weight * parts.seconds;
+    }
+
+    /// Those that are connected were weighed anew, as their streams are now: what was learnt of them was for that weight.
+    pub(crate) fn reweigh(&mut self, before: f64, now: f64) {
+        if before <= 0.0 || now <= 0.0 {
+            return;
+        }
+        let ratio = now / before;
+        self.weight *= ratio;
+        for (_, sample) in [&mut self.last, &mut self.learnt].into_iter().flatten() {
+            sample.weight *= ratio;
+        }
     }
 
     fn parts(&self, (began, before): (Instant, Sample), (ended, after): (Instant, Sample)) -> Parts {
@@ -193,22 +207,23 @@ impl Room {
         }
     }
 
-    /// What `given` viewers will take of the shard's time or of its line, whichever is the narrower, once they are all
-    /// connected, from 0; over 1 is more than there is.
-    pub(crate) fn expected(&self, given: usize) -> f64 {
-        let line = self.limits.rate.map_or(0.0, |rate| self.live_each as f64 * given as f64 / rate);
-        if self.viewers <= 0.0 {
+    /// What `viewers` of the weight `given` will take of the shard's time or of its line, whichever is the narrower, once they
+    /// are all connected, from 0; over 1 is more than there is.
+    pub(crate) fn expected(&self, viewers: usize, given: f64) -> f64 {
+        let line = self.limits.rate.map_or(0.0, |rate| self.live_each as f64 * viewers as f64 / rate);
+        if self.weight <= 0.0 {
             return line;
         }
-        let connected = self.last.map_or(0, |(_, sample)| sample.connected_now as usize);
-        let time = self.work / self.viewers * given.min(connected * FORETOLD) as f64;
+        let connected = self.last.map_or(0.0, |(_, sample)| sample.weight);
+        let time = self.work / self.weight * given.min(connected * FORETOLD);
         time.max(line)
     }
 
-    /// Whether one viewer more than the `given` ones can be taken; `shard` is for the error.
-    pub(crate) fn check(&mut self, shard: usize, given: usize) -> Result<(), NoRoom> {
+    /// Whether the shard can take one viewer more than the `viewers` that it was given, all of which weigh `given` with it;
+    /// `shard` and `viewers` are for the error.
+    pub(crate) fn check(&mut self, shard: usize, viewers: usize, given: f64) -> Result<(), NoRoom> {
         let Some(mark) = self.limits.busy else { return Ok(()) };
-        let expected = self.expected(given + 1);
+        let expected = self.expected(viewers + 1, given);
         let without_media = self.last.is_some_and(|(_, sample)| sample.without_media > 0);
         let holds = if self.full { mark * AGAIN } else { mark };
         self.full = without_media || expected > holds;
@@ -220,7 +235,7 @@ impl Room {
         let load = if without_media { 1.0 } else { 0.0 };
         Err(NoRoom {
             shard,
-            viewers: given,
+            viewers,
             percent: percent(expected.max(self.present).max(load)),
             mark: percent(if self.full && expected <= mark && !without_media { holds } else { mark }),
         })

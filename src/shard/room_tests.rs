@@ -27,8 +27,13 @@ struct Model {
     room: Room,
     sample: Sample,
     given: usize,
-    /// Viewers that connect in so many steps.
-    connecting: std::collections::VecDeque<usize>,
+    /// What one that joins weighs, and takes in proportion.
+    weight: f64,
+    /// Of all that were given.
+    weighs: f64,
+    connected: usize,
+    /// Viewers that connect in so many steps, and what they weigh.
+    connecting: std::collections::VecDeque<(usize, f64)>,
     step: u64,
     /// Work that waits, in seconds.
     beside: f64,
@@ -48,7 +53,10 @@ impl Model {
             room: Room::new(limits),
             sample: Sample::default(),
             given: 0,
-            connecting: std::iter::repeat_n(0, CONNECT).collect(),
+            weight: 1.0,
+            weighs: 0.0,
+            connected: 0,
+            connecting: std::iter::repeat_n((0, 0.0), CONNECT).collect(),
             step: 0,
             beside: 0.0,
             media: 0.0,
@@ -67,20 +75,22 @@ impl Model {
         let mut taken = 0;
         for _ in 0..joins {
             self.room.learn(self.now, || sample);
-            let pending = self.given - self.sample.connected_now as usize;
-            if pending < PENDING && self.room.check(3, self.given).is_ok() {
+            let pending = self.given - self.connected;
+            if pending < PENDING && self.check().is_ok() {
                 self.given += 1;
+                self.weighs += self.weight;
                 taken += 1;
             }
         }
-        self.connecting.push_back(taken);
-        let connected = self.connecting.pop_front().expect("always as many");
+        self.connecting.push_back((taken, taken as f64 * self.weight));
+        let (connected, weight) = self.connecting.pop_front().expect("always as many");
         self.sample.connects += connected as u64;
-        self.sample.connected_now += connected as u64;
+        self.connected += connected;
+        self.sample.weight += weight;
         let step = STEP.as_secs_f64();
         // A key frame every two seconds, over a tenth of one.
         let shape = if self.step % 200 < 10 { 4.8 } else { 0.8 };
-        let mean = self.sample.connected_now as f64 * self.cost * step;
+        let mean = self.sample.weight * self.cost * step;
         self.beside = (self.beside + mean * 0.06 + connected as f64 * JOIN + self.other * step).min(1.0);
         self.media = (self.media + mean * shape).min(1.0);
         // What does not fit waits, media longer.
@@ -97,14 +107,22 @@ impl Model {
         (0..steps).map(|_| self.pass(joins)).sum()
     }
 
+    /// Of those that weigh one.
     fn leave(&mut self, viewers: usize) {
         self.given -= viewers;
-        self.sample.connected_now -= viewers as u64;
+        self.connected -= viewers;
+        self.weighs -= viewers as f64;
+        self.sample.weight -= viewers as f64;
+    }
+
+    /// Whether one more has room.
+    fn check(&mut self) -> Result<(), NoRoom> {
+        self.room.check(3, self.given, self.weighs + self.weight)
     }
 
     /// What the viewers really take in the end.
     fn load(&self) -> f64 {
-        self.given as f64 * self.cost * 1.06
+        self.weighs * self.cost * 1.06
     }
 }
 
@@ -120,7 +138,7 @@ fn a_rush_that_the_core_carries_is_taken_at_once() {
         let refused = model.run(200, 5);
         assert_eq!(refused, 0, "1,000 joins in 2 s with {watchers} watchers");
         model.run(300, 0);
-        assert!(model.room.check(3, model.given).is_ok(), "the joins' own work closes nothing for good");
+        assert!(model.check().is_ok(), "the joins' own work closes nothing for good");
     }
 }
 
@@ -161,12 +179,12 @@ fn work_that_is_not_the_viewers_closes_the_door_while_it_lasts() {
     model.run(500, 0);
     model.other = 0.9;
     model.run(300, 0);
-    let error = model.room.check(3, model.given).expect_err("a flood");
+    let error = model.check().expect_err("a flood");
     assert_eq!((error.shard, error.viewers, error.mark), (3, 300, 90));
     assert!(error.percent > 90, "{error}");
     model.other = 0.0;
     model.run(1_500, 0);
-    assert!(model.room.check(3, model.given).is_ok(), "over");
+    assert!(model.check().is_ok(), "over");
 }
 
 #[test]
@@ -177,9 +195,9 @@ fn work_beside_media_is_not_foretold_of_those_who_come() {
     model.run(500, 0);
     model.other = 0.125;
     model.run(2_000, 0);
-    let foretold = model.room.expected(40);
+    let foretold = model.room.expected(40, 40.0);
     assert!(foretold < 0.1, "{foretold}: forty would take what the flood takes");
-    assert!(model.room.check(3, 40).is_ok());
+    assert!(model.room.check(3, 39, 40.0).is_ok());
 }
 
 #[test]
@@ -204,7 +222,7 @@ fn a_rush_takes_as_many_as_the_line_carries_before_any_of_them_plays() {
 fn the_reason_says_the_mark_that_holds_now_and_counts_viewers_as_people_do() {
     let mut model = Model::with(COST, RoomLimits { busy: Some(0.9), rate: Some(300e3) });
     model.run(5, 1);
-    let why = |model: &mut Model| model.room.check(3, model.given).expect_err("full").to_string();
+    let why = |model: &mut Model| model.check().expect_err("full").to_string();
     let full = why(&mut model);
     let wanted = "shard 3 has no room: with one more than its 1 viewer it would do 100 % of what it can; \
                   it takes no more over 90 % (limits.busy)";
@@ -223,10 +241,10 @@ fn nobody_is_taken_while_somebody_goes_without() {
     model.run(100, 1);
     model.sample.without_media = 1;
     model.run(100, 0);
-    assert!(model.room.check(3, model.given).is_err());
+    assert!(model.check().is_err());
     model.sample.without_media = 0;
     model.run(100, 0);
-    assert!(model.room.check(3, model.given).is_ok());
+    assert!(model.check().is_ok());
 }
 
 #[test]
@@ -234,4 +252,37 @@ fn without_a_limit_everybody_is_taken() {
     let mut model = Model::with(COST, RoomLimits { busy: None, rate: None });
     assert_eq!(model.run(1_000, 5), 0);
     assert!(model.load() > 3.0);
+}
+
+#[test]
+fn who_comes_for_much_is_not_foretold_from_who_watches_little() {
+    // A quarter of the core shows the low layer; then everybody comes at once for the high one, of eight times as much.
+    let mut model = Model::new(COST / 8.0);
+    model.run(260, 10);
+    model.run(500, 0);
+    assert_eq!(model.given, 2_600);
+    model.weight = 8.0;
+    let refused = model.run(10, 200);
+    model.run(500, 0);
+    assert!(refused > 0);
+    assert!((0.7..=1.05).contains(&model.load()), "{:.2} of {} viewers", model.load(), model.given);
+    // The other way round those who take little find the room that there is.
+    let mut model = Model::new(COST / 8.0);
+    model.weight = 8.0;
+    model.run(65, 10);
+    model.run(500, 0);
+    model.weight = 1.0;
+    assert_eq!(model.run(100, 20), 0, "{:.2} with 2,000 more", model.load());
+}
+
+#[test]
+fn what_was_learnt_holds_where_all_are_weighed_anew() {
+    let mut model = Model::new(COST);
+    model.run(65, 10);
+    model.run(500, 0);
+    let before = model.room.expected(model.given, model.weighs);
+    // Nothing was known of their streams, and now it is.
+    model.room.reweigh(650.0, 5.0 * 650.0);
+    let after = model.room.expected(model.given, 5.0 * model.weighs);
+    assert!((before - after).abs() < 0.001 && (0.3..0.7).contains(&before), "{before} {after}");
 }
