@@ -157,8 +157,9 @@ fn sei_joins_the_parameter_sets_if_it_fits() {
 fn sei_shares_the_packet_of_a_small_slice() {
     let mut packetizer = packetizer();
     let sei = nal(0x06, 40, 3);
-    // 1,200 less the aggregate's header and two lengths.
-    for (bytes, packets) in [(100, 1), (1_155, 1), (1_156, 2), (1_201, 3)] {
+    // What is left of a packet by the SEI, the aggregate's header and two lengths.
+    let most = MAX_PAYLOAD - 40 - 1 - 2 * 2;
+    for (bytes, packets) in [(100, 1), (most, 1), (most + 1, 2), (MAX_PAYLOAD + 1, 3)] {
         let (slice, next) = (nal(0x41, bytes, 1), nal(0x41, 100, 2));
         let trains = packetizer.packetize(unit(0, [sei.clone(), slice.clone(), next.clone()])).unwrap();
         assert_eq!(trains[0].packets.len(), packets + 1, "a slice of {bytes} bytes, and another");
