@@ -52,6 +52,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("on_demand", "made_streams", "100"),
     ("nack", "enabled", "false"),
     ("nack", "history", "\"2s\""),
+    ("red", "enabled", "false"),
     ("track", "history_bytes", "\"8MiB\""),
 ];
 
@@ -84,7 +85,9 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     sluice.wait_until_playing("gate");
     let before = join(&sluice);
     assert_eq!(before.status, 201, "{}", before.text());
-    assert!(before.text().contains("rtx/90000"), "{}", before.text());
+    for gone in ["rtx/90000", "red/48000"] {
+        assert!(before.text().contains(gone), "{}", before.text());
+    }
     assert_eq!(before.header("access-control-allow-origin"), Some("*"));
 
     configuration.write(&file(&demo));
@@ -113,7 +116,9 @@ fn every_key_but_those_that_need_a_restart_has_an_effect_on_those_who_come_after
     let there = before.session("/gate/whep").expect("a session");
     assert_eq!(sluice.request(Request::new("DELETE", &there)).status, 200);
     let after = sluice_harness::wait_for("a place", || Some(join(&sluice)).filter(|join| join.status == 201));
-    assert!(!after.text().contains("rtx/90000"), "{}", after.text());
+    for gone in ["rtx/90000", "red/48000"] {
+        assert!(!after.text().contains(gone), "{}", after.text());
+    }
     let viewers = Request::get("/api/v1/sessions").send(sluice.admin).json();
     assert_eq!(viewers["sessions"][0]["address"], "203.0.113.7", "the proxy says who asks: {viewers}");
     let named = Request::get("/livez").header("Host", "metrics.lan").send(sluice.admin);
