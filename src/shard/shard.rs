@@ -407,7 +407,7 @@ impl Shard {
         Progress::Idle
     }
 
-    /// Calls viewers whose deadline has passed, [`TIMEOUTS_AT_ONCE`] at the most. Returns whether there may be more.
+    /// Calls viewers whose deadline has passed, 32 at the most. Returns whether there may be more.
     pub fn handle_timeout(&mut self, now: Instant, egress: &mut dyn Egress) -> bool {
         for _ in 0..TIMEOUTS_AT_ONCE {
             let Some(slot) = self.deadlines.expired(now) else { return false };
